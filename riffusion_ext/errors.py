@@ -1,0 +1,17 @@
+"""Errors whose text is one clear sentence for the user."""
+
+from __future__ import annotations
+
+__all__ = ["AudioError", "PictureError", "RiffusionError"]
+
+
+class RiffusionError(ValueError):
+    """Something the user gave cannot be used; the message says what and why."""
+
+
+class PictureError(RiffusionError):
+    """A picture cannot be read, or is no spectrogram that can be heard."""
+
+
+class AudioError(RiffusionError):
+    """A sound file cannot be read or written."""
