@@ -1,0 +1,152 @@
+"""Set up and run this project from a fresh checkout, with nothing but Python and pip.
+
+    python3 dev.py demo     install into .venv and run the demo (Python 3.10 to 3.12)
+    python3 dev.py test     install into .venv-test and .venv-test-gradio4 and pass the checks (Python 3.10 or 3.11)
+
+What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+A1111 = ROOT / "requirements" / "a1111.txt"
+FORGE = ROOT / "requirements" / "forge.txt"
+STAMP = "complete.txt"  # written into an environment last: one without it was left half made
+
+PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
+
+
+def run(command: Sequence[str | Path], **options: object) -> int:
+    """Run a command in the checkout, showing it first; return its exit code."""
+    print("$", *(Path(part).name if part is command[0] else part for part in command), flush=True)
+    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False, **options).returncode  # type: ignore[call-overload]
+
+
+def must(command: Sequence[str | Path]) -> None:
+    """Run a command that everything after it stands on; end the program where it fails."""
+    code = run(command)
+    if code:
+        sys.exit(f"dev.py: the command above failed with code {code}. Run this again to start over.")
+
+
+def script(environment: Path, name: str) -> Path:
+    """Path of a program of a virtual environment."""
+    return environment / "Scripts" / f"{name}.exe" if os.name == "nt" else environment / "bin" / name
+
+
+def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Path:
+    """Return a virtual environment made by this recipe; make it anew where it is absent, half made or older.
+
+    Parameters
+    ----------
+    name
+        Folder, within the checkout.
+    recipe
+        Text that decides what is in it, such as a requirements file; any change of it, or of Python, makes it anew.
+    installs
+        Arguments of ``pip install``, one list a call.
+    """
+    folder = ROOT / name
+    stamp = folder / STAMP
+    key = hashlib.sha256(f"{sys.version}\n{folder}\n{recipe}".encode()).hexdigest()
+    if stamp.is_file() and stamp.read_text("utf-8").strip() == key:
+        return folder
+    started = time.monotonic()
+    print(f"Making {name}. The first time, this downloads 2 to 3 GB (mostly torch).", flush=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    make_empty(folder)
+    for arguments in installs:
+        must([script(folder, "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
+    stamp.write_text(key + "\n", "utf-8")
+    print(f"{name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
+    return folder
+
+
+def make_empty(folder: Path) -> None:
+    """Make a virtual environment that has pip."""
+    if run([sys.executable, "-m", "venv", folder]) == 0:
+        return
+    # Debian and Ubuntu keep a part of venv in a package of its own; pip can stand in for that part.
+    print("This Python makes no virtual environment with pip in it; trying another way.", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    if run([sys.executable, "-m", "venv", "--without-pip", folder]) or run(
+        [sys.executable, "-m", "pip", "--python", script(folder, "python"), "install", "--quiet", "pip"]
+    ):
+        sys.exit("dev.py: this Python can make no virtual environment. On Debian and Ubuntu: apt install python3-venv")
+
+
+def demo(arguments: list[str]) -> int:
+    """Install the program with its tab, and run its demo."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+        sys.exit(f"dev.py: the demo wants Python 3.10, 3.11 or 3.12; this is {sys.version.split()[0]}.")
+    project = (ROOT / "pyproject.toml").read_text("utf-8").split("[tool.ruff")[0]
+    install = ["--editable", f"{ROOT}[ui]"]
+    if sys.version_info[:2] in PINNED_PYTHONS:  # versions known to work together, and no search by pip
+        install += ["--constraint", str(A1111)]
+        project += A1111.read_text("utf-8")
+    folder = environment(".venv", project, [install])
+    return run([script(folder, "riffusion-ext"), "demo", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Pass every check on the pins of AUTOMATIC1111's webui, and the quick tests once more on Forge's."""
+    if sys.version_info[:2] not in PINNED_PYTHONS:
+        return hand_over("test", *arguments)
+    a1111 = test_environment(".venv-test", A1111)
+    python = script(a1111, "python")
+    checks: dict[str, Sequence[str | Path]] = {
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
+        "mypy": [python, "-m", "mypy"],
+        "pytest (gradio 3)": [python, "-m", "pytest", *arguments],
+    }
+    failed = [name for name, command in checks.items() if run(command)]
+    forge = test_environment(".venv-test-gradio4", FORGE)
+    if run([script(forge, "python"), "-m", "pytest", "-m", "not slow", *arguments]):
+        failed.append("pytest (gradio 4)")
+    print(f"dev.py: FAILED: {', '.join(failed)}" if failed else "dev.py: all checks passed", flush=True)
+    return 1 if failed else 0
+
+
+def test_environment(name: str, requirements: Path) -> Path:
+    """Return an environment that holds exactly the pins of a file, and this checkout."""
+    folder = environment(name, requirements.read_text("utf-8"), [["--no-deps", "-r", str(requirements)]])
+    pip = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
+    must([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."])
+    must([*pip, "check"])
+    return folder
+
+
+def hand_over(*arguments: str) -> int:
+    """Run this file by a Python that has the pinned torch, where one is found."""
+    for major, minor in PINNED_PYTHONS:
+        other = shutil.which(f"python{major}.{minor}")
+        if other and subprocess.run([other, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return run([other, Path(__file__), *arguments])
+    sys.exit(
+        "dev.py: the tests run on the webui's own versions, and its torch 2.1.2 exists for Python 3.10 and 3.11 only; "
+        f"this is {sys.version.split()[0]}. Install one of those and run: python3.11 dev.py test"
+    )
+
+
+def main() -> int:
+    """Run the command named on the command line."""
+    commands = {"demo": demo, "test": test}
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        print(__doc__)
+        return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
+    return commands[sys.argv[1]](sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

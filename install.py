@@ -1,0 +1,184 @@
+"""Run by the webui at every start: sees to it that sound files other than WAV can be written.
+
+All extensions share the webui's environment, and one that pulls in the wrong torch or numpy can keep the webui from
+starting. So this file can install three packages and no others: soundfile and the two it stands on. They are asked
+for by name, without their dependencies and as ready-made wheels; what is installed already is never touched; and the
+versions of everything else are compared before and after. Whatever goes wrong, the webui starts: without soundfile
+the extension writes WAV.
+
+It says nothing where nothing is to be done. To keep it from installing anything, start the webui with
+``--skip-install`` or set ``RIFFUSION_SKIP_INSTALL=1``. Standard library only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+
+CLOSED_LIST: Mapping[str, str] = {
+    "soundfile": "soundfile>=0.12,<1",
+    "cffi": "cffi>=1.15,<3",
+    "pycparser": "pycparser>=2.20,<4",
+}
+"""Import name (here also the distribution's name) -> what pip is asked for. Nothing else is ever installed."""
+
+PIP_TIMEOUT = 300
+"""Seconds after which an installation is given up, so that a dead network does not hold up the webui for good."""
+
+# Settings of pip that would widen what an install does, or put it elsewhere. Proxies, mirrors, certificates stay.
+_UNWANTED_PIP_SETTINGS = (
+    "PIP_EDITABLE",
+    "PIP_FORCE_REINSTALL",
+    "PIP_IGNORE_INSTALLED",
+    "PIP_NO_BINARY",
+    "PIP_PREFIX",
+    "PIP_REQUIREMENT",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_UPGRADE",
+    "PIP_USER",
+)
+
+
+def missing() -> list[str]:
+    """Names of the closed list that cannot be imported."""
+    return [name for name in CLOSED_LIST if importlib.util.find_spec(name) is None]
+
+
+def is_skipped() -> bool:
+    """Whether the user asked that nothing be installed."""
+    if os.environ.get("RIFFUSION_SKIP_INSTALL", "").strip().lower() not in ("", "0", "false", "no"):
+        return True
+    # The webui's own module, where this runs inside its process. It is not imported for the question: that would
+    # parse the command line and read files, and a process of its own finds the flag in COMMANDLINE_ARGS anyway.
+    launch_args = getattr(sys.modules.get("launch"), "args", None)
+    if getattr(launch_args, "skip_install", False):
+        return True
+    return "--skip-install" in [*sys.argv[1:], *_words(os.environ.get("COMMANDLINE_ARGS", ""))]
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:  # an odd quote
+        return line.split()
+
+
+def snapshot() -> dict[str, str]:
+    """Name -> version of every distribution installed, as another program would see them now."""
+    importlib.invalidate_caches()
+    versions: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        try:
+            name, version = distribution.metadata["Name"], distribution.version
+        except Exception:  # what a half-removed package leaves behind
+            continue
+        if name:
+            versions.setdefault(re.sub(r"[-_.]+", "-", str(name)).lower(), str(version))
+    return versions
+
+
+def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """One line for each distribution outside the closed list that came, went or changed its version."""
+    names = sorted((before.keys() | after.keys()) - CLOSED_LIST.keys())
+    return [
+        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def pip_command(names: list[str]) -> list[str]:
+    """Return the command that installs these names of the closed list.
+
+    Raises
+    ------
+    ValueError
+        A name is not on the closed list.
+    """
+    for name in names:
+        if name not in CLOSED_LIST:
+            raise ValueError(f"{name!r} is not one of {', '.join(CLOSED_LIST)}")
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-input", "--prefer-binary"]
+    index_url = os.environ.get("INDEX_URL", "")  # the webui's own way to name a mirror
+    if index_url:
+        command += ["--index-url", index_url]
+    return command + [CLOSED_LIST[name] for name in names]
+
+
+def _run_pip(command: list[str]) -> str:
+    """Run pip; return why it failed, or an empty string."""
+    environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED_PIP_SETTINGS}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PIP_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"pip did not finish in {PIP_TIMEOUT} s"
+    except OSError as error:
+        return f"pip could not be started: {error}"
+    if done.returncode == 0:
+        return ""
+    lines = [line.strip() for line in (done.stdout or "").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or [f"pip ended with code {done.returncode}"])[-1]
+
+
+def install() -> None:
+    """Install what is missing, and say in one line what came of it."""
+    names = missing()
+    if not names:
+        return
+    if is_skipped():
+        _say(f"{', '.join(names)} not installed, as asked: only WAV files can be written.")
+        return
+    before = snapshot()
+    problem = _run_pip(pip_command(names))
+    after = snapshot()
+    if problem:
+        _say(f"{', '.join(names)} could not be installed ({problem}). Only WAV files can be written.")
+    else:
+        came = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
+        _say(f"installed {came}, to write FLAC, OGG and MP3.")
+    changes = moved(before, after)
+    if changes:
+        _say("WARNING! While this ran, packages changed that it never asks for:")
+        for change in changes:
+            _say(f"  {change}")
+        _say("Another program may be installing at the same time. Please report this if it was not.")
+
+
+def _say(sentence: str) -> None:
+    # Standard output, not standard error: of a script that ends well the webui shows only the former.
+    print(f"Riffusion: {sentence}".encode("ascii", "replace").decode("ascii"), flush=True)
+
+
+def main() -> None:
+    """Do the above; never raise, so that nothing here can keep the webui from starting."""
+    try:
+        install()
+    except BaseException as error:  # Ctrl+C during pip and a broken standard library included
+        try:
+            _say(f"the check for soundfile failed ({type(error).__name__}: {error}). Only WAV files may be writable.")
+        except BaseException:
+            return
+
+
+if __name__ == "__main__":
+    main()
