@@ -1,0 +1,90 @@
+"""The command ``riffusion-ext``.
+
+Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from riffusion_ext import __version__
+from riffusion_ext.commands import audio_to_image, demo, image_to_audio, info, ui
+from riffusion_ext.commands.options import UsageError
+from riffusion_ext.commands.report import STOPPED
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["build_parser", "main"]
+
+_EPILOG = """\
+examples:
+  riffusion-ext demo                                             hear it work, nothing else needed
+  riffusion-ext image-to-audio --image clip.png --audio clip.wav
+  riffusion-ext image-to-audio --image pictures/ --audio sounds/ --format flac
+  riffusion-ext image-to-audio --image tiles/ --join song --audio song.wav
+  riffusion-ext audio-to-image --audio song.mp3 --image song.png
+  riffusion-ext audio-to-image --audio songs/ --image tiles/ --tiles
+  riffusion-ext info --image clip.png
+  riffusion-ext ui --open
+
+exit codes:
+  0  everything done       1  some or all inputs failed
+  2  wrong usage         130  stopped by Ctrl-C; the files written so far are whole
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands; cheap, it imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="riffusion-ext",
+        description="Spectrogram pictures to sound and back, for Riffusion models.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"riffusion-ext {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in (image_to_audio, audio_to_image, info, demo, ui):
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The arguments, without the program's name; None for those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    SystemExit
+        Wrong usage (code 2), ``--help`` or ``--version`` (code 0).
+    """
+    for stream in (sys.stdout, sys.stderr):  # a file name the terminal cannot show must not end the run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG if getattr(args, "verbose", False) else logging.WARNING)
+    try:
+        return args.run(args)
+    except UsageError as error:
+        parser.exit(2, f"riffusion-ext {args.command}: error: {error}\n")
+    except RiffusionError as error:
+        sys.stderr.write(f"riffusion-ext {args.command}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return STOPPED
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,80 @@
+"""``riffusion-ext audio-to-image``: sound to pictures."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from riffusion_ext.commands.options import (
+    UsageError,
+    add_common_options,
+    add_params_options,
+    existing_of,
+    params_of,
+    plan_targets,
+    positive_seconds,
+)
+from riffusion_ext.commands.report import Reporter
+from riffusion_ext.convert import Result, sounds_to_pictures
+from riffusion_ext.paths import SOUND_SUFFIXES, expand
+from riffusion_ext.spectrogram.params import PRESETS
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "audio-to-image",
+        help="turn sound into pictures",
+        description="Turn sound files into spectrogram pictures that carry their parameters: "
+        "one as wide as the sound is long, or tiles.",
+    )
+    parser.add_argument("--audio", "-i", nargs="+", required=True, metavar="A", help="sound files, folders or patterns")
+    parser.add_argument("--image", "-o", metavar="P", help="picture, or a folder for many (default: beside each sound)")
+    parser.add_argument("--format", choices=["png", "jpg", "webp"], help="format of the pictures in a folder (png)")
+    parser.add_argument(
+        "--tiles", action="store_true", help="cut into pictures of --columns, the last filled up with silence"
+    )
+    parser.add_argument("--columns", type=int, default=None, metavar="N", help="width of a tile (512); means --tiles")
+    parser.add_argument(
+        "--tile-level",
+        choices=["song", "tile"],
+        default="song",
+        help="song: tiles on one scale, so that they fit together again; tile: each as bright as it can be (song)",
+    )
+    parser.add_argument(
+        "--start", type=positive_seconds, default=0.0, metavar="S", help="begin at this second of the sound (0)"
+    )
+    parser.add_argument("--duration", type=positive_seconds, metavar="S", help="use so many seconds of it (all)")
+    parser.add_argument(
+        "--device", help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster"
+    )
+    add_common_options(parser)
+    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    columns = args.columns if args.columns is not None else 512 if args.tiles else None
+    if columns is not None and not 16 <= columns <= 16384:
+        raise UsageError(f"--columns must lie between 16 and 16384, got {columns}")
+    params = params_of(args) or PRESETS["riffusion-v1"]
+    files, missing = expand(args.audio, SOUND_SUFFIXES)
+    suffixes = [".png", ".jpg", ".jpeg", ".webp"]
+    pairs = plan_targets(files, args.image, "--image", suffixes, args.format, "png")
+    with Reporter("audio-to-image", len(files), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        for result in sounds_to_pictures(
+            pairs,
+            params,
+            columns=columns,
+            tile_level=args.tile_level,
+            start=args.start,
+            duration=args.duration,
+            existing=existing_of(args),
+        ):
+            report.add(result)
+    return report.finish()

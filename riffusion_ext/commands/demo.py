@@ -1,0 +1,49 @@
+"""``riffusion-ext demo``: the whole way there and back, with a tune of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.commands.options import add_control, add_output_options
+from riffusion_ext.commands.report import write_json
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="make a tune, turn it into pictures and back into sound",
+        description="Make a short tune, turn it into training pictures and those back into sound; how close is it?",
+    )
+    parser.add_argument(
+        "--output-dir",
+        default="riffusion-demo",
+        metavar="DIR",
+        help="folder for the files; those of an earlier demo are replaced (riffusion-demo)",
+    )
+    add_control(parser, "engine")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps... (auto)")
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from riffusion_ext.demo import run_demo
+
+    silent = args.quiet or args.json
+
+    def say(text: str) -> None:
+        if not silent:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    outcome = run_demo(Path(args.output_dir), engine=args.engine, device=args.device, say=say)
+    if args.json:
+        write_json({"program": "riffusion-ext", "command": "demo", **outcome})
+    return 0

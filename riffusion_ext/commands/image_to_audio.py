@@ -1,0 +1,113 @@
+"""``riffusion-ext image-to-audio``: pictures to sound."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.commands.options import (
+    UsageError,
+    add_common_options,
+    add_control,
+    add_params_options,
+    existing_of,
+    params_of,
+    plan_targets,
+    positive_seconds,
+    target_file,
+)
+from riffusion_ext.commands.report import Reporter
+from riffusion_ext.convert import Result
+from riffusion_ext.paths import PICTURE_SUFFIXES, expand
+
+__all__ = ["add_parser", "run"]
+
+_SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "image-to-audio",
+        help="turn pictures into sound",
+        description="Turn spectrogram pictures into sound, by the parameters recorded in a picture where it has any.",
+    )
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument(
+        "--audio", "-o", metavar="A", help="sound file, or a folder for many (default: beside each picture)"
+    )
+    add_control(parser, "format", default=None)
+    parser.add_argument("--bits", choices=list(_SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    for name in ("engine", "level", "channels"):
+        add_control(parser, name)
+    parser.add_argument(
+        "--join",
+        choices=["song", "clips"],
+        help="one sound file of all pictures. song: they are tiles of one song, rebuilt as a whole, without seams; "
+        "clips: each by itself, put end to end",
+    )
+    parser.add_argument(
+        "--crossfade",
+        type=positive_seconds,
+        metavar="S",
+        help="seconds by which joined clips overlap; means --join clips",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random phases (0)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps... (auto)")
+    add_common_options(parser)
+    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    join = args.join or ("clips" if args.crossfade is not None else None)
+    if join == "song" and args.crossfade is not None:
+        raise UsageError("--join song has no seams to fade: leave out --crossfade, or use --join clips")
+    params = params_of(args)
+    files, missing = expand(args.image, PICTURE_SUFFIXES)
+    pairs, formats = _plan(args, files, join)
+
+    from riffusion_ext.audio.io import available_formats
+    from riffusion_ext.convert import joined_clips, pictures_to_sounds, song_to_sound
+    from riffusion_ext.spectrogram.codec import DecodeSettings
+
+    for kind in formats - set(available_formats()):
+        raise UsageError(
+            f"{kind} needs the Python package soundfile, which is not installed here; wav works without it"
+        )
+    settings = DecodeSettings(
+        engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
+    )
+    common: dict[str, Any] = {"existing": existing_of(args), "subtype": _SUBTYPES[args.bits]}
+    with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        if files and join is None:
+            for result in pictures_to_sounds(pairs, settings, progress=report.progress, **common):
+                report.add(result)
+        elif files:
+            target = pairs[0][1]
+            make = song_to_sound if join == "song" else joined_clips
+            if join == "clips":
+                common["crossfade"] = args.crossfade or 0.0
+            for result in make(files, target, settings, progress=report.progress, **common):
+                report.add(result)
+    return report.finish()
+
+
+def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], set[str]]:
+    """Pairs of picture and sound file (all to one file when joined), and the formats they need."""
+    suffixes = [".wav", ".flac", ".ogg", ".mp3"]
+    if join is None:
+        pairs = plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")
+    else:
+        name = args.audio
+        if name is None or name.endswith(("/", "\\")) or Path(name).expanduser().is_dir():
+            folder = Path(name).expanduser() if name else files[0].parent if files else Path()
+            target = folder / f"joined.{args.format or 'wav'}"
+        else:
+            target = target_file(name, "--audio", suffixes, args.format)
+        pairs = [(source, target) for source in files]
+    return pairs, {target.suffix.lower().lstrip(".") for _, target in pairs}

@@ -1,0 +1,68 @@
+"""``riffusion-ext info``: what is recorded in a picture or a sound file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from riffusion_ext import __version__
+from riffusion_ext.commands.options import UsageError, add_output_options
+from riffusion_ext.commands.report import write_json
+from riffusion_ext.convert import explain
+from riffusion_ext.describe import describe, rows
+from riffusion_ext.paths import PICTURE_SUFFIXES, SOUND_SUFFIXES, expand
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser, also under the original's name."""
+    parser = commands.add_parser(
+        "info",
+        aliases=["print-exif"],
+        help="show what is recorded in a picture or a sound file",
+        description="Show the spectrogram parameters and all else recorded in pictures and in sound made from them.",
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="pictures, sound files, folders or patterns")
+    parser.add_argument(
+        "--image", "--audio", dest="more", nargs="+", action="extend", default=[], metavar="P", help="the same"
+    )
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    names = [*args.files, *args.more]
+    if not names:
+        raise UsageError("name at least one picture or sound file")
+    files, missing = expand(names, PICTURE_SUFFIXES | SOUND_SUFFIXES)
+    results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]
+    for path in files:
+        try:
+            results.append({"source": str(path), "error": None, **describe(path)})
+        except Exception as error:
+            results.append({"source": str(path), "error": explain(error)})
+    failed = sum(item["error"] is not None for item in results)
+    if args.json:
+        write_json(
+            {
+                "program": "riffusion-ext",
+                "version": __version__,
+                "command": "info",
+                "failed": failed,
+                "results": results,
+            }
+        )
+    for item in results:
+        if item["error"] is not None:
+            sys.stderr.write(f"failed: {item['source']}: {item['error']}\n")
+        elif not args.json:
+            sys.stdout.write(_text(item))
+    return 1 if failed else 0
+
+
+def _text(item: dict[str, Any]) -> str:
+    lines = [f"  {what:<14}{value}" for what, value in rows(item)]
+    return "\n".join([item["source"], *lines]) + "\n"

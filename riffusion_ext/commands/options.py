@@ -1,0 +1,176 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from riffusion_ext.convert import Existing
+from riffusion_ext.paths import NameGiver
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.ui.controls import control
+
+__all__ = [
+    "UsageError",
+    "add_common_options",
+    "add_control",
+    "add_output_options",
+    "add_params_options",
+    "existing_of",
+    "params_of",
+    "plan_targets",
+    "positive_seconds",
+    "target_file",
+]
+
+# The names, and where they are not None the meanings, are those of the original library's command line.
+_PARAMS: tuple[tuple[str, type, str], ...] = (
+    ("sample_rate", int, "samples per second, in Hz"),
+    ("step_size_ms", int, "time between two columns, in ms"),
+    ("num_frequencies", int, "mel bands: the height of the picture"),
+    ("min_frequency", int, "lowest frequency, in Hz"),
+    ("max_frequency", int, "highest frequency, in Hz"),
+    ("window_duration_ms", int, "length of the analysis window, in ms"),
+    ("padded_duration_ms", int, "length of the padded window, in ms"),
+    ("power_for_image", float, "exponent between magnitude and brightness"),
+)
+
+
+class UsageError(Exception):
+    """The options do not fit together; the message says which and why."""
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that writes files has."""
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that exist; without it they are kept and the input fails",
+    )
+    there.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out inputs whose result exists: goes on where a run was stopped",
+    )
+    add_output_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add how the command talks."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
+    parser.add_argument("--quiet", "-q", action="store_true", help="say nothing but what went wrong")
+    parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
+
+
+def add_params_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the spectrogram parameters, all None where not given."""
+    group = parser.add_argument_group("spectrogram parameters", what)
+    group.add_argument(
+        "--preset", choices=list(PRESETS), help="a whole set at once; single options below change it (riffusion-v1)"
+    )
+    base = SpectrogramParams()
+    for name, kind, text in _PARAMS:
+        option = "--" + name.replace("_", "-")
+        group.add_argument(option, type=kind, metavar="N", help=f"{text} ({getattr(base, name)})")
+    group.add_argument("--stereo", action="store_true", default=None, help="two channels, kept in green and blue")
+
+
+def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
+    """Return the parameters the options name, None where they name none.
+
+    Raises
+    ------
+    UsageError
+        They make no spectrogram.
+    """
+    given = {name: getattr(args, name) for name, _, _ in _PARAMS if getattr(args, name) is not None}
+    if args.stereo:
+        given["stereo"] = True
+    if not given and args.preset is None:
+        return None
+    try:
+        return PRESETS[args.preset or "riffusion-v1"].replace(**given)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def existing_of(args: argparse.Namespace) -> Existing:
+    """Return what to do where a result exists."""
+    return "overwrite" if args.overwrite else "skip" if args.skip_existing else "refuse"
+
+
+def add_control(parser: argparse.ArgumentParser, name: str, *, default: object = ...) -> None:
+    """Add the option of a control that the tab has too: the same name, choices, default and explanation."""
+    item = control(name)
+    parser.add_argument(
+        f"--{name}",
+        choices=list(item.choices),
+        default=item.default if default is ... else default,
+        help=f"{item.help} ({item.default})",
+    )
+
+
+def positive_seconds(text: str) -> float:
+    """Type of an option in seconds: 0 or more, finite."""
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more; got {text}")
+    return value
+
+
+def _means_folder(name: str) -> bool:
+    try:
+        is_folder = Path(name).expanduser().is_dir()
+    except OSError:  # too long to look up; writing it will say so
+        is_folder = False
+    return is_folder or name.endswith(("/", "\\")) or not Path(name).suffix
+
+
+def target_file(name: str, option: str, suffixes: Sequence[str], chosen: str | None) -> Path:
+    """Check the name of one file to write against the formats there are and the one chosen."""
+    path = Path(name).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise UsageError(
+            f"{option} {name}: cannot write {suffix}; choose one of {', '.join(suffixes)}, "
+            "or end it with / to name a folder"
+        )
+    if chosen and suffix != f".{chosen}" and {suffix, f".{chosen}"} != {".jpg", ".jpeg"}:
+        raise UsageError(f"{option} {name} and --format {chosen} contradict each other")
+    return path
+
+
+def plan_targets(
+    files: Sequence[Path], name: str | None, option: str, suffixes: Sequence[str], chosen: str | None, default: str
+) -> list[tuple[Path, Path]]:
+    """Pair every input with the file to write.
+
+    Parameters
+    ----------
+    files
+        The inputs.
+    name
+        What the user gave as output: a file for one input, a folder for any number, None for beside each input.
+    option
+        The option the name came with, for messages.
+    suffixes
+        Suffixes that can be written.
+    chosen
+        Format chosen by ``--format``, without dot, or None.
+    default
+        Format in folders where none was chosen.
+    """
+    if name is not None and not _means_folder(name):
+        target = target_file(name, option, suffixes, chosen)
+        if len(files) > 1:
+            raise UsageError(
+                f"{option} {name} is one file, but there are {len(files)} inputs: end it with / to name a folder"
+            )
+        return [(source, target) for source in files]
+    giver = NameGiver()
+    ending = f".{chosen or default}"
+    folder = Path(name).expanduser() if name is not None else None
+    return [(source, giver.name(folder or source.parent, source, ending)) for source in files]

@@ -1,0 +1,137 @@
+"""What a command says while it works: lines, a progress bar, a summary, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from riffusion_ext import __version__
+from riffusion_ext.convert import Result
+
+__all__ = ["STOPPED", "Reporter", "plain", "write_json"]
+
+STOPPED = 130
+"""Exit code after Ctrl-C, the shells' own."""
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON can hold it: no NaN, no bytes, no paths."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class Reporter:
+    """Collects the results of a command and tells them.
+
+    Lines about results go to stdout, everything else to stderr. With ``json`` stdout holds one document at the end.
+    The bar appears only where stderr is a terminal. Use it as a context: Ctrl-C inside ends the work, not the report.
+    """
+
+    def __init__(self, command: str, total: int, *, json: bool = False, quiet: bool = False) -> None:
+        self.command = command
+        self.results: list[Result] = []
+        self.stopped = False
+        self._json, self._quiet = json, quiet
+        self._start = time.perf_counter()
+        self._bar = _make_bar(total) if total and not quiet and sys.stderr.isatty() else None
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.stopped = kind is KeyboardInterrupt
+        if self._bar is not None:
+            self._bar.close()
+        return self.stopped
+
+    def progress(self, part: float) -> None:
+        """Show how far the present batch is, 0 to 1."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{part:.0%}")
+
+    def add(self, result: Result) -> None:
+        """Take the result of one input and tell it."""
+        self.results.append(result)
+        if self._bar is not None:
+            self._bar.update()
+        if result.error:
+            self._line(f"failed: {result.source}: {result.error}", sys.stderr)
+        elif not self._quiet:
+            for note in result.notes:
+                self._line(f"note: {result.source}: {note}", sys.stderr)
+            if not self._json:
+                self._line(_describe(result), sys.stdout)
+
+    def finish(self) -> int:
+        """Tell the summary and return the exit code."""
+        failed = sum(not result.ok for result in self.results)
+        skipped = sum(result.skipped for result in self.results)
+        done = len(self.results) - failed - skipped
+        seconds = time.perf_counter() - self._start
+        code = STOPPED if self.stopped else 1 if failed else 0
+        if self._json:
+            counts = {"done": done, "skipped": skipped, "failed": failed, "stopped": self.stopped}
+            head = {"program": "riffusion-ext", "version": __version__, "command": self.command}
+            results = [_as_dict(result) for result in self.results]
+            write_json({**head, **counts, "seconds": round(seconds, 3), "results": results})
+        elif self.stopped or failed or (len(self.results) > 1 and not self._quiet):
+            parts = [f"{done} done"] + [f"{n} {what}" for n, what in ((skipped, "skipped"), (failed, "failed")) if n]
+            stop = "stopped; what is written is whole: " if self.stopped else ""
+            sys.stderr.write(f"{stop}{', '.join(parts)} in {seconds:.1f} s\n")
+        return code
+
+    def _line(self, text: str, stream: Any) -> None:
+        if self._bar is None:
+            stream.write(text + "\n")
+            stream.flush()
+        else:
+            self._bar.write(text, file=stream)
+
+
+def _make_bar(total: int) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, unit="file", file=sys.stderr, dynamic_ncols=True, leave=False)
+
+
+def _describe(result: Result) -> str:
+    if result.skipped:
+        return f"{result.source}: there already"
+    names = [str(path) for path in result.outputs]
+    shown = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)} pictures)"
+    duration = result.details.get("duration")
+    return f"{result.source} -> {shown}" + (f"  {duration:.2f} s" if duration is not None else "")
+
+
+def _as_dict(result: Result) -> dict[str, Any]:
+    return {
+        "source": str(result.source),
+        "ok": result.ok,
+        "skipped": result.skipped,
+        "outputs": [str(path) for path in result.outputs],
+        "error": result.error or None,
+        "notes": list(result.notes),
+        **result.details,
+    }

@@ -1,0 +1,42 @@
+"""``riffusion-ext ui``: the Riffusion tab by itself, without a webui."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "ui",
+        help="open the tab in a browser, without a webui",
+        description="Serve the Riffusion tab's conversion pages by themselves. Stop it with Ctrl-C.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=7862, help="port to listen on (7862)")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument(
+        "--output-dir", default="riffusion-output", metavar="DIR", help="folder for results (riffusion-output)"
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns when the server was stopped."""
+    if importlib.util.find_spec("gradio") is None:
+        sys.stderr.write(
+            'riffusion-ext ui needs gradio, which is not installed here: pip install "riffusion-ext[ui]"\n'
+        )
+        return 1
+    from riffusion_ext.ui.app import serve
+
+    return serve(host=args.host, port=args.port, output_dir=Path(args.output_dir), open_browser=args.open)

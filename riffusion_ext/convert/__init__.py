@@ -1,0 +1,11 @@
+"""Lists of files in, files out: what the command line and the Riffusion tab both do.
+
+One bad file never stops the others: every input yields a :class:`Result` that names its files or says in one sentence
+why there are none. Files are written whole or not at all, so that a stop in the middle leaves nothing half done.
+"""
+
+from riffusion_ext.convert.result import Existing, Result, explain
+from riffusion_ext.convert.to_pictures import sounds_to_pictures
+from riffusion_ext.convert.to_sound import joined_clips, pictures_to_sounds, song_to_sound
+
+__all__ = ["Existing", "Result", "explain", "joined_clips", "pictures_to_sounds", "song_to_sound", "sounds_to_pictures"]

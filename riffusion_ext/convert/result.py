@@ -1,0 +1,70 @@
+"""What became of an input, in one place for everything that works through lists of files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
+
+logger = logging.getLogger(__name__)
+
+Existing = Literal["refuse", "overwrite", "skip"]
+"""What to do where a result's file is there already."""
+
+Progress = Callable[[float], None]
+"""Called with the part done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one input."""
+
+    source: Path
+    outputs: tuple[Path, ...] = ()
+    error: str = ""
+    skipped: bool = False
+    notes: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the input was turned into its files, now or before."""
+        return not self.error
+
+
+def explain(error: BaseException) -> str:
+    """One line for the user about an error: our own sentences as they are, others with their kind."""
+    logger.debug("failed", exc_info=error)
+    if isinstance(error, RiffusionError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def already_there(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
+    """Return the result of an input that must not be worked on because of files that are there; None to go on."""
+    try:
+        there = [target for target in targets if target.exists()]
+    except OSError as error:
+        return Result(source, error=explain(error))
+    if any(_same_file(source, target) for target in there):
+        return Result(source, error=f"the result would replace its own source: {source}")
+    if not there or existing == "overwrite":
+        return None
+    if existing == "skip":
+        return Result(source, tuple(targets), skipped=True) if len(there) == len(targets) else None
+    return Result(source, error=f"file exists: {there[0]}")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

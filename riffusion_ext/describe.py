@@ -1,0 +1,91 @@
+"""What is recorded in a picture or a sound file, as data and as rows for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.paths import SOUND_SUFFIXES
+
+__all__ = ["describe", "rows"]
+
+_RECORDS = {
+    "exif": "recorded in the picture (EXIF)",
+    "text": "recorded in the picture (PNG text)",
+    "none": "not recorded; these are riffusion-v1's",
+}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what a picture or a sound file tells about itself.
+
+    Raises
+    ------
+    RiffusionError
+        It can be read as neither.
+    """
+    return _describe_sound(path) if path.suffix.lower() in SOUND_SUFFIXES else _describe_picture(path)
+
+
+def _describe_picture(path: Path) -> dict[str, Any]:
+    from riffusion_ext.metadata import exif_dump, read_record
+    from riffusion_ext.spectrogram.codec import open_picture
+
+    image = open_picture(path)
+    record = read_record(image)
+    return {
+        "kind": "picture",
+        "width": image.width,
+        "height": image.height,
+        "mode": image.mode,
+        "params": asdict(record.params),
+        "max_value": record.max_value,
+        "record": record.source,
+        "duration": record.params.samples_of_columns(image.width) / record.params.sample_rate,
+        "notes": list(record.notes),
+        "tags": exif_dump(image),
+    }
+
+
+def _describe_sound(path: Path) -> dict[str, Any]:
+    from riffusion_ext.audio.io import read_audio, read_tags
+    from riffusion_ext.metadata import parse_audio_comment
+
+    clip = read_audio(path)
+    tags = read_tags(path)
+    return {
+        "kind": "sound",
+        "duration": clip.duration,
+        "sample_rate": clip.sample_rate,
+        "channels": clip.channels,
+        "peak": clip.peak,
+        "made_by": parse_audio_comment(tags.get("comment", "")),
+        "tags": tags,
+    }
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the facts of :func:`describe` as (what, value) rows for people."""
+    if facts["kind"] == "sound":
+        lines = [
+            ("duration", f"{facts['duration']:.3f} s"),
+            ("sample rate", f"{facts['sample_rate']} Hz"),
+            ("channels", str(facts["channels"])),
+            ("peak", f"{facts['peak']:.3f} of full scale"),
+        ]
+        return lines + [(f"tag {name}", str(value)) for name, value in facts["tags"].items()]
+    params, max_value = facts["params"], facts["max_value"]
+    lines = [
+        ("picture", f"{facts['width']} x {facts['height']}, {facts['mode']}"),
+        ("sound", f"{facts['duration']:.2f} s, {'stereo' if params['stereo'] else 'mono'}"),
+        ("parameters", _RECORDS.get(facts["record"], facts["record"])),
+        ("sample rate", f"{params['sample_rate']} Hz"),
+        ("step", f"{params['step_size_ms']} ms a column"),
+        ("window", f"{params['window_duration_ms']} ms, padded to {params['padded_duration_ms']} ms"),
+        ("frequencies", f"{params['num_frequencies']}, {params['min_frequency']} to {params['max_frequency']} Hz"),
+        ("power", f"{params['power_for_image']:g}"),
+        ("max value", "not recorded" if max_value is None else f"{max_value:g}"),
+    ]
+    lines += [("note", note) for note in facts["notes"]]
+    return lines + [(f"tag {name}", str(value)) for name, value in facts["tags"].items()]
