@@ -1,0 +1,128 @@
+"""The players under webui's gallery.
+
+webui writes a job's JSON into a hidden text box of each results panel. When that text changes, the clips named in it
+are looked up and shown. The JSON belongs to one page, so every page shows its own clips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from riffusion_ext.host.base import Host
+from riffusion_ext.host.job import PAYLOAD_KEY
+from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
+from riffusion_ext.ui import players, render
+
+__all__ = ["Panels", "render_generation_info"]
+
+_TABS = ("txt2img", "img2img")
+_MOST_PLAYERS = 200
+
+
+def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBRARY) -> str:
+    """Return the players and messages of a job.
+
+    Parameters
+    ----------
+    text
+        webui's generation info, JSON, as it came back from the browser: nothing in it is trusted. Only ids and texts
+        are taken from it; files, titles and names come from the library.
+    host
+        Makes the URLs.
+    library
+        Where the ids lead.
+    """
+    if not host.setting("riffusion_players", True):
+        return ""
+    info = _parse(text)
+    payload = _as(_as(info.get("extra_generation_params"), dict).get(PAYLOAD_KEY), dict)
+    records = _records(info, payload, library)
+    shown = [record for record in records if record.path.is_file()]
+    notes = [
+        players.message(str(entry.get("text", "")), _kind(entry.get("kind")))
+        for entry in _as(payload.get("messages"), list)[:_MOST_PLAYERS]
+        if isinstance(entry, dict)
+    ]
+    if len(shown) < len(records):
+        notes.append(players.message("Some sound files of this batch are no longer on disk.", "info"))
+    many = len(shown) > 1
+    clips = [
+        players.player(
+            host.url(record.path),
+            record.title,
+            record.duration,
+            record.download_name,
+            seed=record.seed,
+            number=number if many else None,
+        )
+        for number, record in enumerate(shown[:_MOST_PLAYERS], 1)
+    ]
+    return players.panel(clips, notes)
+
+
+def _parse(text: object) -> dict[str, Any]:
+    try:
+        return _as(json.loads(str(text)), dict)
+    except ValueError:
+        return {}
+
+
+def _kind(value: object) -> str:
+    return str(value) if value in ("warning", "error") else "info"
+
+
+def _as(value: Any, kind: type) -> Any:
+    return value if isinstance(value, kind) else kind()
+
+
+def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary) -> list[ClipRecord]:
+    """Return clips by id, then by the pictures' texts.
+
+    The latter are for pictures that reached the gallery by another way: webui's upscale button puts a new picture among
+    those of the job before.
+    """
+    found: dict[str, ClipRecord] = {}
+    for entry in _as(payload.get("clips"), list):
+        record = library.get(str(_as(entry, dict).get("id")))
+        if record is not None:
+            found[record.id] = record
+    known = {record.infotext for record in found.values()}
+    for infotext in _as(info.get("infotexts"), list):
+        if isinstance(infotext, str) and infotext not in known:
+            record = library.find(infotext)
+            if record is not None:
+                found[record.id] = record
+    return list(found.values())
+
+
+class Panels:
+    """Puts an area for players into each results panel while the host builds its page."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._areas: dict[str, Any] = {}
+        self._wired: set[str] = set()
+
+    def after_component(self, component: Any, elem_id: str | None) -> None:
+        """Take note of a component the host has just made."""
+        for tab in _TABS:
+            if elem_id == f"{tab}_gallery_container" and tab not in self._areas:
+                # Made while the gallery's own group is not yet open, so it lands below that group.
+                self._areas[tab] = render.live_html("", f"{tab}_riffusion_players")
+            elif elem_id == f"generation_info_{tab}" and tab not in self._wired:
+                if tab not in self._areas:
+                    self._areas[tab] = render.live_html("", f"{tab}_riffusion_players")
+                self._wired.add(tab)
+                render.on_change(component, self._renderer(), [component], [self._areas[tab]])
+
+    def _renderer(self) -> Callable[[object], str]:
+        def show(text: object) -> str:
+            try:
+                return render_generation_info(text, self._host)
+            except Exception as error:
+                self._host.report("Riffusion: the players could not be shown", error)
+                return players.panel([], [players.message(f"The players could not be shown: {error}", "error")])
+
+        return show

@@ -1,0 +1,102 @@
+"""Which of the pictures a host returns are generated pictures, and where each was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+__all__ = ["Made", "Picture", "back_to_first_pass", "newest_of_sequence", "pick", "saved_path"]
+
+SAVED_AS = "riffusion_saved_as"
+"""Attribute we put on a picture whose file got another name than the host recorded."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was true when one picture was finished."""
+
+    prompt: str
+    seed: int
+    unfinished: bool = False
+    """The user interrupted or skipped it, so it is half noise."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One generated picture: the pixels, what it came from, and its file if it has one."""
+
+    image: Image.Image
+    made: Made
+    infotext: str = ""
+    saved_as: Path | None = None
+
+
+def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_picture: int = 1) -> list[tuple[int, Any]]:
+    """Return (place in ``infotexts``, picture) of the generated pictures.
+
+    Parameters
+    ----------
+    images
+        All a host returns: grid, pictures, and after each picture its mask and mask composite; perhaps other programs'
+        pictures at the end.
+    infotexts
+        One for the grid, if there is one, and one for each picture; masks have none, so the two lists drift apart.
+    first
+        Number of grids in front.
+    per_picture
+        Images returned for one picture: 1, and one more for each kind of mask.
+
+    A picture usually carries its own text, which settles the question; the arithmetic is for hosts told not to write
+    it.
+    """
+    wanted = list(infotexts[first:])
+    found: list[tuple[int, Any]] = []
+    for image in images[first:]:
+        place = len(found)
+        if place < len(wanted) and getattr(image, "info", {}).get("parameters") == wanted[place]:
+            found.append((first + place, image))
+    if wanted and len(found) == len(wanted):
+        return found
+    plain = list(images[first:])[:: max(per_picture, 1)][: len(wanted)]
+    return [(first + place, image) for place, image in enumerate(plain)]
+
+
+def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the picture at the size of the first pass.
+
+    Hires fix enlarges a picture, but a row still means a frequency and a column a moment: of a picture of 1024 rows the
+    sound is that of the 512 rows it was enlarged from. So the sound follows the first pass's size.
+    """
+    if image.size == (width, height):
+        return image
+    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    small.info = dict(image.info)
+    return small
+
+
+def saved_path(image: Any) -> Path | None:
+    """Return where the host saved a picture, absolute, or None when it did not, or the file is gone."""
+    name = getattr(image, SAVED_AS, None) or getattr(image, "already_saved_as", None)
+    if not name:
+        return None
+    path = Path(name).absolute()  # a host may record it relative to its working folder
+    return path if path.is_file() else None
+
+
+def newest_of_sequence(path: Path) -> Path:
+    """Return the file just written among ``name.png``, ``name-1.png``, ``name-2.png``, ...
+
+    With "Add number suffix" for files that exist, A1111 1.10 records the name without the number. Asked right after the
+    file was written, the newest one is it; a host that records the right name gets it back.
+    """
+    candidates = [path]
+    while (following := path.with_name(f"{path.stem}-{len(candidates)}{path.suffix}")).exists():
+        candidates.append(following)
+    existing = [candidate for candidate in candidates if candidate.exists()]
+    if not existing:
+        return path
+    return max(existing, key=lambda p: (p.stat().st_mtime_ns, candidates.index(p)))

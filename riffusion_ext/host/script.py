@@ -1,0 +1,181 @@
+"""The Script: the panel in txt2img and img2img, and what happens when pictures are done.
+
+The host swallows exceptions of scripts, so everything here that may fail says so itself. The arguments of every hook
+are the values of the components that :meth:`RiffusionScript.ui` returns, in the order of the table of controls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import scripts, shared
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host import infotext
+from riffusion_ext.host.job import PAYLOAD_KEY, Job
+from riffusion_ext.host.pictures import Made, Picture, back_to_first_pass, pick, saved_path
+from riffusion_ext.host.sound import SoundMaker
+from riffusion_ext.host.webui import HOST
+from riffusion_ext.host.xyz import OVERRIDE
+from riffusion_ext.ui import players, render
+from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
+
+__all__ = ["RiffusionScript"]
+
+_JOB = "_riffusion_job"
+
+
+class RiffusionScript(scripts.Script):
+    """Makes sound of every picture that webui generates, when it is on."""
+
+    def title(self) -> str:
+        """Return the name of the panel; in lower case it is the key in API requests."""
+        return "Riffusion"
+
+    def show(self, is_img2img: bool) -> object:
+        """Show the panel in both tabs, always: it works together with any other script."""
+        return scripts.AlwaysVisible
+
+    # -- page
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Build the panel; returns the components whose values the hooks get."""
+        import gradio as gr
+
+        with gr.Accordion("Riffusion", open=False, elem_id=self.elem_id("panel")):
+            components = {}
+            components["mode"] = render.component(CONTROLS[0], self.elem_id("mode"))
+            status = render.live_html(lambda: _status(AUTO), self.elem_id("status"))
+            for start in range(1, len(CONTROLS), 2):
+                with gr.Row():
+                    for item in CONTROLS[start : start + 2]:
+                        components[item.id] = render.component(item, self.elem_id(item.id))
+        render.on_change(components["mode"], _status, [components["mode"]], [status])
+        self.infotext_fields = [(components[item.id], infotext.reader(item)) for item in CONTROLS]
+        self.paste_field_names = list(infotext.KEYS)
+        return [components[item.id] for item in CONTROLS]
+
+    # -- one press of Generate
+
+    def setup(self, p: Any, *args: object) -> None:
+        """Begin a press of Generate: scripts that run many jobs copy ``p``, and with it the reference to this."""
+        setattr(p, _JOB, Job())
+
+    def process(self, p: Any, *args: object) -> None:
+        """Before the first batch: write our settings into the pictures' texts, and the reply's list of clips."""
+        job = _job(p)
+        job.made.clear()
+        try:
+            options = _options(p, args)
+        except RiffusionError:
+            p.extra_generation_params[PAYLOAD_KEY] = job.payload  # postprocess says why
+            return
+        if _is_on(options):
+            infotext.write(p.extra_generation_params, options)
+            p.extra_generation_params[PAYLOAD_KEY] = job.payload
+        else:  # in an X/Y/Z plot the cell before may have been on
+            infotext.remove(p.extra_generation_params)
+
+    def postprocess_image(self, p: Any, pp: Any, *args: object) -> None:
+        """After each picture, masks and grids apart: note whose it is. Lists at the end drift from the pictures."""
+        index = getattr(p, "batch_index", 0)
+        unfinished = bool(shared.state.interrupted or shared.state.skipped)
+        _job(p).made.append(Made(str(p.prompts[index]), int(p.seeds[index]), unfinished))
+
+    def postprocess(self, p: Any, processed: Any, *args: object) -> None:
+        """After the last batch: make the sound. The pictures are saved and listed by now, whatever happens here."""
+        job = _job(p)
+        before = len(job.payload["messages"])
+        try:
+            options = _options(p, args)
+            if not _is_on(options):
+                return
+            _warn_of_other_model(job)
+            _make_sound(p, processed, job, options)
+        except Exception as error:
+            expected = isinstance(error, RiffusionError)
+            HOST.report(f"Riffusion: no sound: {error}", None if expected else error)
+            job.say(str(error) if expected else f"No sound: {type(error).__name__}: {error}", "error")
+        finally:
+            said = [entry["text"] for entry in job.payload["messages"][before:] if entry["kind"] != "info"]
+            processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
+
+
+def _job(p: Any) -> Job:
+    job = getattr(p, _JOB, None)
+    if job is None:  # a script that fills in the arguments by hand
+        job = Job()
+        setattr(p, _JOB, job)
+    return job
+
+
+def _options(p: Any, args: tuple[object, ...]) -> SoundOptions:
+    return options_from_args(args, getattr(p, OVERRIDE, None))
+
+
+def _is_on(options: SoundOptions) -> bool:
+    if options.mode == AUTO:
+        return bool(HOST.setting("riffusion_auto", True)) and HOST.checkpoint_is_riffusion()[0]
+    return options.mode == ON
+
+
+def _warn_of_other_model(job: Job) -> None:
+    known, name = HOST.checkpoint_is_riffusion()
+    if not known and HOST.setting("riffusion_warn", True):
+        job.say(_warning(name), "warning")
+
+
+def _warning(name: str) -> str:
+    return (
+        f"The loaded checkpoint {name} does not look like a Riffusion model: the sound will be noise. "
+        "Choose a Riffusion checkpoint, or add its name under Settings, Riffusion."
+    )
+
+
+def _status(mode: str) -> str:
+    """HTML that says whether sound will be made with the checkpoint that is chosen now."""
+    known, name = HOST.checkpoint_is_riffusion()
+    if mode == AUTO:
+        on = known and HOST.setting("riffusion_auto", True)
+        text = f"Sound is {'on' if on else 'off'} now: the checkpoint {name} "
+        return players.message(text + ("looks" if known else "does not look") + " like a Riffusion model.")
+    if mode == ON and not known and HOST.setting("riffusion_warn", True):
+        return players.message(_warning(name), "warning")
+    return ""
+
+
+def _make_sound(p: Any, processed: Any, job: Job, options: SoundOptions) -> None:
+    shared.state.textinfo = "Riffusion: making sound"
+    was_interrupted = shared.state.interrupted
+    try:
+        maker = SoundMaker(HOST, job, options, cancelled=lambda: shared.state.interrupted and not was_interrupted)
+        maker.run(_pictures(p, processed, job))
+    finally:
+        shared.state.textinfo = None
+
+
+def _pictures(p: Any, processed: Any, job: Job) -> list[Picture]:
+    """Pair each generated picture with what belongs to it."""
+    first = processed.index_of_first_image
+    chosen = pick(processed.images, processed.infotexts, first, _images_per_picture(p))
+    enlarged = getattr(p, "enable_hr", False)
+    pictures = []
+    for number, (place, image) in enumerate(chosen):
+        if len(job.made) == len(chosen):
+            made = job.made[number]
+        else:  # a script added or removed pictures after we saw them
+            made = Made(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
+        # The sound of a Hires picture is made at the size of the first pass, see back_to_first_pass.
+        pixels = back_to_first_pass(image, p.width, p.height) if enlarged else image
+        pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image)))
+    return pictures
+
+
+def _images_per_picture(p: Any) -> int:
+    if getattr(p, "mask_for_overlay", None) is None:
+        return 1
+    return 1 + bool(HOST.setting("return_mask", False)) + bool(HOST.setting("return_mask_composite", False))
+
+
+def _at(values: list[Any], index: int) -> Any:
+    return values[min(index, len(values) - 1)]

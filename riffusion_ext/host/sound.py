@@ -1,0 +1,209 @@
+"""From a host's finished pictures to sound files, players and messages.
+
+Knows nothing of webui: a :class:`~riffusion_ext.host.base.Host` answers what it needs. Whatever goes wrong becomes a
+message; the pictures are the host's and are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import AudioError, RiffusionError
+from riffusion_ext.host.base import Host
+from riffusion_ext.host.job import Job
+from riffusion_ext.host.pictures import Picture
+from riffusion_ext.host.settings import SUBTYPES
+from riffusion_ext.library import LIBRARY, ClipLibrary
+from riffusion_ext.paths import shorten_name
+from riffusion_ext.ui.controls import SoundOptions
+
+if TYPE_CHECKING:
+    from riffusion_ext.audio.clip import AudioClip
+    from riffusion_ext.spectrogram.codec import Decoded
+
+__all__ = ["Cancelled", "SoundMaker"]
+
+_LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
+
+
+class Cancelled(Exception):
+    """The user pressed Interrupt while the sound was being made."""
+
+
+class SoundMaker:
+    """Makes the sound of one batch.
+
+    Parameters
+    ----------
+    host, job
+        Where settings come from and messages go to; what the batch belongs to.
+    options
+        The user's choices.
+    library
+        Where clips get their ids.
+    cancelled
+        Asked now and then; True stops the work.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        job: Job,
+        options: SoundOptions,
+        *,
+        library: ClipLibrary = LIBRARY,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.host, self.job, self.options, self.library = host, job, options, library
+        self._cancelled = cancelled
+
+    def run(self, pictures: Sequence[Picture]) -> None:
+        """Make, save and announce the sound of every finished picture, then the joined clip if it is wanted."""
+        finished = [picture for picture in pictures if not picture.made.unfinished]
+        if len(finished) < len(pictures):
+            count = len(pictures) - len(finished)
+            self.job.say(f"{count} interrupted picture{'s' * (count > 1)} got no sound.")
+        if not finished:
+            return
+        ending = "." + self._format()
+        clips: list[AudioClip] = []
+        for picture, decoded in zip(finished, self._decode(finished), strict=True):
+            if not isinstance(decoded, Exception):
+                for note in decoded.notes:
+                    self.job.say(f"{self._name(picture)}: {note}")
+                clips.append(decoded.clip)
+                self._guard(self._name(picture), self._keep, picture, decoded, ending)
+            else:
+                self._failed(self._name(picture), decoded)
+        if self.options.joined and len(clips) > 1:
+            self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
+
+    # -- picture -> clip
+
+    def _decode(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        """Invert the batch in one call; should that fail as a whole, one by one, so that no picture spoils another."""
+        try:
+            return self._invert(pictures)
+        except Cancelled:
+            return [AudioError("interrupted while the sound was being made.")] * len(pictures)
+        except Exception as error:
+            if len(pictures) == 1:
+                return [error]
+            self.host.report("Riffusion: the batch could not be made into sound at once; trying one by one", error)
+            return [result for picture in pictures for result in self._decode([picture])]
+
+    def _invert(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+
+        options = self.options
+        settings = DecodeSettings(
+            engine=options.engine, level=options.level, channels=options.channels, device=self.host.device()
+        )
+
+        def progress(_: float) -> None:
+            if self._cancelled():
+                raise Cancelled
+
+        return list(pictures_to_audio([picture.image for picture in pictures], settings, progress=progress))
+
+    # -- clip -> file, library, page
+
+    def _format(self) -> str:
+        from riffusion_ext.audio.io import available_formats
+
+        wanted = self.options.format
+        if wanted in available_formats():
+            return wanted
+        self.job.say(
+            f"{wanted.upper()} files need the Python package soundfile, which is missing; WAV is written instead.",
+            "warning",
+        )
+        return "wav"
+
+    def _keep(self, picture: Picture, decoded: Decoded, ending: str) -> None:
+        from riffusion_ext.metadata import audio_tags
+
+        made = picture.made
+        extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
+        tags = audio_tags(decoded.params, max_value=decoded.max_value, title=made.prompt, comment_extra=extra)
+        download = f"{made.seed}-{_words(made.prompt)}{ending}"
+        path, temporary = self._write(decoded.clip, picture.saved_as, ending, tags)
+        record = self.library.add(
+            path,
+            title=made.prompt,
+            duration=decoded.clip.duration,
+            seed=made.seed,
+            infotext=picture.infotext,
+            download_name=download if temporary else path.name,
+            temporary=temporary,
+        )
+        self.job.add_clip(record, picture_name=picture.saved_as.name if picture.saved_as else "")
+        self._keep_sidecar(picture, decoded)
+
+    def _keep_joined(self, first: Picture, clips: Sequence[AudioClip], ending: str) -> None:
+        from riffusion_ext.audio.stitch import join
+
+        whole = join(clips, crossfade=self.options.crossfade)
+        tags = {"title": f"{len(clips)} clips: {first.made.prompt}", "software": "riffusion-ext"}
+        path, temporary = self._write(whole, first.saved_as, "-joined" + ending, tags)
+        record = self.library.add(
+            path,
+            title=f"All {len(clips)} clips joined",
+            duration=whole.duration,
+            download_name=f"{_words(first.made.prompt)}-joined{ending}" if temporary else path.name,
+            temporary=temporary,
+        )
+        self.job.add_clip(record, joined=True)
+
+    def _write(self, clip: AudioClip, beside: Path | None, ending: str, tags: dict[str, str]) -> tuple[Path, bool]:
+        """Write beside the picture; where that is not saved, or its folder takes nothing, into the scratch folder."""
+        from riffusion_ext.audio.io import write_audio
+
+        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", "16 bit"), "pcm16")
+        if ending.endswith(".flac") and subtype == "float":
+            subtype = "pcm24"
+        if beside is not None:
+            try:
+                path = beside.with_name(shorten_name(beside.stem, ending))
+                return write_audio(clip, path, subtype=subtype, tags=tags), False
+            except (RiffusionError, OSError) as error:
+                self.host.report(f"Riffusion: no sound file beside {beside}", error)
+                self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
+        path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
+        return write_audio(clip, path, subtype=subtype, tags=tags), True
+
+    def _keep_sidecar(self, picture: Picture, decoded: Decoded) -> None:
+        path = picture.saved_as
+        if path is None or path.suffix.lower() not in _LOSSY or not self.host.setting("riffusion_sidecar", False):
+            return
+        from riffusion_ext.metadata import save_picture
+
+        text = {"parameters": picture.infotext} if picture.infotext else {}
+        save_picture(picture.image, path.with_suffix(".png"), decoded.params, decoded.max_value, **text)
+
+    # -- trouble
+
+    def _guard(self, name: str, work: Callable[..., Any], *args: Any) -> None:
+        try:
+            work(*args)
+        except Exception as error:
+            self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        expected = isinstance(error, RiffusionError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        self.host.report(f"Riffusion: {name}: no sound: {reason}", None if expected else error)
+        self.job.say(f"{name}: no sound: {reason}", "error")
+
+    @staticmethod
+    def _name(picture: Picture) -> str:
+        return picture.saved_as.name if picture.saved_as else f"Picture of seed {picture.made.seed}"
+
+
+def _words(prompt: str) -> str:
+    """Return the prompt as part of a file name that any system takes."""
+    return "-".join(re.findall(r"\w+", prompt))[:60].rstrip("-") or "riffusion"

@@ -1,0 +1,148 @@
+"""webui (A1111) and Forge: the :class:`~riffusion_ext.host.base.Host` they are, and the callbacks we register.
+
+Differences between hosts are found by looking for the feature, never by asking for a version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from modules import devices, errors, script_callbacks, scripts, shared
+
+from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
+from riffusion_ext.host.panel import Panels
+from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
+
+__all__ = ["HOST", "Webui", "register"]
+
+
+class Webui:
+    """The webui this process is."""
+
+    name = "webui"
+
+    def __init__(self) -> None:
+        self._scratch: Path | None = None
+
+    def device(self) -> str:
+        """Return the host's torch device, or the processor when the user prefers it."""
+        if self.setting("riffusion_device", "Same as webui") == "Processor":
+            return "cpu"
+        return str(getattr(devices, "device", "auto"))
+
+    def setting(self, key: str, default: Any) -> Any:
+        """Return a setting; hosts started for their API alone may not know ours."""
+        return getattr(shared.opts, key, default)
+
+    def output_folder(self) -> Path:
+        """Return the folder of our tab's files: beside webui's own output folders."""
+        from modules import paths_internal
+
+        return Path(paths_internal.data_path).absolute() / "outputs" / "riffusion"
+
+    def scratch_folder(self) -> Path:
+        """Return a folder for clips of pictures that are not saved; the host's temporary folder if it has one."""
+        if self._scratch is None or not self._scratch.is_dir():
+            parent = self.setting("temp_dir", "") or None
+            if parent is not None:
+                Path(parent).mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(prefix="riffusion-", dir=parent)).absolute()
+        return self._scratch
+
+    def url(self, path: Path) -> str:
+        """Return the URL of a clip, and allow the page to fetch it.
+
+        Each clip is allowed by itself, so that folders outside the host's own play too.
+        """
+        from modules import ui_tempdir
+
+        served = _without_dot_folders(path, self)
+        demo = getattr(shared, "demo", None)
+        if demo is not None:
+            ui_tempdir.register_tmp_file(demo, str(served))
+        # Relative to the page: A1111 may live below a path of its own. The time of the file defeats stale caches.
+        return f"file={quote(served.as_posix())}?{served.stat().st_mtime_ns}"
+
+    def report(self, text: str, error: BaseException | None = None) -> None:
+        """Write to webui's log."""
+        errors.report(text, exc_info=error is not None)
+
+    def checkpoint_is_riffusion(self, title: str = "") -> tuple[bool, str]:
+        """Return whether the chosen checkpoint looks like a Riffusion model, and its name.
+
+        Parameters
+        ----------
+        title
+            The checkpoint's title; the host's choice when empty.
+        """
+        names, hashes = _chosen_checkpoint(title)
+        patterns = patterns_from_text(self.setting("riffusion_model_patterns", "riffusion"))
+        return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
+
+
+def _chosen_checkpoint(title: str) -> tuple[list[str], list[str]]:
+    """Names and hashes of a checkpoint. Never loads one: Forge loads its model only when it is first needed."""
+    from modules import sd_models
+
+    title = title or str(getattr(shared.opts, "sd_model_checkpoint", "") or "")
+    info = sd_models.checkpoint_aliases.get(title)
+    if info is None:
+        return [title], []
+    hashes = [getattr(info, name, None) for name in ("sha256", "shorthash", "hash")]
+    return [info.name_for_extra, title, Path(info.filename).stem], [str(value) for value in hashes if value]
+
+
+def _without_dot_folders(path: Path, host: Webui) -> Path:
+    """Return the clip, or a link to it: gradio 3 serves nothing from a folder whose name begins with a dot."""
+    if not any(part.startswith(".") for part in path.parts):
+        return path
+    import hashlib
+    import shutil
+
+    folder = host.scratch_folder()
+    link = folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}{path.suffix}"
+    with contextlib.suppress(FileNotFoundError):
+        link.unlink()
+    shutil.copy2(path, link)
+    return link
+
+
+HOST = Webui()
+
+
+def register() -> None:
+    """Register everything with the host.
+
+    Called each time the host executes ``scripts/riffusion.py``: by then it has forgotten all callbacks, while this
+    module is still the one of the first start.
+    """
+    panels = Panels(HOST)
+    script_callbacks.on_ui_settings(_add_settings)
+    script_callbacks.on_before_ui(_add_axes)
+    script_callbacks.on_after_component(lambda made, **kwargs: panels.after_component(made, kwargs.get("elem_id")))
+    script_callbacks.on_image_saved(_note_saved_name)
+
+
+def _add_settings() -> None:
+    import gradio as gr
+
+    settings.add_to(shared.opts, shared.OptionInfo, gr.Radio)
+
+
+def _add_axes() -> None:
+    try:
+        xyz.add_axes(scripts.scripts_data)
+    except Exception as error:
+        HOST.report("Riffusion: no axes in the X/Y/Z plot", error)
+
+
+def _note_saved_name(params: Any) -> None:
+    if getattr(shared.opts, "save_images_replace_action", "Replace") == "Replace":
+        return
+    path = Path(params.filename).absolute()
+    setattr(params.image, SAVED_AS, str(newest_of_sequence(path)))

@@ -1,0 +1,68 @@
+"""Axes of our own in webui's X/Y/Z plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.ui.controls import Control, control
+
+__all__ = ["AXES", "OVERRIDE", "add_axes"]
+
+OVERRIDE = "_riffusion_override"
+"""Attribute of the host's job in which a cell's values wait for the Script."""
+
+AXES = {
+    "[Riffusion] Sound": "mode",
+    "[Riffusion] Engine": "engine",
+    "[Riffusion] Level": "level",
+    "[Riffusion] Channels": "channels",
+}
+"""Label of each axis -> id of the control it sets."""
+
+
+def _apply(item: Control) -> Callable[[Any, Any, Any], None]:
+    def apply(p: Any, value: Any, _: Any) -> None:
+        # A new mapping each time: the cells' jobs are shallow copies of one another.
+        setattr(p, OVERRIDE, {**getattr(p, OVERRIDE, {}), item.id: item.clean(value)})
+
+    return apply
+
+
+def _confirm(item: Control) -> Callable[[Any, Iterable[Any]], None]:
+    def confirm(_: Any, values: Iterable[Any]) -> None:
+        for value in values:
+            item.clean(value)
+
+    return confirm
+
+
+def _choices(item: Control) -> Callable[[], list[str]]:
+    return lambda: list(item.choices)
+
+
+def add_axes(scripts_data: Iterable[Any]) -> int:
+    """Add our axes to the plot, unless it has them; returns how many were added.
+
+    Parameters
+    ----------
+    scripts_data
+        The host's loaded scripts, each with ``path`` and ``module``.
+    """
+    added = 0
+    for data in scripts_data:
+        if Path(data.path).name != "xyz_grid.py" or not hasattr(data.module, "axis_options"):
+            continue
+        module = data.module
+        present = {option.label for option in module.axis_options}
+        for label, id_ in AXES.items():
+            if label in present:
+                continue
+            item = control(id_)
+            module.axis_options.append(
+                module.AxisOption(label, str, _apply(item), confirm=_confirm(item), choices=_choices(item))
+            )
+            present.add(label)
+            added += 1
+    return added

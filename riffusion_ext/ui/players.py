@@ -1,0 +1,77 @@
+"""Players and messages as HTML: pure functions, everything escaped, no script needed.
+
+Plain ``<audio>`` elements work the same in every gradio version, play any number of clips and make no copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+__all__ = ["format_duration", "message", "panel", "player"]
+
+_LONGEST_LABEL = 120
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as a listener reads it: ``5.11 s``, ``1:05 min``."""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min"
+
+
+def player(
+    src_url: str, label: str, duration: float, download_name: str, *, seed: int | None = None, number: int | None = None
+) -> str:
+    """Return one player.
+
+    Parameters
+    ----------
+    src_url
+        Where the browser fetches the clip.
+    label
+        Prompt or title; long ones are cut, the whole is in the tooltip.
+    duration
+        Seconds.
+    download_name
+        File name the download link offers.
+    seed
+        Seed of the picture.
+    number
+        Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
+    """
+    text = " ".join(label.split())
+    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
+    heading = (f"{number}. " if number is not None else "") + (short or download_name)
+    spoken = f"{heading}, seed {seed}" if seed is not None else heading
+    facts = []
+    if seed is not None:
+        facts.append(f'<span class="riffusion-fact">seed {seed}</span>')
+    facts.append(f'<span class="riffusion-fact">{escape(format_duration(duration))}</span>')
+    return (
+        '<li class="riffusion-clip">'
+        f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
+        f'<audio controls preload="metadata" src="{escape(src_url)}" aria-label="{escape(spoken)}"></audio>'
+        f'<div class="riffusion-facts">{"".join(facts)}'
+        f'<a class="riffusion-download" href="{escape(src_url)}" download="{escape(download_name)}"'
+        f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
+        "</li>"
+    )
+
+
+def message(text: str, kind: str = "info") -> str:
+    """Return a message; ``kind`` is ``"info"``, ``"warning"`` or ``"error"``."""
+    if kind not in ("info", "warning", "error"):
+        raise ValueError(f"kind is {kind!r}; it can be info, warning or error")
+    role = "status" if kind == "info" else "alert"
+    return f'<p class="riffusion-message riffusion-{kind}" role="{role}">{escape(text)}</p>'
+
+
+def panel(players: Iterable[str], messages: Iterable[str] = ()) -> str:
+    """Put players and messages together; nothing at all gives the empty string, which takes no room on the page."""
+    clips, notes = "".join(players), "".join(messages)
+    if not clips and not notes:
+        return ""
+    items = f'<ul class="riffusion-clips">{clips}</ul>' if clips else ""
+    return f'<section class="riffusion-players" aria-label="Sound of the pictures">{notes}{items}</section>'

@@ -1,0 +1,50 @@
+"""From the table of controls to gradio components, in gradio 3 and 4.
+
+What differs between the versions stays in this file. gradio is imported by the functions, not by the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from riffusion_ext.ui.controls import Control
+
+__all__ = ["component", "live_html", "on_change"]
+
+
+def component(item: Control, elem_id: str, value: object = None) -> Any:
+    """Make the component of a control inside the gradio context that is open."""
+    import gradio as gr
+
+    common: dict[str, Any] = {
+        "label": item.label,
+        "value": item.default if value is None else value,
+        "info": item.help,
+        "elem_id": elem_id,
+    }
+    if item.kind == "radio":
+        return gr.Radio(choices=list(item.choices), **common)
+    if item.kind == "dropdown":
+        return gr.Dropdown(choices=list(item.choices), **common)
+    if item.kind == "checkbox":
+        return gr.Checkbox(**common)
+    if item.kind == "slider":
+        return gr.Slider(minimum=item.minimum, maximum=item.maximum, step=item.step, **common)
+    raise ValueError(f"control {item.id!r} is of kind {item.kind!r}; known are radio, dropdown, checkbox, slider")
+
+
+def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
+    """HTML that a function fills each time a page is opened."""
+    import gradio as gr
+
+    return gr.HTML(value=value, elem_id=elem_id)
+
+
+def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    """Run ``fn`` when a component changes, beside the queue and without a progress mark.
+
+    Never call this with an HTML component as ``source``: in gradio 4.40 its change event fires for ever.
+    """
+    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_name": False}
+    source.change(fn=fn, inputs=inputs, outputs=outputs, **options)
