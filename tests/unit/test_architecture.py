@@ -1,0 +1,191 @@
+"""The walls between the parts, kept by reading the imports of every file."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "riffusion_ext"
+SKIPPED = {".git", "build", "dist", "node_modules", "__pycache__", "riffusion-demo"}
+TEXT = {".py", ".md", ".txt", ".toml", ".ini", ".json", ".js", ".mjs", ".css", ".sh", ".yml", ".yaml", ".cfg", ""}
+
+
+def files(folder: Path = ROOT) -> Iterator[Path]:
+    """Yield the files of the repository, without environments, caches and what git ignores."""
+    for path in sorted(folder.iterdir()):
+        hidden = path.name.startswith(".") and path.name != ".ci"
+        if path.is_dir():
+            if not hidden and path.name not in SKIPPED and not path.name.endswith(".egg-info"):
+                yield from files(path)
+        elif path.suffix in TEXT:
+            yield path
+
+
+SOURCES = [path for path in files() if path.suffix == ".py"]
+PACKAGE_SOURCES = [path for path in SOURCES if path.is_relative_to(PACKAGE)]
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield each absolute module name a file imports, and whether that happens as soon as the file is imported."""
+    tree = ast.parse(path.read_text("utf-8"), str(path))
+    deferred = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or is_type_checking(outer)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        at_once = id(node) not in deferred
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(path, node)
+            yield base, at_once
+            yield from ((f"{base}.{alias.name}", at_once) for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = ast.unparse(node.func)
+            if called in {"importlib.import_module", "import_module", "__import__", "pytest.importorskip"}:
+                yield str(node.args[0].value), at_once
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def absolute(path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = path.relative_to(ROOT).with_suffix("").parts[: -node.level]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+def importers(*packages: str, at_once: bool = False) -> set[str]:
+    """Files of the package and of scripts/ that import any of these packages (or only: at import time)."""
+    sources = [*PACKAGE_SOURCES, *(path for path in SOURCES if path.parent == ROOT / "scripts")]
+    return {
+        name(path)
+        for path in sources
+        for module, now in imports(path)
+        if module.partition(".")[0] in packages and (now or not at_once)
+    }
+
+
+def outside(found: set[str], *allowed: str) -> list[str]:
+    return sorted(path for path in found if not path.startswith(allowed))
+
+
+def test_only_host_knows_the_webui() -> None:
+    webui = ("modules", "modules_forge", "backend", "ldm_patched", "ldm", "launch", "webui", "k_diffusion")
+    assert outside(importers(*webui), "riffusion_ext/host/") == []
+
+
+def test_only_ui_imports_gradio() -> None:
+    assert outside(importers("gradio", "gradio_client"), "riffusion_ext/ui/") == []
+
+
+def test_only_api_imports_fastapi() -> None:
+    assert outside(importers("fastapi", "starlette", "uvicorn", "pydantic"), "riffusion_ext/api/") == []
+
+
+def test_torchaudio_is_never_needed_to_import_anything() -> None:
+    assert importers("torchaudio", at_once=True) == set()
+
+
+@pytest.mark.parametrize("package", ["librosa", "numba", "pydub", "matplotlib", "cv2", "requests"])
+def test_packages_that_no_host_promises_are_not_used(package: str) -> None:
+    assert importers(package) == set()
+
+
+CORE = ("spectrogram/", "audio/", "metadata.py", "errors.py")
+
+
+def test_the_core_knows_none_of_its_faces() -> None:
+    faces = {"host", "ui", "api", "cli", "commands", "demo", "library"}
+    guilty = [
+        (name(path), module)
+        for path in PACKAGE_SOURCES
+        if path.relative_to(PACKAGE).as_posix().startswith(CORE)
+        for module, _ in imports(path)
+        if module.startswith("riffusion_ext.") and module.split(".")[1] in faces
+    ]
+    assert guilty == []
+
+
+def test_the_table_of_controls_needs_no_gradio() -> None:
+    quiet = {"riffusion_ext/ui/__init__.py", "riffusion_ext/ui/controls.py", "riffusion_ext/ui/players.py"}
+    assert importers("gradio") & quiet == set()
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Names of the top-level packages in sys.modules after a statement, in a Python of its own."""
+    probe = f"{statement}\nimport sys\nprint(*{{m.partition('.')[0] for m in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import riffusion_ext", "from riffusion_ext.cli import build_parser\nbuild_parser().format_help()"],
+)
+def test_importing_the_package_and_asking_for_help_are_cheap(statement: str) -> None:
+    assert loaded_after(statement) & {"torch", "torchaudio", "gradio", "fastapi", "scipy"} == set()
+
+
+def test_the_webui_s_script_is_a_few_lines_and_defines_nothing() -> None:
+    """The webui runs it again on every Reload UI and registers each Script class it finds in its namespace."""
+    path = ROOT / "scripts" / "riffusion.py"
+    text = path.read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) <= 20
+    assert [name(other) for other in (ROOT / "scripts").glob("*.py")] == ["scripts/riffusion.py"]
+    assert "from __future__" not in text
+    tree = ast.parse(text)
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    ours = {module for module, _ in imports(path) if module.startswith("riffusion_ext.")}
+    assert all(module.startswith("riffusion_ext.host") for module in ours)
+
+
+def test_no_top_level_name_that_another_extension_may_have() -> None:
+    """Forge leaves the extension's folder on sys.path for good, beside those of all other extensions."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages <= {"riffusion_ext"}
+    assert {path.stem for path in ROOT.glob("*.py")} == {"install", "preload", "dev"}
+    assert not (ROOT / "utils").exists()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+def test_no_file_mentions_the_machine_it_was_written_on() -> None:
+    # "/home/me" and its like in an example are fine; a folder of a particular machine is not.
+    here = re.compile(r"(?<![\w.:/~}>*-])/(?:srv|work|root|mnt)/|/\.pyenv/|/home/(?!me\b|you\b|user\b)\w")
+    found = [
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in files()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if here.search(line) and path != Path(__file__).resolve()
+    ]
+    assert found == []
+
+
+def test_no_file_leaves_work_for_later() -> None:
+    marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
+    others = [path for path in SOURCES if path != Path(__file__).resolve()]
+    found = [name(path) for path in others if marks.search(path.read_text("utf-8"))]
+    assert found == []

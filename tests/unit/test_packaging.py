@@ -1,0 +1,93 @@
+"""The files that decide what gets installed agree with each other."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import riffusion_ext
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FILES = ("a1111", "forge")
+
+
+def pins(file: str) -> dict[str, Requirement]:
+    lines = (ROOT / "requirements" / f"{file}.txt").read_text("utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert len({canonicalize_name(pin.name) for pin in found}) == len(found), "a package is named twice"
+    return {canonicalize_name(pin.name): pin for pin in found}
+
+
+def version(pin: Requirement) -> str:
+    (specifier,) = pin.specifier
+    return specifier.version
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_line_pins_one_version_of_one_package(file: str) -> None:
+    for pin in pins(file).values():
+        (specifier,) = pin.specifier
+        assert specifier.operator == "=="
+        assert not pin.url
+        assert re.fullmatch(r"\d+(\.\d+)+", specifier.version), f"{pin}: only releases from the registry"
+
+
+def test_the_pins_are_those_of_the_hosts() -> None:
+    hosts = {
+        "a1111": {"torch": "2.1.2", "torchaudio": "2.1.2", "gradio": "3.41.2", "numpy": "1.26.2", "pillow": "9.5.0"},
+        "forge": {"gradio": "4.40.0", "pydantic": "2.8.2", "fastapi": "0.104.1", "numpy": "1.26.2", "pillow": "9.5.0"},
+    }
+    for file, expected in hosts.items():
+        found = pins(file)
+        assert {name: version(found[name]) for name in expected} == expected
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_only_one_system_has_carries_its_marker(file: str) -> None:
+    elsewhere = {"platform_system": "Darwin", "platform_machine": "arm64", "python_version": "3.11"}
+    linux_only = {name for name, pin in pins(file).items() if pin.marker and not pin.marker.evaluate(elsewhere)}
+    assert {name for name in pins(file) if name.startswith(("nvidia-", "triton"))} <= linux_only
+    assert {"exceptiongroup", "tomli"} <= linux_only
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_ranges_of_the_project_hold_the_pins(file: str) -> None:
+    found = pins(file)
+    extras = PROJECT["optional-dependencies"]
+    ranges = [Requirement(text) for text in [*PROJECT["dependencies"], *extras["ui"], *extras["test"]]]
+    for wanted in ranges:
+        assert wanted.specifier.contains(version(found[canonicalize_name(wanted.name)])), wanted
+
+
+def test_the_command_exists() -> None:
+    module, _, function = PROJECT["scripts"]["riffusion-ext"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{riffusion_ext.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_webui_can_read_the_metadata() -> None:
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "metadata.ini", "utf-8")
+    assert metadata["Extension"]["Name"] == "riffusion"
+
+
+def test_the_readme_links_to_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if not (ROOT / link).exists()] == []
