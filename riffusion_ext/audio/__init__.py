@@ -1,0 +1,26 @@
+"""Sound: clips, sound files, levels and joining.
+
+Needs numpy only. scipy (resampling, the limiter) and soundfile (FLAC, OGG, MP3) are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.effects import LEVELS, apply_level
+from riffusion_ext.audio.io import FORMATS, SUBTYPES, available_formats, read_audio, read_tags, write_audio
+from riffusion_ext.audio.stitch import join
+from riffusion_ext.audio.tags import TAG_NAMES
+
+__all__ = [
+    "FORMATS",
+    "LEVELS",
+    "SUBTYPES",
+    "TAG_NAMES",
+    "AudioClip",
+    "apply_level",
+    "available_formats",
+    "join",
+    "read_audio",
+    "read_tags",
+    "write_audio",
+]

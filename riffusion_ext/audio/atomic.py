@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from riffusion_ext.errors import AudioError
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
+    """Write a file under a temporary name in the same folder, then give it its own in one step.
+
+    Whatever goes wrong, the temporary file is removed and a file that was there before stays as it was.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made where it is missing.
+    write
+        Called once with the open file.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be written: one sentence says why.
+    """
+    # Short, so that it fits wherever the real name does; hidden, so that nobody who lists the folder picks it up.
+    temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
+    made = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long shows here, before the work
+        # "x" rather than tempfile, whose files nobody else may read.
+        with temporary.open("xb") as file:
+            made = True
+            write(file)
+        os.replace(temporary, path)  # noqa: PTH105 - the seam that tests break
+        made = False
+    except (OSError, ValueError) as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(_sentence(path, error)) from error
+    finally:
+        if made:
+            with suppress(OSError):
+                temporary.unlink()
+    return path
+
+
+def _sentence(path: Path, error: OSError | ValueError) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full, {path} could not be written"
+    if code == errno.EFBIG:
+        return f"the file is larger than the system allows, {path} could not be written"
+    if code == errno.ENAMETOOLONG:
+        length = len(os.fsencode(path.name))
+        return f"the file name is too long ({length} bytes, most systems allow 255): {path}"
+    if code == errno.EISDIR or (code is not None and path.is_dir()):
+        return f"{path} is a folder, a sound file cannot take its place"
+    if code in (errno.ENOTDIR, errno.EEXIST):
+        return f"{path.parent} is not a folder, {path.name} cannot be written into it"
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        why = "the folder cannot be written to" + (", or the file is open elsewhere" if os.name == "nt" else "")
+        return f"{path} could not be written: {why}"
+    return f"{path} could not be written: {getattr(error, 'strerror', None) or error}"

@@ -1,0 +1,109 @@
+"""ID3v2 tags of MP3 files.
+
+libsndfile writes the bytes of UTF-8 but calls them Latin-1, and keeps the encoder's name where ours should be; so the
+tag is written here, as ID3v2.4 in UTF-8. ID3v2.3 is read as well.
+
+Source: https://id3.org/id3v2.4.0-structure and https://id3.org/id3v2.4.0-frames
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+__all__ = ["build_tag", "read_tag", "tag_size"]
+
+_FRAMES = {
+    "title": b"TIT2",
+    "artist": b"TPE1",
+    "album": b"TALB",
+    "comment": b"COMM",
+    "software": b"TSSE",
+    "date": b"TDRC",
+    "genre": b"TCON",
+}
+_NAMES = {frame: name for name, frame in _FRAMES.items()} | {b"TYER": "date"}  # TYER: the year, before version 2.4
+_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+_UTF_8 = b"\x03"
+_UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
+_GROUPED, _COMPRESSED, _ENCRYPTED, _FRAME_UNSYNCHRONISED, _LENGTH_GIVEN = 0x40, 0x08, 0x04, 0x02, 0x01
+
+
+def build_tag(tags: Mapping[str, str]) -> bytes:
+    """Return an ID3v2.4 tag, to be put before the first frame of an MP3 file; b"" without tags."""
+    frames = b""
+    for name, text in tags.items():
+        # A comment has a language and a description (empty: the comment that players show).
+        body = _UTF_8 + (b"eng\0" if name == "comment" else b"") + text.encode("utf-8")
+        frames += struct.pack(">4s4sH", _FRAMES[name], _synchsafe(len(body)), 0) + body
+    return struct.pack(">3sBBB4s", b"ID3", 4, 0, 0, _synchsafe(len(frames))) + frames if tags else b""
+
+
+def tag_size(head: bytes) -> int:
+    """Return how many bytes of a file its ID3v2 tag takes, given the first ten; 0 if it has none."""
+    if len(head) < 10 or head[:3] != b"ID3":
+        return 0
+    return 10 + _number(head[6:10]) + (10 if head[5] & _FOOTER else 0)
+
+
+def read_tag(file: BinaryIO) -> dict[str, str]:
+    """Read the ID3v2.3 or 2.4 tag at the start of a file; {} if it has none, or one that is damaged."""
+    file.seek(0)
+    head = file.read(10)
+    size = tag_size(head)
+    if not size or head[3] not in (3, 4):
+        return {}
+    tags: dict[str, str] = {}
+    for frame, body in _frames(file.read(size - 10), version=head[3], flags=head[5]):
+        name = _NAMES.get(frame)
+        # Of several comments, the one without a description is the file's own; others are notes of some program.
+        described, text = _comment(body) if name == "comment" else (False, _text(body))
+        if name and text and not described:
+            tags.setdefault(name, text)
+    return tags
+
+
+def _frames(data: bytes, *, version: int, flags: int) -> Iterator[tuple[bytes, bytes]]:
+    if flags & _UNSYNCHRONISED and version == 3:  # in version 4 each frame says so itself
+        data = data.replace(b"\xff\0", b"\xff")
+    position = 0
+    if flags & _EXTENDED:  # its size leaves out the four bytes it is written in, but only in version 3
+        position = _number(data[:4]) if version == 4 else 4 + int.from_bytes(data[:4], "big")
+    while position + 10 <= len(data) and data[position]:
+        name, raw_size, flag = data[position : position + 4], data[position + 4 : position + 8], data[position + 9]
+        size = _number(raw_size) if version == 4 else int.from_bytes(raw_size, "big")
+        body = data[position + 10 : position + 10 + size]
+        position += 10 + size
+        if version == 3 and not flag:
+            yield name, body
+        elif version == 4 and not flag & (_COMPRESSED | _ENCRYPTED):
+            body = body[1 if flag & _GROUPED else 0 :][4 if flag & _LENGTH_GIVEN else 0 :]
+            yield name, body.replace(b"\xff\0", b"\xff") if flag & _FRAME_UNSYNCHRONISED else body
+
+
+def _comment(body: bytes) -> tuple[bool, str]:
+    """Return (whether it has a description, the text) of a comment."""
+    description, _, text = _decoded(body[:1] + body[4:]).partition("\0")
+    return bool(description), text.lstrip("\ufeff").split("\0")[0]
+
+
+def _text(body: bytes) -> str:
+    return _decoded(body).split("\0")[0]
+
+
+def _decoded(body: bytes) -> str:
+    encoding = _ENCODINGS[body[0]] if body and body[0] < len(_ENCODINGS) else "latin-1"
+    return body[1:].decode(encoding, "replace")
+
+
+def _synchsafe(number: int) -> bytes:
+    """28 bits in four bytes whose top bit is clear, so that no player takes them for the start of sound."""
+    return bytes((number >> shift) & 0x7F for shift in (21, 14, 7, 0))
+
+
+def _number(synchsafe: bytes) -> int:
+    number = 0
+    for byte in synchsafe:
+        number = number << 7 | byte & 0x7F
+    return number

@@ -1,0 +1,174 @@
+"""Sound files: read, write, and the texts they carry.
+
+WAV needs nothing but numpy; FLAC, OGG and MP3 need the package soundfile; what neither can read is left to ffmpeg.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
+
+from riffusion_ext.audio import ffmpeg, id3, sndfile
+from riffusion_ext.audio.atomic import write_atomically
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.tags import checked_tags
+from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
+from riffusion_ext.errors import AudioError
+
+__all__ = ["FORMATS", "SUBTYPES", "available_formats", "read_audio", "read_tags", "write_audio"]
+
+FORMATS = ("wav", "flac", "ogg", "mp3")
+"""Formats that can be written, by the suffix of their files."""
+
+SUBTYPES = ("pcm16", "pcm24", "float")
+"""How samples are kept in WAV and FLAC files."""
+
+
+def available_formats() -> tuple[str, ...]:
+    """Return those of :data:`FORMATS` that can be written here; ``("wav",)`` without soundfile."""
+    soundfile = sndfile.load()
+    known = soundfile.available_formats() if soundfile else {}
+    return tuple(form for form in FORMATS if form == "wav" or sndfile.CODECS[form] in known)
+
+
+def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read a sound file. What it holds decides how, not its suffix.
+
+    Parameters
+    ----------
+    path
+        Any WAV of PCM or float samples; with soundfile, whatever libsndfile knows; with ffmpeg on PATH, the rest.
+    start, duration
+        The part to read, in seconds; None for all that follows. A part that passes the end stops there.
+
+    Raises
+    ------
+    AudioError
+        The file is missing or cannot be read, the part starts past its end, or it holds more than 8 channels or
+        samples that are not finite.
+    """
+    path = Path(path)
+    if not (math.isfinite(start) and start >= 0):
+        raise AudioError(f"the start must be 0 s or later, got {start:g} s")
+    if duration is not None and not (math.isfinite(duration) and duration > 0):
+        raise AudioError(f"the duration must be longer than 0 s, got {duration:g} s")
+    reasons: list[str] = []
+    is_wav = _head(path)[:4] == b"RIFF"
+    for reader in (_read_wav_file, sndfile.read, ffmpeg.read) if is_wav else (sndfile.read, ffmpeg.read):
+        try:
+            return reader(path, start=start, duration=duration)
+        except UnsupportedError as error:
+            reasons.append(str(error))
+        except AudioError as error:
+            raise AudioError(f"{path} cannot be read: {error}") from error
+        except OSError as error:
+            raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    raise AudioError(f"{path} cannot be read: {'; '.join(reasons)}")
+
+
+def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    with path.open("rb") as file:
+        return read_wav(file, start=start, duration=duration)
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file, or say why there are none."""
+    try:
+        if not path.exists():
+            raise AudioError(f"no such file: {path}")
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder, not a sound file")
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise error if isinstance(error, AudioError) else AudioError(f"{path} cannot be read: {error}") from error
+    if not head:
+        raise AudioError(f"{path} cannot be read: the file is empty")
+    return head
+
+
+def read_tags(path: str | PathLike[str]) -> dict[str, str]:
+    """Read what a sound file says about itself.
+
+    Returns
+    -------
+    dict
+        Texts by name, of :data:`~riffusion_ext.audio.tags.TAG_NAMES`; those that are absent or empty are left out.
+
+    Raises
+    ------
+    AudioError
+        The file is missing, or is no sound file that can be opened. Tags are not read through ffmpeg.
+    """
+    path = Path(path)
+    head = _head(path)
+    try:
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            with path.open("rb") as file:
+                return read_layout(file).tags
+        if head[:3] == b"ID3":
+            with path.open("rb") as file:
+                return id3.read_tag(file)
+        return sndfile.read_strings(path)
+    except UnsupportedError as error:
+        raise AudioError(f"the tags of {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def write_audio(
+    clip: AudioClip,
+    path: str | PathLike[str],
+    *,
+    subtype: str = "pcm16",
+    tags: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a sound file, whole or not at all.
+
+    Parameters
+    ----------
+    clip
+        At least one sample. Whole numbers are rounded; what passes full scale is clipped, except in a WAV of floats,
+        which keeps it. MP3 holds one or two channels, and a rate that it does not have becomes 44.1 or 48 kHz.
+    path
+        Its suffix chooses the format; missing folders are made; a file of that name is replaced.
+    subtype
+        ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC (which has no floats and takes 24 bits instead).
+    tags
+        Texts by name, of :data:`~riffusion_ext.audio.tags.TAG_NAMES`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    AudioError
+        The suffix, subtype or a tag is unknown, the format is not available or cannot hold the clip, or the file
+        cannot be written. A file that was there before is then still there, unchanged.
+    """
+    path = Path(path)
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMATS:
+        known = ", ".join("." + name for name in FORMATS)
+        raise AudioError(f"the suffix of a sound file must be one of {known}, got {path.suffix!r} in {path}")
+    if subtype not in SUBTYPES:
+        raise AudioError(f"the subtype must be one of {', '.join(SUBTYPES)}, got {subtype!r}")
+    texts = checked_tags(tags)
+    if not clip.samples.shape[1]:
+        raise AudioError(f"there is no sound to write to {path}: the clip has no samples")
+    AudioClip(clip.samples, clip.sample_rate)  # checks again: an array can change after the clip was made
+
+    def write(file: BinaryIO) -> None:
+        if form == "wav":
+            write_wav(file, clip, subtype=subtype, tags=texts)
+        else:
+            file.write(sndfile.encode(clip, form, subtype=subtype, tags=texts))
+
+    return write_atomically(path, write)

@@ -1,0 +1,177 @@
+"""FLAC, OGG Vorbis and MP3 through the package soundfile (libsndfile), which may not be installed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio import id3
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.pcm import quantize
+from riffusion_ext.audio.tags import TAG_NAMES
+from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
+from riffusion_ext.errors import AudioError
+
+__all__ = ["CODECS", "encode", "load", "read", "read_strings"]
+
+CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
+"""What libsndfile calls the formats."""
+
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_QUALITY: dict[str, dict[str, object]] = {
+    "flac": {},
+    "ogg": {"compression_level": 0.4},  # Vorbis quality 6, about 190 kbit/s in stereo
+    "mp3": {"compression_level": 0.2, "bitrate_mode": "VARIABLE"},  # LAME V2, about 190 kbit/s in stereo
+}
+
+
+def load() -> ModuleType | None:
+    """Return the module soundfile; None where it is not installed or does not find its library."""
+    try:
+        import soundfile
+    except (ImportError, OSError):
+        return None
+    module: ModuleType = soundfile
+    return module
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str]) -> bytes:
+    """Return the bytes of a sound file.
+
+    They are made in memory rather than written by libsndfile, which tells neither a full disk from other troubles nor
+    them from success.
+
+    Parameters
+    ----------
+    clip
+        What passes full scale is clipped. For MP3, a rate it does not have is changed to 44.1 or 48 kHz.
+    form
+        ``"flac"``, ``"ogg"`` or ``"mp3"``.
+    subtype
+        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and takes 24 bits for ``"float"``. OGG and MP3 have none of them.
+    tags
+        Texts by name.
+
+    Raises
+    ------
+    AudioError
+        soundfile is missing or lacks the format, or the format cannot hold the clip.
+    """
+    soundfile = load()
+    if soundfile is None or CODECS[form] not in soundfile.available_formats():
+        raise AudioError(f"writing {form.upper()} needs the package soundfile, without it only WAV can be written")
+    if form == "mp3":
+        clip = _for_mp3(clip)
+    codec = {"flac": "PCM_16" if subtype == "pcm16" else "PCM_24", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}[form]
+    buffer = io.BytesIO()
+    try:
+        with _open_to_write(soundfile, buffer, clip, form, codec) as file:
+            if form != "mp3":
+                for name, text in tags.items():
+                    setattr(file, name, text)
+            # In blocks: libsndfile puts a whole write to OGG on the stack, and minutes of sound overflow it.
+            for start in range(0, clip.samples.shape[1], BLOCK):
+                file.write(_block(clip.samples[:, start : start + BLOCK].T, codec))
+    except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
+        what = f"{clip.channels} channels at {clip.sample_rate} Hz"
+        raise AudioError(f"{what} cannot be written as {form.upper()}: {_reason(error)}") from error
+    data = buffer.getvalue()
+    return id3.build_tag(tags) + data[id3.tag_size(data[:10]) :] if form == "mp3" else data
+
+
+def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> Any:
+    settings: dict[str, Any] = {
+        "mode": "w",
+        "samplerate": clip.sample_rate,
+        "channels": clip.channels,
+        "format": CODECS[form],
+        "subtype": codec,
+    }
+    try:
+        return soundfile.SoundFile(buffer, **settings, **_QUALITY[form])
+    except TypeError:  # soundfile before 0.13 leaves the quality to libsndfile
+        return soundfile.SoundFile(buffer, **settings)
+
+
+def _for_mp3(clip: AudioClip) -> AudioClip:
+    if clip.channels > 2:
+        raise AudioError(f"MP3 holds one or two channels, got {clip.channels}")
+    if clip.sample_rate in _MP3_RATES:
+        return clip
+    return clip.resample(44100 if clip.sample_rate % 11025 == 0 else 48000)
+
+
+def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
+    if codec == "PCM_16":
+        return quantize(frames, 16).astype(np.int16)
+    if codec == "PCM_24":
+        return quantize(frames, 24) << 8  # libsndfile takes the upper bits
+    return np.clip(frames, -1.0, 1.0)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read any sound file that libsndfile knows.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot read the file.
+    AudioError
+        The part lies outside the file, or the samples are not finite.
+    """
+    soundfile = _needed()
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            first, count = sample_range(file.frames, file.samplerate, start, duration)
+            if first:
+                file.seek(first)
+            frames = file.read(count, dtype="float32", always_2d=True)
+            return AudioClip(np.ascontiguousarray(frames.T), file.samplerate)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+
+
+def read_strings(path: Path) -> dict[str, str]:
+    """Read the tags that libsndfile finds.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot read the file.
+    """
+    soundfile = _needed()
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            found = file.copy_metadata()
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+    tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
+    if "software" in tags:  # libsndfile adds itself
+        tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])
+    return tags
+
+
+def _needed() -> ModuleType:
+    soundfile = load()
+    if soundfile is None:
+        raise UnsupportedError("the package soundfile is not installed, without it only WAV can be read")
+    return soundfile
+
+
+def _reason(error: BaseException) -> str:
+    """What libsndfile itself says: soundfile puts the path before it, which our sentence has already."""
+    text = getattr(error, "error_string", "") or str(error) or type(error).__name__
+    return text.strip().rstrip(".") or "unknown error"
