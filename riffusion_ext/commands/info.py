@@ -8,7 +8,7 @@ from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.commands.options import UsageError, add_output_options
-from riffusion_ext.commands.report import write_json
+from riffusion_ext.commands.report import failure, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.describe import describe, rows
 from riffusion_ext.paths import PICTURE_SUFFIXES, SOUND_SUFFIXES, expand
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(f"failed: {item['source']}: {item['error']}\n")
+            sys.stderr.write(failure(item["source"], item["error"]) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0

@@ -13,7 +13,7 @@ from typing import Any
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
 
-__all__ = ["STOPPED", "Reporter", "plain", "write_json"]
+__all__ = ["STOPPED", "Reporter", "failure", "plain", "write_json"]
 
 STOPPED = 130
 """Exit code after Ctrl-C, the shells' own."""
@@ -75,7 +75,7 @@ class Reporter:
         if self._bar is not None:
             self._bar.update()
         if result.error:
-            self._line(f"failed: {result.source}: {result.error}", sys.stderr)
+            self._line(failure(result.source, result.error), sys.stderr)
         elif not self._quiet:
             for note in result.notes:
                 self._line(f"note: {result.source}: {note}", sys.stderr)
@@ -106,6 +106,11 @@ class Reporter:
             stream.flush()
         else:
             self._bar.write(text, file=stream)
+
+
+def failure(source: object, error: str) -> str:
+    """Return the line about an input that failed; sentences that name it already are left as they are."""
+    return f"failed: {error}" if str(source) in error else f"failed: {source}: {error}"
 
 
 def _make_bar(total: int) -> Any:

@@ -1,0 +1,86 @@
+"""The tab by itself, served without a webui."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import riffusion_ext
+from riffusion_ext.ui.tabs.convert import add_pages
+from riffusion_ext.ui.tabs.place import Place
+
+__all__ = ["build_app", "serve"]
+
+
+def _style() -> str:
+    """Return the extension's style sheet: in a checkout it lies where a webui looks for it."""
+    path = Path(riffusion_ext.__file__).resolve().parent.parent / "style.css"
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def build_app(output_dir: Path) -> Any:
+    """Build the page: a heading and the tab's pages.
+
+    Returns
+    -------
+    gr.Blocks
+    """
+    import gradio as gr
+
+    place = Place(output_dir=lambda: output_dir)
+    fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
+    theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
+    with gr.Blocks(title="Riffusion", css=_style(), theme=theme, analytics_enabled=False) as app:
+        gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
+        add_pages(place)
+    return app
+
+
+def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False) -> int:
+    """Serve the page until Ctrl-C.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen.
+    output_dir
+        Folder for results; the browser may fetch what lies below it.
+    open_browser
+        Open the page in the user's browser.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 where the port is taken or the folder cannot be used.
+    """
+    folder = output_dir.expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"riffusion-ext ui: cannot use {folder} for results: {error.strerror}\n")
+        return 1
+    if any(part.startswith(".") for part in folder.parts):
+        sys.stderr.write(
+            f"note: gradio 3 plays nothing from hidden folders such as {folder}; choose another --output-dir\n"
+        )
+    app = build_app(folder)
+    app.queue()
+    try:
+        app.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            allowed_paths=[str(folder)],
+            prevent_thread_lock=True,
+            show_api=False,
+            quiet=True,
+        )
+    except OSError as error:
+        sys.stderr.write(f"riffusion-ext ui: cannot listen on {host}:{port}: {error}. Try another --port.\n")
+        return 1
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
+    sys.stdout.flush()
+    app.block_thread()
+    return 0

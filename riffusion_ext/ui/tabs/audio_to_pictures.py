@@ -1,0 +1,158 @@
+"""Page "Audio to pictures"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.convert import Result, explain, sounds_to_pictures
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
+from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.ui.players import message, panel
+from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_files
+
+__all__ = ["TILES", "WIDE", "build_page", "convert"]
+
+TILES, WIDE = "Tiles of 512 columns, for training", "One wide picture"
+SONG, TILE = "Whole song", "Each tile"
+_MOST_SHOWN = 60
+_WIDEST_SHOWN = 4096
+_TILE_COLUMNS = 512
+
+
+def convert(
+    place: Place,
+    files: Any,
+    folder: str | None,
+    cut: str,
+    scale: str,
+    preset: str,
+    picture_format: str,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[str, list[tuple[Any, str]], list[str]]:
+    """Turn the chosen songs into pictures.
+
+    Returns
+    -------
+    html
+        Messages.
+    shown
+        (picture, caption) pairs for the gallery.
+    made
+        Paths of the files to download: a zip of all first where there are several.
+    """
+    try:
+        uploads, missing = chosen_files(files, folder, SOUND_SUFFIXES)
+        target = place.new_folder("pictures")
+        giver = NameGiver()
+        pairs = [(u.path, giver.name(target, Path(u.name), f".{picture_format}")) for u in uploads]
+        results: list[Result] = []
+        columns = _TILE_COLUMNS if cut == TILES else None
+        level = "tile" if scale == TILE else "song"
+        for result in sounds_to_pictures(pairs, PRESETS[preset], columns=columns, tile_level=level):
+            results.append(result)
+            if progress:
+                progress(len(results) / len(pairs))
+    except RiffusionError as error:
+        return panel([], [message(str(error), "error")]), [], []
+    except Exception as error:
+        return panel([], [message(f"This did not work: {explain(error)}", "error")]), [], []
+    paths = [path for result in results for path in result.outputs]
+    notes = [message(text, "error") for text in missing]
+    notes += result_messages(results, {upload.path: upload.name for upload in uploads})
+    if not paths:
+        target.rmdir()
+        return panel([], notes), [], []
+    more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
+    noun = "picture" if len(paths) == 1 else "pictures"
+    notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
+    made = [zip_files(paths, target / "pictures.zip"), *paths] if len(paths) > 1 else paths
+    return panel([], notes), _gallery(paths), [str(path) for path in made]
+
+
+def _gallery(paths: Sequence[Path]) -> list[tuple[Any, str]]:
+    """Pictures to show; very wide ones made narrower, as browsers stop at some 32,000 pixels."""
+    from PIL import Image
+
+    shown: list[tuple[Any, str]] = []
+    for path in paths[:_MOST_SHOWN]:
+        with Image.open(path) as image:
+            wide = image.width > _WIDEST_SHOWN
+            shown.append((image.resize((_WIDEST_SHOWN, image.height)) if wide else str(path), path.name))
+    return shown
+
+
+def build_page(place: Place) -> None:
+    """Lay out the page inside the gradio context that is open."""
+    import gradio as gr
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            files = gr.File(label="Songs", file_count="multiple", file_types=["audio"], elem_id="riffusion_songs")
+            folder = gr.Textbox(
+                label="Or a folder of songs on this machine",
+                placeholder="/path/to/songs or /path/to/*.mp3",
+                max_lines=1,
+                visible=place.folders,
+                elem_id="riffusion_songs_folder",
+            )
+            cut = gr.Radio(choices=[TILES, WIDE], value=TILES, label="Cut", elem_id="riffusion_songs_cut")
+            scale = gr.Radio(
+                choices=[SONG, TILE],
+                value=SONG,
+                label="Black is the loudest of",
+                info="Whole song: the tiles fit together again. Each tile: quiet parts come out as dark as loud ones.",
+                elem_id="riffusion_songs_scale",
+            )
+            with gr.Row():
+                preset = gr.Dropdown(
+                    choices=list(PRESETS),
+                    value="riffusion-v1",
+                    label="Parameters",
+                    info="Those the model was trained with.",
+                    elem_id="riffusion_songs_preset",
+                )
+                picture_format = gr.Dropdown(
+                    choices=["png", "jpg", "webp"],
+                    value="png",
+                    label="Picture file",
+                    info="png is exact.",
+                    elem_id="riffusion_songs_format",
+                )
+            button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
+        with gr.Column(scale=1, min_width=320):
+            messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
+            gallery = gr.Gallery(label="Pictures made", columns=3, visible=False, elem_id="riffusion_songs_gallery")
+            made = gr.File(
+                label="Picture files",
+                file_count="multiple",
+                visible=False,
+                interactive=False,
+                elem_id="riffusion_songs_made",
+            )
+    for transient in (files, folder, gallery, made):
+        transient.do_not_save_to_config = True
+
+    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    def press(
+        files: Any,
+        folder: str,
+        cut: str,
+        scale: str,
+        preset: str,
+        picture_format: str,
+        progress: Any = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, Any, Any]:
+        values = (files, folder, cut, scale, preset, picture_format)
+        html, shown, paths = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
+        there = bool(paths)
+        return html, gr.update(value=shown, visible=there), gr.update(value=paths or None, visible=there)
+
+    button.click(
+        fn=press,
+        inputs=[files, folder, cut, scale, preset, picture_format],
+        outputs=[messages, gallery, made],
+        api_name=False,
+    )

@@ -1,0 +1,136 @@
+"""Where the pages run, and what all of them need: folders for results, uploaded files, links, messages."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from riffusion_ext.convert import Result
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import expand
+from riffusion_ext.ui.players import message
+
+__all__ = ["Place", "Upload", "chosen_files", "gradio_url", "named_error", "result_messages", "zip_files"]
+
+_MOST_MESSAGES = 12
+
+
+def gradio_url(path: Path) -> str:
+    """Return gradio's own URL of a file below an allowed folder, relative to the page."""
+    return f"file={quote(path.resolve().as_posix())}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pages run.
+
+    Parameters
+    ----------
+    output_dir
+        Returns the folder for results; asked anew at every press, as a webui's settings may change.
+    serve
+        Returns the URL of a file that was just written.
+    device
+        Returns the torch device to use.
+    folders
+        Whether users may name folders of the machine the server runs on.
+    """
+
+    output_dir: Callable[[], Path]
+    serve: Callable[[Path], str] = gradio_url
+    device: Callable[[], str] = lambda: "auto"
+    folders: bool = True
+
+    def new_folder(self, kind: str) -> Path:
+        """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
+        parent = self.output_dir() / kind
+        name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        for number in range(1, 1000):
+            folder = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if parent.is_dir():
+                    continue
+                raise RiffusionError(f"cannot make a folder for the results: {parent} is a file") from None
+            except OSError as error:
+                raise RiffusionError(f"cannot make a folder for the results: {error.strerror}: {folder}") from None
+            return folder
+        raise RiffusionError(f"cannot make a folder for the results in {parent}")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to work on, and the name its user knows it by."""
+
+    path: Path
+    name: str
+
+
+def _upload(value: Any) -> Upload:
+    # gradio 3 gives a wrapper with both names, gradio 4 a str with its attributes.
+    path = Path(str(getattr(value, "name", value)))
+    return Upload(path, Path(str(getattr(value, "orig_name", None) or path.name)).name)
+
+
+def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tuple[list[Upload], list[str]]:
+    """Return the files a page was given, and sentences about what was not found.
+
+    Parameters
+    ----------
+    files
+        Value of a File component: None, a single file or a list.
+    folder
+        Folder or pattern on the server, or blank.
+    suffixes
+        What is taken from a folder.
+
+    Raises
+    ------
+    RiffusionError
+        There is nothing at all to work on.
+    """
+    listed = files if isinstance(files, list) else [files] if files is not None else []
+    uploads = [_upload(value) for value in listed]
+    missing: list[str] = []
+    if folder and folder.strip():
+        found, absent = expand([folder.strip().strip('"')], suffixes)
+        uploads += [Upload(path, path.name) for path in found]
+        missing = [why for _, why in absent]
+    if not uploads:
+        raise RiffusionError(" ".join(missing) or "Nothing to do yet: choose files first.")
+    return uploads, missing
+
+
+def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[str]:
+    """Return the errors and notes of results as HTML, each named as the user knows it; many are cut short."""
+    lines: list[tuple[str, str]] = []
+    for result in results:
+        name = names.get(result.source, result.source.name)
+        if result.error:
+            lines.append((named_error(name, result.source, result.error), "error"))
+        lines += [(f"{name}: {note}", "info") for note in result.notes]
+    lines.sort(key=lambda line: line[1] != "error")
+    shown = [message(text, kind) for text, kind in lines[:_MOST_MESSAGES]]
+    if len(lines) > _MOST_MESSAGES:
+        shown.append(message(f"... and {len(lines) - _MOST_MESSAGES} more of these.", "info"))
+    return shown
+
+
+def named_error(name: str, path: Path, error: str) -> str:
+    """Return an error's sentence with the name the user knows instead of the server's path."""
+    text = error.replace(str(path), name)
+    return text if name in text else f"{name}: {text}"
+
+
+def zip_files(paths: Sequence[Path], target: Path) -> Path:
+    """Put files into one archive, as they are: pictures and sound are packed already."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in paths:
+            archive.write(path, path.name)
+    return target
