@@ -25,10 +25,10 @@ STAMP = "complete.txt"  # written into an environment last: one without it was l
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
 
 
-def run(command: Sequence[str | Path], **options: object) -> int:
+def run(command: Sequence[str | Path]) -> int:
     """Run a command in the checkout, showing it first; return its exit code."""
-    print("$", *(Path(part).name if part is command[0] else part for part in command), flush=True)
-    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False, **options).returncode  # type: ignore[call-overload]
+    print("$", Path(command[0]).name, *command[1:], flush=True)
+    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
 
 
 def must(command: Sequence[str | Path]) -> None:
@@ -65,8 +65,9 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Pa
     if folder.exists():
         shutil.rmtree(folder)
     make_empty(folder)
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]  # a person who waits likes to see pip's progress
     for arguments in installs:
-        must([script(folder, "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
+        must([script(folder, "python"), "-m", "pip", "--disable-pip-version-check", "install", *quiet, *arguments])
     stamp.write_text(key + "\n", "utf-8")
     print(f"{name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
     return folder
@@ -121,7 +122,7 @@ def test(arguments: list[str]) -> int:
 def test_environment(name: str, requirements: Path) -> Path:
     """Return an environment that holds exactly the pins of a file, and this checkout."""
     folder = environment(name, requirements.read_text("utf-8"), [["--no-deps", "-r", str(requirements)]])
-    pip = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
+    pip: list[str | Path] = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
     must([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."])
     must([*pip, "check"])
     return folder

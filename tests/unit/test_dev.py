@@ -1,0 +1,91 @@
+"""dev.py makes each environment once, and again when it was left half made or its recipe changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture
+def dev(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    import dev
+
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    return dev
+
+
+class Commands:
+    """Stands in for run(); fails where told, and makes the folder that a real venv would."""
+
+    def __init__(self, fails: str = "nothing") -> None:
+        self.fails = fails
+        self.lines: list[str] = []
+
+    def __call__(self, command: Sequence[str | Path]) -> int:
+        line = " ".join(str(part) for part in command[1:])
+        self.lines.append(line)
+        if self.fails in line:
+            return 1
+        if line.startswith("-m venv"):
+            Path(command[-1]).mkdir()
+        return 0
+
+
+def test_a_complete_environment_is_used_again(dev, monkeypatch) -> None:
+    commands = Commands()
+    monkeypatch.setattr(dev, "run", commands)
+    folder = dev.environment(".venv-x", "recipe", [["one"], ["two"]])
+    assert [line.split()[-1] for line in commands.lines] == [str(folder), "one", "two"]
+    assert dev.environment(".venv-x", "recipe", [["one"], ["two"]]) == folder
+    assert len(commands.lines) == 3
+
+
+@pytest.mark.parametrize("change", ["recipe", "half made", "python"])
+def test_any_other_is_made_anew(dev, monkeypatch, change: str) -> None:
+    commands = Commands()
+    monkeypatch.setattr(dev, "run", commands)
+    folder = dev.environment(".venv-x", "recipe", [["one"]])
+    (folder / "left over").touch()
+    if change == "half made":
+        (folder / dev.STAMP).unlink()
+    if change == "python":
+        monkeypatch.setattr(sys, "version", "3.11.99")
+    dev.environment(".venv-x", "other" if change == "recipe" else "recipe", [["one"]])
+    assert len(commands.lines) == 4
+    assert not (folder / "left over").exists()
+
+
+def test_a_failed_install_leaves_no_stamp(dev, monkeypatch) -> None:
+    monkeypatch.setattr(dev, "run", Commands(fails="pip"))
+    with pytest.raises(SystemExit, match="failed with code 1"):
+        dev.environment(".venv-x", "recipe", [["one"]])
+    assert not (dev.ROOT / ".venv-x" / dev.STAMP).exists()
+
+
+def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
+    monkeypatch.setattr(dev, "test_environment", lambda name, _: tmp_path / name)
+    commands = Commands(fails="mypy")
+    monkeypatch.setattr(dev, "run", commands)
+    assert dev.test([]) == 1
+    assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest", "pytest"]
+    assert capsys.readouterr().out.splitlines()[-1] == "dev.py: FAILED: mypy"
+    commands.fails = "nothing"
+    assert dev.test([]) == 0
+
+
+def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> None:
+    monkeypatch.setattr(dev, "PINNED_PYTHONS", ((2, 6),))
+    monkeypatch.setattr(dev.shutil, "which", lambda _: None)
+    with pytest.raises(SystemExit, match=r"Python 3\.10 and 3\.11 only"):
+        dev.test([])
+
+
+def test_without_a_command_it_explains_itself(dev, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["dev.py"])
+    assert dev.main() == 2
+    assert "python3 dev.py demo" in capsys.readouterr().out
