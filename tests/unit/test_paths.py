@@ -1,0 +1,99 @@
+"""Which files a list of names means, and the names of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, natural_key, shorten_name
+
+
+def touch(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return paths
+
+
+def test_natural_order():
+    names = ["img10.png", "img2.png", "IMG1.png", "img2b.png", "a.png", "10.png", "9.png"]
+    assert sorted(names, key=natural_key) == [
+        "9.png",
+        "10.png",
+        "a.png",
+        "IMG1.png",
+        "img2.png",
+        "img2b.png",
+        "img10.png",
+    ]
+
+
+@given(st.lists(st.integers(0, 10**30)))
+def test_numbers_are_ordered_by_value(numbers: list[int]):
+    assert sorted((f"tile {n}.png" for n in numbers), key=natural_key) == [f"tile {n}.png" for n in sorted(numbers)]
+
+
+@given(st.lists(st.text(max_size=20)))
+def test_any_names_can_be_compared(names: list[str]):
+    assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
+
+
+def test_folder_gives_its_pictures_in_natural_order(tmp_path: Path):
+    touch(tmp_path, "b10.png", "b2.PNG", "b1.jpeg", "notes.txt", "._b1.png", "sub/c.png")
+    files, missing = expand([tmp_path], PICTURE_SUFFIXES)
+    assert [path.name for path in files] == ["b1.jpeg", "b2.PNG", "b10.png"]
+    assert missing == []
+
+
+def test_patterns_and_lists_of_patterns(tmp_path: Path):
+    touch(tmp_path, "a10.png", "a2.png", "b.jpg", "c.txt", "sub/d.png")
+    files, _ = expand([f"{tmp_path}/*.jpg, {tmp_path}/*.png"], PICTURE_SUFFIXES)
+    assert [path.name for path in files] == ["b.jpg", "a2.png", "a10.png"]
+    files, _ = expand([f"{tmp_path}/**/*.png"], PICTURE_SUFFIXES)
+    assert [path.name for path in files] == ["a2.png", "a10.png", "d.png"]
+
+
+def test_a_file_wins_over_the_pattern_its_name_could_be(tmp_path: Path):
+    (path,) = touch(tmp_path, "take [1], final*.png")
+    assert expand([path], PICTURE_SUFFIXES) == ([path], [])
+
+
+def test_a_file_named_twice_comes_once(tmp_path: Path):
+    (path,) = touch(tmp_path, "a.png")
+    assert expand([path, tmp_path, f"{tmp_path}/*.png"], PICTURE_SUFFIXES)[0] == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("none.png", "no such file"), ("*.gif", "matches no file"), ("empty", "holds no file"), ("x" * 300 + ".png", "")],
+)
+def test_names_that_lead_to_nothing_say_why(tmp_path: Path, name: str, why: str):
+    (tmp_path / "empty").mkdir()
+    files, missing = expand([f"{tmp_path}/{name}"], PICTURE_SUFFIXES)
+    assert files == []
+    assert len(missing) == 1
+    assert why in missing[0][1]
+
+
+@given(st.text(min_size=1, max_size=400), st.sampled_from([".wav", "_00012.png"]))
+def test_names_fit_into_a_file_system(stem: str, ending: str):
+    name = shorten_name(stem, ending)
+    assert name.endswith(ending)
+    assert len(name) > len(ending)
+    assert len(name.encode("utf-8", "surrogateescape")) <= 240
+
+
+def test_short_names_stay_as_they_are():
+    assert shorten_name("sax 🎷 'solo'", ".wav") == "sax 🎷 'solo'.wav"
+
+
+def test_results_never_share_a_name(tmp_path: Path):
+    giver = NameGiver()
+    sources = ["a.png", "a.jpg", "A.webp", "x/a.png", "y/a.png", "a_jpg.png"]
+    names = [giver.name(tmp_path, Path(source), ".wav").name for source in sources]
+    assert names[:2] == ["a.wav", "a_jpg.wav"]
+    assert len({name.casefold() for name in names}) == len(names)
