@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,18 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
-    outcome = run_demo(Path(args.output_dir), engine=args.engine, device=args.device, say=say)
+    outcome = run_demo(Path(args.output_dir), engine=args.engine, device=args.device, program=_program(), say=say)
     if args.json:
         write_json({"program": "riffusion-ext", "command": "demo", **outcome})
     return 0
+
+
+def _program() -> str:
+    """Return how the user can call this program again: its environment need not be on PATH."""
+    called = Path(sys.argv[0])
+    if called.stem != "riffusion-ext":
+        return f"{Path(sys.executable).name} -m riffusion_ext"
+    found = shutil.which(called.stem)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return called.stem
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)

@@ -27,7 +27,14 @@ def picture_difference(one: Image.Image, other: Image.Image) -> float:
     return float(np.abs(a[:, :width] - b[:, :width]).mean())
 
 
-def run_demo(folder: Path, *, engine: str = "fast", device: str = "auto", say: Callable[[str], None]) -> dict[str, Any]:
+def run_demo(
+    folder: Path,
+    *,
+    engine: str = "fast",
+    device: str = "auto",
+    program: str = "riffusion-ext",
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     """Run the demo.
 
     Parameters
@@ -36,6 +43,8 @@ def run_demo(folder: Path, *, engine: str = "fast", device: str = "auto", say: C
         Where the files go; made if it is not there.
     engine, device
         How the pictures are turned into sound.
+    program
+        How the user calls the command line, for the hints at the end.
     say
         Takes each line for the user.
 
@@ -96,9 +105,9 @@ def run_demo(folder: Path, *, engine: str = "fast", device: str = "auto", say: C
     say(f"   {difference:.1f} of 255 grey levels on average (0 would be the same).\n")
     seconds = time.perf_counter() - start
     say(f"Done in {seconds:.1f} s. Listen to tune.wav and from_all_pictures.wav in {folder.resolve()}")
-    say("Your own files: riffusion-ext audio-to-image --audio song.mp3 --image tiles/ --tiles")
-    say("                riffusion-ext image-to-audio --image tiles/ --join song --audio song.wav")
-    say("In the browser: riffusion-ext ui --open")
+    say(f"Your own files: {program} audio-to-image --audio song.mp3 --image tiles/ --tiles")
+    say(f"                {program} image-to-audio --image tiles/ --join song --audio song.wav")
+    say(f"In the browser: {program} ui --open")
     files = {"tune": tune_path, "pictures": tiles, "from_one_picture": one_path, "from_all_pictures": song_path}
     return {"files": files, "difference": round(difference, 3), "engine": engine, "seconds": round(seconds, 3)}
 
