@@ -1,0 +1,155 @@
+"""The tab by itself in a real browser: files go in, players that play come out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext import metadata
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import write_audio
+from riffusion_ext.spectrogram.params import PRESETS
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = os.environ.get("RIFFUSION_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+WAIT = 60_000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("standalone") / "results"
+
+
+@pytest.fixture(scope="module")
+def url(output: Path) -> Iterator[str]:
+    pytest.importorskip("gradio", exc_type=ImportError)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "riffusion_ext", "ui", "--port", str(port), "--output-dir", str(output)]
+    log = output.parent / "log.txt"
+    with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
+        try:
+            for _ in range(240):
+                if server.poll() is not None:
+                    pytest.fail(f"the server ended: {log.read_text()}")
+                try:
+                    urllib.request.urlopen(address, timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            else:
+                pytest.fail(f"no answer from the server: {log.read_text()}")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium found; RIFFUSION_CHROMIUM may name one")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(WAIT)
+    page.goto(url)
+    page.wait_for_selector("#riffusion_pictures_go")
+    yield page
+    page.close()
+
+
+def picture(path: Path) -> Path:
+    rows = np.full(512, 255, np.uint8)
+    rows[[250, 300, 400]] = 10
+    image = Image.fromarray(np.repeat(rows[:, None], 64, 1)).convert("RGB")
+    return metadata.save_picture(image, path, PRESETS["riffusion-v1"], 5e6)
+
+
+def upload(page: Any, element: str, *paths: Path) -> None:
+    page.set_input_files(f"#{element} input[type=file]", [str(path) for path in paths])
+    page.wait_for_selector(f"#{element} a[href]")  # the name alone is there before the file is
+
+
+def open_page(page: Any, name: str) -> None:
+    page.locator("#riffusion_pages button", has_text=name).first.click()
+
+
+def test_pictures_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
+    bad = tmp_path / "broken.png"
+    bad.write_text("no picture")
+    upload(page, "riffusion_pictures", picture(tmp_path / "first.png"), picture(tmp_path / "second.png"), bad)
+    page.click("#riffusion_pictures_go")
+    page.wait_for_selector("#riffusion_pictures_players audio")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#riffusion_pictures_players audio')].every(a => a.duration > 0)"
+    )
+    durations = page.eval_on_selector_all("#riffusion_pictures_players audio", "all => all.map(a => a.duration)")
+    assert durations == pytest.approx([0.63, 0.63], abs=0.02)
+    (alert,) = page.locator("#riffusion_pictures_players [role=alert]").all_inner_texts()
+    assert "broken.png" in alert
+    assert len(list(output.glob("sounds/*/*.wav"))) == 2
+    with page.expect_download() as download:
+        page.locator("#riffusion_pictures_players a[download]").first.click()
+    assert download.value.suggested_filename == "first.wav"
+
+
+def test_joined_clip_has_its_crossfade_only_when_wanted(page: Any, tmp_path: Path):
+    fade = page.locator("#riffusion_pictures_crossfade")
+    assert not fade.is_visible()
+    page.locator("#riffusion_pictures_kind label", has_text="all joined").click()
+    fade.wait_for(state="visible")
+    upload(page, "riffusion_pictures", picture(tmp_path / "first.png"), picture(tmp_path / "second.png"))
+    page.click("#riffusion_pictures_go")
+    page.wait_for_function("() => document.querySelectorAll('#riffusion_pictures_players audio').length == 3")
+
+
+def test_nothing_chosen_is_said_on_the_page(page: Any):
+    page.click("#riffusion_pictures_go")
+    page.wait_for_selector("#riffusion_pictures_players [role=alert]")
+
+
+def test_a_song_becomes_tiles(page: Any, tmp_path: Path):
+    open_page(page, "Audio to pictures")
+    t = np.arange(6 * 44100) / 44100
+    clip = AudioClip((0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], 44100)
+    upload(page, "riffusion_songs", write_audio(clip, tmp_path / "song.wav"))
+    page.click("#riffusion_songs_go")
+    page.wait_for_selector("#riffusion_songs_gallery img")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#riffusion_songs_gallery img')].some(i => i.naturalWidth == 512)"
+    )
+    assert "2 pictures made" in page.inner_text("#riffusion_songs_messages")
+    assert "pictures.zip" in page.inner_text("#riffusion_songs_made").replace("\n", "")
+
+
+def test_inspect_shows_the_parameters(page: Any, tmp_path: Path):
+    open_page(page, "Inspect")
+    upload(page, "riffusion_inspect_file", picture(tmp_path / "clip.png"))
+    page.wait_for_selector("#riffusion_inspect_table table")
+    assert "64 x 512" in page.inner_text("#riffusion_inspect_table")

@@ -1,0 +1,382 @@
+"""The command line, run as a user would, in one process."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext import __version__, metadata
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import read_audio, read_tags, write_audio
+from riffusion_ext.cli import main
+from riffusion_ext.spectrogram import codec
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+
+HOP = 441
+
+
+def tones(width: int = 40, *, seed: int = 0) -> Image.Image:
+    """Make a picture of a few steady tones, quick to invert."""
+    rows = np.full(512, 255, np.uint8)
+    rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
+    return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
+
+
+def make_pictures(folder: Path, *names: str, width: int = 40) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        tones(width, seed=number).save(folder / name)
+    return [folder / name for name in names]
+
+
+def make_sound(path: Path, seconds: float = 0.6, *, channels: int = 1) -> Path:
+    t = np.arange(int(seconds * 44100)) / 44100
+    wave = 0.4 * np.sin(2 * np.pi * 440 * t)
+    return write_audio(AudioClip(np.tile(wave.astype(np.float32), (channels, 1)), 44100), path)
+
+
+def length(path: Path) -> int:
+    return read_audio(path).samples.shape[1]
+
+
+def leftovers(folder: Path, expected: Sequence[str]) -> list[str]:
+    return sorted(p.name for p in folder.rglob("*") if p.is_file() and p.name not in expected)
+
+
+# --- the program itself ----------------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, riffusion_ext.cli as cli; cli.build_parser().format_help(); "
+        "print(sorted({'torch', 'numpy', 'scipy', 'PIL', 'gradio', 'soundfile', 'tqdm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["image-to-audio"],
+        ["image-to-audio", "--image", "{pictures}", "--audio", "one.wav"],
+        ["image-to-audio", "--image", "{pictures}", "--audio", "one.aiff"],
+        ["image-to-audio", "--image", "{picture}", "--audio", "one.wav", "--format", "flac"],
+        ["image-to-audio", "--image", "{pictures}", "--join", "song", "--crossfade", "1"],
+        ["image-to-audio", "--image", "{pictures}", "--crossfade", "-1"],
+        ["image-to-audio", "--image", "{pictures}", "--crossfade", "nan"],
+        ["image-to-audio", "--image", "{pictures}", "--max-frequency", "50", "--min-frequency", "90"],
+        ["image-to-audio", "--image", "{pictures}", "--overwrite", "--skip-existing"],
+        ["audio-to-image", "--audio", "{pictures}", "--columns", "1"],
+        ["audio-to-image", "--audio", "{pictures}", "--power-for-image", "nan"],
+        ["info"],
+    ],
+)
+def test_wrong_usage_ends_with_code_2_and_says_why(
+    args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    pictures = make_pictures(tmp_path / "pictures", "a.png", "b.png")
+    with pytest.raises(SystemExit) as end:
+        main([arg.format(pictures=tmp_path / "pictures", picture=pictures[0]) for arg in args])
+    assert end.value.code == 2
+    assert "error" in capsys.readouterr().err
+    assert leftovers(tmp_path, ["a.png", "b.png"]) == []
+
+
+# --- pictures to sound -----------------------------------------------------------------------------------------------
+
+
+def test_one_picture_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (picture,) = make_pictures(tmp_path, "clip.png")
+    assert main(["image-to-audio", "--image", str(picture), "--audio", str(tmp_path / "clip.wav")]) == 0
+    clip = read_audio(tmp_path / "clip.wav")
+    assert clip.samples.shape == (1, 39 * HOP)
+    assert clip.peak > 0.9
+    out = capsys.readouterr().out
+    assert "clip.wav" in out
+    assert "0.39 s" in out
+    comment = metadata.parse_audio_comment(read_tags(tmp_path / "clip.wav")["comment"])
+    assert comment is not None
+    assert SpectrogramParams.from_mapping(comment.get("params", comment)) == PRESETS["riffusion-v1"]
+
+
+def test_sound_goes_beside_the_picture_by_default(tmp_path: Path):
+    (picture,) = make_pictures(tmp_path / "deep", "clip.png")
+    assert main(["image-to-audio", "--image", str(picture)]) == 0
+    assert (tmp_path / "deep" / "clip.wav").is_file()
+
+
+def test_folder_to_folder_in_natural_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_pictures(tmp_path / "in", "img10.png", "img2.png", "img1.jpg", "._img1.png")
+    assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out", "--format", "flac"]) == 0
+    assert re.findall(r"-> .*?(img\d+\.flac)", capsys.readouterr().out) == ["img1.flac", "img2.flac", "img10.flac"]
+    assert leftovers(tmp_path / "out", ["img1.flac", "img2.flac", "img10.flac"]) == []
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_pictures(tmp_path / "in", "a.png", "b.png")
+    (tmp_path / "in" / "bad.png").write_text("not a picture")
+    assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 1
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert (document["done"], document["failed"], document["skipped"], document["stopped"]) == (2, 1, 0, False)
+    first = document["results"][0]
+    assert Path(first["outputs"][0]).is_file()
+    assert (first["duration"], first["sample_rate"], first["channels"]) == (pytest.approx(0.39), 44100, 1)
+    assert "bad.png" in captured.err
+
+
+def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_pictures(tmp_path, "a.png", "b.png")
+    assert main(["image-to-audio", "--image", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 64, 3), np.uint8))
+
+
+def exif_of_nonsense() -> Image.Exif:
+    exif = Image.Exif()
+    exif[11000], exif[11020], exif[11070], exif[11080] = 44100, 100, float("nan"), float("nan")
+    exif[274] = 6
+    return exif
+
+
+BAD: dict[str, Callable[[Path], object]] = {
+    "not a picture": lambda path: path.write_text("hello"),
+    "empty file": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: (noise().save(path), path.write_bytes(path.read_bytes()[:3000])),
+    "1 px": lambda path: Image.new("RGB", (1, 1), "black").save(path),
+    "a folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_picture_is_one_line_and_the_others_go_on(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    first, last = make_pictures(tmp_path, "a.png", "z.png")
+    bad = tmp_path / "m.png"
+    BAD[kind](bad)
+    names = [str(first), str(bad), str(last)]
+    assert main(["image-to-audio", "--image", *names, "--audio", f"{tmp_path}/out/"]) == 1
+    captured = capsys.readouterr()
+    assert len([line for line in captured.err.splitlines() if line.startswith("failed: ")]) == 1
+    assert "m.png" in captured.err
+    assert "Traceback" not in captured.err
+    assert "2 done, 1 failed" in captured.err
+    assert leftovers(tmp_path / "out", ["a.wav", "z.wav"]) == []
+
+
+@pytest.mark.parametrize("kind", ["all white", "all black", "NaN in EXIF", "20,000 px"])
+def test_odd_pictures_give_whole_files(kind: str, tmp_path: Path):
+    picture = tmp_path / "odd.png"
+    options = {"exif": exif_of_nonsense()} if kind == "NaN in EXIF" else {}
+    width = 20_000 if kind == "20,000 px" else 64
+    image = tones(width) if kind in ("NaN in EXIF", "20,000 px") else Image.new("RGB", (64, 512), kind.split()[1])
+    image.save(picture, **options)
+    assert main(["image-to-audio", "--image", str(picture), "--quiet"]) == 0
+    clip = read_audio(tmp_path / "odd.wav")
+    assert clip.samples.shape == (1, (width - 1) * HOP)
+    assert np.isfinite(clip.samples).all()
+    assert (clip.peak == 0) == (kind == "all white")
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (picture,) = make_pictures(tmp_path, "a.png")
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(b"mine")
+    assert main(["image-to-audio", "--image", str(picture)]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert main(["image-to-audio", "--image", str(picture), "--skip-existing"]) == 0
+    assert sound.read_bytes() == b"mine"
+    assert main(["image-to-audio", "--image", str(picture), "--overwrite"]) == 0
+    assert length(sound) == 39 * HOP
+
+
+@pytest.mark.parametrize("name", ['quote\'s "double" $HOME.png', "sax 🎷 日本.png", "x" * 251 + ".png", "-dash.png"])
+def test_unusual_names(name: str, tmp_path: Path):
+    make_pictures(tmp_path / "in", name)
+    assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--quiet"]) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert made.suffix == ".wav"
+    assert name.startswith(made.stem)
+
+
+@pytest.mark.parametrize("target", ["{}/" + "y" * 300 + ".wav", "{}/file.txt/a.wav", "{}/file.txt/sub/"])
+def test_a_place_that_cannot_be_written(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (picture,) = make_pictures(tmp_path, "a.png")
+    (tmp_path / "file.txt").write_text("in the way")
+    assert main(["image-to-audio", "--image", str(picture), "--audio", target.format(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 2
+    assert "Traceback" not in err
+    assert leftovers(tmp_path, ["a.png", "file.txt"]) == []
+
+
+def test_song_of_tiles_loses_no_time(tmp_path: Path):
+    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", "t10.png", width=30)
+    song = tmp_path / "song.wav"
+    assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 0
+    assert length(song) == (3 * 30 - 1) * HOP
+    assert leftovers(tmp_path, ["t1.png", "t2.png", "t10.png", "song.wav"]) == []
+
+
+def test_clips_joined_with_a_crossfade(tmp_path: Path):
+    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=30)
+    (tmp_path / "tiles" / "t3.png").write_text("no picture")
+    assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--crossfade", "0.1", "-q"]) == 1
+    assert length(tmp_path / "tiles" / "joined.wav") == 2 * 29 * HOP - 4410
+
+
+def test_a_quiet_picture_stays_quiet_in_joined_clips(tmp_path: Path):
+    for name, max_value in (("1.png", 4e6), ("2.png", 4e5)):
+        metadata.save_picture(tones(60), tmp_path / name, PRESETS["riffusion-v1"], max_value)
+    assert main(["image-to-audio", "--image", str(tmp_path), "--join", "clips", "-q"]) == 0
+    clip = read_audio(tmp_path / "joined.wav")
+    half = clip.samples.shape[1] // 2
+    loud, quiet = (np.sqrt((part**2).mean()) for part in (clip.samples[:, :half], clip.samples[:, half:]))
+    assert loud / quiet == pytest.approx(10, rel=0.15)
+
+
+def test_pictures_are_inverted_eight_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_pictures(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
+    make_pictures(tmp_path, "wide.png", width=5000)
+    real, sizes = codec.pictures_to_audio, []
+
+    def spy(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
+        sizes.append([image.width for image in images])
+        return real(images[:1], *args, **kwargs) * len(images)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", spy)
+    assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
+    assert sizes == [[20] * 8, [20] * 2, [5000]]
+
+
+def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_pictures(tmp_path, "a.png", "b.png", "c.png")
+    real = codec.pictures_to_audio
+
+    def brittle(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
+        if len(images) > 1:
+            raise MemoryError("out of memory")
+        return real(images, *args, **kwargs)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", brittle)
+    assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
+    assert length(tmp_path / "c.wav") == 39 * HOP
+
+
+def test_ctrl_c_leaves_only_whole_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    make_pictures(tmp_path / "in", *(f"{n}.png" for n in range(9)), width=20)
+    real, calls = codec.pictures_to_audio, []
+
+    def stopped(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
+        calls.append(len(images))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(images, *args, **kwargs)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", stopped)
+    assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
+    document = json.loads(capsys.readouterr().out)
+    assert document["stopped"] is True
+    assert document["done"] == 8
+    made = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in made] == [f"{n}.wav" for n in range(8)]
+    assert {length(path) for path in made} == {19 * HOP}
+
+
+# --- sound to pictures -----------------------------------------------------------------------------------------------
+
+
+def test_one_wide_picture(tmp_path: Path):
+    make_sound(tmp_path / "song.wav", 0.6)
+    assert main(["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png"]) == 0
+    with Image.open(tmp_path / "song.png") as image:
+        assert (image.size, image.mode) == ((61, 512), "RGB")
+        record = metadata.read_record(image)
+    assert record.params == PRESETS["riffusion-v1"]
+    assert record.max_value is not None
+
+
+def test_tiles_fill_up_with_silence_and_share_a_scale(tmp_path: Path):
+    make_sound(tmp_path / "song.wav", 0.6)
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/tiles/", "--columns", "40"]
+    assert main(args) == 0
+    paths = sorted((tmp_path / "tiles").iterdir())
+    assert [path.name for path in paths] == ["song_00000.png", "song_00001.png"]
+    images = [codec.open_picture(path) for path in paths]
+    assert {image.size for image in images} == {(40, 512)}
+    assert len({metadata.read_record(image).max_value for image in images}) == 1
+    assert np.asarray(images[1])[:, 25:].min() > 200
+    assert main(args) == 1
+    assert main([*args, "--skip-existing"]) == 0
+
+
+def test_the_original_options_are_accepted(tmp_path: Path):
+    make_sound(tmp_path / "song.wav", 0.6, channels=2)
+    options = "--step-size-ms 20 --num-frequencies 256 --min-frequency 20 --max-frequency 8000 --window-duration-ms 80"
+    options += " --padded-duration-ms 200 --power-for-image 0.5 --stereo --device cpu"
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png", *options.split()]
+    assert main(args) == 0
+    with Image.open(tmp_path / "song.png") as image:
+        params = metadata.read_record(image).params
+        assert image.size == (31, 256)
+    assert params == SpectrogramParams(44100, True, 20, 80, 200, 256, 20, 8000, 0.5)
+    assert main(["image-to-audio", "--image", f"{tmp_path}/song.png", "--audio", f"{tmp_path}/b.wav"]) == 0
+    assert read_audio(tmp_path / "b.wav").samples.shape == (2, 30 * 882)
+
+
+def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_sound(tmp_path / "good.wav")
+    (tmp_path / "bad.mp3").write_text("nothing to hear")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    assert main(["audio-to-image", "--audio", str(tmp_path), "--image", f"{tmp_path}/out/"]) == 1
+    err = capsys.readouterr().err
+    assert len([line for line in err.splitlines() if line.startswith("failed: ")]) == 2
+    assert "1 done, 2 failed" in err
+    assert leftovers(tmp_path / "out", ["good.png"]) == []
+
+
+# --- info ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["info"], ["info", "--image"], ["print-exif", "--image"]])
+def test_info_shows_what_is_recorded(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = metadata.save_picture(tones(64), tmp_path / "a.png", PRESETS["20khz-stereo"], 1234567.0)
+    assert main([*command, str(path)]) == 0
+    out = capsys.readouterr().out
+    for expected in ("64 x 512", "10 to 20000 Hz", "stereo", "0.63 s", "44100 Hz"):
+        assert expected in out
+
+
+def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    picture = metadata.save_picture(tones(64), tmp_path / "a.png", PRESETS["riffusion-v1"], 5e6)
+    sound = make_sound(tmp_path / "b.wav")
+    (tmp_path / "c.png").write_text("no")
+    assert main(["info", "--json", str(picture), str(sound), f"{tmp_path}/c.png", f"{tmp_path}/none.png"]) == 1
+    results = {Path(item["source"]).name: item for item in json.loads(capsys.readouterr().out)["results"]}
+    assert results["a.png"]["params"]["num_frequencies"] == 512
+    assert results["a.png"]["max_value"] == pytest.approx(5e6)
+    assert results["b.wav"]["duration"] == pytest.approx(0.6)
+    assert results["c.png"]["error"]
+    assert results["none.png"]["error"]

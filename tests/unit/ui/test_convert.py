@@ -1,0 +1,168 @@
+"""The pages of the tab: what they return for good and bad files, and that they can be built on this gradio."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext import metadata
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import read_audio, write_audio
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
+from riffusion_ext.ui.tabs.pictures_to_audio import CLIPS, EACH, SONG
+from riffusion_ext.ui.tabs.place import Place, chosen_files, gradio_url
+
+# gradio 3 and 4 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
+
+
+def picture(path: Path, width: int = 30) -> Path:
+    rows = np.full(512, 255, np.uint8)
+    rows[[200, 300, 400]] = 10
+    return metadata.save_picture(
+        Image.fromarray(np.repeat(rows[:, None], width, 1)).convert("RGB"), path, PRESETS["riffusion-v1"], 5e6
+    )
+
+
+def sound(path: Path, seconds: float = 0.4) -> Path:
+    t = np.arange(int(seconds * 44100)) / 44100
+    return write_audio(AudioClip((0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], 44100), path)
+
+
+def to_sound(place: Place, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
+    return pictures_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
+
+
+def to_pictures(place: Place, files: Any, cut: str = audio_to_pictures.TILES) -> Any:
+    return audio_to_pictures.convert(place, files, "", cut, audio_to_pictures.SONG, "riffusion-v1", "png")
+
+
+def test_each_picture_gets_a_player(place: Place, tmp_path: Path):
+    html, archive = to_sound(place, [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)])
+    assert re.findall(r'<audio[^>]* src="URL/(\w+\.wav)"', html) == ["b2.wav", "b10.wav"]
+    with zipfile.ZipFile(archive) as files:
+        assert files.namelist() == ["b2.wav", "b10.wav"]
+    (made,) = (tmp_path / "out" / "sounds").iterdir()
+    assert sorted(path.name for path in made.iterdir()) == ["b10.wav", "b2.wav", "sounds.zip"]
+    assert str(made) in html
+
+
+def test_joined_clip_and_song(place: Place, tmp_path: Path):
+    files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
+    html, _ = to_sound(place, files, kind=CLIPS, crossfade=0.05)
+    assert html.count("<audio") == 3
+    assert "joined.wav" in html
+    html, archive = to_sound(place, files, kind=SONG)
+    assert html.count("<audio") == 1
+    assert archive is None
+    (song,) = (tmp_path / "out" / "sounds").glob("*/song.wav")
+    assert read_audio(song).samples.shape[1] == 59 * 441
+
+
+def test_a_folder_on_the_server(place: Place, tmp_path: Path):
+    picture(tmp_path / "in" / "a.png")
+    html, _ = to_sound(place, None, folder=f' "{tmp_path}/in" ')
+    assert html.count("<audio") == 1
+
+
+def test_nothing_chosen_is_a_sentence(place: Place, tmp_path: Path):
+    html, archive = to_sound(place, None)
+    assert "choose files first" in html
+    assert archive is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_pictures_are_sentences_with_the_users_names(place: Place, tmp_path: Path):
+    good, bad = picture(tmp_path / "good.png"), tmp_path / "k3jx.png"
+    bad.write_text("no")
+    wrapper = SimpleNamespace(name=str(bad), orig_name="<b>my song.png")
+    html, _ = to_sound(place, [str(good), wrapper])
+    assert html.count("<audio") == 1
+    assert html.count('role="alert"') == 1
+    assert "&lt;b&gt;my song.png" in html
+    assert "k3jx" not in html
+    html, _ = to_sound(place, [wrapper])
+    assert "<audio" not in html
+    assert list((tmp_path / "out" / "sounds").iterdir()) != []  # the first press's
+    assert len(list((tmp_path / "out" / "sounds").iterdir())) == 1
+
+
+def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    html, _ = to_sound(Place(output_dir=lambda: tmp_path / "file"), [str(picture(tmp_path / "a.png"))])
+    assert 'role="alert"' in html
+    assert "folder" in html
+
+
+def test_song_to_tiles(place: Place, tmp_path: Path):
+    html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
+    assert [caption for _, caption in shown] == ["song_00000.png", "song_00001.png"]
+    assert [Path(path).name for path in made] == ["pictures.zip", "song_00000.png", "song_00001.png"]
+    assert "2 pictures made" in html
+
+
+def test_song_to_one_wide_picture(place: Place, tmp_path: Path):
+    _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_pictures.WIDE)
+    (path,) = made
+    with Image.open(path) as image:
+        assert image.size == (4501, 512)
+    assert shown[0][0].size == (4096, 512)  # what browsers can show
+
+
+def test_bad_song_is_a_sentence(place: Place, tmp_path: Path):
+    (tmp_path / "bad.mp3").write_text("nothing")
+    html, shown, made = to_pictures(place, [str(tmp_path / "bad.mp3")])
+    assert 'role="alert"' in html
+    assert (shown, made) == ([], [])
+
+
+def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
+    path = picture(tmp_path / "a.png")
+    table = inspect.inspect(SimpleNamespace(name=str(path), orig_name="<i>.png"))
+    assert "30 x 512" in table
+    assert "<i>" not in table
+    (tmp_path / "b.png").write_text("no")
+    assert 'role="alert"' in inspect.inspect(str(tmp_path / "b.png"))
+    assert "<table" not in inspect.inspect(None)
+
+
+def test_folders_of_two_presses_differ(place: Place):
+    folders = {place.new_folder("sounds") for _ in range(3)}
+    assert len(folders) == 3
+
+
+def test_urls_are_quoted():
+    assert gradio_url(Path("/a b/ü?#.wav")) == "file=/a%20b/%C3%BC%3F%23.wav"
+
+
+def test_chosen_files_wants_something():
+    with pytest.raises(RiffusionError, match="choose files"):
+        chosen_files(None, "  ", ())
+
+
+def test_pages_can_be_built(tmp_path: Path):
+    pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.ui.app import build_app
+    from riffusion_ext.ui.tabs.convert import build_tab
+
+    labels = [
+        block.label
+        for block in build_tab(output_dir=tmp_path).blocks.values()
+        if getattr(block, "label", None) and hasattr(block, "value")
+    ]
+    assert len(labels) == len(set(labels)), "webui keeps a user's defaults by label"
+    assert build_app(tmp_path) is not None
