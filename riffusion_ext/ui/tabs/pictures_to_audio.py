@@ -58,7 +58,8 @@ def convert(
     notes = [message(text, "error") for text in missing] + result_messages(results, names)
     if made:
         many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
-        notes.insert(0, message(f"{len(made)} made{many}. Saved in {target}", "info"))
+        noun = "sound file" if len(made) == 1 else "sound files"
+        notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
         archive = zip_files([r.outputs[0] for r in made], target / "sounds.zip") if len(made) > 1 else None
     else:
         target.rmdir()
