@@ -43,7 +43,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
         with temporary.open("xb") as file:
             made = True
             write(file)
-        os.replace(temporary, path)  # noqa: PTH105 - the seam that tests break
+        temporary.replace(path)
         made = False
     except (OSError, ValueError) as error:
         if isinstance(error, AudioError):
@@ -63,9 +63,11 @@ def _sentence(path: Path, error: OSError | ValueError) -> str:
     if code == errno.EFBIG:
         return f"the file is larger than the system allows, {path} could not be written"
     if code == errno.ENAMETOOLONG:
-        length = len(os.fsencode(path.name))
-        return f"the file name is too long ({length} bytes, most systems allow 255): {path}"
-    if code == errno.EISDIR or (code is not None and path.is_dir()):
+        longest = max(len(os.fsencode(part)) for part in path.parts)
+        if longest <= 255:
+            return f"the path is too long ({len(os.fsencode(path))} bytes): {path}"
+        return f"the file name is too long ({longest} bytes, most systems allow 255): {path}"
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the folder above is closed to us
         return f"{path} is a folder, a sound file cannot take its place"
     if code in (errno.ENOTDIR, errno.EEXIST):
         return f"{path.parent} is not a folder, {path.name} cannot be written into it"

@@ -27,9 +27,10 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     if program is None:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
-    command += ["-ss", f"{start:.9f}"] if start else []
     # "file:" and the whole path, lest a name be taken for an option or an address.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
+    # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
+    command += ["-ss", f"{start:.9f}"] if start else []
     command += ["-t", f"{duration:.9f}"] if duration is not None else []
     command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
     sound = _output(command)

@@ -57,9 +57,16 @@ def read_tag(file: BinaryIO) -> dict[str, str]:
     tags: dict[str, str] = {}
     for frame, body in _frames(file.read(size - 10), version=head[3], flags=head[5]):
         name = _NAMES.get(frame)
-        # Of several comments, the one without a description is the file's own; others are notes of some program.
-        described, text = _comment(body) if name == "comment" else (False, _text(body))
-        if name and text and not described:
+        if frame == b"COMM":
+            # Of several comments, the one without a description is the file's own; others are notes of some program.
+            description, text = _described(body[:1] + body[4:])
+            name = None if description else name
+        elif frame == b"TXXX":  # a text of any name: ffmpeg keeps the comment of a file it converts in there
+            name, text = _described(body)
+            name = name.lower() if name.lower() in _FRAMES else None
+        else:
+            text = _text(body)
+        if name and text:
             tags.setdefault(name, text)
     return tags
 
@@ -82,10 +89,10 @@ def _frames(data: bytes, *, version: int, flags: int) -> Iterator[tuple[bytes, b
             yield name, body.replace(b"\xff\0", b"\xff") if flag & _FRAME_UNSYNCHRONISED else body
 
 
-def _comment(body: bytes) -> tuple[bool, str]:
-    """Return (whether it has a description, the text) of a comment."""
-    description, _, text = _decoded(body[:1] + body[4:]).partition("\0")
-    return bool(description), text.lstrip("\ufeff").split("\0")[0]
+def _described(body: bytes) -> tuple[str, str]:
+    """Return (description, text) of a frame that has both."""
+    description, _, text = _decoded(body).partition("\0")
+    return description, text.lstrip("\ufeff").split("\0")[0]
 
 
 def _text(body: bytes) -> str:

@@ -25,6 +25,10 @@ CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_MP3_LEAD = 16384
+"""Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
+and libsndfile plays garbage until it has them."""
+
 _QUALITY: dict[str, dict[str, object]] = {
     "flac": {},
     "ogg": {"compression_level": 0.4},  # Vorbis quality 6, about 190 kbit/s in stereo
@@ -136,9 +140,10 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     try:
         with soundfile.SoundFile(str(path)) as file:
             first, count = sample_range(file.frames, file.samplerate, start, duration)
+            lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
             if first:
-                file.seek(first)
-            frames = file.read(count, dtype="float32", always_2d=True)
+                file.seek(first - lead)
+            frames = file.read(lead + count, dtype="float32", always_2d=True)[lead:]
             return AudioClip(np.ascontiguousarray(frames.T), file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
         raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
@@ -172,6 +177,8 @@ def _needed() -> ModuleType:
 
 
 def _reason(error: BaseException) -> str:
-    """What libsndfile itself says: soundfile puts the path before it, which our sentence has already."""
+    """Return what libsndfile says: soundfile puts the path before it, which our sentence has already."""
     text = getattr(error, "error_string", "") or str(error) or type(error).__name__
+    if "does not exist" in text:  # the word of its MP3 reader for what is no MP3; that the file exists was seen before
+        text = "Format not recognised"
     return text.strip().rstrip(".") or "unknown error"

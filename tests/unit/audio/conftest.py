@@ -1,0 +1,37 @@
+"""Synthesised sound for the tests of the audio package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio import AudioClip
+
+MakeTone = Callable[..., AudioClip]
+
+
+@pytest.fixture
+def tone() -> MakeTone:
+    """Return a maker of clips: another sine in each channel, at 220, 440, 660... Hz."""
+
+    def make(seconds: float = 0.2, *, channels: int = 1, rate: int = 44100, amplitude: float = 0.5) -> AudioClip:
+        time = np.arange(round(seconds * rate)) / rate
+        waves = [np.sin(2 * np.pi * 220 * (number + 1) * time) for number in range(channels)]
+        return AudioClip((amplitude * np.stack(waves)).astype(np.float32), rate)
+
+    return make
+
+
+@pytest.fixture
+def no_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ``import soundfile`` fail, as where it is not installed."""
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide every program."""
+    monkeypatch.setenv("PATH", "")

@@ -1,0 +1,147 @@
+"""ffmpeg reads what nothing else can: with a stand-in that records what it is asked, and with the real one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio import ffmpeg, read_audio, write_audio
+from riffusion_ext.audio.wav import write_wav
+from riffusion_ext.errors import AudioError
+
+stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a function that puts a program called ffmpeg, of the given Python lines, first and alone on PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def make(lines: str) -> Path:
+        program = folder / "ffmpeg"
+        program.write_text(f"#!{sys.executable}\nimport json, os, pathlib, sys, time\n{lines}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> Path:
+    """Return a file that neither our reader nor libsndfile knows, with a name that could be taken for an option."""
+    path = tmp_path / "-y strange.m4a"
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + bytes(100))
+    return path
+
+
+@stand_in
+def test_what_ffmpeg_is_asked_and_answers(fake, strange: Path, tone) -> None:
+    clip = tone(channels=2)
+    buffer = io.BytesIO()
+    write_wav(buffer, clip, subtype="float", tags={"software": "Lavf"})
+    streamed = bytearray(buffer.getvalue())
+    place = streamed.index(b"data") + 4
+    streamed[4:8] = streamed[place : place + 4] = b"\xff" * 4  # a pipe cannot be rewound to fill in the sizes
+    folder = fake(
+        "here = pathlib.Path(__file__).parent\n"
+        "(here / 'args').write_text(json.dumps(sys.argv[1:]))\n"
+        "sys.stderr.write('x' * 200000)\n"
+        "sys.stdout.buffer.write((here / 'sound').read_bytes())"
+    )
+    (folder / "sound").write_bytes(streamed)
+    np.testing.assert_array_equal(read_audio(strange).samples, clip.samples)
+    args = json.loads((folder / "args").read_text())
+    assert args[args.index("-i") + 1] == f"file:{strange}"
+    assert args[args.index("-protocol_whitelist") + 1] == "file,pipe"
+    assert "-nostdin" in args
+    assert "-ss" not in args
+    assert "-t" not in args
+
+    read_audio(strange, start=1.5, duration=2)
+    args = json.loads((folder / "args").read_text())
+    assert float(args[args.index("-ss") + 1]) == 1.5
+    assert float(args[args.index("-t") + 1]) == 2
+    assert args.index("-ss") > args.index("-i")  # exact to the sample
+
+
+@stand_in
+def test_the_last_line_of_its_complaint_is_in_the_error(fake, strange: Path) -> None:
+    fake("print('one\\nlast words\\n', file=sys.stderr); sys.exit(3)")
+    with pytest.raises(AudioError, match=r"ffmpeg says: last words$") as caught:
+        read_audio(strange)
+    assert str(strange) in str(caught.value)
+    assert "one" not in str(caught.value).replace(str(strange), "").split("ffmpeg says")[1]
+
+
+@stand_in
+def test_silent_failures(fake, strange: Path) -> None:
+    fake("sys.exit(3)")
+    with pytest.raises(AudioError, match="ffmpeg says: exit status 3"):
+        read_audio(strange)
+    fake("pass")
+    with pytest.raises(AudioError, match="it is no WAV file"):
+        read_audio(strange)
+
+
+@stand_in
+def test_a_program_that_does_not_start(fake, strange: Path) -> None:
+    folder = fake("")
+    (folder / "ffmpeg").write_text("#!/nowhere/python\n")
+    with pytest.raises(AudioError, match="ffmpeg does not start"):
+        read_audio(strange)
+
+
+@stand_in
+def test_interrupting_stops_it(fake, strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake("time.sleep(600)")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(self: subprocess.Popen[bytes], *_: object, **__: object) -> None:
+        started.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ffmpeg.read(strange)
+    assert started[0].returncode not in (None, 0)
+
+
+@stand_in
+def test_it_is_not_asked_where_it_is_not_needed(fake, tmp_path: Path, tone) -> None:
+    fake("sys.exit('called')")
+    assert read_audio(write_audio(tone(), tmp_path / "a.wav")).duration == pytest.approx(0.2)
+    with pytest.raises(AudioError, match="past the end") as caught:
+        read_audio(tmp_path / "a.wav", start=5)
+    assert "called" not in str(caught.value)
+
+
+@stand_in
+@pytest.mark.usefixtures("no_soundfile")
+def test_it_stands_in_for_soundfile(fake, tmp_path: Path, tone) -> None:
+    folder = fake("sys.stdout.buffer.write((pathlib.Path(__file__).parent / 'sound').read_bytes())")
+    write_audio(tone(), tmp_path / "a.wav").rename(folder / "sound")
+    (tmp_path / "a.flac").write_bytes(b"fLaC")
+    assert read_audio(tmp_path / "a.flac").samples.shape == (1, 8820)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
+@pytest.mark.parametrize("start", [0.0, 0.7])
+def test_the_real_one(tmp_path: Path, tone, start: float) -> None:
+    clip = tone(2.0, channels=2)
+    wav, m4a = write_audio(clip, tmp_path / "a.wav"), tmp_path / "- a%d:b.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-b:a", "320k", f"file:{m4a}"], check=True)
+    back = read_audio(m4a, start=start, duration=1.0)
+    assert back.samples.shape == (2, 44100)
+    expected = clip.slice(start, start + 1)
+    middle = slice(4000, 40000)
+    assert np.abs(back.samples - expected.samples)[:, middle].max() < 0.005  # a sample too early or late makes 0.03

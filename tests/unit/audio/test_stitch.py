@@ -1,0 +1,132 @@
+"""Joining: lengths to the sample, power through the fade."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riffusion_ext.audio import AudioClip, join
+from riffusion_ext.errors import AudioError
+
+RATE = 8000
+lengths = st.lists(st.integers(0, 3000), min_size=1, max_size=6)
+crossfades = st.floats(0, 0.5)
+
+
+def constant(value: float, length: int, channels: int = 1, rate: int = RATE) -> AudioClip:
+    return AudioClip(np.full((channels, length), value, np.float32), rate)
+
+
+def noise(length: int, seed: int) -> AudioClip:
+    return AudioClip(np.random.default_rng(seed).standard_normal((1, length)).astype(np.float32), RATE)
+
+
+def overlaps_of(lengths: list[int], crossfade: float) -> list[int]:
+    there = [length for length in lengths if length]
+    return [min(round(crossfade * RATE), min(a, b) // 2) for a, b in pairwise(there)]
+
+
+@given(lengths, crossfades)
+def test_length_is_the_sum_less_the_crossfades(lengths: list[int], crossfade: float) -> None:
+    joined = join([constant(0.5, length) for length in lengths], crossfade=crossfade)
+    assert joined.samples.shape == (1, sum(lengths) - sum(overlaps_of(lengths, crossfade)))
+
+
+@given(st.integers(2, 8), st.integers(1, 500))
+def test_length_with_long_clips(count: int, samples: int) -> None:
+    joined = join([constant(0.5, 1000)] * count, crossfade=samples / RATE)
+    assert joined.samples.shape[1] == 1000 * count - (count - 1) * samples
+
+
+@given(lengths)
+def test_without_crossfade_nothing_changes(lengths: list[int]) -> None:
+    clips = [noise(length, seed) for seed, length in enumerate(lengths)]
+    joined = join(clips)
+    np.testing.assert_array_equal(joined.samples, np.concatenate([clip.samples for clip in clips], axis=1))
+
+
+@given(lengths, crossfades)
+def test_outside_the_fades_nothing_changes(lengths: list[int], crossfade: float) -> None:
+    clips = [noise(length, seed) for seed, length in enumerate(lengths) if length]
+    joined = join([*clips, noise(0, 0)], crossfade=crossfade).samples
+    overlaps = [0, *overlaps_of(lengths, crossfade), 0]
+    position = 0
+    for clip, before, after in zip(clips, overlaps, overlaps[1:], strict=False):
+        length = clip.samples.shape[1]
+        position -= before
+        inner = slice(position + before, position + length - after)
+        np.testing.assert_array_equal(joined[:, inner], clip.samples[:, before : length - after])
+        position += length
+
+
+@pytest.mark.parametrize("samples", [1, 2, 100, 401])
+def test_the_fades_have_equal_power(samples: int) -> None:
+    on, off = constant(1.0, 1000), constant(0.0, 1000)
+    fading_out = join([on, off], crossfade=samples / RATE).samples[0, 1000 - samples : 1000].astype(np.float64)
+    fading_in = join([off, on], crossfade=samples / RATE).samples[0, 1000 - samples : 1000].astype(np.float64)
+    np.testing.assert_allclose(fading_out**2 + fading_in**2, 1, atol=1e-6)
+    np.testing.assert_allclose(fading_out, fading_in[::-1], atol=1e-6)
+    assert (np.diff(fading_in) > 0).all()
+    assert 0 < fading_in[0] <= fading_in[-1] < 1
+    both = join([on, on], crossfade=samples / RATE).samples[0, 1000 - samples : 1000]
+    np.testing.assert_allclose(both, fading_in + fading_out, atol=1e-6)
+
+
+def test_noise_keeps_its_loudness_through_the_fade() -> None:
+    joined = join([noise(80000, 1), noise(80000, 2)], crossfade=4.0).samples[0]
+    inside = math.sqrt((joined[48000:80000] ** 2).mean())
+    assert 20 * math.log10(inside) == pytest.approx(0, abs=0.15)
+
+
+def test_a_fade_longer_than_a_clip_takes_half_of_it() -> None:
+    joined = join([constant(1, 1000), constant(0, 100), constant(1, 1000)], crossfade=10.0).samples[0]
+    assert len(joined) == 2100 - 2 * 50
+    assert (joined[:950] == 1).all()
+    assert (joined[1050:] == 1).all()
+    assert 0 < joined[951:1049].min() < 0.1
+
+
+@given(st.integers(1, 2000), st.integers(1, 6))
+def test_one_clip_and_empty_clips(length: int, empty: int) -> None:
+    clip = noise(length, 0)
+    for clips in ([clip], [*[noise(0, 0)] * empty, clip], [clip, *[noise(0, 0)] * empty]):
+        np.testing.assert_array_equal(join(clips, crossfade=0.1).samples, clip.samples)
+    assert join([noise(0, 0)] * empty, crossfade=0.1).samples.shape == (1, 0)
+
+
+def test_mono_joins_stereo_on_both_sides() -> None:
+    stereo = AudioClip(np.stack([np.full(100, 0.25), np.full(100, -0.5)]).astype(np.float32), RATE)
+    for clips in ([constant(0.5, 100), stereo], [stereo, constant(0.5, 100)]):
+        joined = join(clips).samples
+        assert joined.shape == (2, 200)
+        mono = joined[:, :100] if clips[1] is stereo else joined[:, 100:]
+        assert (mono == 0.5).all()
+        np.testing.assert_array_equal(joined[:, 100:] if clips[1] is stereo else joined[:, :100], stereo.samples)
+
+
+def test_the_first_rate_counts() -> None:
+    joined = join([constant(0.5, 800), constant(0.5, 4410, rate=44100)], crossfade=0.01)
+    assert joined.sample_rate == RATE
+    assert joined.samples.shape == (1, 800 + 800 - 80)
+
+
+def test_inputs_are_not_touched() -> None:
+    clips = [constant(1, 100), constant(1, 100)]
+    join(clips, crossfade=0.005)
+    assert all((clip.samples == 1).all() for clip in clips)
+
+
+@pytest.mark.parametrize("crossfade", [-0.1, math.nan, math.inf])
+def test_refuses_a_crossfade(crossfade: float) -> None:
+    with pytest.raises(AudioError, match="0 s or longer"):
+        join([constant(1, 10)], crossfade=crossfade)
+
+
+def test_refuses_nothing() -> None:
+    with pytest.raises(AudioError, match="no clip"):
+        join([])
