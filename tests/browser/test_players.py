@@ -1,0 +1,94 @@
+"""Generate is pressed in a real webui, and a player appears by itself."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 1.27  # 128 columns
+
+
+def _png(path: Path, width: int = 128, height: int = 512) -> Path:
+    """Write a grey picture; by hand, so that the browser tests need nothing but the browser."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes([128, 128, 128]) * width for _ in range(height))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return path
+
+
+def test_txt2img_shows_a_player_for_each_picture(open_page: Any) -> None:
+    page = open_page()
+    page.prepare("txt2img", 'a "<b>bold</b>" bass & drums')
+    page.number("txt2img_batch_size", 2)
+    players = page.generate("txt2img")
+    assert [player["error"] for player in players] == ["", ""]
+    assert [player["duration"] for player in players] == pytest.approx([SECONDS] * 2, abs=0.06)
+    assert players[0]["title"] == '1. a "<b>bold</b>" bass & drums'
+    assert "seed" in players[0]["facts"]
+    assert players[0]["download"].endswith(".wav")
+
+
+def test_a_player_plays_and_seeks(open_page: Any) -> None:
+    page = open_page()
+    page.prepare("txt2img", "funky bass")
+    page.generate("txt2img")
+    reached = page.page.evaluate(
+        """async () => {
+            const a = document.querySelector('#txt2img_riffusion_players audio');
+            a.muted = true; await a.play(); a.currentTime = 0.8;
+            await new Promise(done => setTimeout(done, 300));
+            return a.currentTime;
+        }"""
+    )
+    assert reached >= 0.8
+
+
+def test_img2img_shows_a_player(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    page.prepare("img2img", "slow cello")
+    page.page.set_input_files("#img2img_image input[type=file]", str(_png(tmp_path / "init.png")))
+    page.page.wait_for_timeout(2000)
+    players = page.generate("img2img")
+    assert len(players) == 1
+    assert players[0]["duration"] == pytest.approx(SECONDS, abs=0.06)
+    assert players[0]["title"] == "slow cello"
+
+
+def test_every_page_sees_its_own_players(open_page: Any) -> None:
+    one, two = open_page(), open_page()
+    one.prepare("txt2img", "page one")
+    two.prepare("txt2img", "page two")
+    one.generate("txt2img")
+    two.generate("txt2img")
+    assert [player["title"] for player in one.players("txt2img")] == ["page one"]
+    assert [player["title"] for player in two.players("txt2img")] == ["page two"]
+
+
+def test_a_second_generate_replaces_the_first(open_page: Any) -> None:
+    page = open_page()
+    page.prepare("txt2img", "first")
+    page.generate("txt2img")
+    page.page.fill("#txt2img_prompt textarea", "second")
+    page.page.wait_for_timeout(300)
+    assert [player["title"] for player in page.generate("txt2img")] == ["second"]
+
+
+def test_off_shows_nothing(open_page: Any) -> None:
+    page = open_page()
+    page.prepare("txt2img", "silence")
+    page.generate("txt2img")
+    page.page.click("#script_txt2img_riffusion_panel .label-wrap")
+    page.page.click("#script_txt2img_riffusion_mode label:has-text('Off')")
+    page.page.wait_for_timeout(500)
+    page.page.click("#txt2img_generate")
+    page.page.wait_for_function("!document.querySelector('#txt2img_riffusion_players audio')", timeout=300_000)
