@@ -103,7 +103,22 @@ class Panels:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._areas: dict[str, Any] = {}
+        self._statuses: dict[str, tuple[Any, Any]] = {}
         self._wired: set[str] = set()
+
+    def add_status(self, tab: str, mode: Any, status: Any) -> None:
+        """Keep a tab's mode control and status line: the first of each tab.
+
+        With ``--api`` the host builds every panel again, off the page, to learn the defaults.
+        """
+        self._statuses.setdefault(tab, (mode, status))
+
+    def wire_checkpoint(self, chooser: Any, fn: Callable[..., Any]) -> None:
+        """Refresh the status lines when another checkpoint is chosen."""
+        modes = [mode for mode, _ in self._statuses.values()]
+        lines = [status for _, status in self._statuses.values()]
+        if lines:
+            render.on_change(chooser, fn, [chooser, *modes], lines)
 
     def after_component(self, component: Any, elem_id: str | None) -> None:
         """Take note of a component the host has just made."""

@@ -15,9 +15,10 @@ from riffusion_ext.host import infotext
 from riffusion_ext.host.job import PAYLOAD_KEY, Job
 from riffusion_ext.host.pictures import Made, Picture, back_to_first_pass, pick, saved_path
 from riffusion_ext.host.sound import SoundMaker
-from riffusion_ext.host.webui import HOST
+from riffusion_ext.host.status import other_model_warning, status_html
+from riffusion_ext.host.webui import HOST, registered_panels
 from riffusion_ext.host.xyz import OVERRIDE
-from riffusion_ext.ui import players, render
+from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 
 __all__ = ["RiffusionScript"]
@@ -43,14 +44,16 @@ class RiffusionScript(scripts.Script):
         import gradio as gr
 
         with gr.Accordion("Riffusion", open=False, elem_id=self.elem_id("panel")):
-            components = {}
-            components["mode"] = render.component(CONTROLS[0], self.elem_id("mode"))
-            status = render.live_html(lambda: _status(AUTO), self.elem_id("status"))
+            mode = render.component(CONTROLS[0], self.elem_id("mode"))
+            components = {"mode": mode}
+            # Asked when a page is opened; by then the host has put the user's own default into the component.
+            status = render.live_html(lambda: status_html(mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
                 with gr.Row():
                     for item in CONTROLS[start : start + 2]:
                         components[item.id] = render.component(item, self.elem_id(item.id))
-        render.on_change(components["mode"], _status, [components["mode"]], [status])
+        render.on_change(mode, status_html, [mode], [status])
+        registered_panels().add_status("img2img" if is_img2img else "txt2img", mode, status)
         self.infotext_fields = [(components[item.id], infotext.reader(item)) for item in CONTROLS]
         self.paste_field_names = list(infotext.KEYS)
         return [components[item.id] for item in CONTROLS]
@@ -70,7 +73,7 @@ class RiffusionScript(scripts.Script):
         except RiffusionError:
             p.extra_generation_params[PAYLOAD_KEY] = job.payload  # postprocess says why
             return
-        if _is_on(options):
+        if _is_on(p, options):
             infotext.write(p.extra_generation_params, options)
             p.extra_generation_params[PAYLOAD_KEY] = job.payload
         else:  # in an X/Y/Z plot the cell before may have been on
@@ -88,9 +91,9 @@ class RiffusionScript(scripts.Script):
         before = len(job.payload["messages"])
         try:
             options = _options(p, args)
-            if not _is_on(options):
+            if not _is_on(p, options):
                 return
-            _warn_of_other_model(job)
+            _warn_of_other_model(p, job)
             _make_sound(p, processed, job, options)
         except Exception as error:
             expected = isinstance(error, RiffusionError)
@@ -113,35 +116,21 @@ def _options(p: Any, args: tuple[object, ...]) -> SoundOptions:
     return options_from_args(args, getattr(p, OVERRIDE, None))
 
 
-def _is_on(options: SoundOptions) -> bool:
+def _is_on(p: Any, options: SoundOptions) -> bool:
     if options.mode == AUTO:
-        return bool(HOST.setting("riffusion_auto", True)) and HOST.checkpoint_is_riffusion()[0]
+        return bool(HOST.setting("riffusion_auto", True)) and _checkpoint(p)[0]
     return options.mode == ON
 
 
-def _warn_of_other_model(job: Job) -> None:
-    known, name = HOST.checkpoint_is_riffusion()
+def _checkpoint(p: Any) -> tuple[bool, str]:
+    # What the job was made with: an override or an X/Y/Z cell may differ from what the page shows.
+    return HOST.checkpoint_is_riffusion(getattr(p, "sd_model_name", None) or "")
+
+
+def _warn_of_other_model(p: Any, job: Job) -> None:
+    known, name = _checkpoint(p)
     if not known and HOST.setting("riffusion_warn", True):
-        job.say(_warning(name), "warning")
-
-
-def _warning(name: str) -> str:
-    return (
-        f"The loaded checkpoint {name} does not look like a Riffusion model: the sound will be noise. "
-        "Choose a Riffusion checkpoint, or add its name under Settings, Riffusion."
-    )
-
-
-def _status(mode: str) -> str:
-    """HTML that says whether sound will be made with the checkpoint that is chosen now."""
-    known, name = HOST.checkpoint_is_riffusion()
-    if mode == AUTO:
-        on = known and HOST.setting("riffusion_auto", True)
-        text = f"Sound is {'on' if on else 'off'} now: the checkpoint {name} "
-        return players.message(text + ("looks" if known else "does not look") + " like a Riffusion model.")
-    if mode == ON and not known and HOST.setting("riffusion_warn", True):
-        return players.message(_warning(name), "warning")
-    return ""
+        job.say(other_model_warning(name), "warning")
 
 
 def _make_sound(p: Any, processed: Any, job: Job, options: SoundOptions) -> None:

@@ -18,7 +18,7 @@ from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
 
-__all__ = ["HOST", "Webui", "register"]
+__all__ = ["HOST", "Webui", "register", "registered_panels"]
 
 
 class Webui:
@@ -90,7 +90,7 @@ def _chosen_checkpoint(title: str) -> tuple[list[str], list[str]]:
     from modules import sd_models
 
     title = title or str(getattr(shared.opts, "sd_model_checkpoint", "") or "")
-    info = sd_models.checkpoint_aliases.get(title)
+    info = getattr(sd_models, "checkpoint_aliases", {}).get(title)
     if info is None:
         return [title], []
     hashes = [getattr(info, name, None) for name in ("sha256", "shorthash", "hash")]
@@ -113,6 +113,12 @@ def _without_dot_folders(path: Path, host: Webui) -> Path:
 
 
 HOST = Webui()
+_panels = Panels(HOST)
+
+
+def registered_panels() -> Panels:
+    """Return the panels of the page that is being built, or was built last."""
+    return _panels
 
 
 def register() -> None:
@@ -121,11 +127,22 @@ def register() -> None:
     Called each time the host executes ``scripts/riffusion.py``: by then it has forgotten all callbacks, while this
     module is still the one of the first start.
     """
-    panels = Panels(HOST)
+    global _panels
+    _panels = Panels(HOST)
     script_callbacks.on_ui_settings(_add_settings)
     script_callbacks.on_before_ui(_add_axes)
-    script_callbacks.on_after_component(lambda made, **kwargs: panels.after_component(made, kwargs.get("elem_id")))
+    script_callbacks.on_after_component(_after_component)
     script_callbacks.on_image_saved(_note_saved_name)
+
+
+def _after_component(component: Any, **kwargs: Any) -> None:
+    elem_id = kwargs.get("elem_id")
+    _panels.after_component(component, elem_id)
+    forge_chooser = kwargs.get("label") == "Checkpoint" and "model_selection" in (kwargs.get("elem_classes") or ())
+    if elem_id == "setting_sd_model_checkpoint" or forge_chooser:
+        from riffusion_ext.host.status import statuses
+
+        _panels.wire_checkpoint(component, statuses)
 
 
 def _add_settings() -> None:

@@ -1,0 +1,46 @@
+"""The line in the panel that says whether sound will be made with the checkpoint that is chosen now."""
+
+from __future__ import annotations
+
+from riffusion_ext.host.webui import HOST
+from riffusion_ext.ui import players
+from riffusion_ext.ui.controls import AUTO, ON
+
+__all__ = ["other_model_warning", "status_html", "statuses"]
+
+
+def other_model_warning(name: str) -> str:
+    """Say that sound is on with a checkpoint that was made for something else."""
+    return (
+        f"The loaded checkpoint {name} does not look like a Riffusion model: the sound will be noise. "
+        "Choose a Riffusion checkpoint, or add its name under Settings, Riffusion."
+    )
+
+
+def status_html(mode: object, checkpoint: str = "") -> str:
+    """Return the line, or nothing when there is nothing to say.
+
+    Parameters
+    ----------
+    mode
+        Value of the control: Auto, On or Off.
+    checkpoint
+        Title of the checkpoint; the host's choice when empty.
+    """
+    known, name = HOST.checkpoint_is_riffusion(checkpoint)
+    if not name:
+        return ""
+    if mode == AUTO:
+        on = known and HOST.setting("riffusion_auto", True)
+        looks = "looks" if known else "does not look"
+        return players.message(
+            f"Sound is {'on' if on else 'off'}: the checkpoint {name} {looks} like a Riffusion model."
+        )
+    if mode == ON and not known and HOST.setting("riffusion_warn", True):
+        return players.message(other_model_warning(name), "warning")
+    return ""
+
+
+def statuses(checkpoint: object, *modes: object) -> list[str]:
+    """Return the line for each tab, after another checkpoint was chosen."""
+    return [status_html(mode, str(checkpoint or "")) for mode in modes]
