@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from riffusion_ext import __version__
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(failure(item["source"], item["error"]) + "\n")
+            sys.stderr.write(failure(Path(item["source"]), item["error"]) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0

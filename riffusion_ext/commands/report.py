@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -108,9 +109,15 @@ class Reporter:
             self._bar.write(text, file=stream)
 
 
-def failure(source: object, error: str) -> str:
-    """Return the line about an input that failed; sentences that name it already are left as they are."""
-    return f"failed: {error}" if str(source) in error else f"failed: {source}: {error}"
+def failure(source: Path, error: str) -> str:
+    """Return the line about an input that failed. It names the input once, also where the sentence does already."""
+    if str(source) in error:
+        return f"failed: {error}"
+    return (
+        f"failed: {source}{error.removeprefix(source.name)}"
+        if error.startswith(f"{source.name} ")
+        else f"failed: {source}: {error}"
+    )
 
 
 def _make_bar(total: int) -> Any:

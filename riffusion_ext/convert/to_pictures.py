@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.errors import PictureError
 
 if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import EncodedPicture
     from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["sounds_to_pictures", "tile_path"]
+__all__ = ["WIDEST", "sounds_to_pictures", "tile_path"]
+
+WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""Widest picture of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
 
 
 def sounds_to_pictures(
@@ -90,11 +94,18 @@ def _write_pictures(
 ) -> Result:
     from riffusion_ext.metadata import save_picture
 
+    first = pictures[0]
+    suffix = targets[0].suffix.lower()
+    widest = WIDEST.get(suffix, first.image.width)
+    if first.image.width > widest:
+        raise PictureError(
+            f"{source.name} makes a picture {first.image.width} px wide, but {suffix} files hold {widest}: "
+            "write png, or cut it into tiles"
+        )
     paths = [
         save_picture(picture.image, target, picture.params, picture.max_value)
         for target, picture in zip(targets, pictures, strict=True)
     ]
-    first = pictures[0]
     details = {
         "duration": round(clip.duration, 6),
         "width": first.image.width,

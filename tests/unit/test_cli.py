@@ -114,7 +114,7 @@ def test_one_picture_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "0.39 s" in out
     comment = metadata.parse_audio_comment(read_tags(tmp_path / "clip.wav")["comment"])
     assert comment is not None
-    assert SpectrogramParams.from_mapping(comment.get("params", comment)) == PRESETS["riffusion-v1"]
+    assert SpectrogramParams.from_mapping(comment) == PRESETS["riffusion-v1"]
 
 
 def test_sound_goes_beside_the_picture_by_default(tmp_path: Path):
@@ -355,6 +355,15 @@ def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len([line for line in err.splitlines() if line.startswith("failed: ")]) == 2
     assert "1 done, 2 failed" in err
     assert leftovers(tmp_path / "out", ["good.png"]) == []
+
+
+def test_a_picture_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_sound(tmp_path / "song.wav", 33.0)
+    options = ["--step-size-ms", "2", "--num-frequencies", "64"]
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", *options, "--image"]
+    assert main([*args, f"{tmp_path}/song.webp"]) == 1
+    assert "16383" in capsys.readouterr().err
+    assert main([*args, f"{tmp_path}/song.png"]) == 0
 
 
 # --- info ------------------------------------------------------------------------------------------------------------

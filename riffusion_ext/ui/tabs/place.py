@@ -124,7 +124,7 @@ def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[s
 
 def named_error(name: str, path: Path, error: str) -> str:
     """Return an error's sentence with the name the user knows instead of the server's path."""
-    text = error.replace(str(path), name)
+    text = error.replace(str(path), path.name).replace(path.name, name)
     return text if name in text else f"{name}: {text}"
 
 
