@@ -21,6 +21,8 @@ def files(folder: Path = ROOT) -> Iterator[Path]:
     """Yield the files of the repository, without environments, caches and what git ignores."""
     for path in sorted(folder.iterdir()):
         hidden = path.name.startswith(".") and path.name != ".ci"
+        if path.is_symlink():
+            continue
         if path.is_dir():
             if not hidden and path.name not in SKIPPED and not path.name.endswith(".egg-info"):
                 yield from files(path)
