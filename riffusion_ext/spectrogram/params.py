@@ -85,9 +85,7 @@ class SpectrogramParams:
                 f"step_size_ms ({self.step_size_ms})"
             )
         if self.max_frequency <= self.min_frequency:
-            raise ValueError(
-                f"max_frequency ({self.max_frequency}) must be above min_frequency ({self.min_frequency})"
-            )
+            raise ValueError(f"max_frequency ({self.max_frequency}) must be above min_frequency ({self.min_frequency})")
         if self.max_frequency > self.sample_rate / 2:
             raise ValueError(
                 f"max_frequency ({self.max_frequency}) must not exceed half the sample rate ({self.sample_rate / 2:g})"

@@ -1,0 +1,239 @@
+"""The parameters of a spectrogram, carried inside pictures and sound files.
+
+Pictures carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
+in PNG, as a text entry ``riffusion`` holding JSON. Sound files carry the same JSON in their comment.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext import __version__
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+__all__ = [
+    "EXIF_TAGS",
+    "TEXT_KEY",
+    "PictureRecord",
+    "audio_tags",
+    "exif_bytes",
+    "exif_dump",
+    "parse_audio_comment",
+    "png_info",
+    "read_record",
+    "record_text",
+    "save_picture",
+]
+
+EXIF_TAGS: dict[int, str] = {
+    11000: "sample_rate",
+    11005: "stereo",
+    11010: "step_size_ms",
+    11020: "window_duration_ms",
+    11030: "padded_duration_ms",
+    11040: "num_frequencies",
+    11050: "min_frequency",
+    11060: "max_frequency",
+    11070: "power_for_image",
+    11080: "max_value",
+}
+"""EXIF tag number to name, as in riffusion's ``SpectrogramParams.ExifTags``."""
+
+TEXT_KEY = "riffusion"
+"""Key of the text entry, in PNG and in ``Image.info``."""
+
+_LARGEST_MAX_VALUE = 1e15
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class PictureRecord:
+    """What a picture says of itself.
+
+    Attributes
+    ----------
+    params
+        Its parameters; those of riffusion-model-v1 where it says nothing.
+    max_value
+        Mel magnitude of a black pixel, in 16-bit sample units, or None where it is not recorded.
+    source
+        Where they were found: ``"exif"``, ``"text"`` or ``"none"``.
+    notes
+        Sentences about records that were ignored.
+    """
+
+    params: SpectrogramParams
+    max_value: float | None
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def read_record(image: Image.Image) -> PictureRecord:
+    """Read the parameters a picture carries. Damaged or foreign records are noted and ignored; never raises."""
+    notes: list[str] = []
+    for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
+        if not values:
+            continue
+        try:
+            params = SpectrogramParams.from_mapping(values)
+        except (ValueError, TypeError) as error:
+            notes.append(f"the picture's own parameters were ignored: {error}")
+            continue
+        max_value = values.get("max_value")
+        if max_value is not None and not 0 < max_value <= _LARGEST_MAX_VALUE:
+            notes.append(f"the picture's own level was ignored: max_value is {max_value:g}")
+            max_value = None
+        return PictureRecord(params, max_value, source, tuple(notes))
+    return PictureRecord(SpectrogramParams(), None, "none", tuple(notes))
+
+
+def _exif_values(image: Image.Image) -> dict[str, Any]:
+    try:
+        exif = image.getexif()
+        found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
+    except Exception:  # Pillow raises many kinds of error on damaged EXIF; a picture without it is still a picture
+        return {}
+    return _checked(found)
+
+
+def _text_values(image: Image.Image) -> dict[str, Any]:
+    text = getattr(image, "info", {}).get(TEXT_KEY)
+    if not isinstance(text, str):
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return _checked(found) if isinstance(found, dict) else {}
+
+
+def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain numbers of the known names: whole ones as int, what is not a number left to fail its range check."""
+    values: dict[str, Any] = {}
+    for name in EXIF_TAGS.values():
+        if name not in found:
+            continue
+        try:
+            number = float(found[name])
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+            number = math.nan
+        if name == "stereo":
+            values[name] = bool(number == 1)
+        elif name in ("power_for_image", "max_value") or not number.is_integer():
+            values[name] = number
+        else:
+            values[name] = int(number)
+    return values
+
+
+def exif_bytes(params: SpectrogramParams, max_value: float) -> bytes:
+    """EXIF block with tags 11000 to 11080."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    values = {**asdict(params), "stereo": int(params.stereo), "max_value": float(max_value)}
+    for tag, name in EXIF_TAGS.items():
+        exif[tag] = values[name]
+    return exif.tobytes()
+
+
+def record_text(params: SpectrogramParams, max_value: float) -> str:
+    """Return the parameters as JSON."""
+    return json.dumps({**asdict(params), "max_value": float(max_value)})
+
+
+def png_info(params: SpectrogramParams, max_value: float, **text: str) -> PngInfo:
+    """PNG text chunks: the parameters as JSON under ``riffusion``, and any other text given."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_itxt(TEXT_KEY, record_text(params, max_value))
+    for key, value in text.items():
+        info.add_itxt(key, value)
+    return info
+
+
+def save_picture(
+    image: Image.Image, path: str | Path, params: SpectrogramParams, max_value: float, **text: str
+) -> Path:
+    """Write a picture with its parameters inside; the format follows the suffix.
+
+    The file appears whole or not at all.
+
+    Raises
+    ------
+    PictureError
+        The suffix is not .png, .jpg, .jpeg or .webp, or the file cannot be written.
+    """
+    from riffusion_ext.audio.atomic import write_atomically
+    from riffusion_ext.errors import AudioError, PictureError
+
+    path = Path(path)
+    options: dict[str, Any] = {"exif": exif_bytes(params, max_value)}
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text)}
+    elif suffix in (".jpg", ".jpeg"):
+        # Without subsampling: the two channels of a stereo picture live in its colours.
+        options |= {"format": "JPEG", "quality": _JPEG_QUALITY, "subsampling": 0}
+    elif suffix == ".webp":
+        options |= {"format": "WEBP", "lossless": True}
+    else:
+        raise PictureError(f"cannot write {path.name}: pictures end in .png, .jpg or .webp, not {suffix or 'nothing'}")
+    try:
+        return write_atomically(path, lambda file: image.save(file, **options))
+    except AudioError as error:
+        raise PictureError(str(error)) from error
+
+
+def exif_dump(image: Image.Image) -> dict[str, object]:
+    """Everything in the picture's EXIF and text, by name: riffusion's tags first, then the others."""
+    from PIL import ExifTags
+
+    dump: dict[str, object] = {}
+    try:
+        exif = dict(image.getexif())
+    except Exception:  # as above
+        exif = {}
+    for tag in sorted(exif):
+        name = EXIF_TAGS.get(tag) or ExifTags.TAGS.get(tag) or f"tag {tag}"
+        dump[name] = exif[tag]
+    for key, value in image.info.items():
+        if isinstance(value, str):
+            dump[f"text {key}"] = value
+    return dump
+
+
+def audio_tags(
+    params: SpectrogramParams,
+    *,
+    max_value: float | None = None,
+    title: str = "",
+    comment_extra: Mapping[str, object] = {},
+) -> dict[str, str]:
+    """Tags for a sound file: title, software, and the parameters as JSON in the comment."""
+    values: dict[str, object] = asdict(params)
+    if max_value is not None:
+        values["max_value"] = float(max_value)
+    comment = json.dumps({"riffusion": {**values, **comment_extra}}, ensure_ascii=False)
+    tags = {"software": f"riffusion-ext {__version__}", "comment": comment}
+    return {"title": title, **tags} if title else tags
+
+
+def parse_audio_comment(text: str) -> dict[str, Any] | None:
+    """Return the parameters in a sound file's comment, or None where it holds none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    record = found.get("riffusion") if isinstance(found, dict) else None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,105 @@
+"""A long spectrogram as one reconstruction, in blocks that overlap.
+
+Pieces reconstructed apart have unrelated phases: joined butt to butt they click, crossfaded they cancel. So each
+block starts inside the one before it, and keeps that block's samples there; its phases grow out of them.
+
+::
+
+    block 0   |---------------------------------------|....|
+    block 1                            |=========\\--------------------------------|....|
+    block 2                                                            |=========\\------ ...
+
+              = kept from the block before    \\ fades to the block's own    . redone: lacked its right context
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from riffusion_ext.spectrogram.invert import Known, Program, reconstruct
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.spectrogram.stft import frame_grid
+
+__all__ = ["reconstruct_long"]
+
+BLOCK = 576
+"""Frames in a block: 5.76 s in a v1 picture. A picture that fits is reconstructed in one go."""
+_OVERLAP = 64  # frames a block shares with the one before
+_KEPT = 50  # of these, frames whose samples are kept; the rest is redone
+_FADE = 4
+
+
+def reconstruct_long(
+    mel_between: Callable[[int, int], torch.Tensor],
+    frames: int,
+    params: SpectrogramParams,
+    program: Program,
+    *,
+    tick: Callable[[float], None] | None = None,
+) -> np.ndarray:
+    """Reconstruct a waveform of any length; memory beyond the result is that of one block.
+
+    Parameters
+    ----------
+    mel_between
+        Gives the mel magnitudes [B, stop - start, n_mels] of frames `start` to `stop`, on the device to compute on.
+    frames
+        Number of frames T.
+    params, program
+        As for :func:`~riffusion_ext.spectrogram.invert.reconstruct`.
+    tick
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    np.ndarray [shape=(B, (T - 1) * hop), float32]
+        Waveforms at the working rate.
+    """
+    total = sum(stage.iterations for stage in program.stages) * len(
+        range(0, max(frames - _OVERLAP, 1), BLOCK - _OVERLAP)
+    )
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if tick is not None:
+            tick(min(done / total, 1.0))
+
+    result: np.ndarray | None = None
+    known: Known | None = None
+    start = 0
+    while True:
+        stop = min(start + BLOCK, frames)
+        mel = mel_between(start, stop)
+        grid = frame_grid(params, 1, mel.device)
+        mel = _at_least(mel, grid.overlap + 2)
+        signal = reconstruct(mel, params, program, known=known, tick=advance)
+        signal = signal[:, : (stop - start - 1) * grid.hop_length]
+        if result is None:
+            result = np.empty((signal.shape[0], (frames - 1) * grid.hop_length), dtype=np.float32)
+        first = 0 if known is None else (_KEPT - _FADE) * grid.hop_length
+        offset = start * grid.hop_length
+        result[:, offset + first : offset + signal.shape[1]] = signal[:, first:].cpu().numpy()
+        if stop == frames:
+            return result
+        known = _end_of(signal, grid.hop_length, grid.overlap)
+        start = stop - _OVERLAP
+
+
+def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:
+    """Repeat the last frame until a window fits."""
+    missing = frames - mel.shape[1]
+    return mel if missing <= 0 else torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
+
+
+def _end_of(signal: torch.Tensor, hop: int, overlap: int) -> Known:
+    """Cut what the next block keeps out of a block's signal, which ends one hop before the block's last frame."""
+    begin = signal.shape[1] - (_OVERLAP - 1) * hop
+    share = signal.new_ones(_KEPT * hop)
+    share[-_FADE * hop :] = torch.linspace(1.0, 0.0, _FADE * hop, device=signal.device)
+    whole = max(_KEPT - _FADE - overlap // 2, 0)
+    return Known(signal[:, begin : begin + _KEPT * hop].clone(), share, whole)

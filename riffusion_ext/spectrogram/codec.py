@@ -1,0 +1,445 @@
+"""Pictures to audio and audio to pictures.
+
+::
+
+    pictures --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform --apply_level--> AudioClip
+    AudioClip --mel_spectrogram--> mel --mel_to_image--> pictures
+
+Waveforms inside are in 16-bit sample units, as the original's; clips are at full scale 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip, apply_level
+from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.metadata import TEXT_KEY, read_record, record_text
+from riffusion_ext.spectrogram import reference
+from riffusion_ext.spectrogram.blocks import reconstruct_long
+from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.encode import mel_spectrogram
+from riffusion_ext.spectrogram.image import is_stereo, mel_to_image, open_picture, pixels_of, pixels_to_mel
+from riffusion_ext.spectrogram.invert import PROGRAMS
+from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.resample import to_sample_rate
+
+__all__ = [
+    "CHANNELS",
+    "ENGINES",
+    "LEVELS",
+    "DecodeSettings",
+    "Decoded",
+    "EncodedPicture",
+    "audio_to_picture",
+    "audio_to_pictures",
+    "available_engines",
+    "open_picture",
+    "picture_to_audio",
+    "pictures_to_audio",
+    "song_to_audio",
+]
+
+ENGINES = ("fast", "best", "reference")
+LEVELS = ("peak", "loudness", "recorded")
+CHANNELS = ("auto", "mono", "stereo")
+_FULL_SCALE = 32768.0
+_BATCH_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
+
+Progress = Callable[[float], None]
+
+
+def available_engines() -> tuple[str, ...]:
+    """Engines that run here: ``reference`` only where a torchaudio that matches torch is installed."""
+    return ENGINES if reference.is_available() else ENGINES[:2]
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How pictures become audio.
+
+    Parameters
+    ----------
+    engine
+        ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
+    level
+        ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
+        level the picture records, so that tiles of one song fit together.
+    channels
+        ``"auto"`` follows the picture; ``"mono"`` and ``"stereo"`` insist.
+    params
+        Parameters to use instead of the picture's own.
+    seed
+        For the reference engine's random phases. The others need none: the same picture gives the same sound.
+    device
+        A torch device, or ``"auto"``.
+
+    Raises
+    ------
+    RiffusionError
+        An unknown engine, level or channel choice.
+    """
+
+    engine: str = "fast"
+    level: str = "peak"
+    channels: str = "auto"
+    params: SpectrogramParams | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("engine", ENGINES), ("level", LEVELS), ("channels", CHANNELS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The sound of a picture.
+
+    Attributes
+    ----------
+    clip
+        The audio.
+    params
+        Parameters it was decoded with.
+    max_value
+        Magnitude taken for black, in 16-bit sample units.
+    notes
+        Sentences about anything assumed or ignored.
+    """
+
+    clip: AudioClip
+    params: SpectrogramParams
+    max_value: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A spectrogram picture (RGB), its parameters, and the magnitude of its black."""
+
+    image: Image.Image
+    params: SpectrogramParams
+    max_value: float
+
+
+class _Source(Protocol):
+    """Something to invert: mel magnitudes [C, stop - start, n_mels] of any of its columns."""
+
+    @property
+    def params(self) -> SpectrogramParams: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def max_value(self) -> float: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def mel(self, start: int, stop: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One picture; `pixels` is [H, W, 3]."""
+
+    pixels: np.ndarray
+    params: SpectrogramParams
+    max_value: float
+    notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        return int(self.pixels.shape[1])
+
+    def mel(self, start: int, stop: int) -> np.ndarray:
+        return pixels_to_mel(self.pixels[:, start:stop], self.params, self.max_value)
+
+
+@dataclass(frozen=True)
+class _Song:
+    """Tiles side by side, whose mel magnitudes are made only when asked for."""
+
+    tiles: Sequence[_Picture]
+
+    @property
+    def params(self) -> SpectrogramParams:
+        return self.tiles[0].params
+
+    @property
+    def columns(self) -> int:
+        return sum(tile.columns for tile in self.tiles)
+
+    @property
+    def max_value(self) -> float:
+        return max(tile.max_value for tile in self.tiles)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for tile in self.tiles for note in tile.notes))
+
+    def mel(self, start: int, stop: int) -> np.ndarray:
+        parts, first = [], 0
+        for tile in self.tiles:
+            low, high = max(start - first, 0), min(stop - first, tile.columns)
+            if low < high:
+                parts.append(tile.mel(low, high))
+            first += tile.columns
+        return np.concatenate(parts, axis=1)
+
+
+def picture_to_audio(image: Image.Image, settings: DecodeSettings = DecodeSettings()) -> Decoded:
+    """Turn one picture into audio of ``(width - 1) * hop_length`` samples.
+
+    Raises
+    ------
+    PictureError
+        The picture cannot be heard; the message says why.
+    """
+    result = pictures_to_audio([image], settings)[0]
+    if isinstance(result, PictureError):
+        raise result
+    return result
+
+
+@torch.no_grad()
+def pictures_to_audio(
+    images: Sequence[Image.Image], settings: DecodeSettings = DecodeSettings(), *, progress: Progress | None = None
+) -> list[Decoded | PictureError]:
+    """Turn pictures into audio, each for itself, those of one size as one batch on the device.
+
+    Parameters
+    ----------
+    images
+        Pictures of any mode and size.
+    settings
+        For all of them.
+    progress
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    list
+        In the order of `images`: the sound, or the error of a picture that has none.
+    """
+    results: list[Decoded | PictureError] = []
+    groups: dict[tuple[SpectrogramParams, int], list[tuple[int, _Picture]]] = {}
+    for index, image in enumerate(images):
+        try:
+            source = _read(image, settings)
+        except PictureError as error:
+            results.append(error)
+            continue
+        results.append(PictureError("not reached"))
+        groups.setdefault((source.params, source.columns), []).append((index, source))
+    columns = sum(width * len(members) for (_, width), members in groups.items())
+    done = 0
+    for (_, width), members in groups.items():
+        for batch in _batches(members, width, settings):
+            share = width * len(batch) / columns
+
+            def tick(part: float, base: float = done / columns, share: float = share) -> None:
+                if progress is not None:
+                    progress(base + share * part)
+
+            waveforms = _invert([source for _, source in batch], settings, tick)
+            for (index, source), waveform in zip(batch, waveforms, strict=True):
+                results[index] = _finish(waveform, source, settings)
+            done += width * len(batch)
+    return results
+
+
+@torch.no_grad()
+def song_to_audio(
+    images: Iterable[Image.Image], settings: DecodeSettings = DecodeSettings(), *, progress: Progress | None = None
+) -> Decoded:
+    """Turn the tiles of a song into one piece of audio, reconstructed as a whole.
+
+    Tiles lie side by side without a gap. N columns in all are ``(N - 1) * hop_length`` samples, and column `c` sounds
+    at sample ``c * hop_length`` exactly: nothing is lost from tile to tile. Tiles that record their level keep it
+    relative to each other.
+
+    Parameters
+    ----------
+    images
+        In order; all of one height. Stereo if the first is.
+
+    Raises
+    ------
+    PictureError
+        A tile cannot be read, or its parameters differ from the first one's.
+    """
+    tiles: list[_Picture] = []
+    for number, image in enumerate(images, 1):
+        try:
+            tile = _read(image, settings)
+        except PictureError as error:
+            raise PictureError(f"picture {number}: {error}") from error
+        if tiles and tile.params != tiles[0].params:
+            raise PictureError(
+                f"picture {number} has other spectrogram parameters than the first; they cannot be joined"
+            )
+        tiles.append(tile)
+    if not tiles:
+        raise PictureError("there are no pictures to join")
+    song = _Song(tiles)
+    waveform = _invert([song], settings, progress or (lambda part: None))[0]
+    return _finish(waveform, song, settings)
+
+
+def _read(image: Image.Image, settings: DecodeSettings) -> _Picture:
+    """Decode the pixels and settle the parameters."""
+    record = read_record(image)
+    pixels = pixels_of(image)
+    height = pixels.shape[0]
+    notes = list(record.notes)
+    params = settings.params or record.params
+    if params.num_frequencies != height:
+        if record.source != "none" or settings.params is not None:
+            notes.append(
+                f"the picture has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
+            )
+        params = params.replace(num_frequencies=height)
+    stereo = is_stereo(pixels)
+    if settings.channels == "auto":
+        if stereo and not params.stereo:
+            notes.append("the picture's red is empty: it is stereo, left in green and right in blue")
+        elif params.stereo and not stereo and settings.params is None and record.source != "none":
+            stereo = True
+        params = params.replace(stereo=stereo)
+    else:
+        params = params.replace(stereo=settings.channels == "stereo")
+        if stereo and not params.stereo:  # red is empty: mono means both sides mixed
+            pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
+    if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
+        notes.append("the picture is white all over, which is silence")
+    return _Picture(pixels, params, record.max_value or DEFAULT_MAX_VALUE, tuple(notes))
+
+
+def _batches(
+    members: list[tuple[int, _Picture]], width: int, settings: DecodeSettings
+) -> Iterable[list[tuple[int, _Picture]]]:
+    """Cut a group into what a device takes at once; a CPU works best on one picture after the other."""
+    size = 1 if resolve_device(settings.device).type == "cpu" else max(1, _BATCH_COLUMNS // width)
+    for start in range(0, len(members), size):
+        yield members[start : start + size]
+
+
+def _invert(sources: Sequence[_Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
+    """Waveforms [C, samples] at the sample rate, of sources of one size and one set of parameters."""
+    params, frames = sources[0].params, sources[0].columns
+    channels = params.channels
+
+    def mel_on(device: torch.device) -> Callable[[int, int], torch.Tensor]:
+        def between(start: int, stop: int) -> torch.Tensor:
+            return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
+
+        return between
+
+    def compute(device: torch.device) -> np.ndarray:
+        mel_between = mel_on(device)
+        if settings.engine == "reference":
+            return reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
+        signal = reconstruct_long(mel_between, frames, params, PROGRAMS[settings.engine], tick=tick)
+        return to_sample_rate(signal, params)
+
+    waveforms = with_fallback(resolve_device(settings.device), compute)
+    return [waveforms[i * channels : (i + 1) * channels] for i in range(len(sources))]
+
+
+def _finish(waveform: np.ndarray, source: _Source, settings: DecodeSettings) -> Decoded:
+    """Waveform in 16-bit sample units to a clip at the level asked for."""
+    samples = np.ascontiguousarray(waveform * np.float32(1.0 / _FULL_SCALE))
+    clip = apply_level(AudioClip(samples, source.params.sample_rate), settings.level)
+    return Decoded(clip, source.params, source.max_value, source.notes)
+
+
+@torch.no_grad()
+def audio_to_picture(
+    clip: AudioClip,
+    params: SpectrogramParams = PRESETS["riffusion-v1"],
+    *,
+    max_value: float | None = None,
+) -> EncodedPicture:
+    """Draw a clip as one picture of ``1 + samples // hop_length`` columns.
+
+    Parameters
+    ----------
+    clip
+        Resampled to ``params.sample_rate``, and mixed to one or two channels, where it differs.
+    params
+        Parameters of the picture.
+    max_value
+        Magnitude drawn black. Default: the largest in the clip.
+
+    Raises
+    ------
+    RiffusionError
+        The clip is shorter than one column.
+    """
+    mel = _mel_of(clip, params)
+    peak = float(mel.max()) if max_value is None else max_value
+    return _encoded(mel, params, peak)
+
+
+@torch.no_grad()
+def audio_to_pictures(
+    clip: AudioClip,
+    params: SpectrogramParams = PRESETS["riffusion-v1"],
+    *,
+    columns: int = 512,
+    level: str = "song",
+) -> list[EncodedPicture]:
+    """Draw a clip as consecutive pictures of equal width; the last is filled up with silence.
+
+    Parameters
+    ----------
+    columns
+        Width of each picture.
+    level
+        ``"song"``: one magnitude is black in all of them, so that they fit together again. ``"tile"``: each picture
+        uses the whole range by itself.
+
+    Raises
+    ------
+    RiffusionError
+        The clip is shorter than one column, `columns` is below 2, or `level` is unknown.
+    """
+    if columns < 2:
+        raise RiffusionError(f"a picture needs at least 2 columns, got {columns}")
+    if level not in ("song", "tile"):
+        raise RiffusionError(f"level must be song or tile, got {level!r}")
+    mel = _mel_of(clip, params)
+    mel = np.pad(mel, ((0, 0), (0, -mel.shape[1] % columns), (0, 0)))
+    song_peak = float(mel.max())
+    pictures = []
+    for start in range(0, mel.shape[1], columns):
+        tile = mel[:, start : start + columns]
+        pictures.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
+    return pictures
+
+
+def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedPicture:
+    """Draw mel magnitudes; the picture in memory carries its parameters as a file would."""
+    image = mel_to_image(mel, params, peak)
+    peak = peak or DEFAULT_MAX_VALUE
+    image.info[TEXT_KEY] = record_text(params, peak)
+    return EncodedPicture(image, params, peak)
+
+
+def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
+    """Mel magnitudes [C, T, n_mels] of a clip, in 16-bit sample units."""
+    clip = clip.to_channels(params.channels).resample(params.sample_rate)
+    if clip.samples.shape[1] < params.hop_length:
+        raise RiffusionError(
+            f"the sound is {1000 * clip.duration:.1f} ms long; a picture needs at least {params.step_size_ms} ms"
+        )
+    waveform = torch.from_numpy(clip.samples * np.float32(_FULL_SCALE))
+    return mel_spectrogram(waveform, params).numpy()

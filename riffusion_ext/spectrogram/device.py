@@ -1,0 +1,47 @@
+"""Where to compute, and what to do when it does not work there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+__all__ = ["resolve_device", "with_fallback"]
+
+_LOG = logging.getLogger("riffusion")
+_Result = TypeVar("_Result")
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device to compute on.
+
+    ``"auto"`` is CUDA (or ROCm) where there is one. Apple's MPS, DirectML and others lack complex tensors or the FFT,
+    so that the CPU does their work; it is several times faster than real time.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.split(":")[0] != "cuda":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        _LOG.warning("no CUDA device is available, the sound is computed on the CPU")
+        return torch.device("cpu")
+    return torch.device(name)
+
+
+def with_fallback(device: torch.device, compute: Callable[[torch.device], _Result]) -> _Result:
+    """Compute on the device; where that fails, out of memory above all, once more on the CPU."""
+    if device.type == "cpu":
+        return compute(device)
+    try:
+        return compute(device)
+    except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
+        _LOG.warning("the sound is computed on the CPU, since %s failed: %s", device, _first_line(error))
+    torch.cuda.empty_cache()
+    return compute(torch.device("cpu"))
+
+
+def _first_line(error: RuntimeError) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,159 @@
+"""Pixels and mel magnitudes.
+
+::
+
+    picture                          mel [C, T, n_mels]
+    row 0    = highest band          last band
+    row H-1  = lowest band           band 0
+    column t                         frame t
+    white (255) = silence            0
+    black (0)   = max_value          max_value
+
+A mono picture is grey, and red is read. A stereo picture keeps left in green, right in blue, and red empty.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from riffusion_ext.errors import PictureError
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["is_stereo", "mel_to_image", "open_picture", "pixels_of", "pixels_to_mel"]
+
+_FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
+MIN_HEIGHT, MAX_HEIGHT = 16, 4096
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    """Open and decode a picture file completely.
+
+    Raises
+    ------
+    PictureError
+        The file is missing, unreadable, empty, truncated, too large, or no picture.
+    """
+    path = Path(path)
+    try:
+        image = Image.open(path)
+        image.load()
+    except FileNotFoundError:
+        raise PictureError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise PictureError(f"{path} is a folder, not a picture") from None
+    except PermissionError:
+        raise PictureError(f"{path} may not be read") from None
+    except UnidentifiedImageError:
+        reason = "is empty" if path.stat().st_size == 0 else "is not a picture"
+        raise PictureError(f"{path.name} {reason}") from None
+    except Image.DecompressionBombError:
+        raise PictureError(
+            f"{path.name} has too many pixels: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
+        ) from None
+    except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
+        raise PictureError(f"{path.name} is damaged: {error}") from error
+    return image
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """Decode a picture of any mode to RGB.
+
+    Transparent pixels are laid on white (silence), EXIF orientation is undone, and 16-bit pictures keep their depth.
+
+    Returns
+    -------
+    np.ndarray [shape=(H, W, 3), uint8, or float32 from 0 to 255]
+
+    Raises
+    ------
+    PictureError
+        The picture has no sound in it: fewer than 2 columns, or a height out of range.
+    """
+    width, height = image.size
+    if width < 2:
+        raise PictureError(f"the picture is {width} pixel wide; sound needs at least 2 columns")
+    if not MIN_HEIGHT <= height <= MAX_HEIGHT:
+        raise PictureError(f"the picture is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible")
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            return _deep_grey(image)
+        if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
+    except PictureError:
+        raise
+    except Exception as error:
+        raise PictureError(f"the picture cannot be read: {error}") from error
+
+
+def _deep_grey(image: Image.Image) -> np.ndarray:
+    values = np.asarray(image, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise PictureError("the picture has pixels that are not numbers")
+    largest = float(values.max(initial=0.0))
+    if image.mode == "F":
+        scale = 255.0 if largest <= 1.0 else 1.0
+    else:  # Pillow opens 16-bit PNG as "I"; 8-bit values in it come from programs that widened them
+        scale = 255.0 / 65535.0 if image.mode != "I" or image.format == "PNG" or largest > 255 else 1.0
+    grey = np.clip(values * scale, 0.0, 255.0)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def is_stereo(pixels: np.ndarray) -> bool:
+    """Whether red is empty while green or blue are not: how stereo pictures are drawn. `pixels` is [H, W, 3].
+
+    Read as mono such a picture would be noise at full level, since its red is black.
+    """
+    red, *others = (pixels[..., c] for c in range(3))
+    if float(red.mean()) > 4 * _FLAT or float(red.std()) > _FLAT:
+        return False
+    return any(
+        float(other.mean()) - float(red.mean()) > 4 * _FLAT or float(other.std()) > 2 * _FLAT for other in others
+    )
+
+
+def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
+    """Mel magnitudes of pixels.
+
+    Parameters
+    ----------
+    pixels : np.ndarray [shape=(H, W, 3), 0 to 255]
+        From :func:`pixels_of`.
+    params
+        ``stereo`` decides which colours are read, ``power_for_image`` the scale.
+    max_value
+        Magnitude of a black pixel.
+
+    Returns
+    -------
+    np.ndarray [shape=(C, W, H), float32, non-negative]
+    """
+    channels = (1, 2) if params.stereo else (0,)
+    exponent = 1.0 / params.power_for_image
+    table = ((255.0 - np.arange(256)) / 255.0) ** exponent * max_value
+    upright = pixels[::-1]
+    if pixels.dtype == np.uint8:
+        table = table.astype(np.float32)
+        return np.stack([table[upright[..., c].T] for c in channels])
+    levels = np.stack([upright[..., c].T for c in channels]).astype(np.float64)
+    return (((255.0 - levels) / 255.0) ** exponent * max_value).astype(np.float32)
+
+
+def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> Image.Image:
+    """Draw mel magnitudes [C, T, n_mels] as an RGB picture; magnitudes above `max_value` are black.
+
+    Levels are cut, not rounded, as the original does: a model's training pictures stay equal to the pixel.
+    """
+    if mel.shape[0] != params.channels:
+        raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
+    scaled = mel * np.float32(1.0 / max_value) if max_value > 0 else np.zeros_like(mel)
+    np.clip(scaled, 0.0, 1.0, out=scaled)
+    levels = 255.0 - np.power(scaled, np.float32(params.power_for_image)) * np.float32(255.0)
+    rows = levels.astype(np.uint8).transpose(0, 2, 1)[:, ::-1]
+    planes = (np.zeros_like(rows[0]), rows[0], rows[1]) if params.stereo else (rows[0],) * 3
+    return Image.fromarray(np.ascontiguousarray(np.stack(planes, axis=-1)), "RGB")

@@ -1,0 +1,48 @@
+"""From the working rate of the reconstruction to the sample rate of the audio."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.spectrogram.stft import working_rate
+
+__all__ = ["to_sample_rate"]
+
+_STOPBAND_DB = 80.0
+
+
+def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
+    """Resample [C, n * working hop] to [C, n * hop_length] at ``params.sample_rate``, flat up to ``max_frequency``."""
+    up, down = working_rate(params)
+    if up == down:
+        return signal
+    from scipy.signal import resample_poly
+
+    # Output has down / up times the samples. Mirrored ends keep the filter from fading the first and last 2 ms.
+    margin = min(10 * up, signal.shape[1] - 1)
+    if margin <= 0:
+        return np.zeros((signal.shape[0], signal.shape[1] * down // up), dtype=np.float32)
+    margin -= margin % up
+    kernel = _filter(up, down, params.sample_rate, params.max_frequency)
+    channels = []
+    for channel in signal:
+        mirrored = np.pad(channel, margin, mode="reflect") if margin else channel
+        full = resample_poly(mirrored, down, up, window=kernel)
+        skip = margin // up * down
+        channels.append(full[skip : skip + len(channel) * down // up].astype(np.float32, copy=False))
+    return np.stack(channels)
+
+
+@lru_cache(maxsize=8)
+def _filter(up: int, down: int, sample_rate: int, pass_hz: float) -> np.ndarray:
+    """Kaiser-windowed low-pass at the common multiple of both rates: flat to `pass_hz`, silent from its mirror image."""
+    from scipy.signal import firwin, kaiserord
+
+    rate = sample_rate * up
+    stop_hz = sample_rate * up / down - pass_hz
+    taps, beta = kaiserord(_STOPBAND_DB, (stop_hz - pass_hz) / (rate / 2))
+    kernel = firwin(taps | 1, (pass_hz + stop_hz) / 2, window=("kaiser", beta), fs=rate)
+    return kernel.astype(np.float32)

@@ -1,0 +1,157 @@
+"""Short-time Fourier transform on a grid of our own choosing, with frames as the first-class citizen.
+
+The encoder's FFT of 400 ms only interpolates the spectrum of a 100 ms window, and a v1 picture holds nothing above
+10 kHz. Reconstruction therefore runs at the lowest sample rate that holds ``max_frequency`` with a little room for the
+final resampling filter, and with an FFT once (``oversampling=1``) or twice as long as the window.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["FrameGrid", "working_rate"]
+
+_ROOM = 1.05  # working rate over twice the highest frequency: leaves a transition band to resample with
+
+
+def working_rate(params: SpectrogramParams) -> tuple[int, int]:
+    """Return the ratio ``(up, down)`` of the working sample rate to the picture's.
+
+    Hop and window must stay whole numbers of samples, and the window a product of small primes, so that the FFT is
+    fast. Where no lower rate fulfils that, the ratio is ``(1, 1)``.
+    """
+    divisor = math.gcd(params.hop_length, params.win_length)
+    lowest = math.ceil(2 * params.max_frequency * _ROOM / params.sample_rate * divisor)
+    for candidate in range(lowest, divisor):
+        if _largest_prime(params.win_length // divisor * candidate) <= 7:
+            common = math.gcd(candidate, divisor)
+            return candidate // common, divisor // common
+    return 1, 1
+
+
+def _largest_prime(number: int) -> int:
+    largest, factor = 1, 2
+    while number > 1:
+        if number % factor == 0:
+            number, largest = number // factor, max(largest, factor)
+        else:
+            factor += 1
+    return largest
+
+
+@dataclass(frozen=True, eq=False)
+class FrameGrid:
+    """Frames of a signal whose edges are reflected, as ``torch.stft(center=True)`` lays them.
+
+    ::
+
+        padded signal  |<- half ->|<------ (T - 1) * hop ------>|<- half ->|
+        frame 0        [    window    ]
+        frame 1             [    window    ]          each frame starts one hop after the last
+        frame T - 1                                [    window    ]
+
+    Attributes
+    ----------
+    hop_length, win_length, n_fft
+        In samples at ``sample_rate``.
+    window : torch.Tensor [shape=(overlap * hop_length,)]
+        Periodic Hann window, zero-padded to a whole number of hops.
+    """
+
+    sample_rate: float
+    hop_length: int
+    win_length: int
+    n_fft: int
+    window: torch.Tensor
+
+    @property
+    def overlap(self) -> int:
+        """Hops in a window: how many frames cover a sample."""
+        return self.window.shape[0] // self.hop_length
+
+    @property
+    def half(self) -> int:
+        """Samples of padding before the first sample."""
+        return self.win_length // 2
+
+    @property
+    def bins(self) -> int:
+        """Frequency bins of a frame."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def spacing(self) -> float:
+        """Distance between bins, in Hz."""
+        return self.sample_rate / self.n_fft
+
+    def empty(self, batch: int, frames: int) -> torch.Tensor:
+        """Zeros for the padded signals of that many frames: [B, frames + overlap - 1, hop_length]."""
+        return self.window.new_zeros(batch, frames + self.overlap - 1, self.hop_length)
+
+    def frames(self, padded: torch.Tensor) -> torch.Tensor:
+        """View of the padded signal [B, T + overlap - 1, hop] as frames [B, T, overlap * hop] (no copy)."""
+        batch, _, _ = padded.shape
+        return padded.view(batch, -1).unfold(1, self.window.shape[0], self.hop_length)
+
+    def analyse(self, frames: torch.Tensor) -> torch.Tensor:
+        """Window and transform frames [..., overlap * hop] to complex spectra [..., bins]."""
+        return torch.fft.rfft(frames * self.window, n=self.n_fft)
+
+    def overlap_add(self, spectra: torch.Tensor, padded: torch.Tensor, start: int) -> None:
+        """Transform spectra [B, t, bins] back, window them and add them to the padded signal from frame `start` on."""
+        batch, count, _ = spectra.shape
+        length = self.window.shape[0]
+        frames = torch.fft.irfft(spectra, n=self.n_fft)[..., :length]
+        if frames.shape[-1] < length:  # the window's zero padding may reach past a short FFT
+            frames = torch.nn.functional.pad(frames, (0, length - frames.shape[-1]))
+        hops = (frames * self.window).view(batch, count, self.overlap, self.hop_length)
+        for k in range(self.overlap):
+            padded[:, start + k : start + k + count] += hops[:, :, k]
+
+    def normaliser(self, frames: int) -> torch.Tensor:
+        """Inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding."""
+        squares = (self.window**2).view(self.overlap, self.hop_length)
+        total = self.empty(1, frames)[0]
+        for k in range(self.overlap):
+            total[k : k + frames] += squares[k]
+        inverse = total.clamp_min(1e-8).reciprocal_()
+        flat = inverse.view(-1)
+        flat[: self.half] = 0
+        flat[self.half + (frames - 1) * self.hop_length :] = 0
+        return inverse
+
+    def reflect(self, padded: torch.Tensor, frames: int) -> None:
+        """Fill the padding at both ends of the padded signals with their mirror image, in place."""
+        flat = padded.view(padded.shape[0], -1)
+        half, stop = self.half, self.half + (frames - 1) * self.hop_length
+        flat[:, :half] = flat[:, half + 1 : 2 * half + 1].flip(1)
+        tail = min(flat.shape[1] - stop, half)
+        flat[:, stop : stop + tail] = flat[:, stop - 1 - tail : stop - 1].flip(1)
+
+    def signal(self, padded: torch.Tensor, frames: int) -> torch.Tensor:
+        """Cut the padding off: [B, (frames - 1) * hop_length]."""
+        flat = padded.view(padded.shape[0], -1)
+        return flat[:, self.half : self.half + (frames - 1) * self.hop_length]
+
+    def pad(self, signal: torch.Tensor, frames: int) -> torch.Tensor:
+        """Lay signals [B, (frames - 1) * hop_length] out with reflected padding: [B, frames + overlap - 1, hop]."""
+        padded = self.empty(signal.shape[0], frames)
+        padded.view(signal.shape[0], -1)[:, self.half : self.half + signal.shape[1]] = signal
+        self.reflect(padded, frames)
+        return padded
+
+
+@lru_cache(maxsize=16)
+def frame_grid(params: SpectrogramParams, oversampling: int, device: torch.device) -> FrameGrid:
+    """Return the working grid whose FFT is `oversampling` windows long, kept for the next call."""
+    up, down = working_rate(params)
+    hop, win = params.hop_length * up // down, params.win_length * up // down
+    window = torch.hann_window(win, dtype=torch.float32)
+    window = torch.nn.functional.pad(window, (0, -win % hop)).to(device)
+    return FrameGrid(params.sample_rate * up / down, hop, win, win * oversampling, window)
