@@ -1,4 +1,4 @@
-"""A long spectrogram as one reconstruction, in blocks that overlap.
+r"""A long spectrogram as one reconstruction, in blocks that overlap.
 
 Pieces reconstructed apart have unrelated phases: joined butt to butt they click, crossfaded they cancel. So each
 block starts inside the one before it, and keeps that block's samples there; its phases grow out of them.
@@ -6,10 +6,10 @@ block starts inside the one before it, and keeps that block's samples there; its
 ::
 
     block 0   |---------------------------------------|....|
-    block 1                            |=========\\--------------------------------|....|
-    block 2                                                            |=========\\------ ...
+    block 1                            |=========\--------------------------------|....|
+    block 2                                                            |=========\------ ...
 
-              = kept from the block before    \\ fades to the block's own    . redone: lacked its right context
+              = kept from the block before    \ fades to the block's own    . redone: lacked its right context
 """
 
 from __future__ import annotations

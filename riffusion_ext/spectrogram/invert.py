@@ -99,12 +99,12 @@ def reconstruct(
         Waveforms at the working rate (:func:`~riffusion_ext.spectrogram.stft.working_rate`), in the units of `mel`.
     """
     frames = mel.shape[1]
-    padded = None
-    for stage in program.stages:
+    padded = mel.new_empty(0)
+    for number, stage in enumerate(program.stages):
         grid = frame_grid(params, stage.oversampling, mel.device)
         projection = mel_projection(params, grid.spacing, mel.device)
-        target = mel * (grid.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
-        if padded is None:
+        target = torch.mul(mel, grid.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
+        if number == 0:
             padded = _start(target, grid, projection, program.updates, known)
             _keep(padded, grid, frames, known)
         padded = _iterate(padded, target, grid, projection, stage, known, tick)
@@ -135,7 +135,7 @@ def _start(
 
 
 def _past(known: Known, grid: FrameGrid, frames: int) -> torch.Tensor:
-    """Padded signal that holds only the known samples."""
+    """Lay the known samples out alone, padded."""
     batch, samples = known.signal.shape
     padded = grid.empty(batch, frames)
     padded.view(batch, -1)[:, grid.half : grid.half + samples] = known.signal

@@ -7,6 +7,7 @@ Triangular HTK filters without area normalisation, as riffusion-model-v1 was tra
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def mel_filterbank(frequencies: np.ndarray, n_mels: int, f_min: float, f_max: fl
 
 
 def encoder_filterbank(params: SpectrogramParams) -> np.ndarray:
-    """Filters on the bins of ``params.n_fft`` up to ``max_frequency``: [K, n_mels], float64."""
+    """Return the filters on the bins of ``params.n_fft`` up to ``max_frequency``: [K, n_mels], float64."""
     spacing = params.sample_rate / params.n_fft
     bins = min(int(params.max_frequency / spacing + 1e-9) + 1, params.n_fft // 2 + 1)
     return mel_filterbank(np.arange(bins) * spacing, params.num_frequencies, params.min_frequency, params.max_frequency)
@@ -137,7 +138,7 @@ def _strip_edges(weights: np.ndarray, strips: int) -> list[tuple[int, int, int, 
     targets = np.linspace(centre[low], centre[high - 1], strips + 1)[1:-1]
     cuts = [low, *(low + np.searchsorted(centre[low:high], targets)).tolist(), high]
     edges = []
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in pairwise(cuts):
         if stop > start:
             bands = np.nonzero(weights[start:stop].sum(axis=0))[0]
             edges.append((start, stop, int(bands[0]), int(bands[-1]) + 1))

@@ -112,7 +112,7 @@ class SpectrogramParams:
         return 2 if self.stereo else 1
 
     def samples_of_columns(self, columns: int) -> int:
-        """Samples of audio in a picture of that many columns: ``(columns - 1) * hop_length``.
+        """Count the samples of audio in a picture of that many columns: ``(columns - 1) * hop_length``.
 
         512 columns are 5.11 s. The last column marks an instant, not a span: a song cut into tiles of 512 columns
         advances 512 hops (5.12 s) a tile, and only the song as a whole is one hop short.
@@ -120,7 +120,7 @@ class SpectrogramParams:
         return max(columns - 1, 0) * self.hop_length
 
     def columns_of_samples(self, samples: int) -> int:
-        """Columns in the picture of that many samples: ``1 + samples // hop_length``."""
+        """Count the columns in the picture of that many samples: ``1 + samples // hop_length``."""
         return 1 + samples // self.hop_length
 
     def replace(self, **changes: object) -> SpectrogramParams:

@@ -137,7 +137,7 @@ def _contract(parent: torch.Tensor, delta: torch.Tensor) -> tuple[torch.Tensor, 
             break
         delta = delta + delta[parent]
         parent = grandparent
-    root = parent == torch.arange(parent.shape[0], device=parent.device)
+    root = torch.eq(parent, torch.arange(parent.shape[0], device=parent.device))
     number = torch.cumsum(root, 0) - 1
     return number[parent], delta, int(number[-1]) + 1
 
@@ -176,7 +176,7 @@ def _join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor) -> t
         best.scatter_reduce_(0, u, rank, "amax").scatter_reduce_(0, v, rank, "amax")
         alone, best = best < 0, best.clamp_min_(0)
         node = torch.arange(count, device=u.device)
-        is_u = u[best] == node
+        is_u = torch.eq(u[best], node)
         parent = torch.where(alone, node, torch.where(is_u, v[best], u[best]))
         delta = torch.where(is_u, -step[best], step[best]).masked_fill_(alone, 0.0)
         component, delta, count = _contract(*_break_pairs(node, parent, delta))

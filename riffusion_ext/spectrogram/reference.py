@@ -22,7 +22,7 @@ MAX_COLUMNS = 2048
 
 @lru_cache(maxsize=1)
 def is_available() -> bool:
-    """Whether torchaudio is installed in the version that belongs to torch (both of one release, or of 2.9 and later)."""
+    """Whether torchaudio is installed in the version that belongs to torch."""
     try:
         ours, theirs = (metadata.version(name).split("+")[0] for name in ("torch", "torchaudio"))
     except metadata.PackageNotFoundError:

@@ -38,7 +38,7 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _filter(up: int, down: int, sample_rate: int, pass_hz: float) -> np.ndarray:
-    """Kaiser-windowed low-pass at the common multiple of both rates: flat to `pass_hz`, silent from its mirror image."""
+    """Low-pass at the common multiple of both rates: flat to `pass_hz`, silent from its mirror image on."""
     from scipy.signal import firwin, kaiserord
 
     rate = sample_rate * up
