@@ -1,7 +1,6 @@
 """What the rest of the package may ask of the program it runs inside of.
 
-:class:`Host` is small enough to fake in a few lines. webui and Forge answer it in :mod:`riffusion_ext.host.webui`; the
-command's own page answers it without any webui.
+:class:`Host` is small enough to fake in a few lines. webui and Forge answer it in :mod:`riffusion_ext.host.webui`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ class Host(Protocol):
     """A program that shows our controls and plays our clips."""
 
     name: str
-    """``"webui"`` or ``"standalone"``."""
+    """What the host is called in messages."""
 
     def device(self) -> str:
         """Name of the torch device to compute on; ``"auto"`` leaves the choice to the codec."""

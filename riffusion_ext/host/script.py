@@ -41,15 +41,13 @@ class RiffusionScript(scripts.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the panel; returns the components whose values the hooks get."""
-        import gradio as gr
-
-        with gr.Accordion("Riffusion", open=False, elem_id=self.elem_id("panel")):
+        with render.fold("Riffusion", self.elem_id("panel")):
             mode = render.component(CONTROLS[0], self.elem_id("mode"))
             components = {"mode": mode}
             # Asked when a page is opened; by then the host has put the user's own default into the component.
             status = render.live_html(lambda: status_html(mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
-                with gr.Row():
+                with render.row():
                     for item in CONTROLS[start : start + 2]:
                         components[item.id] = render.component(item, self.elem_id(item.id))
         render.on_change(mode, status_html, [mode], [status])

@@ -6,7 +6,9 @@ Differences between hosts are found by looking for the feature, never by asking 
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +19,7 @@ from riffusion_ext.host import settings, xyz
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
+from riffusion_ext.ui import render
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
 
@@ -70,7 +73,11 @@ class Webui:
 
     def report(self, text: str, error: BaseException | None = None) -> None:
         """Write to webui's log."""
-        errors.report(text, exc_info=error is not None)
+        if error is not None and sys.exc_info()[1] is not error:  # webui can only trace the error being handled
+            trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            errors.report(f"{text}\n{trace.rstrip()}")
+        else:
+            errors.report(text, exc_info=error is not None)
 
     def checkpoint_is_riffusion(self, title: str = "") -> tuple[bool, str]:
         """Return whether the chosen checkpoint looks like a Riffusion model, and its name.
@@ -133,6 +140,7 @@ def register() -> None:
     script_callbacks.on_before_ui(_add_axes)
     script_callbacks.on_after_component(_after_component)
     script_callbacks.on_image_saved(_note_saved_name)
+    script_callbacks.on_ui_tabs(_add_tab)
 
 
 def _after_component(component: Any, **kwargs: Any) -> None:
@@ -146,9 +154,7 @@ def _after_component(component: Any, **kwargs: Any) -> None:
 
 
 def _add_settings() -> None:
-    import gradio as gr
-
-    settings.add_to(shared.opts, shared.OptionInfo, gr.Radio)
+    settings.add_to(shared.opts, shared.OptionInfo, render.radio_class())
 
 
 def _add_axes() -> None:
@@ -156,6 +162,14 @@ def _add_axes() -> None:
         xyz.add_axes(scripts.scripts_data)
     except Exception as error:
         HOST.report("Riffusion: no axes in the X/Y/Z plot", error)
+
+
+def _add_tab() -> list[tuple[Any, str, str]]:
+    from riffusion_ext.ui.tabs.convert import build_tab
+
+    folders = not getattr(shared.cmd_opts, "hide_ui_dir_config", False)
+    tab = build_tab(HOST.url, output_dir=HOST.output_folder, device=HOST.device, folders=folders)
+    return [(tab, "Riffusion", "riffusion")]
 
 
 def _note_saved_name(params: Any) -> None:

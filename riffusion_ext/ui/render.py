@@ -10,7 +10,7 @@ from typing import Any
 
 from riffusion_ext.ui.controls import Control
 
-__all__ = ["component", "live_html", "on_change"]
+__all__ = ["component", "fold", "live_html", "on_change", "radio_class", "row"]
 
 
 def component(item: Control, elem_id: str, value: object = None) -> Any:
@@ -32,6 +32,27 @@ def component(item: Control, elem_id: str, value: object = None) -> Any:
     if item.kind == "slider":
         return gr.Slider(minimum=item.minimum, maximum=item.maximum, step=item.step, **common)
     raise ValueError(f"control {item.id!r} is of kind {item.kind!r}; known are radio, dropdown, checkbox, slider")
+
+
+def fold(label: str, elem_id: str) -> Any:
+    """Return a closed accordion, for a ``with``."""
+    import gradio as gr
+
+    return gr.Accordion(label, open=False, elem_id=elem_id)
+
+
+def row() -> Any:
+    """Return a row, for a ``with``."""
+    import gradio as gr
+
+    return gr.Row()
+
+
+def radio_class() -> Any:
+    """Return the class of a choice, for hosts that make the component themselves."""
+    import gradio as gr
+
+    return gr.Radio
 
 
 def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:

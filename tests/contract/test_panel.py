@@ -1,0 +1,126 @@
+"""The panel and the players' area, built by the real gradio as the host builds its page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from riffusion_ext.host import infotext, xyz
+from riffusion_ext.ui.controls import CONTROLS
+from tests.contract.conftest import Bench
+from tests.contract.fake_webui import AxisOption
+
+gr = pytest.importorskip("gradio")
+
+
+def _page(bench: Bench) -> tuple[Any, list[Any]]:
+    """Build one tab in the host's order: panel, then the results."""
+    fire = bench.host.callbacks.fire
+    with gr.Blocks() as page:
+        components = bench.script.ui(False)
+        with gr.Column():
+            with gr.Group(elem_id="txt2img_gallery_container") as group:
+                pass
+            fire("on_after_component", group, elem_id="txt2img_gallery_container")
+            info = gr.Textbox(visible=False, elem_id="generation_info_txt2img")
+            fire("on_after_component", info, elem_id="generation_info_txt2img")
+        chooser = gr.Dropdown(["a"], elem_id="setting_sd_model_checkpoint")
+        fire("on_after_component", chooser, elem_id="setting_sd_model_checkpoint")
+    return page, components
+
+
+def _ids(page: Any) -> list[str]:
+    return [component["props"].get("elem_id") for component in page.get_config_file()["components"]]
+
+
+def test_the_panel_returns_one_component_for_each_argument(bench: Bench) -> None:
+    _, components = _page(bench)
+    assert [component.label for component in components] == [item.label for item in CONTROLS]
+    assert [component.value for component in components] == [item.default for item in CONTROLS]
+
+
+def test_players_are_not_among_the_arguments_and_appear_once(bench: Bench) -> None:
+    page, components = _page(bench)
+    assert _ids(page).count("txt2img_riffusion_players") == 1
+    assert all(component.elem_id != "txt2img_riffusion_players" for component in components)
+
+
+def test_no_html_component_starts_an_event(bench: Bench) -> None:
+    page, _ = _page(bench)
+    config = page.get_config_file()
+    html = {entry["id"] for entry in config["components"] if entry["type"] == "html"}
+    for dependency in config["dependencies"]:
+        for target in dependency["targets"]:
+            target_id = target[0] if isinstance(target, (list, tuple)) else target
+            event = target[1] if isinstance(target, (list, tuple)) else dependency.get("trigger")
+            assert not (target_id in html and event == "change")
+
+
+def test_building_the_panel_again_for_the_api_changes_nothing_on_the_page(bench: Bench) -> None:
+    page, _ = _page(bench)
+    before = len(page.get_config_file()["dependencies"])
+    with gr.Blocks():
+        bench.script.ui(False)
+    assert len(page.get_config_file()["dependencies"]) == before
+
+
+def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: Bench) -> None:
+    _, components = _page(bench)
+    fields = bench.script.infotext_fields
+    assert [component for component, _ in fields] == components
+    assert [read({"Steps": "20"}) for _, read in fields] == [None] * len(CONTROLS)
+    pasted = {"Riffusion sound": "On", "Riffusion engine": "best", "Riffusion crossfade": "0.5"}
+    assert [read(pasted) for _, read in fields] == ["On", "best", "peak", "wav", "auto", False, 0.5]
+    assert bench.script.paste_field_names == list(infotext.KEYS)
+
+
+def test_the_status_line_follows_the_checkpoint(bench: Bench) -> None:
+    from riffusion_ext.host.status import status_html, statuses
+
+    assert "Sound is on" in status_html("Auto")
+    assert "Sound is off" in status_html("Auto", "photo-model")
+    on, off = statuses("photo-model", "On", "Off")
+    assert "the sound will be noise" in on
+    assert off == ""
+
+
+def test_settings_section(bench: Bench) -> None:
+    labels = bench.host.opts.data_labels
+    assert all(key.startswith("riffusion_") for key in labels)
+    assert {info.section for info in labels.values()} == {("riffusion", "Riffusion")}
+
+
+def test_xyz_axes_are_added_once(bench: Bench) -> None:
+    module = ModuleType("xyz_grid.py")
+    module.AxisOption = AxisOption  # type: ignore[attr-defined]
+    module.axis_options = [AxisOption("Seed", int, lambda p, x, xs: None)]  # type: ignore[attr-defined]
+    data = sys.modules["modules.scripts"].scripts_data
+    data.append(SimpleNamespace(path=str(Path("scripts") / "xyz_grid.py"), module=module))
+    bench.host.callbacks.fire("on_before_ui")
+    bench.host.callbacks.fire("on_before_ui")
+    assert [option.label for option in module.axis_options] == ["Seed", *xyz.AXES]
+
+
+def test_an_axis_sets_its_control_for_its_own_cell_only(bench: Bench) -> None:
+    module = ModuleType("xyz_grid.py")
+    module.AxisOption = AxisOption  # type: ignore[attr-defined]
+    module.axis_options = []  # type: ignore[attr-defined]
+    xyz.add_axes([SimpleNamespace(path="xyz_grid.py", module=module)])
+    engine = next(option for option in module.axis_options if option.label == "[Riffusion] Engine")
+    one, two = bench.job(), bench.job()
+    engine.apply(one, "BEST", [])
+    assert getattr(one, xyz.OVERRIDE) == {"engine": "best"}
+    assert not hasattr(two, xyz.OVERRIDE)
+    assert engine.choices() == ["fast", "best", "reference"]
+    with pytest.raises(ValueError, match="warp"):
+        engine.confirm(one, ["warp"])
+
+
+def test_the_tab_is_offered(bench: Bench) -> None:
+    ((tab, title, elem_id),) = bench.host.callbacks.fire("on_ui_tabs")[0]
+    assert (title, elem_id) == ("Riffusion", "riffusion")
+    assert isinstance(tab, gr.Blocks)

@@ -1,0 +1,353 @@
+"""The Script against a strict stand-in for webui: every event, in the host's order."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from riffusion_ext.host.panel import render_generation_info
+from riffusion_ext.host.pictures import Made
+from tests.contract.conftest import Bench
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Stand in for the inversion, which has tests of its own, with a tone; returns the sizes of its batches."""
+    import numpy as np
+
+    from riffusion_ext.audio.clip import AudioClip
+    from riffusion_ext.errors import PictureError
+    from riffusion_ext.spectrogram import codec
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    calls: list[int] = []
+
+    def pictures_to_audio(images: Any, settings: Any, *, progress: Any = None) -> list[Any]:
+        calls.append(len(images))
+        if progress is not None:
+            progress(0.5)
+        results: list[Any] = []
+        for image in images:
+            if image.size == (1, 1):
+                results.append(PictureError("the picture is 1 x 1 pixels, which is no spectrogram"))
+                continue
+            samples = np.sin(np.arange((image.width - 1) * 441) / 20, dtype=np.float32)[None] / 2
+            params = PRESETS["riffusion-v1"]
+            results.append(codec.Decoded(AudioClip(samples, 44100), params, 30e6, ()))
+        return results
+
+    monkeypatch.setattr(codec, "pictures_to_audio", pictures_to_audio)
+    return calls
+
+
+def _stems(folder: Path, ending: str) -> list[str]:
+    return sorted(path.stem for path in folder.rglob(f"*{ending}"))
+
+
+def _texts(payload: dict[str, Any]) -> str:
+    return "\n".join(entry["text"] for entry in payload["messages"])
+
+
+def test_scripts_file_registers_one_script_and_no_base_class(bench: Bench) -> None:
+    spec = importlib.util.spec_from_file_location("riffusion.py", ROOT / "scripts" / "riffusion.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    import modules.scripts
+
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    assert [issubclass(value, modules.scripts.Script) for value in classes] == [True]
+    assert modules.scripts.Script not in classes
+
+
+def test_a_batch_is_one_inversion_and_one_file_beside_each_picture(bench: Bench, quick_sound: list[int]) -> None:
+    _, payload = bench.generate("On", batch_size=2, n_iter=2, seed=5)
+    folder = bench.host.folder
+    assert quick_sound == [4]
+    assert _stems(folder, ".wav") == _stems(folder, ".png")
+    assert [clip["seed"] for clip in payload["clips"]] == [5, 6, 7, 8]
+    with wave.open(str(folder / "outputs" / payload["clips"][0]["file"])) as sound:
+        assert sound.getnframes() == 63 * 441
+
+
+def test_auto_follows_the_checkpoint(bench: Bench) -> None:
+    assert len(bench.generate()[1]["clips"]) == 1
+    bench.host.opts.sd_model_checkpoint = "photo-model"
+    assert bench.generate()[1]["clips"] == []
+    bench.host.opts.riffusion_model_patterns = "photo-*"
+    assert len(bench.generate()[1]["clips"]) == 1
+    bench.host.opts.riffusion_auto = False
+    assert bench.generate()[1]["clips"] == []
+
+
+def test_another_checkpoint_is_warned_about_where_the_user_looks(bench: Bench) -> None:
+    bench.host.opts.sd_model_checkpoint = "photo-model"
+    processed, payload = bench.generate("On")
+    assert "photo-model does not look like a Riffusion model" in _texts(payload)
+    assert "photo-model does not look like a Riffusion model" in processed.comments
+    bench.host.opts.riffusion_warn = False
+    assert bench.generate("On")[1]["messages"] == []
+
+
+def test_off_leaves_no_trace(bench: Bench) -> None:
+    processed, _ = bench.generate("Off")
+    assert "Riffusion" not in processed.infotexts[0]
+    assert processed.extra_generation_params == {}
+    assert _stems(bench.host.folder, ".wav") == []
+
+
+def test_masks_and_the_grid_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
+    bench.host.opts.return_mask = True
+    bench.host.opts.return_mask_composite = True
+    bench.generate("On", batch_size=2, mask_for_overlay=Image.new("L", (64, 64)))
+    assert quick_sound == [2]
+
+
+def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
+    def interrupt(iteration: int) -> None:
+        bench.host.state.interrupted = iteration == 1
+
+    bench.host.mid_run = interrupt
+    processed, payload = bench.generate("On", n_iter=3)
+    assert quick_sound == [1]
+    assert len(processed.images) == 3  # grid, the whole one and the interrupted one
+    assert "1 interrupted picture got no sound." in _texts(payload)
+
+
+def test_interrupted_before_anything_was_made(bench: Bench, quick_sound: list[int]) -> None:
+    bench.host.state.interrupted = True
+    processed, payload = bench.generate("On")
+    assert (processed.images, payload["clips"], quick_sound) == ([], [], [])
+
+
+def test_interrupt_while_the_sound_is_made_keeps_the_pictures(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from riffusion_ext.spectrogram import codec
+
+    def slow(images: Any, settings: Any, *, progress: Any) -> None:
+        bench.host.state.interrupted = True
+        progress(0.1)
+        raise AssertionError("it should have stopped")
+
+    monkeypatch.setattr(codec, "pictures_to_audio", slow)
+    processed, payload = bench.generate("On")
+    assert len(processed.images) == 1
+    assert "interrupted while the sound was being made" in _texts(payload)
+
+
+def test_a_bad_picture_spoils_no_other(bench: Bench) -> None:
+    bench.host.picture = lambda seed, size: Image.new("RGB", (1, 1) if seed == 2 else size)
+    processed, payload = bench.generate("On", batch_size=3)
+    assert [clip["seed"] for clip in payload["clips"]] == [1, 3]
+    assert "1 x 1 pixels" in _texts(payload)
+    assert "1 x 1 pixels" in processed.comments
+    assert len(processed.images) == 4
+
+
+def test_a_crash_of_the_whole_batch_is_tried_one_by_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from riffusion_ext.spectrogram import codec
+
+    works = codec.pictures_to_audio
+
+    def fragile(images: Any, settings: Any, *, progress: Any) -> Any:
+        if len(images) > 1 or images[0].info["parameters"].startswith("funky bass\nSteps: 1, Seed: 2"):
+            raise MemoryError("no more memory")
+        return works(images, settings, progress=progress)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", fragile)
+    processed, payload = bench.generate("On", batch_size=3)
+    assert [clip["seed"] for clip in payload["clips"]] == [1, 3]
+    assert "no more memory" in _texts(payload)
+    assert "no more memory" in processed.comments
+    assert any("no more memory" in line for line in bench.host.log)
+    assert len(processed.images) == 4
+
+
+def test_an_exception_in_our_own_code_is_said_and_costs_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from riffusion_ext.host import script
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(script, "pick", broken)
+    processed, payload = bench.generate("On", batch_size=2)
+    assert len(processed.images) == 3
+    assert "a mistake of ours" in processed.comments
+    assert "a mistake of ours" in _texts(payload)
+    assert any("a mistake of ours" in line for line in bench.host.log)
+    assert bench.host.state.textinfo is None
+
+
+def test_wrong_arguments_are_named(bench: Bench) -> None:
+    processed, payload = bench.generate({"mode": "On", "engin": "best"})
+    assert "unknown argument engin" in _texts(payload)
+    assert "unknown argument engin" in processed.comments
+    assert payload["clips"] == []
+
+
+def test_pictures_that_are_not_saved_are_served_from_a_scratch_folder(bench: Bench) -> None:
+    bench.host.opts.samples_save = False
+    processed, payload = bench.generate("On")
+    assert _stems(bench.host.folder, ".wav") == []
+    page = render_generation_info(processed.js(), _host())
+    assert "<audio" in page
+    assert "1-funky-bass.wav" in page
+    assert payload["clips"][0]["picture"] == ""
+    assert len(bench.host.served) == 1
+
+
+def test_the_page_gets_ids_and_no_paths(bench: Bench) -> None:
+    processed, _ = bench.generate("On")
+    text = processed.js()
+    assert str(bench.host.folder) not in text
+    assert "clips" not in processed.infotexts[0]
+    page = render_generation_info(text, _host())
+    assert page.count("<audio") == 1
+    assert "funky bass" in page
+
+
+def _host() -> Any:
+    from riffusion_ext.host.webui import HOST
+
+    return HOST
+
+
+def test_forged_generation_info_reaches_nothing(bench: Bench) -> None:
+    secret = bench.host.folder / "secret.wav"
+    secret.write_bytes(b"RIFF")
+    forged = {"extra_generation_params": {"riffusion": {"clips": [{"id": str(secret), "file": str(secret)}, 3, None]}}}
+    for text in (
+        json.dumps(forged),
+        "",
+        "null",
+        "[1]",
+        "{",
+        json.dumps({"extra_generation_params": 3, "infotexts": 4}),
+    ):
+        assert "audio" not in render_generation_info(text, _host())
+    assert bench.host.served == []
+
+
+def test_messages_in_the_page_are_escaped(bench: Bench) -> None:
+    evil = {"clips": [], "messages": [{"text": "<script>alert(1)</script>", "kind": "<b>"}]}
+    page = render_generation_info(json.dumps({"extra_generation_params": {"riffusion": evil}}), _host())
+    assert "<script" not in page
+    assert "riffusion-info" in page
+
+
+def test_xyz_cells_reach_the_page_together(bench: Bench) -> None:
+    args = ("On",)
+    p = bench.host.start(bench.script, bench.job(), *args)
+    cells = [{"seed": 3}, {"seed": 4, "_riffusion_override": {"level": "loudness"}}, {"seed": 5}]
+    processed = bench.host.xyz(bench.script, p, cells, *args)
+    clips = json.loads(processed.js())["extra_generation_params"]["riffusion"]["clips"]
+    assert [clip["seed"] for clip in clips] == [3, 4, 5]
+    loud = ["Riffusion level: loudness" in text for text in processed.infotexts]
+    assert loud == [False, True, False]
+
+
+def test_a_cell_that_is_off_does_not_say_on(bench: Bench) -> None:
+    p = bench.host.start(bench.script, bench.job(), "On")
+    processed = bench.host.xyz(bench.script, p, [{}, {"_riffusion_override": {"mode": "Off"}}], "On")
+    assert ["Riffusion sound" in text for text in processed.infotexts] == [True, False]
+
+
+def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
+    processed, payload = bench.generate("On", enable_hr=True)
+    assert processed.images[0].size == (128, 128)
+    assert payload["clips"][0]["duration"] == pytest.approx(0.63)
+
+
+def test_joined_clip(bench: Bench) -> None:
+    _, payload = bench.generate({"mode": True, "joined": True}, batch_size=2)
+    assert [clip["joined"] for clip in payload["clips"]] == [False, False, True]
+    assert payload["clips"][2]["duration"] == pytest.approx(1.26)
+    assert payload["clips"][2]["file"] == "00000-joined.wav"
+
+
+def test_one_picture_is_not_joined(bench: Bench) -> None:
+    assert len(bench.generate({"mode": "On", "joined": True})[1]["clips"]) == 1
+
+
+def test_an_upscaled_picture_is_found_by_its_text(bench: Bench) -> None:
+    processed, _ = bench.generate("On", seed=77, prompt="only here")
+    page = render_generation_info(json.dumps({"infotexts": ["other", processed.infotexts[0]]}), _host())
+    assert page.count("<audio") == 1
+
+
+def test_files_that_are_gone_are_said(bench: Bench) -> None:
+    processed, payload = bench.generate("On")
+    (bench.host.folder / "outputs" / payload["clips"][0]["file"]).unlink()
+    page = render_generation_info(processed.js(), _host())
+    assert "<audio" not in page
+    assert "no longer on disk" in page
+
+
+def test_players_can_be_turned_off(bench: Bench) -> None:
+    processed, payload = bench.generate("On")
+    bench.host.opts.riffusion_players = False
+    assert render_generation_info(processed.js(), _host()) == ""
+    assert len(payload["clips"]) == 1
+
+
+def test_a_folder_with_a_dot_is_served_from_elsewhere(bench: Bench, tmp_path: Path) -> None:
+    hidden = tmp_path / ".outputs"
+    hidden.mkdir()
+    clip = hidden / "a b#c.wav"
+    clip.write_bytes(b"RIFF")
+    url = _host().url(clip)
+    assert "/.outputs" not in url
+    assert url.startswith("file=/")
+
+
+def test_urls_are_quoted(bench: Bench, tmp_path: Path) -> None:
+    clip = tmp_path / 'a b#c?"é%.wav'
+    clip.write_bytes(b"RIFF")
+    url = _host().url(clip)
+    assert "a%20b%23c%3F%22%C3%A9%25.wav" in url
+    assert bench.host.served == [str(clip)]
+
+
+def test_settings_may_be_absent(fake: Any) -> None:
+    """A host started for its API alone never asks for our settings."""
+    from riffusion_ext.host.script import RiffusionScript
+
+    bench = Bench(fake, RiffusionScript())
+    assert len(bench.generate("On")[1]["clips"]) == 1
+
+
+def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
+    from riffusion_ext.host import webui
+
+    first = {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()}
+    bench.host.callbacks.by_kind.clear()  # the host forgets them all
+    webui.register()
+    assert {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()} == first
+
+
+def test_device(bench: Bench) -> None:
+    import modules.devices
+
+    modules.devices.device = "privateuseone:0"
+    assert _host().device() == "privateuseone:0"
+    bench.host.opts.riffusion_device = "Processor"
+    assert _host().device() == "cpu"
+
+
+def test_a_script_that_drops_pictures_does_not_mix_up_the_names(bench: Bench) -> None:
+    from riffusion_ext.host import script
+
+    p = bench.host.start(bench.script, bench.job(batch_size=2), "On")
+    processed = bench.host.process_images(bench.script, p, "On")
+    job = script._job(p)
+    job.made = [Made("left over", 99)]
+    pictures = script._pictures(p, processed, job)
+    assert [picture.made.seed for picture in pictures] == [1, 2]
