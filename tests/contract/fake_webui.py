@@ -275,7 +275,6 @@ class FakeWebui:
             "scripts": {
                 "Script": Script,
                 "AlwaysVisible": AlwaysVisible,
-                "PostprocessImageArgs": PostprocessImageArgs,
                 "scripts_data": [],
             },
             "script_callbacks": {kind: self.callbacks.registrar(kind) for kind in CALLBACK_KINDS},

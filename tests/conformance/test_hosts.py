@@ -1,0 +1,167 @@
+"""The strict stand-in of tests/contract against the sources of the real hosts: what it offers, they offer too.
+
+RIFFUSION_A1111_ROOT and RIFFUSION_FORGE_ROOT name checkouts of A1111 v1.10.1 and Forge. Nothing in them is run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.conformance.sources import ClassFacts, FunctionFacts, read_module
+from tests.contract import fake_webui
+from tests.contract.fake_webui import FakeWebui
+
+ROOTS = {"a1111": "RIFFUSION_A1111_ROOT", "forge": "RIFFUSION_FORGE_ROOT"}
+
+
+@pytest.fixture(params=sorted(ROOTS))
+def root(request: pytest.FixtureRequest) -> Path:
+    folder = os.environ.get(ROOTS[request.param], "")
+    if not folder:
+        pytest.skip(f"{ROOTS[request.param]} is not set: no sources of {request.param} to compare with")
+    path = Path(folder)
+    assert (path / "modules" / "scripts.py").is_file(), f"{ROOTS[request.param]}={folder} is not a webui checkout"
+    return path
+
+
+def _compare_call(ours: Callable[..., Any], theirs: FunctionFacts, where: str, *, method: bool) -> None:
+    """Whatever call our stand-in takes, the host must take too."""
+    parameters = list(inspect.signature(ours).parameters.values())
+    parameters = parameters[1:] if method else parameters
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    assert theirs.any_positional or len(positional) <= len(theirs.positional), (
+        f"{where}: the host takes fewer arguments"
+    )
+    assert len(required) >= theirs.required, f"{where}: the host needs more arguments: {theirs.positional}"
+    for p in parameters:
+        if p.kind == p.KEYWORD_ONLY:
+            known = p.name in theirs.keyword_only or p.name in theirs.positional or theirs.any_keyword
+            assert known, f"{where}: the host knows no keyword {p.name}"
+        if p.kind == p.VAR_POSITIONAL:
+            assert theirs.any_positional, f"{where}: the host takes no *args"
+
+
+def _compare_class(ours: type, theirs: ClassFacts, where: str) -> None:
+    for name, value in vars(ours).items():
+        if name == "__init__" or not name.startswith("_"):
+            if inspect.isfunction(value):
+                assert name in theirs.methods, f"{where} has no method {name}"
+                _compare_call(value, theirs.methods[name], f"{where}.{name}", method=True)
+            else:
+                assert name in theirs.names, f"{where} has no {name}"
+
+
+def _modules(tmp_path: Path) -> dict[str, ModuleType]:
+    made = FakeWebui(tmp_path).modules()
+    return {name.partition(".")[2]: module for name, module in made.items() if "." in name}
+
+
+def test_every_name_and_signature_of_the_stand_in_exists(root: Path, tmp_path: Path) -> None:
+    checked = 0
+    for name, module in _modules(tmp_path).items():
+        facts = read_module(root / "modules" / f"{name}.py")
+        for attribute, value in vars(module).items():
+            if attribute.startswith("__"):
+                continue
+            where = f"{root.name}: modules.{name}.{attribute}"
+            if name == "shared" and attribute == "OptionInfo":
+                source = read_module(root / "modules" / "options.py").classes["OptionInfo"]
+                _compare_class(value, source, where)
+            elif inspect.isclass(value):
+                assert attribute in facts.classes, f"{where} does not exist"
+                _compare_class(value, facts.classes[attribute], where)
+            elif inspect.isfunction(value):
+                assert attribute in facts.functions, f"{where} does not exist"
+                _compare_call(value, facts.functions[attribute], where, method=False)
+            else:
+                assert attribute in facts.names, f"{where} does not exist"
+            checked += 1
+    assert checked >= 17
+
+
+def _all_names(root: Path, module: str, cls: str) -> set[str]:
+    classes = read_module(root / "modules" / f"{module}.py").classes
+    names = set(classes[cls].names)
+    for other in classes.values():
+        if cls in other.bases:
+            names |= other.names
+    return names
+
+
+def test_fields_of_a_job_exist(root: Path) -> None:
+    theirs = _all_names(root, "processing", "StableDiffusionProcessing")
+    ours = set(fake_webui.StableDiffusionProcessing.__annotations__)
+    # Set by the host on the job from outside of the class.
+    source = (root / "modules" / "processing.py").read_text("utf-8")
+    theirs |= set(re.findall(r"\bp\.(\w+) = ", source)) | set(re.findall(r"for i, .*:\n\s+p\.(\w+) = i", source))
+    assert ours - theirs == set()
+
+
+def test_fields_of_a_result_exist(root: Path) -> None:
+    theirs = _all_names(root, "processing", "Processed")
+    ours = {"images", "infotexts", "index_of_first_image", "comments", "all_prompts", "all_seeds", "js"}
+    assert ours - theirs == set()
+
+
+def test_fields_of_the_state_exist(root: Path) -> None:
+    theirs = read_module(root / "modules" / "shared_state.py").classes["State"].names
+    assert set(fake_webui.State.__slots__) - theirs == set()
+
+
+def test_fields_of_a_checkpoint_exist(root: Path) -> None:
+    theirs = read_module(root / "modules" / "sd_models.py").classes["CheckpointInfo"].names
+    assert set(vars(fake_webui.CheckpointInfo("x"))) - theirs == set()
+
+
+def test_options_of_the_host_exist(root: Path, tmp_path: Path) -> None:
+    sources = [root / "modules" / "shared_options.py", *(root / "modules_forge").glob("*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in sources if path.is_file())
+    for key in vars(FakeWebui(tmp_path).opts)["data"]:
+        assert f'"{key}"' in text or f"'{key}'" in text, f"{root.name} has no setting {key}"
+
+
+def test_hooks_come_in_the_order_the_stand_in_calls_them(root: Path) -> None:
+    source = (root / "modules" / "processing.py").read_text("utf-8")
+    hooks = ("before_process", "process", "postprocess_image", "postprocess")
+    places = [source.index(f"p.scripts.{hook}(p") for hook in hooks]
+    assert places == sorted(places)
+    assert source.index("p.scripts.postprocess_image(p") < source.index('image.info["parameters"] = text')
+
+
+def test_the_host_calls_what_is_callable_among_the_parameters_and_skips_none(root: Path) -> None:
+    """The list of clips travels among a job's extra parameters and must stay out of a picture's text."""
+    source = (root / "modules" / "processing.py").read_text("utf-8")
+    assert "elif callable(value):" in source
+    assert "value(**locals())" in source
+    assert "if v is not None])" in source
+
+
+def test_element_ids_we_listen_to(root: Path) -> None:
+    panel = (root / "modules" / "ui_common.py").read_text("utf-8")
+    assert 'elem_id=f"{tabname}_gallery_container"' in panel
+    assert "elem_id=f'generation_info_{tabname}'" in panel
+    chooser = (root / "modules" / "ui_settings.py").read_text("utf-8")
+    forge = root / "modules_forge" / "main_entry.py"
+    if forge.is_file():
+        text = forge.read_text("utf-8")
+        assert 'label="Checkpoint"' in text
+        assert "elem_classes=['model_selection']" in text
+    else:
+        assert 'elem_id = f"setting_{key}"' in chooser or 'elem_id=f"setting_{key}"' in chooser
+
+
+def test_axis_option(root: Path) -> None:
+    facts = read_module(root / "scripts" / "xyz_grid.py")
+    assert "axis_options" in facts.names
+    theirs = facts.classes["AxisOption"].methods["__init__"]
+    assert theirs.positional[:3] == ("label", "type", "apply")
+    assert {"confirm", "choices"} <= set(theirs.positional)
