@@ -89,8 +89,7 @@ def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str])
     except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
         what = f"{clip.channels} channels at {clip.sample_rate} Hz"
         raise AudioError(f"{what} cannot be written as {form.upper()}: {_reason(error)}") from error
-    data = buffer.getvalue()
-    return id3.build_tag(tags) + data[id3.tag_size(data[:10]) :] if form == "mp3" else data
+    return (id3.build_tag(tags) if form == "mp3" else b"") + buffer.getvalue()
 
 
 def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> Any:
@@ -143,10 +142,22 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
             lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
             if first:
                 file.seek(first - lead)
-            frames = file.read(lead + count, dtype="float32", always_2d=True)[lead:]
-            return AudioClip(np.ascontiguousarray(frames.T), file.samplerate)
+            return AudioClip(_read_frames(file, lead + count)[:, lead:], file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
         raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+
+
+def _read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
+    """Read up to ``count`` frames as [channels, time].
+
+    In blocks: of streamed and of damaged files libsndfile does not know the length, and says 2 ** 63 - 1.
+    """
+    blocks = [np.zeros((file.channels, 0), np.float32)]
+    while count > 0:
+        block = file.read(min(count, BLOCK), dtype="float32", always_2d=True).T
+        blocks.append(np.ascontiguousarray(block))
+        count = count - BLOCK if block.shape[1] == BLOCK else 0
+    return np.concatenate(blocks, axis=1)
 
 
 def read_strings(path: Path) -> dict[str, str]:

@@ -341,6 +341,18 @@ def test_a_file_cut_off_or_damaged_is_no_crash(tmp_path: Path, tone, form: str) 
 
 
 @needs_soundfile
+@pytest.mark.parametrize("seconds", [0.2, 65536 / 44100, 4.0])
+def test_a_length_that_libsndfile_does_not_know(monkeypatch, tmp_path: Path, tone, seconds: float) -> None:
+    import soundfile
+
+    clip = tone(seconds, channels=2)
+    path = write_audio(clip, tmp_path / "a.flac")
+    monkeypatch.setattr(soundfile.SoundFile, "frames", property(lambda _: 2**63 - 1))
+    assert read_audio(path).samples.shape == clip.samples.shape
+    assert read_audio(path, start=0.1).samples.shape[1] == clip.samples.shape[1] - 4410
+
+
+@needs_soundfile
 def test_more_channels_than_a_clip_holds(tmp_path: Path) -> None:
     import soundfile
 
