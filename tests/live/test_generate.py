@@ -153,7 +153,7 @@ def test_interrupted_pictures_get_no_sound(webui: Webui) -> None:
 
     presser = threading.Thread(target=press_interrupt)
     presser.start()
-    reply = webui.generate(n_iter=3, steps=30)
+    reply = webui.generate(n_iter=3, steps=12)
     presser.join()
     assert 1 <= len(reply.clips) < 3
     assert [clip["seed"] for clip in reply.clips] == list(range(7, 7 + len(reply.clips)))

@@ -1,0 +1,48 @@
+"""Settings into generation parameters and back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riffusion_ext.host import infotext
+from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control
+
+OPTIONS = st.builds(
+    SoundOptions,
+    mode=st.sampled_from(control("mode").choices),
+    engine=st.sampled_from(control("engine").choices),
+    level=st.sampled_from(control("level").choices),
+    format=st.sampled_from(control("format").choices),
+    channels=st.sampled_from(control("channels").choices),
+    joined=st.booleans(),
+    crossfade=st.sampled_from([0.0, 0.05, 0.5, 4.0]),
+)
+
+
+@given(OPTIONS)
+def test_what_is_written_is_read_back(options: SoundOptions) -> None:
+    params: dict[str, object] = {"Steps": 20}
+    infotext.write(params, options)
+    read = {item.id: infotext.reader(item)({key: str(value) for key, value in params.items()}) for item in CONTROLS}
+    assert SoundOptions(**read) == options  # type: ignore[arg-type]
+
+
+@given(OPTIONS, OPTIONS)
+def test_a_cell_leaves_nothing_in_the_next(first: SoundOptions, second: SoundOptions) -> None:
+    shared: dict[str, object] = {"Steps": 20}
+    infotext.write(shared, first)
+    infotext.write(shared, second)
+    alone: dict[str, object] = {"Steps": 20}
+    infotext.write(alone, second)
+    assert shared == alone
+    infotext.remove(shared)
+    assert shared == {"Steps": 20}
+
+
+def test_pictures_made_without_us_change_nothing() -> None:
+    assert [infotext.reader(item)({"Steps": "20"}) for item in CONTROLS] == [None] * len(CONTROLS)
+
+
+def test_what_a_later_version_wrote_falls_back_to_the_default() -> None:
+    assert infotext.reader(control("engine"))({"Riffusion sound": "On", "Riffusion engine": "quantum"}) == "fast"

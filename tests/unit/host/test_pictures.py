@@ -1,0 +1,77 @@
+"""Which returned images are pictures, and where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.host.pictures import back_to_first_pass, newest_of_sequence, pick, saved_path
+
+
+def _image(text: str | None = None) -> Image.Image:
+    image = Image.new("L", (4, 4))
+    if text is not None:
+        image.info["parameters"] = text
+    return image
+
+
+@given(
+    count=st.integers(0, 5), grid=st.booleans(), masks=st.integers(0, 2), foreign=st.integers(0, 3), named=st.booleans()
+)
+def test_pictures_are_found_among_everything_else(
+    count: int, grid: bool, masks: int, foreign: int, named: bool
+) -> None:
+    texts = [f"picture {number}" for number in range(count)]
+    pictures = [_image(text if named else None) for text in texts]
+    returned = [image for picture in pictures for image in [picture, *(_image() for _ in range(masks))]]
+    returned += [_image() for _ in range(foreign)]
+    infotexts = ["grid"] * grid + texts
+    found = pick([_image("grid")] * grid + returned, infotexts, int(grid), 1 + masks)
+    assert [image for _, image in found] == pictures
+    assert [infotexts[place] for place, _ in found] == texts
+
+
+def test_pictures_of_the_same_text_are_all_found() -> None:
+    pictures = [_image("same"), _image("same")]
+    assert [image for _, image in pick(pictures, ["same", "same"], 0)] == pictures
+
+
+def test_nothing_was_made_and_the_host_lists_one_text() -> None:
+    assert pick([], ["of nothing"], 0) == []
+
+
+def test_pixels_go_back_to_the_first_pass() -> None:
+    image = Image.new("RGB", (128, 256), (10, 20, 30))
+    image.info["parameters"] = "text"
+    small = back_to_first_pass(image, 64, 128)
+    assert small.size == (64, 128)
+    assert small.getpixel((5, 5)) == (10, 20, 30)
+    assert small.info == image.info
+    assert back_to_first_pass(image, 128, 256) is image
+
+
+def test_saved_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = _image()
+    assert saved_path(image) is None
+    (tmp_path / "a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    image.already_saved_as = "a.png"  # type: ignore[attr-defined]
+    assert saved_path(image) == tmp_path / "a.png"
+    image.already_saved_as = "gone.png"  # type: ignore[attr-defined]
+    assert saved_path(image) is None
+
+
+def test_the_file_just_written_is_the_newest_of_its_sequence(tmp_path: Path) -> None:
+    names = ["a.png", "a-1.png", "a-2.png"]
+    for age, name in enumerate(names):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, ns=(age, age))
+    assert newest_of_sequence(tmp_path / "a.png").name == "a-2.png"
+    os.utime(tmp_path / "a.png", ns=(9, 9))  # a host that reused the plain name
+    assert newest_of_sequence(tmp_path / "a.png").name == "a.png"
+    assert newest_of_sequence(tmp_path / "b.png").name == "b.png"

@@ -1,0 +1,73 @@
+"""Clips by id: bounded, safe from several threads, and never a path from outside."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from riffusion_ext.library import ClipLibrary
+
+
+def test_ids_are_opaque_and_find_their_clip(tmp_path: Path) -> None:
+    library = ClipLibrary()
+    one, two = (library.add(tmp_path / "a.wav", title="a", duration=1.0) for _ in range(2))
+    assert one.id != two.id
+    assert library.get(one.id) == one
+    assert "a" not in (one.id, "wav")
+    assert library.get(str(tmp_path / "a.wav")) is None
+    assert one.download_name == "a.wav"
+
+
+def test_the_newest_of_an_infotext_is_found(tmp_path: Path) -> None:
+    library = ClipLibrary()
+    library.add(tmp_path / "a.wav", title="a", duration=1.0, infotext="x")
+    newer = library.add(tmp_path / "b.wav", title="a", duration=1.0, infotext="x")
+    assert library.find("x") == newer
+    assert library.find("") is None
+    assert library.find("y") is None
+
+
+def test_the_least_recently_used_leave_first_with_their_temporary_files(tmp_path: Path) -> None:
+    library = ClipLibrary(capacity=2)
+    records = []
+    for name in "abc":
+        path = tmp_path / f"{name}.wav"
+        path.touch()
+        if name == "c":
+            assert library.get(records[0].id) is not None
+        records.append(library.add(path, title=name, duration=1.0, infotext=name, temporary=name == "b"))
+    assert len(library) == 2
+    assert [library.get(record.id) is not None for record in records] == [True, False, True]
+    assert library.find("b") is None
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.wav", "c.wav"]
+
+
+def test_clear_deletes_only_temporary_files(tmp_path: Path) -> None:
+    library = ClipLibrary()
+    for name in "ab":
+        (tmp_path / name).touch()
+        library.add(tmp_path / name, title=name, duration=1.0, temporary=name == "a")
+    library.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert len(library) == 0
+
+
+def test_a_temporary_file_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
+    library = ClipLibrary()
+    library.add(tmp_path / "gone", title="", duration=1.0, temporary=True)
+    library.clear()
+
+
+def test_many_threads(tmp_path: Path) -> None:
+    library = ClipLibrary(capacity=50)
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(lambda n: library.add(tmp_path / str(n), title="", duration=1.0), range(400)))
+    assert len(library) == 50
+    assert len({record.id for record in records}) == 400
+
+
+def test_a_library_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="capacity is 0"):
+        ClipLibrary(0)
