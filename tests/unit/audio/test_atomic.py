@@ -124,6 +124,14 @@ def test_a_name_too_long_is_said_and_never_cut(tmp_path: Path, tone, form: str) 
 
 
 @on_posix
+def test_a_name_too_long_is_said_before_the_work(tmp_path: Path) -> None:
+    work: list[BinaryIO] = []
+    with pytest.raises(AudioError, match="too long"):
+        write_atomically(tmp_path / ("x" * 300), work.append)
+    assert work == []
+
+
+@on_posix
 def test_a_folder_name_or_path_too_long_is_said(tmp_path: Path, tone) -> None:
     with pytest.raises(AudioError, match="file name is too long \\(300 bytes"):
         write_audio(tone(), tmp_path / ("x" * 300) / "a.wav")

@@ -149,8 +149,9 @@ def test_resampling_keeps_a_tone(old: int, new: int) -> None:
 def test_resampling_keeps_what_both_rates_hold_and_drops_the_rest() -> None:
     high = sine(19000, 48000).resample(44100)
     assert 20 * math.log10(high.rms / math.sqrt(0.5)) == pytest.approx(0, abs=0.1)
-    alias = sine(15000, 48000).resample(24000)
-    assert 20 * math.log10(alias.slice(0.1, 0.9).rms) < -70
+    for frequency in (12400, 15000, 20000):
+        alias = sine(frequency, 48000).resample(24000)
+        assert 20 * math.log10(alias.slice(0.1, 0.9).rms) < -70
 
 
 @given(st.integers(0, 3000), st.sampled_from([8000, 11025, 44100]), st.sampled_from([8000, 12000, 44100]))
