@@ -6,6 +6,7 @@ message; the pictures are the host's and are never touched.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -172,7 +173,8 @@ class SoundMaker:
                 return write_audio(clip, path, subtype=subtype, tags=tags), False
             except (RiffusionError, OSError) as error:
                 self.host.report(f"Riffusion: no sound file beside {beside}", error)
-                self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
+                reason = str(error).replace(f"{beside.parent}{os.sep}", "")  # the message travels; folders stay here
+                self.job.say(f"Not saved beside the picture, only playable here: {reason}", "error")
         path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
         return write_audio(clip, path, subtype=subtype, tags=tags), True
 

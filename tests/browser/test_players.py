@@ -92,3 +92,43 @@ def test_off_shows_nothing(open_page: Any) -> None:
     page.page.wait_for_timeout(500)
     page.page.click("#txt2img_generate")
     page.page.wait_for_function("!document.querySelector('#txt2img_riffusion_players audio')", timeout=300_000)
+
+
+PASTED = """slow cello
+Negative prompt: noise
+Steps: 1, Sampler: Euler, CFG scale: 7, Seed: 3, Size: 128x512, Riffusion sound: On, Riffusion engine: best, \
+Riffusion joined: True, Riffusion crossfade: 0.5"""
+
+
+def test_pasted_parameters_set_the_panel(open_page: Any) -> None:
+    page = open_page()
+    page.page.click("#script_txt2img_riffusion_panel .label-wrap")
+    page.page.fill("#txt2img_prompt textarea", PASTED)
+    page.page.click("#txt2img_tools #paste")
+    page.page.wait_for_function(
+        "document.querySelector('#script_txt2img_riffusion_engine input').value === 'best'", timeout=60_000
+    )
+    assert page.page.is_checked("#script_txt2img_riffusion_mode label:has-text('On') input")
+    assert page.page.is_checked("#script_txt2img_riffusion_joined input[type=checkbox]")
+    assert page.page.input_value("#script_txt2img_riffusion_crossfade input[type=number]") == "0.5"
+    assert page.page.input_value("#txt2img_prompt textarea") == "slow cello"
+
+
+def test_the_panel_says_whether_sound_is_on(open_page: Any) -> None:
+    page = open_page()
+    page.page.click("#script_txt2img_riffusion_panel .label-wrap")
+    status = page.page.inner_text("#script_txt2img_riffusion_status")
+    assert status.startswith("Sound is on: the checkpoint riffusion-")
+
+
+def test_reload_ui_leaves_one_panel_and_one_row_of_players(open_page: Any) -> None:
+    page = open_page()
+    page.page.click("#footer a:has-text('Reload UI')")
+    page.page.wait_for_selector("#txt2img_prompt", state="detached")
+    page.page.wait_for_selector("#txt2img_prompt textarea", timeout=180_000)
+    page.page.wait_for_timeout(2000)
+    assert page.page.locator("#script_txt2img_riffusion_panel").count() == 1
+    # gradio 3 puts an HTML component's id on two elements; the host's own has as many as ours.
+    assert page.page.locator("#txt2img_riffusion_players").count() == page.page.locator("#html_log_txt2img").count()
+    page.prepare("txt2img", "after the reload")
+    assert [player["title"] for player in page.generate("txt2img")] == ["after the reload"]
