@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from riffusion_ext.audio import AudioClip, apply_level
+from riffusion_ext.audio import LEVELS, AudioClip, apply_level
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, read_record, record_text
 from riffusion_ext.spectrogram import reference
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 ENGINES = ("fast", "best", "reference")
-LEVELS = ("peak", "loudness", "recorded")
+
 CHANNELS = ("auto", "mono", "stereo")
 _FULL_SCALE = 32768.0
 _BATCH_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB

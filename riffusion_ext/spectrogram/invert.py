@@ -39,15 +39,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Program:
-    """What an engine does: the grid of its first phase, and its stages."""
+    """What an engine does: a first guess on one grid, then its stages."""
 
     updates: int  # multiplicative updates for the first magnitudes
+    start: int  # FFT length over window length for the first phase
     stages: tuple[Stage, ...]
 
 
 PROGRAMS = {
-    "fast": Program(updates=4, stages=(Stage(1, 16, 1.5), Stage(2, 8, 1.2))),
-    "best": Program(updates=8, stages=(Stage(2, 32, 1.5), Stage(2, 64, 1.0))),
+    "fast": Program(updates=4, start=2, stages=(Stage(1, 8, 1.5), Stage(2, 6, 1.5))),
+    "best": Program(updates=8, start=2, stages=(Stage(2, 32, 1.5), Stage(2, 64, 1.0))),
 }
 
 
@@ -99,16 +100,15 @@ def reconstruct(
         Waveforms at the working rate (:func:`~riffusion_ext.spectrogram.stft.working_rate`), in the units of `mel`.
     """
     frames = mel.shape[1]
-    padded = mel.new_empty(0)
-    for number, stage in enumerate(program.stages):
+    first = frame_grid(params, program.start, mel.device)
+    mel = mel * (first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
+    padded = _start(mel, first, mel_projection(params, first.spacing, mel.device), program.updates, known)
+    _keep(padded, first, frames, known)
+    for stage in program.stages:
         grid = frame_grid(params, stage.oversampling, mel.device)
         projection = mel_projection(params, grid.spacing, mel.device)
-        target = torch.mul(mel, grid.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
-        if number == 0:
-            padded = _start(target, grid, projection, program.updates, known)
-            _keep(padded, grid, frames, known)
-        padded = _iterate(padded, target, grid, projection, stage, known, tick)
-    return grid.signal(padded, frames)
+        padded = _iterate(padded, mel, grid, projection, stage, known, tick)
+    return first.signal(padded, frames)
 
 
 def _start(
@@ -180,7 +180,7 @@ def _iterate(
     floor = 1e-9 * float(target.max()) + 1e-30
     step = _block_frames(grid, target.device)
     previous: dict[int, torch.Tensor] = {}
-    gain = target.new_zeros(batch, min(step, frames), grid.bins)
+    gain = target.new_zeros(batch * min(step, frames), grid.bins)
     for _ in range(stage.iterations):
         signal_frames = grid.frames(padded)
         result = torch.zeros_like(padded)
@@ -193,14 +193,10 @@ def _iterate(
             ratio = (wanted / present.clamp_min_(floor)).clamp_max_(_LARGEST_GAIN)
             if stage.relaxation != 1.0:
                 ratio.pow_(stage.relaxation)
-            scale = (
-                gain[:, :count].view(batch * count, -1)
-                if count == gain.shape[1]
-                else gain[:, :count].reshape(batch * count, -1)
-            )
+            scale = gain[: batch * count]
             projection.spread(ratio, scale)
+            scale[:, : projection.bins] *= magnitude.view(batch * count, -1)
             scale = scale.view(batch, count, -1)
-            scale[..., : projection.bins] *= magnitude
             momentous = spectra if start not in previous else torch.sub(spectra, previous[start], alpha=momentum)
             previous[start] = spectra
             grid.overlap_add(momentous * scale.div_(_abs(momentous).add_(1e-12)), result, start)

@@ -99,7 +99,7 @@ class MelProjection:
                 torch.from_numpy(weights[low:high, first:last].copy()).to(device, torch.float32),
                 torch.from_numpy(spread[first:last, low:high].copy()).to(device, torch.float32),
             )
-            for low, high, first, last in _strip_edges(weights, strips=1 if device.type == "cuda" else 24)
+            for low, high, first, last in _strip_edges(weights, strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:

@@ -179,9 +179,7 @@ def _boundary(
     return u, v, phase, weight
 
 
-def _join(
-    count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
+def _join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Join components along their loudest edges until none is left: the phase of each component's root [count]."""
     levels = []
     if u.shape[0]:
