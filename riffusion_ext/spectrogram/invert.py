@@ -101,7 +101,7 @@ def reconstruct(
     """
     frames = mel.shape[1]
     first = frame_grid(params, program.start, mel.device)
-    mel = mel * (first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
+    mel = mel.mul(first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
     padded = _start(mel, first, mel_projection(params, first.spacing, mel.device), program.updates, known)
     _keep(padded, first, frames, known)
     for stage in program.stages:

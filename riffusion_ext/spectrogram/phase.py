@@ -75,7 +75,7 @@ def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tens
     Whole turns are left out, so that sums over a whole picture stay exact to about 1e-4 rad. The last frame's and
     the last bin's lead nowhere and are never read.
     """
-    turns = torch.arange(log.shape[-1], device=log.device) * grid.hop_length % grid.n_fft / grid.n_fft
+    turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)
     advance = (turns - turns.round()) * (2 * math.pi)
     gamma = _HANN_GAMMA * grid.win_length**2
     along_frequency = torch.zeros_like(log)
@@ -153,7 +153,7 @@ def _contract(parent: torch.Tensor, delta: torch.Tensor) -> tuple[torch.Tensor, 
         delta = delta + delta.index_select(0, parent)
         parent = grandparent
     root = torch.eq(parent, torch.arange(parent.shape[0], device=parent.device, dtype=parent.dtype))
-    number = torch.cumsum(root, 0, dtype=torch.int32) - 1
+    number = torch.cumsum(root, 0, dtype=torch.int32).sub_(1)
     return number.index_select(0, parent), delta, int(number[-1]) + 1
 
 
@@ -189,7 +189,7 @@ def _join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weig
         key = weight | torch.arange(u.shape[0], device=u.device)
         best = torch.full((count,), -1, dtype=torch.int64, device=u.device)
         best.scatter_reduce_(0, u, key, "amax").scatter_reduce_(0, v, key, "amax")
-        alone, best = best < 0, best.clamp_min_(0) & 0xFFFFFFFF
+        alone, best = torch.lt(best, 0), best.clamp_min_(0) & 0xFFFFFFFF
         node = torch.arange(count, device=u.device)
         from_u, from_v = u.index_select(0, best), v.index_select(0, best)
         is_u = torch.eq(from_u, node)
