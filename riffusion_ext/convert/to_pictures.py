@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,17 +72,28 @@ def _encode(
     from riffusion_ext.audio.io import read_audio
     from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
 
-    if columns is None:
-        done = already_there(source, [target], existing)
-        if done is not None:
-            return done
     clip = read_audio(source, start=part[0], duration=part[1])
-    if columns is None:
-        return _write_pictures(source, [target], [audio_to_picture(clip, params)], clip)
-    pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
-    targets = [tile_path(target, number) for number in range(len(pictures))]
+    width = params.columns_of_samples(math.ceil(clip.samples.shape[1] * params.sample_rate / clip.sample_rate))
+    tiles = 1 if columns is None else math.ceil(width / columns)
+    _check_width(source, target.suffix.lower(), columns or width)
+    targets = [target] if columns is None else [tile_path(target, number) for number in range(tiles)]
     done = already_there(source, targets, existing)
-    return done if done is not None else _write_pictures(source, targets, pictures, clip)
+    if done is not None:
+        return done
+    if columns is None:
+        pictures = [audio_to_picture(clip, params)]
+    else:
+        pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
+    return _write_pictures(source, targets, pictures, clip)
+
+
+def _check_width(source: Path, suffix: str, width: int) -> None:
+    widest = WIDEST.get(suffix, width)
+    if width > widest:
+        raise PictureError(
+            f"{source.name} makes a picture {width} px wide, but {suffix} files hold {widest}: "
+            "write png, or cut it into tiles"
+        )
 
 
 def tile_path(target: Path, number: int) -> Path:
@@ -95,13 +107,6 @@ def _write_pictures(
     from riffusion_ext.metadata import save_picture
 
     first = pictures[0]
-    suffix = targets[0].suffix.lower()
-    widest = WIDEST.get(suffix, first.image.width)
-    if first.image.width > widest:
-        raise PictureError(
-            f"{source.name} makes a picture {first.image.width} px wide, but {suffix} files hold {widest}: "
-            "write png, or cut it into tiles"
-        )
     paths = [
         save_picture(picture.image, target, picture.params, picture.max_value)
         for target, picture in zip(targets, pictures, strict=True)
