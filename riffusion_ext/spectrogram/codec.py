@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,15 +19,17 @@ from PIL import Image
 
 from riffusion_ext.audio import LEVELS, AudioClip, apply_level
 from riffusion_ext.errors import PictureError, RiffusionError
-from riffusion_ext.metadata import TEXT_KEY, read_record, record_text
+from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram import reference
 from riffusion_ext.spectrogram.blocks import reconstruct_long
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.image import is_stereo, mel_to_image, open_picture, pixels_of, pixels_to_mel
+from riffusion_ext.spectrogram.image import mel_to_image, open_picture
 from riffusion_ext.spectrogram.invert import PROGRAMS
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
+from riffusion_ext.spectrogram.source import Source, join_sources, read_picture
 
 __all__ = [
     "CHANNELS",
@@ -46,58 +47,12 @@ __all__ = [
     "song_to_audio",
 ]
 
-ENGINES = ("fast", "best", "reference")
 
-CHANNELS = ("auto", "mono", "stereo")
 _FULL_SCALE = 32768.0
+_DEFAULT = DecodeSettings()
 _BATCH_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
 
 Progress = Callable[[float], None]
-
-
-def available_engines() -> tuple[str, ...]:
-    """Engines that run here: ``reference`` only where a torchaudio that matches torch is installed."""
-    return ENGINES if reference.is_available() else ENGINES[:2]
-
-
-@dataclass(frozen=True)
-class DecodeSettings:
-    """How pictures become audio.
-
-    Parameters
-    ----------
-    engine
-        ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
-    level
-        ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
-        level the picture records, so that tiles of one song fit together.
-    channels
-        ``"auto"`` follows the picture; ``"mono"`` and ``"stereo"`` insist.
-    params
-        Parameters to use instead of the picture's own.
-    seed
-        For the reference engine's random phases. The others need none: the same picture gives the same sound.
-    device
-        A torch device, or ``"auto"``.
-
-    Raises
-    ------
-    RiffusionError
-        An unknown engine, level or channel choice.
-    """
-
-    engine: str = "fast"
-    level: str = "peak"
-    channels: str = "auto"
-    params: SpectrogramParams | None = None
-    seed: int = 0
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name, choices in (("engine", ENGINES), ("level", LEVELS), ("channels", CHANNELS)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -131,71 +86,7 @@ class EncodedPicture:
     max_value: float
 
 
-class _Source(Protocol):
-    """Something to invert: mel magnitudes [C, stop - start, n_mels] of any of its columns."""
-
-    @property
-    def params(self) -> SpectrogramParams: ...
-    @property
-    def columns(self) -> int: ...
-    @property
-    def max_value(self) -> float: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-
-    def mel(self, start: int, stop: int) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """One picture; `pixels` is [H, W, 3]."""
-
-    pixels: np.ndarray
-    params: SpectrogramParams
-    max_value: float
-    notes: tuple[str, ...]
-
-    @property
-    def columns(self) -> int:
-        return int(self.pixels.shape[1])
-
-    def mel(self, start: int, stop: int) -> np.ndarray:
-        return pixels_to_mel(self.pixels[:, start:stop], self.params, self.max_value)
-
-
-@dataclass(frozen=True)
-class _Song:
-    """Tiles side by side, whose mel magnitudes are made only when asked for."""
-
-    tiles: Sequence[_Picture]
-
-    @property
-    def params(self) -> SpectrogramParams:
-        return self.tiles[0].params
-
-    @property
-    def columns(self) -> int:
-        return sum(tile.columns for tile in self.tiles)
-
-    @property
-    def max_value(self) -> float:
-        return max(tile.max_value for tile in self.tiles)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(note for tile in self.tiles for note in tile.notes))
-
-    def mel(self, start: int, stop: int) -> np.ndarray:
-        parts, first = [], 0
-        for tile in self.tiles:
-            low, high = max(start - first, 0), min(stop - first, tile.columns)
-            if low < high:
-                parts.append(tile.mel(low, high))
-            first += tile.columns
-        return np.concatenate(parts, axis=1)
-
-
-def picture_to_audio(image: Image.Image, settings: DecodeSettings = DecodeSettings()) -> Decoded:
+def picture_to_audio(image: Image.Image, settings: DecodeSettings = _DEFAULT) -> Decoded:
     """Turn one picture into audio of ``(width - 1) * hop_length`` samples.
 
     Raises
@@ -211,7 +102,7 @@ def picture_to_audio(image: Image.Image, settings: DecodeSettings = DecodeSettin
 
 @torch.no_grad()
 def pictures_to_audio(
-    images: Sequence[Image.Image], settings: DecodeSettings = DecodeSettings(), *, progress: Progress | None = None
+    images: Sequence[Image.Image], settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> list[Decoded | PictureError]:
     """Turn pictures into audio, each for itself, those of one size as one batch on the device.
 
@@ -230,10 +121,10 @@ def pictures_to_audio(
         In the order of `images`: the sound, or the error of a picture that has none.
     """
     results: list[Decoded | PictureError] = []
-    groups: dict[tuple[SpectrogramParams, int], list[tuple[int, _Picture]]] = {}
+    groups: dict[tuple[SpectrogramParams, int], list[tuple[int, Source]]] = {}
     for index, image in enumerate(images):
         try:
-            source = _read(image, settings)
+            source = read_picture(image, settings)
         except PictureError as error:
             results.append(error)
             continue
@@ -258,7 +149,7 @@ def pictures_to_audio(
 
 @torch.no_grad()
 def song_to_audio(
-    images: Iterable[Image.Image], settings: DecodeSettings = DecodeSettings(), *, progress: Progress | None = None
+    images: Iterable[Image.Image], settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
 ) -> Decoded:
     """Turn the tiles of a song into one piece of audio, reconstructed as a whole.
 
@@ -276,10 +167,10 @@ def song_to_audio(
     PictureError
         A tile cannot be read, or its parameters differ from the first one's.
     """
-    tiles: list[_Picture] = []
+    tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
-            tile = _read(image, settings)
+            tile = read_picture(image, settings)
         except PictureError as error:
             raise PictureError(f"picture {number}: {error}") from error
         if tiles and tile.params != tiles[0].params:
@@ -289,50 +180,21 @@ def song_to_audio(
         tiles.append(tile)
     if not tiles:
         raise PictureError("there are no pictures to join")
-    song = _Song(tiles)
+    song = join_sources(tiles)
     waveform = _invert([song], settings, progress or (lambda part: None))[0]
     return _finish(waveform, song, settings)
 
 
-def _read(image: Image.Image, settings: DecodeSettings) -> _Picture:
-    """Decode the pixels and settle the parameters."""
-    record = read_record(image)
-    pixels = pixels_of(image)
-    height = pixels.shape[0]
-    notes = list(record.notes)
-    params = settings.params or record.params
-    if params.num_frequencies != height:
-        if record.source != "none" or settings.params is not None:
-            notes.append(
-                f"the picture has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
-            )
-        params = params.replace(num_frequencies=height)
-    stereo = is_stereo(pixels)
-    if settings.channels == "auto":
-        if stereo and not params.stereo:
-            notes.append("the picture's red is empty: it is stereo, left in green and right in blue")
-        elif params.stereo and not stereo and settings.params is None and record.source != "none":
-            stereo = True
-        params = params.replace(stereo=stereo)
-    else:
-        params = params.replace(stereo=settings.channels == "stereo")
-        if stereo and not params.stereo:  # red is empty: mono means both sides mixed
-            pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
-    if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
-        notes.append("the picture is white all over, which is silence")
-    return _Picture(pixels, params, record.max_value or DEFAULT_MAX_VALUE, tuple(notes))
-
-
 def _batches(
-    members: list[tuple[int, _Picture]], width: int, settings: DecodeSettings
-) -> Iterable[list[tuple[int, _Picture]]]:
+    members: list[tuple[int, Source]], width: int, settings: DecodeSettings
+) -> Iterable[list[tuple[int, Source]]]:
     """Cut a group into what a device takes at once; a CPU works best on one picture after the other."""
     size = 1 if resolve_device(settings.device).type == "cpu" else max(1, _BATCH_COLUMNS // width)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
 
-def _invert(sources: Sequence[_Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
+def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
     """Waveforms [C, samples] at the sample rate, of sources of one size and one set of parameters."""
     params, frames = sources[0].params, sources[0].columns
     channels = params.channels
@@ -354,7 +216,7 @@ def _invert(sources: Sequence[_Source], settings: DecodeSettings, tick: Progress
     return [waveforms[i * channels : (i + 1) * channels] for i in range(len(sources))]
 
 
-def _finish(waveform: np.ndarray, source: _Source, settings: DecodeSettings) -> Decoded:
+def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
     """Waveform in 16-bit sample units to a clip at the level asked for."""
     samples = np.ascontiguousarray(waveform * np.float32(1.0 / _FULL_SCALE))
     clip = apply_level(AudioClip(samples, source.params.sample_rate), settings.level)

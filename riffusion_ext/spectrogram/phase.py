@@ -60,13 +60,13 @@ def phase_from_magnitude(magnitude: torch.Tensor, grid: FrameGrid, known: torch.
     offset = _join(count, *_boundary(component, delta, steps, weights))
     phase = offset.index_select(0, component).add_(delta).view_as(log)
     if start is not None:
-        phase += start - phase[:, :1, :1]
-    return phase.add_(centre)
+        phase = torch.add(phase, start - phase[:, :1, :1])
+    return torch.add(phase, centre)
 
 
 def _centre(grid: FrameGrid, bins: int, device: torch.device) -> torch.Tensor:
     """Phase of an event in the middle of the window at each bin [K]: phases refer to the start of the frame."""
-    return torch.arange(bins, device=device) * (-2 * math.pi * grid.half / grid.n_fft)
+    return torch.arange(bins, device=device).mul(-2 * math.pi * grid.half / grid.n_fft)
 
 
 def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,61 @@
+"""How pictures shall become audio: the choices, and one object that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from riffusion_ext.audio import LEVELS
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["CHANNELS", "ENGINES", "DecodeSettings", "available_engines"]
+
+ENGINES = ("fast", "best", "reference")
+CHANNELS = ("auto", "mono", "stereo")
+
+
+def available_engines() -> tuple[str, ...]:
+    """Engines that run here: ``reference`` only where a torchaudio that matches torch is installed."""
+    from riffusion_ext.spectrogram import reference
+
+    return ENGINES if reference.is_available() else ENGINES[:2]
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How pictures become audio.
+
+    Parameters
+    ----------
+    engine
+        ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
+    level
+        ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
+        level the picture records, so that tiles of one song fit together.
+    channels
+        ``"auto"`` follows the picture; ``"mono"`` and ``"stereo"`` insist.
+    params
+        Parameters to use instead of the picture's own.
+    seed
+        For the reference engine's random phases. The others need none: the same picture gives the same sound.
+    device
+        A torch device, or ``"auto"``.
+
+    Raises
+    ------
+    RiffusionError
+        An unknown engine, level or channel choice.
+    """
+
+    engine: str = "fast"
+    level: str = "peak"
+    channels: str = "auto"
+    params: SpectrogramParams | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("engine", ENGINES), ("level", LEVELS), ("channels", CHANNELS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -1,0 +1,98 @@
+"""What can be inverted: a picture that was read, or the tiles of a song side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from PIL import Image
+
+from riffusion_ext.metadata import read_record
+from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
+from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, SpectrogramParams
+from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["Source", "join_sources", "read_picture"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to invert.
+
+    Attributes
+    ----------
+    params
+        Parameters of the spectrogram.
+    columns
+        Its frames.
+    max_value
+        Magnitude of black, in 16-bit sample units; the largest where it differs.
+    notes
+        Sentences about anything assumed or ignored.
+    mel
+        ``mel(start, stop)`` gives the magnitudes [C, stop - start, n_mels] of those columns, made when asked for.
+    """
+
+    params: SpectrogramParams
+    columns: int
+    max_value: float
+    notes: tuple[str, ...]
+    mel: Callable[[int, int], np.ndarray]
+
+
+def join_sources(tiles: Sequence[Source]) -> Source:
+    """Lay tiles of one set of parameters side by side."""
+    starts = [0, *accumulate(tile.columns for tile in tiles)]
+
+    def mel(start: int, stop: int) -> np.ndarray:
+        parts = []
+        for first, tile in zip(starts, tiles, strict=False):
+            low, high = max(start - first, 0), min(stop - first, tile.columns)
+            if low < high:
+                parts.append(tile.mel(low, high))
+        return np.concatenate(parts, axis=1)
+
+    notes = tuple(dict.fromkeys(note for tile in tiles for note in tile.notes))
+    return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel)
+
+
+def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
+    """Decode the pixels of a picture and settle its parameters.
+
+    Raises
+    ------
+    PictureError
+        The picture has no sound in it; the message says why.
+    """
+    record = read_record(image)
+    pixels = pixels_of(image)
+    height = pixels.shape[0]
+    notes = list(record.notes)
+    params = settings.params or record.params
+    if params.num_frequencies != height:
+        if record.source != "none" or settings.params is not None:
+            notes.append(
+                f"the picture has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
+            )
+        params = params.replace(num_frequencies=height)
+    stereo = is_stereo(pixels)
+    if settings.channels == "auto":
+        if stereo and not params.stereo:
+            notes.append("the picture's red is empty: it is stereo, left in green and right in blue")
+        elif params.stereo and not stereo and settings.params is None and record.source != "none":
+            stereo = True
+        params = params.replace(stereo=stereo)
+    else:
+        params = params.replace(stereo=settings.channels == "stereo")
+        if stereo and not params.stereo:  # red is empty: mono means both sides mixed
+            pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
+    if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
+        notes.append("the picture is white all over, which is silence")
+    max_value = record.max_value or DEFAULT_MAX_VALUE
+
+    def mel(start: int, stop: int) -> np.ndarray:
+        return pixels_to_mel(pixels[:, start:stop], params, max_value)
+
+    return Source(params, pixels.shape[1], max_value, tuple(notes), mel)
