@@ -98,8 +98,14 @@ class RiffusionScript(scripts.Script):
             HOST.report(f"Riffusion: no sound: {error}", None if expected else error)
             job.say(str(error) if expected else f"No sound: {type(error).__name__}: {error}", "error")
         finally:
-            said = [entry["text"] for entry in job.payload["messages"][before:] if entry["kind"] != "info"]
-            processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
+            _repeat_in_comments(processed, job.payload["messages"][before:])
+
+
+def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
+    """Put errors among the host's own remarks too: they must be seen. Warnings only where there are no players."""
+    kinds = {"error"} if HOST.setting("riffusion_players", True) else {"error", "warning"}
+    said = [entry["text"] for entry in messages if entry["kind"] in kinds]
+    processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
 
 
 def _job(p: Any) -> Job:

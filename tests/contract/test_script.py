@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,9 @@ def test_another_checkpoint_is_warned_about_where_the_user_looks(bench: Bench) -
     bench.host.opts.sd_model_checkpoint = "photo-model"
     processed, payload = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in _texts(payload)
+    assert "does not look" not in processed.comments, "once is enough where there are players"
+    bench.host.opts.riffusion_players = False
+    processed, _ = bench.generate("On")
     assert "photo-model does not look like a Riffusion model" in processed.comments
     bench.host.opts.riffusion_warn = False
     assert bench.generate("On")[1]["messages"] == []
@@ -351,3 +356,24 @@ def test_a_script_that_drops_pictures_does_not_mix_up_the_names(bench: Bench) ->
     job.made = [Made("left over", 99)]
     pictures = script._pictures(p, processed, job)
     assert [picture.made.seed for picture in pictures] == [1, 2]
+
+
+_START = """
+import sys
+from pathlib import Path
+from tests.contract.fake_webui import FakeWebui
+with FakeWebui(Path()).installed():
+    before = set(sys.modules)
+    from riffusion_ext.host import script, webui
+    webui.register()
+    print(*sorted(name.partition(".")[0] for name in set(sys.modules) - before))
+    print(*(name for name in sys.modules if name.startswith(("riffusion_ext.audio", "riffusion_ext.spectrogram.codec"))))
+"""
+
+
+def test_starting_up_imports_nothing_heavy() -> None:
+    """What the host loads at its start must not wait for torch, scipy, gradio or the inversion."""
+    done = subprocess.run([sys.executable, "-c", _START], cwd=ROOT, capture_output=True, text=True, check=True)
+    names, ours = done.stdout.splitlines()[:2]
+    assert not {"torch", "scipy", "gradio", "soundfile", "torchaudio"} & set(names.split())
+    assert ours.split() == []
