@@ -17,6 +17,9 @@ _RECORDS = {
 }
 
 
+_MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_value": "max value"}
+
+
 def describe(path: Path) -> dict[str, Any]:
     """Return what a picture or a sound file tells about itself.
 
@@ -74,7 +77,12 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("channels", str(facts["channels"])),
             ("peak", f"{facts['peak']:.3f} of full scale"),
         ]
-        return lines + [(f"tag {name}", str(value)) for name, value in facts["tags"].items()]
+        made = facts["made_by"]
+        if made is not None:
+            lines += [(name, str(made[key])) for key, name in _MADE_BY.items() if key in made]
+        return lines + [
+            (name, str(value)) for name, value in facts["tags"].items() if made is None or name != "comment"
+        ]
     params, max_value = facts["params"], facts["max_value"]
     lines = [
         ("picture", f"{facts['width']} x {facts['height']}, {facts['mode']}"),
@@ -88,4 +96,5 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("max value", "not recorded" if max_value is None else f"{max_value:g}"),
     ]
     lines += [("note", note) for note in facts["notes"]]
-    return lines + [(f"tag {name}", str(value)) for name, value in facts["tags"].items()]
+    shown = {*params, "max_value", "text riffusion"}
+    return lines + [(name, str(value)) for name, value in facts["tags"].items() if name not in shown]

@@ -65,5 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(item: dict[str, Any]) -> str:
-    lines = [f"  {what:<14}{value}" for what, value in rows(item)]
+    facts = rows(item)
+    width = max(len(what) for what, _ in facts) + 2
+    lines = [f"  {what:<{width}}{value}" for what, value in facts]
     return "\n".join([item["source"], *lines]) + "\n"

@@ -258,10 +258,11 @@ def test_a_quiet_picture_stays_quiet_in_joined_clips(tmp_path: Path):
     assert loud / quiet == pytest.approx(10, rel=0.15)
 
 
-def test_pictures_are_inverted_eight_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_gpu_gets_eight_pictures_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_pictures(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
     make_pictures(tmp_path, "wide.png", width=200)
     monkeypatch.setattr(to_sound, "BATCH_COLUMNS", 8 * 20)
+    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 8)
     real, sizes = codec.pictures_to_audio, []
 
     def spy(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
@@ -283,6 +284,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "pictures_to_audio", brittle)
+    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 8)
     assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
     assert length(tmp_path / "c.wav") == 39 * HOP
 
@@ -290,12 +292,12 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
 def test_ctrl_c_leaves_only_whole_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    make_pictures(tmp_path / "in", *(f"{n}.png" for n in range(9)), width=20)
+    make_pictures(tmp_path / "in", *(f"{n}.png" for n in range(4)), width=20)
     real, calls = codec.pictures_to_audio, []
 
     def stopped(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
         calls.append(len(images))
-        if len(calls) == 2:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return real(images, *args, **kwargs)
 
@@ -303,9 +305,9 @@ def test_ctrl_c_leaves_only_whole_files(
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert document["stopped"] is True
-    assert document["done"] == 8
+    assert document["done"] == 2
     made = sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in made] == [f"{n}.wav" for n in range(8)]
+    assert [path.name for path in made] == [f"{n}.wav" for n in range(2)]
     assert {length(path) for path in made} == {19 * HOP}
 
 
