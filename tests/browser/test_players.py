@@ -94,6 +94,19 @@ def test_off_shows_nothing(open_page: Any) -> None:
     page.page.wait_for_function("!document.querySelector('#txt2img_riffusion_players audio')", timeout=300_000)
 
 
+def test_xyz_plot_shows_the_players_of_all_cells(open_page: Any) -> None:
+    page = open_page()
+    page.prepare("txt2img", "three seeds")
+    page.page.fill("#txt2img_script_container #script_list input", "X/Y/Z plot")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_selector("#script_txt2img_xyz_plot_x_values textarea")
+    page.page.fill("#script_txt2img_xyz_plot_x_values textarea", "11,12,13")
+    page.page.wait_for_timeout(500)
+    players = page.generate("txt2img")
+    assert [player["facts"].split()[1] for player in players] == ["11", "12", "13"]
+    assert [player["duration"] for player in players] == pytest.approx([SECONDS] * 3, abs=0.06)
+
+
 PASTED = """slow cello
 Negative prompt: noise
 Steps: 1, Sampler: Euler, CFG scale: 7, Seed: 3, Size: 128x512, Riffusion sound: On, Riffusion engine: best, \

@@ -367,7 +367,7 @@ with FakeWebui(Path()).installed():
     from riffusion_ext.host import script, webui
     webui.register()
     print(*sorted(name.partition(".")[0] for name in set(sys.modules) - before))
-    print(*(name for name in sys.modules if name.startswith(("riffusion_ext.audio", "riffusion_ext.spectrogram.codec"))))
+    print(*(name for name in sys.modules if name.startswith(("riffusion_ext.audio", "riffusion_ext.metadata"))))
 """
 
 
