@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         Wrong usage (code 2), ``--help`` or ``--version`` (code 0).
     """
+    if argv is None and "torch" not in sys.modules:
+        # OpenMP's threads else wait by spinning: beside other busy programs that makes everything many times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):  # a file name the terminal cannot show must not end the run
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
