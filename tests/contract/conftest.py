@@ -1,3 +1,5 @@
+"""The Script on the stand-in for webui, ready to generate."""
+
 from __future__ import annotations
 
 import sys
