@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,9 +22,6 @@ from riffusion_ext.spectrogram.params import PRESETS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = os.environ.get("RIFFUSION_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 WAIT = 60_000
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,20 +58,9 @@ def url(output: Path) -> Iterator[str]:
             server.wait(20)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium found; RIFFUSION_CHROMIUM may name one")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def page(browser: Any, url: str) -> Iterator[Any]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def page(chromium: Any, url: str) -> Iterator[Any]:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(WAIT)
     page.goto(url)
     page.wait_for_selector("#riffusion_pictures_go")
