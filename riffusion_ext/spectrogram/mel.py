@@ -1,38 +1,62 @@
 """The mel filterbank, and its shortcut for coarse frequency grids.
 
-Triangular HTK filters without area normalisation, as riffusion-model-v1 was trained with
-(``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")`` gives the same numbers).
+Triangular HTK filters without area normalisation, as riffusion-model-v1 was trained with. They are computed in the
+precision and the order of ``torchaudio.functional.melscale_fbanks(..., norm=None, mel_scale="htk")`` and equal it to
+the bit: exact filters would draw 2 pixels in 10,000 one level lighter or darker than the original does.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["MelProjection", "hz_to_mel", "mel_filterbank", "mel_to_hz"]
+__all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
 
 
-def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
+def hz_to_mel(frequency: float) -> float:
     """HTK mel scale: ``2595 log10(1 + f / 700)``. Frequency in Hz, result in mel (O'Shaughnessy 1987)."""
-    return 2595.0 * np.log10(1.0 + np.asarray(frequency, dtype=np.float64) / 700.0)
+    return 2595.0 * math.log10(1.0 + frequency / 700.0)
 
 
-def mel_to_hz(mel: np.ndarray | float) -> np.ndarray:
-    """Inverse of :func:`hz_to_mel`; result in Hz."""
-    return 700.0 * (10.0 ** (np.asarray(mel, dtype=np.float64) / 2595.0) - 1.0)
+class Filters(NamedTuple):
+    """A sparse matrix from bins to bands: entry n leads from ``bins[n]`` to ``bands[n]`` with ``weights[n]``.
+
+    A bin feeds at most two triangles, so all but about 0.2 % of the full matrix is zero. Each array is [N]; the same
+    pair may occur twice and then counts as the sum.
+    """
+
+    bins: np.ndarray
+    bands: np.ndarray
+    weights: np.ndarray
+
+    def dense(self, bins: slice, bands: slice) -> np.ndarray:
+        """Return a block of the full matrix: [bins.stop - bins.start, bands.stop - bands.start], float64."""
+        block = np.zeros((bins.stop - bins.start, bands.stop - bands.start))
+        inside = (self.bins >= bins.start) & (self.bins < bins.stop)
+        np.add.at(block, (self.bins[inside] - bins.start, self.bands[inside] - bands.start), self.weights[inside])
+        return block
+
+    def divided_by(self, bin_sums: np.ndarray) -> Filters:
+        """Return the filters with each weight divided by the value of its bin, `bin_sums` being [K]."""
+        return Filters(self.bins, self.bands, self.weights / bin_sums[self.bins])
 
 
-def mel_filterbank(frequencies: np.ndarray, n_mels: int, f_min: float, f_max: float) -> np.ndarray:
+def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: float) -> Filters:
     """Triangular filters, evaluated at the given frequencies.
+
+    Band j rises from corner j to corner j + 1 and falls to corner j + 2, corners being equidistant in mel: between
+    two corners one filter rises and the one before it falls.
 
     Parameters
     ----------
-    frequencies : np.ndarray [shape=(K,)]
+    frequencies : torch.Tensor [shape=(K,), float32]
         Frequencies in Hz, of FFT bins.
     n_mels
         Number of filters.
@@ -41,25 +65,34 @@ def mel_filterbank(frequencies: np.ndarray, n_mels: int, f_min: float, f_max: fl
 
     Returns
     -------
-    np.ndarray [shape=(K, n_mels), float64, 0 to 1]
-        Column j rises from corner j to corner j + 1 and falls to corner j + 2, corners being equidistant in mel.
+    Filters
+        Weights between 0 and 1, without those that are 0.
     """
-    corners = mel_to_hz(np.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2))
-    widths = np.diff(corners)
-    slopes = corners[None, :] - np.asarray(frequencies, dtype=np.float64)[:, None]
-    falling, rising = slopes[:, 2:] / widths[1:], -slopes[:, :-2] / widths[:-1]
-    return np.maximum(0.0, np.minimum(falling, rising))
+    mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
+    corners = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    below = torch.searchsorted(corners, frequencies, right=True) - 1
+    bins = ((below >= 0) & (below <= n_mels)).nonzero().squeeze(1)
+    frequency, below = frequencies[bins], below[bins]
+    start, stop = corners[below], corners[below + 1]
+    width = stop - start
+    rising, falling = (frequency - start) / width, (stop - frequency) / width
+    rises, falls = (below < n_mels) & (rising > 0), (below > 0) & (falling > 0)
+    return Filters(
+        torch.cat([bins[rises], bins[falls]]).numpy(),
+        torch.cat([below[rises], below[falls] - 1]).numpy(),
+        torch.cat([rising[rises], falling[falls]]).numpy().astype(np.float64),
+    )
 
 
-def encoder_filterbank(params: SpectrogramParams) -> np.ndarray:
-    """Return the filters on the bins of ``params.n_fft`` up to ``max_frequency``: [K, n_mels], float64."""
-    spacing = params.sample_rate / params.n_fft
-    bins = min(int(params.max_frequency / spacing + 1e-9) + 1, params.n_fft // 2 + 1)
-    return mel_filterbank(np.arange(bins) * spacing, params.num_frequencies, params.min_frequency, params.max_frequency)
+def encoder_filters(params: SpectrogramParams) -> Filters:
+    """Return the filters on the bins of ``params.n_fft``."""
+    half = params.n_fft // 2
+    frequencies = torch.linspace(0, half * params.sample_rate / params.n_fft, half + 1)
+    return mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
 
 
 class MelProjection:
-    """Mel bands of a magnitude spectrum given on a grid coarser than the encoder's.
+    """Mel bands of a magnitude spectrum given on a grid other than the encoder's.
 
     The picture's mel bands are sums over bins 2.5 Hz apart, finer than the 100 ms window resolves. Phase can be
     reconstructed on bins 10 or 5 Hz apart; between them a magnitude is interpolated linearly, and that interpolation
@@ -75,7 +108,7 @@ class MelProjection:
     params
         Parameters of the picture.
     spacing
-        Distance between bins of the coarse grid, in Hz.
+        Distance between bins of the grid, in Hz.
     device
         Where the matrices live.
 
@@ -83,23 +116,26 @@ class MelProjection:
     ----------
     bins
         Bins up to ``max_frequency``: the K of every shape below. Higher ones hold nothing.
+    n_mels
+        Mel bands.
+    column_sum : torch.Tensor [shape=(n_mels,)]
+        Mel bands of the magnitude that is 1 everywhere; at least 1e-9.
     """
 
     def __init__(self, params: SpectrogramParams, spacing: float, device: torch.device) -> None:
-        weights = _coarse_weights(params, spacing)
-        self.bins, self.n_mels = weights.shape
-        column_sum = weights.sum(axis=0)
-        row_sum = weights.sum(axis=1, keepdims=True)
-        spread = np.divide(weights, row_sum, out=np.zeros_like(weights), where=row_sum > 1e-9).T
+        self.bins = int(params.max_frequency / spacing + 1e-9) + 1
+        self.n_mels = params.num_frequencies
+        weights = _weights(params, spacing, self.bins)
+        spread = _shares(weights, params, spacing, self.bins)
+        column_sum = np.bincount(weights.bands, weights.weights, minlength=self.n_mels)
         self.column_sum = torch.from_numpy(np.maximum(column_sum, 1e-9)).to(device, torch.float32)
         self._strips = [
             (
-                slice(low, high),
-                slice(first, last),
-                torch.from_numpy(weights[low:high, first:last].copy()).to(device, torch.float32),
-                torch.from_numpy(spread[first:last, low:high].copy()).to(device, torch.float32),
+                bins,
+                bands,
+                *(_matrix(block, device) for block in (weights.dense(bins, bands), spread.dense(bins, bands).T)),
             )
-            for low, high, first, last in _strip_edges(weights, strips=1 if device.type == "cuda" else 16)
+            for bins, bands in _strip_edges(spread, strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
@@ -110,38 +146,65 @@ class MelProjection:
         return mel
 
     def spread(self, gain: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """Gains of mel bands [T, n_mels] to gains of bins [T, K], each the weighted mean of the bands it feeds."""
+        """Gains of mel bands [T, n_mels] to gains of bins [T, K], each the weighted mean of the bands it feeds.
+
+        Bins outside all bands are left as they are.
+        """
         for bins, bands, _, spread in self._strips:
             out[:, bins] = gain[:, bands] @ spread
         return out
 
 
-def _coarse_weights(params: SpectrogramParams, spacing: float) -> np.ndarray:
-    """Return [K, n_mels]: the encoder's filters seen through linear interpolation from the coarse grid."""
-    fine = encoder_filterbank(params)
-    position = np.arange(fine.shape[0]) * (params.sample_rate / params.n_fft) / spacing
-    bins = int(params.max_frequency / spacing + 1e-9) + 1
+def _matrix(block: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(block)).to(device, torch.float32)
+
+
+def _weights(params: SpectrogramParams, spacing: float, bins: int) -> Filters:
+    """Return the encoder's filters seen through linear interpolation from a grid of that spacing."""
+    fine = encoder_filters(params)
+    position = fine.bins * (params.sample_rate / params.n_fft / spacing)
+    nearest = np.round(position)
+    position = np.where(np.abs(position - nearest) < 1e-9 * (1 + nearest), nearest, position)
     below = np.minimum(position.astype(np.int64), bins - 1)
-    above = np.minimum(below + 1, bins - 1)
-    fraction = (position - below)[:, None]
-    weights = np.zeros((bins, fine.shape[1]))
-    np.add.at(weights, below, fine * (1.0 - fraction))
-    np.add.at(weights, above, fine * fraction)
-    return weights
+    fraction = position - below
+    both = Filters(
+        np.concatenate([below, np.minimum(below + 1, bins - 1)]),
+        np.concatenate([fine.bands, fine.bands]),
+        np.concatenate([fine.weights * (1.0 - fraction), fine.weights * fraction]),
+    )
+    used = both.weights > 0
+    return Filters(*(array[used] for array in both))
 
 
-def _strip_edges(weights: np.ndarray, strips: int) -> list[tuple[int, int, int, int]]:
-    """Cut the banded matrix into strips that carry about the same number of mel bands."""
-    centre = weights @ np.arange(weights.shape[1]) / np.maximum(weights.sum(axis=1), 1e-12)
-    used = weights.sum(axis=1) > 1e-12
-    low, high = int(np.argmax(used)), int(len(used) - np.argmax(used[::-1]))
-    targets = np.linspace(centre[low], centre[high - 1], strips + 1)[1:-1]
-    cuts = [low, *(low + np.searchsorted(centre[low:high], targets)).tolist(), high]
+def _shares(weights: Filters, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
+    """Return how much each band has to say in each bin; the shares of a bin sum to 1.
+
+    They follow the weights. Bins between those that the encoder's FFT has, where that is shorter than ours, carry no
+    weight; there the triangles themselves decide.
+    """
+    sums = np.bincount(weights.bins, weights.weights, minlength=bins)
+    between = mel_filters(
+        torch.arange(bins) * spacing, params.num_frequencies, params.min_frequency, params.max_frequency
+    )
+    lost = sums[between.bins] <= 1e-9
+    both = Filters(*(np.concatenate([ours, theirs[lost]]) for ours, theirs in zip(weights, between, strict=True)))
+    return both.divided_by(np.bincount(both.bins, both.weights, minlength=bins))
+
+
+def _strip_edges(filters: Filters, strips: int) -> list[tuple[slice, slice]]:
+    """Cut the banded matrix into strips that carry about the same number of mel bands: their bins and bands."""
+    if not filters.bins.size:
+        return []
+    low, high = int(filters.bins.min()), int(filters.bins.max()) + 1
+    count = np.bincount(filters.bins - low, filters.weights)
+    centre = np.bincount(filters.bins - low, filters.weights * filters.bands) / np.maximum(count, 1e-12)
+    targets = np.linspace(centre[0], centre[-1], strips + 1)[1:-1]
+    cuts = [low, *(low + np.searchsorted(centre, targets)).tolist(), high]
     edges = []
     for start, stop in pairwise(cuts):
         if stop > start:
-            bands = np.nonzero(weights[start:stop].sum(axis=0))[0]
-            edges.append((start, stop, int(bands[0]), int(bands[-1]) + 1))
+            bands = filters.bands[(filters.bins >= start) & (filters.bins < stop)]
+            edges.append((slice(start, stop), slice(int(bands.min()), int(bands.max()) + 1)))
     return edges
 
 
