@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cancelled", "SoundMaker"]
 
+_TRAINED_HEIGHT = 512
 _LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
 
 
@@ -70,6 +71,7 @@ class SoundMaker:
             self.job.say(f"{count} interrupted picture{'s' * (count > 1)} got no sound.")
         if not finished:
             return
+        self._remark_on_height(finished)
         ending = "." + self._format()
         clips: list[AudioClip] = []
         for picture, decoded in zip(finished, self._decode(finished), strict=True):
@@ -82,6 +84,15 @@ class SoundMaker:
                 self._failed(self._name(picture), decoded)
         if self.options.joined and len(clips) > 1:
             self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
+
+    def _remark_on_height(self, pictures: Sequence[Picture]) -> None:
+        # Forge starts with 640 rows; a frequency then lies where the model never saw it.
+        odd = sorted({picture.image.height for picture in pictures} - {_TRAINED_HEIGHT})
+        if odd:
+            rows = ", ".join(map(str, odd))
+            self.job.say(
+                f"Height {rows}: Riffusion models are trained on {_TRAINED_HEIGHT}, and sound right only there."
+            )
 
     # -- picture -> clip
 

@@ -187,7 +187,7 @@ class StableDiffusionProcessing:
 
     def __init__(self, prompt: str = "funky bass", seed: int = 1, **fields: Any) -> None:
         values: dict[str, Any] = dict.fromkeys(StableDiffusionProcessing.__annotations__)
-        values |= {"width": 64, "height": 64, "batch_size": 1, "n_iter": 1, "enable_hr": False, "comments": {}}
+        values |= {"width": 64, "height": 512, "batch_size": 1, "n_iter": 1, "enable_hr": False, "comments": {}}
         values |= {"extra_generation_params": {}, "prompt": prompt, "seed": seed}
         self.__dict__.update(values | fields)
 

@@ -267,8 +267,15 @@ def test_a_cell_that_is_off_does_not_say_on(bench: Bench) -> None:
 
 def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
     processed, payload = bench.generate("On", enable_hr=True)
-    assert processed.images[0].size == (128, 128)
+    assert processed.images[0].size == (128, 1024)
     assert payload["clips"][0]["duration"] == pytest.approx(0.63)
+
+
+def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:
+    processed, payload = bench.generate("On", height=640)
+    assert "Height 640" in _texts(payload)
+    assert len(payload["clips"]) == 1
+    assert processed.comments == ""
 
 
 def test_joined_clip(bench: Bench) -> None:
