@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
+from riffusion_ext.spectrogram.crew import Crew, crew
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.phase import phase_from_magnitude
@@ -102,46 +103,86 @@ def reconstruct(
     frames = mel.shape[1]
     first = frame_grid(params, program.start, mel.device)
     mel = mel.mul(first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
-    padded = _start(mel, first, mel_projection(params, first.spacing, mel.device), program.updates, known)
-    _keep(padded, first, frames, known)
-    for stage in program.stages:
-        grid = frame_grid(params, stage.oversampling, mel.device)
-        projection = mel_projection(params, grid.spacing, mel.device)
-        padded = _iterate(padded, mel, grid, projection, stage, known, tick)
+    projection = mel_projection(params, first.spacing, mel.device)
+    with crew(mel.device) as threads:
+        magnitude = _magnitudes(mel, projection, program.updates, threads)
+    phase = phase_from_magnitude(magnitude, first, _past(known, first, frames, projection.bins))
+    with crew(mel.device) as threads:
+        padded = _synthesise(magnitude, phase, first, threads)
+        _keep(padded, first, frames, known)
+        for stage in program.stages:
+            grid = frame_grid(params, stage.oversampling, mel.device)
+            iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
+            for _ in range(stage.iterations):
+                padded = iteration.run(padded, threads)
+                _keep(padded, grid, frames, known)
+                if tick is not None:
+                    tick()
     return first.signal(padded, frames)
 
 
-def _start(
-    target: torch.Tensor, grid: FrameGrid, projection: MelProjection, updates: int, known: Known | None
+def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: Crew) -> torch.Tensor:
+    """Non-negative magnitudes [B, T, K] with the given mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
+    batch, frames, _ = mel.shape
+    result = mel.new_empty(batch, frames, projection.bins)
+    floor = 1e-9 * float(mel.max()) + 1e-30
+
+    def work(start: int, stop: int) -> None:
+        for item, wanted in zip(result[:, start:stop], mel[:, start:stop], strict=True):
+            magnitude = projection.spread(wanted / projection.column_sum, torch.zeros_like(item))
+            gain = torch.zeros_like(item)
+            for _ in range(updates):
+                magnitude *= projection.spread(wanted / projection.forward(magnitude).clamp_min_(floor), gain)
+            item.copy_(magnitude)
+
+    threads.run(work, threads.shares(frames))
+    return result
+
+
+def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: Crew) -> torch.Tensor:
+    """Compute padded signals [B, T + overlap - 1, hop] of spectra given by magnitude and phase [B, T, K]."""
+
+    def spectra(start: int, stop: int) -> torch.Tensor:
+        size, angle = magnitude[:, start:stop], phase[:, start:stop]
+        block = torch.complex(size * angle.cos(), size * angle.sin())  # torch.polar is ten times slower
+        return torch.nn.functional.pad(block, (0, grid.bins - block.shape[-1]))
+
+    return _overlap_add(spectra, magnitude.shape[0], magnitude.shape[1], grid, threads)
+
+
+def _overlap_add(
+    spectra: Callable[[int, int], torch.Tensor], batch: int, frames: int, grid: FrameGrid, threads: Crew
 ) -> torch.Tensor:
-    """First guess: magnitudes by multiplicative updates, phases by integration."""
-    frames = target.shape[1]
-    magnitude = torch.stack([_magnitude(item, projection, updates) for item in target])
-    past = None
-    if known is not None and known.frames:
-        spectra = grid.analyse(grid.frames(_past(known, grid, frames))[:, : known.frames])
-        past = spectra[..., : projection.bins]
-    phase = phase_from_magnitude(magnitude, grid, past)
-    spectra = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())  # torch.polar is ten times slower
-    padded = grid.empty(target.shape[0], frames)
-    normaliser = grid.normaliser(frames)
-    step = _block_frames(grid, target.device)
-    for start in range(0, frames, step):
-        block = spectra[:, start : start + step]
-        full = torch.nn.functional.pad(block, (0, grid.bins - block.shape[-1]))
-        grid.overlap_add(full, padded, start)
-    padded *= normaliser
+    """Sum frames to padded signals [B, T + overlap - 1, hop]; ``spectra(start, stop)`` gives them block by block."""
+    shares = threads.shares(frames)
+    sums = {start: grid.empty(batch, stop - start) for start, stop in shares}
+    step = _block_frames(grid)
+
+    def work(start: int, stop: int) -> None:
+        for first in range(start, stop, step):
+            grid.overlap_add(spectra(first, min(first + step, stop)), sums[start], first - start)
+
+    threads.run(work, shares)
+    if len(shares) == 1:
+        padded = sums[0]
+    else:
+        padded = grid.empty(batch, frames)
+        for start, part in sums.items():
+            padded[:, start : start + part.shape[1]] += part
+    padded *= grid.normaliser(frames)
     grid.reflect(padded, frames)
     return padded
 
 
-def _past(known: Known, grid: FrameGrid, frames: int) -> torch.Tensor:
-    """Lay the known samples out alone, padded."""
+def _past(known: Known | None, grid: FrameGrid, frames: int, bins: int) -> torch.Tensor | None:
+    """Spectra [B, F, K] of the frames that are already decided."""
+    if known is None or not known.frames:
+        return None
     batch, samples = known.signal.shape
     padded = grid.empty(batch, frames)
     padded.view(batch, -1)[:, grid.half : grid.half + samples] = known.signal
     grid.reflect(padded, frames)
-    return padded
+    return grid.analyse(grid.frames(padded)[:, : known.frames])[..., :bins]
 
 
 def _keep(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | None) -> None:
@@ -153,59 +194,41 @@ def _keep(padded: torch.Tensor, grid: FrameGrid, frames: int, known: Known | Non
         grid.reflect(padded, frames)
 
 
-def _magnitude(mel: torch.Tensor, projection: MelProjection, updates: int) -> torch.Tensor:
-    """Non-negative magnitudes [T, K] with the given mel bands [T, n_mels] (Richardson 1972, Lucy 1974)."""
-    gain = mel.new_empty(mel.shape[0], projection.bins).zero_()
-    magnitude = projection.spread(mel / projection.column_sum, gain).clone()
-    floor = 1e-9 * float(mel.max()) + 1e-30
-    for _ in range(updates):
-        ratio = mel / projection.forward(magnitude).clamp_min_(floor)
-        magnitude *= projection.spread(ratio, gain)
-    return magnitude
+class _Iteration:
+    """One grid's Griffin-Lim iterations; remembers the spectra of the iteration before for the momentum."""
 
+    def __init__(self, mel: torch.Tensor, grid: FrameGrid, projection: MelProjection, relaxation: float) -> None:
+        self._mel, self._grid, self._projection, self._relaxation = mel, grid, projection, relaxation
+        self._floor = 1e-9 * float(mel.max()) + 1e-30
+        self._previous: dict[int, torch.Tensor] = {}
 
-def _iterate(
-    padded: torch.Tensor,
-    target: torch.Tensor,
-    grid: FrameGrid,
-    projection: MelProjection,
-    stage: Stage,
-    known: Known | None,
-    tick: Callable[[], None] | None,
-) -> torch.Tensor:
-    """Run the stage's iterations on padded signals [B, T + overlap - 1, hop]."""
-    batch, frames, _ = target.shape
-    normaliser = grid.normaliser(frames)
-    momentum = _MOMENTUM / (1.0 + _MOMENTUM)
-    floor = 1e-9 * float(target.max()) + 1e-30
-    step = _block_frames(grid, target.device)
-    previous: dict[int, torch.Tensor] = {}
-    gain = target.new_zeros(batch * min(step, frames), grid.bins)
-    for _ in range(stage.iterations):
-        signal_frames = grid.frames(padded)
-        result = torch.zeros_like(padded)
-        for start in range(0, frames, step):
-            spectra = grid.analyse(signal_frames[:, start : start + step])
-            count = spectra.shape[1]
-            magnitude = _abs(spectra[..., : projection.bins])
-            wanted = target[:, start : start + step].reshape(batch * count, -1)
-            present = projection.forward(magnitude.view(batch * count, -1))
-            ratio = (wanted / present.clamp_min_(floor)).clamp_max_(_LARGEST_GAIN)
-            if stage.relaxation != 1.0:
-                ratio.pow_(stage.relaxation)
-            scale = gain[: batch * count]
-            projection.spread(ratio, scale)
-            scale[:, : projection.bins] *= magnitude.view(batch * count, -1)
-            scale = scale.view(batch, count, -1)
-            momentous = spectra if start not in previous else torch.sub(spectra, previous[start], alpha=momentum)
-            previous[start] = spectra
-            grid.overlap_add(momentous * scale.div_(_abs(momentous).add_(1e-12)), result, start)
-        padded = result.mul_(normaliser)
-        grid.reflect(padded, frames)
-        _keep(padded, grid, frames, known)
-        if tick is not None:
-            tick()
-    return padded
+    def run(self, padded: torch.Tensor, threads: Crew) -> torch.Tensor:
+        """From padded signals [B, T + overlap - 1, hop] to better ones."""
+        batch, frames, _ = self._mel.shape
+        signal_frames = self._grid.frames(padded)
+
+        def spectra(start: int, stop: int) -> torch.Tensor:
+            return self._corrected(self._grid.analyse(signal_frames[:, start:stop]), start)
+
+        return _overlap_add(spectra, batch, frames, self._grid, threads)
+
+    def _corrected(self, spectra: torch.Tensor, start: int) -> torch.Tensor:
+        """Spectra [B, t, bins] with momentum, and with the mel bands of the picture from frame `start` on."""
+        batch, count, bins = spectra.shape
+        mel_bins = self._projection.bins
+        magnitude = _abs(spectra[..., :mel_bins]).view(batch * count, mel_bins)
+        wanted = self._mel[:, start : start + count].reshape(batch * count, -1)
+        ratio = (wanted / self._projection.forward(magnitude).clamp_min_(self._floor)).clamp_max_(_LARGEST_GAIN)
+        if self._relaxation != 1.0:
+            ratio.pow_(self._relaxation)
+        scale = spectra.real.new_zeros(batch * count, bins)
+        self._projection.spread(ratio, scale)
+        scale[:, :mel_bins] *= magnitude
+        previous = self._previous.get(start)
+        self._previous[start] = spectra
+        if previous is not None:
+            spectra = torch.sub(spectra, previous, alpha=_MOMENTUM / (1.0 + _MOMENTUM))
+        return spectra * scale.view(batch, count, bins).div_(_abs(spectra).add_(1e-12))
 
 
 def _abs(spectra: torch.Tensor) -> torch.Tensor:
@@ -214,6 +237,6 @@ def _abs(spectra: torch.Tensor) -> torch.Tensor:
     return torch.mul(real, real).addcmul_(imaginary, imaginary).sqrt_()
 
 
-def _block_frames(grid: FrameGrid, device: torch.device) -> int:
+def _block_frames(grid: FrameGrid) -> int:
     """Frames handled at once: all of them on a GPU, as many as stay in the cache on a CPU."""
-    return 1 << 30 if device.type != "cpu" else max(32, 256 * 2100 // grid.n_fft)
+    return 1 << 30 if grid.window.device.type != "cpu" else max(32, 128 * 4200 // grid.n_fft)
