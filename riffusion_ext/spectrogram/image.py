@@ -14,10 +14,11 @@ A mono picture is grey, and red is read. A stereo picture keeps left in green, r
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from riffusion_ext.errors import PictureError
 from riffusion_ext.spectrogram.params import SpectrogramParams
@@ -26,6 +27,18 @@ __all__ = ["is_stereo", "mel_to_image", "open_picture", "pixels_of", "pixels_to_
 
 _FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
+
+_TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -38,12 +51,17 @@ def open_picture(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     try:
-        image = Image.open(path)
-        image.load()
+        if path.is_dir():  # opening one fails in another way on each system
+            raise PictureError(f"{path} is a folder, not a picture")
+        with path.open("rb") as file:  # Pillow itself would keep files of several frames open
+            image = Image.open(file)
+            image.load()
+            with suppress(Exception):
+                image.getexif()  # a TIFF's is read from the file, and kept
+    except PictureError:
+        raise
     except FileNotFoundError:
         raise PictureError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise PictureError(f"{path} is a folder, not a picture") from None
     except PermissionError:
         raise PictureError(f"{path} may not be read") from None
     except UnidentifiedImageError:
@@ -54,6 +72,8 @@ def open_picture(path: str | Path) -> Image.Image:
             f"{path.name} has too many pixels: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
         ) from None
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise PictureError(f"{path.name} cannot be read: {error.strerror}") from error
         raise PictureError(f"{path.name} is damaged: {error}") from error
     return image
 
@@ -72,23 +92,34 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     PictureError
         The picture has no sound in it: fewer than 2 columns, or a height out of range.
     """
-    width, height = image.size
-    if width < 2:
-        raise PictureError(f"the picture is {width} pixel wide; sound needs at least 2 columns")
-    if not MIN_HEIGHT <= height <= MAX_HEIGHT:
-        raise PictureError(f"the picture is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible")
     try:
-        image = ImageOps.exif_transpose(image)
+        image = _upright(image)
+        width, height = image.size
+        if width < 2:
+            raise PictureError(f"the picture is {width} pixel wide; sound needs at least 2 columns")
+        if not MIN_HEIGHT <= height <= MAX_HEIGHT:
+            raise PictureError(
+                f"the picture is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible"
+            )
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             return _deep_grey(image)
-        if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-            image = image.convert("RGBA")
+        if image.mode in _TRANSPARENT or "transparency" in image.info:
+            image = image.convert(_TRANSPARENT.get(image.mode, "RGBA")).convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
     except PictureError:
         raise
     except Exception as error:
         raise PictureError(f"the picture cannot be read: {error}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Undo the EXIF orientation. Pillow's own way writes the whole EXIF anew, which a damaged one does not survive."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+    except Exception:  # as in metadata.read_record: a picture with damaged EXIF is still a picture
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _deep_grey(image: Image.Image) -> np.ndarray:
@@ -110,11 +141,10 @@ def is_stereo(pixels: np.ndarray) -> bool:
     Read as mono such a picture would be noise at full level, since its red is black.
     """
     red, *others = (pixels[..., c] for c in range(3))
-    if float(red.mean()) > 4 * _FLAT or float(red.std()) > _FLAT:
+    level, spread = float(red.mean()), float(red.std())
+    if level > 4 * _FLAT or spread > 2 * _FLAT:  # strong JPEG compression puts up to 6 levels of noise there
         return False
-    return any(
-        float(other.mean()) - float(red.mean()) > 4 * _FLAT or float(other.std()) > 2 * _FLAT for other in others
-    )
+    return any(float(other.mean()) - level > 4 * _FLAT or float(other.std()) - spread > 2 * _FLAT for other in others)
 
 
 def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
