@@ -111,7 +111,7 @@ def _text_values(image: Image.Image) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return _checked(found) if isinstance(found, dict) else {}
 
@@ -233,7 +233,7 @@ def parse_audio_comment(text: str) -> dict[str, Any] | None:
     """Return the parameters in a sound file's comment, or None where it holds none."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     record = found.get("riffusion") if isinstance(found, dict) else None
     return record if isinstance(record, dict) else None
