@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+from riffusion_ext.errors import RiffusionError
+
 __all__ = ["DEFAULT_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
@@ -26,6 +28,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_frequency": (100, 96000),
     "power_for_image": (0.05, 2.0),
 }
+_WHOLE = ("sample_rate", "num_frequencies")
+_LONGEST_WINDOW, _LONGEST_FFT = 32768, 131072  # samples; they bound the memory a picture's record can ask for
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class SpectrogramParams:
 
     Raises
     ------
-    ValueError
+    RiffusionError
         A value is not a finite number, lies outside its range, or contradicts another.
     """
 
@@ -71,23 +75,38 @@ class SpectrogramParams:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise ValueError(f"{name} must be a number, got {value!r}")
+                raise RiffusionError(f"{name} must be a number, got {value!r}")
             if not low <= value <= high:
-                raise ValueError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+                raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+            if name in _WHOLE and not isinstance(value, int):
+                raise RiffusionError(f"{name} must be a whole number, got {value:g}")
+        if not isinstance(self.stereo, bool):
+            raise RiffusionError(f"stereo must be true or false, got {self.stereo!r}")
         if self.padded_duration_ms < self.window_duration_ms:
-            raise ValueError(
+            raise RiffusionError(
                 f"padded_duration_ms ({self.padded_duration_ms}) must not be shorter than "
                 f"window_duration_ms ({self.window_duration_ms})"
             )
         if self.window_duration_ms < 2 * self.step_size_ms:
-            raise ValueError(
+            raise RiffusionError(
                 f"window_duration_ms ({self.window_duration_ms}) must be at least twice "
                 f"step_size_ms ({self.step_size_ms})"
             )
+        for name, samples, most in (
+            ("window_duration_ms", self.win_length, _LONGEST_WINDOW),
+            ("padded_duration_ms", self.n_fft, _LONGEST_FFT),
+        ):
+            if samples > most:
+                raise RiffusionError(
+                    f"{name} ({getattr(self, name):g}) must not exceed {most} samples, "
+                    f"which are {1000 * most / self.sample_rate:.0f} ms at {self.sample_rate} Hz"
+                )
         if self.max_frequency <= self.min_frequency:
-            raise ValueError(f"max_frequency ({self.max_frequency}) must be above min_frequency ({self.min_frequency})")
+            raise RiffusionError(
+                f"max_frequency ({self.max_frequency}) must be above min_frequency ({self.min_frequency})"
+            )
         if self.max_frequency > self.sample_rate / 2:
-            raise ValueError(
+            raise RiffusionError(
                 f"max_frequency ({self.max_frequency}) must not exceed half the sample rate ({self.sample_rate / 2:g})"
             )
 
