@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -27,7 +28,11 @@ def resolve_device(name: str) -> torch.device:
     if not torch.cuda.is_available():
         _LOG.warning("no CUDA device is available, the sound is computed on the CPU")
         return torch.device("cpu")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        _LOG.warning("the sound is computed on the CPU: %s", _first_line(error))
+        return torch.device("cpu")
 
 
 def with_fallback(device: torch.device, compute: Callable[[torch.device], _Result]) -> _Result:
@@ -38,7 +43,8 @@ def with_fallback(device: torch.device, compute: Callable[[torch.device], _Resul
         return compute(device)
     except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
         _LOG.warning("the sound is computed on the CPU, since %s failed: %s", device, _first_line(error))
-    torch.cuda.empty_cache()
+    with suppress(RuntimeError):  # after some failures the device refuses everything
+        torch.cuda.empty_cache()
     return compute(torch.device("cpu"))
 
 
