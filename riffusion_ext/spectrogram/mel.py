@@ -71,7 +71,7 @@ def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: flo
     mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
     corners = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     below = torch.searchsorted(corners, frequencies, right=True) - 1
-    bins = ((below >= 0) & (below <= n_mels)).nonzero().squeeze(1)
+    bins = torch.logical_and(torch.ge(below, 0), torch.le(below, n_mels)).nonzero().squeeze(1)
     frequency, below = frequencies[bins], below[bins]
     start, stop = corners[below], corners[below + 1]
     width = stop - start
@@ -184,7 +184,7 @@ def _shares(weights: Filters, params: SpectrogramParams, spacing: float, bins: i
     """
     sums = np.bincount(weights.bins, weights.weights, minlength=bins)
     between = mel_filters(
-        torch.arange(bins) * spacing, params.num_frequencies, params.min_frequency, params.max_frequency
+        torch.mul(torch.arange(bins), spacing), params.num_frequencies, params.min_frequency, params.max_frequency
     )
     lost = sums[between.bins] <= 1e-9
     both = Filters(*(np.concatenate([ours, theirs[lost]]) for ours, theirs in zip(weights, between, strict=True)))
