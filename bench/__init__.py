@@ -1,0 +1,1 @@
+"""Side-by-side measurements against the original recipe: ``python -m bench --help``."""

@@ -1,0 +1,105 @@
+"""Measure the codec against the original recipe. See bench/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+SECTIONS = ("quality", "speed", "cold", "encode", "seams", "batch", "memory", "startup", "gpu")
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure speed, memory and quality side by side with the original recipe.",
+        epilog="Exit status 1 if a gate of kind 'must' is not held.",
+    )
+    add = parser.add_argument
+    add("--music", type=Path, metavar="DIR", help="folder of sound files (default: synthesised)")
+    add(
+        "--pictures", type=Path, nargs="+", default=[], metavar="PATH", help="pictures a model made (default: imitated)"
+    )
+    add(
+        "--golden",
+        type=Path,
+        nargs=2,
+        metavar=("PICTURE", "SOUND"),
+        help="a picture by the original library, and its sound",
+    )
+    add("--quick", action="store_true", help="two pieces of each set and few runs: to see that it works")
+    add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
+    add("--rounds", type=int, help="runs of each method, whose median counts (default 5; quick 3)")
+    add("--sgd-rounds", type=int, help="likewise for INC-SGD, some 20 s each (default 5; quick 1)")
+    add("--sgd-pieces", type=int, help="pieces to judge INC-SGD by (default 2; quick 0)")
+    add("--generation-seconds", type=float, metavar="S", help="what 50 steps take on this GPU, to compare with")
+    add("--json", type=Path, metavar="OUT", help="write all numbers")
+    add("--markdown", action="store_true", help="print Markdown for a README")
+    options = parser.parse_args(argv)
+    for name, full, quick in (("rounds", 5, 3), ("sgd_rounds", 5, 1), ("sgd_pieces", 2, 0)):
+        if getattr(options, name) is None:
+            setattr(options, name, quick if options.quick else full)
+    if options.rounds < 1 or options.sgd_rounds < 0 or options.sgd_pieces < 0:
+        parser.error("--rounds must be at least 1, --sgd-rounds and --sgd-pieces at least 0")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sections asked for, print the tables, and return the exit status."""
+    options = arguments(argv)
+    # Only now: --help shall not wait for torch.
+    import torch
+
+    from bench import batch, cold, encode, gpu, material, memory, quality, report, seams, speed, startup
+    from bench.timing import THREADS
+
+    torch.set_num_threads(THREADS)
+    facts = report.machine()
+    stuff = material.load(options.music, options.pictures, quick=options.quick)
+    facts["material"] = stuff.origin
+    rounds = options.rounds
+    steps: dict[str, Callable[[], report.Section | None]] = {
+        "quality": lambda: quality.measure(stuff, sgd_pieces=options.sgd_pieces),
+        "speed": lambda: speed.measure(stuff, rounds=rounds, sgd_rounds=options.sgd_rounds),
+        "cold": lambda: cold.measure(stuff, rounds=rounds),
+        "encode": lambda: encode.measure(stuff, rounds=rounds, golden=options.golden),
+        "seams": lambda: seams.measure(stuff, engines=("fast",) if options.quick else ("fast", "best")),
+        "batch": lambda: batch.measure(stuff, rounds=rounds),
+        "memory": lambda: memory.measure(stuff, quick=options.quick),
+        "startup": lambda: startup.measure(rounds=rounds),
+        "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),
+    }
+    sections: list[report.Section] = []
+    for name in SECTIONS:
+        if name not in options.only:
+            continue
+        begun = time.perf_counter()
+        section = steps[name]()
+        print(f"{name}: {'left out' if section is None else f'{time.perf_counter() - begun:.0f} s'}", file=sys.stderr)
+        if section is not None:
+            sections.append(section)
+    facts["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    _print(sections, facts, markdown=options.markdown)
+    if options.json is not None:
+        options.json.write_text(json.dumps(report.as_json(sections, facts), indent=1) + "\n", "utf-8")
+    return 0 if all(gate.ok for section in sections for gate in section.gates if gate.kind == report.MUST) else 1
+
+
+def _print(sections: Sequence[object], facts: dict[str, str], *, markdown: bool) -> None:
+    from bench import report
+
+    parts = [section for section in sections if isinstance(section, report.Section)]
+    gates = report.gate_table(gate for section in parts for gate in section.gates)
+    tables = [gates, *(table for section in parts for table in section.tables)]
+    about = ", ".join(f"{key}: {value}" for key, value in facts.items())
+    layout = report.as_markdown if markdown else report.as_text
+    print(about + ".", *(layout(table) for table in tables), sep="\n\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

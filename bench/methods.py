@@ -1,0 +1,41 @@
+"""The ways from a picture to sound that are compared: ours and the original's, behind one signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench import recipes
+from bench.material import Piece
+from riffusion_ext.spectrogram import SpectrogramParams
+from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
+
+Method = Callable[[Piece], np.ndarray]
+
+PARAMS = SpectrogramParams()
+
+
+def engine(name: str, device: str = "cpu") -> Method:
+    """Return one of our engines as a user calls it: pixels, parameters and level included."""
+    settings = DecodeSettings(engine=name, channels="mono", params=PARAMS, device=device)
+    return lambda piece: picture_to_audio(piece.image, settings).clip.samples[0]
+
+
+def lstsq(piece: Piece) -> np.ndarray:
+    """INC-LSTSQ."""
+    return recipes.inc_lstsq(piece.image, piece.max_value)
+
+
+def sgd(piece: Piece) -> np.ndarray:
+    """INC-SGD."""
+    return recipes.inc_sgd(piece.image, piece.max_value)
+
+
+LABELS = {
+    "fast": "fast (default)",
+    "best": "best",
+    "reference": "reference (torchaudio)",
+    "lstsq": "INC-LSTSQ",
+    "sgd": "INC-SGD",
+}

@@ -1,0 +1,158 @@
+"""Results as tables for reading, Markdown for pasting, and JSON for machines."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MUST = "must"
+AIM = "aim"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A number that has to be on one side of a limit.
+
+    Parameters
+    ----------
+    relation
+        ``"<="``, ``"<"``, ``">="`` or ``"=="``.
+    kind
+        ``"must"`` decides the exit status; ``"aim"`` is told only.
+    """
+
+    name: str
+    measured: float
+    relation: str
+    limit: float
+    unit: str = ""
+    kind: str = MUST
+
+    @property
+    def ok(self) -> bool:
+        """Whether the measured number is on the right side; never for NaN."""
+        return {
+            "<=": self.measured <= self.limit,
+            "<": self.measured < self.limit,
+            ">=": self.measured >= self.limit,
+            "==": self.measured == self.limit,
+        }[self.relation]
+
+
+@dataclass
+class Table:
+    """Cells are text; the first column is set left, the others right."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass
+class Section:
+    """What one module measured."""
+
+    key: str
+    tables: list[Table] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    """Write a number; a dash where there is none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a duration in ms with three figures."""
+    value = seconds * 1e3
+    return "-" if math.isnan(value) else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def gate_table(gates: Iterable[Gate]) -> Table:
+    """All gates, the failed ones marked."""
+    table = Table("Gates", ["gate", "kind", "limit", "measured", ""])
+    for gate in gates:
+        unit = f" {gate.unit}" if gate.unit else ""
+        limit = f"{gate.relation} {gate.limit:g}{unit}"
+        table.rows.append([gate.name, gate.kind, limit, f"{gate.measured:.4g}{unit}", "ok" if gate.ok else "NO"])
+    return table
+
+
+def machine() -> dict[str, str]:
+    """Describe what this runs on; no names of machines or users."""
+    import numpy
+    import scipy
+    import torch
+
+    facts = {
+        "processor": _processor(),
+        "cores": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+    }
+    if hasattr(os, "getloadavg"):
+        facts["load at start"] = f"{os.getloadavg()[0]:.1f}"
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text("utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def as_text(table: Table) -> str:
+    """Lay a table out for a terminal."""
+    cells = [list(table.columns), *[list(row) for row in table.rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
+    lines = [
+        "  ".join(_set(cell, width, left=i == 0) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([table.title, *(["  " + table.note] if table.note else []), *("  " + line for line in lines)])
+
+
+def _set(cell: str, width: int, *, left: bool) -> str:
+    return cell.ljust(width) if left else cell.rjust(width)
+
+
+def as_markdown(table: Table) -> str:
+    """Lay a table out for a README."""
+    lines = ["| " + " | ".join(row) + " |" for row in [table.columns, *table.rows]]
+    lines.insert(1, "|" + "|".join("---" if i == 0 else "---:" for i in range(len(table.columns))) + "|")
+    return "\n".join([f"### {table.title}", "", *([table.note, ""] if table.note else []), *lines])
+
+
+def as_json(sections: Iterable[Section], facts: dict[str, str]) -> dict[str, Any]:
+    """Everything, as plain data; numbers that are none become null."""
+    sections = list(sections)
+    gates = [{**vars(gate), "ok": gate.ok} for section in sections for gate in section.gates]
+    return {"machine": facts, "gates": _plain(gates), **{s.key: _plain(s.data) for s in sections}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

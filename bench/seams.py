@@ -1,0 +1,226 @@
+"""A song of many tiles: what is to be seen and heard where they meet.
+
+A song is drawn as tiles and turned back in several ways::
+
+    streaming      song_to_audio: blocks that carry the phases on
+    one pass       the whole song as one reconstruction, however much memory it takes
+    butt-joined    every tile by itself, put end to end
+    no tags        streaming, of tiles whose loudest cells are all black and whose records are lost
+
+Seams are where tiles meet, and, for streaming, where its blocks do as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+import torch
+from PIL import Image
+
+from bench import recipes
+from bench.material import COLUMNS, FULL_SCALE, Material
+from bench.methods import PARAMS
+from bench.report import Gate, Section, Table, number
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.spectrogram import blocks
+from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_pictures, picture_to_audio, song_to_audio
+from riffusion_ext.spectrogram.image import pixels_of, pixels_to_mel
+from riffusion_ext.spectrogram.invert import PROGRAMS, reconstruct
+from riffusion_ext.spectrogram.resample import to_sample_rate
+
+HOP = recipes.HOP_LENGTH
+NEAR = 6  # columns on each side of a seam that count as near it, for levels of pixels
+NEAR_CLICK = 2  # likewise, for clicks
+_EDGE = 10  # columns at the ends of the song that count for nothing
+_RANGE_DB = 60.0  # below the loudest, a column says nothing about levels
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What is found at the seams of one song.
+
+    Attributes
+    ----------
+    error, elsewhere
+        Mean error of the pixels near a seam, and away from all of them, in levels.
+    click
+        Largest energy above 12 kHz near a seam against the 99th percentile elsewhere, in dB.
+    step, largest_step
+        Mean and largest change of the level's error across a seam, in dB.
+    """
+
+    error: float
+    elsewhere: float
+    click: float
+    step: float
+    largest_step: float
+
+    @property
+    def ratio(self) -> float:
+        """Error near a seam over error elsewhere."""
+        return self.error / self.elsewhere
+
+
+def measure(material: Material, *, engines: Sequence[str] = ("fast", "best")) -> Section:
+    """Measure every song by every way; one pass and butt-joined with the first engine only."""
+    found: dict[str, dict[str, Seams]] = {}
+    for name, clip in material.songs:
+        for way, (samples, seams) in _ways(clip, engines).items():
+            found.setdefault(way, {})[name] = inspect(samples, clip.samples[0], seams)
+    return Section(
+        "seams",
+        [_table(found, material.songs[0][1])],
+        _gates(found, engines),
+        {way: {name: {**vars(s), "ratio": s.ratio} for name, s in songs.items()} for way, songs in found.items()},
+    )
+
+
+def _ways(clip: AudioClip, engines: Sequence[str]) -> dict[str, tuple[np.ndarray, list[int]]]:
+    """Turn the song back in every way: samples [S], and the columns of the seams."""
+    song = [tile.image for tile in audio_to_pictures(clip, PARAMS, level="song")]
+    tiles = [tile.image for tile in audio_to_pictures(clip, PARAMS, level="tile")]
+    joints = list(range(COLUMNS, len(song) * COLUMNS, COLUMNS))
+    made = {}
+    for engine in engines:
+        settings = DecodeSettings(engine=engine, level="recorded", channels="mono", device="cpu")
+        everywhere = sorted({*joints, *_block_joints(len(song) * COLUMNS)})
+        made[f"{engine}, streaming"] = (song_to_audio(song, settings).clip.samples[0], everywhere)
+        if engine == engines[0]:
+            made[f"{engine}, streaming, a level for each tile"] = (
+                song_to_audio(tiles, settings).clip.samples[0],
+                everywhere,
+            )
+            bare = [_without_record(tile) for tile in tiles]
+            made[f"{engine}, streaming, no tags"] = (song_to_audio(bare, settings).clip.samples[0], joints)
+            made[f"{engine}, one pass"] = (_one_pass(song, engine), joints)
+            made[f"{engine}, butt-joined"] = (_butt_joined(clip, settings), joints)
+    return made
+
+
+def _block_joints(columns: int) -> list[int]:
+    """Columns where streaming fades from a block to the next."""
+    stride = blocks.BLOCK - blocks._OVERLAP
+    middle = blocks._KEPT - blocks._FADE // 2
+    return [start + middle for start in range(stride, columns - blocks._OVERLAP, stride)]
+
+
+def _without_record(image: Image.Image) -> Image.Image:
+    bare = image.copy()
+    bare.info = {}
+    return bare
+
+
+@torch.no_grad()
+def _one_pass(song: Sequence[Image.Image], engine: str) -> np.ndarray:
+    mel = np.concatenate([pixels_to_mel(pixels_of(tile), PARAMS, 1.0) for tile in song], axis=1)
+    signal = reconstruct(torch.from_numpy(mel), PARAMS, PROGRAMS[engine])
+    return to_sample_rate(signal.numpy(), PARAMS)[0]
+
+
+def _butt_joined(clip: AudioClip, settings: DecodeSettings) -> np.ndarray:
+    """Every tile by itself, with one column of the next so that none is cut short by a hop."""
+    [whole] = audio_to_pictures(clip, PARAMS, columns=PARAMS.columns_of_samples(clip.samples.shape[1]))
+    parts = []
+    for start in range(0, whole.image.width - 1, COLUMNS):
+        part = whole.image.crop((start, 0, min(start + COLUMNS + 1, whole.image.width), whole.image.height))
+        part.info = dict(whole.image.info)
+        parts.append(picture_to_audio(part, settings).clip.samples[0])
+    return np.concatenate(parts)
+
+
+def inspect(samples: np.ndarray, source: np.ndarray, seams: Sequence[int]) -> Seams:
+    """Compare samples [S] with the song they should be, near the seams and elsewhere."""
+    length = min(len(samples), len(source)) // HOP * HOP
+    samples, source = samples[:length].astype(np.float32), source[:length].astype(np.float32)
+    samples = samples * np.float32(np.sqrt((source**2).mean() / max(float((samples**2).mean()), 1e-30)))
+    seams = [seam for seam in seams if _EDGE < seam < length // HOP - _EDGE]
+    error = _pixel_error(samples, source)
+    step = _steps(samples, source, seams)
+    near = _near(seams, NEAR, len(error))
+    away = ~near
+    away[:_EDGE] = away[-_EDGE:] = False
+    return Seams(
+        float(error[near].mean()), float(error[away].mean()), _click(samples, seams), float(np.mean(step)), max(step)
+    )
+
+
+def _near(seams: Sequence[int], reach: int, columns: int) -> np.ndarray:
+    mask = np.zeros(columns, dtype=bool)
+    for seam in seams:
+        mask[max(seam - reach, 0) : seam + reach + 1] = True
+    return mask
+
+
+def _pixel_error(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Mean error of the pixels of each column, in levels."""
+    drawn = [recipes.encode_mel(torch.from_numpy(x * np.float32(FULL_SCALE))).numpy() for x in (samples, source)]
+    loudest = float(drawn[1].max())
+    ours, wanted = (np.clip(mel / loudest, 0, 1) ** recipes.POWER * 255 for mel in drawn)
+    return np.asarray(np.abs(ours - wanted).mean(axis=0))
+
+
+def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
+    """Energy above 12 kHz by columns: pictures hold nothing there, so that it tells breaks in the waveform."""
+    sections = scipy.signal.butter(6, 12000, "highpass", fs=recipes.SAMPLE_RATE, output="sos")
+    high = scipy.signal.sosfilt(sections, samples.astype(np.float64))
+    energy = (high.reshape(-1, HOP) ** 2).sum(axis=1)
+    near = _near(seams, NEAR_CLICK, len(energy))
+    usual = np.quantile(energy[~near], 0.99)
+    return float(10 * np.log10(max(energy[near].max(), 1e-30) / max(usual, 1e-30)))
+
+
+def _steps(samples: np.ndarray, source: np.ndarray, seams: Sequence[int]) -> list[float]:
+    """Change of the level's error across each seam, between the half seconds before and after it, in dB."""
+    ours, wanted = _levels(samples), _levels(source)
+    loud = wanted > wanted.max() - _RANGE_DB
+    error = ours - wanted
+    steps = []
+    for seam in seams:
+        before, after = slice(max(seam - 50, 0), seam - 8), slice(seam + 8, seam + 50)
+        if loud[before].any() and loud[after].any():
+            steps.append(abs(float(error[after][loud[after]].mean() - error[before][loud[before]].mean())))
+    return steps or [float("nan")]
+
+
+def _levels(samples: np.ndarray) -> np.ndarray:
+    """Level below 10 kHz by columns, in dB."""
+    spectra = torch.stft(torch.from_numpy(samples), 1024, HOP, window=torch.hann_window(1024), return_complex=True)
+    power = spectra[: int(recipes.MAX_FREQUENCY / recipes.SAMPLE_RATE * 1024)].abs().pow(2).sum(dim=0)
+    return np.asarray(10 * torch.log10(power + 1e-12))
+
+
+def _table(found: dict[str, dict[str, Seams]], clip: AudioClip) -> Table:
+    table = Table(
+        f"Seams, songs of {clip.duration:.0f} s, worst song",
+        ["way", "error near seams", "elsewhere", "ratio", "click dB", "level step dB, mean", "largest"],
+        note="Errors in levels of pixels. The ratio is of that song; others may have larger errors.",
+    )
+    for way, songs in found.items():
+        worst = max(songs.values(), key=lambda s: s.ratio)
+        click, largest = max(s.click for s in songs.values()), max(s.largest_step for s in songs.values())
+        mean = max(s.step for s in songs.values())
+        cells = (worst.error, worst.elsewhere, worst.ratio, click, mean, largest)
+        table.rows.append([way, *(number(cell) for cell in cells)])
+    return table
+
+
+def _gates(found: dict[str, dict[str, Seams]], engines: Sequence[str]) -> list[Gate]:
+    gates = []
+    for engine in engines:
+        songs = found[f"{engine}, streaming"].values()
+        gates += [
+            Gate(f"seams, {engine}: error against elsewhere, mean of songs", _mean_ratio(songs), "<=", 1.1, "x"),
+            Gate(f"seams, {engine}: click over P99, worst seam", max(s.click for s in songs), "<=", 3, "dB"),
+            Gate(f"seams, {engine}: level step, worst seam", max(s.largest_step for s in songs), "<=", 0.3, "dB"),
+        ]
+    tagged = found[f"{engines[0]}, streaming, a level for each tile"].values()
+    worst = max(s.largest_step for s in tagged)
+    gates.append(Gate(f"seams, {engines[0]}: level step, a level for each tile", worst, "<=", 0.3, "dB"))
+    return gates
+
+
+def _mean_ratio(songs: Iterable[Seams]) -> float:
+    return float(np.mean([song.ratio for song in songs]))

@@ -1,0 +1,79 @@
+"""How long a picture takes: ours against the original's, interleaved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bench import methods, recipes
+from bench.material import CLIP_SAMPLES, Material
+from bench.report import AIM, Gate, Section, Table, milliseconds, number
+from bench.timing import THREADS, Times, interleaved
+
+
+def measure(material: Material, *, rounds: int, sgd_rounds: int) -> Section:
+    """Time the methods, one picture after the other, over the first ones of the material."""
+    ways: dict[str, methods.Method] = {"fast": methods.engine("fast"), "best": methods.engine("best")}
+    ways["lstsq"] = methods.lstsq
+    pieces = material.pieces[: max(rounds, 1)]
+    narrow = replace(pieces[0], image=pieces[0].image.crop((0, 0, 64, recipes.N_MELS)))
+    for way in (*ways.values(), methods.sgd):
+        way(narrow)  # filters, windows and plans are made here, outside the timing
+    for name in ("fast", "best"):
+        ways[name](pieces[0])
+
+    def at(way: methods.Method) -> Callable[[int], object]:
+        return lambda number: way(pieces[number % len(pieces)])
+
+    calls = {name: at(way) for name, way in ways.items()}
+    if 0 < sgd_rounds < rounds:  # a few rounds with it, the rest without
+        times = interleaved({**calls, "sgd": at(methods.sgd)}, sgd_rounds)
+        for name, more in interleaved(calls, rounds - sgd_rounds, cpu_rounds=0).items():
+            times[name].wall += more.wall
+    else:
+        times = interleaved({**calls, "sgd": at(methods.sgd)} if sgd_rounds else calls, rounds)
+    return Section("speed", [_table(times)], _gates(times), {name: t.as_dict() for name, t in times.items()})
+
+
+def _ratio(times: dict[str, Times], slow: str, quick: str, clock: str) -> float:
+    if slow not in times:
+        return float("nan")
+    return float(getattr(times[slow], clock) / getattr(times[quick], clock))
+
+
+def _table(times: dict[str, Times]) -> Table:
+    seconds = CLIP_SAMPLES / recipes.SAMPLE_RATE
+    table = Table(
+        "Speed, one picture of 512 columns (5.11 s)",
+        [
+            "method",
+            f"wall ms, {THREADS} threads",
+            "real-time factor",
+            "x LSTSQ",
+            "x SGD",
+            "CPU ms, 1 thread",
+            "x LSTSQ",
+            "x SGD",
+        ],
+        note="Medians of interleaved runs; what every picture shares (filters, windows) is warm.",
+    )
+    for name, t in times.items():
+        row = [methods.LABELS[name], milliseconds(t.wall_median), number(t.wall_median / seconds, 3)]
+        row += [number(_ratio(times, slow, name, "wall_median"), 1) for slow in ("lstsq", "sgd")]
+        row.append(milliseconds(t.cpu_median))
+        row += [number(_ratio(times, slow, name, "cpu_median"), 1) for slow in ("lstsq", "sgd")]
+        table.rows.append(row)
+    return table
+
+
+def _gates(times: dict[str, Times]) -> list[Gate]:
+    seconds = CLIP_SAMPLES / recipes.SAMPLE_RATE
+    wall = _ratio(times, "lstsq", "fast", "wall_median")
+    gates = [
+        Gate("fast: speed against INC-LSTSQ", wall, ">=", 15, "x"),
+        Gate("fast: speed against INC-LSTSQ, the prize", wall, ">=", 25, "x", AIM),
+        Gate("best: real-time factor", times["best"].wall_median / seconds, "<", 0.5),
+    ]
+    if "sgd" in times:
+        gates.insert(1, Gate("fast: speed against INC-SGD", _ratio(times, "sgd", "fast", "wall_median"), ">=", 60, "x"))
+    return gates

@@ -1,0 +1,104 @@
+"""Clocks.
+
+Methods are run by turns in one process, so that a busy minute of the machine hits all of them, and compared by their
+medians. Wall clock is with two threads, what a small machine has; beside it stands processor time with one thread,
+which hardly depends on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+THREADS = 2
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Times:
+    """Seconds of each run of a method."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def wall_median(self) -> float:
+        """Median wall clock; NaN without a run."""
+        return statistics.median(self.wall) if self.wall else float("nan")
+
+    @property
+    def cpu_median(self) -> float:
+        """Median processor time of one thread; NaN without a run."""
+        return statistics.median(self.cpu) if self.cpu else float("nan")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the JSON file."""
+        return {"wall_s": self.wall, "cpu_s": self.cpu, "wall_median": self.wall_median, "cpu_median": self.cpu_median}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use that many threads."""
+    import torch  # here: processes that time the import of torch use this module too
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def interleaved(
+    methods: Mapping[str, Callable[[int], object]], rounds: int, *, cpu_rounds: int | None = None
+) -> dict[str, Times]:
+    """Run the methods by turns, each with the number of the round.
+
+    Parameters
+    ----------
+    methods
+        Already warm: nothing is run in vain here.
+    rounds
+        Runs by the wall clock, with :data:`THREADS` threads.
+    cpu_rounds
+        Runs by processor time, with one thread. Default: a third of `rounds`, rounded up.
+    """
+    times = {name: Times() for name in methods}
+    with threads(THREADS):
+        for number in range(rounds):
+            for name, method in methods.items():
+                start = time.perf_counter()
+                method(number)
+                times[name].wall.append(time.perf_counter() - start)
+    with threads(1):
+        for number in range(-(-rounds // 3) if cpu_rounds is None else cpu_rounds):
+            for name, method in methods.items():
+                start = time.process_time()
+                method(number)
+                times[name].cpu.append(time.process_time() - start)
+    return times
+
+
+def in_new_process(module: str, *arguments: str) -> Any:
+    """Run a module of this package in a fresh interpreter; return the JSON it prints last.
+
+    Raises
+    ------
+    RuntimeError
+        It ended with an error; the message is its last line.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RuntimeError(f"{module} {' '.join(arguments)}: {lines[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
