@@ -14,6 +14,7 @@ block starts inside the one before it, and keeps that block's samples there; its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 
 from riffusion_ext.spectrogram.invert import Known, Program, reconstruct
 from riffusion_ext.spectrogram.params import SpectrogramParams
-from riffusion_ext.spectrogram.stft import frame_grid
+from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
 
 __all__ = ["reconstruct_long"]
 
@@ -30,6 +31,8 @@ BLOCK = 576
 _OVERLAP = 64  # frames a block shares with the one before
 _KEPT = 50  # of these, frames whose samples are kept; the rest is redone
 _FADE = 4
+_HOPS = 10  # in a window, as these numbers are meant; where a window has more, they grow with it,
+_LARGEST_SCALE = 8  # but not beyond all memory
 
 
 def reconstruct_long(
@@ -58,9 +61,9 @@ def reconstruct_long(
     np.ndarray [shape=(B, (T - 1) * hop), float32]
         Waveforms at the working rate.
     """
-    total = sum(stage.iterations for stage in program.stages) * len(
-        range(0, max(frames - _OVERLAP, 1), BLOCK - _OVERLAP)
-    )
+    scale = min(max(1, math.ceil(params.win_length / params.hop_length / _HOPS)), _LARGEST_SCALE)
+    block, lap = BLOCK * scale, _OVERLAP * scale
+    total = sum(stage.iterations for stage in program.stages) * len(range(0, max(frames - lap, 1), block - lap))
     done = 0
 
     def advance() -> None:
@@ -73,7 +76,7 @@ def reconstruct_long(
     known: Known | None = None
     start = 0
     while True:
-        stop = min(start + BLOCK, frames)
+        stop = min(start + block, frames)
         mel = mel_between(start, stop)
         grid = frame_grid(params, 1, mel.device)
         mel = _at_least(mel, grid.overlap + 2)
@@ -81,13 +84,13 @@ def reconstruct_long(
         signal = signal[:, : (stop - start - 1) * grid.hop_length]
         if result is None:
             result = np.empty((signal.shape[0], (frames - 1) * grid.hop_length), dtype=np.float32)
-        first = 0 if known is None else (_KEPT - _FADE) * grid.hop_length
+        first = 0 if known is None else (_KEPT - _FADE) * scale * grid.hop_length
         offset = start * grid.hop_length
         result[:, offset + first : offset + signal.shape[1]] = signal[:, first:].cpu().numpy()
         if stop == frames:
             return result
-        known = _end_of(signal, grid.hop_length, grid.overlap)
-        start = stop - _OVERLAP
+        known = _end_of(signal, grid, scale)
+        start = stop - lap
 
 
 def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:
@@ -96,10 +99,10 @@ def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:
     return mel if missing <= 0 else torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
 
 
-def _end_of(signal: torch.Tensor, hop: int, overlap: int) -> Known:
+def _end_of(signal: torch.Tensor, grid: FrameGrid, scale: int) -> Known:
     """Cut what the next block keeps out of a block's signal, which ends one hop before the block's last frame."""
-    begin = signal.shape[1] - (_OVERLAP - 1) * hop
-    share = signal.new_ones(_KEPT * hop)
-    share[-_FADE * hop :] = torch.linspace(1.0, 0.0, _FADE * hop, device=signal.device)
-    whole = max(_KEPT - _FADE - overlap // 2, 0)
-    return Known(signal[:, begin : begin + _KEPT * hop].clone(), share, whole)
+    hop, kept, fade = grid.hop_length, _KEPT * scale, _FADE * scale
+    begin = signal.shape[1] - (_OVERLAP * scale - 1) * hop
+    share = signal.new_ones(kept * hop)
+    share[-fade * hop :] = torch.linspace(1.0, 0.0, fade * hop, device=signal.device)
+    return Known(signal[:, begin : begin + kept * hop].clone(), share, max(kept - fade - grid.overlap // 2, 0))
