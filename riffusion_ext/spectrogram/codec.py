@@ -10,6 +10,7 @@ Waveforms inside are in 16-bit sample units, as the original's; clips are at ful
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -140,9 +141,14 @@ def pictures_to_audio(
                 if progress is not None:
                     progress(base + share * part)
 
-            waveforms = _invert([source for _, source in batch], settings, tick)
-            for (index, source), waveform in zip(batch, waveforms, strict=True):
-                results[index] = _finish(waveform, source, settings)
+            try:
+                waveforms = _invert([source for _, source in batch], settings, tick)
+            except PictureError as error:
+                for index, _ in batch:
+                    results[index] = error
+            else:
+                for (index, source), waveform in zip(batch, waveforms, strict=True):
+                    results[index] = _finish(waveform, source, settings)
             done += width * len(batch)
     return results
 
@@ -160,7 +166,7 @@ def song_to_audio(
     Parameters
     ----------
     images
-        In order; all of one height. Stereo if the first is.
+        In order; all of one height. The song is stereo if any of them is.
 
     Raises
     ------
@@ -170,14 +176,9 @@ def song_to_audio(
     tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
-            tile = read_picture(image, settings)
+            tiles.append(read_picture(image, settings))
         except PictureError as error:
             raise PictureError(f"picture {number}: {error}") from error
-        if tiles and tile.params != tiles[0].params:
-            raise PictureError(
-                f"picture {number} has other spectrogram parameters than the first; they cannot be joined"
-            )
-        tiles.append(tile)
     if not tiles:
         raise PictureError("there are no pictures to join")
     song = join_sources(tiles)
@@ -188,8 +189,13 @@ def song_to_audio(
 def _batches(
     members: list[tuple[int, Source]], width: int, settings: DecodeSettings
 ) -> Iterable[list[tuple[int, Source]]]:
-    """Cut a group into what a device takes at once; a CPU works best on one picture after the other."""
-    size = 1 if resolve_device(settings.device).type == "cpu" else max(1, _BATCH_COLUMNS // width)
+    """Cut a group into what a device takes at once.
+
+    A CPU works best on one picture after the other; the reference engine needs too much memory for more, and its
+    random phases would depend on the company.
+    """
+    one_by_one = settings.engine == "reference" or resolve_device(settings.device).type == "cpu"
+    size = 1 if one_by_one else max(1, _BATCH_COLUMNS // width)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
@@ -208,7 +214,9 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
     def compute(device: torch.device) -> np.ndarray:
         mel_between = mel_on(device)
         if settings.engine == "reference":
-            return reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
+            waveform = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
+            tick(1.0)
+            return waveform
         signal = reconstruct_long(mel_between, frames, params, PROGRAMS[settings.engine], tick=tick)
         return to_sample_rate(signal, params)
 
@@ -244,8 +252,10 @@ def audio_to_picture(
     Raises
     ------
     RiffusionError
-        The clip is shorter than one column.
+        The clip is shorter than one column, or `max_value` is not a positive number.
     """
+    if max_value is not None and not 0 < max_value < math.inf:
+        raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
     mel = _mel_of(clip, params)
     peak = float(mel.max()) if max_value is None else max_value
     return _encoded(mel, params, peak)

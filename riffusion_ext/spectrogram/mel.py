@@ -70,8 +70,8 @@ def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: flo
     """
     mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
     corners = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    below = torch.searchsorted(corners, frequencies, right=True) - 1
-    bins = torch.logical_and(torch.ge(below, 0), torch.le(below, n_mels)).nonzero().squeeze(1)
+    below = torch.searchsorted(corners, frequencies, right=True).sub_(1)
+    bins = below.ge(0).logical_and(below.le(n_mels)).nonzero().squeeze(1)
     frequency, below = frequencies[bins], below[bins]
     start, stop = corners[below], corners[below + 1]
     width = stop - start

@@ -6,28 +6,15 @@ only where a matching one is installed already; nothing else in the package touc
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import metadata
-
 import torch
 
-from riffusion_ext.errors import RiffusionError
+from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["MAX_COLUMNS", "invert", "is_available"]
+__all__ = ["MAX_COLUMNS", "invert"]
 
 MAX_COLUMNS = 2048
 """Widest picture this engine takes; it needs about 5 MB a column."""
-
-
-@lru_cache(maxsize=1)
-def is_available() -> bool:
-    """Whether torchaudio is installed in the version that belongs to torch."""
-    try:
-        ours, theirs = (metadata.version(name).split("+")[0] for name in ("torch", "torchaudio"))
-    except metadata.PackageNotFoundError:
-        return False
-    return ours == theirs
 
 
 @torch.no_grad()
@@ -36,13 +23,20 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
 
     Raises
     ------
+    PictureError
+        The picture is wider than :data:`MAX_COLUMNS`, or its parameters are beyond this recipe.
     RiffusionError
-        torchaudio cannot be imported, or the picture is wider than :data:`MAX_COLUMNS`.
+        torchaudio cannot be imported.
     """
-    if mel.shape[1] > MAX_COLUMNS:
-        raise RiffusionError(
-            f"the reference engine takes pictures up to {MAX_COLUMNS} columns wide, this one has {mel.shape[1]}"
+    columns = mel.shape[1]
+    if columns > MAX_COLUMNS:
+        raise PictureError(
+            f"the reference engine takes pictures up to {MAX_COLUMNS} columns wide, this one has {columns}"
         )
+    # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow picture's last column is repeated.
+    missing = params.n_fft // 2 // params.hop_length + 2 - columns
+    if missing > 0:
+        mel = torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
     try:
         from torchaudio.transforms import GriffinLim, InverseMelScale
     except Exception as error:  # a mismatched build raises OSError, ImportError or RuntimeError
@@ -67,4 +61,7 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
     ).to(mel.device)
     with torch.random.fork_rng(devices=[mel.device] if mel.device.type == "cuda" else []):
         torch.manual_seed(seed)
-        return griffin_lim(unmel(mel.transpose(1, 2).contiguous()))
+        waveform = griffin_lim(unmel(mel.transpose(1, 2).contiguous()))
+    if not torch.isfinite(waveform).all():
+        raise PictureError("the reference engine finds no sound with these spectrogram parameters")
+    return waveform[:, : params.samples_of_columns(columns)]

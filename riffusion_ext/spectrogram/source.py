@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from statistics import median
 
 import numpy as np
 from PIL import Image
 
+from riffusion_ext.errors import PictureError
 from riffusion_ext.metadata import read_record
 from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, SpectrogramParams
@@ -33,6 +35,8 @@ class Source:
         Sentences about anything assumed or ignored.
     mel
         ``mel(start, stop)`` gives the magnitudes [C, stop - start, n_mels] of those columns, made when asked for.
+    recorded
+        Whether `max_value` is the picture's own record, or only the usual one.
     """
 
     params: SpectrogramParams
@@ -40,10 +44,30 @@ class Source:
     max_value: float
     notes: tuple[str, ...]
     mel: Callable[[int, int], np.ndarray]
+    recorded: bool = False
 
 
 def join_sources(tiles: Sequence[Source]) -> Source:
-    """Lay tiles of one set of parameters side by side."""
+    """Lay tiles of one set of parameters side by side.
+
+    The result is stereo if any of them is; mono ones then sound the same on both sides. Tiles that do not record
+    their level, among others that do, get the median of those: a tile redrawn by img2img has lost its record.
+
+    Raises
+    ------
+    PictureError
+        The parameters of a tile differ from the first one's in more than the channels.
+    """
+    if any(tile.params.stereo for tile in tiles):
+        tiles = [_in_stereo(tile) for tile in tiles]
+    for number, tile in enumerate(tiles, 1):
+        if tile.params != tiles[0].params:
+            raise PictureError(
+                f"picture {number} has other spectrogram parameters than the first; they cannot be joined"
+            )
+    levels = [tile.max_value for tile in tiles if tile.recorded]
+    if levels:
+        tiles = [tile if tile.recorded else _at_level(tile, median(levels)) for tile in tiles]
     starts = [0, *accumulate(tile.columns for tile in tiles)]
 
     def mel(start: int, stop: int) -> np.ndarray:
@@ -56,6 +80,29 @@ def join_sources(tiles: Sequence[Source]) -> Source:
 
     notes = tuple(dict.fromkeys(note for tile in tiles for note in tile.notes))
     return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel)
+
+
+def _in_stereo(tile: Source) -> Source:
+    """Give a mono tile a second channel, equal to the first."""
+    if tile.params.stereo:
+        return tile
+    return replace(
+        tile,
+        params=tile.params.replace(stereo=True),
+        mel=lambda start, stop: np.repeat(tile.mel(start, stop), 2, axis=0),
+    )
+
+
+def _at_level(tile: Source, max_value: float) -> Source:
+    """Give a tile another magnitude for black."""
+    gain = np.float32(max_value / tile.max_value)
+    note = "a picture without a record of its level among others that have one: it gets their median"
+    return replace(
+        tile,
+        max_value=max_value,
+        notes=(*tile.notes, note),
+        mel=lambda start, stop: tile.mel(start, stop) * gain,
+    )
 
 
 def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
@@ -95,4 +142,4 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     def mel(start: int, stop: int) -> np.ndarray:
         return pixels_to_mel(pixels[:, start:stop], params, max_value)
 
-    return Source(params, pixels.shape[1], max_value, tuple(notes), mel)
+    return Source(params, pixels.shape[1], max_value, tuple(notes), mel, record.max_value is not None)
