@@ -39,7 +39,7 @@ def _confirm(item: Control) -> Callable[[Any, Iterable[Any]], None]:
 
 
 def _choices(item: Control) -> Callable[[], list[str]]:
-    return lambda: list(item.choices)
+    return lambda: list(item.offered())
 
 
 def add_axes(scripts_data: Iterable[Any]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
 
 from riffusion_ext.audio import LEVELS
 from riffusion_ext.errors import RiffusionError
@@ -14,11 +16,17 @@ ENGINES = ("fast", "best", "reference")
 CHANNELS = ("auto", "mono", "stereo")
 
 
+@lru_cache(maxsize=1)
 def available_engines() -> tuple[str, ...]:
-    """Engines that run here: ``reference`` only where a torchaudio that matches torch is installed."""
-    from riffusion_ext.spectrogram import reference
+    """Engines to offer here: ``reference`` only where a torchaudio of torch's own version is installed.
 
-    return ENGINES if reference.is_available() else ENGINES[:2]
+    Asks for versions and imports neither: a torchaudio that does not match may not be importable at all.
+    """
+    try:
+        torch, torchaudio = (metadata.version(name).split("+")[0] for name in ("torch", "torchaudio"))
+    except metadata.PackageNotFoundError:
+        return ENGINES[:2]
+    return ENGINES if torch == torchaudio else ENGINES[:2]
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,14 @@ class Control:
     maximum: float = 1.0
     step: float = 0.1
 
+    def offered(self) -> tuple[str, ...]:
+        """Choices to show here: engines that cannot run are left out."""
+        if self.id != "engine":
+            return self.choices
+        from riffusion_ext.spectrogram.settings import available_engines
+
+        return tuple(choice for choice in self.choices if choice in available_engines())
+
     def clean(self, value: object) -> str | bool | float:
         """Return the value in its proper type.
 

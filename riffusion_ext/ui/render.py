@@ -24,9 +24,9 @@ def component(item: Control, elem_id: str, value: object = None) -> Any:
         "elem_id": elem_id,
     }
     if item.kind == "radio":
-        return gr.Radio(choices=list(item.choices), **common)
+        return gr.Radio(choices=list(item.offered()), **common)
     if item.kind == "dropdown":
-        return gr.Dropdown(choices=list(item.choices), **common)
+        return gr.Dropdown(choices=list(item.offered()), **common)
     if item.kind == "checkbox":
         return gr.Checkbox(**common)
     if item.kind == "slider":
