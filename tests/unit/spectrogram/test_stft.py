@@ -1,0 +1,136 @@
+"""The working grid: frames, transforms, padding, and the sample rate it runs at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
+
+CPU = torch.device("cpu")
+
+
+def grid_of(hop: int, win: int, oversampling: int) -> FrameGrid:
+    window = torch.nn.functional.pad(torch.hann_window(win), (0, -win % hop))
+    return FrameGrid(8000.0, hop, win, win * oversampling, window)
+
+
+def resynthesise(grid: FrameGrid, signal: torch.Tensor, frames: int) -> torch.Tensor:
+    """There and back: transform a signal, transform its spectra back, and overlap-add them."""
+    spectra = grid.analyse(grid.frames(grid.pad(signal, frames)))
+    out = grid.empty(signal.shape[0], frames)
+    grid.overlap_add(spectra, out, 0)
+    return grid.signal(out * grid.normaliser(frames), frames)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hop=st.integers(1, 40),
+    ratio=st.floats(2, 9),
+    oversampling=st.integers(1, 2),
+    more=st.integers(0, 20),
+    batch=st.integers(1, 2),
+    seed=st.integers(0, 99),
+)
+def test_overlap_add_is_the_identity(
+    hop: int, ratio: float, oversampling: int, more: int, batch: int, seed: int
+) -> None:
+    grid = grid_of(hop, math.ceil(hop * ratio), oversampling)
+    frames = grid.overlap + 2 + more
+    signal = torch.randn(batch, (frames - 1) * hop, generator=torch.Generator().manual_seed(seed))
+    assert resynthesise(grid, signal, frames).numpy() == pytest.approx(signal.numpy(), abs=2e-5)
+
+
+@pytest.mark.parametrize(("hop", "win"), [(10, 100), (7, 64), (16, 32), (10, 95)])
+@pytest.mark.parametrize("oversampling", [1, 2])
+def test_spectra_equal_those_of_torch(hop: int, win: int, oversampling: int) -> None:
+    grid = grid_of(hop, win, oversampling)
+    frames = 40
+    signal = torch.randn(2, (frames - 1) * hop, generator=torch.Generator().manual_seed(1))
+    ours = grid.analyse(grid.frames(grid.pad(signal, frames)))
+    padded = torch.nn.functional.pad(signal, (win // 2, win - win // 2), mode="reflect")
+    theirs = torch.stft(padded, win, hop, window=torch.hann_window(win), center=False, return_complex=True).transpose(
+        1, 2
+    )
+    # The last frame's window reaches one sample past what both mirror the same way.
+    assert ours[:, : frames - 1, ::oversampling][..., : theirs.shape[-1]].abs().numpy() == pytest.approx(
+        theirs[:, : frames - 1].abs().numpy(), abs=1e-4
+    )
+
+
+def test_overlap_add_in_parts_equals_the_whole() -> None:
+    grid = grid_of(10, 64, 2)
+    frames = 30
+    spectra = torch.randn(1, frames, grid.bins, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    whole, parts = grid.empty(1, frames), grid.empty(1, frames)
+    grid.overlap_add(spectra, whole, 0)
+    for start in range(0, frames, 7):
+        grid.overlap_add(spectra[:, start : start + 7], parts, start)
+    assert parts.numpy() == pytest.approx(whole.numpy(), abs=1e-5)
+
+
+def test_the_padding_mirrors_the_signal() -> None:
+    grid = grid_of(10, 60, 1)
+    frames = 20
+    signal = torch.arange(190.0)[None]
+    flat = grid.pad(signal, frames).view(-1)
+    expected = np.pad(signal[0].numpy(), 30, mode="reflect")
+    assert np.array_equal(flat[: len(expected)].numpy(), expected)
+    assert torch.equal(grid.signal(grid.pad(signal, frames), frames), signal)
+
+
+def test_the_normaliser_leaves_no_sound_in_the_padding() -> None:
+    grid = grid_of(10, 60, 1)
+    flat = grid.normaliser(20).view(-1)
+    assert not flat[:30].any()
+    assert not flat[30 + 190 :].any()
+    assert bool((flat[30 : 30 + 190] > 0).all())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("riffusion-v1", 21000), ("20khz-stereo", 42000)],
+)
+def test_working_rates_of_the_presets(name: str, expected: int) -> None:
+    up, down = working_rate(PRESETS[name])
+    assert 44100 * up / down == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rate=st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000]),
+    step=st.floats(1, 30),
+    ratio=st.floats(2, 10),
+    highest=st.integers(100, 4000),
+    longer=st.integers(1, 2),
+)
+def test_properties_of_any_working_rate(rate: int, step: float, ratio: float, highest: int, longer: int) -> None:
+    params = SpectrogramParams(
+        sample_rate=rate, step_size_ms=step, window_duration_ms=ratio * step, padded_duration_ms=ratio * step,
+        max_frequency=highest,
+    )  # fmt: skip
+    up, down = working_rate(params)
+    assert 1 <= up <= down
+    assert params.hop_length * up % down == params.win_length * up % down == 0
+    assert (up, down) == (1, 1) or rate * up / down >= 2.1 * highest * (1 - 1e-9)
+    grid = frame_grid(params, longer, CPU)
+    assert grid.hop_length * down == params.hop_length * up
+    assert grid.window.shape[0] == grid.overlap * grid.hop_length >= grid.win_length
+    assert grid.n_fft == longer * grid.win_length
+    assert grid.spacing * grid.n_fft == pytest.approx(rate * up / down)
+    assert grid.spacing * (grid.bins - 1) >= highest - grid.spacing
+
+
+def test_a_grid_is_made_once_and_cannot_be_changed() -> None:
+    grid = frame_grid(SpectrogramParams(), 1, CPU)
+    assert frame_grid(SpectrogramParams(), 1, CPU) is grid
+    assert replace(grid, n_fft=1).n_fft == 1
+    with pytest.raises(AttributeError):
+        grid.n_fft = 1  # type: ignore[misc]
