@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 _DEVICE_HELP = (
-    "device that turns Riffusion pictures into sound, such as cpu, cuda, cuda:1 or mps "
+    "device that turns Riffusion pictures into sound: cpu, cuda, cuda:1; wins over the setting "
     "(default: the device that the model runs on, and the CPU where that cannot do it)"
 )
 

@@ -33,7 +33,10 @@ class Webui:
         self._scratch: Path | None = None
 
     def device(self) -> str:
-        """Return the host's torch device, or the processor when the user prefers it."""
+        """Return the device of the command line, else the host's own, or the processor when the setting says so."""
+        wanted = getattr(shared.cmd_opts, "riffusion_device", None)  # preload.py; it wins, as webui's own flags do
+        if wanted:
+            return str(wanted)
         if self.setting("riffusion_device", "Same as webui") == "Processor":
             return "cpu"
         return str(getattr(devices, "device", "auto"))

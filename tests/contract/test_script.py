@@ -354,6 +354,16 @@ def test_device(bench: Bench) -> None:
     assert _host().device() == "cpu"
 
 
+def test_the_command_line_s_device_wins_over_the_setting(bench: Bench) -> None:
+    import modules.shared
+
+    bench.host.opts.riffusion_device = "Processor"
+    modules.shared.cmd_opts.riffusion_device = None  # the flag is known and was not given
+    assert _host().device() == "cpu"
+    modules.shared.cmd_opts.riffusion_device = "cuda:1"
+    assert _host().device() == "cuda:1"
+
+
 def test_a_script_that_drops_pictures_does_not_mix_up_the_names(bench: Bench) -> None:
     from riffusion_ext.host import script
 
