@@ -69,14 +69,11 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand(args.image, PICTURE_SUFFIXES)
     pairs, formats = _plan(args, files, join)
 
-    from riffusion_ext.audio.io import available_formats
-    from riffusion_ext.convert import joined_clips, pictures_to_sounds, song_to_sound
+    from riffusion_ext.convert import check_format, joined_clips, pictures_to_sounds, song_to_sound
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
-    for kind in formats - set(available_formats()):
-        raise UsageError(
-            f"{kind} needs the Python package soundfile, which is not installed here; wav works without it"
-        )
+    for name in formats:
+        check_format(name)
     settings = DecodeSettings(
         engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
     )

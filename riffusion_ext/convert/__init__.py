@@ -6,6 +6,15 @@ why there are none. Files are written whole or not at all, so that a stop in the
 
 from riffusion_ext.convert.result import Existing, Result, explain
 from riffusion_ext.convert.to_pictures import sounds_to_pictures
-from riffusion_ext.convert.to_sound import joined_clips, pictures_to_sounds, song_to_sound
+from riffusion_ext.convert.to_sound import check_format, joined_clips, pictures_to_sounds, song_to_sound
 
-__all__ = ["Existing", "Result", "explain", "joined_clips", "pictures_to_sounds", "song_to_sound", "sounds_to_pictures"]
+__all__ = [
+    "Existing",
+    "Result",
+    "check_format",
+    "explain",
+    "joined_clips",
+    "pictures_to_sounds",
+    "song_to_sound",
+    "sounds_to_pictures",
+]

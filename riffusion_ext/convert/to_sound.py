@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.errors import AudioError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["joined_clips", "pictures_to_sounds", "song_to_sound"]
+__all__ = ["check_format", "joined_clips", "pictures_to_sounds", "song_to_sound"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,22 @@ def pictures_to_sounds(
         columns += width
         pictures += width > 0
     yield from _convert_batch(waiting, settings, subtype, progress)
+
+
+def check_format(name: str) -> None:
+    """Check that a sound format can be written here, before the work is done for nothing.
+
+    Raises
+    ------
+    AudioError
+        It cannot.
+    """
+    from riffusion_ext.audio.io import available_formats
+
+    if name not in available_formats():
+        raise AudioError(
+            f"{name} needs the Python package soundfile, which is not installed here; wav works without it"
+        )
 
 
 def pictures_at_once(device: str) -> int:

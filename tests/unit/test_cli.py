@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext import __version__, metadata
+from riffusion_ext.audio import io
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.cli import main
@@ -231,6 +232,17 @@ def test_a_place_that_cannot_be_written(target: str, tmp_path: Path, capsys: pyt
     assert len(err.splitlines()) == 2
     assert "Traceback" not in err
     assert leftovers(tmp_path, ["a.png", "file.txt"]) == []
+
+
+def test_without_soundfile_other_formats_are_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(io, "available_formats", lambda: ("wav",))
+    monkeypatch.setattr(codec, "pictures_to_audio", None)
+    (picture,) = make_pictures(tmp_path, "a.png")
+    assert main(["image-to-audio", "--image", str(picture), "--format", "mp3"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "soundfile" in line
 
 
 def test_song_of_tiles_loses_no_time(tmp_path: Path):

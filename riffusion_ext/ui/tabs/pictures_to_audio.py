@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.convert import Result, explain, joined_clips, pictures_to_sounds, song_to_sound
+from riffusion_ext.convert import Result, check_format, explain, joined_clips, pictures_to_sounds, song_to_sound
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, natural_key
 from riffusion_ext.ui.controls import control
@@ -44,6 +44,7 @@ def convert(
     """
     try:
         uploads, missing = chosen_files(files, folder, PICTURE_SUFFIXES)
+        check_format(sound_format)
         uploads.sort(key=lambda upload: natural_key(upload.name))
         target = place.new_folder("sounds")
         settings = _settings(place, engine, level, channels)
