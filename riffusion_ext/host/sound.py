@@ -86,12 +86,13 @@ class SoundMaker:
             self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
 
     def _remark_on_height(self, pictures: Sequence[Picture]) -> None:
-        # Forge starts with 640 rows; a frequency then lies where the model never saw it.
+        # Forge starts with a height of 640; a frequency then lies where the model never saw it.
         odd = sorted({picture.image.height for picture in pictures} - {_TRAINED_HEIGHT})
         if odd:
-            rows = ", ".join(map(str, odd))
-            self.job.say(
-                f"Height {rows}: Riffusion models are trained on {_TRAINED_HEIGHT}, and sound right only there."
+            heights = ", ".join(map(str, odd))
+            self.job.say(  # the same words for every picture and cell, so that it is said once
+                f"The height is {heights} px. Riffusion models are trained on pictures {_TRAINED_HEIGHT} px high; at "
+                f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
             )
 
     # -- picture -> clip

@@ -273,9 +273,18 @@ def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
 
 def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:
     processed, payload = bench.generate("On", height=640)
-    assert "Height 640" in _texts(payload)
+    assert "The height is 640 px." in _texts(payload)
+    assert "Set Height to 512." in _texts(payload)
     assert len(payload["clips"]) == 1
     assert processed.comments == ""
+
+
+def test_the_remark_on_height_comes_once_for_all_pictures_and_cells(bench: Bench) -> None:
+    _, payload = bench.generate("On", height=640, batch_size=2, n_iter=2)
+    assert _texts(payload).count("The height is") == 1
+    p = bench.host.start(bench.script, bench.job(height=640), "On")
+    processed = bench.host.xyz(bench.script, p, [{"seed": 1}, {"seed": 2}], "On")
+    assert processed.js().count("The height is") == 1
 
 
 def test_joined_clip(bench: Bench) -> None:
