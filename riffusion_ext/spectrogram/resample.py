@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -21,15 +22,15 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
         return signal
     from scipy.signal import resample_poly
 
-    # Output has down / up times the samples. Mirrored ends keep the filter from fading the first and last 2 ms.
-    margin = min(10 * up, signal.shape[1] - 1)
-    if margin <= 0:
-        return np.zeros((signal.shape[0], signal.shape[1] * down // up), dtype=np.float32)
-    margin -= margin % up
+    if not signal.shape[1]:
+        return signal
+    # Output has down / up times the samples. Ends as long as the filter, mirrored, keep it from fading the first and
+    # last 3 ms.
     kernel = _filter(up, down, params.sample_rate, params.max_frequency)
+    margin = math.ceil(len(kernel) / 2 / down / up) * up
     channels = []
     for channel in signal:
-        mirrored = np.pad(channel, margin, mode="reflect") if margin else channel
+        mirrored = np.pad(channel, margin, mode="reflect")
         full = resample_poly(mirrored, down, up, window=kernel)
         skip = margin // up * down
         channels.append(full[skip : skip + len(channel) * down // up].astype(np.float32, copy=False))

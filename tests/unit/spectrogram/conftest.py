@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tune() -> MakeTune:
-    """Return a maker of music-like clips: plucked chords with overtones, a bass, and noise on the beat."""
+    """Return a maker of music-like clips: plucked chords with overtones, a bass, noise on the beat, and hiss."""
 
     def make(seconds: float = 2.0, *, channels: int = 1, rate: int = 44100, seed: int = 0) -> AudioClip:
         rng = np.random.default_rng(seed)
@@ -41,6 +41,7 @@ def tune() -> MakeTune:
                     phase = 2 * np.pi * np.cumsum(roots * interval * overtone * 2) / rate + rng.uniform(0, 6)
                     wave += 0.15 / overtone * np.exp(-since_beat * (2 + overtone)) * np.sin(phase)
             wave += 0.15 * np.exp(-since_beat * 60) * rng.standard_normal(len(time))
+            wave += 1e-3 * rng.standard_normal(len(time))
             sides.append(0.4 * wave)
         return AudioClip(np.stack(sides).astype(np.float32), rate)
 
