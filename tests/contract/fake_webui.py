@@ -250,6 +250,7 @@ class FakeWebui:
             save_images_replace_action="Replace",
             temp_dir="",
             samples_save=True,
+            enable_pnginfo=True,
         )
         self.state = State()
         self.log: list[str] = []
@@ -340,8 +341,12 @@ class FakeWebui:
                 images += self._one_picture(script, p, args, infotexts, index)
         first = 0
         if len(images) > 1:
-            images.insert(0, Image.new("RGB", (8, 8)))
-            infotexts.insert(0, "grid")
+            grid = Image.new("RGB", (8, 8))
+            text = self.infotext(p, p.prompt, p.all_seeds[0])  # that of the first picture
+            if self.opts.enable_pnginfo:
+                grid.info["parameters"] = text
+            images.insert(0, grid)
+            infotexts.insert(0, text)
             first = 1
         processed = Processed(p, images, infotexts, first)
         script.postprocess(p, processed, *args)
@@ -356,7 +361,8 @@ class FakeWebui:
         if self.opts.samples_save:
             self._save(image, p, text)
         infotexts.append(text)
-        image.info["parameters"] = text
+        if self.opts.enable_pnginfo:
+            image.info["parameters"] = text
         images: list[Any] = [image]
         if p.mask_for_overlay is not None:
             images += [Image.new("RGB", size)] * bool(self.opts.return_mask)

@@ -81,6 +81,25 @@ def test_a_batch_is_one_inversion_and_one_file_beside_each_picture(bench: Bench,
         assert sound.getnframes() == 63 * 441
 
 
+@pytest.mark.parametrize("with_text", [True, False])
+def test_each_sound_is_that_of_its_own_picture(bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool) -> None:
+    from riffusion_ext.spectrogram import codec
+
+    heard: list[tuple[int, int]] = []
+    works = codec.pictures_to_audio
+
+    def listen(images: Any, settings: Any, *, progress: Any) -> Any:
+        heard.extend((image.getpixel((0, 0))[0], image.height) for image in images)
+        return works(images, settings, progress=progress)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", listen)
+    bench.host.opts.enable_pnginfo = with_text
+    bench.host.picture = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
+    _, payload = bench.generate("On", batch_size=2, n_iter=2, seed=40)
+    assert heard == [(seed, 512) for seed in (40, 41, 42, 43)]
+    assert [clip["seed"] for clip in payload["clips"]] == [40, 41, 42, 43]
+
+
 def test_auto_follows_the_checkpoint(bench: Bench) -> None:
     assert len(bench.generate()[1]["clips"]) == 1
     bench.host.opts.sd_model_checkpoint = "photo-model"
@@ -343,6 +362,11 @@ def test_settings_may_be_absent(fake: Any) -> None:
 
     bench = Bench(fake, RiffusionScript())
     assert len(bench.generate("On")[1]["clips"]) == 1
+
+
+def test_a_setting_that_an_api_client_unset_is_the_default(bench: Bench) -> None:
+    bench.host.opts.riffusion_model_patterns = None
+    assert len(bench.generate("Auto")[1]["clips"]) == 1
 
 
 def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
