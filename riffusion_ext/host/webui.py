@@ -42,8 +42,9 @@ class Webui:
         return str(getattr(devices, "device", "auto"))
 
     def setting(self, key: str, default: Any) -> Any:
-        """Return a setting; hosts started for their API alone may not know ours."""
-        return getattr(shared.opts, key, default)
+        """Return a setting; hosts started for their API alone may not know ours, and an API client may have unset it."""
+        value = getattr(shared.opts, key, None)
+        return default if value is None else value
 
     def output_folder(self) -> Path:
         """Return the folder of our tab's files: beside webui's own output folders."""
