@@ -15,6 +15,8 @@ from typing import Any
 
 from PIL import Image
 
+from riffusion_ext.host.settings import DEFAULTS
+
 WIDTH, HEIGHT = 128, 512  # narrow, to be quick; 512 rows, as the model makes them
 SECONDS = (WIDTH - 1) * 0.01
 
@@ -64,12 +66,13 @@ class Webui:
 
     @contextmanager
     def options(self, **values: Any) -> Iterator[None]:
-        before = self.call("options")
+        # Forge lists none of the settings that extensions add, but takes them.
+        before = DEFAULTS | self.call("options")
         self.call("options", values)
         try:
             yield
         finally:
-            self.call("options", {key: before.get(key) for key in values})
+            self.call("options", {key: before[key] for key in values})
 
     def files(self, ending: str) -> list[str]:
         return sorted(path.name for path in self.folder.rglob(f"*{ending}") if path.is_file())
