@@ -115,6 +115,9 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Undo the EXIF orientation. Pillow's own way writes the whole EXIF anew, which a damaged one does not survive."""
+    image.load()
+    if image.format == "TIFF":  # done by Pillow, which leaves the tag where it is
+        return image
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION))
     except Exception:  # as in metadata.read_record: a picture with damaged EXIF is still a picture
