@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from riffusion_ext.ui.players import format_duration, message, panel, player
@@ -37,14 +37,17 @@ class Reader(HTMLParser):
 
 
 TEXTS = st.text(st.characters(blacklist_categories=("Cs", "Cc")))
+MARKUP = """<b>&amp;"><script>alert('1')</script><a onclick="x" 'y"""
 
 
 @given(TEXTS, TEXTS, TEXTS)
+@example(MARKUP, MARKUP, MARKUP)
+@example(MARKUP, "", MARKUP)
 def test_nothing_in_a_prompt_or_name_becomes_markup(url: str, label: str, name: str) -> None:
     page = Reader(panel([player(url, label, 5.11, name, seed=3)], [message(label, "error")]))
     assert [tag for tag, _ in page.tags] == ["section", "p", "ul", "li", "div", "audio", "div", "span", "span", "a"]
-    audio = dict(page.tags)["audio"]
-    assert audio["src"] == url
+    audio, link = dict(page.tags)["audio"], dict(page.tags)["a"]
+    assert (audio["src"], link["href"], link["download"]) == (url, url, name)
     assert audio["preload"] == "metadata"
     assert "controls" in audio
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
