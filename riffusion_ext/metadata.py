@@ -204,7 +204,7 @@ def exif_dump(image: Image.Image) -> dict[str, object]:
         exif = dict(image.getexif())
     except Exception:  # as above
         exif = {}
-    for tag in sorted(exif):
+    for tag in sorted(exif, key=lambda tag: (tag not in EXIF_TAGS, tag)):
         name = EXIF_TAGS.get(tag) or ExifTags.TAGS.get(tag) or f"tag {tag}"
         dump[name] = exif[tag]
     for key, value in image.info.items():
