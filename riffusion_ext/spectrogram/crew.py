@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import torch
 
-__all__ = ["Crew", "crew"]
+__all__ = ["SOLO", "Crew", "crew"]
 
 _MOST = 8
 _FEWEST_FRAMES = 48
@@ -35,12 +35,16 @@ class Crew:
 
     def run(self, work: Callable[[int, int], None], shares: Sequence[tuple[int, int]]) -> None:
         """Call ``work(start, stop)`` for all ranges at once and wait; the first error is raised."""
-        if self._pool is None or len(shares) == 1:
+        if self._pool is None:
             for share in shares:
                 work(*share)
             return
         for future in [self._pool.submit(_unrecorded, work, *share) for share in shares]:
             future.result()
+
+
+SOLO = Crew(None, 1)
+"""The calling thread alone."""
 
 
 def _unrecorded(work: Callable[[int, int], None], start: int, stop: int) -> None:
@@ -54,7 +58,7 @@ def crew(device: torch.device) -> Iterator[Crew]:
     threads = torch.get_num_threads()
     size = min(threads, _MOST) if device.type == "cpu" else 1
     if size == 1:
-        yield Crew(None, 1)
+        yield SOLO
         return
     with ThreadPoolExecutor(size, "riffusion", initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:

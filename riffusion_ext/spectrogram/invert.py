@@ -106,8 +106,8 @@ def reconstruct(
     projection = mel_projection(params, first.spacing, mel.device)
     with crew(mel.device) as threads:
         magnitude = _magnitudes(mel, projection, program.updates, threads)
-    phase = phase_from_magnitude(magnitude, first, _past(known, first, frames, projection.bins))
-    with crew(mel.device) as threads:
+        past = _past(known, first, frames, projection.bins)
+        phase = phase_from_magnitude(magnitude, first, past, threads=threads)
         padded = _synthesise(magnitude, phase, first, threads)
         _keep(padded, first, frames, known)
         for stage in program.stages:

@@ -11,9 +11,13 @@ tensor arithmetic: no compiler, and it runs on a GPU.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
+from riffusion_ext.spectrogram.crew import SOLO, Crew
+from riffusion_ext.spectrogram.forest import break_pairs, contract, join
 from riffusion_ext.spectrogram.stft import FrameGrid
 
 __all__ = ["phase_from_magnitude"]
@@ -24,7 +28,9 @@ _NONE = -1e30  # loudness of an edge that leads out of the picture
 _TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder one
 
 
-def phase_from_magnitude(magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None) -> torch.Tensor:
+def phase_from_magnitude(
+    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: Crew = SOLO
+) -> torch.Tensor:
     """Estimate the phase of each cell.
 
     Parameters
@@ -34,7 +40,11 @@ def phase_from_magnitude(magnitude: torch.Tensor, grid: FrameGrid, known: torch.
     grid
         The grid they lie on.
     known : torch.Tensor [shape=(B, F, K), complex], optional
-        Spectra of the first F frames, whose phase is kept and from which the others follow.
+        Spectra of the first F frames, whose phase is kept and from which the others follow. They must lie in the first
+        thread's share.
+    threads
+        Each grows trees in its share of the frames; then the trees are joined. The result does not depend on how many
+        there are, but for the last bits.
 
     Returns
     -------
@@ -42,35 +52,124 @@ def phase_from_magnitude(magnitude: torch.Tensor, grid: FrameGrid, known: torch.
         Phase in radians, relative to the start of each frame.
     """
     batch, frames, bins = magnitude.shape
-    log = torch.log(magnitude + _FLOOR * magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30))
-    steps = _steps(log, grid)
-    weights = _loudness(log)
-    centre = _centre(grid, bins, magnitude.device)
+    shares = threads.shares(frames)
+    if known is not None and known.shape[1] > shares[0][1]:
+        raise ValueError(f"{known.shape[1]} frames are known, but the first share has only {shares[0][1]}")
+    floor = _FLOOR * magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    centre = torch.arange(bins, device=magnitude.device).mul(-2 * math.pi * grid.half / grid.n_fft)
+    past = None if known is None else torch.angle(known) - centre  # relative to an event in the middle of the window
 
-    parent, delta = _loudest_neighbour(steps, weights)
-    start = None
-    if known is not None:
+    trees: dict[int, _Trees] = {}
+
+    def grow(start: int, stop: int) -> None:
+        low, high = max(start - 1, 0), min(stop + 1, frames)
+        log = torch.log(magnitude[:, low:high] + floor)
+        trees[start] = _grow(log, grid, start - low, stop - low, past if start == 0 else None)
+
+    threads.run(grow, shares)
+    offsets: list[torch.Tensor] = []
+    threads.run(lambda _start, _stop: offsets.extend(_offsets([trees[start] for start, _ in shares])), [(0, 1)])
+
+    phase = torch.empty_like(magnitude)
+
+    def settle(start: int, stop: int) -> None:
+        part = trees[start]
+        offset = offsets[shares.index((start, stop))]
+        whole = offset.index_select(0, part.component).add_(part.delta)
+        torch.add(whole.view(batch, stop - start, bins), centre, out=phase[:, start:stop])
+
+    threads.run(settle, shares)
+    if past is not None:
+        phase += past[:, :1, :1] + centre[0] - phase[:, :1, :1]
+    return phase
+
+
+@dataclass(frozen=True)
+class _Trees:
+    """The trees of a share of the frames, after the first round.
+
+    Attributes
+    ----------
+    component, delta : torch.Tensor [shape=(B * t * K,)]
+        Tree of each cell, numbered from 0, and its phase relative to the tree's root.
+    count
+        Number of trees.
+    edges
+        Edges between trees: from, to, phase of the one root relative to the other, loudness; each [E].
+    last_step, last_weight : torch.Tensor [shape=(B, K)]
+        Phase and loudness of the edges from the last frame to the next share's first.
+    shape
+        (B, t, K)
+    """
+
+    component: torch.Tensor
+    delta: torch.Tensor
+    count: int
+    edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    last_step: torch.Tensor
+    last_weight: torch.Tensor
+    shape: torch.Size
+
+
+def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch.Tensor | None) -> _Trees:
+    """First round: every cell of the frames `start` to `stop` of `log` [B, t, K] joins its loudest neighbour.
+
+    Frames outside that range are neighbours to look at. A cell that would join one waits, as the root of its tree.
+    """
+    all_steps, all_weights = _steps(log, grid), _loudness(log)
+    jump, delta = _loudest_neighbour(all_steps, all_weights)
+    steps, weights = ([x[:, start:stop].contiguous() for x in pair] for pair in (all_steps, all_weights))
+    jump, delta = jump[:, start:stop].contiguous(), delta[:, start:stop].contiguous()
+    if stop < log.shape[1]:  # the next share's
+        _wait(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
+    if start > 0:
+        _wait(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
+    shape = jump.shape
+    cell = torch.arange(jump.numel(), device=log.device, dtype=torch.int32)
+    parent = jump.view(-1).add_(cell)
+    if past is not None:
         # The cells of the known frames hang from the picture's first cell, at the distance their phases have.
-        relative = torch.angle(known) - centre
-        start = relative[:, :1, :1]
-        first = torch.arange(batch, device=log.device, dtype=torch.int32).view(-1, 1, 1) * (frames * bins)
-        parent[:, : known.shape[1]] = first
-        delta[:, : known.shape[1]] = relative - start
-    component, delta, count = _contract(parent.view(-1), delta.view(-1))
-    offset = _join(count, *_boundary(component, delta, steps, weights))
-    phase = offset.index_select(0, component).add_(delta).view_as(log)
-    if start is not None:
-        phase = torch.add(phase, start - phase[:, :1, :1])
-    return torch.add(phase, centre)
+        known = past.shape[1]
+        parent.view(shape)[:, :known] = cell.view(shape)[:, :1, :1]
+        delta[:, :known] = past - past[:, :1, :1]
+    component, flat_delta, count = contract(*break_pairs(cell, parent, delta.view(-1)))
+    edges = _boundary(component, flat_delta, steps, weights)
+    return _Trees(component, flat_delta, count, edges, steps[0][:, -1], weights[0][:, -1], shape)
 
 
-def _centre(grid: FrameGrid, bins: int, device: torch.device) -> torch.Tensor:
-    """Phase of an event in the middle of the window at each bin [K]: phases refer to the start of the frame."""
-    return torch.arange(bins, device=device).mul(-2 * math.pi * grid.half / grid.n_fft)
+def _wait(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
+    jump.masked_fill_(outside, 0)
+    delta.masked_fill_(outside, 0.0)
+
+
+def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
+    """Join the trees of all shares: the phase of each tree's root, share by share."""
+    edges = []
+    base = 0
+    for number, part in enumerate(parts):
+        u, v, step, weight = part.edges
+        edges.append((u + base, v + base, step, weight))
+        if number + 1 < len(parts):
+            edges.append(_seam(part, parts[number + 1], base))
+        base += part.count
+    offset = join(base, *(torch.cat(column) for column in zip(*edges, strict=True)))
+    return list(torch.split(offset, [part.count for part in parts]))
+
+
+def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Edges from the last frame of a share to the first of the next."""
+    u, v = part.component.view(part.shape)[:, -1], following.component.view(following.shape)[:, 0]
+    step = part.last_step + part.delta.view(part.shape)[:, -1] - following.delta.view(following.shape)[:, 0]
+    return (
+        u.reshape(-1).long() + base,
+        v.reshape(-1).long() + base + part.count,
+        step.reshape(-1),
+        part.last_weight.reshape(-1),
+    )
 
 
 def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tensor]:
-    """Phase from each cell to the next frame's and, beyond `_centre`, to the next bin's: two of [B, T, K].
+    """Phase from each cell to the next frame's and, beyond `centre`, to the next bin's: two of [B, T, K].
 
     Whole turns are left out, so that sums over a whole picture stay exact to about 1e-4 rad. The last frame's and
     the last bin's lead nowhere and are never read.
@@ -104,19 +203,15 @@ def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _loudest_neighbour(
     steps: tuple[torch.Tensor, torch.Tensor], weights: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hang every cell from its loudest neighbour: index of it (int32) and phase relative to it, both [B, T, K].
+    """Find every cell's loudest neighbour: how many cells on it is (int32), and the phase relative to it; [B, T, K].
 
     Equal weights are broken in the order next frame, previous frame, next bin, previous bin. That is a strict order
-    of all edges, so the only cycles are pairs that chose each other; in each, the first cell becomes a root.
+    of all edges, so the only cycles are pairs that chose each other.
     """
-    frame_step, bin_step = steps
-    shape = frame_step.shape
-    cell = torch.arange(frame_step.numel(), device=frame_step.device, dtype=torch.int32).view(shape)
-    by_frame = _louder_side(frame_step, weights[0], shape[-1], dim=1)
-    by_bin = _louder_side(bin_step, weights[1], 1, dim=2)
+    by_frame = _louder_side(steps[0], weights[0], steps[0].shape[2], dim=1)
+    by_bin = _louder_side(steps[1], weights[1], 1, dim=2)
     across = by_bin[0] > by_frame[0]
-    parent = torch.where(across, by_bin[1], by_frame[1]).add_(cell)
-    return _break_pairs(cell.view(-1), parent.view(-1), torch.where(across, by_bin[2], by_frame[2]).view(-1), shape)
+    return torch.where(across, by_bin[1], by_frame[1]), torch.where(across, by_bin[2], by_frame[2])
 
 
 def _louder_side(
@@ -132,36 +227,8 @@ def _louder_side(
     return torch.maximum(weight, previous_weight), jump, torch.where(back, previous_step, -step)
 
 
-def _break_pairs(
-    node: torch.Tensor, parent: torch.Tensor, delta: torch.Tensor, shape: torch.Size | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of two nodes that chose each other, make the first a root."""
-    root = (parent.index_select(0, parent) == node) & (node <= parent)
-    parent, delta = torch.where(root, node, parent), delta.masked_fill_(root, 0.0)
-    return (parent, delta) if shape is None else (parent.view(shape), delta.view(shape))
-
-
-def _contract(parent: torch.Tensor, delta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Follow every node to its root by pointer doubling.
-
-    Returns the component of each node, numbered from 0, its phase relative to the component's root, and their number.
-    """
-    while True:
-        grandparent = parent.index_select(0, parent)
-        if torch.equal(grandparent, parent):
-            break
-        delta = delta + delta.index_select(0, parent)
-        parent = grandparent
-    root = torch.eq(parent, torch.arange(parent.shape[0], device=parent.device, dtype=parent.dtype))
-    number = torch.cumsum(root, 0, dtype=torch.int32).sub_(1)
-    return number.index_select(0, parent), delta, int(number[-1]) + 1
-
-
 def _boundary(
-    component: torch.Tensor,
-    delta: torch.Tensor,
-    steps: tuple[torch.Tensor, torch.Tensor],
-    weights: tuple[torch.Tensor, torch.Tensor],
+    component: torch.Tensor, delta: torch.Tensor, steps: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Edges between components: from, to, phase of the one root relative to the other, loudness; each [E]."""
     grid = component.view_as(steps[0])
@@ -177,32 +244,3 @@ def _boundary(
         parts.append((*ends, phase, weight.view(-1).index_select(0, cell)))
     u, v, phase, weight = (torch.cat(pair) for pair in zip(*parts, strict=True))
     return u, v, phase, weight
-
-
-def _join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Join components along their loudest edges until none is left: the phase of each component's root [count]."""
-    levels = []
-    if u.shape[0]:
-        # Loudness in the upper 32 bits (the bits of a positive float rise with it), the edge's number in the lower.
-        weight = (weight - weight.min()).view(torch.int32).long() << 32
-    while u.shape[0]:
-        key = weight | torch.arange(u.shape[0], device=u.device)
-        best = torch.full((count,), -1, dtype=torch.int64, device=u.device)
-        best.scatter_reduce_(0, u, key, "amax").scatter_reduce_(0, v, key, "amax")
-        alone, best = torch.lt(best, 0), best.clamp_min_(0) & 0xFFFFFFFF
-        node = torch.arange(count, device=u.device)
-        from_u, from_v = u.index_select(0, best), v.index_select(0, best)
-        is_u = torch.eq(from_u, node)
-        parent = torch.where(alone, node, torch.where(is_u, from_v, from_u))
-        phase = step.index_select(0, best)
-        delta = torch.where(is_u, -phase, phase).masked_fill_(alone, 0.0)
-        component, delta, count = _contract(*_break_pairs(node, parent, delta))
-        levels.append((component, delta))
-        step = step + delta.index_select(0, u) - delta.index_select(0, v)
-        u, v = component.index_select(0, u).long(), component.index_select(0, v).long()
-        between = torch.ne(u, v).nonzero().squeeze(1)
-        u, v, step, weight = (x.index_select(0, between) for x in (u, v, step, weight))
-    offset = torch.zeros(count, device=u.device)
-    for component, delta in reversed(levels):
-        offset = offset.index_select(0, component).add_(delta)
-    return offset
