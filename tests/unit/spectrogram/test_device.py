@@ -1,0 +1,134 @@
+"""Where the sound is computed, and what happens when that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from riffusion_ext.spectrogram import SpectrogramParams, codec
+from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+
+CPU = torch.device("cpu")
+OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB"
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that there is a CUDA device."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+@pytest.fixture
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize(
+    "name", ["auto", "cpu", "mps", "mps:0", "privateuseone", "privateuseone:0", "xpu", "", "nonsense"]
+)
+def test_what_lacks_complex_tensors_is_left_to_the_cpu(no_cuda: None, name: str) -> None:
+    assert resolve_device(name) == CPU
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:1", "cuda:1"), ("mps", "cpu"), ("cpu", "cpu")]
+)
+def test_cuda_is_used_where_it_is(cuda: None, name: str, expected: str) -> None:
+    assert resolve_device(name) == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_cuda_that_is_not_there_is_said(no_cuda: None, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "riffusion"):
+        assert resolve_device(name) == CPU
+    assert "no CUDA device" in caplog.text
+
+
+def test_a_name_that_is_no_device_is_said(cuda: None, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "riffusion"):
+        assert resolve_device("cuda:first") == CPU
+    assert "computed on the CPU" in caplog.text
+
+
+def failing_on_cuda(error: BaseException) -> tuple[Callable[[torch.device], str], list[str]]:
+    seen: list[str] = []
+
+    def compute(device: torch.device) -> str:
+        seen.append(device.type)
+        if device.type == "cuda":
+            raise error
+        return "done"
+
+    return compute, seen
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.cuda.OutOfMemoryError(OUT_OF_MEMORY), RuntimeError("cuFFT error: CUFFT_INTERNAL_ERROR"), RuntimeError()],
+)
+def test_what_fails_there_is_done_on_the_cpu(error: RuntimeError, caplog: pytest.LogCaptureFixture) -> None:
+    compute, seen = failing_on_cuda(error)
+    with caplog.at_level(logging.WARNING, "riffusion"):
+        assert with_fallback(torch.device("cuda"), compute) == "done"
+    assert seen == ["cuda", "cpu"]
+    assert (str(error) or "RuntimeError") in caplog.text
+
+
+def test_a_device_that_refuses_to_free_memory_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", refuse)
+    compute, _ = failing_on_cuda(torch.cuda.OutOfMemoryError(OUT_OF_MEMORY))
+    assert with_fallback(torch.device("cuda"), compute) == "done"
+
+
+def test_other_errors_are_not_hidden() -> None:
+    compute, seen = failing_on_cuda(ValueError("a mistake"))
+    with pytest.raises(ValueError, match="a mistake"):
+        with_fallback(torch.device("cuda"), compute)
+    assert seen == ["cuda"]
+
+
+def test_errors_on_the_cpu_are_not_tried_twice() -> None:
+    seen: list[str] = []
+
+    def compute(device: torch.device) -> None:
+        seen.append(device.type)
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        with_fallback(CPU, compute)
+    assert seen == ["cpu"]
+
+
+def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
+    cuda: None, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
+    rng = np.random.default_rng(1)
+    pictures = [Image.fromarray(rng.integers(0, 256, (96, width), dtype=np.uint8)) for width in (30, 40, 30)]
+    on_cpu = pictures_to_audio(pictures, DecodeSettings(params=small, device="cpu"))
+    tried: list[int] = []
+
+    def reconstruct(mel_between: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        if not tried or tried[-1] < 0:
+            tried.append(1)
+            raise torch.cuda.OutOfMemoryError(OUT_OF_MEMORY)
+        tried.append(-1)
+        return real(mel_between, *args, **kwargs)
+
+    real = codec.reconstruct_long
+    monkeypatch.setattr(codec, "reconstruct_long", reconstruct)
+    fallen_back = pictures_to_audio(pictures, DecodeSettings(params=small, device="cuda"))
+    assert tried == [1, -1, 1, -1]  # the two pictures of one width are one batch
+    for ours, theirs in zip(fallen_back, on_cpu, strict=True):
+        assert not isinstance(ours, Exception)
+        assert not isinstance(theirs, Exception)
+        assert ours.clip.samples == pytest.approx(theirs.clip.samples, abs=1e-4)
