@@ -24,7 +24,7 @@ def available_engines() -> tuple[str, ...]:
     """
     try:
         torch, torchaudio = (metadata.version(name).split("+")[0] for name in ("torch", "torchaudio"))
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, AttributeError, KeyError):  # the last two: the remains of a broken install
         return ENGINES[:2]
     return ENGINES if torch == torchaudio else ENGINES[:2]
 

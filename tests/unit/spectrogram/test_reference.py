@@ -1,0 +1,130 @@
+"""The reference engine: the original recipe, where torchaudio is there to run it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.spectrogram import SpectrogramParams, reference
+from riffusion_ext.spectrogram.codec import (
+    DecodeSettings,
+    audio_to_picture,
+    available_engines,
+    picture_to_audio,
+    pictures_to_audio,
+    song_to_audio,
+)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Set the versions that seem to be installed."""
+
+    def choose(**versions: str | None) -> None:
+        def version(name: str) -> str | None:
+            if name not in versions:
+                raise metadata.PackageNotFoundError(name)
+            return versions[name]
+
+        monkeypatch.setattr(metadata, "version", version)
+        available_engines.cache_clear()
+
+    yield choose
+    available_engines.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("versions", "available"),
+    [
+        ({"torch": "2.1.2", "torchaudio": "2.1.2"}, True),
+        ({"torch": "2.1.2+cu121", "torchaudio": "2.1.2+cpu"}, True),
+        ({"torch": "2.1.2", "torchaudio": "2.11.0"}, False),
+        ({"torch": "2.1.2"}, False),
+        ({"torchaudio": "2.1.2"}, False),
+        ({"torch": "2.1.2", "torchaudio": None}, False),  # what is left of an install that was interrupted
+    ],
+)
+def test_it_is_offered_where_torchaudio_belongs_to_torch(
+    installed: Callable[..., None], versions: dict[str, str | None], available: bool
+) -> None:
+    installed(**versions)
+    assert available_engines() == (("fast", "best", "reference") if available else ("fast", "best"))
+
+
+def test_without_torchaudio_it_says_so(monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio.transforms", None)
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    with pytest.raises(RiffusionError, match="needs torchaudio, which cannot be imported"):
+        reference.invert(torch.ones(1, 40, 96), small, 0)
+
+
+def test_it_is_the_original_recipe(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
+    picture = audio_to_picture(tune(1.0, rate=16000), small)
+    settings = DecodeSettings(engine="reference", level="recorded", params=small, seed=7)
+    ours = picture_to_audio(picture.image, settings).clip.samples[0]
+
+    levels = np.asarray(picture.image)[::-1, :, 0].astype(np.float32)
+    mel = torch.from_numpy(((255 - levels) / 255) ** 4 * np.float32(picture.max_value))
+    unmel = torchaudio.transforms.InverseMelScale(1601, 96, 16000, 0, 5000, norm=None, mel_scale="htk")
+    griffin_lim = torchaudio.transforms.GriffinLim(3200, 32, 1600, 160, power=1.0, momentum=0.99)
+    torch.manual_seed(7)
+    theirs = griffin_lim(unmel(mel)).numpy() / 32768
+    assert ours == pytest.approx(theirs, abs=1e-3 * np.abs(theirs).max())
+
+
+def test_the_seed_decides_and_the_caller_keeps_his_own(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
+    image = audio_to_picture(tune(0.6, rate=16000), small).image
+
+    def decode(seed: int) -> np.ndarray:
+        return picture_to_audio(image, DecodeSettings(engine="reference", params=small, seed=seed)).clip.samples
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = decode(1)
+    assert torch.equal(torch.rand(3), expected)
+    assert np.array_equal(decode(1), first)
+    assert not np.array_equal(decode(2), first)
+
+
+@pytest.mark.parametrize("columns", [2, 3, 11, 12, 13, 40])
+def test_narrow_pictures_have_their_length(torchaudio: Any, columns: int, small: SpectrogramParams) -> None:
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, columns), dtype=np.uint8))
+    decoded = picture_to_audio(image, DecodeSettings(engine="reference", params=small))
+    assert decoded.clip.samples.shape == (1, (columns - 1) * 160)
+
+
+def test_a_picture_too_wide_does_not_take_the_others_with_it(
+    torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
+    monkeypatch.setattr(reference, "MAX_COLUMNS", 40)
+    images = [Image.new("L", (width, 96), 90) for width in (30, 41, 40)]
+    settings = DecodeSettings(engine="reference", params=small)
+    done: list[float] = []
+    narrow, wide, edge = pictures_to_audio(images, settings, progress=done.append)
+    assert not isinstance(narrow, PictureError)
+    assert not isinstance(edge, PictureError)
+    assert isinstance(wide, PictureError)
+    assert "up to 40 columns wide, this one has 41" in str(wide)
+    assert done[-1] == pytest.approx(1.0)
+    with pytest.raises(PictureError, match="this one has 70"):
+        song_to_audio([images[0], images[2]], settings)
+
+
+def test_a_picture_beyond_the_recipe_is_an_error_of_that_picture(
+    torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
+    monkeypatch.setattr(
+        torchaudio.transforms.GriffinLim, "forward", lambda self, mel: torch.full((1, 6240), float("nan"))
+    )
+    (result,) = pictures_to_audio([Image.new("L", (40, 96), 90)], DecodeSettings(engine="reference", params=small))
+    assert isinstance(result, PictureError)
+    assert "finds no sound" in str(result)
