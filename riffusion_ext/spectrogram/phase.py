@@ -40,8 +40,7 @@ def phase_from_magnitude(
     grid
         The grid they lie on.
     known : torch.Tensor [shape=(B, F, K), complex], optional
-        Spectra of the first F frames, whose phase is kept and from which the others follow. They must lie in the first
-        thread's share.
+        Spectra of the first F frames, whose phase is kept and from which the others follow.
     threads
         Each grows trees in its share of the frames; then the trees are joined. The result does not depend on how many
         there are, but for the last bits.
@@ -53,8 +52,8 @@ def phase_from_magnitude(
     """
     batch, frames, bins = magnitude.shape
     shares = threads.shares(frames)
-    if known is not None and known.shape[1] > shares[0][1]:
-        raise ValueError(f"{known.shape[1]} frames are known, but the first share has only {shares[0][1]}")
+    while known is not None and known.shape[1] > shares[0][1]:
+        shares = [(0, shares[1][1]), *shares[2:]]  # what is known lies in the first share
     floor = _FLOOR * magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
     centre = torch.arange(bins, device=magnitude.device).mul(-2 * math.pi * grid.half / grid.n_fft)
     past = None if known is None else torch.angle(known) - centre  # relative to an event in the middle of the window
