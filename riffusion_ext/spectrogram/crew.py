@@ -61,7 +61,8 @@ def crew(device: torch.device) -> Iterator[Crew]:
         yield SOLO
         return
     with ThreadPoolExecutor(size, "riffusion", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        torch.set_num_threads(1)  # the caller's too: threads that wait for its operations would keep cores busy
         try:
             yield Crew(pool, size)
         finally:
-            torch.set_num_threads(threads)  # part of the setting is the process's, not the thread's
+            torch.set_num_threads(threads)

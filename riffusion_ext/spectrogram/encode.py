@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from riffusion_ext.spectrogram.crew import crew
 from riffusion_ext.spectrogram.mel import mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
@@ -43,11 +44,16 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     window = torch.hann_window(win, device=waveform.device)
     projection = mel_projection(params, params.sample_rate / n_fft, waveform.device)
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
-    for channel in range(channels):
-        windows = padded[channel].unfold(0, win, params.hop_length)
-        for start in range(0, frames, _BLOCK):
-            stop = min(start + _BLOCK, frames)
-            spectra = torch.fft.rfft(windows[start:stop] * window, n=n_fft)[:, : projection.bins]
-            magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
-            mel[channel, start:stop] = projection.forward(magnitude)
+
+    def work(start: int, stop: int) -> None:
+        for channel in range(channels):
+            windows = padded[channel].unfold(0, win, params.hop_length)
+            for first in range(start, stop, _BLOCK):
+                last = min(first + _BLOCK, stop)
+                spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
+                magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
+                mel[channel, first:last] = projection.forward(magnitude)
+
+    with crew(waveform.device) as threads:
+        threads.run(work, threads.shares(frames))
     return mel
