@@ -1,0 +1,150 @@
+"""The inversion: waveforms whose pictures are the given ones."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.spectrogram import SpectrogramParams
+from riffusion_ext.spectrogram.encode import mel_spectrogram
+from riffusion_ext.spectrogram.invert import PROGRAMS, Known, reconstruct
+from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.stft import working_rate
+
+FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
+
+
+def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
+    return mel_spectrogram(torch.from_numpy(clip.samples * np.float32(32768)), params)
+
+
+def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) -> float:
+    """Mean absolute difference of the pictures, in levels."""
+    again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), params)), params)
+    assert again.shape == mel.shape
+    pictures = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
+    return float((pictures[0] - pictures[1]).abs().mean())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_picture_comes_back_and_best_is_better(tune: Any, small: SpectrogramParams, seed: int) -> None:
+    mel = mel_of(tune(2.0, rate=16000, seed=seed), small)
+    fast = error(mel, reconstruct(mel, small, FAST), small)
+    best = error(mel, reconstruct(mel, small, BEST), small)
+    assert fast < 4.0
+    assert best < 0.8 * fast
+
+
+def test_usual_parameters(tune: Any) -> None:
+    params = SpectrogramParams()
+    mel = mel_of(tune(1.5), params)
+    signal = reconstruct(mel, params, FAST)
+    assert signal.shape == (1, (mel.shape[1] - 1) * 210)
+    assert error(mel, signal, params) < 4.0
+
+
+def test_the_level_is_kept(tune: Any, small: SpectrogramParams) -> None:
+    for window, padded in ((100, 200), (100, 100), (100, 150), (60, 400)):
+        params = small.replace(window_duration_ms=window, padded_duration_ms=padded)
+        clip = tune(2.0, rate=16000)
+        signal = to_sample_rate(reconstruct(mel_of(clip, params), params, FAST).numpy(), params)
+        ours = AudioClip(signal / np.float32(32768), 16000)
+        assert abs(20 * np.log10(ours.rms / clip.rms)) < 0.4
+
+
+def test_two_calls_are_equal_to_the_bit(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of(tune(1.2, rate=16000), small)
+    assert torch.equal(reconstruct(mel, small, FAST), reconstruct(mel, small, FAST))
+
+
+def test_a_gain_goes_through(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of(tune(1.2, rate=16000), small)
+    one, other = reconstruct(mel, small, FAST), reconstruct(1024 * mel, small, FAST) / 1024
+    assert other.numpy() == pytest.approx(one.numpy(), abs=1e-3 * float(one.abs().max()))
+
+
+def test_pictures_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> None:
+    mels = [mel_of(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
+    mels.append(torch.zeros_like(mels[0]))
+    together = reconstruct(torch.cat(mels), small, FAST)
+    for alone, item in zip(mels[:3], together, strict=False):
+        expected = reconstruct(alone, small, FAST)[0]
+        assert item.numpy() == pytest.approx(expected.numpy(), abs=5e-3 * float(expected.abs().max()))
+    assert float(together[3].abs().max()) < 1e-3
+
+
+def test_the_given_magnitudes_are_not_changed(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of(tune(1.2, rate=16000), small)
+    before = mel.clone()
+    reconstruct(mel, small, FAST)
+    assert torch.equal(mel, before)
+
+
+@pytest.mark.parametrize("kind", ["silence", "full", "noise", "half silent", "one cell"])
+def test_extreme_magnitudes_give_finite_sound(kind: str, small: SpectrogramParams) -> None:
+    mel = torch.zeros(1, 40, 96)
+    if kind == "full":
+        mel += 1e15
+    elif kind == "noise":
+        mel = 1e7 * torch.rand(1, 40, 96, generator=torch.Generator().manual_seed(1)) ** 8
+    elif kind == "half silent":
+        mel[:, :20] = 1e6
+    elif kind == "one cell":
+        mel[0, 20, 30] = 1e-6
+    signal = reconstruct(mel, small, FAST)
+    assert bool(torch.isfinite(signal).all())
+    assert bool(signal.any()) is (kind != "silence")
+
+
+def test_known_samples_are_kept_and_the_rest_grows_out_of_them(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of(tune(2.4, rate=16000), small)
+    up, down = working_rate(small)
+    hop = small.hop_length * up // down
+    whole = reconstruct(mel, small, FAST)
+    share = torch.ones(50 * hop)
+    share[-4 * hop :] = torch.linspace(1, 0, 4 * hop)
+    start = 100
+    known = Known(whole[:, start * hop : (start + 50) * hop], share, 41)
+    rest = reconstruct(mel[:, start:], small, FAST, known=known)
+    scale = float(whole.abs().max())
+    kept = slice(0, 46 * hop)
+    assert rest[:, kept].numpy() == pytest.approx(known.signal[:, kept].numpy(), abs=1e-4 * scale)
+    joined = torch.cat([whole[:, : start * hop], rest], dim=1)
+    assert error(mel, joined, small) < 1.1 * error(mel, whole, small)
+    # Alone, the phases of the rest are unrelated: where they meet, the picture breaks.
+    apart = torch.cat([whole[:, : (start + 23) * hop], reconstruct(mel[:, start:], small, FAST)[:, 23 * hop :]], dim=1)
+    near = slice(start + 17, start + 29)
+
+    def near_the_seam(signal: torch.Tensor) -> float:
+        again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), small)), small)
+        pictures = [255 * (x[:, near] / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
+        return float((pictures[0] - pictures[1]).abs().mean())
+
+    assert near_the_seam(joined) < 0.7 * near_the_seam(apart)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_iteration_is_told(name: str, small: SpectrogramParams) -> None:
+    ticks: list[None] = []
+    reconstruct(torch.rand(1, 20, 96), small, PROGRAMS[name], tick=lambda: ticks.append(None))
+    assert len(ticks) == sum(stage.iterations for stage in PROGRAMS[name].stages)
+
+
+def test_threads_of_torch_are_as_many_as_before(tune: Any, small: SpectrogramParams) -> None:
+    mel = mel_of(tune(1.5, rate=16000), small)
+    alone = reconstruct(mel, small, FAST)
+    torch.set_num_threads(2)
+    try:
+        running = threading.active_count()
+        shared = reconstruct(mel, small, FAST)
+        assert torch.get_num_threads() == 2
+        assert threading.active_count() == running
+        assert torch.equal(reconstruct(mel, small, FAST), shared)
+    finally:
+        torch.set_num_threads(1)
+    assert error(mel, shared, small) == pytest.approx(error(mel, alone, small), rel=0.05)
