@@ -105,6 +105,7 @@ class Panels:
         self._areas: dict[str, Any] = {}
         self._statuses: dict[str, tuple[Any, Any]] = {}
         self._wired: set[str] = set()
+        self._follows_chooser = False
 
     def add_status(self, tab: str, mode: Any, status: Any) -> None:
         """Keep a tab's mode control and status line: the first of each tab.
@@ -114,10 +115,14 @@ class Panels:
         self._statuses.setdefault(tab, (mode, status))
 
     def wire_checkpoint(self, chooser: Any, fn: Callable[..., Any]) -> None:
-        """Refresh the status lines when another checkpoint is chosen."""
+        """Refresh the status lines when another checkpoint is chosen.
+
+        Only the first chooser is the page's: Forge makes another, off the page, each time a page is opened.
+        """
         modes = [mode for mode, _ in self._statuses.values()]
         lines = [status for _, status in self._statuses.values()]
-        if lines:
+        if lines and not self._follows_chooser:
+            self._follows_chooser = True
             render.on_change(chooser, fn, [chooser, *modes], lines)
 
     def after_component(self, component: Any, elem_id: str | None) -> None:

@@ -68,6 +68,15 @@ def test_building_the_panel_again_for_the_api_changes_nothing_on_the_page(bench:
     assert len(page.get_config_file()["dependencies"]) == before
 
 
+def test_a_chooser_made_off_the_page_is_left_alone(bench: Bench) -> None:
+    """Forge makes one each time a page is opened, to fill in its values; gradio allows it no events."""
+    page, _ = _page(bench)
+    before = len(page.get_config_file()["dependencies"])
+    chooser = gr.Dropdown(["a"], label="Checkpoint", elem_classes=["model_selection"])
+    bench.host.callbacks.fire("on_after_component", chooser, label="Checkpoint", elem_classes=["model_selection"])
+    assert len(page.get_config_file()["dependencies"]) == before
+
+
 def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: Bench) -> None:
     _, components = _page(bench)
     fields = bench.script.infotext_fields
