@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,7 @@ def machine() -> dict[str, str]:
     import torch
 
     facts = {
+        "revision": _revision(),
         "processor": _processor(),
         "cores": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}",
         "system": f"{platform.system()} {platform.machine()}",
@@ -104,9 +106,21 @@ def machine() -> dict[str, str]:
     }
     if hasattr(os, "getloadavg"):
         facts["load at start"] = f"{os.getloadavg()[0]:.1f}"
+    if "OMP_WAIT_POLICY" in os.environ:
+        facts["OMP_WAIT_POLICY"] = os.environ["OMP_WAIT_POLICY"]
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
     return facts
+
+
+def _revision() -> str:
+    """Name the commit of the checkout, with a plus sign if files differ from it."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
 
 
 def _processor() -> str:
