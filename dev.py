@@ -1,6 +1,6 @@
 """Set up and run this project from a fresh checkout, with nothing but Python and pip.
 
-    python3 dev.py demo     install into .venv and run the demo (Python 3.10 to 3.12)
+    python3 dev.py demo     install into .venv-demo and run the demo (Python 3.10 to 3.12)
     python3 dev.py test     install into .venv-test and .venv-test-gradio4 and pass the checks (Python 3.10 or 3.11)
 
 What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 A1111 = ROOT / "requirements" / "a1111.txt"
 FORGE = ROOT / "requirements" / "forge.txt"
+MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
@@ -61,6 +62,8 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Pa
     if stamp.is_file() and stamp.read_text("utf-8").strip() == key:
         return folder
     started = time.monotonic()
+    if folder.exists() and not (folder / MARK).is_file():
+        sys.exit(f"dev.py: {folder} was not made by this program, so it is left as it is. Rename or remove it first.")
     print(f"Making {name}. The first time, this downloads 2 to 3 GB (mostly torch).", flush=True)
     if folder.exists():
         shutil.rmtree(folder)
@@ -75,15 +78,23 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Pa
 
 def make_empty(folder: Path) -> None:
     """Make a virtual environment that has pip."""
+    mark(folder)
     if run([sys.executable, "-m", "venv", folder]) == 0:
         return
     # Debian and Ubuntu keep a part of venv in a package of its own; pip can stand in for that part.
     print("This Python makes no virtual environment with pip in it; trying another way.", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
+    mark(folder)
     if run([sys.executable, "-m", "venv", "--without-pip", folder]) or run(
         [sys.executable, "-m", "pip", "--python", script(folder, "python"), "install", "--quiet", "pip"]
     ):
         sys.exit("dev.py: this Python can make no virtual environment. On Debian and Ubuntu: apt install python3-venv")
+
+
+def mark(folder: Path) -> None:
+    """Make a folder that this program may remove again."""
+    folder.mkdir(exist_ok=True)
+    (folder / MARK).write_text("Made by dev.py, which may remove this folder and make it anew.\n", "utf-8")
 
 
 def demo(arguments: list[str]) -> int:
@@ -95,7 +106,7 @@ def demo(arguments: list[str]) -> int:
     if sys.version_info[:2] in PINNED_PYTHONS:  # versions known to work together, and no search by pip
         install += ["--constraint", str(A1111)]
         project += A1111.read_text("utf-8")
-    folder = environment(".venv", project, [install])
+    folder = environment(".venv-demo", project, [install])
     return run([script(folder, "riffusion-ext"), "demo", *arguments])
 
 

@@ -31,7 +31,7 @@ class Commands:
         if self.fails in line:
             return 1
         if line.startswith("-m venv"):
-            Path(command[-1]).mkdir()
+            Path(command[-1]).mkdir(exist_ok=True)
         return 0
 
 
@@ -57,6 +57,25 @@ def test_any_other_is_made_anew(dev, monkeypatch, change: str) -> None:
     dev.environment(".venv-x", "other" if change == "recipe" else "recipe", [["one"]])
     assert len(commands.lines) == 4
     assert not (folder / "left over").exists()
+
+
+def test_a_folder_of_somebody_else_is_left_alone(dev, monkeypatch) -> None:
+    monkeypatch.setattr(dev, "run", Commands())
+    theirs = dev.ROOT / ".venv-x"
+    theirs.mkdir()
+    (theirs / "precious").touch()
+    with pytest.raises(SystemExit, match="was not made by this program"):
+        dev.environment(".venv-x", "recipe", [["one"]])
+    assert [path.name for path in theirs.iterdir()] == ["precious"]
+
+
+def test_what_a_failed_install_left_is_made_anew(dev, monkeypatch) -> None:
+    monkeypatch.setattr(dev, "run", Commands(fails="pip"))
+    with pytest.raises(SystemExit):
+        dev.environment(".venv-x", "recipe", [["one"]])
+    monkeypatch.setattr(dev, "run", Commands())
+    folder = dev.environment(".venv-x", "recipe", [["one"]])
+    assert (folder / dev.STAMP).is_file()
 
 
 def test_a_failed_install_leaves_no_stamp(dev, monkeypatch) -> None:
