@@ -171,7 +171,7 @@ def _model_pieces(paths: Sequence[Path], count: int) -> Iterable[Piece]:
         if image.size != (COLUMNS, recipes.N_MELS) or still or read_record(image).source != "none":
             continue
         # The same three channels for every method, whatever the mode of the file.
-        yield Piece(path.stem, "model", Image.fromarray(levels, "RGB"), 30e6)
+        yield Piece(path.stem, "model", Image.fromarray(levels), 30e6)
         found += 1
         if found == count:
             return
@@ -220,5 +220,5 @@ def _imitate(piece: Piece, seed: int) -> Piece:
     soft = np.asarray(piece.image.convert("L").filter(ImageFilter.GaussianBlur(0.8)), np.float32)
     grain = rng.normal(0, 4, soft.shape)
     grey = (soft + stain - 128 + grain).clip(0, 255).astype(np.uint8)
-    image = Image.fromarray(np.stack([grey] * 3, axis=-1), "RGB")
+    image = Image.fromarray(np.stack([grey] * 3, axis=-1))
     return Piece(f"imitated-{piece.name}", "model", image, 30e6)

@@ -76,7 +76,7 @@ def encode(waveform: torch.Tensor) -> tuple[Image.Image, float]:
     mel = encode_mel(waveform).numpy()
     max_value = float(mel.max())
     grey = mel_to_levels(mel, max_value)
-    image = Image.fromarray(np.stack([grey] * 3, axis=-1), "RGB").transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    image = Image.fromarray(np.stack([grey] * 3, axis=-1)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     return image, max_value
 
 

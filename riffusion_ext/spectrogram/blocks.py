@@ -20,9 +20,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from riffusion_ext.spectrogram.crew import SOLO, Crew
 from riffusion_ext.spectrogram.invert import Known, Program, reconstruct
 from riffusion_ext.spectrogram.params import SpectrogramParams
-from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
+from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
 
 __all__ = ["reconstruct_long"]
 
@@ -32,7 +33,7 @@ _OVERLAP = 64  # frames a block shares with the one before
 _KEPT = 44  # of these, frames whose samples are kept; the rest is redone
 _FADE = 20  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest
 _HOPS = 10  # in a window, as these numbers are meant; where a window has more, they grow with it,
-_LARGEST_SCALE = 8  # but not beyond all memory
+_MOST_CELLS = 12_000_000  # but not beyond all memory
 
 
 def reconstruct_long(
@@ -42,6 +43,7 @@ def reconstruct_long(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
+    threads: Crew = SOLO,
 ) -> np.ndarray:
     """Reconstruct a waveform of any length; memory beyond the result is that of one block.
 
@@ -55,13 +57,15 @@ def reconstruct_long(
         As for :func:`~riffusion_ext.spectrogram.invert.reconstruct`.
     tick
         Called with the share done, 0 to 1.
+    threads
+        They share the frames of a block.
 
     Returns
     -------
     np.ndarray [shape=(B, (T - 1) * hop), float32]
         Waveforms at the working rate.
     """
-    scale = min(max(1, math.ceil(params.win_length / params.hop_length / _HOPS)), _LARGEST_SCALE)
+    scale = _scale(params)
     block, lap = BLOCK * scale, _OVERLAP * scale
     total = sum(stage.iterations for stage in program.stages) * len(range(0, max(frames - lap, 1), block - lap))
     done = 0
@@ -80,7 +84,7 @@ def reconstruct_long(
         mel = mel_between(start, stop)
         grid = frame_grid(params, 1, mel.device)
         mel = _at_least(mel, grid.overlap + 2)
-        signal = reconstruct(mel, params, program, known=known, tick=advance)
+        signal = reconstruct(mel, params, program, known=known, tick=advance, threads=threads)
         signal = signal[:, : (stop - start - 1) * grid.hop_length]
         if result is None:
             result = np.empty((signal.shape[0], (frames - 1) * grid.hop_length), dtype=np.float32)
@@ -91,6 +95,13 @@ def reconstruct_long(
             return result
         known = _end_of(signal, grid, scale)
         start = stop - lap
+
+
+def _scale(params: SpectrogramParams) -> int:
+    """How many times larger than usual the blocks are, so that they hold as many windows."""
+    up, down = working_rate(params)
+    cells = BLOCK * params.win_length * up // down  # on the finest grid, whose FFT is two windows long
+    return max(1, min(math.ceil(params.win_length / params.hop_length / _HOPS), _MOST_CELLS // cells))
 
 
 def _at_least(mel: torch.Tensor, frames: int) -> torch.Tensor:

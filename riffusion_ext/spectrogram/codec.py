@@ -11,6 +11,7 @@ Waveforms inside are in 16-bit sample units, as the original's; clips are at ful
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram import reference
 from riffusion_ext.spectrogram.blocks import reconstruct_long
+from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_spectrogram
 from riffusion_ext.spectrogram.image import mel_to_image, open_picture
@@ -51,7 +53,8 @@ __all__ = [
 
 _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
-_BATCH_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
+_GPU_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
+_CPU_COLUMNS = 4096  # to the cores of a CPU: eight pictures
 
 Progress = Callable[[float], None]
 
@@ -191,37 +194,72 @@ def _batches(
 ) -> Iterable[list[tuple[int, Source]]]:
     """Cut a group into what a device takes at once.
 
-    A CPU works best on one picture after the other; the reference engine needs too much memory for more, and its
-    random phases would depend on the company.
+    The reference engine needs too much memory for more than one, and its random phases would depend on the company.
     """
-    one_by_one = settings.engine == "reference" or resolve_device(settings.device).type == "cpu"
-    size = 1 if one_by_one else max(1, _BATCH_COLUMNS // width)
+    on_cpu = resolve_device(settings.device).type == "cpu"
+    size = 1 if settings.engine == "reference" else max(1, (_CPU_COLUMNS if on_cpu else _GPU_COLUMNS) // width)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
 
 def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress) -> list[np.ndarray]:
     """Waveforms [C, samples] at the sample rate, of sources of one size and one set of parameters."""
+    stopped = threading.Event()
+
+    def advance(part: float) -> None:
+        if stopped.is_set():
+            raise RiffusionError("the sound was not finished")
+        tick(part)
+
+    def compute(device: torch.device) -> list[np.ndarray]:
+        if settings.engine == "reference":  # made for torch's own way of sharing work
+            return _together(sources, settings, advance, device, SOLO)
+        return lead(device, lambda crew: _shared(sources, settings, advance, device, crew))
+
+    try:
+        return with_fallback(resolve_device(settings.device), compute)
+    except BaseException:  # Ctrl-C in the thread that waits, or an error in one that works: the others end soon
+        stopped.set()
+        raise
+
+
+def _shared(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: Crew
+) -> list[np.ndarray]:
+    """Invert with a crew: it shares the pictures if there are enough of them, else the frames of each."""
+    if device.type != "cpu":
+        return _together(sources, settings, tick, device, SOLO)
+    done = dict.fromkeys(range(len(sources)), 0.0)
+
+    def one(number: int, threads: Crew) -> np.ndarray:
+        def advance(part: float) -> None:
+            done[number] = part
+            tick(sum(done.values()) / len(sources))
+
+        return _together([sources[number]], settings, advance, device, threads)[0]
+
+    if len(sources) < crew.size:
+        return [one(number, crew) for number in done]
+    return crew.map(lambda number: one(number, SOLO), done)
+
+
+def _together(
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: Crew
+) -> list[np.ndarray]:
+    """Invert as one batch of tensors."""
     params, frames = sources[0].params, sources[0].columns
-    channels = params.channels
 
-    def mel_on(device: torch.device) -> Callable[[int, int], torch.Tensor]:
-        def between(start: int, stop: int) -> torch.Tensor:
-            return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
+    def mel_between(start: int, stop: int) -> torch.Tensor:
+        return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
 
-        return between
-
-    def compute(device: torch.device) -> np.ndarray:
-        mel_between = mel_on(device)
-        if settings.engine == "reference":
-            waveform = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
-            tick(1.0)
-            return waveform
-        signal = reconstruct_long(mel_between, frames, params, PROGRAMS[settings.engine], tick=tick)
-        return to_sample_rate(signal, params)
-
-    waveforms = with_fallback(resolve_device(settings.device), compute)
-    return [waveforms[i * channels : (i + 1) * channels] for i in range(len(sources))]
+    if settings.engine == "reference":
+        waveforms = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
+        tick(1.0)
+    else:
+        program = PROGRAMS[settings.engine]
+        signal = reconstruct_long(mel_between, frames, params, program, tick=tick, threads=threads)
+        waveforms = to_sample_rate(signal, params)
+    return [waveforms[i * params.channels : (i + 1) * params.channels] for i in range(len(sources))]
 
 
 def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:

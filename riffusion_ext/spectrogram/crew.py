@@ -1,68 +1,114 @@
-"""Threads that share the frames of a picture.
+"""Threads that share the frames of a picture, or the pictures of a batch.
 
 torch splits every single operation over the cores and waits for the last one. An iteration is hundreds of short
 operations, so that waiting costs more than it saves, and where another program wants a core it costs ten times more.
 Frames are independent of each other within an iteration: here each core takes its share of them through the whole
-iteration, and they meet once at its end.
+iteration, and they meet once at its end. All of it happens in threads of our own, each confined to one core; the
+threads of the program around us, a webui's, keep the number of cores they have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
-__all__ = ["SOLO", "Crew", "crew"]
+__all__ = ["SOLO", "Crew", "lead"]
 
 _MOST = 8
 _FEWEST_FRAMES = 48
 
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
 
 class Crew:
-    """A few threads, each with torch confined to one core."""
+    """A few threads to share work with."""
 
-    def __init__(self, pool: ThreadPoolExecutor | None, size: int) -> None:
-        self._pool, self._size = pool, size
+    def __init__(self, pool: Executor | None, size: int) -> None:
+        self._pool, self.size = pool, size
 
     def shares(self, frames: int) -> list[tuple[int, int]]:
         """Cut that many frames into ranges, one for each thread."""
-        size = max(1, min(self._size, frames // _FEWEST_FRAMES))
-        bounds = [frames * i // size for i in range(size + 1)]
-        return list(pairwise(bounds))
+        size = max(1, min(self.size, frames // _FEWEST_FRAMES))
+        return list(pairwise(frames * i // size for i in range(size + 1)))
 
     def run(self, work: Callable[[int, int], None], shares: Sequence[tuple[int, int]]) -> None:
-        """Call ``work(start, stop)`` for all ranges at once and wait; the first error is raised."""
+        """Call ``work(start, stop)`` for all ranges at once and wait for all; the first error is raised."""
+        self.map(lambda share: work(*share), shares)
+
+    def map(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        """Call ``work(item)`` for all items, as many at once as there are threads; the first error is raised."""
         if self._pool is None:
-            for share in shares:
-                work(*share)
-            return
-        for future in [self._pool.submit(_unrecorded, work, *share) for share in shares]:
-            future.result()
+            return [work(item) for item in items]
+        futures = [self._pool.submit(_unrecorded, work, item) for item in items]
+        for future in futures:
+            if future.exception() is not None:  # let the others finish: they write into what the caller holds
+                for other in futures:
+                    other.cancel()
+        return [future.result() for future in futures]
 
 
 SOLO = Crew(None, 1)
 """The calling thread alone."""
 
 
-def _unrecorded(work: Callable[[int, int], None], start: int, stop: int) -> None:
+def lead(device: torch.device, work: Callable[[Crew], _Result]) -> _Result:
+    """Call ``work(crew)`` in a thread of ours and wait for it.
+
+    On a CPU the crew has as many threads as torch may use in the calling thread, and one call goes on at a time: they
+    want the same cores. On a GPU, or inside another call, the calling thread does the work alone.
+    """
+    size = min(torch.get_num_threads(), _MOST) if device.type == "cpu" else 1
+    if size == 1 or threading.current_thread().name.startswith(_PREFIX):
+        return work(SOLO)
+    leader, pool = _threads()
+    context = copy_context()  # progress bars of a page find it there
+    future: Future[_Result] = leader.submit(lambda: context.run(_unrecorded, work, Crew(pool, size)))
+    return future.result()
+
+
+_PREFIX = "riffusion-crew"
+_LOCK = threading.Lock()
+
+
+def _unrecorded(work: Callable[[_Item], _Result], item: _Item) -> _Result:
     with torch.no_grad():  # each thread has its own mode
-        work(start, stop)
+        return work(item)
 
 
-@contextmanager
-def crew(device: torch.device) -> Iterator[Crew]:
-    """Threads for as long as the block runs: as many as torch may use on a CPU, none for a GPU."""
-    threads = torch.get_num_threads()
-    size = min(threads, _MOST) if device.type == "cpu" else 1
-    if size == 1:
-        yield SOLO
-        return
-    with ThreadPoolExecutor(size, "riffusion", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        torch.set_num_threads(1)  # the caller's too: threads that wait for its operations would keep cores busy
-        try:
-            yield Crew(pool, size)
-        finally:
-            torch.set_num_threads(threads)
+def _threads() -> tuple[Executor, Executor]:
+    with _LOCK:
+        return _started()
+
+
+def _confine() -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # a thread's first question makes it take over the process's number, which is 1 just now
+
+
+@lru_cache(maxsize=1)
+def _started() -> tuple[Executor, Executor]:
+    """Start the leader and the others, all at once.
+
+    torch keeps the number of cores for each thread, and for the process the number that new threads begin with. Both
+    are set by the one function, so the second is put back at once, before any other thread can begin with it.
+    """
+    cores = torch.get_num_threads()
+    pools = []
+    for size in (1, min(_MOST, os.cpu_count() or 1)):
+        pool = ThreadPoolExecutor(size, _PREFIX, initializer=_confine)
+        ready = threading.Barrier(size + 1)
+        for _ in range(size):
+            pool.submit(ready.wait)
+        ready.wait()
+        pools.append(pool)
+    torch.set_num_threads(cores)
+    return pools[0], pools[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from riffusion_ext.spectrogram.crew import crew
+from riffusion_ext.spectrogram.crew import lead
 from riffusion_ext.spectrogram.mel import mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
@@ -54,6 +54,5 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
                 magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
                 mel[channel, first:last] = projection.forward(magnitude)
 
-    with crew(waveform.device) as threads:
-        threads.run(work, threads.shares(frames))
+    lead(waveform.device, lambda threads: threads.run(work, threads.shares(frames)))
     return mel

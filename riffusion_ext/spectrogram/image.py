@@ -139,15 +139,18 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def is_stereo(pixels: np.ndarray) -> bool:
-    """Whether red is empty while green or blue are not: how stereo pictures are drawn. `pixels` is [H, W, 3].
+    """Whether red is the same all over while green or blue are not: how stereo pictures are drawn. `pixels` is [H, W, 3].
 
-    Read as mono such a picture would be noise at full level, since its red is black.
+    The original leaves red black; read as mono such a picture would be noise at full level.
     """
     red, *others = (pixels[..., c] for c in range(3))
     level, spread = float(red.mean()), float(red.std())
-    if level > 4 * _FLAT or spread > 2 * _FLAT:  # strong JPEG compression puts up to 6 levels of noise there
+    if spread > 2 * _FLAT:  # strong JPEG compression puts up to 6 levels of noise there
         return False
-    return any(float(other.mean()) - level > 4 * _FLAT or float(other.std()) - spread > 2 * _FLAT for other in others)
+    if any(float(other.std()) - spread > 2 * _FLAT for other in others):
+        return True
+    # Silence is flat in all three, but only in a stereo picture darker in red.
+    return level <= 4 * _FLAT and any(float(other.mean()) - level > 4 * _FLAT for other in others)
 
 
 def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
@@ -189,4 +192,4 @@ def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -
     levels = 255.0 - np.power(scaled, np.float32(params.power_for_image)) * np.float32(255.0)
     rows = levels.astype(np.uint8).transpose(0, 2, 1)[:, ::-1]
     planes = (np.zeros_like(rows[0]), rows[0], rows[1]) if params.stereo else (rows[0],) * 3
-    return Image.fromarray(np.ascontiguousarray(np.stack(planes, axis=-1)), "RGB")
+    return Image.fromarray(np.ascontiguousarray(np.stack(planes, axis=-1)))

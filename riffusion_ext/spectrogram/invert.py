@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from riffusion_ext.spectrogram.crew import Crew, crew
+from riffusion_ext.spectrogram.crew import SOLO, Crew
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.phase import phase_from_magnitude
@@ -79,6 +79,7 @@ def reconstruct(
     *,
     known: Known | None = None,
     tick: Callable[[], None] | None = None,
+    threads: Crew = SOLO,
 ) -> torch.Tensor:
     """Find waveforms whose spectrogram pictures are the given ones.
 
@@ -94,6 +95,8 @@ def reconstruct(
         Samples at the beginning that are already decided.
     tick
         Called after each iteration.
+    threads
+        They share the frames.
 
     Returns
     -------
@@ -104,20 +107,19 @@ def reconstruct(
     first = frame_grid(params, program.start, mel.device)
     mel = mel.mul(first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
     projection = mel_projection(params, first.spacing, mel.device)
-    with crew(mel.device) as threads:
-        magnitude = _magnitudes(mel, projection, program.updates, threads)
-        past = _past(known, first, frames, projection.bins)
-        phase = phase_from_magnitude(magnitude, first, past, threads=threads)
-        padded = _synthesise(magnitude, phase, first, threads)
-        _keep(padded, first, frames, known)
-        for stage in program.stages:
-            grid = frame_grid(params, stage.oversampling, mel.device)
-            iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
-            for _ in range(stage.iterations):
-                padded = iteration.run(padded, threads)
-                _keep(padded, grid, frames, known)
-                if tick is not None:
-                    tick()
+    magnitude = _magnitudes(mel, projection, program.updates, threads)
+    past = _past(known, first, frames, projection.bins)
+    phase = phase_from_magnitude(magnitude, first, past, threads=threads)
+    padded = _synthesise(magnitude, phase, first, threads)
+    _keep(padded, first, frames, known)
+    for stage in program.stages:
+        grid = frame_grid(params, stage.oversampling, mel.device)
+        iteration = _Iteration(mel, grid, mel_projection(params, grid.spacing, mel.device), stage.relaxation)
+        for _ in range(stage.iterations):
+            padded = iteration.run(padded, threads)
+            _keep(padded, grid, frames, known)
+            if tick is not None:
+                tick()
     return first.signal(padded, frames)
 
 

@@ -1,0 +1,91 @@
+"""Threads of our own: what they compute, and that nobody else's are touched."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def two_cores():
+    """Let torch use two cores, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("frames", [1, 47, 48, 95, 96, 97, 512, 1000])
+def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
+    """Shares follow each other from the first frame to the last, none empty, none more than there are threads."""
+    shares = Crew(None, size).shares(frames)
+    assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
+    assert shares[-1][1] == frames
+    assert all(stop > start for start, stop in shares)
+    assert len(shares) <= size
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_work_is_confined_to_one_core_a_thread_and_nobody_else_is() -> None:
+    """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
+
+    def work(crew: Crew) -> tuple[int, list[int], int]:
+        born: list[int] = []
+        other = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        return torch.get_num_threads(), crew.map(lambda _: torch.get_num_threads(), range(8)), born[0]
+
+    leader, others, born = lead(CPU, work)
+    assert leader == 1
+    assert others == [1] * 8
+    assert born == 2
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_call_inside_a_call_is_done_alone() -> None:
+    """The leader does not wait for itself."""
+    assert lead(CPU, lambda _: lead(CPU, lambda inner: inner)) is SOLO
+    assert lead(CPU, lambda crew: crew.map(lambda _: lead(CPU, lambda inner: inner), [0])) == [SOLO]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_calls_from_many_threads_are_all_answered() -> None:
+    """One goes on at a time, none is lost."""
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda n: lead(CPU, lambda crew: sum(crew.map(lambda x: x * n, range(5)))), range(20)))
+    assert answers == [10 * n for n in range(20)]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_an_error_is_raised_once_all_have_finished() -> None:
+    """Nobody writes into what the caller has given up."""
+    running = threading.Semaphore(0)
+    finished: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 0:
+            running.acquire()
+            raise KeyError("broken")
+        running.release()
+        finished.append(number)
+
+    with pytest.raises(KeyError, match="broken"):
+        lead(CPU, lambda crew: crew.map(work, [0, 1]))
+    assert finished == [1]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_no_gradients_are_recorded() -> None:
+    """Threads have their own mode, and a parameter of the host must not drag a graph along."""
+    weight = torch.ones(3, requires_grad=True)
+    assert lead(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
