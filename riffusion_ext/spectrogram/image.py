@@ -139,7 +139,7 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def is_stereo(pixels: np.ndarray) -> bool:
-    """Whether red is the same all over while green or blue are not: how stereo pictures are drawn. `pixels` is [H, W, 3].
+    """Whether red is the same all over while green or blue are not, as in stereo pictures. `pixels` is [H, W, 3].
 
     The original leaves red black; read as mono such a picture would be noise at full level.
     """

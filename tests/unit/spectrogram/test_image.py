@@ -404,3 +404,10 @@ def test_magnitudes_above_black_are_black_and_silence_is_white() -> None:
 def test_channels_must_be_as_many_as_the_parameters_say() -> None:
     with pytest.raises(ValueError, match="mel has 1 channels, the parameters say 2"):
         mel_to_image(np.zeros((1, 4, 16), np.float32), V1.replace(stereo=True), 1.0)
+
+
+@pytest.mark.parametrize("red", [0, 128, 255])
+def test_a_red_that_carries_nothing_means_stereo(red: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 40, 3), dtype=np.uint8)
+    pixels[..., 0] = red
+    assert is_stereo(pixels)
