@@ -323,7 +323,7 @@ class FakeWebui:
         total = p.batch_size * p.n_iter
         p.sd_model_name = "riffusion-tiny" if "riffusion" in self.opts.sd_model_checkpoint else "photo-model"
         p.sd_model_hash = "c283a100ba"
-        p.all_prompts = [p.prompt] * total
+        p.all_prompts = p.prompt if isinstance(p.prompt, list) else [p.prompt] * total
         p.all_seeds = [p.seed + index for index in range(total)]
         script.process(p, *args)
         images: list[Any] = []
@@ -342,7 +342,7 @@ class FakeWebui:
         first = 0
         if len(images) > 1:
             grid = Image.new("RGB", (8, 8))
-            text = self.infotext(p, p.prompt, p.all_seeds[0])  # that of the first picture
+            text = self.infotext(p, p.all_prompts[0], p.all_seeds[0])  # that of the first picture
             if self.opts.enable_pnginfo:
                 grid.info["parameters"] = text
             images.insert(0, grid)

@@ -100,6 +100,15 @@ def test_each_sound_is_that_of_its_own_picture(bench: Bench, monkeypatch: pytest
     assert [clip["seed"] for clip in payload["clips"]] == [40, 41, 42, 43]
 
 
+def test_each_clip_has_the_prompt_of_its_own_picture(bench: Bench) -> None:
+    """Scripts that vary the prompt, such as Dynamic Prompts, fill in a list of them."""
+    prompts = ["slow cello", "fast drums", "funky bass", "church bells"]
+    processed, _ = bench.generate("On", batch_size=2, n_iter=2, prompt=prompts)
+    page = render_generation_info(processed.js(), _host())
+    places = [page.index(f">{number}. {prompt}<") for number, prompt in enumerate(prompts, 1)]
+    assert places == sorted(places)
+
+
 def test_auto_follows_the_checkpoint(bench: Bench) -> None:
     assert len(bench.generate()[1]["clips"]) == 1
     bench.host.opts.sd_model_checkpoint = "photo-model"
