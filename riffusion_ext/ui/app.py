@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import riffusion_ext
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["build_app", "serve"]
+__all__ = ["build_app", "is_loopback", "serve"]
 
 
 def _style() -> str:
@@ -19,8 +20,15 @@ def _style() -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def build_app(output_dir: Path) -> Any:
+def build_app(output_dir: Path, *, folders: bool = True) -> Any:
     """Build the page: a heading and the tab's pages.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for results.
+    folders
+        Whether users may name folders of this machine.
 
     Returns
     -------
@@ -28,7 +36,7 @@ def build_app(output_dir: Path) -> Any:
     """
     import gradio as gr
 
-    place = Place(output_dir=lambda: output_dir)
+    place = Place(output_dir=lambda: output_dir, folders=folders)
     fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
     with gr.Blocks(title="Riffusion", css=_style(), theme=theme, analytics_enabled=False) as app:
@@ -37,13 +45,23 @@ def build_app(output_dir: Path) -> Any:
     return app
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach a server that listens there."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name: whom it lets in is not for us to tell
+        return False
+
+
 def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False) -> int:
     """Serve the page until Ctrl-C.
 
     Parameters
     ----------
     host, port
-        Where to listen.
+        Where to listen. Users may name folders of this machine only where nobody else can reach the page.
     output_dir
         Folder for results; the browser may fetch what lies below it.
     open_browser
@@ -64,7 +82,7 @@ def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False)
         sys.stderr.write(
             f"note: gradio 3 plays nothing from hidden folders such as {folder}; choose another --output-dir\n"
         )
-    app = build_app(folder)
+    app = build_app(folder, folders=is_loopback(host))
     app.queue()
     try:
         app.launch(

@@ -15,10 +15,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
-__all__ = ["AUTO", "CONTROLS", "OFF", "ON", "Control", "SoundOptions", "control", "options_from_args"]
+__all__ = [
+    "AUTO",
+    "CONTROLS",
+    "FROM_PICTURE",
+    "OFF",
+    "ON",
+    "Control",
+    "SoundOptions",
+    "control",
+    "options_from_args",
+    "preset_params",
+]
 
 AUTO, ON, OFF = "Auto", "On", "Off"
+
+FROM_PICTURE = "from the picture"
 
 
 @dataclass(frozen=True)
@@ -173,6 +187,15 @@ CONTROLS: tuple[Control, ...] = (
         maximum=4.0,
         step=0.05,
     ),
+    Control(
+        id="preset",
+        label="Spectrogram",
+        kind="dropdown",
+        default=FROM_PICTURE,
+        help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
+        infotext="Riffusion spectrogram",
+        choices=(FROM_PICTURE, *PRESETS),
+    ),
 )
 """Every control of the Script, in the order of its API arguments."""
 
@@ -201,6 +224,12 @@ class SoundOptions:
     channels: str = "auto"
     joined: bool = False
     crossfade: float = 0.0
+    preset: str = FROM_PICTURE
+
+
+def preset_params(preset: str) -> SpectrogramParams | None:
+    """Return the parameters of a choice of the control ``preset``; None leaves them to the picture."""
+    return PRESETS.get(preset)
 
 
 def options_from_args(args: Sequence[object], override: Mapping[str, object] | None = None) -> SoundOptions:

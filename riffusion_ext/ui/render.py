@@ -42,10 +42,10 @@ def fold(label: str, elem_id: str) -> Any:
 
 
 def row() -> Any:
-    """Return a row, for a ``with``."""
+    """Return a row whose controls stand on one line, for a ``with``."""
     import gradio as gr
 
-    return gr.Row()
+    return gr.Row(elem_classes=["riffusion-row"])
 
 
 def radio_class() -> Any:

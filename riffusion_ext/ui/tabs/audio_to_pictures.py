@@ -11,7 +11,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_files
+from riffusion_ext.ui.render import row
+from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_or_tidy
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
@@ -44,7 +45,7 @@ def convert(
         Paths of the files to download: a zip of all first where there are several.
     """
     try:
-        uploads, missing = chosen_files(files, folder, SOUND_SUFFIXES)
+        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES)
         target = place.new_folder("pictures")
         giver = NameGiver()
         pairs = [(u.path, giver.name(target, Path(u.name), f".{picture_format}")) for u in uploads]
@@ -62,13 +63,14 @@ def convert(
     paths = [path for result in results for path in result.outputs]
     notes = [message(text, "error") for text in missing]
     notes += result_messages(results, {upload.path: upload.name for upload in uploads})
+    archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
+    notes += trouble
     if not paths:
-        target.rmdir()
         return panel([], notes), [], []
     more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
     noun = "picture" if len(paths) == 1 else "pictures"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
-    made = [zip_files(paths, target / "pictures.zip"), *paths] if len(paths) > 1 else paths
+    made = paths if archive is None else [archive, *paths]
     return panel([], notes), _gallery(paths), [str(path) for path in made]
 
 
@@ -106,7 +108,7 @@ def build_page(place: Place) -> None:
                 info="Whole song: the tiles fit together again. Each tile: quiet parts come out as dark as loud ones.",
                 elem_id="riffusion_songs_scale",
             )
-            with gr.Row():
+            with row():
                 preset = gr.Dropdown(
                     choices=list(PRESETS),
                     value="riffusion-v1",

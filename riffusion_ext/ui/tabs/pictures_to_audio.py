@@ -9,10 +9,10 @@ from typing import Any
 from riffusion_ext.convert import Result, check_format, explain, joined_clips, pictures_to_sounds, song_to_sound
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, natural_key
-from riffusion_ext.ui.controls import control
+from riffusion_ext.ui.controls import FROM_PICTURE, control, preset_params
 from riffusion_ext.ui.players import message, panel, player
-from riffusion_ext.ui.render import component, on_change
-from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, result_messages, zip_files
+from riffusion_ext.ui.render import component, on_change, row
+from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, result_messages, zip_or_tidy
 
 __all__ = ["CLIPS", "EACH", "SONG", "build_page", "convert"]
 
@@ -31,6 +31,7 @@ def convert(
     level: str,
     sound_format: str,
     channels: str,
+    preset: str = FROM_PICTURE,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, str | None]:
     """Turn the chosen pictures into sound.
@@ -43,11 +44,11 @@ def convert(
         Path of a zip file of all sounds where there are several, else None.
     """
     try:
-        uploads, missing = chosen_files(files, folder, PICTURE_SUFFIXES)
+        uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES)
         check_format(sound_format)
         uploads.sort(key=lambda upload: natural_key(upload.name))
         target = place.new_folder("sounds")
-        settings = _settings(place, engine, level, channels)
+        settings = _settings(place, engine, level, channels, preset)
         results = _run(uploads, target, kind, crossfade, settings, sound_format, progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), None
@@ -55,26 +56,24 @@ def convert(
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), None
     names = {upload.path: upload.name for upload in uploads}
     made = [result for result in results if result.outputs]
+    archive, trouble = zip_or_tidy([r.outputs[0] for r in made], target, "sounds.zip")
     players = [_player(place, result, number) for number, result in enumerate(made[:_MOST_PLAYERS], 1)]
     notes = [message(text, "error") for text in missing] + result_messages(results, names)
     if made:
         many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
         noun = "sound file" if len(made) == 1 else "sound files"
         notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
-        archive = zip_files([r.outputs[0] for r in made], target / "sounds.zip") if len(made) > 1 else None
-    else:
-        target.rmdir()
-        archive = None
-    return panel(players, notes), None if archive is None else str(archive)
+    return panel(players, notes + trouble), None if archive is None else str(archive)
 
 
-def _settings(place: Place, engine: str, level: str, channels: str) -> Any:
+def _settings(place: Place, engine: str, level: str, channels: str, preset: str) -> Any:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
         engine=str(control("engine").clean(engine)),
         level=str(control("level").clean(level)),
         channels=str(control("channels").clean(channels)),
+        params=preset_params(str(control("preset").clean(preset))),
         device=place.device(),
     )
 
@@ -133,12 +132,13 @@ def build_page(place: Place) -> None:
             )
             with gr.Column(visible=False) as fading:
                 crossfade = component(control("crossfade"), "riffusion_pictures_crossfade")
-            with gr.Row():
+            with row():
                 sound_format = component(control("format"), "riffusion_pictures_format")
                 engine = component(control("engine"), "riffusion_pictures_engine")
-            with gr.Row():
+            with row():
                 level = component(control("level"), "riffusion_pictures_level")
                 channels = component(control("channels"), "riffusion_pictures_channels")
+            preset = component(control("preset"), "riffusion_pictures_preset")
             button = gr.Button("Turn into sound", variant="primary", elem_id="riffusion_pictures_go")
         with gr.Column(scale=1, min_width=320):
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
@@ -158,16 +158,17 @@ def build_page(place: Place) -> None:
         level: str,
         sound_format: str,
         channels: str,
+        preset: str,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any]:
-        values = (files, folder, kind, crossfade, engine, level, sound_format, channels)
+        values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset)
         html, path = convert(place, *values, progress=lambda part: progress(part, desc="Turning into sound"))
         return html, gr.update(value=path, visible=path is not None)
 
     on_change(kind, lambda value: gr.update(visible=value == CLIPS), [kind], [fading])
     button.click(
         fn=press,
-        inputs=[files, folder, kind, crossfade, engine, level, sound_format, channels],
+        inputs=[files, folder, kind, crossfade, engine, level, sound_format, channels, preset],
         outputs=[players, archive],
         api_name=False,
     )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import expand
 from riffusion_ext.ui.players import message
 
-__all__ = ["Place", "Upload", "chosen_files", "gradio_url", "named_error", "result_messages", "zip_files"]
+__all__ = ["Place", "Upload", "chosen_files", "gradio_url", "named_error", "result_messages", "zip_or_tidy"]
 
 _MOST_MESSAGES = 12
 
@@ -128,9 +130,30 @@ def named_error(name: str, path: Path, error: str) -> str:
     return text if name in text else f"{name}: {text}"
 
 
-def zip_files(paths: Sequence[Path], target: Path) -> Path:
-    """Put files into one archive, as they are: pictures and sound are packed already."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in paths:
-            archive.write(path, path.name)
-    return target
+def zip_or_tidy(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
+    """Put the files of a press into one archive, or remove its folder where there are none.
+
+    The files are stored as they are: pictures and sound are packed already.
+
+    Returns
+    -------
+    archive
+        The archive in the folder; None for fewer than two files, or where it cannot be written.
+    trouble
+        Messages about what went wrong, as HTML. The files themselves are there all the same.
+    """
+    if len(paths) < 2:
+        if not paths:
+            with suppress(OSError):  # an empty folder does no harm
+                folder.rmdir()
+        return None, []
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for path in paths:
+                archive.write(path, path.name)
+
+    try:
+        return write_atomically(folder / name, write), []
+    except RiffusionError as error:
+        return None, [message(f"There is no archive of all files: {error}", "error")]
