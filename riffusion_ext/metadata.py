@@ -135,23 +135,29 @@ def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def exif_bytes(params: SpectrogramParams, max_value: float) -> bytes:
-    """EXIF block with tags 11000 to 11080."""
+def exif_bytes(params: SpectrogramParams, max_value: float | None) -> bytes:
+    """EXIF block with tags 11000 to 11080; without the last where the level is not known (None)."""
     from PIL import Image
 
     exif = Image.Exif()
-    values = {**asdict(params), "stereo": int(params.stereo), "max_value": float(max_value)}
+    values = {**_record(params, max_value), "stereo": int(params.stereo)}
     for tag, name in EXIF_TAGS.items():
-        exif[tag] = values[name]
+        if name in values:
+            exif[tag] = values[name]
     return exif.tobytes()
 
 
-def record_text(params: SpectrogramParams, max_value: float) -> str:
-    """Return the parameters as JSON."""
-    return json.dumps({**asdict(params), "max_value": float(max_value)})
+def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
+    # A level that is not known is left out: whoever reads the record would take it for the picture's own.
+    return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
 
 
-def png_info(params: SpectrogramParams, max_value: float, **text: str) -> PngInfo:
+def record_text(params: SpectrogramParams, max_value: float | None = None) -> str:
+    """Return the parameters as JSON; without ``max_value`` where the level is not known."""
+    return json.dumps(_record(params, max_value))
+
+
+def png_info(params: SpectrogramParams, max_value: float | None, **text: str) -> PngInfo:
     """PNG text chunks: the parameters as JSON under ``riffusion``, and any other text given."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -163,19 +169,19 @@ def png_info(params: SpectrogramParams, max_value: float, **text: str) -> PngInf
 
 
 def save_picture(
-    image: Image.Image, path: str | Path, params: SpectrogramParams, max_value: float, **text: str
+    image: Image.Image, path: str | Path, params: SpectrogramParams, max_value: float | None, **text: str
 ) -> Path:
     """Write a picture with its parameters inside; the format follows the suffix.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. A `max_value` of None is left out of it.
 
     Raises
     ------
     PictureError
         The suffix is not .png, .jpg, .jpeg or .webp, or the file cannot be written.
     """
-    from riffusion_ext.audio.atomic import write_atomically
-    from riffusion_ext.errors import AudioError, PictureError
+    from riffusion_ext.atomic import write_atomically
+    from riffusion_ext.errors import PictureError
 
     path = Path(path)
     options: dict[str, Any] = {"exif": exif_bytes(params, max_value)}
@@ -189,10 +195,7 @@ def save_picture(
         options |= {"format": "WEBP", "lossless": True}
     else:
         raise PictureError(f"cannot write {path.name}: pictures end in .png, .jpg or .webp, not {suffix or 'nothing'}")
-    try:
-        return write_atomically(path, lambda file: image.save(file, **options))
-    except AudioError as error:
-        raise PictureError(str(error)) from error
+    return write_atomically(path, lambda file: image.save(file, **options), error_type=PictureError)
 
 
 def exif_dump(image: Image.Image) -> dict[str, object]:
@@ -221,10 +224,7 @@ def audio_tags(
     comment_extra: Mapping[str, object] = {},
 ) -> dict[str, str]:
     """Tags for a sound file: title, software, and the parameters as JSON in the comment."""
-    values: dict[str, object] = asdict(params)
-    if max_value is not None:
-        values["max_value"] = float(max_value)
-    comment = json.dumps({"riffusion": {**values, **comment_extra}}, ensure_ascii=False)
+    comment = json.dumps({"riffusion": {**_record(params, max_value), **comment_extra}}, ensure_ascii=False)
     tags = {"software": f"riffusion-ext {__version__}", "comment": comment}
     return {"title": title, **tags} if title else tags
 

@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.audio import ffmpeg, id3, sndfile
-from riffusion_ext.audio.atomic import write_atomically
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
@@ -171,4 +171,4 @@ def write_audio(
         else:
             file.write(sndfile.encode(clip, form, subtype=subtype, tags=texts))
 
-    return write_atomically(path, write)
+    return write_atomically(path, write, error_type=AudioError)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from riffusion_ext.atomic import why_not
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
@@ -50,10 +51,12 @@ def explain(error: BaseException) -> str:
 
 def already_there(source: Path, targets: Sequence[Path], existing: Existing) -> Result | None:
     """Return the result of an input that must not be worked on because of files that are there; None to go on."""
-    try:
-        there = [target for target in targets if target.exists()]
-    except OSError as error:
-        return Result(source, error=explain(error))
+    there: list[Path] = []
+    for target in targets:
+        try:
+            there += [target] if target.exists() else []
+        except OSError as error:
+            return Result(source, error=why_not(target, error))
     if any(_same_file(source, target) for target in there):
         return Result(source, error=f"the result would replace its own source: {source}")
     if not there or existing == "overwrite":

@@ -109,7 +109,7 @@ def test_packages_that_no_host_promises_are_not_used(package: str) -> None:
     assert importers(package) == set()
 
 
-CORE = ("spectrogram/", "audio/", "metadata.py", "errors.py")
+CORE = ("spectrogram/", "audio/", "metadata.py", "errors.py", "atomic.py")
 
 
 def test_the_core_knows_none_of_its_faces() -> None:

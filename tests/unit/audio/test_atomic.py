@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import pytest
 
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.audio import FORMATS, available_formats, read_audio, write_audio
-from riffusion_ext.audio.atomic import write_atomically
-from riffusion_ext.errors import AudioError
+from riffusion_ext.errors import AudioError, PictureError, RiffusionError
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="works otherwise on Windows")
 formats = pytest.mark.parametrize("form", FORMATS)
@@ -70,7 +70,7 @@ def test_errors_of_the_system(monkeypatch: pytest.MonkeyPatch, old: Path, code: 
         monkeypatch.setattr(Path, "open", fail)
     if when == "replace":
         monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(AudioError, match=f"{said}.*|.*{said}") as caught:
+    with pytest.raises(RiffusionError, match=f"{said}.*|.*{said}") as caught:
         write_atomically(old, fail if when == "write" else lambda file: file.write(b"new"))
     assert str(old) in str(caught.value)
     monkeypatch.undo()
@@ -104,9 +104,15 @@ def test_a_file_in_place_of_the_folder(old: Path, tone) -> None:
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path, tone) -> None:
     (tmp_path / "a.wav").mkdir()
-    with pytest.raises(AudioError, match="is a folder"):
+    with pytest.raises(AudioError, match="is a folder, a file cannot take its place"):
         write_audio(tone(), tmp_path / "a.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_the_kind_of_error_is_the_callers(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(PictureError, match="is a folder, a file cannot take its place"):
+        write_atomically(tmp_path / "a.png", lambda file: file.write(b"x"), error_type=PictureError)
 
 
 @on_posix
@@ -126,7 +132,7 @@ def test_a_name_too_long_is_said_and_never_cut(tmp_path: Path, tone, form: str) 
 @on_posix
 def test_a_name_too_long_is_said_before_the_work(tmp_path: Path) -> None:
     work: list[BinaryIO] = []
-    with pytest.raises(AudioError, match="too long"):
+    with pytest.raises(RiffusionError, match="too long"):
         write_atomically(tmp_path / ("x" * 300), work.append)
     assert work == []
 

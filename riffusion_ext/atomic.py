@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from riffusion_ext.errors import AudioError
+from riffusion_ext.errors import RiffusionError
 
-__all__ = ["write_atomically"]
+__all__ = ["why_not", "write_atomically"]
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], *, error_type: type[RiffusionError] = RiffusionError
+) -> Path:
     """Write a file under a temporary name in the same folder, then give it its own in one step.
 
     Whatever goes wrong, the temporary file is removed and a file that was there before stays as it was.
@@ -26,11 +28,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
         The file; its folder is made where it is missing.
     write
         Called once with the open file.
+    error_type
+        What to raise.
 
     Raises
     ------
-    AudioError
-        The file cannot be written: one sentence says why.
+    RiffusionError
+        Or the type given: the file cannot be written: one sentence says why.
     """
     # Short, so that it fits wherever the real name does; hidden, so that nobody who lists the folder picks it up.
     temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
@@ -46,9 +50,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
         temporary.replace(path)
         made = False
     except (OSError, ValueError) as error:
-        if isinstance(error, AudioError):
+        if isinstance(error, RiffusionError):
             raise
-        raise AudioError(_sentence(path, error)) from error
+        raise error_type(why_not(path, error)) from error
     finally:
         if made:
             with suppress(OSError):
@@ -56,7 +60,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
     return path
 
 
-def _sentence(path: Path, error: OSError | ValueError) -> str:
+def why_not(path: Path, error: OSError | ValueError) -> str:
+    """Return one sentence about a file that cannot be written, or whose name cannot even be looked up."""
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full, {path} could not be written"
@@ -68,7 +73,7 @@ def _sentence(path: Path, error: OSError | ValueError) -> str:
             return f"the path is too long ({len(os.fsencode(path))} bytes): {path}"
         return f"the file name is too long ({longest} bytes, most systems allow 255): {path}"
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the folder above is closed to us
-        return f"{path} is a folder, a sound file cannot take its place"
+        return f"{path} is a folder, a file cannot take its place"
     if code in (errno.ENOTDIR, errno.EEXIST):
         return f"{path.parent} is not a folder, {path.name} cannot be written into it"
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
