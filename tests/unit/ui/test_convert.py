@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import zipfile
 from pathlib import Path
@@ -77,6 +78,71 @@ def test_a_folder_on_the_server(place: Place, tmp_path: Path):
     picture(tmp_path / "in" / "a.png")
     html, _ = to_sound(place, None, folder=f' "{tmp_path}/in" ')
     assert html.count("<audio") == 1
+
+
+def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
+    closed = Place(output_dir=lambda: tmp_path / "out", folders=False)
+    picture(tmp_path / "in" / "a.png")
+    sound(tmp_path / "in" / "a.wav")
+    html, archive = to_sound(closed, None, folder=f"{tmp_path}/in")
+    assert "choose files first" in html
+    assert archive is None
+    values = ("", audio_to_pictures.SONG, "riffusion-v1", "png")
+    html, _, made = audio_to_pictures.convert(closed, None, f"{tmp_path}/in", *values)
+    assert "choose files first" in html
+    assert made == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]")),
+        *((host, False) for host in ("0.0.0.0", "::", "192.168.0.4", "my-machine", "")),
+    ],
+)
+def test_only_this_machine_may_name_its_folders(
+    host: str, alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from riffusion_ext.ui import app
+
+    seen: list[bool] = []
+
+    def build(output_dir: Path, *, folders: bool) -> Any:
+        seen.append(folders)
+        page = SimpleNamespace(queue=lambda: None, block_thread=lambda: None)
+        page.launch = lambda **options: None
+        return page
+
+    monkeypatch.setattr(app, "build_app", build)
+    assert app.serve(host=host, port=7862, output_dir=tmp_path) == 0
+    assert seen == [alone]
+
+
+def test_a_disk_too_full_for_the_archive_is_a_sentence(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile, "ZipFile", full)
+    html, archive = to_sound(place, [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)])
+    assert html.count("<audio") == 2
+    assert "the disk is full" in html
+    assert archive is None
+    html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
+    assert "the disk is full" in html
+    assert [Path(path).suffix for path in made] == [".png"] * len(shown) == [".png"] * 2
+    assert list(tmp_path.rglob("*.zip")) == []
+
+
+def test_a_folder_that_cannot_be_removed_is_no_error(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rmdir", refuse)
+    (tmp_path / "bad.png").write_text("no")
+    (tmp_path / "bad.wav").write_text("no")
+    assert 'role="alert"' in to_sound(place, [str(tmp_path / "bad.png")])[0]
+    assert 'role="alert"' in to_pictures(place, [str(tmp_path / "bad.wav")])[0]
 
 
 def test_nothing_chosen_is_a_sentence(place: Place, tmp_path: Path):
