@@ -68,6 +68,30 @@ def test_building_the_panel_again_for_the_api_changes_nothing_on_the_page(bench:
     assert len(page.get_config_file()["dependencies"]) == before
 
 
+def test_the_page_built_after_reload_ui_has_players_and_a_status_line(bench: Bench) -> None:
+    from riffusion_ext.host import webui
+
+    first, _ = _page(bench)
+    bench.host.callbacks.by_kind.clear()
+    webui.register()
+    second, _ = _page(bench)
+    assert _ids(second).count("txt2img_riffusion_players") == 1
+    assert len(second.get_config_file()["dependencies"]) == len(first.get_config_file()["dependencies"])
+
+
+def test_the_status_line_that_follows_the_chooser_is_the_page_s(bench: Bench) -> None:
+    with gr.Blocks() as page:
+        bench.script.ui(False)
+        with gr.Blocks():  # as for the API's defaults; its components are on no page
+            bench.script.ui(False)
+        chooser = gr.Dropdown(["a"], elem_id="setting_sd_model_checkpoint")
+        bench.host.callbacks.fire("on_after_component", chooser, elem_id="setting_sd_model_checkpoint")
+    config = page.get_config_file()
+    status = [entry["id"] for entry in config["components"] if entry["props"].get("elem_id", "").endswith("_status")]
+    (wired,) = [entry for entry in config["dependencies"] if chooser._id in entry["inputs"]]
+    assert wired["outputs"] == status[:1]
+
+
 def test_a_chooser_made_off_the_page_is_left_alone(bench: Bench) -> None:
     """Forge makes one each time a page is opened, to fill in its values; gradio allows it no events."""
     page, _ = _page(bench)

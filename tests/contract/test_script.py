@@ -156,6 +156,24 @@ def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int])
     assert "1 interrupted picture got no sound." in _texts(payload)
 
 
+def test_skipped_pictures_get_no_sound(bench: Bench) -> None:
+    def skip(iteration: int) -> None:
+        bench.host.state.skipped = iteration == 1
+
+    bench.host.mid_run = skip
+    _, payload = bench.generate("On", n_iter=3, seed=20)
+    assert [clip["seed"] for clip in payload["clips"]] == [20, 22]
+
+
+def test_an_interrupted_cell_gets_no_sound(bench: Bench) -> None:
+    p = bench.host.start(bench.script, bench.job(), "On")
+    runs = iter([False, True])
+    bench.host.mid_run = lambda _: setattr(bench.host.state, "interrupted", next(runs))
+    processed = bench.host.xyz(bench.script, p, [{"seed": 3}, {"seed": 4}], "On")
+    clips = json.loads(processed.js())["extra_generation_params"]["riffusion"]["clips"]
+    assert [clip["seed"] for clip in clips] == [3]
+
+
 def test_interrupted_before_anything_was_made(bench: Bench, quick_sound: list[int]) -> None:
     bench.host.state.interrupted = True
     processed, payload = bench.generate("On")
@@ -385,6 +403,7 @@ def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
     bench.host.callbacks.by_kind.clear()  # the host forgets them all
     webui.register()
     assert {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()} == first
+    assert set(first.values()) == {1}
 
 
 def test_device(bench: Bench) -> None:
