@@ -48,7 +48,7 @@ class Program:
 
 
 PROGRAMS = {
-    "fast": Program(updates=4, start=2, stages=(Stage(1, 8, 1.5), Stage(2, 6, 1.5))),
+    "fast": Program(updates=4, start=2, stages=(Stage(1, 8, 1.5), Stage(2, 8, 1.2))),
     "best": Program(updates=8, start=2, stages=(Stage(2, 32, 1.5), Stage(2, 64, 1.0))),
 }
 
