@@ -6,20 +6,22 @@ Needs numpy only. scipy (resampling, the limiter) and soundfile (FLAC, OGG, MP3)
 from __future__ import annotations
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.effects import LEVELS, apply_level
+from riffusion_ext.audio.effects import LEVELS, RAW, apply_level
 from riffusion_ext.audio.io import FORMATS, SUBTYPES, available_formats, read_audio, read_tags, write_audio
-from riffusion_ext.audio.stitch import join
+from riffusion_ext.audio.stitch import join, join_at_level
 from riffusion_ext.audio.tags import TAG_NAMES
 
 __all__ = [
     "FORMATS",
     "LEVELS",
+    "RAW",
     "SUBTYPES",
     "TAG_NAMES",
     "AudioClip",
     "apply_level",
     "available_formats",
     "join",
+    "join_at_level",
     "read_audio",
     "read_tags",
     "write_audio",

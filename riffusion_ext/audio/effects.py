@@ -13,9 +13,13 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
 
-__all__ = ["CEILING", "LEVELS", "LOUDNESS_RMS", "apply_level", "limit"]
+__all__ = ["CEILING", "LEVELS", "LOUDNESS_RMS", "RAW", "apply_level", "limit"]
 
 LEVELS = ("peak", "loudness", "recorded")
+"""What a user can choose."""
+
+RAW = "raw"
+"""No level at all: for clips that are joined and then levelled as a whole. Users cannot choose it: it may clip."""
 
 CEILING = 10 ** (-0.1 / 20)
 """Highest peak of a levelled clip: -0.1 dBFS, the headroom of the original library."""
@@ -46,12 +50,15 @@ def apply_level(clip: AudioClip, level: str) -> AudioClip:
         ``"loudness"``: -12 dBFS RMS, as the original library, with peaks held under -0.1 dBFS by :func:`limit` where
         that library clips or turns everything down. Sound that is all peaks comes out softer.
         ``"recorded"``: as it is; turned down as a whole to full scale only where its peak passes it.
+        :data:`RAW`: as it is.
 
     Raises
     ------
     AudioError
         The level is unknown.
     """
+    if level == RAW:
+        return clip
     if level not in LEVELS:
         raise AudioError(f"the level must be one of {', '.join(LEVELS)}, got {level!r}")
     peak = clip.peak

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.effects import apply_level
 from riffusion_ext.errors import AudioError
 
-__all__ = ["join"]
+__all__ = ["join", "join_at_level"]
 
 
 def join(clips: Sequence[AudioClip], *, crossfade: float = 0.0) -> AudioClip:
@@ -63,6 +64,26 @@ def join(clips: Sequence[AudioClip], *, crossfade: float = 0.0) -> AudioClip:
         joined[:, position + length - after : position + length] = part[:, length - after :] * fade_out
         position += length
     return AudioClip(joined, rate)
+
+
+def join_at_level(clips: Sequence[AudioClip], level: str, *, crossfade: float = 0.0) -> AudioClip:
+    """Join clips that have no level yet, and set it once, on the whole: a quiet clip stays quiet beside a loud one.
+
+    Parameters
+    ----------
+    clips
+        Decoded at the level :data:`~riffusion_ext.audio.effects.RAW`.
+    level
+        One of :data:`~riffusion_ext.audio.effects.LEVELS`.
+    crossfade
+        Seconds, see :func:`join`.
+
+    Raises
+    ------
+    AudioError
+        As :func:`join` and :func:`~riffusion_ext.audio.effects.apply_level`.
+    """
+    return apply_level(join(clips, crossfade=crossfade), level)
 
 
 def _fade_in(length: int) -> npt.NDArray[np.float32]:

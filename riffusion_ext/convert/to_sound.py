@@ -225,8 +225,7 @@ def joined_clips(
     Returns the results of the pictures left out and, last, the joined clip's, whose ``source`` is the first picture's
     folder. The level is set once, on the whole, so that a quiet picture stays quiet beside a loud one.
     """
-    from riffusion_ext.audio.effects import apply_level
-    from riffusion_ext.audio.stitch import join
+    from riffusion_ext.audio import RAW, join_at_level
 
     folder = sources[0].parent
     done = already_there(folder, [target], existing)
@@ -236,7 +235,7 @@ def joined_clips(
     sounds: list[Decoded] = []
     for start in range(0, len(opened), BATCH_PICTURES):
         batch = opened[start : start + BATCH_PICTURES]
-        decoded = _decode([image for _, image in batch], replace(settings, level="recorded"), None)
+        decoded = _decode([image for _, image in batch], replace(settings, level=RAW), None)
         for (source, _), sound in zip(batch, decoded, strict=True):
             if isinstance(sound, BaseException):
                 results.append(Result(source, error=explain(sound)))
@@ -247,7 +246,7 @@ def joined_clips(
     if not sounds:
         return [*results, Result(folder, error="none of the pictures can be heard, so there is nothing to join")]
     try:
-        clip = apply_level(join([sound.clip for sound in sounds], crossfade=crossfade), settings.level)
+        clip = join_at_level([sound.clip for sound in sounds], settings.level, crossfade=crossfade)
     except Exception as error:
         return [*results, Result(folder, error=explain(error))]
     whole = replace(sounds[0], clip=clip, notes=tuple(dict.fromkeys(n for sound in sounds for n in sound.notes)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 
-from riffusion_ext.audio import LEVELS
+from riffusion_ext.audio import LEVELS, RAW
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
@@ -39,7 +39,8 @@ class DecodeSettings:
         ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
     level
         ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
-        level the picture records, so that tiles of one song fit together.
+        level the picture records, so that tiles of one song fit together. ``"raw"`` is for clips to be joined and
+        levelled as a whole: the recorded level, even where it passes full scale.
     channels
         ``"auto"`` follows the picture; ``"mono"`` and ``"stereo"`` insist.
     params
@@ -65,5 +66,5 @@ class DecodeSettings:
     def __post_init__(self) -> None:
         for name, choices in (("engine", ENGINES), ("level", LEVELS), ("channels", CHANNELS)):
             value = getattr(self, name)
-            if value not in choices:
+            if value not in choices and (name, value) != ("level", RAW):
                 raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

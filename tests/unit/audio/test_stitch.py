@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.audio import AudioClip, join
+from riffusion_ext.audio import LEVELS, RAW, AudioClip, apply_level, join, join_at_level
 from riffusion_ext.errors import AudioError
 
 RATE = 8000
@@ -130,3 +130,17 @@ def test_refuses_a_crossfade(crossfade: float) -> None:
 def test_refuses_nothing() -> None:
     with pytest.raises(AudioError, match="no clip"):
         join([])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_joined_clips_are_levelled_as_one_and_never_pass_full_scale(level: str) -> None:
+    loud, soft = constant(3.0, 4000), constant(0.03, 4000)
+    whole = join_at_level([loud, loud, soft], level, crossfade=0.1)
+    assert whole.peak <= 1.0
+    assert whole.samples[0, 0] / whole.samples[0, -1] == pytest.approx(100, rel=1e-3) or level == "loudness"
+
+
+def test_the_level_raw_changes_nothing() -> None:
+    clip = constant(3.0, 100)
+    assert apply_level(clip, RAW) is clip
+    assert RAW not in LEVELS
