@@ -311,3 +311,11 @@ def test_tags_without_a_title_or_level() -> None:
 @pytest.mark.parametrize("text", ["", "recorded at home", "[]", "{}", '{"riffusion": 3}', "{" * 10, "[" * 100_000])
 def test_other_comments_hold_no_parameters(text: str) -> None:
     assert parse_audio_comment(text) is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_level_that_is_not_known_is_not_claimed(tmp_path: Path, suffix: str) -> None:
+    path = save_picture(picture(), tmp_path / f"a{suffix}", ODD, None)
+    with Image.open(path) as image:
+        assert (read_record(image).params, read_record(image).max_value) == (ODD, None)
+    assert "max_value" not in record_text(ODD)
