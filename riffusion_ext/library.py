@@ -27,7 +27,7 @@ class ClipRecord:
     path
         The sound file, absolute.
     title
-        What the user reads first: the prompt, or "Joined".
+        What the user reads first: the prompt, or that all clips are joined in this one.
     duration
         Seconds.
     seed
