@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from riffusion_ext.host.pictures import Made
 from riffusion_ext.library import ClipRecord
 
-__all__ = ["PAYLOAD_KEY", "Job", "Payload"]
+__all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "Job", "Payload", "without_folders"]
 
 PAYLOAD_KEY = "riffusion"
 """Key of the payload in webui's extra generation parameters."""
+
+
+JOB_ATTRIBUTE = "_riffusion_job"
+"""Attribute of the host's job that holds ours."""
+
+_FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
+
+
+def without_folders(text: str) -> str:
+    """Return the text with each absolute path cut down to its file name: messages travel to any client of the API."""
+    return _FOLDERS.sub("", text)
 
 
 class Payload(dict[str, Any]):
@@ -50,8 +62,8 @@ class Job:
         )
 
     def say(self, text: str, kind: str = "info") -> bool:
-        """Add a message, once; returns whether it is new."""
-        entry = {"text": text, "kind": kind}
+        """Add a message, once, without the folders in it; returns whether it is new."""
+        entry = {"text": without_folders(text), "kind": kind}
         if entry in self.payload["messages"]:
             return False
         self.payload["messages"].append(entry)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-__all__ = ["Made", "Picture", "back_to_first_pass", "newest_of_sequence", "pick", "saved_path"]
+if TYPE_CHECKING:
+    from riffusion_ext.metadata import PictureRecord
+
+__all__ = ["Made", "Picture", "back_to_first_pass", "newest_of_sequence", "pick", "saved_path", "start_record"]
 
 SAVED_AS = "riffusion_saved_as"
 """Attribute we put on a picture whose file got another name than the host recorded."""
@@ -33,6 +36,8 @@ class Picture:
     made: Made
     infotext: str = ""
     saved_as: Path | None = None
+    start: PictureRecord | None = None
+    """What the picture it was redrawn from records (img2img)."""
 
 
 def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_picture: int = 1) -> list[tuple[int, Any]]:
@@ -76,6 +81,24 @@ def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Ima
     small = image.resize((width, height), Image.Resampling.LANCZOS)
     small.info = dict(image.info)
     return small
+
+
+def start_record(start_pictures: Sequence[Any] | None, number: int) -> PictureRecord | None:
+    """Return what the start picture of a batch's picture records, or None where there is none, or no record in it.
+
+    Parameters
+    ----------
+    start_pictures
+        img2img's: one for all pictures of a batch, or one for each.
+    number
+        Of the picture, counted within the batch or on through all batches.
+    """
+    if not start_pictures:
+        return None
+    from riffusion_ext.metadata import read_record
+
+    record = read_record(start_pictures[number % len(start_pictures)])
+    return None if record.source == "none" else record
 
 
 def saved_path(image: Any) -> Path | None:

@@ -12,8 +12,9 @@ from modules import scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
-from riffusion_ext.host.job import PAYLOAD_KEY, Job
-from riffusion_ext.host.pictures import Made, Picture, back_to_first_pass, pick, saved_path
+from riffusion_ext.host.job import JOB_ATTRIBUTE, PAYLOAD_KEY, Job
+from riffusion_ext.host.pictures import Made, Picture, back_to_first_pass, pick, saved_path, start_record
+from riffusion_ext.host.record import record_of
 from riffusion_ext.host.sound import SoundMaker
 from riffusion_ext.host.status import other_model_warning, status_html
 from riffusion_ext.host.webui import HOST, registered_panels
@@ -22,8 +23,6 @@ from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 
 __all__ = ["RiffusionScript"]
-
-_JOB = "_riffusion_job"
 
 
 class RiffusionScript(scripts.Script):
@@ -60,7 +59,7 @@ class RiffusionScript(scripts.Script):
 
     def setup(self, p: Any, *args: object) -> None:
         """Begin a press of Generate: scripts that run many jobs copy ``p``, and with it the reference to this."""
-        setattr(p, _JOB, Job())
+        setattr(p, JOB_ATTRIBUTE, Job())
 
     def process(self, p: Any, *args: object) -> None:
         """Before the first batch: write our settings into the pictures' texts, and the reply's list of clips."""
@@ -82,6 +81,21 @@ class RiffusionScript(scripts.Script):
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
         _job(p).made.append(Made(str(p.prompts[index]), int(p.seeds[index]), unfinished))
+
+    def postprocess_image_after_composite(self, p: Any, pp: Any, *args: object) -> None:
+        """Each picture as it will be saved: give it the parameters of its spectrogram, which go into its file."""
+        from riffusion_ext.metadata import TEXT_KEY
+
+        try:
+            options = _options(p, args)
+        except RiffusionError:
+            return  # postprocess says why
+        # An enlarged picture's columns are closer together than the parameters say.
+        if _is_on(p, options) and pp.image.size == (p.width, p.height):
+            start = start_record(getattr(p, "init_images", None), getattr(p, "batch_index", 0))
+            record = record_of(options.preset, start, pp.image.height)
+            if record:
+                pp.image.info[TEXT_KEY] = record
 
     def postprocess(self, p: Any, processed: Any, *args: object) -> None:
         """After the last batch: make the sound. The pictures are saved and listed by now, whatever happens here."""
@@ -109,10 +123,10 @@ def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
 
 
 def _job(p: Any) -> Job:
-    job = getattr(p, _JOB, None)
+    job = getattr(p, JOB_ATTRIBUTE, None)
     if job is None:  # a script that fills in the arguments by hand
         job = Job()
-        setattr(p, _JOB, job)
+        setattr(p, JOB_ATTRIBUTE, job)
     return job
 
 
@@ -160,7 +174,8 @@ def _pictures(p: Any, processed: Any, job: Job) -> list[Picture]:
             made = Made(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
         # The sound of a Hires picture is made at the size of the first pass, see back_to_first_pass.
         pixels = back_to_first_pass(image, p.width, p.height) if enlarged else image
-        pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image)))
+        start = start_record(getattr(p, "init_images", None), number)
+        pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image), start))
     return pictures
 
 

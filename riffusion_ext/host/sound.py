@@ -6,17 +6,17 @@ message; the pictures are the host's and are never touched.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.errors import AudioError, RiffusionError
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host.base import Host
 from riffusion_ext.host.job import Job
 from riffusion_ext.host.pictures import Picture
+from riffusion_ext.host.record import record_of, with_record
 from riffusion_ext.host.settings import SUBTYPES
 from riffusion_ext.library import LIBRARY, ClipLibrary
 from riffusion_ext.paths import shorten_name
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Cancelled", "SoundMaker"]
 
 _TRAINED_HEIGHT = 512
+_AT_ONCE = 8
+"""Pictures inverted together. Their sound is written before the next are begun, so that any batch fits in memory."""
 _LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
 
 
@@ -72,18 +74,33 @@ class SoundMaker:
         if not finished:
             return
         self._remark_on_height(finished)
+        self._remark_on_level(finished)
         ending = "." + self._format()
-        clips: list[AudioClip] = []
-        for picture, decoded in zip(finished, self._decode(finished), strict=True):
-            if not isinstance(decoded, Exception):
-                for note in decoded.notes:
-                    self.job.say(f"{self._name(picture)}: {note}")
-                clips.append(decoded.clip)
-                self._guard(self._name(picture), self._keep, picture, decoded, ending)
-            else:
-                self._failed(self._name(picture), decoded)
+        clips: list[AudioClip] = []  # without a level yet
+        for start in range(0, len(finished), _AT_ONCE):
+            try:
+                clips += self._make(finished[start : start + _AT_ONCE], ending)
+            except Cancelled:
+                missing = len(finished) - start
+                pictures_ = f"{missing} picture{'s' * (missing > 1)}"
+                self.job.say(f"{pictures_} got no sound: interrupted while the sound was being made.", "warning")
+                return
         if self.options.joined and len(clips) > 1:
             self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
+
+    def _make(self, pictures: Sequence[Picture], ending: str) -> list[AudioClip]:
+        """Make the sound of a few pictures; returns the clips to join later, none where they are not to be joined."""
+        clips: list[AudioClip] = []
+        for picture, decoded in zip(pictures, self._decode(pictures), strict=True):
+            if isinstance(decoded, Exception):
+                self._failed(self._name(picture), decoded)
+                continue
+            for note in decoded.notes:
+                self.job.say(f"{self._name(picture)}: {note}")
+            if self.options.joined:
+                clips.append(decoded.clip)
+            self._guard(self._name(picture), self._keep, picture, decoded, ending)
+        return clips
 
     def _remark_on_height(self, pictures: Sequence[Picture]) -> None:
         # Forge starts with a height of 640; a frequency then lies where the model never saw it.
@@ -95,6 +112,15 @@ class SoundMaker:
                 f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
             )
 
+    def _remark_on_level(self, pictures: Sequence[Picture]) -> None:
+        if self.options.level != "recorded":
+            return
+        if any(picture.start is None or picture.start.max_value is None for picture in pictures):
+            self.job.say(
+                "No level is recorded in these pictures; riffusion's usual one is taken. Level recorded is for img2img "
+                "with a start picture that records it, such as one made from a song in the Riffusion tab."
+            )
+
     # -- picture -> clip
 
     def _decode(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
@@ -102,7 +128,7 @@ class SoundMaker:
         try:
             return self._invert(pictures)
         except Cancelled:
-            return [AudioError("interrupted while the sound was being made.")] * len(pictures)
+            raise
         except Exception as error:
             if len(pictures) == 1:
                 return [error]
@@ -110,18 +136,26 @@ class SoundMaker:
             return [result for picture in pictures for result in self._decode([picture])]
 
     def _invert(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        from riffusion_ext.audio import RAW
         from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
 
+        # Without a level: each clip gets its own, and all of them joined get one together.
         options = self.options
         settings = DecodeSettings(
-            engine=options.engine, level=options.level, channels=options.channels, device=self.host.device()
+            engine=options.engine, level=RAW, channels=options.channels, device=self.host.device()
         )
+        # The parameters go in as the picture's own record, the same that its file carries.
+        images = [with_record(picture.image, self._record(picture)) for picture in pictures]
 
         def progress(_: float) -> None:
             if self._cancelled():
                 raise Cancelled
 
-        return list(pictures_to_audio([picture.image for picture in pictures], settings, progress=progress))
+        progress(0.0)
+        return list(pictures_to_audio(images, settings, progress=progress))
+
+    def _record(self, picture: Picture) -> str:
+        return record_of(self.options.preset, picture.start, picture.image.height)
 
     # -- clip -> file, library, page
 
@@ -138,17 +172,19 @@ class SoundMaker:
         return "wav"
 
     def _keep(self, picture: Picture, decoded: Decoded, ending: str) -> None:
+        from riffusion_ext.audio import apply_level
         from riffusion_ext.metadata import audio_tags
 
         made = picture.made
+        clip = apply_level(decoded.clip, self.options.level)
         extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
         tags = audio_tags(decoded.params, max_value=decoded.max_value, title=made.prompt, comment_extra=extra)
         download = f"{made.seed}-{_words(made.prompt)}{ending}"
-        path, temporary = self._write(decoded.clip, picture.saved_as, ending, tags)
+        path, temporary = self._write(clip, picture.saved_as, ending, tags)
         record = self.library.add(
             path,
             title=made.prompt,
-            duration=decoded.clip.duration,
+            duration=clip.duration,
             seed=made.seed,
             infotext=picture.infotext,
             download_name=download if temporary else path.name,
@@ -158,9 +194,9 @@ class SoundMaker:
         self._keep_sidecar(picture, decoded)
 
     def _keep_joined(self, first: Picture, clips: Sequence[AudioClip], ending: str) -> None:
-        from riffusion_ext.audio.stitch import join
+        from riffusion_ext.audio import join_at_level
 
-        whole = join(clips, crossfade=self.options.crossfade)
+        whole = join_at_level(clips, self.options.level, crossfade=self.options.crossfade)
         tags = {"title": f"{len(clips)} clips: {first.made.prompt}", "software": "riffusion-ext"}
         path, temporary = self._write(whole, first.saved_as, "-joined" + ending, tags)
         record = self.library.add(
@@ -185,8 +221,7 @@ class SoundMaker:
                 return write_audio(clip, path, subtype=subtype, tags=tags), False
             except (RiffusionError, OSError) as error:
                 self.host.report(f"Riffusion: no sound file beside {beside}", error)
-                reason = str(error).replace(f"{beside.parent}{os.sep}", "")  # the message travels; folders stay here
-                self.job.say(f"Not saved beside the picture, only playable here: {reason}", "error")
+                self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
         path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
         return write_audio(clip, path, subtype=subtype, tags=tags), True
 
@@ -194,10 +229,15 @@ class SoundMaker:
         path = picture.saved_as
         if path is None or path.suffix.lower() not in _LOSSY or not self.host.setting("riffusion_sidecar", False):
             return
+        kept = path.with_suffix(".png")
+        if kept.exists():  # it may be the user's own
+            self.job.say(f"{kept.name} exists already, so no PNG was kept beside {path.name}.", "warning")
+            return
         from riffusion_ext.metadata import save_picture
 
         text = {"parameters": picture.infotext} if picture.infotext else {}
-        save_picture(picture.image, path.with_suffix(".png"), decoded.params, decoded.max_value, **text)
+        max_value = picture.start.max_value if picture.start else None
+        save_picture(picture.image, kept, decoded.params, max_value, **text)
 
     # -- trouble
 

@@ -5,7 +5,10 @@ Differences between hosts are found by looking for the feature, never by asking 
 
 from __future__ import annotations
 
-import contextlib
+import atexit
+import hashlib
+import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -15,7 +18,9 @@ from urllib.parse import quote
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.job import JOB_ATTRIBUTE
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
@@ -31,6 +36,7 @@ class Webui:
 
     def __init__(self) -> None:
         self._scratch: Path | None = None
+        self._copies: Path | None = None
 
     def device(self) -> str:
         """Return the device of the command line, else the host's own, or the processor when the setting says so."""
@@ -42,7 +48,7 @@ class Webui:
         return str(getattr(devices, "device", "auto"))
 
     def setting(self, key: str, default: Any) -> Any:
-        """Return a setting; hosts started for their API alone may not know ours, and an API client may have unset it."""
+        """Return a setting; hosts started for their API alone may not know ours, and API clients may unset it."""
         value = getattr(shared.opts, key, None)
         return default if value is None else value
 
@@ -59,6 +65,7 @@ class Webui:
             if parent is not None:
                 Path(parent).mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(prefix="riffusion-", dir=parent)).absolute()
+            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
         return self._scratch
 
     def url(self, path: Path) -> str:
@@ -68,12 +75,47 @@ class Webui:
         """
         from modules import ui_tempdir
 
-        served = _without_dot_folders(path, self)
+        served = self._servable(path)
         demo = getattr(shared, "demo", None)
         if demo is not None:
             ui_tempdir.register_tmp_file(demo, str(served))
         # Relative to the page: A1111 may live below a path of its own. The time of the file defeats stale caches.
         return f"file={quote(served.as_posix())}?{served.stat().st_mtime_ns}"
+
+    def _servable(self, path: Path) -> Path:
+        """Return the clip, or a copy of it: gradio 3 serves nothing from a folder whose name begins with a dot.
+
+        A copy, because a link would lead back into that folder; made once for each state of the file.
+        """
+        if not _in_dot_folder(path):
+            return path
+        mark = f"{path}\n{path.stat().st_mtime_ns}"
+        copy = self._open_folder() / f"{hashlib.sha256(mark.encode()).hexdigest()[:16]}{path.suffix}"
+        if not copy.exists():
+            part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
+            shutil.copy2(path, part)
+            part.replace(copy)
+        return copy
+
+    def _open_folder(self) -> Path:
+        """Return a folder for copies that gradio serves: the scratch folder, unless that has a dot itself."""
+        if self._copies is not None and self._copies.is_dir():
+            return self._copies
+        folder = self.scratch_folder()
+        if _in_dot_folder(folder):
+            from modules import paths_internal
+
+            parents = (Path(tempfile.gettempdir()).absolute(), Path(paths_internal.data_path).absolute())
+            parent = next((parent for parent in parents if not _in_dot_folder(parent)), None)
+            if parent is None:
+                raise RiffusionError(
+                    "this sound cannot be played in the page: every folder for temporary files lies below one whose "
+                    "name begins with a dot, and gradio serves nothing from there"
+                )
+            folder = Path(tempfile.mkdtemp(prefix="riffusion-", dir=parent))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        self._copies = folder
+        return folder
 
     def report(self, text: str, error: BaseException | None = None) -> None:
         """Write to webui's log."""
@@ -108,20 +150,11 @@ def _chosen_checkpoint(title: str) -> tuple[list[str], list[str]]:
     return [info.name_for_extra, title, Path(info.filename).stem], [str(value) for value in hashes if value]
 
 
-def _without_dot_folders(path: Path, host: Webui) -> Path:
-    """Return the clip, or a link to it: gradio 3 serves nothing from a folder whose name begins with a dot."""
-    if not any(part.startswith(".") for part in path.parts):
-        return path
-    import hashlib
-    import shutil
+def _in_dot_folder(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
-    folder = host.scratch_folder()
-    link = folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}{path.suffix}"
-    with contextlib.suppress(FileNotFoundError):
-        link.unlink()
-    shutil.copy2(path, link)
-    return link
 
+_RECORD_KEY = "riffusion"  # riffusion_ext.metadata.TEXT_KEY, which would load that module at the host's start
 
 HOST = Webui()
 _panels = Panels(HOST)
@@ -143,6 +176,7 @@ def register() -> None:
     script_callbacks.on_ui_settings(_add_settings)
     script_callbacks.on_before_ui(_add_axes)
     script_callbacks.on_after_component(_after_component)
+    script_callbacks.on_before_image_saved(_write_record)
     script_callbacks.on_image_saved(_note_saved_name)
     script_callbacks.on_ui_tabs(_add_tab)
 
@@ -174,6 +208,17 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     folders = not getattr(shared.cmd_opts, "hide_ui_dir_config", False)
     tab = build_tab(HOST.url, output_dir=HOST.output_folder, device=HOST.device, folders=folders)
     return [(tab, "Riffusion", "riffusion")]
+
+
+def _write_record(params: Any) -> None:
+    """Put the parameters that the Script gave a picture among the texts of its PNG file.
+
+    JPEG, WebP and AVIF take no texts from the host but its own. Masks, grids and pictures before a later step were
+    given none.
+    """
+    record = getattr(params.image, "info", {}).get(_RECORD_KEY)
+    if isinstance(record, str) and getattr(params.p, JOB_ATTRIBUTE, None) is not None:
+        params.pnginfo[_RECORD_KEY] = record
 
 
 def _note_saved_name(params: Any) -> None:

@@ -18,6 +18,7 @@ AXES = {
     "[Riffusion] Engine": "engine",
     "[Riffusion] Level": "level",
     "[Riffusion] Channels": "channels",
+    "[Riffusion] Spectrogram": "preset",
 }
 """Label of each axis -> id of the control it sets."""
 

@@ -131,10 +131,31 @@ def test_options_of_the_host_exist(root: Path, tmp_path: Path) -> None:
 
 def test_hooks_come_in_the_order_the_stand_in_calls_them(root: Path) -> None:
     source = (root / "modules" / "processing.py").read_text("utf-8")
-    hooks = ("before_process", "process", "postprocess_image", "postprocess")
+    hooks = ("before_process", "process", "postprocess_image", "postprocess_image_after_composite", "postprocess")
     places = [source.index(f"p.scripts.{hook}(p") for hook in hooks]
     assert places == sorted(places)
     assert source.index("p.scripts.postprocess_image(p") < source.index('image.info["parameters"] = text')
+
+
+def test_a_picture_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(root: Path) -> None:
+    source = (root / "modules" / "processing.py").read_text("utf-8")
+    hook = source.index("p.scripts.postprocess_image_after_composite(p")
+    assert source.index("image, original_denoised_image = apply_overlay(") < hook
+    assert hook < source.index("images.save_image(image, p.outpath_samples")
+    assert "image_mask = mask_for_overlay.convert(" in source
+    assert "images.image_grid(output_images" in source
+
+
+def test_texts_of_a_picture_that_is_saved(root: Path) -> None:
+    """PNG files take every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
+    source = (root / "modules" / "images.py").read_text("utf-8")
+    asked = source.index("script_callbacks.before_image_saved_callback(params)")
+    assert asked < source.index("info = params.pnginfo.get(pnginfo_section_name, None)")
+    assert "existing_pnginfo=params.pnginfo" in source
+    png = source.index("for k, v in (existing_pnginfo or {}).items():")
+    lossy = source.index('elif extension.lower() in (".jpg", ".jpeg", ".webp"):')
+    assert png < source.index("pnginfo_data.add_text(k, str(v))") < lossy
+    assert "existing_pnginfo" not in source[lossy : source.index('elif extension.lower() == ".gif":')]
 
 
 def test_the_host_calls_what_is_callable_among_the_parameters_and_skips_none(root: Path) -> None:

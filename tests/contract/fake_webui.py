@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 OUR_MODULES = ("riffusion_ext.host.webui", "riffusion_ext.host.script", "riffusion_ext.host.status")
 
@@ -53,6 +54,7 @@ class Script:
     def before_process(self, p: Any, *args: Any) -> None: ...
     def process(self, p: Any, *args: Any) -> None: ...
     def postprocess_image(self, p: Any, pp: Any, *args: Any) -> None: ...
+    def postprocess_image_after_composite(self, p: Any, pp: Any, *args: Any) -> None: ...
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None: ...
 
     def elem_id(self, item_id: str) -> str:
@@ -92,7 +94,14 @@ class ImageSaveParams:
         self.image, self.p, self.filename, self.pnginfo = image, p, filename, pnginfo
 
 
-CALLBACK_KINDS = ("on_ui_settings", "on_before_ui", "on_after_component", "on_image_saved", "on_ui_tabs")
+CALLBACK_KINDS = (
+    "on_ui_settings",
+    "on_before_ui",
+    "on_after_component",
+    "on_before_image_saved",
+    "on_image_saved",
+    "on_ui_tabs",
+)
 
 
 # -- modules.shared
@@ -183,6 +192,7 @@ class StableDiffusionProcessing:
     sd_model_hash: str
     enable_hr: bool
     mask_for_overlay: Any
+    init_images: list[Any] | None
     script_args: Any
 
     def __init__(self, prompt: str = "funky bass", seed: int = 1, **fields: Any) -> None:
@@ -250,6 +260,7 @@ class FakeWebui:
             save_images_replace_action="Replace",
             temp_dir="",
             samples_save=True,
+            samples_format="png",
             enable_pnginfo=True,
         )
         self.state = State()
@@ -357,6 +368,11 @@ class FakeWebui:
         pp = PostprocessImageArgs(self.picture(p.seeds[index], size))
         script.postprocess_image(p, pp, *args)
         image = pp.image
+        if p.mask_for_overlay is not None:
+            image = image.convert("RGBA").convert("RGB")  # stands for the overlay: another picture from here on
+        pp = PostprocessImageArgs(image)
+        script.postprocess_image_after_composite(p, pp, *args)
+        image = pp.image
         text = self.infotext(p, p.prompts[index], p.seeds[index])
         if self.opts.samples_save:
             self._save(image, p, text)
@@ -365,17 +381,24 @@ class FakeWebui:
             image.info["parameters"] = text
         images: list[Any] = [image]
         if p.mask_for_overlay is not None:
+            self._save(Image.new("RGB", size), p, text, "-mask")
             images += [Image.new("RGB", size)] * bool(self.opts.return_mask)
             images += [Image.new("RGBA", size)] * bool(self.opts.return_mask_composite)
         return images
 
-    def _save(self, image: Image.Image, p: Any, text: str) -> None:
+    def _save(self, image: Image.Image, p: Any, text: str, suffix: str = "") -> None:
         folder = self.folder / "outputs"
         folder.mkdir(exist_ok=True)
-        path = folder / f"{len(list(folder.glob('*.png'))):05d}.png"
-        image.save(path)
+        ending = self.opts.samples_format
+        path = folder / f"{len(list(folder.glob('*[0-9].' + ending))):05d}{suffix}.{ending}"
+        params = ImageSaveParams(image, p, str(path), {"parameters": text})
+        self.callbacks.fire("on_before_image_saved", params)
+        texts = PngInfo()
+        for key, value in params.pnginfo.items() if self.opts.enable_pnginfo else ():
+            texts.add_text(key, str(value))
+        image.save(path, **({"pnginfo": texts} if ending == "png" else {}))
         image.already_saved_as = str(path)  # type: ignore[attr-defined]
-        self.callbacks.fire("on_image_saved", ImageSaveParams(image, p, str(path), {"parameters": text}))
+        self.callbacks.fire("on_image_saved", params)
 
     @staticmethod
     def infotext(p: Any, prompt: str, seed: int) -> str:

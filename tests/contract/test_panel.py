@@ -107,7 +107,16 @@ def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: B
     assert [component for component, _ in fields] == components
     assert [read({"Steps": "20"}) for _, read in fields] == [None] * len(CONTROLS)
     pasted = {"Riffusion sound": "On", "Riffusion engine": "best", "Riffusion crossfade": "0.5"}
-    assert [read(pasted) for _, read in fields] == ["On", "best", "peak", "wav", "auto", False, 0.5]
+    assert [read(pasted) for _, read in fields] == [
+        "On",
+        "best",
+        "peak",
+        "wav",
+        "auto",
+        False,
+        0.5,
+        "from the picture",
+    ]
     assert bench.script.paste_field_names == list(infotext.KEYS)
 
 

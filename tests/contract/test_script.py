@@ -375,6 +375,117 @@ def test_a_folder_with_a_dot_is_served_from_elsewhere(bench: Bench, tmp_path: Pa
     assert url.startswith("file=/")
 
 
+def test_a_clip_is_copied_once_for_each_state_of_its_file(bench: Bench, tmp_path: Path) -> None:
+    import os
+
+    clip = tmp_path / ".outputs" / "a.wav"
+    clip.parent.mkdir()
+    clip.write_bytes(b"RIFF")
+    os.utime(clip, (1, 1))
+    first, second = _host().url(clip), _host().url(clip)
+    copies = sorted(Path(bench.host.served[0]).parent.glob("*.wav"))
+    assert first == second
+    assert len(copies) == 1
+    clip.write_bytes(b"RIFF another")
+    assert _host().url(clip) != first
+    assert Path(bench.host.served[-1]).read_bytes() == b"RIFF another"
+
+
+def test_a_temporary_folder_below_a_dot_is_not_served_from_either(bench: Bench, tmp_path: Path) -> None:
+    hidden = tmp_path / ".cache"
+    hidden.mkdir()
+    bench.host.opts.temp_dir = str(hidden)
+    clip = _host().scratch_folder() / "a.wav"
+    clip.write_bytes(b"RIFF")
+    assert ".cache" in str(clip)
+    assert ".cache" not in _host().url(clip)
+
+
+def test_a_generated_picture_carries_its_parameters_and_no_level(bench: Bench) -> None:
+    from riffusion_ext.metadata import read_record
+
+    processed, payload = bench.generate({"mode": "On", "preset": "20khz-stereo"}, batch_size=2)
+    for clip in payload["clips"]:
+        with Image.open(bench.host.folder / "outputs" / clip["picture"]) as image:
+            record = read_record(image)
+            assert image.info["parameters"] in processed.infotexts
+        assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
+    assert "riffusion" in processed.images[1].info, "also in what the API returns"
+    assert "riffusion" not in processed.images[0].info, "the grid is no spectrogram"
+
+
+def test_masks_pictures_without_sound_and_enlarged_ones_carry_none(bench: Bench) -> None:
+    bench.generate("On", mask_for_overlay=Image.new("L", (64, 64)))
+    bench.generate("Off")
+    bench.generate("On", enable_hr=True)
+    carried = {}
+    for path in sorted((bench.host.folder / "outputs").glob("*.png")):
+        with Image.open(path) as image:
+            carried[path.stem] = "riffusion" in image.info
+    assert carried == {"00000": True, "00001-mask": False, "00001": False, "00002": False}
+
+
+def test_a_jpeg_is_saved_as_the_host_does(bench: Bench) -> None:
+    bench.host.opts.samples_format = "jpg"
+    _, payload = bench.generate("On")
+    assert payload["clips"][0]["picture"].endswith(".jpg")
+    assert payload["messages"] == []
+
+
+def test_img2img_keeps_what_each_start_picture_records(bench: Bench) -> None:
+    from riffusion_ext.metadata import read_record, record_text
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    starts = [Image.new("RGB", (64, 512)) for _ in range(2)]
+    for start, level in zip(starts, (4e6, 5e6), strict=True):
+        start.info["riffusion"] = record_text(PRESETS["20khz-stereo"], level)
+    options = {"mode": "On", "level": "recorded"}
+    processed, payload = bench.generate(options, batch_size=2, n_iter=2, init_images=starts)
+    assert payload["messages"] == []
+    records = [read_record(image) for image in processed.images[1:]]
+    assert [record.max_value for record in records] == [4e6, 5e6, 4e6, 5e6]
+    assert {record.params for record in records} == {PRESETS["20khz-stereo"]}
+    _, payload = bench.generate(options, init_images=[Image.new("RGB", (64, 512))])
+    assert "No level is recorded" in _texts(payload)
+
+
+def test_the_codec_hears_the_level_of_the_start_picture(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from riffusion_ext.metadata import read_record, record_text
+    from riffusion_ext.spectrogram import codec
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    heard: list[float | None] = []
+    works = codec.pictures_to_audio
+
+    def listen(images: Any, settings: Any, *, progress: Any) -> Any:
+        heard.extend(read_record(image).max_value for image in images)
+        return works(images, settings, progress=progress)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", listen)
+    start = Image.new("RGB", (64, 512))
+    start.info["riffusion"] = record_text(PRESETS["riffusion-v1"], 7e6)
+    bench.generate({"mode": "On", "level": "recorded"}, init_images=[start])
+    assert heard == [7e6]
+
+
+_SCRATCH = """
+from pathlib import Path
+from tests.contract.fake_webui import FakeWebui
+with FakeWebui(Path()).installed():
+    from riffusion_ext.host.webui import HOST
+    folder = HOST.scratch_folder()
+    (folder / "a.wav").touch()
+    print(folder)
+"""
+
+
+def test_the_scratch_folder_goes_when_the_host_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", _SCRATCH], cwd=ROOT, capture_output=True, text=True, check=True)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("riffusion-")
+    assert not folder.exists()
+
+
 def test_urls_are_quoted(bench: Bench, tmp_path: Path) -> None:
     clip = tmp_path / 'a b#c?"é%.wav'
     clip.write_bytes(b"RIFF")

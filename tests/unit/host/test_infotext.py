@@ -17,6 +17,7 @@ OPTIONS = st.builds(
     channels=st.sampled_from(control("channels").choices),
     joined=st.booleans(),
     crossfade=st.sampled_from([0.0, 0.05, 0.5, 4.0]),
+    preset=st.sampled_from(control("preset").choices),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
-from riffusion_ext.host.job import Job
+from riffusion_ext.host.job import Job, without_folders
 from riffusion_ext.host.pictures import Made, Picture
 from riffusion_ext.host.sound import SoundMaker
 from riffusion_ext.library import ClipLibrary
@@ -146,3 +147,154 @@ def test_unsaved_pictures_get_temporary_clips_with_a_telling_name(tmp_path: Path
     assert record.download_name == "1-prompt-1.wav"
     library.clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path: Path) -> None:
+    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.spectrogram.params import SpectrogramParams
+
+    same = _picture(tmp_path, 1)
+    second = tmp_path / "00002.png"
+    pictures = [
+        Picture(same.image, same.made, "", path, PictureRecord(SpectrogramParams(), level, "text"))
+        for path, level in ((same.saved_as, 30e6), (second, 3e6))
+    ]
+    second.touch()
+    _run(tmp_path, pictures, SoundOptions(joined=True))
+    single = [read_audio(tmp_path / f"0000{n}.wav").peak for n in (1, 2)]
+    assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip has the level by itself"
+    joined = read_audio(tmp_path / "00001-joined.wav")
+    halves = joined.slice(0, 0.38), joined.slice(0.4, 0.78)
+    assert joined.peak == pytest.approx(0.9886, abs=1e-3)
+    assert halves[0].rms / halves[1].rms == pytest.approx(10, rel=0.05)
+
+
+@pytest.mark.parametrize("level", ["peak", "loudness", "recorded"])
+def test_a_crossfade_does_not_pass_full_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    from riffusion_ext.audio import io
+
+    peaks: list[float] = []
+    write = io.write_audio
+
+    def listen(clip: Any, path: Path, **options: Any) -> Path:
+        peaks.append(clip.peak)
+        return write(clip, path, **options)
+
+    monkeypatch.setattr(io, "write_audio", listen)
+    first = _picture(tmp_path, 1)
+    again = tmp_path / "00002.png"
+    again.touch()
+    pictures = [first, Picture(first.image, first.made, "", again)]
+    _run(tmp_path, pictures, SoundOptions(joined=True, crossfade=0.15, level=level))
+    assert len(peaks) == 3
+    assert max(peaks) <= 1.0
+
+
+def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
+    _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(preset="20khz-stereo"))
+    assert read_audio(tmp_path / "00001.wav").channels == 2
+    assert '"max_frequency": 20000' in read_tags(tmp_path / "00001.wav")["comment"]
+
+
+def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
+    from riffusion_ext.host.record import record_of
+    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    start = PictureRecord(PRESETS["20khz-stereo"], 5e6, "exif")
+    assert json.loads(record_of("from the picture", start, 512))["max_frequency"] == 20000
+    chosen = json.loads(record_of("riffusion-v1", start, 512))
+    assert (chosen["max_frequency"], chosen["max_value"]) == (10000, 5e6)
+    plain = json.loads(record_of("from the picture", None, 640))
+    assert (plain["num_frequencies"], "max_value" in plain) == (640, False)
+    assert record_of("from the picture", None, 3) == ""
+
+
+def test_recorded_without_a_record_is_said_once(tmp_path: Path) -> None:
+    pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2)]
+    job, _ = _run(tmp_path, pictures, SoundOptions(level="recorded"))
+    assert [entry["text"].partition(";")[0] for entry in job.payload["messages"]] == [
+        "No level is recorded in these pictures"
+    ]
+
+
+def test_a_png_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    picture = _picture(tmp_path, 1, suffix=".jpg")
+    (tmp_path / "00001.png").write_bytes(b"mine")
+    job, _ = _run(tmp_path, [picture], SoundOptions(), riffusion_sidecar=True)
+    assert (tmp_path / "00001.png").read_bytes() == b"mine"
+    assert "00001.png exists already" in job.payload["messages"][0]["text"]
+    assert (tmp_path / "00001.wav").is_file()
+
+
+def test_the_png_beside_a_lossy_picture_claims_no_level(tmp_path: Path) -> None:
+    from riffusion_ext.metadata import read_record
+
+    _run(tmp_path, [_picture(tmp_path, 1, suffix=".jpg")], SoundOptions(), riffusion_sidecar=True)
+    with Image.open(tmp_path / "00001.png") as kept:
+        record = read_record(kept)
+    assert (record.source, record.max_value) == ("exif", None)
+
+
+def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from riffusion_ext.spectrogram import codec
+
+    sizes: list[int] = []
+    works = codec.pictures_to_audio
+
+    def count(images: Any, settings: Any, *, progress: Any) -> Any:
+        sizes.append(len(images))
+        return works(images, settings, progress=progress)
+
+    monkeypatch.setattr(codec, "pictures_to_audio", count)
+    pictures = [_picture(tmp_path, seed, width=8) for seed in range(10)]
+    job = Job()
+    maker = SoundMaker(
+        SmallHost(tmp_path),
+        job,
+        SoundOptions(joined=True),
+        library=ClipLibrary(),
+        cancelled=lambda: bool(list(tmp_path.glob("*.wav"))),
+    )
+    maker.run(pictures)
+    assert sizes == [8]
+    assert len(list(tmp_path.glob("*.wav"))) == len(job.payload["clips"]) == 8
+    assert job.payload["messages"] == [
+        {"text": "2 pictures got no sound: interrupted while the sound was being made.", "kind": "warning"}
+    ]
+
+
+def test_clips_are_kept_in_memory_only_to_be_joined(tmp_path: Path) -> None:
+    pictures = [_picture(tmp_path, 1, width=8)]
+    for joined, kept in ((False, 0), (True, 1)):
+        maker = SoundMaker(SmallHost(tmp_path), Job(), SoundOptions(joined=joined), library=ClipLibrary())
+        assert len(maker._make(pictures, ".wav")) == kept
+
+
+def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
+    host = SmallHost(tmp_path / "secret place" / "gone")
+
+    def scratch() -> Path:
+        raise PermissionError(13, "Permission denied", str(host.folder))
+
+    host.scratch_folder = scratch  # type: ignore[method-assign]
+    job = Job()
+    SoundMaker(host, job, SoundOptions(), library=ClipLibrary()).run([_picture(tmp_path, 1, save=False)])
+    (entry,) = job.payload["messages"]
+    assert "Permission denied" in entry["text"]
+    assert "secret" not in entry["text"]
+    assert "secret place" in host.log[0][0], "the console has it whole"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cannot write /tmp/x y/c.wav: the disk is full", "cannot write c.wav: the disk is full"),
+        ("[Errno 13] Permission denied: 'C:\\Users\\me\\c.wav'", "[Errno 13] Permission denied: 'c.wav'"),
+        ("the checkpoint sub/model.ckpt and/or 1/2", "the checkpoint sub/model.ckpt and/or 1/2"),
+    ],
+)
+def test_folders_are_cut_off(text: str, said: str) -> None:
+    assert without_folders(text) == said
