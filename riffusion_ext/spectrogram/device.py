@@ -9,10 +9,28 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["resolve_device", "with_fallback"]
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["parse_device", "resolve_device", "with_fallback"]
 
 _LOG = logging.getLogger("riffusion")
 _Result = TypeVar("_Result")
+
+
+def parse_device(name: str) -> torch.device:
+    """Return the device of that name, whether or not it is here.
+
+    Raises
+    ------
+    RiffusionError
+        torch knows no such device.
+    """
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise RiffusionError(
+            f"the device must be auto, cpu, cuda, cuda:1 or another that torch knows, got {name!r}"
+        ) from None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -20,19 +38,21 @@ def resolve_device(name: str) -> torch.device:
 
     ``"auto"`` is CUDA (or ROCm) where there is one. Apple's MPS, DirectML and others lack complex tensors or the FFT,
     so that the CPU does their work; it is several times faster than real time.
+
+    Raises
+    ------
+    RiffusionError
+        torch knows no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] != "cuda":
+    device = parse_device(name)
+    if device.type != "cuda":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         _LOG.warning("no CUDA device is available, the sound is computed on the CPU")
         return torch.device("cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        _LOG.warning("the sound is computed on the CPU: %s", _first_line(error))
-        return torch.device("cpu")
+    return device
 
 
 def with_fallback(device: torch.device, compute: Callable[[torch.device], _Result]) -> _Result:
