@@ -16,7 +16,6 @@ _RECORDS = {
     "none": "not recorded; these are riffusion-v1's",
 }
 
-
 _MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_value": "max value"}
 
 
@@ -37,12 +36,15 @@ def _describe_picture(path: Path) -> dict[str, Any]:
 
     image = open_picture(path)
     record = read_record(image)
+    params = asdict(record.params)
+    if record.source == "none":
+        params["num_frequencies"] = image.height  # each row is taken for a mel band
     return {
         "kind": "picture",
         "width": image.width,
         "height": image.height,
         "mode": image.mode,
-        "params": asdict(record.params),
+        "params": params,
         "max_value": record.max_value,
         "record": record.source,
         "duration": record.params.samples_of_columns(image.width) / record.params.sample_rate,

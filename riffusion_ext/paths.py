@@ -6,8 +6,10 @@ Standard library only: the command line and the tab share it, and ``--help`` mus
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 __all__ = [
@@ -55,7 +57,19 @@ def _of_pattern(pattern: str, suffixes: Iterable[str]) -> list[Path]:
     return files
 
 
-def expand(names: Sequence[str | Path], suffixes: Iterable[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _naturally(names: Sequence[str | Path]) -> list[str | Path]:
+    """Names with each run of files among them in natural order."""
+
+    def is_file(name: str | Path) -> bool:
+        return os.path.isfile(os.path.expanduser(name))  # noqa: PTH111, PTH113 - false where the name is too long
+
+    runs = ((named, list(run)) for named, run in groupby(names, key=is_file))
+    return [name for named, run in runs for name in (sorted(run, key=natural_key) if named else run)]
+
+
+def expand(
+    names: Sequence[str | Path], suffixes: Iterable[str], *, sort_named: bool = False
+) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Turn files, folders and patterns into files.
 
     Parameters
@@ -66,6 +80,9 @@ def expand(names: Sequence[str | Path], suffixes: Iterable[str]) -> tuple[list[P
         pattern its name could be read as.
     suffixes
         Lower-case suffixes with their dot.
+    sort_named
+        Put files that are named one after the other into natural order too. A shell that replaces ``tiles/*.png``
+        hands over ``tile_10.png`` before ``tile_2.png``; folders and patterns between them keep their place.
 
     Returns
     -------
@@ -76,7 +93,7 @@ def expand(names: Sequence[str | Path], suffixes: Iterable[str]) -> tuple[list[P
     """
     files: dict[Path, None] = {}
     missing: list[tuple[Path, str]] = []
-    for name in names:
+    for name in _naturally(names) if sort_named else names:
         path = Path(name).expanduser()
         try:
             if path.is_dir():
@@ -96,15 +113,14 @@ def expand(names: Sequence[str | Path], suffixes: Iterable[str]) -> tuple[list[P
     return list(files), missing
 
 
-def is_folder_name(name: str | Path, suffixes: Iterable[str]) -> bool:
-    """Whether an output name means a folder: it is one, ends with a slash, or has no suffix of a file we write."""
+def is_folder_name(name: str) -> bool:
+    """Whether an output name means a folder: it is one, ends with a slash, or has no suffix."""
     path = Path(name).expanduser()
     try:
-        if path.is_dir():
-            return True
-    except OSError:  # a name the system cannot even look up; writing it will say so
-        return False
-    return str(name).endswith(("/", "\\")) or path.suffix.lower() not in set(suffixes)
+        there = path.is_dir()
+    except OSError:  # too long to look up; writing it will say so
+        there = False
+    return there or name.endswith(("/", "\\")) or not path.suffix
 
 
 def shorten_name(stem: str, ending: str, *, longest: int = _LONGEST_NAME) -> str:

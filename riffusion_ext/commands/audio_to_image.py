@@ -6,9 +6,11 @@ import argparse
 from typing import Any
 
 from riffusion_ext.commands.options import (
+    FILE_RATE,
     UsageError,
     add_common_options,
     add_params_options,
+    check_device,
     existing_of,
     params_of,
     plan_targets,
@@ -48,10 +50,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--duration", type=positive_seconds, metavar="S", help="use so many seconds of it (all)")
     parser.add_argument(
-        "--device", help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster"
+        "--device",
+        default="cpu",
+        help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster",
     )
     add_common_options(parser)
-    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
+    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with", of_files=True)
     parser.set_defaults(run=run)
 
 
@@ -61,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if columns is not None and not 16 <= columns <= 16384:
         raise UsageError(f"--columns must lie between 16 and 16384, got {columns}")
     params = params_of(args) or PRESETS["riffusion-v1"]
+    check_device(args)
     files, missing = expand(args.audio, SOUND_SUFFIXES)
     suffixes = [".png", ".jpg", ".jpeg", ".webp"]
     pairs = plan_targets(files, args.image, "--image", suffixes, args.format, "png")
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             start=args.start,
             duration=args.duration,
             existing=existing_of(args),
+            own_rate=args.sample_rate == FILE_RATE,
         ):
             report.add(result)
     return report.finish()

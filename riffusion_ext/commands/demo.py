@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.options import add_control, add_output_options
+from riffusion_ext.commands.options import add_control, add_device_option, add_output_options, check_device
 from riffusion_ext.commands.report import write_json
 
 __all__ = ["add_parser", "run"]
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         help="folder for the files; those of an earlier demo are replaced (riffusion-demo)",
     )
     add_control(parser, "engine")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps... (auto)")
+    add_device_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from riffusion_ext.demo import run_demo
 
+    check_device(args)
     silent = args.quiet or args.json
 
     def say(text: str) -> None:

@@ -10,7 +10,9 @@ from riffusion_ext.commands.options import (
     UsageError,
     add_common_options,
     add_control,
+    add_device_option,
     add_params_options,
+    check_device,
     existing_of,
     params_of,
     plan_targets,
@@ -19,7 +21,7 @@ from riffusion_ext.commands.options import (
 )
 from riffusion_ext.commands.report import Reporter
 from riffusion_ext.convert import Result
-from riffusion_ext.paths import PICTURE_SUFFIXES, expand
+from riffusion_ext.paths import PICTURE_SUFFIXES, expand, is_folder_name
 
 __all__ = ["add_parser", "run"]
 
@@ -48,13 +50,22 @@ def add_parser(commands: Any) -> None:
         "clips: each by itself, put end to end",
     )
     parser.add_argument(
+        "--order",
+        choices=["natural", "given"],
+        default="natural",
+        help="of joined pictures that are named one after the other. natural: by the numbers in their names, whatever "
+        "order a shell put them in; given: as named (natural)",
+    )
+    parser.add_argument(
         "--crossfade",
         type=positive_seconds,
         metavar="S",
         help="seconds by which joined clips overlap; means --join clips",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random phases (0)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps... (auto)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the reference engine's random phases; the others use none (0)"
+    )
+    add_device_option(parser)
     add_common_options(parser)
     add_params_options(parser, "given here, they replace those recorded in the pictures")
     parser.set_defaults(run=run)
@@ -66,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if join == "song" and args.crossfade is not None:
         raise UsageError("--join song has no seams to fade: leave out --crossfade, or use --join clips")
     params = params_of(args)
-    files, missing = expand(args.image, PICTURE_SUFFIXES)
+    check_device(args)
+    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=join is not None and args.order == "natural")
     pairs, formats = _plan(args, files, join)
 
     from riffusion_ext.convert import check_format, joined_clips, pictures_to_sounds, song_to_sound
@@ -101,7 +113,7 @@ def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tupl
         pairs = plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")
     else:
         name = args.audio
-        if name is None or name.endswith(("/", "\\")) or Path(name).expanduser().is_dir():
+        if name is None or is_folder_name(name):
             folder = Path(name).expanduser() if name else files[0].parent if files else Path()
             target = folder / f"joined.{args.format or 'wav'}"
         else:

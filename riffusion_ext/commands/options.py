@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from riffusion_ext.convert import Existing
-from riffusion_ext.paths import NameGiver
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import NameGiver, is_folder_name
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.controls import control
 
 __all__ = [
+    "FILE_RATE",
     "UsageError",
     "add_common_options",
     "add_control",
+    "add_device_option",
     "add_output_options",
     "add_params_options",
+    "check_device",
     "existing_of",
     "params_of",
     "plan_targets",
@@ -25,8 +30,9 @@ __all__ = [
     "target_file",
 ]
 
-# The names, and where they are not None the meanings, are those of the original library's command line.
-_PARAMS: tuple[tuple[str, type, str], ...] = (
+# Names and meanings are those of the original library's command line. One default differs: that takes the sound file's
+# own sample rate, we take 44100 Hz, which models were trained with; `--sample-rate file` asks for the file's own.
+_PARAMS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("sample_rate", int, "samples per second, in Hz"),
     ("step_size_ms", int, "time between two columns, in ms"),
     ("num_frequencies", int, "mel bands: the height of the picture"),
@@ -36,6 +42,10 @@ _PARAMS: tuple[tuple[str, type, str], ...] = (
     ("padded_duration_ms", int, "length of the padded window, in ms"),
     ("power_for_image", float, "exponent between magnitude and brightness"),
 )
+
+
+FILE_RATE = "file"
+"""Value of ``--sample-rate``: the sound file's own."""
 
 
 class UsageError(Exception):
@@ -65,8 +75,23 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
 
 
-def add_params_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the spectrogram parameters, all None where not given."""
+def rate_or_file(text: str) -> int | str:
+    """Type of a sample rate that may also be ``file``, the sound file's own."""
+    return text if text == FILE_RATE else int(text)
+
+
+def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: bool = False) -> None:
+    """Add the spectrogram parameters, all None where not given.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    what
+        What the parameters do there.
+    of_files
+        Whether ``--sample-rate file`` is possible, for each sound file's own.
+    """
     group = parser.add_argument_group("spectrogram parameters", what)
     group.add_argument(
         "--preset", choices=list(PRESETS), help="a whole set at once; single options below change it (riffusion-v1)"
@@ -74,8 +99,15 @@ def add_params_options(parser: argparse.ArgumentParser, what: str) -> None:
     base = SpectrogramParams()
     for name, kind, text in _PARAMS:
         option = "--" + name.replace("_", "-")
+        if name == "sample_rate" and of_files:
+            kind, text = rate_or_file, f"{text}; file: its own"
         group.add_argument(option, type=kind, metavar="N", help=f"{text} ({getattr(base, name)})")
-    group.add_argument("--stereo", action="store_true", default=None, help="two channels, kept in green and blue")
+    group.add_argument(
+        "--stereo",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="two channels, kept in green and blue; or one",
+    )
 
 
 def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
@@ -86,9 +118,9 @@ def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
     UsageError
         They make no spectrogram.
     """
-    given = {name: getattr(args, name) for name, _, _ in _PARAMS if getattr(args, name) is not None}
-    if args.stereo:
-        given["stereo"] = True
+    given = {name: getattr(args, name) for name, _, _ in _PARAMS if getattr(args, name) not in (None, FILE_RATE)}
+    if args.stereo is not None:
+        given["stereo"] = args.stereo
     if not given and args.preset is None:
         return None
     try:
@@ -121,12 +153,33 @@ def positive_seconds(text: str) -> float:
     return value
 
 
-def _means_folder(name: str) -> bool:
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add where to compute."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:1; others that torch knows (mps, xpu) are taken; the CPU does the work (auto)",
+    )
+
+
+def check_device(args: argparse.Namespace) -> None:
+    """Check the device before the work, and say where another does its work.
+
+    Raises
+    ------
+    UsageError
+        torch knows no such device.
+    """
+    if args.device in ("auto", "cpu"):
+        return
+    from riffusion_ext.spectrogram.device import parse_device
+
     try:
-        is_folder = Path(name).expanduser().is_dir()
-    except OSError:  # too long to look up; writing it will say so
-        is_folder = False
-    return is_folder or name.endswith(("/", "\\")) or not Path(name).suffix
+        device = parse_device(args.device)
+    except RiffusionError as error:
+        raise UsageError(f"--device: {error}") from None
+    if device.type not in ("cpu", "cuda") and not args.quiet:
+        sys.stderr.write(f"note: --device {args.device}: the CPU does the work\n")
 
 
 def target_file(name: str, option: str, suffixes: Sequence[str], chosen: str | None) -> Path:
@@ -163,7 +216,7 @@ def plan_targets(
     default
         Format in folders where none was chosen.
     """
-    if name is not None and not _means_folder(name):
+    if name is not None and not is_folder_name(name):
         target = target_file(name, option, suffixes, chosen)
         if len(files) > 1:
             raise UsageError(

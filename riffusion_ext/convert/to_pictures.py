@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,9 @@ WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Widest picture of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
 
 
+_MOST_NAMED = 8
+
+
 def sounds_to_pictures(
     pairs: Iterable[tuple[Path, Path]],
     params: SpectrogramParams,
@@ -30,6 +35,7 @@ def sounds_to_pictures(
     start: float = 0.0,
     duration: float | None = None,
     existing: Existing = "refuse",
+    own_rate: bool = False,
 ) -> Iterator[Result]:
     """Turn sound files into spectrogram pictures.
 
@@ -47,15 +53,21 @@ def sounds_to_pictures(
         The part of each sound to use, in seconds; None for all that follows.
     existing
         What to do where a picture is there already.
+    own_rate
+        Take each sound's own sample rate instead of that of the parameters.
 
     Yields
     ------
     Result
         One for each pair. ``details``: ``duration`` of the sound in s, ``width``, ``height``, ``tiles``, ``max_value``.
     """
+    from riffusion_ext.audio.io import read_audio
+
     for source, target in pairs:
         try:
-            yield _encode(source, target, params, columns, tile_level, (start, duration), existing)
+            clip = read_audio(source, start=start, duration=duration)
+            fitting = params.replace(sample_rate=clip.sample_rate) if own_rate else params
+            yield _encode(source, target, clip, fitting, columns, tile_level, existing)
         except Exception as error:
             yield Result(source, error=explain(error))
 
@@ -63,16 +75,14 @@ def sounds_to_pictures(
 def _encode(
     source: Path,
     target: Path,
+    clip: AudioClip,
     params: SpectrogramParams,
     columns: int | None,
     tile_level: str,
-    part: tuple[float, float | None],
     existing: Existing,
 ) -> Result:
-    from riffusion_ext.audio.io import read_audio
     from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
 
-    clip = read_audio(source, start=part[0], duration=part[1])
     width = params.columns_of_samples(math.ceil(clip.samples.shape[1] * params.sample_rate / clip.sample_rate))
     tiles = 1 if columns is None else math.ceil(width / columns)
     _check_width(source, target.suffix.lower(), columns or width)
@@ -84,7 +94,8 @@ def _encode(
         pictures = [audio_to_picture(clip, params)]
     else:
         pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
-    return _write_pictures(source, targets, pictures, clip)
+    result = _write_pictures(source, targets, pictures, clip)
+    return result if columns is None else replace(result, notes=_older_tiles(target, tiles))
 
 
 def _check_width(source: Path, suffix: str, width: int) -> None:
@@ -99,6 +110,19 @@ def _check_width(source: Path, suffix: str, width: int) -> None:
 def tile_path(target: Path, number: int) -> Path:
     """Path of a song's tile: ``song.png`` -> ``song_00007.png``, which sorts right everywhere."""
     return target.with_name(f"{target.stem}_{number:05d}{target.suffix}")
+
+
+def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
+    """Mention tiles that a longer song left under this name: joined with the new ones, they would follow its end."""
+    later = re.compile(re.escape(target.stem) + r"_([0-9]{5,})" + re.escape(target.suffix))
+    found = ((later.fullmatch(path.name), path.name) for path in target.parent.iterdir())
+    names = sorted(name for match, name in found if match and int(match[1]) >= tiles)
+    if not names:
+        return ()
+    shown = ", ".join(names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        shown += f" and {len(names) - _MOST_NAMED} more"
+    return (f"older tiles of this name follow the {tiles} new ones and would be joined with them: {shown}",)
 
 
 def _write_pictures(

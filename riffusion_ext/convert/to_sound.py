@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,23 @@ def _open_all(sources: Sequence[Path]) -> tuple[list[tuple[Path, Image.Image]], 
     return opened, bad
 
 
+def _with_silence(sources: Sequence[Path], opened: Mapping[Path, Image.Image]) -> list[Image.Image]:
+    """Pictures of a song, a white one in the place of each that is missing: like the one before, else the next."""
+    from PIL import Image
+
+    like = next(iter(opened.values()))
+    images: list[Image.Image] = []
+    for source in sources:
+        if source in opened:
+            like = opened[source]
+            images.append(like)
+        else:
+            silence = Image.new("RGB", like.size, "white")
+            silence.info.update(like.info)  # its record: parameters and level
+            images.append(silence)
+    return images
+
+
 def song_to_sound(
     sources: Sequence[Path],
     target: Path,
@@ -190,8 +207,8 @@ def song_to_sound(
 ) -> list[Result]:
     """Turn consecutive tiles of one song into one sound file by a single reconstruction: no seams, no time lost.
 
-    Returns the results of the pictures that could not be read (they are left out of the song) and, last, the song's,
-    whose ``source`` is the first picture's folder.
+    Returns the results of the pictures that could not be read and, last, the song's, whose ``source`` is the first
+    picture's folder. Silence stands where a picture could not be read, so that what follows keeps its time.
     """
     from riffusion_ext.spectrogram.codec import song_to_audio
 
@@ -202,11 +219,15 @@ def song_to_sound(
     opened, results = _open_all(sources)
     if not opened:
         return [*results, Result(folder, error="none of the pictures can be read, so there is no song")]
+    images = _with_silence(sources, dict(opened))
     try:
-        sound = song_to_audio([image for _, image in opened], settings, progress=progress)
+        sound = song_to_audio(images, settings, progress=progress)
     except Exception as error:
         return [*results, Result(folder, error=explain(error))]
-    details = {"pictures": len(opened), "width": sum(image.width for _, image in opened)}
+    if results:
+        missed = f"silence stands in the place of {', '.join(result.source.name for result in results)}"
+        sound = replace(sound, notes=(*sound.notes, missed))
+    details = {"pictures": len(opened), "width": sum(image.width for image in images)}
     return [*results, _write_sound(folder, target, sound, settings, subtype=subtype, details=details)]
 
 

@@ -88,6 +88,11 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         ["audio-to-image", "--audio", "{pictures}", "--columns", "1"],
         ["audio-to-image", "--audio", "{pictures}", "--power-for-image", "nan"],
         ["info"],
+        ["image-to-audio", "--image", "{picture}", "--device", "banana"],
+        ["audio-to-image", "--audio", "{pictures}", "--device", "banana"],
+        ["audio-to-image", "--audio", "{pictures}", "--sample-rate", "own"],
+        ["demo", "--device", "banana"],
+        ["image-to-audio", "--image", "{picture}", "--sample-rate", "file"],
     ],
 )
 def test_wrong_usage_ends_with_code_2_and_says_why(
@@ -254,6 +259,58 @@ def test_song_of_tiles_loses_no_time(tmp_path: Path):
     assert leftovers(tmp_path, ["t1.png", "t2.png", "t10.png", "song.wav"]) == []
 
 
+def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(tmp_path: Path):
+    paths = make_pictures(tmp_path, "t1.png", "t10.png", "t2.png")
+    for path, width in zip(paths, (20, 40, 30), strict=True):
+        metadata.save_picture(tones(width), path, PRESETS["riffusion-v1"], {20: 1e6, 30: 2e6, 40: 8e6}[width])
+    loudness = {}
+    for order in ("natural", "given"):
+        song = tmp_path / f"{order}.wav"
+        args = ["image-to-audio", "--image", *map(str, paths), "--join", "clips", "--order", order]
+        assert main([*args, "--level", "recorded", "--audio", str(song), "-q"]) == 0
+        samples = read_audio(song).samples[0]
+        loudness[order] = [float(np.abs(part).mean()) for part in np.array_split(samples, 9)]
+    assert np.argmax(loudness["natural"]) > 4
+    assert np.argmax(loudness["given"]) < 6
+    assert loudness["natural"][-1] > 2 * loudness["natural"][3]
+    assert loudness["given"][-1] < loudness["given"][3] / 2
+
+
+def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", "t3.png", width=40)
+    paths[1].write_text("no picture")
+    song = tmp_path / "song.wav"
+    assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song)]) == 1
+    err = capsys.readouterr().err
+    assert "silence stands in the place of t2.png" in err
+    assert "failed: " in err
+    samples = read_audio(song).samples[0]
+    assert len(samples) == (3 * 40 - 1) * HOP
+    first, missing, last = (np.abs(samples[at * HOP : (at + 8) * HOP]).mean() for at in (16, 56, 96))
+    assert missing < 0.01 * min(first, last)
+
+
+def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
+    paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=40)
+    paths[0].write_text("no picture")
+    song = tmp_path / "song.wav"
+    assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 1
+    assert length(song) == (2 * 40 - 1) * HOP
+
+
+def test_a_joined_sound_may_be_given_a_folder_that_is_not_there_yet(tmp_path: Path):
+    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=20)
+    args = ["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", f"{tmp_path}/new", "-q"]
+    assert main(args) == 0
+    assert length(tmp_path / "new" / "joined.wav") == 39 * HOP
+
+
+def test_other_devices_are_taken_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (picture,) = make_pictures(tmp_path, "a.png", width=20)
+    assert main(["image-to-audio", "--image", str(picture), "--device", "mps"]) == 0
+    assert "note: --device mps: the CPU does the work" in capsys.readouterr().err
+
+
 def test_clips_joined_with_a_crossfade(tmp_path: Path):
     make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=30)
     (tmp_path / "tiles" / "t3.png").write_text("no picture")
@@ -365,6 +422,38 @@ def test_the_original_options_are_accepted(tmp_path: Path):
     assert read_audio(tmp_path / "b.wav").samples.shape == (2, 30 * 882)
 
 
+def test_stereo_can_be_refused(tmp_path: Path):
+    make_sound(tmp_path / "song.wav", 0.3, channels=2)
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--preset", "20khz-stereo", "--no-stereo"]
+    assert main([*args, "--image", f"{tmp_path}/song.png", "-q"]) == 0
+    with Image.open(tmp_path / "song.png") as image:
+        assert metadata.read_record(image).params == PRESETS["20khz-stereo"].replace(stereo=False)
+
+
+@pytest.mark.parametrize(("option", "rate"), [([], 44100), (["file"], 32000), (["22050"], 22050)])
+def test_the_sample_rate_is_that_of_models_or_the_files_own(option: list[str], rate: int, tmp_path: Path):
+    write_audio(AudioClip(np.full((1, 16000), 0.1, np.float32), 32000), tmp_path / "song.wav")
+    given = ["--sample-rate", *option] if option else []
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png", "-q", *given]
+    assert main(args) == 0
+    with Image.open(tmp_path / "song.png") as image:
+        assert metadata.read_record(image).params.sample_rate == rate
+        assert image.width in (51, 52)  # half a second at any rate
+
+
+def test_tiles_left_by_a_longer_song_are_mentioned_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/tiles/", "--columns", "20"]
+    make_sound(tmp_path / "song.wav", 0.9)
+    assert main(args) == 0
+    assert "older tiles" not in capsys.readouterr().err
+    (tmp_path / "tiles" / "song_00009x.png").touch()
+    make_sound(tmp_path / "song.wav", 0.5)
+    assert main([*args, "--overwrite"]) == 0
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if "older tiles" in line]
+    assert note.endswith("would be joined with them: song_00003.png, song_00004.png")
+    assert len(list((tmp_path / "tiles").iterdir())) == 6
+
+
 def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_sound(tmp_path / "good.wav")
     (tmp_path / "bad.mp3").write_text("nothing to hear")
@@ -394,6 +483,12 @@ def test_info_shows_what_is_recorded(command: list[str], tmp_path: Path, capsys:
     out = capsys.readouterr().out
     for expected in ("64 x 512", "10 to 20000 Hz", "stereo", "0.63 s", "44100 Hz"):
         assert expected in out
+
+
+def test_info_of_a_picture_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Image.new("RGB", (30, 1024), "white").save(tmp_path / "tall.png")
+    assert main(["info", f"{tmp_path}/tall.png"]) == 0
+    assert re.search(r"frequencies +1024, 0 to 10000 Hz", capsys.readouterr().out)
 
 
 def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

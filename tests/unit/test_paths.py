@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, natural_key, shorten_name
+from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, is_folder_name, natural_key, shorten_name
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
@@ -55,6 +55,32 @@ def test_patterns_and_lists_of_patterns(tmp_path: Path):
     assert [path.name for path in files] == ["b.jpg", "a2.png", "a10.png"]
     files, _ = expand([f"{tmp_path}/**/*.png"], PICTURE_SUFFIXES)
     assert [path.name for path in files] == ["a2.png", "a10.png", "d.png"]
+
+
+def test_files_in_a_shells_order_are_put_into_natural_order_where_asked(tmp_path: Path):
+    names = touch(tmp_path, "clip_1.png", "clip_10.png", "clip_2.png")
+    assert [path.name for path in expand(names, PICTURE_SUFFIXES)[0]] == ["clip_1.png", "clip_10.png", "clip_2.png"]
+    files, _ = expand(names, PICTURE_SUFFIXES, sort_named=True)
+    assert [path.name for path in files] == ["clip_1.png", "clip_2.png", "clip_10.png"]
+
+
+def test_folders_and_patterns_keep_their_place(tmp_path: Path):
+    z10, z2, b, a = touch(tmp_path, "z10.png", "z2.png", "second/b.png", "first/a.png")
+    names = [z10, z2, f"{tmp_path}/second", f"{tmp_path}/first/*.png", "x" * 300]
+    assert expand(names, PICTURE_SUFFIXES, sort_named=True)[0] == [z2, z10, b, a]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        *((name, True) for name in ("out/", "out\\", "out", "{}", "y" * 300)),
+        *((name, False) for name in ("{}/out.wav", "out.d", "y" * 300 + ".wav")),
+    ],
+)
+def test_which_output_names_mean_a_folder(name: str, folder: bool, tmp_path: Path):
+    there = tmp_path / "there.wav"
+    there.mkdir()
+    assert is_folder_name(name.format(there)) == folder
 
 
 def test_a_file_wins_over_the_pattern_its_name_could_be(tmp_path: Path):
