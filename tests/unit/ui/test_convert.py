@@ -15,7 +15,7 @@ from PIL import Image
 
 from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.io import read_audio, write_audio
+from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
@@ -232,3 +232,14 @@ def test_pages_can_be_built(tmp_path: Path):
     ]
     assert len(labels) == len(set(labels)), "webui keeps a user's defaults by label"
     assert build_app(tmp_path) is not None
+
+
+def test_the_preset_of_the_page_wins_over_the_picture(place: Place, tmp_path: Path):
+    path = str(picture(tmp_path / "a.png"))
+    values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
+    html, _ = pictures_to_audio.convert(place, [path], *values, "20khz-stereo")
+    assert html.count("<audio") == 1
+    (made,) = (tmp_path / "out" / "sounds").glob("*/a.wav")
+    assert '"max_frequency": 20000' in read_tags(made)["comment"]
+    html, _ = pictures_to_audio.convert(place, [path], *values, "40khz")
+    assert "preset is &#x27;40khz&#x27;" in html
