@@ -138,11 +138,20 @@ def test_off_leaves_no_trace(bench: Bench) -> None:
     assert _stems(bench.host.folder, ".wav") == []
 
 
-def test_masks_and_the_grid_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
+@pytest.mark.parametrize("with_text", [True, False])
+def test_masks_and_the_grid_get_no_sound(bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool) -> None:
+    bench.host.opts.enable_pnginfo = with_text
     bench.host.opts.return_mask = True
     bench.host.opts.return_mask_composite = True
-    bench.generate("On", batch_size=2, mask_for_overlay=Image.new("L", (64, 64)))
-    assert quick_sound == [2]
+    bench.host.picture = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
+    colours: list[int] = []
+    from riffusion_ext.host.sound import SoundMaker
+
+    monkeypatch.setattr(
+        SoundMaker, "run", lambda _, pictures: colours.extend(p.image.getpixel((0, 0))[0] for p in pictures)
+    )
+    bench.generate("On", batch_size=2, seed=40, mask_for_overlay=Image.new("L", (64, 64)))
+    assert colours == [40, 41]
 
 
 def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
