@@ -194,11 +194,12 @@ class StableDiffusionProcessing:
     mask_for_overlay: Any
     init_images: list[Any] | None
     script_args: Any
+    override_settings: dict[str, Any]
 
     def __init__(self, prompt: str = "funky bass", seed: int = 1, **fields: Any) -> None:
         values: dict[str, Any] = dict.fromkeys(StableDiffusionProcessing.__annotations__)
         values |= {"width": 64, "height": 512, "batch_size": 1, "n_iter": 1, "enable_hr": False, "comments": {}}
-        values |= {"extra_generation_params": {}, "prompt": prompt, "seed": seed}
+        values |= {"override_settings": {}, "extra_generation_params": {}, "prompt": prompt, "seed": seed}
         self.__dict__.update(values | fields)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -332,7 +333,8 @@ class FakeWebui:
     def process_images(self, script: Script, p: StableDiffusionProcessing, *args: Any) -> Processed:
         script.before_process(p, *args)
         total = p.batch_size * p.n_iter
-        p.sd_model_name = "riffusion-tiny" if "riffusion" in self.opts.sd_model_checkpoint else "photo-model"
+        chosen = p.override_settings.get("sd_model_checkpoint", self.opts.sd_model_checkpoint)
+        p.sd_model_name = "riffusion-tiny" if "riffusion" in chosen else "photo-model"
         p.sd_model_hash = "c283a100ba"
         p.all_prompts = p.prompt if isinstance(p.prompt, list) else [p.prompt] * total
         p.all_seeds = [p.seed + index for index in range(total)]

@@ -119,6 +119,18 @@ def test_auto_follows_the_checkpoint(bench: Bench) -> None:
     assert bench.generate()[1]["clips"] == []
 
 
+def test_a_job_s_own_checkpoint_counts_not_the_one_on_the_page(bench: Bench) -> None:
+    other = {"override_settings": {"sd_model_checkpoint": "photo-model"}}
+    assert bench.generate("Auto", **other)[1]["clips"] == []
+    assert "photo-model does not look like" in _texts(bench.generate("On", **other)[1])
+
+
+def test_the_host_s_own_remarks_stay(bench: Bench) -> None:
+    processed, _ = bench.generate({"mode": "On", "engine": "warp"}, comments={"said by the host": 1})
+    assert processed.comments.splitlines()[0] == "said by the host"
+    assert "'warp'" in processed.comments
+
+
 def test_another_checkpoint_is_warned_about_where_the_user_looks(bench: Bench) -> None:
     bench.host.opts.sd_model_checkpoint = "photo-model"
     processed, payload = bench.generate("On")
