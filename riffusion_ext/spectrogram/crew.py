@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import lru_cache
 from itertools import pairwise
@@ -49,10 +49,13 @@ class Crew:
         if self._pool is None:
             return [work(item) for item in items]
         futures = [self._pool.submit(_unrecorded, work, item) for item in items]
+        wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
-            if future.exception() is not None:  # let the others finish: they write into what the caller holds
-                for other in futures:
-                    other.cancel()
+            future.cancel()  # what has not begun; the others may finish: they write into what the caller holds
+        wait(futures)
+        for future in futures:
+            if not future.cancelled():
+                future.result()
         return [future.result() for future in futures]
 
 

@@ -38,7 +38,8 @@ def join(count: int, u: torch.Tensor, v: torch.Tensor, step: torch.Tensor, weigh
     levels = []
     if u.shape[0]:
         # Loudness in the upper 32 bits (the bits of a positive float rise with it), the edge's number in the lower.
-        weight = (weight - weight.min()).view(torch.int32).long() << 32
+        # What is not a number would be a negative key, that is none at all, and leave edges forever.
+        weight = (weight - weight.min()).nan_to_num_().view(torch.int32).long() << 32
     while u.shape[0]:
         key = weight | torch.arange(u.shape[0], device=u.device)
         best = torch.full((count,), -1, dtype=torch.int64, device=u.device)

@@ -19,6 +19,8 @@ from riffusion_ext.spectrogram.params import SpectrogramParams
 
 __all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
 
+_DEAF = 1e-3  # sum of a band's weights under which no bin really feeds it: what it asks for cannot be given
+
 
 def hz_to_mel(frequency: float) -> float:
     """HTK mel scale: ``2595 log10(1 + f / 700)``. Frequency in Hz, result in mel (O'Shaughnessy 1987)."""
@@ -43,9 +45,17 @@ class Filters(NamedTuple):
         np.add.at(block, (self.bins[inside] - bins.start, self.bands[inside] - bands.start), self.weights[inside])
         return block
 
+    def where(self, chosen: np.ndarray) -> Filters:
+        """Return the entries for which the mask [N] is true."""
+        return Filters(self.bins[chosen], self.bands[chosen], self.weights[chosen])
+
     def divided_by(self, bin_sums: np.ndarray) -> Filters:
         """Return the filters with each weight divided by the value of its bin, `bin_sums` being [K]."""
         return Filters(self.bins, self.bands, self.weights / bin_sums[self.bins])
+
+
+def _together(first: Filters, second: Filters) -> Filters:
+    return Filters(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
 def mel_filters(frequencies: torch.Tensor, n_mels: int, f_min: float, f_max: float) -> Filters:
@@ -119,23 +129,23 @@ class MelProjection:
     n_mels
         Mel bands.
     column_sum : torch.Tensor [shape=(n_mels,)]
-        Mel bands of the magnitude that is 1 everywhere; at least 1e-9.
+        Mel bands of the magnitude that is 1 everywhere; at least 1e-3.
     """
 
     def __init__(self, params: SpectrogramParams, spacing: float, device: torch.device) -> None:
         self.bins = int(params.max_frequency / spacing + 1e-9) + 1
         self.n_mels = params.num_frequencies
         weights = _weights(params, spacing, self.bins)
-        spread = _shares(weights, params, spacing, self.bins)
         column_sum = np.bincount(weights.bands, weights.weights, minlength=self.n_mels)
-        self.column_sum = torch.from_numpy(np.maximum(column_sum, 1e-9)).to(device, torch.float32)
+        spread = _shares(weights, column_sum >= _DEAF, params, spacing, self.bins)
+        self.column_sum = torch.from_numpy(np.maximum(column_sum, _DEAF)).to(device, torch.float32)
         self._strips = [
             (
                 bins,
                 bands,
                 *(_matrix(block, device) for block in (weights.dense(bins, bands), spread.dense(bins, bands).T)),
             )
-            for bins, bands in _strip_edges(spread, strips=1 if device.type == "cuda" else 16)
+            for bins, bands in _strip_edges(_together(weights, spread), strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
@@ -172,22 +182,20 @@ def _weights(params: SpectrogramParams, spacing: float, bins: int) -> Filters:
         np.concatenate([fine.bands, fine.bands]),
         np.concatenate([fine.weights * (1.0 - fraction), fine.weights * fraction]),
     )
-    used = both.weights > 0
-    return Filters(*(array[used] for array in both))
+    return both.where(both.weights > 0)
 
 
-def _shares(weights: Filters, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
+def _shares(weights: Filters, heard: np.ndarray, params: SpectrogramParams, spacing: float, bins: int) -> Filters:
     """Return how much each band has to say in each bin; the shares of a bin sum to 1.
 
     They follow the weights. Bins between those that the encoder's FFT has, where that is shorter than ours, carry no
-    weight; there the triangles themselves decide.
+    weight; there the triangles themselves decide. Bands that are not `heard` [n_mels] have nothing to say.
     """
-    sums = np.bincount(weights.bins, weights.weights, minlength=bins)
-    between = mel_filters(
-        torch.mul(torch.arange(bins), spacing), params.num_frequencies, params.min_frequency, params.max_frequency
-    )
-    lost = sums[between.bins] <= 1e-9
-    both = Filters(*(np.concatenate([ours, theirs[lost]]) for ours, theirs in zip(weights, between, strict=True)))
+    frequencies = torch.mul(torch.arange(bins), spacing)
+    between = mel_filters(frequencies, params.num_frequencies, params.min_frequency, params.max_frequency)
+    lost = np.bincount(weights.bins, weights.weights, minlength=bins)[between.bins] <= 1e-9
+    both = _together(weights, between.where(lost))
+    both = both.where(heard[both.bands])
     return both.divided_by(np.bincount(both.bins, both.weights, minlength=bins))
 
 
@@ -198,6 +206,7 @@ def _strip_edges(filters: Filters, strips: int) -> list[tuple[slice, slice]]:
     low, high = int(filters.bins.min()), int(filters.bins.max()) + 1
     count = np.bincount(filters.bins - low, filters.weights)
     centre = np.bincount(filters.bins - low, filters.weights * filters.bands) / np.maximum(count, 1e-12)
+    centre = np.maximum.accumulate(centre)
     targets = np.linspace(centre[0], centre[-1], strips + 1)[1:-1]
     cuts = [low, *(low + np.searchsorted(centre, targets)).tolist(), high]
     edges = []

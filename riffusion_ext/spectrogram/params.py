@@ -29,7 +29,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "power_for_image": (0.05, 2.0),
 }
 _WHOLE = ("sample_rate", "num_frequencies")
-_LONGEST_WINDOW, _LONGEST_FFT = 32768, 131072  # samples; they bound the memory a picture's record can ask for
+
+# In samples, and in hops: they bound the memory a picture's record can ask for.
+_LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 64
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class SpectrogramParams:
             raise RiffusionError(
                 f"window_duration_ms ({self.window_duration_ms}) must be at least twice "
                 f"step_size_ms ({self.step_size_ms})"
+            )
+        if self.window_duration_ms > _MOST_HOPS * self.step_size_ms:
+            raise RiffusionError(
+                f"window_duration_ms ({self.window_duration_ms:g}) must be at most {_MOST_HOPS} times "
+                f"step_size_ms ({self.step_size_ms:g})"
             )
         for name, samples, most in (
             ("window_duration_ms", self.win_length, _LONGEST_WINDOW),

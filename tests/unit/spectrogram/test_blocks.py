@@ -77,7 +77,7 @@ def test_what_fits_is_reconstructed_in_one_go(tune: Any, small: SpectrogramParam
     frames=st.integers(2, 500),
     batch=st.integers(1, 2),
     block=st.sampled_from([80, 100, 576]),
-    step=st.sampled_from([10, 4, 1]),
+    step=st.sampled_from([10, 4, 2]),
 )
 def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> None:
     params = TINY.replace(step_size_ms=step)
@@ -96,7 +96,7 @@ def test_lengths_and_pieces(frames: int, batch: int, block: int, step: int) -> N
     assert np.isfinite(signal).all()
     assert asked[0][0] == 0
     assert asked[-1][1] == frames
-    scale = {10: 1, 4: 3, 1: 8}[step]
+    scale = {10: 1, 4: 3, 2: 5}[step]
     assert all(stop - start <= block * scale for start, stop in asked)
     assert all(later[0] == earlier[1] - 64 * scale for earlier, later in pairwise(asked))
 

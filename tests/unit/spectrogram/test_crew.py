@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -89,3 +90,18 @@ def test_no_gradients_are_recorded() -> None:
     """Threads have their own mode, and a parameter of the host must not drag a graph along."""
     weight = torch.ones(3, requires_grad=True)
     assert lead(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
+
+
+def test_an_error_is_raised_although_others_were_never_begun() -> None:
+    """More items than threads: those that wait are given up, and the error is the one of the item that failed."""
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 1:
+            raise KeyError("broken")
+        time.sleep(0.002)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="broken"):
+        Crew(pool, 1).map(work, range(100))
+    assert len(begun) < 100

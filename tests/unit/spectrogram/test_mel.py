@@ -130,7 +130,14 @@ def test_properties_of_any_projection(
     constant = projection.spread(torch.full((1, n_mels), 0.7), torch.zeros(1, projection.bins))[0]
     frequency = torch.arange(projection.bins) * spacing
     inside = (frequency > f_min + 0.5) & (frequency < f_max - 0.5)
-    assert constant[inside].numpy() == pytest.approx(0.7, rel=1e-5)
+    heard = dense(params).sum(axis=0) >= 1e-3
+    if heard.all():
+        assert constant[inside].numpy() == pytest.approx(0.7, rel=1e-5)
+    else:
+        assert set(constant.numpy().round(4)) <= {np.float32(0), np.float32(0.7)}
+    # Bands that no bin of the encoder feeds have nothing to say.
+    only_deaf = projection.spread(torch.from_numpy(~heard).float()[None], torch.zeros(1, projection.bins))
+    assert not only_deaf.any()
     # Linear and non-negative.
     a, b = torch.rand(2, 4, projection.bins, generator=torch.Generator().manual_seed(seed))
     assert projection.forward(a + 2 * b).numpy() == pytest.approx(
@@ -139,7 +146,7 @@ def test_properties_of_any_projection(
     assert bool((projection.forward(a) >= 0).all())
     # What is 1 everywhere has the bands that the encoder's bins give it.
     assert projection.column_sum.numpy() == pytest.approx(
-        np.maximum(dense(params).sum(axis=0), 1e-9), rel=1e-4, abs=1e-6
+        np.maximum(dense(params).sum(axis=0), 1e-3), rel=1e-4, abs=1e-6
     )
 
 

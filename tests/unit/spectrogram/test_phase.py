@@ -39,7 +39,7 @@ class Eager(Crew):
     """A crew that shares a few frames, too."""
 
     def shares(self, frames: int) -> list[tuple[int, int]]:
-        size = max(1, min(self._size, frames // 2))
+        size = max(1, min(self.size, frames // 2))
         return list(pairwise(frames * i // size for i in range(size + 1)))
 
 
@@ -145,6 +145,13 @@ def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int,
     phase = phase_from_magnitude(torch.full(shape, level), GRID)
     assert phase.shape == shape
     assert bool(torch.isfinite(phase).all())
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.nan, math.inf])
+def test_magnitudes_that_are_no_numbers_come_to_an_end(value: float) -> None:
+    magnitude = torch.rand(2, 20, 30, generator=torch.Generator().manual_seed(1))
+    magnitude[0, 3:9, 5] = value
+    assert phase_from_magnitude(magnitude, GRID).shape == magnitude.shape
 
 
 def test_pictures_of_a_batch_do_not_touch() -> None:

@@ -1,0 +1,550 @@
+"""Pictures to sound and back, as everything else uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.metadata import TEXT_KEY, read_record, save_picture
+from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, blocks, codec
+from riffusion_ext.spectrogram.codec import (
+    Decoded,
+    DecodeSettings,
+    audio_to_picture,
+    audio_to_pictures,
+    open_picture,
+    picture_to_audio,
+    pictures_to_audio,
+    song_to_audio,
+)
+from riffusion_ext.spectrogram.invert import Program
+from riffusion_ext.spectrogram.source import join_sources, read_picture
+
+V1 = PRESETS["riffusion-v1"]
+RECORDED = DecodeSettings(level="recorded")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the iterations out: where only lengths and errors matter, they are just slow."""
+    monkeypatch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
+
+
+def noise(width: int, height: int = 96, *, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8))
+
+
+def error(image: Image.Image, decoded: Decoded, max_value: float) -> float:
+    """Mean absolute difference, in levels, of a picture and that of its sound."""
+    again = audio_to_picture(decoded.clip, decoded.params, max_value=max_value).image
+    assert again.size == image.size
+    return float(np.abs(np.asarray(again, float) - np.asarray(image.convert("RGB"), float)).mean())
+
+
+def decibels(ratio: float) -> float:
+    return 20 * float(np.log10(ratio))
+
+
+# There and back
+
+
+def test_a_tune_comes_back(tune: Any) -> None:
+    clip = tune(2.0)
+    picture = audio_to_picture(clip)
+    assert picture.image.size == (201, 512)
+    assert picture.image.mode == "RGB"
+    fast = picture_to_audio(picture.image, RECORDED)
+    assert (fast.params, fast.max_value, fast.notes) == (V1, picture.max_value, ())
+    assert fast.clip.samples.shape == (1, 200 * 441)
+    assert fast.clip.sample_rate == 44100
+    assert error(picture.image, fast, picture.max_value) < 3.0
+    assert abs(decibels(fast.clip.rms / clip.rms)) < 0.3
+
+
+def test_best_is_better_than_fast(tune: Any, small: SpectrogramParams) -> None:
+    picture = audio_to_picture(tune(2.0, rate=16000), small)
+    fast, best = (
+        error(picture.image, picture_to_audio(picture.image, DecodeSettings(engine, "recorded")), picture.max_value)
+        for engine in ("fast", "best")
+    )
+    assert fast < 5.0
+    assert best < 0.6 * fast
+
+
+def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> None:
+    params = small.replace(stereo=True)
+    time = np.arange(24000) / 16000
+    left, right = (0.3 * np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500))
+    picture = audio_to_picture(AudioClip(np.stack([left, right]).astype(np.float32), 16000), params)
+    decoded = picture_to_audio(picture.image, RECORDED)
+    assert decoded.params == params
+    spectrum = np.abs(np.fft.rfft(decoded.clip.samples * np.hanning(decoded.clip.samples.shape[1])))
+    frequency = np.fft.rfftfreq(decoded.clip.samples.shape[1], 1 / 16000)
+    at = [int(np.argmin(np.abs(frequency - wanted))) for wanted in (440, 1500)]
+    peaks = np.array([[spectrum[side, k - 30 : k + 31].max() for k in at] for side in range(2)])
+    assert [int(side.argmax()) for side in peaks] == [0, 1]
+    assert peaks[0, 1] < 0.01 * peaks[0, 0]
+    assert peaks[1, 0] < 0.01 * peaks[1, 1]
+    # A side whose other is silent stays alone.
+    alone = audio_to_picture(AudioClip(np.stack([left, 0 * left]).astype(np.float32), 16000), params)
+    silent = picture_to_audio(alone.image, RECORDED).clip.samples[1]
+    assert not silent.any()
+
+
+def test_the_sides_sound_as_they_would_alone(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(1.0, rate=16000, channels=2)
+    picture = audio_to_picture(clip, small.replace(stereo=True))
+    both = picture_to_audio(picture.image, RECORDED).clip.samples
+    for side in range(2):
+        mono = Image.fromarray(np.asarray(picture.image)[..., side + 1])
+        mono.info[TEXT_KEY] = json.dumps({**json.loads(picture.image.info[TEXT_KEY]), "stereo": False})
+        alone = picture_to_audio(mono, RECORDED).clip.samples[0]
+        assert both[side] == pytest.approx(alone, abs=0.01 * np.abs(alone).max())
+
+
+def test_the_same_picture_gives_the_same_sound(small: SpectrogramParams) -> None:
+    settings = DecodeSettings(params=small)
+    first, second = (picture_to_audio(noise(60), settings).clip.samples for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("level", ["peak", "loudness"])
+def test_levels_that_ignore_the_record(tune: Any, small: SpectrogramParams, level: str) -> None:
+    clip = tune(1.0, rate=16000)
+    loud, quiet = (audio_to_picture(clip.gain_db(db), small).image for db in (0, -30))
+    ours = [picture_to_audio(image, DecodeSettings(level=level)).clip for image in (loud, quiet)]
+    assert ours[1].samples == pytest.approx(ours[0].samples, abs=0.01)
+    if level == "peak":
+        assert decibels(ours[0].peak) == pytest.approx(-0.1, abs=0.01)
+    else:
+        assert decibels(ours[0].rms) == pytest.approx(-12, abs=0.5)
+
+
+def test_the_level_recorded_is_that_of_the_sound(tune: Any, small: SpectrogramParams) -> None:
+    for db in (0.0, -12.0, -30.0):
+        clip = tune(2.0, rate=16000).gain_db(db)
+        decoded = picture_to_audio(audio_to_picture(clip, small).image, RECORDED)
+        assert abs(decibels(decoded.clip.rms / clip.rms)) < 0.3
+
+
+@pytest.mark.parametrize("most", [50.0, 100.0])
+def test_pictures_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: SpectrogramParams, most: float) -> None:
+    # enlyth's extension, riffusion-manipulation and the VST server draw 255 - 255 * magnitude ** 0.25 / most.
+    relative = audio_to_picture(tune(1.0, rate=16000).gain_db(-15), small)
+    darkness = (255.0 - np.asarray(relative.image)[..., 0]) / 255 * relative.max_value**0.25
+    absolute = Image.fromarray((255 - 255 * darkness / most).round().astype(np.uint8))
+    assert int(np.asarray(absolute).min()) > 20  # nothing in it is black
+
+    def own_picture(image: Image.Image) -> np.ndarray:
+        clip = picture_to_audio(image, DecodeSettings(params=small)).clip
+        assert decibels(clip.peak) == pytest.approx(-0.1, abs=0.01)
+        return np.asarray(audio_to_picture(clip, small).image, float)
+
+    ours, theirs = (own_picture(image) for image in (absolute, relative.image))
+    original = np.asarray(relative.image, float)
+    assert np.abs(ours - original).mean() < 1.2 * np.abs(theirs - original).mean()
+
+
+# Lengths
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(2, 2100))
+def test_every_width_has_its_length(width: int) -> None:
+    params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
+        clip = picture_to_audio(noise(width, 16), DecodeSettings(params=params)).clip
+    assert clip.samples.shape == (1, (width - 1) * 80)
+
+
+@pytest.mark.parametrize("rate", [22050, 32000, 44100, 48000, 96000])
+@pytest.mark.parametrize("width", [2, 3, 11, 12, 40])
+def test_sample_rates_and_narrow_pictures(rate: int, width: int) -> None:
+    params = SpectrogramParams(sample_rate=rate, num_frequencies=64)
+    decoded = picture_to_audio(noise(width, 64), DecodeSettings(params=params))
+    assert decoded.clip.sample_rate == rate
+    assert decoded.clip.samples.shape == (1, (width - 1) * (rate // 100))
+    assert decoded.clip.peak == pytest.approx(10 ** (-0.1 / 20), abs=1e-4)
+
+
+@st.composite
+def valid_params(draw: st.DrawFn) -> SpectrogramParams:
+    rate = draw(st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
+    step = draw(st.integers(1, 40) | st.floats(1, 40))
+    window = min(step * draw(st.floats(2, 12) | st.just(64)), 200)
+    step = min(step, window / 2)
+    highest = min(draw(st.sampled_from([100, 3000, 10000, 20000, 48000])), rate // 2)
+    return SpectrogramParams(
+        sample_rate=rate, stereo=draw(st.booleans()), step_size_ms=step, window_duration_ms=window,
+        padded_duration_ms=window * draw(st.sampled_from([1, 1.5, 2, 4])),
+        num_frequencies=draw(st.sampled_from([16, 33, 200])), min_frequency=draw(st.integers(0, 99)),
+        max_frequency=highest, power_for_image=draw(st.sampled_from([0.1, 0.25, 0.5, 1.0])),
+    )  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(params=valid_params(), width=st.integers(2, 40), seed=st.integers(0, 99))
+def test_any_valid_parameters_work_both_ways(params: SpectrogramParams, width: int, seed: int) -> None:
+    choices = DecodeSettings(params=params, level="recorded", channels="stereo" if params.stereo else "mono")
+    decoded = picture_to_audio(noise(width, params.num_frequencies, seed=seed), choices)
+    assert decoded.params == params
+    assert decoded.clip.samples.shape == (params.channels, (width - 1) * params.hop_length)
+    assert audio_to_picture(decoded.clip, params).image.size == (width, params.num_frequencies)
+
+
+@pytest.mark.parametrize("height", [16, 1024, 2048])
+def test_other_heights_are_heard_and_remarked_on(height: int) -> None:
+    image = audio_to_picture(AudioClip(np.ones((1, 8820), np.float32), 44100)).image
+    stretched = image.resize((20, height))
+    stretched.info.update(image.info)
+    decoded = picture_to_audio(stretched)
+    assert decoded.params == V1.replace(num_frequencies=height)
+    assert decoded.clip.samples.shape == (1, 19 * 441)
+    assert f"{height} rows instead of 512" in decoded.notes[0]
+
+
+# What a picture says, and what the caller wants
+
+
+def test_the_pictures_own_record_counts(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
+    picture = audio_to_picture(tune(0.5, rate=16000), small)
+    for suffix in ("png", "jpg", "webp"):
+        path = save_picture(picture.image, tmp_path / f"a.{suffix}", picture.params, picture.max_value)
+        decoded = picture_to_audio(open_picture(path), RECORDED)
+        assert (decoded.params, decoded.max_value) == (small, picture.max_value)
+
+
+def test_a_picture_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
+    picture = audio_to_picture(tune(0.5, rate=16000), small)
+    record = read_record(picture.image)
+    assert (record.params, record.max_value) == (small, picture.max_value)
+
+
+def test_notes_say_what_was_ignored(small: SpectrogramParams) -> None:
+    image = noise(20, 512)
+    image.getexif()[11000] = float("nan")
+    assert "parameters were ignored" in " ".join(picture_to_audio(image).notes)
+    assert "white all over" in " ".join(picture_to_audio(Image.new("L", (20, 512), 255)).notes)
+
+
+@pytest.mark.parametrize("level", codec.LEVELS)
+def test_white_is_silence_and_black_is_not(small: SpectrogramParams, level: str) -> None:
+    settings = DecodeSettings(params=small, level=level)
+    assert not picture_to_audio(Image.new("L", (40, 96), 255), settings).clip.samples.any()
+    black = picture_to_audio(Image.new("L", (40, 96), 0), settings).clip
+    assert np.isfinite(black.samples).all()
+    assert 0.05 < black.peak <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("channels", "stereo_picture", "expected"),
+    [
+        ("auto", True, 2),
+        ("auto", False, 1),
+        ("mono", True, 1),
+        ("mono", False, 1),
+        ("stereo", True, 2),
+        ("stereo", False, 2),
+    ],
+)
+def test_channels(
+    rough: None, small: SpectrogramParams, tune: Any, channels: str, stereo_picture: bool, expected: int
+) -> None:
+    params = small.replace(stereo=stereo_picture)
+    image = audio_to_picture(tune(0.5, rate=16000, channels=2), params).image
+    for record in (True, False):
+        if not record:
+            image.info.clear()
+        settings = DecodeSettings(channels=channels, params=None if record else small)
+        clip = picture_to_audio(image, settings).clip
+        assert clip.channels == expected
+        if channels == "stereo" and not stereo_picture:
+            assert np.array_equal(clip.samples[0], clip.samples[1])
+
+
+def test_stereo_heard_as_mono_has_both_sides(small: SpectrogramParams) -> None:
+    time = np.arange(16000) / 16000
+    sides = np.stack([np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500)]).astype(np.float32)
+    image = audio_to_picture(AudioClip(sides, 16000), small.replace(stereo=True)).image
+    mono = picture_to_audio(image, DecodeSettings(channels="mono")).clip.samples[0]
+    spectrum = np.abs(np.fft.rfft(mono * np.hanning(len(mono))))
+    frequency = np.fft.rfftfreq(len(mono), 1 / 16000)
+    for wanted in (440, 1500):
+        assert spectrum[np.abs(frequency - wanted) < 20].max() > 0.3 * spectrum.max()
+    assert spectrum[np.abs(frequency - 3000) < 500].max() < 0.05 * spectrum.max()
+
+
+@pytest.mark.parametrize("change", [{"engine": "slow"}, {"level": "loud"}, {"channels": "left"}])
+def test_choices_that_do_not_exist(change: dict[str, Any]) -> None:
+    ((name, value),) = change.items()
+    with pytest.raises(RiffusionError, match=f"{name} must be one of .*, got '{value}'"):
+        DecodeSettings(**change)
+
+
+# Batches
+
+
+def test_a_bad_picture_yields_its_error_and_the_others_sound(rough: None, small: SpectrogramParams) -> None:
+    pictures = [noise(30), noise(1), noise(40), noise(30, 8), noise(30, seed=1)]
+    told: list[float] = []
+    results = pictures_to_audio(pictures, DecodeSettings(params=small), progress=told.append)
+    assert [type(result) for result in results] == [Decoded, PictureError, Decoded, PictureError, Decoded]
+    lengths = [result.clip.samples.shape[1] for result in results if isinstance(result, Decoded)]
+    assert lengths == [29 * 160, 39 * 160, 29 * 160]
+    with pytest.raises(PictureError, match="1 pixel wide"):
+        picture_to_audio(pictures[1])
+
+
+def test_no_pictures_are_no_sounds() -> None:
+    assert pictures_to_audio([]) == []
+
+
+def test_a_batch_on_the_device_sounds_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, tune: Any, small: SpectrogramParams
+) -> None:
+    stereo = audio_to_picture(tune(0.6, rate=16000, channels=2, seed=9), small.replace(stereo=True)).image
+    images = [audio_to_picture(tune(0.6, rate=16000, seed=seed), small).image for seed in range(3)]
+    images[1:1] = [stereo, noise(20, 96)]
+    images[2].info.update(images[0].info)
+    alone = [picture_to_audio(image, RECORDED).clip.samples for image in images]
+    sizes: list[int] = []
+
+    def batches(members: Any, width: int, settings: DecodeSettings) -> Any:
+        sizes.append(len(members))
+        yield members
+
+    monkeypatch.setattr(codec, "_batches", batches)
+    told: list[float] = []
+    together = pictures_to_audio(images, RECORDED, progress=told.append)
+    assert sorted(sizes) == [1, 1, 3]
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert isinstance(ours, Decoded)
+        assert ours.clip.samples == pytest.approx(theirs, abs=0.01 * np.abs(theirs).max())
+
+
+def test_gpu_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec.torch.cuda, "is_available", lambda: True)
+    members: list[Any] = list(range(100))
+    sizes = [len(batch) for batch in codec._batches(members, 512, DecodeSettings(device="cuda"))]
+    assert sizes == [64, 36]
+    assert len(list(codec._batches(members, 512, DecodeSettings(device="cuda", engine="reference")))) == 100
+    assert len(list(codec._batches(members, 40000, DecodeSettings(device="cuda")))) == 100
+
+
+# Songs
+
+
+def test_a_song_loses_no_column(rough: None, small: SpectrogramParams) -> None:
+    widths = (512, 37, 2, 512, 100)
+    told: list[float] = []
+    song = song_to_audio((noise(width) for width in widths), DecodeSettings(params=small), progress=told.append)
+    assert song.clip.samples.shape == (1, (sum(widths) - 1) * 160)
+
+
+def test_a_song_of_tiles_is_the_whole_picture(
+    tune: Any, small: SpectrogramParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 160)
+    whole = audio_to_picture(tune(3.0, rate=16000), small)
+    expected = picture_to_audio(whole.image, RECORDED).clip.samples
+    tiles = [whole.image.crop((left, 0, min(left + 70, 301), 96)) for left in range(0, 301, 70)]
+    for tile in tiles:
+        tile.info.update(whole.image.info)
+    assert np.array_equal(song_to_audio(tiles, RECORDED).clip.samples, expected)
+
+
+def test_clicks_stay_on_the_beat_over_many_tiles(small: SpectrogramParams) -> None:
+    columns, tiles = 128, 6
+    samples = np.zeros((1, columns * tiles * 160), np.float32)
+    beats = [tile * columns * 160 + 50 * 160 + 17 * tile for tile in range(tiles)]
+    samples[0, beats] = 0.9
+    pictures = audio_to_pictures(AudioClip(samples[:, :-160], 16000), small, columns=columns)
+    assert len(pictures) == tiles
+    song = song_to_audio([picture.image for picture in pictures], RECORDED).clip
+    assert song.samples.shape == (1, (columns * tiles - 1) * 160)
+    for beat in beats:
+        around = np.abs(song.samples[0, beat - 800 : beat + 800])
+        assert abs(int(around.argmax()) - 800) <= 16  # 1 ms
+
+
+def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(4.0, rate=16000)
+    loudness = np.repeat([1.0, 0.1, 0.5, 0.05], 16000).astype(np.float32)
+    clip = AudioClip(clip.samples * loudness, 16000)
+    for level in ("song", "tile"):
+        pictures = audio_to_pictures(clip, small, columns=100, level=level)
+        song = song_to_audio([picture.image for picture in pictures], RECORDED).clip
+        for second in range(4):
+            inside = slice(second * 16000 + 2400, second * 16000 + 13600)
+            ours, theirs = (np.sqrt((sound.samples[0, inside] ** 2).mean()) for sound in (song, clip))
+            assert abs(decibels(ours / theirs)) < 0.5
+
+
+def test_tiles_that_lost_their_record_get_the_level_of_the_others(
+    rough: None, tune: Any, small: SpectrogramParams
+) -> None:
+    pictures = audio_to_pictures(tune(2.0, rate=16000).gain_db(-20), small, columns=50)
+    expected = song_to_audio([picture.image for picture in pictures], DecodeSettings(level="recorded", params=small))
+    assert expected.notes == ()
+    pictures[1].image.info.clear()
+    song = song_to_audio([picture.image for picture in pictures], DecodeSettings(level="recorded", params=small))
+    assert song.clip.samples == pytest.approx(expected.clip.samples, abs=1e-6)
+    assert song.max_value == pytest.approx(expected.max_value)
+    assert "without a record of its level" in song.notes[0]
+
+
+def test_mono_and_stereo_tiles_make_a_stereo_song(rough: None, tune: Any, small: SpectrogramParams) -> None:
+    mono = audio_to_picture(tune(0.5, rate=16000), small).image
+    stereo = audio_to_picture(tune(0.5, rate=16000, channels=2), small.replace(stereo=True)).image
+    for tiles in ([mono, stereo], [stereo, mono]):
+        song = song_to_audio(tiles, RECORDED)
+        assert song.clip.samples.shape == (2, 101 * 160)
+        assert song.params.stereo
+    joined = join_sources([read_picture(image, RECORDED) for image in (mono, stereo)])
+    mel = joined.mel(0, joined.columns)
+    assert np.array_equal(mel[0, :51], mel[1, :51])
+    assert not np.array_equal(mel[0, 51:], mel[1, 51:])
+    assert song_to_audio([mono, stereo], DecodeSettings(channels="mono")).clip.channels == 1
+
+
+def test_songs_that_cannot_be(rough: None, small: SpectrogramParams) -> None:
+    with pytest.raises(PictureError, match="no pictures to join"):
+        song_to_audio([])
+    with pytest.raises(PictureError, match=r"^picture 2: the picture is 1 pixel wide"):
+        song_to_audio([noise(20), noise(1)], DecodeSettings(params=small))
+    with pytest.raises(PictureError, match="picture 3 has other spectrogram parameters than the first"):
+        song_to_audio([noise(20), noise(20), noise(20, 64)], DecodeSettings(params=small))
+
+
+def test_a_very_wide_picture(rough: None) -> None:
+    params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
+    clip = picture_to_audio(noise(20000, 16), DecodeSettings(params=params)).clip
+    assert clip.samples.shape == (1, 19999 * 80)
+
+
+# Sound to pictures
+
+
+def test_tiles_of_a_song_follow_each_other_and_the_last_is_filled_up(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(2.0, rate=16000)
+    whole = np.asarray(audio_to_picture(clip, small).image)
+    tiles = audio_to_pictures(clip, small, columns=64)
+    assert [tile.image.size for tile in tiles] == [(64, 96)] * 4
+    side_by_side = np.concatenate([np.asarray(tile.image) for tile in tiles], axis=1)
+    assert np.array_equal(side_by_side[:, : whole.shape[1]], whole)
+    assert (side_by_side[:, whole.shape[1] :] == 255).all()
+    assert len({tile.max_value for tile in tiles}) == 1
+
+
+def test_each_tile_may_use_the_whole_range(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(2.0, rate=16000)
+    fading = AudioClip(clip.samples * np.linspace(1, 0.01, 32000, dtype=np.float32), 16000)
+    tiles = audio_to_pictures(fading, small, columns=50, level="tile")
+    assert [int(np.asarray(tile.image).min()) for tile in tiles[:4]] == [0] * 4
+    values = [tile.max_value for tile in tiles[:4]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_silence_is_white_with_the_usual_level(small: SpectrogramParams) -> None:
+    silence = AudioClip(np.zeros((1, 16000), np.float32), 16000)
+    for picture in [audio_to_picture(silence, small), *audio_to_pictures(silence, small, columns=50, level="tile")]:
+        assert (np.asarray(picture.image) == 255).all()
+        assert picture.max_value == 30e6
+        assert read_record(picture.image).max_value == 30e6
+
+
+def test_sound_is_resampled_and_mixed(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(1.0, rate=44100, channels=2)
+    assert audio_to_picture(clip, small).image.size == (101, 96)
+    stereo = audio_to_picture(clip.to_mono(), small.replace(stereo=True))
+    pixels = np.asarray(stereo.image)
+    assert np.array_equal(pixels[..., 1], pixels[..., 2])
+
+
+def test_a_given_level_is_drawn_black(tune: Any, small: SpectrogramParams) -> None:
+    clip = tune(1.0, rate=16000)
+    natural = audio_to_picture(clip, small)
+    lighter = audio_to_picture(clip, small, max_value=16 * natural.max_value)
+    assert lighter.max_value == 16 * natural.max_value
+    ours, theirs = (255.0 - np.asarray(picture.image) for picture in (lighter, natural))
+    assert ours == pytest.approx(theirs / 2, abs=1.01)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_level_that_makes_no_sense(tune: Any, small: SpectrogramParams, value: float) -> None:
+    with pytest.raises(RiffusionError, match="the magnitude of black must be a positive number"):
+        audio_to_picture(tune(0.5, rate=16000), small, max_value=value)
+
+
+def test_sound_too_short_and_choices_that_do_not_exist(tune: Any) -> None:
+    short = AudioClip(np.ones((1, 440), np.float32), 44100)
+    for draw in (audio_to_picture, audio_to_pictures):
+        with pytest.raises(RiffusionError, match=r"10\.0 ms long; a picture needs at least 10 ms"):
+            draw(short)
+    assert audio_to_picture(AudioClip(np.ones((1, 441), np.float32), 44100)).image.size == (2, 512)
+    with pytest.raises(RiffusionError, match="at least 2 columns, got 1"):
+        audio_to_pictures(tune(0.5), columns=1)
+    with pytest.raises(RiffusionError, match="level must be song or tile, got 'max'"):
+        audio_to_pictures(tune(0.5), level="max")
+
+
+# Memory
+
+_MEASURE = """
+import sys, threading, time
+import numpy as np, torch
+from PIL import Image
+from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+settings = DecodeSettings(level="recorded", device="cpu")
+picture_to_audio(Image.fromarray(rng.integers(0, 256, (512, 600), dtype=np.uint8)), settings)
+image = Image.fromarray(rng.integers(0, 256, (512, int(sys.argv[1])), dtype=np.uint8))
+start, peak, done = resident(), [0], threading.Event()
+
+def watch():
+    while not done.wait(0.01):
+        peak[0] = max(peak[0], resident())
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+picture_to_audio(image, settings)
+done.set()
+watcher.join()
+print((peak[0] - start) / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to measure memory")
+def test_memory_of_a_long_picture_grows_with_its_sound_only() -> None:
+    def peak(columns: int) -> float:
+        run = subprocess.run(
+            [sys.executable, "-c", _MEASURE, str(columns)], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+        return float(run.stdout)
+
+    minute, three = peak(6000), peak(18000)
+    # Two more minutes are 5.3 million samples, a few times over, and 512 times 12000 pixels; the work is in blocks.
+    assert three - minute < 200
+    assert minute < 400
