@@ -29,9 +29,9 @@ __all__ = ["reconstruct_long"]
 
 BLOCK = 576
 """Frames in a block: 5.76 s in a v1 picture. A picture that fits is reconstructed in one go."""
-_OVERLAP = 64  # frames a block shares with the one before
-_KEPT = 44  # of these, frames whose samples are kept; the rest is redone
-_FADE = 20  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest
+_OVERLAP = 80  # frames a block shares with the one before
+_KEPT = 56  # of these, frames whose samples are kept; the rest is redone
+_FADE = 24  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest
 _HOPS = 10  # in a window, as these numbers are meant; where a window has more, they grow with it,
 _MOST_CELLS = 12_000_000  # but not beyond all memory
 

@@ -114,19 +114,19 @@ def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
     rng = np.random.default_rng(1)
     pictures = [Image.fromarray(rng.integers(0, 256, (96, width), dtype=np.uint8)) for width in (30, 40, 30)]
     on_cpu = pictures_to_audio(pictures, DecodeSettings(params=small, device="cpu"))
-    tried: list[int] = []
+    tried: list[tuple[str, int]] = []
 
-    def reconstruct(mel_between: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        if not tried or tried[-1] < 0:
-            tried.append(1)
+    def together(sources: Any, settings: Any, tick: Any, device: torch.device, threads: Any) -> Any:
+        tried.append((device.type, len(sources)))
+        if device.type == "cuda":
             raise torch.cuda.OutOfMemoryError(OUT_OF_MEMORY)
-        tried.append(-1)
-        return real(mel_between, *args, **kwargs)
+        return real(sources, settings, tick, device, threads)
 
-    real = codec.reconstruct_long
-    monkeypatch.setattr(codec, "reconstruct_long", reconstruct)
+    real = codec._together
+    monkeypatch.setattr(codec, "_together", together)
     fallen_back = pictures_to_audio(pictures, DecodeSettings(params=small, device="cuda"))
-    assert tried == [1, -1, 1, -1]  # the two pictures of one width are one batch
+    # The two pictures of one width are one batch on the GPU, and two single ones on the CPU.
+    assert tried == [("cuda", 2), ("cpu", 1), ("cpu", 1), ("cuda", 1), ("cpu", 1)]
     for ours, theirs in zip(fallen_back, on_cpu, strict=True):
         assert not isinstance(ours, Exception)
         assert not isinstance(theirs, Exception)
