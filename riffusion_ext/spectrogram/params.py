@@ -31,7 +31,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 _WHOLE = ("sample_rate", "num_frequencies")
 
 # In samples, and in hops: they bound the memory a picture's record can ask for.
-_LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 64
+_LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 100
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def test_sample_rates_and_narrow_pictures(rate: int, width: int) -> None:
 def valid_params(draw: st.DrawFn) -> SpectrogramParams:
     rate = draw(st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
     step = draw(st.integers(1, 40) | st.floats(1, 40))
-    window = min(step * draw(st.floats(2, 12) | st.just(64)), 200)
+    window = min(step * draw(st.floats(2, 12) | st.just(64)), 170)
     step = min(step, window / 2)
     highest = min(draw(st.sampled_from([100, 3000, 10000, 20000, 48000])), rate // 2)
     return SpectrogramParams(

@@ -51,7 +51,7 @@ def test_images_above_the_working_rate_are_silent(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     rate=st.sampled_from([8000, *RATES]),
-    step=st.floats(1, 30),
+    step=st.floats(1, 20),
     ratio=st.floats(2, 10),
     highest=st.integers(100, 4000),
     columns=st.integers(1, 12),

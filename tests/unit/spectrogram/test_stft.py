@@ -106,7 +106,7 @@ def test_working_rates_of_the_presets(name: str, expected: int) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     rate=st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000]),
-    step=st.floats(1, 30),
+    step=st.floats(1, 20),
     ratio=st.floats(2, 10),
     highest=st.integers(100, 4000),
     longer=st.integers(1, 2),
