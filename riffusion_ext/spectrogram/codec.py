@@ -264,8 +264,8 @@ def _together(
 
 def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:
     """Waveform in 16-bit sample units to a clip at the level asked for."""
-    samples = np.ascontiguousarray(waveform * np.float32(1.0 / _FULL_SCALE))
-    clip = apply_level(AudioClip(samples, source.params.sample_rate), settings.level)
+    waveform *= np.float32(1.0 / _FULL_SCALE)  # nobody else holds it, and that of a long song is large
+    clip = apply_level(AudioClip(np.ascontiguousarray(waveform), source.params.sample_rate), settings.level)
     return Decoded(clip, source.params, source.max_value, source.notes)
 
 

@@ -28,13 +28,11 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
     # last 3 ms.
     kernel = _filter(up, down, params.sample_rate, params.max_frequency)
     margin = math.ceil(len(kernel) / 2 / down / up) * up
-    channels = []
-    for channel in signal:
-        mirrored = np.pad(channel, margin, mode="reflect")
-        full = resample_poly(mirrored, down, up, window=kernel)
-        skip = margin // up * down
-        channels.append(full[skip : skip + len(channel) * down // up].astype(np.float32, copy=False))
-    return np.stack(channels)
+    skip = margin // up * down
+    result = np.empty((signal.shape[0], signal.shape[1] * down // up), dtype=np.float32)
+    for row, channel in zip(result, signal, strict=True):
+        row[:] = resample_poly(np.pad(channel, margin, mode="reflect"), down, up, window=kernel)[skip : skip + len(row)]
+    return result
 
 
 @lru_cache(maxsize=8)
