@@ -85,6 +85,13 @@ class Callbacks:
 
         return register
 
+    def lists(self) -> dict[str, list[Callable[..., Any]]]:
+        return {kind.replace("on_", "callbacks_", 1): self.by_kind.setdefault(kind, []) for kind in CALLBACK_KINDS}
+
+    def forget(self) -> None:
+        for callbacks in self.by_kind.values():
+            callbacks.clear()
+
     def fire(self, kind: str, *args: Any, **kwargs: Any) -> list[Any]:
         return [callback(*args, **kwargs) for callback in self.by_kind.get(kind, [])]
 
@@ -279,6 +286,14 @@ class FakeWebui:
                 assert sys.exc_info()[0] is not None, "a traceback was asked for outside of an except block"
             self.log.append(message)
 
+        def add_callback(
+            callbacks: list[Any], fun: Any, *, name: Any = None, category: str = "unknown", filename: Any = None
+        ) -> None:
+            assert callable(fun)
+            assert callbacks is self.callbacks.by_kind[f"on_{category}"]
+            assert Path(filename).is_file()
+            callbacks.append(fun)
+
         def register_tmp_file(gradio: Any, filename: str) -> None:
             assert gradio is self.demo
             assert isinstance(filename, str)
@@ -290,7 +305,11 @@ class FakeWebui:
                 "AlwaysVisible": AlwaysVisible,
                 "scripts_data": [],
             },
-            "script_callbacks": {kind: self.callbacks.registrar(kind) for kind in CALLBACK_KINDS},
+            "script_callbacks": {
+                **{kind: self.callbacks.registrar(kind) for kind in CALLBACK_KINDS},
+                "callback_map": self.callbacks.lists(),
+                "add_callback": add_callback,
+            },
             "shared": {
                 "opts": self.opts,
                 "state": self.state,

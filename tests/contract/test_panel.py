@@ -72,7 +72,7 @@ def test_the_page_built_after_reload_ui_has_players_and_a_status_line(bench: Ben
     from riffusion_ext.host import webui
 
     first, _ = _page(bench)
-    bench.host.callbacks.by_kind.clear()
+    bench.host.callbacks.forget()
     webui.register()
     second, _ = _page(bench)
     assert _ids(second).count("txt2img_riffusion_players") == 1

@@ -528,14 +528,30 @@ def test_a_setting_that_an_api_client_unset_is_the_default(bench: Bench) -> None
     assert len(bench.generate("Auto")[1]["clips"]) == 1
 
 
+def _registered(bench: Bench) -> dict[str, int]:
+    return {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()}
+
+
 def test_reload_ui_registers_each_callback_once_more(bench: Bench) -> None:
     from riffusion_ext.host import webui
 
-    first = {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()}
-    bench.host.callbacks.by_kind.clear()  # the host forgets them all
+    assert set(_registered(bench).values()) == {1}
+    bench.host.callbacks.forget()
     webui.register()
-    assert {kind: len(callbacks) for kind, callbacks in bench.host.callbacks.by_kind.items()} == first
-    assert set(first.values()) == {1}
+    assert set(_registered(bench).values()) == {1}
+
+
+@pytest.mark.parametrize("missing", ["add_callback", "callback_map"])
+def test_a_host_that_registers_only_by_kind(bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    import modules.script_callbacks
+
+    from riffusion_ext.host import webui
+
+    expected = _registered(bench)
+    bench.host.callbacks.forget()
+    monkeypatch.delattr(modules.script_callbacks, missing)
+    webui.register()
+    assert _registered(bench) == expected
 
 
 def test_device(bench: Bench) -> None:
