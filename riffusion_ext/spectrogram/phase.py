@@ -62,7 +62,7 @@ def phase_from_magnitude(
 
     def grow(start: int, stop: int) -> None:
         low, high = max(start - 1, 0), min(stop + 1, frames)
-        log = torch.log(magnitude[:, low:high] + floor)
+        log = torch.log(magnitude[:, low:high] + floor).nan_to_num_()  # edges without an order would make cycles
         trees[start] = _grow(log, grid, start - low, stop - low, past if start == 0 else None)
 
     threads.run(grow, shares)

@@ -147,11 +147,14 @@ def test_constant_magnitudes_come_to_an_end(level: float, shape: tuple[int, int,
     assert bool(torch.isfinite(phase).all())
 
 
-@pytest.mark.parametrize("value", [math.nan, -math.nan, math.inf])
-def test_magnitudes_that_are_no_numbers_come_to_an_end(value: float) -> None:
-    magnitude = torch.rand(2, 20, 30, generator=torch.Generator().manual_seed(1))
-    magnitude[0, 3:9, 5] = value
-    assert phase_from_magnitude(magnitude, GRID).shape == magnitude.shape
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, value=st.sampled_from([math.nan, math.inf, -1.0]), share=st.floats(0, 1), seed=st.integers(0, 999))
+def test_magnitudes_that_are_no_numbers_come_to_an_end(
+    shape: tuple[int, int, int], value: float, share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    magnitude = torch.from_numpy(np.where(rng.random(shape) < share, value, rng.random(shape)).astype(np.float32))
+    assert phase_from_magnitude(magnitude, GRID).shape == shape
 
 
 def test_pictures_of_a_batch_do_not_touch() -> None:
