@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import SpectrogramParams
-from riffusion_ext.ui.controls import preset_params
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["record_of", "with_record"]
 
 
-def record_of(preset: str, start: PictureRecord | None, height: int) -> str:
+def record_of(chosen: SpectrogramParams | None, start: PictureRecord | None, height: int) -> str:
     """Return the record of a generated picture as JSON, or nothing where none makes sense.
 
     Parameters
     ----------
-    preset
-        Value of the control: a preset's name wins over what the start picture says.
+    chosen
+        Parameters that the user chose; they win over what the start picture says.
     start
         Record of img2img's start picture, or None. Its level is kept: the picture is a new version of the same sound.
         Without it no level is claimed.
@@ -34,7 +33,7 @@ def record_of(preset: str, start: PictureRecord | None, height: int) -> str:
     """
     from riffusion_ext.metadata import record_text
 
-    params = preset_params(preset) or (start.params if start else SpectrogramParams())
+    params = chosen or (start.params if start else SpectrogramParams())
     try:
         return record_text(params.replace(num_frequencies=height), start.max_value if start else None)
     except RiffusionError:  # a height that is no spectrogram's; the codec says so

@@ -93,7 +93,7 @@ class RiffusionScript(scripts.Script):
         # An enlarged picture's columns are closer together than the parameters say.
         if _is_on(p, options) and pp.image.size == (p.width, p.height):
             start = start_record(getattr(p, "init_images", None), getattr(p, "batch_index", 0))
-            record = record_of(options.preset, start, pp.image.height)
+            record = record_of(options.params, start, pp.image.height)
             if record:
                 pp.image.info[TEXT_KEY] = record
 

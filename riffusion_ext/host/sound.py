@@ -155,7 +155,7 @@ class SoundMaker:
         return list(pictures_to_audio(images, settings, progress=progress))
 
     def _record(self, picture: Picture) -> str:
-        return record_of(self.options.preset, picture.start, picture.image.height)
+        return record_of(self.options.params, picture.start, picture.image.height)
 
     # -- clip -> file, library, page
 

@@ -7,6 +7,7 @@ EXIF tags (:mod:`riffusion_ext.metadata`) carry them from program to program.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -154,10 +155,40 @@ class SpectrogramParams:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     @classmethod
+    def from_text(cls, text: str) -> SpectrogramParams:
+        """Build from what a user types: ``max_frequency=16000, stereo=true``. Absent names take the defaults.
+
+        Raises
+        ------
+        RiffusionError
+            The text is no list of known names with values, or the values make no spectrogram.
+        """
+        given: dict[str, object] = {}
+        for part in filter(None, (part.strip() for part in re.split("[,;\\n]", text))):
+            name, equals, value = (word.strip() for word in part.partition("="))
+            if not equals or name not in {*_RANGES, "stereo"}:
+                raise RiffusionError(
+                    f"Spectrogram parameters: {part!r} is not understood; write name=value, separated by commas. "
+                    f"The names are {', '.join(['stereo', *_RANGES])}."
+                )
+            given[name] = _value_of(value)
+        return cls(**given)  # type: ignore[arg-type]
+
+    @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> SpectrogramParams:
         """Build from a mapping that may hold other keys too; absent keys take the defaults."""
         names = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in values.items() if k in names})  # type: ignore[arg-type]
+
+
+def _value_of(text: str) -> object:
+    """Read a whole number, a number, or true and false; anything else stays text, to be refused by name."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 PRESETS: dict[str, SpectrogramParams] = {

@@ -20,19 +20,20 @@ from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 __all__ = [
     "AUTO",
     "CONTROLS",
+    "CUSTOM",
     "FROM_PICTURE",
     "OFF",
     "ON",
     "Control",
     "SoundOptions",
     "control",
+    "chosen_params",
     "options_from_args",
-    "preset_params",
 ]
 
 AUTO, ON, OFF = "Auto", "On", "Off"
 
-FROM_PICTURE = "from the picture"
+FROM_PICTURE, CUSTOM = "from the picture", "custom"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Control:
     label
         What the user reads; also the key of translations and of stored defaults.
     kind
-        ``"radio"``, ``"dropdown"``, ``"checkbox"`` or ``"slider"``.
+        ``"radio"``, ``"dropdown"``, ``"checkbox"``, ``"slider"`` or ``"text"``.
     default
         Value when nothing is given.
     help
@@ -90,6 +91,8 @@ class Control:
             return self._clean_choice(value)
         if self.kind == "checkbox":
             return self._clean_flag(value)
+        if self.kind == "text":
+            return self._clean_text(value)
         return self._clean_number(value)
 
     def _clean_choice(self, value: object) -> str:
@@ -109,6 +112,11 @@ class Control:
         if text in ("false", "off", "no", "0"):
             return False
         raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be true or false.")
+
+    def _clean_text(self, value: object) -> str:
+        if isinstance(value, str):
+            return " ".join(value.split())
+        raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be a text.")
 
     def _clean_number(self, value: object) -> float:
         try:
@@ -194,7 +202,15 @@ CONTROLS: tuple[Control, ...] = (
         default=FROM_PICTURE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
-        choices=(FROM_PICTURE, *PRESETS),
+        choices=(FROM_PICTURE, *PRESETS, CUSTOM),
+    ),
+    Control(
+        id="custom",
+        label="Custom spectrogram",
+        kind="text",
+        default="",
+        help="where the choice is custom, e.g. max_frequency=16000, stereo=true; the rest is as in riffusion-v1",
+        infotext="Riffusion parameters",
     ),
 )
 """Every control of the Script, in the order of its API arguments."""
@@ -225,11 +241,23 @@ class SoundOptions:
     joined: bool = False
     crossfade: float = 0.0
     preset: str = FROM_PICTURE
+    custom: str = ""
+
+    @property
+    def params(self) -> SpectrogramParams | None:
+        """Parameters of the spectrogram; None leaves them to the picture."""
+        return chosen_params(self.preset, self.custom)
 
 
-def preset_params(preset: str) -> SpectrogramParams | None:
-    """Return the parameters of a choice of the control ``preset``; None leaves them to the picture."""
-    return PRESETS.get(preset)
+def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
+    """Return what the controls ``preset`` and ``custom`` say together; None leaves the parameters to the picture.
+
+    Raises
+    ------
+    RiffusionError
+        The preset is custom, and the text makes no spectrogram.
+    """
+    return SpectrogramParams.from_text(custom) if preset == CUSTOM else PRESETS.get(preset)
 
 
 def options_from_args(args: Sequence[object], override: Mapping[str, object] | None = None) -> SoundOptions:
@@ -246,7 +274,7 @@ def options_from_args(args: Sequence[object], override: Mapping[str, object] | N
     Raises
     ------
     RiffusionError
-        A name is unknown, or a value is not allowed.
+        A name is unknown, a value is not allowed, or custom parameters make no spectrogram.
     """
     given: dict[str, object]
     if args and isinstance(args[0], Mapping):
@@ -257,4 +285,7 @@ def options_from_args(args: Sequence[object], override: Mapping[str, object] | N
     unknown = sorted(set(given) - set(_BY_ID))
     if unknown:
         raise RiffusionError(f"Riffusion: unknown argument {', '.join(unknown)}; known are {', '.join(_BY_ID)}.")
-    return SoundOptions(**{key: _BY_ID[key].clean(value) for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    clean = {key: _BY_ID[key].clean(value) for key, value in given.items() if value is not None}
+    options = SoundOptions(**clean)  # type: ignore[arg-type]
+    chosen_params(options.preset, options.custom)  # a wrong text is refused here, like any other value
+    return options

@@ -31,7 +31,9 @@ def component(item: Control, elem_id: str, value: object = None) -> Any:
         return gr.Checkbox(**common)
     if item.kind == "slider":
         return gr.Slider(minimum=item.minimum, maximum=item.maximum, step=item.step, **common)
-    raise ValueError(f"control {item.id!r} is of kind {item.kind!r}; known are radio, dropdown, checkbox, slider")
+    if item.kind == "text":
+        return gr.Textbox(max_lines=1, **common)
+    raise ValueError(f"control {item.id!r} is of kind {item.kind!r}; known are radio, dropdown, checkbox, slider, text")
 
 
 def fold(label: str, elem_id: str) -> Any:

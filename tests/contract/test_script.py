@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from riffusion_ext.audio.io import read_tags
 from riffusion_ext.host.panel import render_generation_info
 from riffusion_ext.host.pictures import Made
+from riffusion_ext.spectrogram.params import SpectrogramParams
 from tests.contract.conftest import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -433,6 +435,20 @@ def test_a_generated_picture_carries_its_parameters_and_no_level(bench: Bench) -
         assert (record.params.max_frequency, record.params.stereo, record.max_value) == (20000, True, None)
     assert "riffusion" in processed.images[1].info, "also in what the API returns"
     assert "riffusion" not in processed.images[0].info, "the grid is no spectrogram"
+
+
+def test_custom_parameters_go_into_picture_and_sound_or_cost_a_sentence(bench: Bench) -> None:
+    from riffusion_ext.metadata import read_record
+
+    own = {"mode": "On", "preset": "custom", "custom": "max_frequency=16000, min_frequency=20"}
+    processed, payload = bench.generate(own)
+    with Image.open(bench.host.folder / "outputs" / payload["clips"][0]["picture"]) as image:
+        assert read_record(image).params == SpectrogramParams(max_frequency=16000, min_frequency=20)
+    assert '"max_frequency": 16000' in read_tags(bench.host.folder / "outputs" / payload["clips"][0]["file"])["comment"]
+    processed, payload = bench.generate({**own, "custom": "max_frequency 16000"})
+    assert payload["clips"] == []
+    assert "name=value" in payload["messages"][0]["text"]
+    assert processed.images
 
 
 def test_masks_pictures_without_sound_and_enlarged_ones_carry_none(bench: Bench) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from riffusion_ext.convert import Result, explain, sounds_to_pictures
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.players import message, panel
 from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_or_tidy
@@ -31,6 +32,7 @@ def convert(
     scale: str,
     preset: str,
     picture_format: str,
+    custom: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, list[tuple[Any, str]], list[str]]:
     """Turn the chosen songs into pictures.
@@ -45,6 +47,7 @@ def convert(
         Paths of the files to download: a zip of all first where there are several.
     """
     try:
+        params = chosen_params(preset, custom) or SpectrogramParams()
         uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES)
         target = place.new_folder("pictures")
         giver = NameGiver()
@@ -52,7 +55,7 @@ def convert(
         results: list[Result] = []
         columns = _TILE_COLUMNS if cut == TILES else None
         level = "tile" if scale == TILE else "song"
-        for result in sounds_to_pictures(pairs, PRESETS[preset], columns=columns, tile_level=level):
+        for result in sounds_to_pictures(pairs, params, columns=columns, tile_level=level):
             results.append(result)
             if progress:
                 progress(len(results) / len(pairs))
@@ -110,7 +113,7 @@ def build_page(place: Place) -> None:
             )
             with row():
                 preset = gr.Dropdown(
-                    choices=list(PRESETS),
+                    choices=[*PRESETS, CUSTOM],
                     value="riffusion-v1",
                     label="Parameters",
                     info="Those the model was trained with.",
@@ -123,6 +126,9 @@ def build_page(place: Place) -> None:
                     info="png is exact.",
                     elem_id="riffusion_songs_format",
                 )
+            custom = gr.Textbox(
+                label="Custom parameters", info=control("custom").help, max_lines=1, elem_id="riffusion_songs_custom"
+            )
             button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
@@ -145,16 +151,17 @@ def build_page(place: Place) -> None:
         scale: str,
         preset: str,
         picture_format: str,
+        custom: str,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
-        values = (files, folder, cut, scale, preset, picture_format)
+        values = (files, folder, cut, scale, preset, picture_format, custom)
         html, shown, paths = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
         there = bool(paths)
         return html, gr.update(value=shown, visible=there), gr.update(value=paths or None, visible=there)
 
     button.click(
         fn=press,
-        inputs=[files, folder, cut, scale, preset, picture_format],
+        inputs=[files, folder, cut, scale, preset, picture_format, custom],
         outputs=[messages, gallery, made],
         api_name=False,
     )

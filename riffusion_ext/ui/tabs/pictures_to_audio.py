@@ -9,7 +9,7 @@ from typing import Any
 from riffusion_ext.convert import Result, check_format, explain, joined_clips, pictures_to_sounds, song_to_sound
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, natural_key
-from riffusion_ext.ui.controls import FROM_PICTURE, control, preset_params
+from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.render import component, on_change, row
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, result_messages, zip_or_tidy
@@ -32,6 +32,7 @@ def convert(
     sound_format: str,
     channels: str,
     preset: str = FROM_PICTURE,
+    custom: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, str | None]:
     """Turn the chosen pictures into sound.
@@ -48,7 +49,7 @@ def convert(
         check_format(sound_format)
         uploads.sort(key=lambda upload: natural_key(upload.name))
         target = place.new_folder("sounds")
-        settings = _settings(place, engine, level, channels, preset)
+        settings = _settings(place, engine, level, channels, preset, custom)
         results = _run(uploads, target, kind, crossfade, settings, sound_format, progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), None
@@ -66,14 +67,14 @@ def convert(
     return panel(players, notes + trouble), None if archive is None else str(archive)
 
 
-def _settings(place: Place, engine: str, level: str, channels: str, preset: str) -> Any:
+def _settings(place: Place, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
         engine=str(control("engine").clean(engine)),
         level=str(control("level").clean(level)),
         channels=str(control("channels").clean(channels)),
-        params=preset_params(str(control("preset").clean(preset))),
+        params=chosen_params(str(control("preset").clean(preset)), custom),
         device=place.device(),
     )
 
@@ -138,7 +139,9 @@ def build_page(place: Place) -> None:
             with row():
                 level = component(control("level"), "riffusion_pictures_level")
                 channels = component(control("channels"), "riffusion_pictures_channels")
-            preset = component(control("preset"), "riffusion_pictures_preset")
+            with row():
+                preset = component(control("preset"), "riffusion_pictures_preset")
+                custom = component(control("custom"), "riffusion_pictures_custom")
             button = gr.Button("Turn into sound", variant="primary", elem_id="riffusion_pictures_go")
         with gr.Column(scale=1, min_width=320):
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
@@ -159,16 +162,17 @@ def build_page(place: Place) -> None:
         sound_format: str,
         channels: str,
         preset: str,
+        custom: str,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any]:
-        values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset)
+        values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
         html, path = convert(place, *values, progress=lambda part: progress(part, desc="Turning into sound"))
         return html, gr.update(value=path, visible=path is not None)
 
     on_change(kind, lambda value: gr.update(visible=value == CLIPS), [kind], [fading])
     button.click(
         fn=press,
-        inputs=[files, folder, kind, crossfade, engine, level, sound_format, channels, preset],
+        inputs=[files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom],
         outputs=[players, archive],
         api_name=False,
     )

@@ -18,6 +18,7 @@ OPTIONS = st.builds(
     joined=st.booleans(),
     crossfade=st.sampled_from([0.0, 0.05, 0.5, 4.0]),
     preset=st.sampled_from(control("preset").choices),
+    custom=st.sampled_from(["", "max_frequency=16000, stereo=true"]),
 )
 
 

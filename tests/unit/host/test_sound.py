@@ -199,15 +199,15 @@ def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
 def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
     from riffusion_ext.host.record import record_of
     from riffusion_ext.metadata import PictureRecord
-    from riffusion_ext.spectrogram.params import PRESETS
+    from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
     start = PictureRecord(PRESETS["20khz-stereo"], 5e6, "exif")
-    assert json.loads(record_of("from the picture", start, 512))["max_frequency"] == 20000
-    chosen = json.loads(record_of("riffusion-v1", start, 512))
+    assert json.loads(record_of(None, start, 512))["max_frequency"] == 20000
+    chosen = json.loads(record_of(SpectrogramParams(), start, 512))
     assert (chosen["max_frequency"], chosen["max_value"]) == (10000, 5e6)
-    plain = json.loads(record_of("from the picture", None, 640))
+    plain = json.loads(record_of(None, None, 640))
     assert (plain["num_frequencies"], "max_value" in plain) == (640, False)
-    assert record_of("from the picture", None, 3) == ""
+    assert record_of(None, None, 3) == ""
 
 
 def test_recorded_without_a_record_is_said_once(tmp_path: Path) -> None:

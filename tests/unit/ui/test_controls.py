@@ -17,6 +17,7 @@ from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
+from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control, options_from_args
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +41,7 @@ def test_the_order_of_the_api_arguments_is_a_contract() -> None:
         "joined",
         "crossfade",
         "preset",
+        "custom",
     ]
 
 
@@ -48,7 +50,7 @@ def test_each_control_is_sound(item: Any) -> None:
     assert item.clean(item.default) == item.default
     assert re.fullmatch(r"\w[\w \-/]+", item.infotext), "webui reads no other keys back"
     assert len({other.label for other in CONTROLS}) == len(CONTROLS), "webui keeps defaults by label"
-    assert item.kind in ("radio", "dropdown", "checkbox", "slider")
+    assert item.kind in ("radio", "dropdown", "checkbox", "slider", "text")
     if item.choices:
         assert item.default in item.choices
     if item.kind == "slider":
@@ -64,6 +66,14 @@ def test_arguments_by_position_and_by_name_are_the_same() -> None:
     assert options_from_args([False]).mode == "Off"
 
 
+def test_custom_parameters() -> None:
+    options = options_from_args([{"preset": "Custom", "custom": " max_frequency = 16000,stereo=TRUE; step_size_ms=12.5"}])
+    assert options.params == SpectrogramParams(max_frequency=16000, stereo=True, step_size_ms=12.5)  # type: ignore[arg-type]
+    assert options_from_args([{"preset": "custom"}]).params == SpectrogramParams()
+    assert options_from_args([{"preset": "riffusion-v1", "custom": "nonsense"}]).params == SpectrogramParams()
+    assert options_from_args([{"custom": "max_frequency=16000"}]).params is None, "the picture decides"
+
+
 def test_an_axis_wins_over_the_arguments() -> None:
     assert options_from_args(["On", "fast"], {"engine": "best"}) == SoundOptions(mode="On", engine="best")
 
@@ -77,6 +87,10 @@ def test_an_axis_wins_over_the_arguments() -> None:
         ([{"crossfade": float("nan")}], ["nan", "0 to 4"]),
         ([{"crossfade": True}], ["True", "0 to 4"]),
         ([{"joined": "perhaps"}], ["'perhaps'", "true or false"]),
+        ([{"custom": 3}], ["custom is 3", "text"]),
+        ([{"preset": "custom", "custom": "16 kHz"}], ["'16 kHz'", "name=value", "max_frequency"]),
+        ([{"preset": "custom", "custom": "max_frequency=high"}], ["max_frequency", "'high'"]),
+        ([{"preset": "custom", "custom": "max_frequency=5"}], ["max_frequency", "100"]),
         ([{"volume": 3}], ["volume", "mode, engine"]),
     ],
 )
@@ -87,7 +101,7 @@ def test_errors_say_the_value_and_what_is_allowed(args: list[Any], words: list[s
         assert word in str(caught.value)
 
 
-@given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()), max_size=9))
+@given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()), max_size=10))
 def test_any_arguments_give_options_or_a_sentence(args: list[Any]) -> None:
     try:
         options = options_from_args(args)

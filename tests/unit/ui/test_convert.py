@@ -243,3 +243,8 @@ def test_the_preset_of_the_page_wins_over_the_picture(place: Place, tmp_path: Pa
     assert '"max_frequency": 20000' in read_tags(made)["comment"]
     html, _ = pictures_to_audio.convert(place, [path], *values, "40khz")
     assert "preset is &#x27;40khz&#x27;" in html
+    html, _ = pictures_to_audio.convert(place, [path], *values, "custom", "max_frequency=12000")
+    made = max((tmp_path / "out" / "sounds").glob("*/a.wav"), key=lambda file: file.stat().st_mtime_ns)
+    assert '"max_frequency": 12000' in read_tags(made)["comment"]
+    html, _ = pictures_to_audio.convert(place, [path], *values, "custom", "max_frequency=high")
+    assert "max_frequency must be a number" in html
