@@ -8,6 +8,7 @@ the bit: exact filters would draw 2 pixels in 10,000 one level lighter or darker
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -139,20 +140,20 @@ class MelProjection:
         column_sum = np.bincount(weights.bands, weights.weights, minlength=self.n_mels)
         spread = _shares(weights, column_sum >= _DEAF, params, spacing, self.bins)
         self.column_sum = torch.from_numpy(np.maximum(column_sum, _DEAF)).to(device, torch.float32)
-        self._strips = [
+        self._strips: list[tuple[slice, slice, torch.Tensor, torch.Tensor]] = [
             (
                 bins,
                 bands,
-                *(_matrix(block, device) for block in (weights.dense(bins, bands), spread.dense(bins, bands).T)),
+                _matrix(weights.dense(bins, bands), device),
+                _matrix(spread.dense(bins, bands).T, device),
             )
             for bins, bands in _strip_edges(_together(weights, spread), strips=1 if device.type == "cuda" else 16)
         ]
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
         """Magnitudes [T, K] to mel bands [T, n_mels]."""
-        mel = magnitude.new_zeros(magnitude.shape[0], self.n_mels)
-        for bins, bands, weights, _ in self._strips:
-            mel[:, bands].addmm_(magnitude[:, bins], weights)
+        mel = magnitude.new_empty(magnitude.shape[0], self.n_mels)
+        self.forward_into(magnitude, mel)()
         return mel
 
     def spread(self, gain: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
@@ -160,9 +161,29 @@ class MelProjection:
 
         Bins outside all bands are left as they are.
         """
-        for bins, bands, _, spread in self._strips:
-            out[:, bins] = gain[:, bands] @ spread
+        self.spread_into(gain, out)()
         return out
+
+    def forward_into(self, magnitude: torch.Tensor, mel: torch.Tensor) -> Callable[[], None]:
+        """Return a function that does :meth:`forward` from and into this memory, to be called again and again."""
+        strips = [(mel[:, bands], magnitude[:, bins], weights) for bins, bands, weights, _ in self._strips]
+
+        def measure() -> None:
+            mel.zero_()
+            for target, source, weights in strips:
+                target.addmm_(source, weights)
+
+        return measure
+
+    def spread_into(self, gain: torch.Tensor, out: torch.Tensor) -> Callable[[], None]:
+        """Return a function that does :meth:`spread` from and into this memory, to be called again and again."""
+        strips = [(out[:, bins], gain[:, bands], spread) for bins, bands, _, spread in self._strips]
+
+        def apply() -> None:
+            for target, source, spread in strips:
+                torch.mm(source, spread, out=target)
+
+        return apply
 
 
 def _matrix(block: np.ndarray, device: torch.device) -> torch.Tensor:

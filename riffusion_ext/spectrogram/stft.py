@@ -99,21 +99,43 @@ class FrameGrid:
         batch, _, _ = padded.shape
         return padded.view(batch, -1).unfold(1, self.window.shape[0], self.hop_length)
 
-    def analyse(self, frames: torch.Tensor) -> torch.Tensor:
-        """Window and transform frames [..., overlap * hop] to complex spectra [..., bins]."""
-        return torch.fft.rfft(frames * self.window, n=self.n_fft)
+    def analyse(
+        self, frames: torch.Tensor, *, room: torch.Tensor | None = None, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Window and transform frames [..., overlap * hop] to complex spectra [..., bins].
 
-    def overlap_add(self, spectra: torch.Tensor, padded: torch.Tensor, start: int) -> None:
-        """Transform spectra [B, t, bins] back, window them and add them to the padded signal from frame `start` on."""
-        batch, count, _ = spectra.shape
-        length = self.window.shape[0]
-        frames = torch.fft.irfft(spectra, n=self.n_fft)[..., :length]
-        if frames.shape[-1] < length:  # the window's zero padding may reach past a short FFT
-            frames = torch.nn.functional.pad(frames, (0, length - frames.shape[-1]))
-        hops = (frames * self.window).view(batch, count, self.overlap, self.hop_length)
-        for k in range(self.overlap):
-            padded[:, start + k : start + k + count] += hops[:, :, k]
+        With `room` [..., n_fft], which must be zero behind the window, and `out` no fresh memory is used.
+        """
+        if room is None:
+            return torch.fft.rfft(frames * self.window, n=self.n_fft)
+        length = min(self.window.shape[0], self.n_fft)
+        torch.mul(frames[..., :length], self.window[:length], out=room[..., :length])
+        return torch.fft.rfft(room, out=out)
 
+    def room(self, batch: int, count: int) -> torch.Tensor:
+        """Memory for :meth:`synthesise`: as many frames, and zeros before and behind them."""
+        length = max(self.window.shape[0], self.n_fft)
+        return self.window.new_zeros(batch, count + 2 * (self.overlap - 1), length)
+
+    def synthesise(self, spectra: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
+        """Transform spectra [B, t, bins] back, window and overlap-add them: [B, t + overlap - 1, hop].
+
+        Hop `n` of the sum is hop `k` of frame ``n - k``, for all `k`. In memory these lie at equal distances::
+
+            frame n         [ 0 | 1 | 2 | 3 ]
+            frame n - 1     [ 0 | 1 | 2 | 3 ]       hop 0 of frame n, hop 1 of frame n - 1, hop 2 of frame n - 2 ...
+        """
+        if room is None:
+            room = self.room(*spectra.shape[:2])
+        lap, hop, length = self.overlap - 1, self.hop_length, self.window.shape[0]
+        frames = room[:, lap : room.shape[1] - lap]
+        torch.fft.irfft(spectra, n=self.n_fft, out=frames[..., : self.n_fft])
+        frames[..., :length].mul_(self.window)
+        row = room.stride(1)
+        shape, strides = (room.shape[0], spectra.shape[1] + lap, self.overlap, hop), (room.stride(0), row, row - hop, 1)
+        return room.as_strided(shape, strides, room.storage_offset() + lap * hop).sum(dim=2)
+
+    @lru_cache(maxsize=8)  # noqa: B019 - grids are few and kept anyway
     def normaliser(self, frames: int) -> torch.Tensor:
         """Inverse of the summed squared windows [frames + overlap - 1, hop]; zero in the padding."""
         squares = (self.window**2).view(self.overlap, self.hop_length)

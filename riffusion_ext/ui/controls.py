@@ -26,8 +26,8 @@ __all__ = [
     "ON",
     "Control",
     "SoundOptions",
-    "control",
     "chosen_params",
+    "control",
     "options_from_args",
 ]
 

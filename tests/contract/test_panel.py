@@ -116,6 +116,7 @@ def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: B
         False,
         0.5,
         "from the picture",
+        "",
     ]
     assert bench.script.paste_field_names == list(infotext.KEYS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.render import row
+from riffusion_ext.ui.render import component, row
 from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_or_tidy
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
@@ -126,9 +127,7 @@ def build_page(place: Place) -> None:
                     info="png is exact.",
                     elem_id="riffusion_songs_format",
                 )
-            custom = gr.Textbox(
-                label="Custom parameters", info=control("custom").help, max_lines=1, elem_id="riffusion_songs_custom"
-            )
+            custom = component(replace(control("custom"), label="Custom parameters"), "riffusion_songs_custom")
             button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")

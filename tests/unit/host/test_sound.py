@@ -194,6 +194,8 @@ def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
     _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(preset="20khz-stereo"))
     assert read_audio(tmp_path / "00001.wav").channels == 2
     assert '"max_frequency": 20000' in read_tags(tmp_path / "00001.wav")["comment"]
+    _run(tmp_path, [_picture(tmp_path, 2)], SoundOptions(preset="custom", custom="max_frequency=16000"))
+    assert '"max_frequency": 16000' in read_tags(tmp_path / "00002.wav")["comment"]
 
 
 def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:

@@ -67,7 +67,9 @@ def test_arguments_by_position_and_by_name_are_the_same() -> None:
 
 
 def test_custom_parameters() -> None:
-    options = options_from_args([{"preset": "Custom", "custom": " max_frequency = 16000,stereo=TRUE; step_size_ms=12.5"}])
+    options = options_from_args(
+        [{"preset": "Custom", "custom": " max_frequency = 16000,stereo=TRUE; step_size_ms=12.5"}]
+    )
     assert options.params == SpectrogramParams(max_frequency=16000, stereo=True, step_size_ms=12.5)  # type: ignore[arg-type]
     assert options_from_args([{"preset": "custom"}]).params == SpectrogramParams()
     assert options_from_args([{"preset": "riffusion-v1", "custom": "nonsense"}]).params == SpectrogramParams()
