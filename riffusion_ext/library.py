@@ -57,12 +57,16 @@ class ClipLibrary:
     ----------
     capacity
         Records kept; the least recently used ones leave first. At least 1.
+    temporary_bytes
+        Room for temporary files, in bytes; the oldest of them leave first, but the newest always stays.
     """
 
-    def __init__(self, capacity: int = 2000) -> None:
+    def __init__(self, capacity: int = 2000, temporary_bytes: int = 1 << 30) -> None:
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}; at least 1 is needed")
         self._capacity = capacity
+        self._temporary_bytes = temporary_bytes
+        self._sizes: dict[str, int] = {}
         self._records: OrderedDict[str, ClipRecord] = OrderedDict()
         self._by_infotext: dict[str, str] = {}
         self._lock = Lock()
@@ -90,7 +94,11 @@ class ClipLibrary:
             self._records[id_] = record
             if infotext:
                 self._by_infotext[infotext] = id_
-            leaving = [self._drop_oldest() for _ in range(len(self._records) - self._capacity)]
+            if temporary:
+                self._sizes[id_] = _size_of(path)
+            leaving = [self._drop(next(iter(self._records))) for _ in range(len(self._records) - self._capacity)]
+            while len(self._sizes) > 1 and sum(self._sizes.values()) > self._temporary_bytes:
+                leaving.append(self._drop(next(iter(self._sizes))))
         for old in leaving:
             _delete_if_temporary(old)
         return record
@@ -115,14 +123,23 @@ class ClipLibrary:
             leaving = list(self._records.values())
             self._records.clear()
             self._by_infotext.clear()
+            self._sizes.clear()
         for old in leaving:
             _delete_if_temporary(old)
 
-    def _drop_oldest(self) -> ClipRecord:
-        id_, record = self._records.popitem(last=False)
+    def _drop(self, id_: str) -> ClipRecord:
+        record = self._records.pop(id_)
+        self._sizes.pop(id_, None)
         if self._by_infotext.get(record.infotext) == id_:
             del self._by_infotext[record.infotext]
         return record
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _delete_if_temporary(record: ClipRecord) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.controls import CONTROLS, Control, SoundOptions, control
+from riffusion_ext.ui.controls import CONTROLS, CUSTOM, Control, SoundOptions, control
 
 __all__ = ["KEYS", "reader", "remove", "write"]
 
@@ -26,6 +26,8 @@ def write(params: MutableMapping[str, object], options: SoundOptions) -> None:
     """
     for item in CONTROLS:
         value = getattr(options, item.id)
+        if item.id == "custom" and options.preset != CUSTOM:
+            value = item.default  # not in use
         if item.infotext == _MARK or value != item.default:
             params[item.infotext] = f"{value:g}" if item.kind == "slider" else str(value)
         else:
@@ -45,8 +47,9 @@ def reader(item: Control) -> Callable[[Mapping[str, object]], str | bool | float
         if _MARK not in params:
             return None
         try:
-            return item.clean(params.get(item.infotext, item.default))
+            value = item.clean(params.get(item.infotext, item.default))
         except RiffusionError:  # written by a later version, or edited by hand
             return item.default
+        return value if not item.choices or value in item.offered() else item.default
 
     return read

@@ -12,7 +12,16 @@ from PIL import Image
 if TYPE_CHECKING:
     from riffusion_ext.metadata import PictureRecord
 
-__all__ = ["Made", "Picture", "back_to_first_pass", "newest_of_sequence", "pick", "saved_path", "start_record"]
+__all__ = [
+    "Made",
+    "Picture",
+    "back_to_first_pass",
+    "first_pass_size",
+    "newest_of_sequence",
+    "pick",
+    "saved_path",
+    "start_record",
+]
 
 SAVED_AS = "riffusion_saved_as"
 """Attribute we put on a picture whose file got another name than the host recorded."""
@@ -70,6 +79,26 @@ def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_pictur
     return [(first + place, image) for place, image in enumerate(plain)]
 
 
+_LATENT = 8
+"""Pixels of a latent's cell: hosts round sizes down to whole ones."""
+
+
+def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
+    """Return the size (width, height) that a job's picture had before anything enlarged it.
+
+    Parameters
+    ----------
+    p
+        The host's job.
+    image
+        A picture of it. Where only a masked part was redrawn, it is as large as the one that was put back into. One
+        that is no higher than the job asked for was made by a script as it is.
+    """
+    width, height = p.width // _LATENT * _LATENT, p.height // _LATENT * _LATENT
+    put_back = getattr(p, "inpaint_full_res", False) and getattr(p, "image_mask", None) is not None
+    return image.size if put_back or image.height <= height else (width, height)
+
+
 def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
     """Return the picture at the size of the first pass.
 
@@ -89,7 +118,7 @@ def start_record(start_pictures: Sequence[Any] | None, number: int) -> PictureRe
     Parameters
     ----------
     start_pictures
-        img2img's: one for all pictures of a batch, or one for each.
+        img2img's: one for all pictures of a batch, or one for each. None in the place of one that is not to be asked.
     number
         Of the picture, counted within the batch or on through all batches.
     """
@@ -97,8 +126,9 @@ def start_record(start_pictures: Sequence[Any] | None, number: int) -> PictureRe
         return None
     from riffusion_ext.metadata import read_record
 
-    record = read_record(start_pictures[number % len(start_pictures)])
-    return None if record.source == "none" else record
+    picture = start_pictures[number % len(start_pictures)]
+    record = None if picture is None else read_record(picture)
+    return None if record is None or record.source == "none" else record
 
 
 def saved_path(image: Any) -> Path | None:

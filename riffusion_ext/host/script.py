@@ -13,11 +13,19 @@ from modules import scripts, shared
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
 from riffusion_ext.host.job import JOB_ATTRIBUTE, PAYLOAD_KEY, Job
-from riffusion_ext.host.pictures import Made, Picture, back_to_first_pass, pick, saved_path, start_record
+from riffusion_ext.host.pictures import (
+    Made,
+    Picture,
+    back_to_first_pass,
+    first_pass_size,
+    pick,
+    saved_path,
+    start_record,
+)
 from riffusion_ext.host.record import record_of
 from riffusion_ext.host.sound import SoundMaker
 from riffusion_ext.host.status import other_model_warning, status_html
-from riffusion_ext.host.webui import HOST, registered_panels
+from riffusion_ext.host.webui import HOST, registered_panels, start_pictures
 from riffusion_ext.host.xyz import OVERRIDE
 from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
@@ -68,6 +76,7 @@ class RiffusionScript(scripts.Script):
         try:
             options = _options(p, args)
         except RiffusionError:
+            infotext.remove(p.extra_generation_params)
             p.extra_generation_params[PAYLOAD_KEY] = job.payload  # postprocess says why
             return
         if _is_on(p, options):
@@ -88,14 +97,14 @@ class RiffusionScript(scripts.Script):
 
         try:
             options = _options(p, args)
+            # An enlarged picture's columns are closer together than the parameters say.
+            if _is_on(p, options) and pp.image.size == first_pass_size(p, pp.image):
+                start = start_record(start_pictures(p), getattr(p, "batch_index", 0))
+                record = record_of(options.params, start, pp.image.height)
+                if record:
+                    pp.image.info[TEXT_KEY] = record
         except RiffusionError:
             return  # postprocess says why
-        # An enlarged picture's columns are closer together than the parameters say.
-        if _is_on(p, options) and pp.image.size == (p.width, p.height):
-            start = start_record(getattr(p, "init_images", None), getattr(p, "batch_index", 0))
-            record = record_of(options.params, start, pp.image.height)
-            if record:
-                pp.image.info[TEXT_KEY] = record
 
     def postprocess(self, p: Any, processed: Any, *args: object) -> None:
         """After the last batch: make the sound. The pictures are saved and listed by now, whatever happens here."""
@@ -165,16 +174,19 @@ def _pictures(p: Any, processed: Any, job: Job) -> list[Picture]:
     """Pair each generated picture with what belongs to it."""
     first = processed.index_of_first_image
     chosen = pick(processed.images, processed.infotexts, first, _images_per_picture(p))
-    enlarged = getattr(p, "enable_hr", False)
+    starts = start_pictures(p)
     pictures = []
     for number, (place, image) in enumerate(chosen):
         if len(job.made) == len(chosen):
             made = job.made[number]
         else:  # a script added or removed pictures after we saw them
             made = Made(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
-        # The sound of a Hires picture is made at the size of the first pass, see back_to_first_pass.
-        pixels = back_to_first_pass(image, p.width, p.height) if enlarged else image
-        start = start_record(getattr(p, "init_images", None), number)
+        size = first_pass_size(p, image)
+        pixels = back_to_first_pass(image, *size)
+        if pixels is not image:
+            width, height = size
+            job.say(f"The sound is that of the first pass, {width} x {height}: enlarging a picture changes its pitch.")
+        start = start_record(starts, number)
         pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image), start))
     return pictures
 

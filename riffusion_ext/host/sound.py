@@ -64,6 +64,7 @@ class SoundMaker:
     ) -> None:
         self.host, self.job, self.options, self.library = host, job, options, library
         self._cancelled = cancelled
+        self._params = options.params  # None leaves them to each picture
 
     def run(self, pictures: Sequence[Picture]) -> None:
         """Make, save and announce the sound of every finished picture, then the joined clip if it is wanted."""
@@ -76,7 +77,7 @@ class SoundMaker:
         self._remark_on_height(finished)
         self._remark_on_level(finished)
         ending = "." + self._format()
-        clips: list[AudioClip] = []  # without a level yet
+        clips: list[Decoded] = []  # without a level yet
         for start in range(0, len(finished), _AT_ONCE):
             try:
                 clips += self._make(finished[start : start + _AT_ONCE], ending)
@@ -88,9 +89,9 @@ class SoundMaker:
         if self.options.joined and len(clips) > 1:
             self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
 
-    def _make(self, pictures: Sequence[Picture], ending: str) -> list[AudioClip]:
+    def _make(self, pictures: Sequence[Picture], ending: str) -> list[Decoded]:
         """Make the sound of a few pictures; returns the clips to join later, none where they are not to be joined."""
-        clips: list[AudioClip] = []
+        clips: list[Decoded] = []
         for picture, decoded in zip(pictures, self._decode(pictures), strict=True):
             if isinstance(decoded, Exception):
                 self._failed(self._name(picture), decoded)
@@ -98,7 +99,7 @@ class SoundMaker:
             for note in decoded.notes:
                 self.job.say(f"{self._name(picture)}: {note}")
             if self.options.joined:
-                clips.append(decoded.clip)
+                clips.append(decoded)
             self._guard(self._name(picture), self._keep, picture, decoded, ending)
         return clips
 
@@ -155,7 +156,7 @@ class SoundMaker:
         return list(pictures_to_audio(images, settings, progress=progress))
 
     def _record(self, picture: Picture) -> str:
-        return record_of(self.options.params, picture.start, picture.image.height)
+        return record_of(self._params, picture.start, picture.image.height)
 
     # -- clip -> file, library, page
 
@@ -178,7 +179,8 @@ class SoundMaker:
         made = picture.made
         clip = apply_level(decoded.clip, self.options.level)
         extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
-        tags = audio_tags(decoded.params, max_value=decoded.max_value, title=made.prompt, comment_extra=extra)
+        level = decoded.max_value if decoded.recorded else None
+        tags = audio_tags(decoded.params, max_value=level, title=made.prompt, comment_extra=extra)
         download = f"{made.seed}-{_words(made.prompt)}{ending}"
         path, temporary = self._write(clip, picture.saved_as, ending, tags)
         record = self.library.add(
@@ -193,11 +195,12 @@ class SoundMaker:
         self.job.add_clip(record, picture_name=picture.saved_as.name if picture.saved_as else "")
         self._keep_sidecar(picture, decoded)
 
-    def _keep_joined(self, first: Picture, clips: Sequence[AudioClip], ending: str) -> None:
+    def _keep_joined(self, first: Picture, clips: Sequence[Decoded], ending: str) -> None:
         from riffusion_ext.audio import join_at_level
+        from riffusion_ext.metadata import audio_tags
 
-        whole = join_at_level(clips, self.options.level, crossfade=self.options.crossfade)
-        tags = {"title": f"{len(clips)} clips: {first.made.prompt}", "software": "riffusion-ext"}
+        whole = join_at_level([made.clip for made in clips], self.options.level, crossfade=self.options.crossfade)
+        tags = audio_tags(clips[0].params, title=f"{len(clips)} clips: {first.made.prompt}")
         path, temporary = self._write(whole, first.saved_as, "-joined" + ending, tags)
         record = self.library.add(
             path,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -22,7 +24,6 @@ from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
-from riffusion_ext.host.job import JOB_ATTRIBUTE
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
@@ -226,15 +227,35 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     return [(tab, "Riffusion", "riffusion")]
 
 
+def start_pictures(p: Any) -> list[Any]:
+    """Return img2img's start pictures, None in the place of one whose texts may be another picture's.
+
+    The canvas of Forge's page gives every picture the texts of the one that was last *sent* to it, also one the user
+    has uploaded since. What comes from it is RGBA; what the API and the batch page read from files has its own texts.
+    """
+    pictures = list(getattr(p, "init_images", None) or [])
+    if getattr(p, "is_api", False) or importlib.util.find_spec("modules_forge") is None:
+        return pictures
+    return [None if getattr(picture, "mode", "") == "RGBA" else picture for picture in pictures]
+
+
 def _write_record(params: Any) -> None:
     """Put the parameters that the Script gave a picture among the texts of its PNG file.
 
-    JPEG, WebP and AVIF take no texts from the host but its own. Masks, grids and pictures before a later step were
-    given none.
+    Also when a picture made before is saved again, by the button under the gallery. JPEG, WebP and AVIF take no texts
+    from the host but its own. Masks, grids and pictures before a later step were given none; those that were enlarged
+    since have other rows than the record says.
     """
     record = getattr(params.image, "info", {}).get(_RECORD_KEY)
-    if isinstance(record, str) and getattr(params.p, JOB_ATTRIBUTE, None) is not None:
+    if isinstance(record, str) and _rows_of(record) == params.image.height:
         params.pnginfo[_RECORD_KEY] = record
+
+
+def _rows_of(record: str) -> object:
+    try:
+        return json.loads(record)["num_frequencies"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _note_saved_name(params: Any) -> None:

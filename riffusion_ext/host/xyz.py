@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import Control, control
 
 __all__ = ["AXES", "OVERRIDE", "add_axes"]
@@ -34,7 +35,9 @@ def _apply(item: Control) -> Callable[[Any, Any, Any], None]:
 def _confirm(item: Control) -> Callable[[Any, Iterable[Any]], None]:
     def confirm(_: Any, values: Iterable[Any]) -> None:
         for value in values:
-            item.clean(value)
+            chosen = item.clean(value)
+            if chosen not in item.offered():
+                raise RiffusionError(f"Riffusion: {item.id} {chosen} is not available here.")
 
     return confirm
 

@@ -73,12 +73,15 @@ class Decoded:
         Magnitude taken for black, in 16-bit sample units.
     notes
         Sentences about anything assumed or ignored.
+    recorded
+        Whether the picture records that magnitude.
     """
 
     clip: AudioClip
     params: SpectrogramParams
     max_value: float
     notes: tuple[str, ...] = ()
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,7 @@ def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> D
     """Waveform in 16-bit sample units to a clip at the level asked for."""
     waveform *= np.float32(1.0 / _FULL_SCALE)  # nobody else holds it, and that of a long song is large
     clip = apply_level(AudioClip(np.ascontiguousarray(waveform), source.params.sample_rate), settings.level)
-    return Decoded(clip, source.params, source.max_value, source.notes)
+    return Decoded(clip, source.params, source.max_value, source.notes, source.recorded)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -48,15 +49,23 @@ class Crew:
         """Call ``work(item)`` for all items, as many at once as there are threads; the first error is raised."""
         if self._pool is None:
             return [work(item) for item in items]
-        futures = [self._pool.submit(_unrecorded, work, item) for item in items]
+        waiting = list(items)
+        results: dict[int, _Result] = {}
+        numbers = iter(range(len(waiting)))  # each is taken once: the next one is a single step of the interpreter
+
+        def take(_: None) -> None:
+            for number in numbers:
+                results[number] = work(waiting[number])
+
+        futures = [self._pool.submit(_unrecorded, take, None) for _ in range(min(self.size, len(waiting)))]
         wait(futures, return_when=FIRST_EXCEPTION)
+        if any(future.done() and future.exception() for future in futures):
+            deque(numbers, 0)  # what has not begun; the others may finish: they write into what the caller holds
         for future in futures:
-            future.cancel()  # what has not begun; the others may finish: they write into what the caller holds
-        wait(futures)
+            future.exception()
         for future in futures:
-            if not future.cancelled():
-                future.result()
-        return [future.result() for future in futures]
+            future.result()
+        return [results[number] for number in range(len(waiting))]
 
 
 SOLO = Crew(None, 1)

@@ -194,10 +194,7 @@ def _past(known: Known | None, grid: FrameGrid, frames: int, bins: int) -> torch
     """Spectra [B, F, K] of the frames that are already decided."""
     if known is None or not known.frames:
         return None
-    batch, samples = known.signal.shape
-    padded = grid.empty(batch, frames)
-    padded.view(batch, -1)[:, grid.half : grid.half + samples] = known.signal
-    grid.reflect(padded, frames)
+    padded = grid.pad(known.signal, frames)
     return grid.analyse(grid.frames(padded)[:, : known.frames])[..., :bins]
 
 

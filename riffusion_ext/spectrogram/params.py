@@ -171,7 +171,7 @@ class SpectrogramParams:
                     f"Spectrogram parameters: {part!r} is not understood; write name=value, separated by commas. "
                     f"The names are {', '.join(['stereo', *_RANGES])}."
                 )
-            given[name] = _value_of(value)
+            given[name] = _value_of(name, value)
         return cls(**given)  # type: ignore[arg-type]
 
     @classmethod
@@ -181,14 +181,15 @@ class SpectrogramParams:
         return cls(**{k: v for k, v in values.items() if k in names})  # type: ignore[arg-type]
 
 
-def _value_of(text: str) -> object:
-    """Read a whole number, a number, or true and false; anything else stays text, to be refused by name."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
+def _value_of(name: str, text: str) -> object:
+    """Read a number, or true and false; anything else stays text, to be refused by name."""
+    if name == "stereo":
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
 
 
 PRESETS: dict[str, SpectrogramParams] = {

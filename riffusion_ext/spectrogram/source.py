@@ -128,9 +128,7 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     if settings.channels == "auto":
         if stereo and not params.stereo:
             notes.append("the picture's red is empty: it is stereo, left in green and right in blue")
-        elif params.stereo and not stereo and settings.params is None and record.source != "none":
-            stereo = True
-        params = params.replace(stereo=stereo)
+        params = params.replace(stereo=stereo or params.stereo)
     else:
         params = params.replace(stereo=settings.channels == "stereo")
         if stereo and not params.stereo:  # red is empty: mono means both sides mixed

@@ -162,7 +162,10 @@ class FrameGrid:
         return flat[:, self.half : self.half + (frames - 1) * self.hop_length]
 
     def pad(self, signal: torch.Tensor, frames: int) -> torch.Tensor:
-        """Lay signals [B, (frames - 1) * hop_length] out with reflected padding: [B, frames + overlap - 1, hop]."""
+        """Lay signals [B, S] out with padding that mirrors them: [B, frames + overlap - 1, hop].
+
+        S is ``(frames - 1) * hop_length``; behind a shorter one there is silence.
+        """
         padded = self.empty(signal.shape[0], frames)
         padded.view(signal.shape[0], -1)[:, self.half : self.half + signal.shape[1]] = signal
         self.reflect(padded, frames)

@@ -115,7 +115,7 @@ class Control:
 
     def _clean_text(self, value: object) -> str:
         if isinstance(value, str):
-            return " ".join(value.split())
+            return value.strip()
         raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be a text.")
 
     def _clean_number(self, value: object) -> float:
@@ -245,7 +245,7 @@ class SoundOptions:
 
     @property
     def params(self) -> SpectrogramParams | None:
-        """Parameters of the spectrogram; None leaves them to the picture."""
+        """Parameters of the spectrogram; None leaves them to the picture. Raises as :func:`chosen_params`."""
         return chosen_params(self.preset, self.custom)
 
 
@@ -257,7 +257,9 @@ def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
     RiffusionError
         The preset is custom, and the text makes no spectrogram.
     """
-    return SpectrogramParams.from_text(custom) if preset == CUSTOM else PRESETS.get(preset)
+    if preset == CUSTOM:
+        return SpectrogramParams.from_text(str(control("custom").clean(custom)))
+    return PRESETS.get(preset)
 
 
 def options_from_args(args: Sequence[object], override: Mapping[str, object] | None = None) -> SoundOptions:
@@ -274,7 +276,7 @@ def options_from_args(args: Sequence[object], override: Mapping[str, object] | N
     Raises
     ------
     RiffusionError
-        A name is unknown, a value is not allowed, or custom parameters make no spectrogram.
+        A name is unknown, or a value is not allowed.
     """
     given: dict[str, object]
     if args and isinstance(args[0], Mapping):
@@ -286,6 +288,4 @@ def options_from_args(args: Sequence[object], override: Mapping[str, object] | N
     if unknown:
         raise RiffusionError(f"Riffusion: unknown argument {', '.join(unknown)}; known are {', '.join(_BY_ID)}.")
     clean = {key: _BY_ID[key].clean(value) for key, value in given.items() if value is not None}
-    options = SoundOptions(**clean)  # type: ignore[arg-type]
-    chosen_params(options.preset, options.custom)  # a wrong text is refused here, like any other value
-    return options
+    return SoundOptions(**clean)  # type: ignore[arg-type]

@@ -385,7 +385,8 @@ class FakeWebui:
         return processed
 
     def _one_picture(self, script: Script, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
-        size = (p.width * 2, p.height * 2) if p.enable_hr else (p.width, p.height)
+        size = (p.width // 8 * 8, p.height // 8 * 8)  # whole cells of a latent
+        size = (size[0] * 2, size[1] * 2) if p.enable_hr else size
         pp = PostprocessImageArgs(self.picture(p.seeds[index], size))
         script.postprocess_image(p, pp, *args)
         image = pp.image

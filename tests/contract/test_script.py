@@ -337,6 +337,22 @@ def test_hires_is_heard_at_the_size_of_the_first_pass(bench: Bench) -> None:
     processed, payload = bench.generate("On", enable_hr=True)
     assert processed.images[0].size == (128, 1024)
     assert payload["clips"][0]["duration"] == pytest.approx(0.63)
+    assert "the first pass, 64 x 512" in _texts(payload)
+
+
+@pytest.mark.parametrize("mode", ["Off", "Auto"])
+def test_a_wrong_text_says_nothing_while_sound_is_off(bench: Bench, mode: str) -> None:
+    bench.host.opts.sd_model_checkpoint = "photo-model"
+    processed, payload = bench.generate({"mode": mode, "preset": "custom", "custom": "16 kHz"})
+    assert processed.comments == ""
+    assert payload["messages"] == []
+    assert "Riffusion" not in processed.infotexts[0]
+
+
+def test_a_size_that_latents_do_not_have_still_carries_its_parameters(bench: Bench) -> None:
+    processed, _ = bench.generate("On", width=68)
+    assert processed.images[0].size == (64, 512)
+    assert "riffusion" in processed.images[0].info
 
 
 def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:

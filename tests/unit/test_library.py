@@ -71,3 +71,18 @@ def test_many_threads(tmp_path: Path) -> None:
 def test_a_library_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity is 0"):
         ClipLibrary(0)
+
+
+def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
+    library = ClipLibrary(temporary_bytes=250)
+    for number in range(5):
+        path = tmp_path / str(number)
+        path.write_bytes(bytes(100))
+        library.add(path, title="", duration=1.0, temporary=number != 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3", "4"], "the user's own file stays"
+    large = tmp_path / "large"
+    large.write_bytes(bytes(1000))
+    record = library.add(large, title="", duration=1.0, temporary=True)
+    assert library.get(record.id) is not None
+    assert large.exists(), "the newest can be played, however large"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
-from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control
+from riffusion_ext.ui.controls import CONTROLS, CUSTOM, SoundOptions, control
 
 OPTIONS = st.builds(
     SoundOptions,
@@ -27,7 +31,8 @@ def test_what_is_written_is_read_back(options: SoundOptions) -> None:
     params: dict[str, object] = {"Steps": 20}
     infotext.write(params, options)
     read = {item.id: infotext.reader(item)({key: str(value) for key, value in params.items()}) for item in CONTROLS}
-    assert SoundOptions(**read) == options  # type: ignore[arg-type]
+    used = options if options.preset == CUSTOM else replace(options, custom="")  # a text not in use is not written
+    assert SoundOptions(**read) == used  # type: ignore[arg-type]
 
 
 @given(OPTIONS, OPTIONS)
@@ -44,6 +49,16 @@ def test_a_cell_leaves_nothing_in_the_next(first: SoundOptions, second: SoundOpt
 
 def test_pictures_made_without_us_change_nothing() -> None:
     assert [infotext.reader(item)({"Steps": "20"}) for item in CONTROLS] == [None] * len(CONTROLS)
+
+
+def test_an_engine_that_is_not_here_falls_back_to_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    from riffusion_ext.host import xyz
+    from riffusion_ext.spectrogram import settings
+
+    monkeypatch.setattr(settings, "available_engines", lambda: ("fast", "best"))
+    assert infotext.reader(control("engine"))({"Riffusion sound": "On", "Riffusion engine": "reference"}) == "fast"
+    with pytest.raises(RiffusionError, match="reference is not available"):
+        xyz._confirm(control("engine"))(None, ["fast", "reference"])
 
 
 def test_what_a_later_version_wrote_falls_back_to_the_default() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.host.pictures import back_to_first_pass, newest_of_sequence, pick, saved_path
+from riffusion_ext.host.pictures import back_to_first_pass, first_pass_size, newest_of_sequence, pick, saved_path
 
 
 def _image(text: str | None = None) -> Image.Image:
@@ -75,3 +76,14 @@ def test_the_file_just_written_is_the_newest_of_its_sequence(tmp_path: Path) -> 
     os.utime(tmp_path / "a.png", ns=(9, 9))  # a host that reused the plain name
     assert newest_of_sequence(tmp_path / "a.png").name == "a.png"
     assert newest_of_sequence(tmp_path / "b.png").name == "b.png"
+
+
+def test_a_part_redrawn_leaves_the_picture_as_large_as_it_was() -> None:
+    job = SimpleNamespace(width=516, height=512)
+    large = Image.new("RGB", (1024, 1024))
+    assert first_pass_size(job, large) == (512, 512), "whole cells of a latent"
+    assert first_pass_size(job, Image.new("RGB", (2048, 512))) == (2048, 512), "a script made it longer, not larger"
+    job.inpaint_full_res, job.image_mask = True, None
+    assert first_pass_size(job, large) == (512, 512)
+    job.image_mask = Image.new("L", (1024, 1024))
+    assert first_pass_size(job, large) == (1024, 1024)

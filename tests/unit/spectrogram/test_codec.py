@@ -549,3 +549,13 @@ def test_memory_of_a_long_picture_grows_with_its_sound_only() -> None:
     # Two more minutes are 5.3 million samples, a few times over, and 512 times 12000 pixels; the work is in blocks.
     assert three - minute < 200
     assert minute < 400
+
+
+def test_parameters_that_say_stereo_are_obeyed(small: SpectrogramParams) -> None:
+    """Also for a grey picture, and for one whose red a model did not leave empty."""
+    rng = np.random.default_rng(1)
+    grey = Image.fromarray(rng.integers(0, 256, (96, 40), dtype=np.uint8))
+    colours = Image.fromarray(rng.integers(0, 256, (96, 40, 3), dtype=np.uint8))
+    for picture in (grey, colours):
+        assert picture_to_audio(picture, DecodeSettings(params=small.replace(stereo=True))).clip.channels == 2
+        assert picture_to_audio(picture, DecodeSettings(params=small)).clip.channels == 1

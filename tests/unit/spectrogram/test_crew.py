@@ -105,3 +105,22 @@ def test_an_error_is_raised_although_others_were_never_begun() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="broken"):
         Crew(pool, 1).map(work, range(100))
     assert len(begun) < 100
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_no_more_items_at_once_than_torch_may_use_cores() -> None:
+    """However many cores the machine has, and in the items' order."""
+    lock, now, most = threading.Lock(), 0, 0
+
+    def work(item: int) -> int:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+        return -item
+
+    assert lead(CPU, lambda crew: crew.map(work, range(9))) == [-item for item in range(9)]
+    assert most == 2
