@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from riffusion_ext import __version__, metadata
@@ -359,6 +360,12 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
     assert length(tmp_path / "c.wav") == 39 * HOP
 
 
+def test_each_core_takes_a_picture(monkeypatch: pytest.MonkeyPatch):
+    for cores, pictures in ((1, 1), (3, 3), (64, to_sound.BATCH_PICTURES)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        assert to_sound.pictures_at_once("cpu") == pictures
+
+
 def test_ctrl_c_leaves_only_whole_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -372,6 +379,7 @@ def test_ctrl_c_leaves_only_whole_files(
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "pictures_to_audio", stopped)
+    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 1)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert document["stopped"] is True
