@@ -28,6 +28,7 @@ __all__ = ["is_stereo", "mel_to_image", "open_picture", "pixels_of", "pixels_to_
 _FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
 
+_OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not be heard
 _TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -105,7 +106,8 @@ def pixels_of(image: Image.Image) -> np.ndarray:
             return _deep_grey(image)
         if image.mode in _TRANSPARENT or "transparency" in image.info:
             image = image.convert(_TRANSPARENT.get(image.mode, "RGBA")).convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            if np.asarray(image)[..., 3].min() < _OPAQUE:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
     except PictureError:
         raise
