@@ -59,7 +59,8 @@ class Webui:
         """Return the folder of our tab's files: beside webui's own output folders."""
         from modules import paths_internal
 
-        return Path(paths_internal.data_path).absolute() / "outputs" / "riffusion"
+        data = os.path.abspath(paths_internal.data_path)  # noqa: PTH100 - without "..", which absolute() leaves in
+        return Path(data) / "outputs" / "riffusion"
 
     def scratch_folder(self) -> Path:
         """Return a folder for clips of pictures that are not saved; the host's temporary folder if it has one."""
