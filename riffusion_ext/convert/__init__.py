@@ -4,9 +4,11 @@ One bad file never stops the others: every input yields a :class:`Result` that n
 why there are none. Files are written whole or not at all, so that a stop in the middle leaves nothing half done.
 """
 
+from riffusion_ext.convert.clips import joined_clips, joined_path, pictures_to_clips
+from riffusion_ext.convert.decode import check_format
 from riffusion_ext.convert.result import Existing, Result, explain
 from riffusion_ext.convert.to_pictures import sounds_to_pictures
-from riffusion_ext.convert.to_sound import check_format, joined_clips, pictures_to_sounds, song_to_sound
+from riffusion_ext.convert.to_sound import pictures_to_sounds, song_to_sound
 
 __all__ = [
     "Existing",
@@ -14,6 +16,8 @@ __all__ = [
     "check_format",
     "explain",
     "joined_clips",
+    "joined_path",
+    "pictures_to_clips",
     "pictures_to_sounds",
     "song_to_sound",
     "sounds_to_pictures",

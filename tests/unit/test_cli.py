@@ -19,7 +19,7 @@ from riffusion_ext.audio import io
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.convert import to_sound
+from riffusion_ext.convert import decode
 from riffusion_ext.spectrogram import codec
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
@@ -332,8 +332,8 @@ def test_a_quiet_picture_stays_quiet_in_joined_clips(tmp_path: Path):
 def test_a_gpu_gets_eight_pictures_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_pictures(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
     make_pictures(tmp_path, "wide.png", width=200)
-    monkeypatch.setattr(to_sound, "BATCH_COLUMNS", 8 * 20)
-    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 8)
+    monkeypatch.setattr(decode, "BATCH_COLUMNS", 8 * 20)
+    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 8)
     real, sizes = codec.pictures_to_audio, []
 
     def spy(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
@@ -355,15 +355,15 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "pictures_to_audio", brittle)
-    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 8)
+    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 8)
     assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
     assert length(tmp_path / "c.wav") == 39 * HOP
 
 
 def test_each_core_takes_a_picture(monkeypatch: pytest.MonkeyPatch):
-    for cores, pictures in ((1, 1), (3, 3), (64, to_sound.BATCH_PICTURES)):
+    for cores, pictures in ((1, 1), (3, 3), (64, decode.BATCH_PICTURES)):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
-        assert to_sound.pictures_at_once("cpu") == pictures
+        assert decode.pictures_at_once("cpu") == pictures
 
 
 def test_ctrl_c_leaves_only_whole_files(
@@ -379,7 +379,7 @@ def test_ctrl_c_leaves_only_whole_files(
         return real(images, *args, **kwargs)
 
     monkeypatch.setattr(codec, "pictures_to_audio", stopped)
-    monkeypatch.setattr(to_sound, "pictures_at_once", lambda device: 1)
+    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 1)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert document["stopped"] is True

@@ -1,0 +1,227 @@
+r"""Pictures to clips: cut where wanted, each in a file of its own, all joined into one track, or both.
+
+::
+
+    pictures --decoded--> sounds --Cutter--> cuts --looped--> a file each
+                                              \------join---> one track, at one level
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.convert.decode import Task, decoded, opened, write_sound
+from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from riffusion_ext.convert.crop import CropSettings, Cut
+    from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
+
+__all__ = ["joined_clips", "joined_path", "pictures_to_clips"]
+
+
+def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = None) -> Path:
+    """Return the path of the joined file.
+
+    Parameters
+    ----------
+    folder
+        Where it goes.
+    name
+        As the user wrote it, with or without the ending; blank for ``joined``. ``{date}`` stands for the time,
+        ``{folder}`` for the folder's name.
+    ending
+        Suffix with its dot.
+    now
+        The time; None for the present.
+
+    Raises
+    ------
+    RiffusionError
+        The name holds a folder, or another ending.
+    """
+    stem = name.strip() or "joined"
+    if Path(stem).name != stem or "\\" in stem:
+        raise RiffusionError(f"the name of the joined file must be a name without folders, got {name!r}")
+    date = (now or datetime.now()).strftime("%Y-%m-%d_%H-%M-%S")
+    stem = stem.replace("{date}", date).replace("{folder}", folder.resolve().name)
+    suffix = Path(stem).suffix.lower()
+    if suffix in (".wav", ".flac", ".ogg", ".mp3"):
+        if suffix != ending:
+            raise RiffusionError(f"the joined file is to be {ending}, but its name is {name!r}")
+        stem = stem[: -len(suffix)]
+    return folder / (stem + ending)
+
+
+@dataclass
+class _Track:
+    """What is to be joined: sounds, and which part of each."""
+
+    sounds: list[Decoded] = field(default_factory=list)
+    cuts: list[Cut | None] = field(default_factory=list)
+
+    def add(self, sound: Decoded, cut: Cut | None) -> None:
+        self.sounds.append(sound)
+        self.cuts.append(cut)
+
+    def joined(self, level: str, crossfade: float) -> Decoded:
+        """Return all in one, at one level: a quiet clip stays quiet beside a loud one."""
+        from riffusion_ext.audio import join_at_level
+        from riffusion_ext.convert.crop import FADE_S
+
+        clips, bodies = [], []
+        for sound, cut in zip(self.sounds, self.cuts, strict=True):
+            parts: list[tuple[float, float] | None] = [None] if cut is None else [*cut.bodies]
+            clips += [sound.clip] * len(parts)
+            bodies += parts
+        shortest = FADE_S if any(body is not None for body in bodies) else 0.0
+        clip = join_at_level(clips, level, crossfade=max(crossfade, shortest), bodies=bodies)
+        notes = tuple(dict.fromkeys(note for sound in self.sounds for note in sound.notes))
+        return replace(self.sounds[0], clip=clip, notes=notes)
+
+
+def pictures_to_clips(
+    pairs: Sequence[tuple[Path, Path | None]],
+    settings: DecodeSettings,
+    *,
+    joined: Path | None = None,
+    crop: CropSettings | None = None,
+    crossfade: float = 0.0,
+    existing: Existing = "refuse",
+    subtype: str = "pcm16",
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """Turn pictures into clips, each decoded once, and join them.
+
+    Parameters
+    ----------
+    pairs
+        (picture, sound file) pairs in the order of the track; None for no file of its own.
+    settings
+        How to decode.
+    joined
+        File of all clips one after the other; None for none.
+    crop
+        How much of each picture is heard; None for all. Loops follow each other in time, whatever the crossfade.
+    crossfade
+        Seconds by which each clip fades into the next.
+    existing
+        What to do where a file is there already.
+    subtype
+        ``"pcm16"``, ``"pcm24"`` or ``"float"``; of WAV and FLAC files.
+    progress
+        Called with the part of the present batch that is done.
+
+    Yields
+    ------
+    Result
+        One for each pair, in their order, and last the track's, whose ``source`` is the first picture's folder.
+        ``details``: ``duration`` (s), ``sample_rate``, ``channels``; of a picture also ``width``, ``height`` and, where
+        it was cut, ``cut`` with ``start``, ``duration`` (s), ``wrapped``, ``tempo``, ``beats`` and ``bars``; of the
+        track ``pictures`` and ``crossfade``. A picture that has no file of its own and can be heard has no outputs.
+    """
+    from riffusion_ext.audio import RAW
+    from riffusion_ext.convert.crop import CropSettings, Cutter, faded_ends
+
+    folder = pairs[0][0].parent if pairs else Path()
+    done = None if joined is None else already_there(folder, [joined], existing)
+    track = _Track() if joined is not None and done is None else None
+    cutter = Cutter(crop or CropSettings())
+    for task, sound in decoded(_tasks(pairs, existing, track is not None), replace(settings, level=RAW), progress):
+        if isinstance(sound, Result) or isinstance(task.image, Result):
+            yield sound if isinstance(sound, Result) else task.image
+            continue
+        try:
+            look = cutter.look(task.image, sound.params)
+        except Exception as error:
+            yield Result(task.source, error=explain(error))
+            continue
+        if look.cut is not None:
+            sound = replace(sound, clip=faded_ends(sound.clip))
+        if track is not None:
+            track.add(sound, look.cut)
+        yield task.there or _clip_result(task, sound, look.cut, look.notes, settings, subtype)
+    if done is not None:
+        yield done
+    elif joined is not None and track is not None:
+        yield _track_result(folder, joined, track, settings, crossfade, subtype)
+
+
+def _tasks(pairs: Sequence[tuple[Path, Path | None]], existing: Existing, needed: bool) -> Iterator[Task]:
+    """Open pictures as they are wanted; one whose file is there is opened all the same where a track needs it."""
+    for source, target in pairs:
+        there = already_there(source, [target], existing) if target is not None else None
+        if there is not None and not needed:
+            yield Task(source, target, there)
+        else:
+            yield Task(source, target, opened(source), there)
+
+
+def _clip_result(
+    task: Task, sound: Decoded, cut: Cut | None, notes: tuple[str, ...], settings: DecodeSettings, subtype: str
+) -> Result:
+    from riffusion_ext.audio import apply_level
+    from riffusion_ext.convert.crop import looped
+
+    details: dict[str, Any] = dict(task.size)
+    if cut is not None:
+        details["cut"] = cut.as_dict()
+    notes = (*sound.notes, *notes)
+    if task.target is None:
+        duration = sound.clip.duration if cut is None else cut.duration
+        return Result(task.source, notes=notes, details={**details, "duration": round(duration, 6)})
+    clip = sound.clip if cut is None else looped(sound.clip, cut)
+    try:
+        heard = replace(sound, clip=apply_level(clip, settings.level), notes=notes)
+    except Exception as error:
+        return Result(task.source, error=explain(error))
+    return write_sound(task.source, task.target, heard, settings, subtype=subtype, details=details)
+
+
+def _track_result(
+    folder: Path, joined: Path, track: _Track, settings: DecodeSettings, crossfade: float, subtype: str
+) -> Result:
+    if not track.sounds:
+        return Result(folder, error="none of the pictures can be heard, so there is nothing to join")
+    try:
+        whole = track.joined(settings.level, crossfade)
+    except Exception as error:
+        return Result(folder, error=explain(error))
+    details = {"pictures": len(track.sounds), "crossfade": crossfade}
+    return write_sound(folder, joined, whole, settings, subtype=subtype, details=details)
+
+
+def joined_clips(
+    sources: Sequence[Path],
+    target: Path,
+    settings: DecodeSettings,
+    *,
+    crossfade: float = 0.0,
+    existing: Existing = "refuse",
+    subtype: str = "pcm16",
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Turn pictures into clips of their own and join them, ``crossfade`` seconds overlapping.
+
+    Returns the results of the pictures left out and, last, the joined clip's, whose ``source`` is the first picture's
+    folder. The level is set once, on the whole, so that a quiet picture stays quiet beside a loud one.
+    """
+    folder = sources[0].parent
+    done = already_there(folder, [target], existing)
+    if done is not None:
+        return [done]
+    results = pictures_to_clips(
+        [(source, None) for source in sources],
+        settings,
+        joined=target,
+        crossfade=crossfade,
+        existing=existing,
+        subtype=subtype,
+        progress=progress,
+    )
+    return [result for result in results if result.error or result.outputs]

@@ -1,0 +1,104 @@
+"""A picture of where a picture is cut: its beats, the band they were found in, and the part that is heard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from riffusion_ext.convert.crop import CropSettings, Cutter, Look, beats_of
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+    from riffusion_ext.convert.beatfinder import Beats
+    from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["preview"]
+
+_STRIP = 128
+"""Height of the curve below the picture, in px."""
+
+_BEAT, _BAND, _CUT = (220, 38, 38), (37, 99, 235, 48), (5, 150, 105)
+_LIMIT, _CURVE, _UNHEARD = (217, 119, 6), (31, 41, 55), (255, 255, 255, 170)
+
+
+def preview(image: Image.Image, settings: CropSettings, params: SpectrogramParams) -> tuple[Image.Image, Look]:
+    r"""Draw where a picture is cut.
+
+    ::
+
+        +---------------------+
+        |  |   |   |   |   |  |   the picture; what is not heard is veiled, the ends of what is are green,
+        |==|===|===|===|===|==|   the band that counts is blue, beats are red
+        |  |   |   |   |   |  |
+        +---------------------+
+        |_/\___/\__/\__/\__/\_|   how much darker the band becomes, and (amber) what counts as a hit
+        +---------------------+
+
+    Parameters
+    ----------
+    image
+        The picture.
+    settings
+        How much of it is heard. For ``"once"`` it is looked at as the first one.
+    params
+        Its parameters.
+
+    Returns
+    -------
+    drawing
+        RGB, as wide as the picture.
+    look
+        What was decided.
+
+    Raises
+    ------
+    PictureError
+        The picture cannot be looked at.
+    """
+    from PIL import Image, ImageDraw
+
+    from riffusion_ext.spectrogram.image import pixels_of
+
+    pixels = pixels_of(image)
+    look = Cutter(settings).look(image, params)
+    beats = look.beats if look.beats is not None else beats_of(image, settings.finder, params)
+    height, width = pixels.shape[:2]
+    drawing = Image.new("RGB", (width, height + _STRIP), "white")
+    drawing.paste(Image.fromarray(pixels.astype("uint8")))
+    draw = ImageDraw.Draw(drawing, "RGBA")
+    if look.beats is not None:
+        first, last = settings.finder.rows(height)
+        draw.rectangle([(0, first), (width, last - 1)], fill=_BAND)
+    _draw_curve(draw, beats, height, limited=look.beats is not None)
+    if look.beats is not None:
+        for column in beats.columns:
+            draw.line([(column, 0), (column, drawing.height)], fill=_BEAT, width=1)
+    _draw_cut(draw, look, params.sample_rate / params.hop_length, (width, height))
+    return drawing, look
+
+
+def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: bool) -> None:
+    """Draw how much darker each column is, below the picture."""
+    scale = (_STRIP - 8) / max(float(beats.row.max()), 1e-9)
+    bottom = top + _STRIP - 1
+    for column, value in enumerate(beats.row):
+        draw.line([(column, bottom), (column, bottom - value * scale)], fill=_CURVE)
+    if limited:
+        level = bottom - beats.limit * scale
+        draw.line([(0, level), (len(beats.row), level)], fill=_LIMIT)
+
+
+def _draw_cut(draw: ImageDraw.ImageDraw, look: Look, columns_per_s: float, size: tuple[int, int]) -> None:
+    """Veil what is not heard, and mark the ends of what is."""
+    if look.cut is None:
+        return
+    width, height = size
+    cut = look.cut
+    begin = 0.0 if cut.wrapped else cut.start * columns_per_s
+    end = begin + cut.duration * columns_per_s
+    for left, right in ((0.0, begin), (end, float(width))):
+        if right - left >= 1:
+            draw.rectangle([(left, 0), (right, height)], fill=_UNHEARD)
+    for column in {begin, end, cut.start * columns_per_s}:
+        at = min(max(column, 1.0), width - 2.0)
+        draw.line([(at, 0), (at, height)], fill=_CUT, width=3)

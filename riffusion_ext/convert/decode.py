@@ -1,0 +1,178 @@
+"""Picture files opened, turned into sound a few at a time, and sound files written: what all ways to sound share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.convert.result import Progress, Result, explain
+from riffusion_ext.errors import AudioError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.audio.clip import AudioClip
+    from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
+
+__all__ = ["Task", "check_format", "decoded", "opened", "pictures_at_once", "write_sound"]
+
+logger = logging.getLogger(__name__)
+
+BATCH_PICTURES = 8
+"""Pictures inverted at once."""
+
+BATCH_COLUMNS = BATCH_PICTURES * 512
+"""Columns inverted at once: a wide picture counts for several, so that memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture on its way to sound.
+
+    Attributes
+    ----------
+    source
+        The picture's file.
+    target
+        The sound file to write; None for none of its own.
+    image
+        The picture, or the result of one that is not worked on.
+    there
+        The result to give where the sound is needed, but not the file.
+    """
+
+    source: Path
+    target: Path | None
+    image: Image.Image | Result
+    there: Result | None = None
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Width and height in px, for the details of a result."""
+        return {} if isinstance(self.image, Result) else {"width": self.image.width, "height": self.image.height}
+
+
+def opened(source: Path) -> Image.Image | Result:
+    """Open a picture, or say why it cannot be opened."""
+    from riffusion_ext.spectrogram.codec import open_picture
+
+    try:
+        return open_picture(source)
+    except Exception as error:
+        return Result(source, error=explain(error))
+
+
+def decoded(
+    tasks: Iterable[Task], settings: DecodeSettings, progress: Progress | None = None
+) -> Iterator[tuple[Task, Decoded | Result]]:
+    """Turn pictures into sound, several at once where the device gains by it.
+
+    Parameters
+    ----------
+    tasks
+        Taken one by one, so that not all pictures are in memory.
+    settings
+        How to decode.
+    progress
+        Called with the part of the present batch that is done.
+
+    Yields
+    ------
+    task, sound
+        In their order; a result instead of the sound where there is none.
+    """
+    at_once = pictures_at_once(settings.device)
+    waiting: list[Task] = []
+    columns = pictures = 0
+    for task in tasks:
+        width = 0 if isinstance(task.image, Result) else task.image.width
+        if pictures and width and (pictures == at_once or columns + width > BATCH_COLUMNS):
+            yield from _decoded_batch(waiting, settings, progress)
+            waiting, columns, pictures = [], 0, 0
+        waiting.append(task)
+        columns += width
+        pictures += width > 0
+    yield from _decoded_batch(waiting, settings, progress)
+
+
+def check_format(name: str) -> None:
+    """Check that a sound format can be written here, before the work is done for nothing.
+
+    Raises
+    ------
+    AudioError
+        It cannot.
+    """
+    from riffusion_ext.audio.io import available_formats
+
+    if name not in available_formats():
+        raise AudioError(
+            f"{name} needs the Python package soundfile, which is not installed here; wav works without it"
+        )
+
+
+def pictures_at_once(device: str) -> int:
+    """Return how many pictures to hand over together.
+
+    A GPU is faster with many. On a CPU each core takes a picture; more than there are cores would only keep finished
+    files waiting.
+    """
+    import torch
+
+    from riffusion_ext.spectrogram.device import resolve_device
+
+    on_cpu = resolve_device(device).type == "cpu"
+    return min(torch.get_num_threads(), BATCH_PICTURES) if on_cpu else BATCH_PICTURES
+
+
+def _decoded_batch(
+    waiting: Sequence[Task], settings: DecodeSettings, progress: Progress | None
+) -> Iterator[tuple[Task, Decoded | Result]]:
+    images = [task.image for task in waiting if not isinstance(task.image, Result)]
+    sounds = iter(_decode(images, settings, progress))
+    for task in waiting:
+        if isinstance(task.image, Result):
+            yield task, task.image
+            continue
+        sound = next(sounds)
+        yield task, Result(task.source, error=explain(sound)) if isinstance(sound, BaseException) else sound
+
+
+def _decode(
+    images: list[Image.Image], settings: DecodeSettings, progress: Progress | None
+) -> Sequence[Decoded | BaseException]:
+    from riffusion_ext.spectrogram.codec import pictures_to_audio
+
+    if not images:
+        return []
+    try:
+        return pictures_to_audio(images, settings, progress=progress)
+    except Exception as error:
+        if len(images) == 1:
+            return [error]
+        logger.debug("a batch of %d failed, trying one by one", len(images), exc_info=error)
+        return [sound for image in images for sound in _decode([image], settings, None)]
+
+
+def write_sound(
+    source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: dict[str, Any]
+) -> Result:
+    """Write a sound file that tells how it was made; never raises."""
+    from riffusion_ext.audio.io import write_audio
+    from riffusion_ext.metadata import audio_tags
+
+    made = {"engine": settings.engine, "level": settings.level, "source": source.name}
+    try:
+        level = sound.max_value if sound.recorded else None
+        tags = audio_tags(sound.params, max_value=level, title=target.stem, comment_extra=made)
+        path = write_audio(sound.clip, target, subtype=subtype, tags=tags)
+    except Exception as error:
+        return Result(source, error=explain(error))
+    return Result(source, (path,), notes=sound.notes, details={**details, **_about(sound.clip)})
+
+
+def _about(clip: AudioClip) -> dict[str, Any]:
+    return {"duration": round(clip.duration, 6), "sample_rate": clip.sample_rate, "channels": clip.channels}
