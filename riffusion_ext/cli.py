@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 
 from riffusion_ext import __version__
-from riffusion_ext.commands import audio_to_image, demo, image_to_audio, info, ui
+from riffusion_ext.commands import (
+    audio_to_image,
+    audio_to_images_batch,
+    demo,
+    image_to_audio,
+    images_to_audio,
+    info,
+    sample_clips,
+    ui,
+)
 from riffusion_ext.commands.options import UsageError
 from riffusion_ext.commands.report import STOPPED
 from riffusion_ext.errors import RiffusionError
@@ -25,6 +34,7 @@ examples:
   riffusion-ext image-to-audio --image clip.png --audio clip.wav
   riffusion-ext image-to-audio --image pictures/ --audio sounds/ --format flac
   riffusion-ext image-to-audio --image tiles/ --join song --audio song.wav
+  riffusion-ext images-to-audio --image pictures/ --crop every --crossfade 0.1
   riffusion-ext audio-to-image --audio song.mp3 --image song.png
   riffusion-ext audio-to-image --audio songs/ --image tiles/ --tiles
   riffusion-ext info --image clip.png
@@ -46,7 +56,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"riffusion-ext {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (image_to_audio, audio_to_image, info, demo, ui):
+    for command in (
+        image_to_audio,
+        images_to_audio,
+        audio_to_image,
+        audio_to_images_batch,
+        sample_clips,
+        info,
+        demo,
+        ui,
+    ):
         command.add_parser(commands)
     return parser
 

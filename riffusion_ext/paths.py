@@ -5,6 +5,7 @@ Standard library only: the command line and the tab share it, and ``--help`` mus
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -17,6 +18,7 @@ __all__ = [
     "SOUND_SUFFIXES",
     "NameGiver",
     "expand",
+    "fits",
     "is_folder_name",
     "natural_key",
     "shorten_name",
@@ -111,6 +113,12 @@ def expand(
         if not found:
             missing.append((path, why))
     return list(files), missing
+
+
+def fits(name: str, patterns: str) -> bool:
+    """Whether a file name fits one of the patterns, as ``"*.jpg, *.png"``; case does not matter. All fit a blank."""
+    wanted = [part.strip().casefold() for part in patterns.split(",") if part.strip()]
+    return not wanted or any(fnmatch.fnmatchcase(name.casefold(), pattern) for pattern in wanted)
 
 
 def is_folder_name(name: str) -> bool:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.effects import LEVELS, RAW, apply_level
-from riffusion_ext.audio.io import FORMATS, SUBTYPES, available_formats, read_audio, read_tags, write_audio
+from riffusion_ext.audio.io import (
+    FORMATS,
+    SUBTYPES,
+    available_formats,
+    read_audio,
+    read_tags,
+    sound_length,
+    write_audio,
+)
 from riffusion_ext.audio.stitch import join, join_at_level
 from riffusion_ext.audio.tags import TAG_NAMES
 
@@ -24,5 +32,6 @@ __all__ = [
     "join_at_level",
     "read_audio",
     "read_tags",
+    "sound_length",
     "write_audio",
 ]

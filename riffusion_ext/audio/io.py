@@ -18,7 +18,7 @@ from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
 
-__all__ = ["FORMATS", "SUBTYPES", "available_formats", "read_audio", "read_tags", "write_audio"]
+__all__ = ["FORMATS", "SUBTYPES", "available_formats", "read_audio", "read_tags", "sound_length", "write_audio"]
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
 """Formats that can be written, by the suffix of their files."""
@@ -67,6 +67,27 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
         except OSError as error:
             raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
     raise AudioError(f"{path} cannot be read: {'; '.join(reasons)}")
+
+
+def sound_length(path: str | PathLike[str]) -> float:
+    """Return how long a sound file is, in seconds, without reading all of it where its header tells.
+
+    Raises
+    ------
+    AudioError
+        As :func:`read_audio`.
+    """
+    path = Path(path)
+    try:
+        if _head(path)[:4] == b"RIFF":
+            with path.open("rb") as file:
+                layout = read_layout(file)
+            return layout.frames / layout.sample_rate
+        return sndfile.length(path)
+    except UnsupportedError:
+        return read_audio(path).duration
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:

@@ -19,7 +19,7 @@ from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.errors import AudioError
 
-__all__ = ["CODECS", "encode", "load", "read", "read_strings"]
+__all__ = ["CODECS", "encode", "length", "load", "read", "read_strings"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
@@ -28,6 +28,9 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_LEAD = 16384
 """Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
 and libsndfile plays garbage until it has them."""
+
+_UNKNOWN_FRAMES = 1 << 60
+"""libsndfile gives 2 ** 63 - 1 frames where it cannot tell; no sound is that long."""
 
 _QUALITY: dict[str, dict[str, object]] = {
     "flac": {},
@@ -158,6 +161,25 @@ def _read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
         blocks.append(np.ascontiguousarray(block))
         count = count - BLOCK if block.shape[1] == BLOCK else 0
     return np.concatenate(blocks, axis=1)
+
+
+def length(path: Path) -> float:
+    """Return how long a sound file is, in s, by its header.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, cannot read the file, or cannot tell before the file is read.
+    """
+    soundfile = _needed()
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            frames, rate = file.frames, file.samplerate
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+    if not 0 < frames < _UNKNOWN_FRAMES:
+        raise UnsupportedError("soundfile does not know how long it is")
+    return float(frames / rate)
 
 
 def read_strings(path: Path) -> dict[str, str]:

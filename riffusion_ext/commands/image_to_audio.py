@@ -23,9 +23,10 @@ from riffusion_ext.commands.report import Reporter
 from riffusion_ext.convert import Result
 from riffusion_ext.paths import PICTURE_SUFFIXES, expand, is_folder_name
 
-__all__ = ["add_parser", "run"]
+__all__ = ["SUBTYPES", "add_parser", "run"]
 
-_SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
+SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
+"""Values of ``--bits``, and what they are called inside."""
 
 
 def add_parser(commands: Any) -> None:
@@ -40,7 +41,7 @@ def add_parser(commands: Any) -> None:
         "--audio", "-o", metavar="A", help="sound file, or a folder for many (default: beside each picture)"
     )
     add_control(parser, "format", default=None)
-    parser.add_argument("--bits", choices=list(_SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
     parser.add_argument(
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     settings = DecodeSettings(
         engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
     )
-    common: dict[str, Any] = {"existing": existing_of(args), "subtype": _SUBTYPES[args.bits]}
+    common: dict[str, Any] = {"existing": existing_of(args), "subtype": SUBTYPES[args.bits]}
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
         for path, why in missing:
             report.add(Result(path, error=why))

@@ -6,13 +6,15 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from riffusion_ext.convert import Existing
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import NameGiver, is_folder_name
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
-from riffusion_ext.ui.controls import control
+from riffusion_ext.ui.controls import Control, control
 
 __all__ = [
     "FILE_RATE",
@@ -28,6 +30,7 @@ __all__ = [
     "plan_targets",
     "positive_seconds",
     "target_file",
+    "whole_number",
 ]
 
 # Names and meanings are those of the original library's command line. One default differs: that takes the sound file's
@@ -134,15 +137,47 @@ def existing_of(args: argparse.Namespace) -> Existing:
     return "overwrite" if args.overwrite else "skip" if args.skip_existing else "refuse"
 
 
-def add_control(parser: argparse.ArgumentParser, name: str, *, default: object = ...) -> None:
-    """Add the option of a control that the tab has too: the same name, choices, default and explanation."""
-    item = control(name)
+def add_control(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Control, *, default: object = ...
+) -> None:
+    """Add the option of a control that the tab has too: the same name, choices or range, default and explanation."""
+    item = control(name) if isinstance(name, str) else name
+    kind: dict[str, Any] = {"choices": list(item.choices)} if item.choices else {"type": _number(item), "metavar": "N"}
+    usual = item.default if isinstance(item.default, str) else f"{item.default:g}"
     parser.add_argument(
-        f"--{name}",
-        choices=list(item.choices),
+        f"--{item.id.replace('_', '-')}",
         default=item.default if default is ... else default,
-        help=f"{item.help} ({item.default})",
+        help=f"{item.help} ({usual})",
+        **kind,
     )
+
+
+def _number(item: Control) -> Callable[[str], float]:
+    """Type of an option that takes a number from a control's range."""
+
+    def read(text: str) -> float:
+        whole = item.step == 1
+        with suppress(RiffusionError):
+            value = float(item.clean(text))
+            if not whole or value.is_integer():
+                return value
+        kind = "whole number" if whole else "number"
+        raise argparse.ArgumentTypeError(f"must be a {kind} from {item.minimum:g} to {item.maximum:g}, got {text}")
+
+    return read
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Type of an option that takes a whole number, at least that."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more; got {text}")
+        return value
+
+    read.__name__ = "whole number"  # argparse names it where the text is no number at all
+    return read
 
 
 def positive_seconds(text: str) -> float:

@@ -6,13 +6,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
+from riffusion_ext.paths import SOUND_SUFFIXES
 
 __all__ = ["STOPPED", "Reporter", "failure", "plain", "write_json"]
 
@@ -132,9 +133,14 @@ def _describe(result: Result) -> str:
     if result.skipped:
         return f"{result.source}: there already"
     names = [str(path) for path in result.outputs]
-    shown = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)} pictures)"
+    many = f"{names[0]} ... {names[-1]} ({len(names)} {_noun(result.outputs)})" if len(names) > 1 else ""
+    shown = "".join(f" -> {name}" for name in ([many] if many else names))
     duration = result.details.get("duration")
-    return f"{result.source} -> {shown}" + (f"  {duration:.2f} s" if duration is not None else "")
+    return f"{result.source}{shown}" + (f"  {duration:.2f} s" if duration is not None else "")
+
+
+def _noun(paths: Sequence[Path]) -> str:
+    return "clips" if paths[0].suffix.lower() in SOUND_SUFFIXES else "pictures"
 
 
 def _as_dict(result: Result) -> dict[str, Any]:

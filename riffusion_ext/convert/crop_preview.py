@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.crop import CropSettings, Cutter, Look, beats_of
+from riffusion_ext.convert.crop import Cutter, Look, beats_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -21,7 +21,7 @@ _BEAT, _BAND, _CUT = (220, 38, 38), (37, 99, 235, 48), (5, 150, 105)
 _LIMIT, _CURVE, _UNHEARD = (217, 119, 6), (31, 41, 55), (255, 255, 255, 170)
 
 
-def preview(image: Image.Image, settings: CropSettings, params: SpectrogramParams) -> tuple[Image.Image, Look]:
+def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tuple[Image.Image, Look]:
     r"""Draw where a picture is cut.
 
     ::
@@ -38,8 +38,8 @@ def preview(image: Image.Image, settings: CropSettings, params: SpectrogramParam
     ----------
     image
         The picture.
-    settings
-        How much of it is heard. For ``"once"`` it is looked at as the first one.
+    cutter
+        Decides. With the method ``"once"``, the first picture it is shown decides for the others.
     params
         Its parameters.
 
@@ -60,7 +60,7 @@ def preview(image: Image.Image, settings: CropSettings, params: SpectrogramParam
     from riffusion_ext.spectrogram.image import pixels_of
 
     pixels = pixels_of(image)
-    look = Cutter(settings).look(image, params)
+    settings, look = cutter.settings, cutter.look(image, params)
     beats = look.beats if look.beats is not None else beats_of(image, settings.finder, params)
     height, width = pixels.shape[:2]
     drawing = Image.new("RGB", (width, height + _STRIP), "white")

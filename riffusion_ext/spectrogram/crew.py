@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["SOLO", "Crew", "lead"]
+__all__ = ["SOLO", "Crew", "confined_threads", "lead"]
 
 _MOST = 8
 _FEWEST_FRAMES = 48
@@ -108,19 +108,23 @@ def _confine() -> None:
 
 @lru_cache(maxsize=1)
 def _started() -> tuple[Executor, Executor]:
-    """Start the leader and the others, all at once.
+    """Start the leader and the others, all at once."""
+    return confined_threads(1), confined_threads(min(_MOST, os.cpu_count() or 1))
+
+
+def confined_threads(count: int) -> Executor:
+    """Start threads that keep to one core each: whatever they invert or encode, they do alone.
+
+    For work on many files at once, where each has its own.
 
     torch keeps the number of cores for each thread, and for the process the number that new threads begin with. Both
     are set by the one function, so the second is put back at once, before any other thread can begin with it.
     """
     cores = torch.get_num_threads()
-    pools = []
-    for size in (1, min(_MOST, os.cpu_count() or 1)):
-        pool = ThreadPoolExecutor(size, _PREFIX, initializer=_confine)
-        ready = threading.Barrier(size + 1)
-        for _ in range(size):
-            pool.submit(ready.wait)
-        ready.wait()
-        pools.append(pool)
+    pool = ThreadPoolExecutor(count, _PREFIX, initializer=_confine)
+    ready = threading.Barrier(count + 1)
+    for _ in range(count):
+        pool.submit(ready.wait)
+    ready.wait()
     torch.set_num_threads(cores)
-    return pools[0], pools[1]
+    return pool

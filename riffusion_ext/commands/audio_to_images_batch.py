@@ -1,0 +1,85 @@
+"""``riffusion-ext audio-to-images-batch``: a folder of clips to a picture each, several at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.commands.options import (
+    FILE_RATE,
+    UsageError,
+    add_common_options,
+    add_params_options,
+    check_device,
+    existing_of,
+    params_of,
+)
+from riffusion_ext.commands.report import Reporter
+from riffusion_ext.commands.sample_clips import add_threads_option
+from riffusion_ext.convert import Result
+from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver, expand
+from riffusion_ext.spectrogram.params import PRESETS
+
+__all__ = ["add_parser", "run"]
+
+_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "audio-to-images-batch",
+        help="turn a folder of clips into a picture each",
+        description="Turn all sound files of a folder into a spectrogram picture each, several at once. The options "
+        "are those of the original library. Its pictures are stereo JPEG unless it is told otherwise; here they are "
+        "mono PNG, what riffusion-model-v1 was trained on: for the others say --stereo --image-extension jpg. "
+        "Files that cannot be read are reported, and pictures that exist are kept.",
+    )
+    parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
+    parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the pictures")
+    parser.add_argument(
+        "--image-extension", choices=_EXTENSIONS, default="png", help="format of the pictures; jpg is not exact (png)"
+    )
+    parser.add_argument("--mono", action="store_true", help="one channel; so it is without --stereo")
+    add_threads_option(parser)
+    parser.add_argument("--limit", type=int, default=-1, metavar="N", help="stop after so many files (-1: all)")
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster",
+    )
+    add_common_options(parser)
+    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with", of_files=True)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    if args.mono and args.stereo:
+        raise UsageError("--mono and --stereo contradict each other")
+    params = params_of(args) or PRESETS["riffusion-v1"]
+    if args.mono:
+        params = params.replace(stereo=False)
+    check_device(args)
+    files, missing = expand([args.audio_dir], SOUND_SUFFIXES)
+    files = files[: args.limit] if args.limit > 0 else files
+
+    from riffusion_ext.convert import sounds_to_pictures
+    from riffusion_ext.convert.many import cores, each_in_threads
+    from riffusion_ext.spectrogram.crew import confined_threads
+
+    giver, folder = NameGiver(), Path(args.output_dir).expanduser()
+    pairs = [(path, giver.name(folder, path, f".{args.image_extension}")) for path in files]
+
+    def work(pair: tuple[Path, Path]) -> Result:
+        own_rate = args.sample_rate == FILE_RATE
+        (result,) = sounds_to_pictures([pair], params, existing=existing_of(args), own_rate=own_rate)
+        return result
+
+    with Reporter("audio-to-images-batch", len(files), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        for result in each_in_threads(work, pairs, args.num_threads or cores(), start=confined_threads):
+            report.add(result)
+    return report.finish()

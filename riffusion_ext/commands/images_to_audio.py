@@ -1,0 +1,197 @@
+"""``riffusion-ext images-to-audio``: a folder of pictures to clips, cut on the beat, and one track of them all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.commands.image_to_audio import SUBTYPES
+from riffusion_ext.commands.options import (
+    UsageError,
+    add_common_options,
+    add_control,
+    add_device_option,
+    add_params_options,
+    check_device,
+    existing_of,
+    params_of,
+    positive_seconds,
+)
+from riffusion_ext.commands.report import Reporter
+from riffusion_ext.convert import Existing, Result, explain
+from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, fits, is_folder_name
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
+
+__all__ = ["add_parser", "run"]
+
+_EPILOG = """\
+examples:
+  riffusion-ext images-to-audio --image pictures/ --crossfade 0.1
+  riffusion-ext images-to-audio --image pictures/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
+  riffusion-ext images-to-audio --image pictures/ --crop every --preview cuts/      look at the cuts first
+  riffusion-ext images-to-audio --image pictures/ --crop every --no-each            one track, in time
+
+Pictures are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
+crossfade: what lies around the cut sounds only while they fade.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "images-to-audio",
+        help="turn a folder of pictures into clips and one track of them all",
+        description="Turn pictures into clips, cut to a width or to whole bars of their beat where wanted, and join "
+        "them into one track. (For one song cut into tiles use image-to-audio --join song, which has no seams.)",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument(
+        "--glob", default="", metavar="PATTERNS", help='only files whose names fit, as "*.jpg, *.png" (all pictures)'
+    )
+    parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each picture)")
+    parser.add_argument(
+        "--each", action=argparse.BooleanOptionalAction, default=None, help="write a sound file for each picture (yes)"
+    )
+    parser.add_argument(
+        "--join", action=argparse.BooleanOptionalAction, default=None, help="write one track of them all (yes)"
+    )
+    parser.add_argument(
+        "--joined-name",
+        default="joined",
+        metavar="NAME",
+        help="name of the track; {date} stands for the time, {folder} for its folder's name (joined)",
+    )
+    parser.add_argument(
+        "--crossfade",
+        type=positive_seconds,
+        default=0.0,
+        metavar="S",
+        help="seconds by which each clip of the track fades into the next; shorter where no sound is left around a cut "
+        "(0)",
+    )
+    parser.add_argument(
+        "--order",
+        choices=["natural", "given"],
+        default="natural",
+        help="of pictures that are named one after the other (natural)",
+    )
+    add_control(parser, "format", default="wav")
+    parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    for name in ("engine", "level", "channels"):
+        add_control(parser, name)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the reference engine's random phases (0)")
+    cut = parser.add_argument_group("cutting", "how much of each picture is heard")
+    for item in CROP_CONTROLS:
+        add_control(cut, item)
+    cut.add_argument(
+        "--preview",
+        metavar="P",
+        help="make no sound, but draw beats and cut: of the first picture into this file, of all into this folder",
+    )
+    add_device_option(parser)
+    add_common_options(parser)
+    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    each, join = args.each is not False, args.join is not False  # None: argparse would tell a default twice
+    if not (each or join):
+        raise UsageError("--no-each and --no-join leave nothing to do")
+    params = params_of(args)
+    check_device(args)
+    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=args.order == "natural")
+    files = [path for path in files if fits(path.name, args.glob)]
+    if args.glob and not files and not missing:
+        missing = [(Path(args.image[0]), f"no picture fits --glob {args.glob}")]
+    if args.preview:
+        return _preview(args, files, missing, params)
+
+    from riffusion_ext.convert import check_format, joined_path, pictures_to_clips
+    from riffusion_ext.spectrogram.codec import DecodeSettings
+
+    check_format(args.format)
+    settings = DecodeSettings(
+        engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
+    )
+    giver, ending = NameGiver(), f".{args.format}"
+    folder = Path(args.output_dir).expanduser() if args.output_dir else None
+    joined = None
+    if join and (len(files) > 1 or (files and not each)):
+        path = joined_path(folder or files[0].parent, args.joined_name, ending)
+        joined = giver.name(path.parent, path, ending)  # first: a picture of that name has to give way
+    pairs = [(path, giver.name(folder or path.parent, path, ending) if each else None) for path in files]
+    with Reporter("images-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        for result in pictures_to_clips(
+            pairs,
+            settings,
+            joined=joined,
+            crop=crop_settings(vars(args)),
+            crossfade=args.crossfade,
+            existing=existing_of(args),
+            subtype=SUBTYPES[args.bits],
+            progress=report.progress,
+        ):
+            report.add(result)
+    return report.finish()
+
+
+def _preview(
+    args: argparse.Namespace,
+    files: Sequence[Path],
+    missing: Sequence[tuple[Path, str]],
+    params: SpectrogramParams | None,
+) -> int:
+    """Draw the cuts instead of making sound."""
+    if args.crop == "none":
+        raise UsageError("--preview shows where pictures are cut: choose --crop fixed, once or every")
+    if is_folder_name(args.preview):
+        giver = NameGiver()
+        folder = Path(args.preview).expanduser()
+        pairs = [(path, giver.name(folder, path, "_cut.png")) for path in files]
+    else:
+        target = Path(args.preview).expanduser()
+        if target.suffix.lower() != ".png":
+            raise UsageError(f"--preview {args.preview}: a preview is a .png, or end it with / to name a folder")
+        pairs = [(path, target) for path in files[:1]]
+    with Reporter("images-to-audio", len(pairs), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        for result in _previews(pairs, args, params, existing_of(args)):
+            report.add(result)
+    return report.finish()
+
+
+def _previews(
+    pairs: Sequence[tuple[Path, Path]], args: argparse.Namespace, params: SpectrogramParams | None, existing: Existing
+) -> Iterator[Result]:
+    from riffusion_ext.atomic import write_atomically
+    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop_preview import preview
+    from riffusion_ext.convert.result import already_there
+    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
+    from riffusion_ext.spectrogram.source import read_picture
+
+    cutter = Cutter(crop_settings(vars(args)))
+    for source, target in pairs:
+        done = already_there(source, [target], existing)
+        if done is not None:
+            yield done
+            continue
+        try:
+            image = open_picture(source)
+            drawing, look = preview(image, cutter, read_picture(image, DecodeSettings(params=params)).params)
+            write_atomically(target, lambda file, drawing=drawing: drawing.save(file, "PNG"))  # type: ignore[misc]
+        except Exception as error:
+            yield Result(source, error=explain(error))
+        else:
+            details = {} if look.cut is None else {"cut": look.cut.as_dict()}
+            yield Result(source, (target,), notes=look.notes, details=details)

@@ -1,0 +1,193 @@
+"""``riffusion-ext sample-clips`` and ``sample-clips-batch``: short clips at random places of sound files."""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.options import (
+    UsageError,
+    add_common_options,
+    existing_of,
+    whole_number,
+)
+from riffusion_ext.commands.report import Reporter
+from riffusion_ext.convert import Result
+from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver, expand, natural_key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["add_parser", "add_threads_option", "run", "run_batch"]
+
+_FORMATS = ("wav", "flac", "ogg", "mp3")
+_LARGEST_SEED = 2**32 - 1
+
+
+def add_parser(commands: Any) -> None:
+    """Add both commands to the parser."""
+    parser = commands.add_parser(
+        "sample-clips",
+        help="cut clips at random from a sound file",
+        description="Cut clips from random places of a sound file. The options are those of the original library's "
+        "command, and with a seed so are the clips.",
+    )
+    parser.add_argument("--audio", "-i", required=True, metavar="A", help="the sound file")
+    parser.add_argument("--num-clips", type=whole_number(1), default=1, metavar="N", help="number of clips (1)")
+    _add_shared_options(parser, "wav")
+    parser.set_defaults(run=run)
+
+    parser = commands.add_parser(
+        "sample-clips-batch",
+        help="cut clips at random from a folder of sound files",
+        description="Cut clips from random places of all sound files in a folder, several at once. The options are "
+        "those of the original library's command. Unlike there, a seed gives the same clips each time, whatever the "
+        "number of threads, and files that cannot be read or are shorter than a clip are reported.",
+    )
+    parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
+    parser.add_argument(
+        "--num-clips-per-file", type=whole_number(1), default=1, metavar="N", help="clips from each file (1)"
+    )
+    parser.add_argument(
+        "--glob",
+        default="*",
+        metavar="PATTERN",
+        help="which files of the folder, as *.mp3; **/*.mp3 takes its subfolders too (* takes all that are sound)",
+    )
+    parser.add_argument("--limit", type=int, default=-1, metavar="N", help="stop after so many files (-1: all)")
+    add_threads_option(parser)
+    _add_shared_options(parser, "mp3")
+    parser.set_defaults(run=run_batch)
+
+
+def add_threads_option(parser: argparse.ArgumentParser) -> None:
+    """Add how many files to work on at once."""
+    parser.add_argument(
+        "--num-threads", type=whole_number(1), metavar="N", help="files to work on at once (one for each core)"
+    )
+
+
+def _add_shared_options(parser: argparse.ArgumentParser, extension: str) -> None:
+    parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the clips")
+    parser.add_argument(
+        "--duration-ms",
+        type=whole_number(1),
+        default=5120,
+        metavar="N",
+        help="length of a clip; a picture of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns (5120)",
+    )
+    parser.add_argument("--mono", action="store_true", help="mix to one channel")
+    parser.add_argument(
+        "--extension",
+        choices=_FORMATS,
+        default=extension,
+        help=f"format of the clips; mp3 and ogg lose some ({extension})",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=-1,
+        metavar="N",
+        help="the same number gives the same clips; -1: others each time (-1)",
+    )
+    add_common_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run sample-clips and return the exit code."""
+    from riffusion_ext.convert import check_format
+    from riffusion_ext.convert.sample import sample_clips
+
+    random = _random(args.seed)
+    check_format(args.extension)
+    source, folder = Path(args.audio).expanduser(), Path(args.output_dir).expanduser()
+
+    def name(number: int, start: int) -> Path:
+        return folder / f"clip_{number}_start_{start}_ms_duration_{args.duration_ms}_ms.{args.extension}"
+
+    with Reporter("sample-clips", 1, json=args.json, quiet=args.quiet) as report:
+        report.add(
+            sample_clips(
+                source,
+                name,
+                random,
+                count=args.num_clips,
+                duration_ms=args.duration_ms,
+                mono=args.mono,
+                existing=existing_of(args),
+            )
+        )
+    return report.finish()
+
+
+def run_batch(args: argparse.Namespace) -> int:
+    """Run sample-clips-batch and return the exit code."""
+    from riffusion_ext.convert import check_format
+    from riffusion_ext.convert.many import cores, each_in_threads
+    from riffusion_ext.convert.sample import sample_clips
+
+    _random(args.seed)
+    check_format(args.extension)
+    root = Path(args.audio_dir).expanduser()
+    files, missing = _files(root, args.glob)
+    files = files[: args.limit] if args.limit > 0 else files
+    names = _names(files, Path(args.output_dir).expanduser(), args)
+
+    def work(source: Path) -> Result:
+        return sample_clips(
+            source,
+            names[source],
+            _random(args.seed, source.relative_to(root) if source.is_relative_to(root) else source),
+            count=args.num_clips_per_file,
+            duration_ms=args.duration_ms,
+            mono=args.mono,
+            existing=existing_of(args),
+        )
+
+    with Reporter("sample-clips-batch", len(files), json=args.json, quiet=args.quiet) as report:
+        for path, why in missing:
+            report.add(Result(path, error=why))
+        for result in each_in_threads(work, files, args.num_threads or cores()):
+            report.add(result)
+    return report.finish()
+
+
+def _files(root: Path, pattern: str) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the files of the folder that fit, and why there are none."""
+    if pattern == "*" or not root.is_dir():
+        return expand([root], SOUND_SUFFIXES)
+    try:
+        found = [path for path in root.glob(pattern) if path.is_file() and path.suffix.lower() != ".json"]
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"--glob {pattern}: {error}") from None
+    files = sorted((path for path in found if not path.name.startswith(".")), key=natural_key)
+    return files, [] if files else [(root, f"no file of {root} fits {pattern}")]
+
+
+def _names(files: list[Path], folder: Path, args: argparse.Namespace) -> dict[Path, Callable[[int, int], Path]]:
+    """Return for each file what its clips are called; files of one name in two folders get two."""
+    giver, room = NameGiver(), f"_{args.num_clips_per_file}_start_{10**9}_{_ending(args)}"
+    stems = {path: giver.name(folder, path, room).name[: -len(room)] for path in files}
+
+    def namer(stem: str) -> Callable[[int, int], Path]:
+        return lambda number, start: folder / f"{stem}_{number}_start_{start}_{_ending(args)}"
+
+    return {path: namer(stem) for path, stem in stems.items()}
+
+
+def _ending(args: argparse.Namespace) -> str:
+    return f"ms_dur_{args.duration_ms}_ms.{args.extension}"
+
+
+def _random(seed: int, path: Path | None = None) -> np.random.RandomState:
+    """Return the source of random numbers for a file: by itself, so that the order of work does not matter."""
+    from numpy.random import RandomState
+
+    if not -1 <= seed <= _LARGEST_SEED:
+        raise UsageError(f"--seed must lie between -1 and {_LARGEST_SEED}, got {seed}")
+    if seed < 0:
+        return RandomState()
+    return RandomState(seed if path is None else [seed, zlib.crc32(path.as_posix().encode("utf-8", "surrogateescape"))])

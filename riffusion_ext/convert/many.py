@@ -1,0 +1,49 @@
+"""Many files at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["cores", "each_in_threads"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_in_threads(
+    work: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    threads: int,
+    *,
+    start: Callable[[int], Executor] = ThreadPoolExecutor,
+) -> Iterator[_Result]:
+    """Call ``work(item)`` for all items, so many at once, and yield the results in the order of the items.
+
+    Where the caller stops, at an error or at Ctrl-C, what has not begun is left out, and what has is finished.
+
+    Parameters
+    ----------
+    work
+        Must not raise, or the rest is left out.
+    items
+        What to work on.
+    threads
+        How many at once, 1 or more.
+    start
+        Starts so many threads.
+    """
+    pool = start(max(1, min(threads, len(items))))
+    try:
+        waiting = [pool.submit(work, item) for item in items]
+        for future in waiting:
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

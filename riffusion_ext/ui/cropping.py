@@ -1,0 +1,141 @@
+"""The table of controls for cutting pictures on their way to sound, for the tab and the command line. No gradio here.
+
+Apart from the Script's (:mod:`riffusion_ext.ui.controls`), whose order and labels are a stored contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from riffusion_ext.ui.controls import Control
+
+if TYPE_CHECKING:
+    from riffusion_ext.convert.crop import CropSettings
+
+__all__ = ["BEAT_FINDER", "CROP_CONTROLS", "crop_control", "crop_settings"]
+
+CROP_CONTROLS: tuple[Control, ...] = (
+    Control(
+        id="crop",
+        label="Cut the clips",
+        kind="dropdown",
+        default="none",
+        help="fixed: to a width; every: to whole bars of each picture's own beat; once: all as the first that has one",
+        infotext="",
+        choices=("none", "fixed", "once", "every"),
+    ),
+    Control(
+        id="crop_width",
+        label="Width to keep (columns)",
+        kind="slider",
+        default=512.0,
+        help="where cut is fixed; 100 columns of 10 ms are one second, and narrower pictures stay as they are",
+        infotext="",
+        minimum=16.0,
+        maximum=4096.0,
+        step=1.0,
+    ),
+    Control(
+        id="rhythm",
+        label="Beats in a bar",
+        kind="slider",
+        default=4.0,
+        help="a clip becomes as many whole bars as fit into its picture",
+        infotext="",
+        minimum=1.0,
+        maximum=16.0,
+        step=1.0,
+    ),
+    Control(
+        id="ignore_range",
+        label="Shortest beat (seconds)",
+        kind="slider",
+        default=0.25,
+        help="what follows a beat sooner is none; a longer time finds a slower beat",
+        infotext="",
+        minimum=0.05,
+        maximum=2.0,
+        step=0.01,
+    ),
+    Control(
+        id="band_start",
+        label="Band start",
+        kind="slider",
+        default=0.25,
+        help="the band of the picture in which beats are looked for; 0 is the top, the highest pitch",
+        infotext="",
+        minimum=0.0,
+        maximum=0.95,
+        step=0.05,
+    ),
+    Control(
+        id="band_length",
+        label="Band length",
+        kind="slider",
+        default=0.5,
+        help="its share of the picture's height",
+        infotext="",
+        minimum=0.05,
+        maximum=1.0,
+        step=0.05,
+    ),
+    Control(
+        id="threshold",
+        label="Threshold",
+        kind="slider",
+        default=0.75,
+        help="how far below the strongest hit others may lie; 0.1: only hits nearly as strong count, 1: all",
+        infotext="",
+        minimum=0.05,
+        maximum=1.0,
+        step=0.05,
+    ),
+)
+"""Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
+
+BEAT_FINDER = ("rhythm", "ignore_range", "band_start", "band_length", "threshold")
+"""Ids of what only matters where beats are looked for."""
+
+_BY_ID = {item.id: item for item in CROP_CONTROLS}
+
+
+def crop_control(id_: str) -> Control:
+    """Return the control of that id.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    return _BY_ID[id_]
+
+
+def crop_settings(values: Mapping[str, object]) -> CropSettings:
+    """Return what the controls say together.
+
+    Parameters
+    ----------
+    values
+        By id; what is missing, or None, takes its default.
+
+    Raises
+    ------
+    RiffusionError
+        A value is not allowed.
+    """
+    from riffusion_ext.convert.beatfinder import BeatFinder
+    from riffusion_ext.convert.crop import CropSettings
+
+    clean = {
+        item.id: item.clean(item.default if values.get(item.id) is None else values[item.id]) for item in CROP_CONTROLS
+    }
+    number = {key: float(value) for key, value in clean.items() if key != "crop"}
+    finder = BeatFinder(
+        rhythm=round(number["rhythm"]),
+        band_start=number["band_start"],
+        band_length=number["band_length"],
+        threshold=number["threshold"],
+        ignore_range=number["ignore_range"],
+    )
+    return CropSettings(str(clean["crop"]), round(number["crop_width"]), finder)
