@@ -13,7 +13,7 @@ from riffusion_ext.ui.controls import Control
 if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings
 
-__all__ = ["BEAT_FINDER", "CROP_CONTROLS", "crop_control", "crop_settings"]
+__all__ = ["CROP_CONTROLS", "crop_control", "crop_settings"]
 
 CROP_CONTROLS: tuple[Control, ...] = (
     Control(
@@ -60,7 +60,7 @@ CROP_CONTROLS: tuple[Control, ...] = (
     ),
     Control(
         id="band_start",
-        label="Band start",
+        label="Band of the beat, start",
         kind="slider",
         default=0.25,
         help="the band of the picture in which beats are looked for; 0 is the top, the highest pitch",
@@ -71,7 +71,7 @@ CROP_CONTROLS: tuple[Control, ...] = (
     ),
     Control(
         id="band_length",
-        label="Band length",
+        label="Band of the beat, length",
         kind="slider",
         default=0.5,
         help="its share of the picture's height",
@@ -82,7 +82,7 @@ CROP_CONTROLS: tuple[Control, ...] = (
     ),
     Control(
         id="threshold",
-        label="Threshold",
+        label="Beat threshold",
         kind="slider",
         default=0.75,
         help="how far below the strongest hit others may lie; 0.1: only hits nearly as strong count, 1: all",
@@ -93,9 +93,6 @@ CROP_CONTROLS: tuple[Control, ...] = (
     ),
 )
 """Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
-
-BEAT_FINDER = ("rhythm", "ignore_range", "band_start", "band_length", "threshold")
-"""Ids of what only matters where beats are looked for."""
 
 _BY_ID = {item.id: item for item in CROP_CONTROLS}
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.convert import Result, check_format, explain, joined_clips, pictures_to_sounds, song_to_sound
+from riffusion_ext.convert import Result, check_format, explain, joined_path, pictures_to_clips, song_to_sound
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, natural_key
+from riffusion_ext.paths import NameGiver
 from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
+from riffusion_ext.ui.cropping import crop_settings
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.render import component, on_change, row
-from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, result_messages, zip_or_tidy
+from riffusion_ext.ui.tabs.cutting import build_crop, chosen_pictures, preview
+from riffusion_ext.ui.tabs.place import Place, Upload, result_messages, zip_or_tidy
 
-__all__ = ["CLIPS", "EACH", "SONG", "build_page", "convert"]
+__all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
 EACH, SONG, CLIPS = "One clip each", "One song", "One clip each, and all joined"
+JOINED = "All joined"
 _MOST_PLAYERS = 100
 _EMPTY = "The clips appear here."
 
@@ -34,8 +37,29 @@ def convert(
     preset: str = FROM_PICTURE,
     custom: str = "",
     progress: Callable[[float], None] | None = None,
+    *,
+    patterns: str = "",
+    joined_name: str = "",
+    crop: Mapping[str, object] | None = None,
 ) -> tuple[str, str | None]:
     """Turn the chosen pictures into sound.
+
+    Parameters
+    ----------
+    place
+        Where the page runs.
+    files, folder, patterns
+        The pictures: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
+    kind
+        :data:`EACH`, :data:`SONG`, :data:`CLIPS` or :data:`JOINED`.
+    crossfade, joined_name
+        Of the joined track.
+    engine, level, sound_format, channels, preset, custom
+        As the controls of those ids.
+    progress
+        Called with the part done.
+    crop
+        Values of :data:`~riffusion_ext.ui.cropping.CROP_CONTROLS` by id. A song is not cut.
 
     Returns
     -------
@@ -45,12 +69,19 @@ def convert(
         Path of a zip file of all sounds where there are several, else None.
     """
     try:
-        uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES)
+        uploads, missing = chosen_pictures(place, files, folder, patterns)
         check_format(sound_format)
-        uploads.sort(key=lambda upload: natural_key(upload.name))
-        target = place.new_folder("sounds")
+        cut = crop_settings(crop or {})
         settings = _settings(place, engine, level, channels, preset, custom)
-        results = _run(uploads, target, kind, crossfade, settings, sound_format, progress)
+        joined_path(Path(), joined_name, f".{sound_format}")  # a name that cannot be is refused before the work
+        target = place.new_folder("sounds")
+        ending = f".{control('format').clean(sound_format)}"
+        if kind == SONG:
+            sources = [upload.path for upload in uploads]
+            results = song_to_sound(sources, target / f"song{ending}", settings, progress=progress)
+        else:
+            joined = joined_path(target, joined_name, ending)
+            results = _clips(uploads, joined, kind, settings, crossfade, cut, progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), None
     except Exception as error:
@@ -79,29 +110,30 @@ def _settings(place: Place, engine: str, level: str, channels: str, preset: str,
     )
 
 
-def _run(
+def _clips(
     uploads: list[Upload],
-    folder: Path,
+    joined: Path,
     kind: str,
-    crossfade: float,
     settings: Any,
-    sound_format: str,
+    crossfade: float,
+    cut: Any,
     progress: Callable[[float], None] | None,
 ) -> list[Result]:
-    ending = f".{control('format').clean(sound_format)}"
-    sources = [upload.path for upload in uploads]
-    if kind == SONG:
-        return song_to_sound(sources, folder / f"song{ending}", settings, progress=progress)
     giver = NameGiver()
-    pairs = [(upload.path, giver.name(folder, Path(upload.name), ending)) for upload in uploads]
+    wanted = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
+    if wanted:
+        joined = giver.name(joined.parent, joined, joined.suffix)  # first: a picture of that name has to give way
+    pairs = [
+        (upload.path, None if kind == JOINED else giver.name(joined.parent, Path(upload.name), joined.suffix))
+        for upload in uploads
+    ]
     results: list[Result] = []
-    for result in pictures_to_sounds(pairs, settings):
+    for result in pictures_to_clips(
+        pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade)
+    ):
         results.append(result)
         if progress:
-            progress(len(results) / len(pairs))
-    good = [result.source for result in results if result.ok]
-    if kind == CLIPS and len(good) > 1:
-        results += joined_clips(good, folder / f"joined{ending}", settings, crossfade=crossfade)
+            progress(min(1.0, len(results) / len(pairs)))
     return results
 
 
@@ -124,8 +156,14 @@ def build_page(place: Place) -> None:
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )
+            patterns = gr.Textbox(
+                label="Only pictures whose names fit",
+                placeholder="*.jpg, *.png",
+                max_lines=1,
+                elem_id="riffusion_pictures_patterns",
+            )
             kind = gr.Radio(
-                choices=[EACH, SONG, CLIPS],
+                choices=[EACH, SONG, CLIPS, JOINED],
                 value=EACH,
                 label="What to make",
                 info="One song: the pictures are consecutive parts of it; it is rebuilt as a whole, without seams.",
@@ -133,6 +171,15 @@ def build_page(place: Place) -> None:
             )
             with gr.Column(visible=False) as fading:
                 crossfade = component(control("crossfade"), "riffusion_pictures_crossfade")
+                joined_name = gr.Textbox(
+                    label="Name of the joined file",
+                    info="{date} stands for the time",
+                    value="joined",
+                    max_lines=1,
+                    elem_id="riffusion_pictures_joined_name",
+                )
+            with gr.Column() as cutting:
+                crops = build_crop()
             with row():
                 sound_format = component(control("format"), "riffusion_pictures_format")
                 engine = component(control("engine"), "riffusion_pictures_engine")
@@ -148,31 +195,64 @@ def build_page(place: Place) -> None:
             archive = gr.File(
                 label="All sounds (zip)", visible=False, interactive=False, elem_id="riffusion_pictures_zip"
             )
-    for transient in (files, folder, archive):
+    for transient in (files, folder, patterns, joined_name, archive, crops.picture):
         transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
     def press(
         files: Any,
         folder: str,
+        patterns: str,
         kind: str,
         crossfade: float,
+        joined_name: str,
         engine: str,
         level: str,
         sound_format: str,
         channels: str,
         preset: str,
         custom: str,
+        crop: str,
+        crop_width: float,
+        rhythm: float,
+        ignore_range: float,
+        band_start: float,
+        band_length: float,
+        threshold: float,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any]:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
-        html, path = convert(place, *values, progress=lambda part: progress(part, desc="Turning into sound"))
+        cut = (crop, crop_width, rhythm, ignore_range, band_start, band_length, threshold)
+        html, path = convert(
+            place,
+            *values,
+            progress=lambda part: progress(part, desc="Turning into sound"),
+            patterns=patterns,
+            joined_name=joined_name,
+            crop=crops.values(cut),
+        )
         return html, gr.update(value=path, visible=path is not None)
 
-    on_change(kind, lambda value: gr.update(visible=value == CLIPS), [kind], [fading])
+    def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
+        picture, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
+        return gr.update(value=picture, visible=picture is not None), html
+
+    on_change(
+        kind,
+        lambda value: (gr.update(visible=value in (CLIPS, JOINED)), gr.update(visible=value != SONG)),
+        [kind],
+        [fading, cutting],
+    )
+    sound = [engine, level, sound_format, channels, preset, custom]
     button.click(
         fn=press,
-        inputs=[files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom],
+        inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls],
         outputs=[players, archive],
+        api_name=False,
+    )
+    crops.button.click(
+        fn=show,
+        inputs=[files, folder, patterns, preset, custom, *crops.controls],
+        outputs=[crops.picture, crops.note],
         api_name=False,
     )

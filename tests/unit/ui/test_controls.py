@@ -19,6 +19,7 @@ from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control, options_from_args
+from riffusion_ext.ui.cropping import CROP_CONTROLS
 
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
@@ -164,7 +165,8 @@ def _is_text(value: object) -> bool:
 
 def _visible() -> set[str]:
     """Every fixed text of ours that stands on the host's page. Values of dropdowns are names; the host leaves them."""
-    texts = {item.label for item in CONTROLS} | {item.help for item in CONTROLS}
+    shown = (*CONTROLS, *CROP_CONTROLS)
+    texts = {item.label for item in shown} | {item.help for item in shown}
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
     for _, _, label, help_, choices in _OPTIONS:
         texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses

@@ -1,0 +1,128 @@
+"""Cutting pictures, on the page "Pictures to audio": the controls, and a preview of what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from riffusion_ext.convert import explain
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import PICTURE_SUFFIXES, fits, natural_key
+from riffusion_ext.ui.controls import chosen_params, control
+from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_control, crop_settings
+from riffusion_ext.ui.players import message
+from riffusion_ext.ui.render import component, on_change, row
+from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, named_error
+
+__all__ = ["Crop", "build_crop", "chosen_pictures", "preview"]
+
+
+def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str) -> tuple[list[Upload], list[str]]:
+    """Return the pictures in natural order, and sentences about what was not found.
+
+    Parameters
+    ----------
+    place
+        Where the page runs.
+    files, folder
+        Uploaded pictures, and a folder or pattern on the server.
+    patterns
+        Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
+
+    Raises
+    ------
+    RiffusionError
+        There is nothing to work on.
+    """
+    uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES)
+    fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    if not fitting:
+        raise RiffusionError(f"None of the {len(uploads)} pictures has a name that fits {patterns.strip()}.")
+    return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing
+
+
+def preview(
+    place: Place,
+    files: Any,
+    folder: str | None,
+    patterns: str,
+    preset: str,
+    custom: str,
+    crop: Mapping[str, object],
+) -> tuple[Any, str]:
+    """Draw where the first of the chosen pictures is cut.
+
+    Returns
+    -------
+    picture
+        A PIL picture; None where there is none.
+    html
+        What was found, or why there is no picture.
+    """
+    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop_preview import preview as draw
+    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
+    from riffusion_ext.spectrogram.source import read_picture
+
+    try:
+        uploads, _ = chosen_pictures(place, files, folder, patterns)
+        first = uploads[0]
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+    try:
+        chosen = chosen_params(str(control("preset").clean(preset)), custom)
+        image = open_picture(first.path)
+        params = read_picture(image, DecodeSettings(params=chosen)).params
+        picture, look = draw(image, Cutter(crop_settings(crop)), params)
+    except Exception as error:
+        return None, message(named_error(first.name, first.path, explain(error)), "error")
+    told = "; ".join(look.notes) or ("the picture is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
+    return picture, message(f"{first.name}: {told}", "info")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Components of the cut."""
+
+    controls: list[Any]
+    button: Any
+    picture: Any
+    note: Any
+
+    def values(self, given: Sequence[object]) -> dict[str, object]:
+        """Return values of the controls, in their order, by id."""
+        return {item.id: value for item, value in zip(CROP_CONTROLS, given, strict=True)}
+
+
+def build_crop() -> Crop:
+    """Lay out the controls of the cut; those that a choice does not use are hidden."""
+    import gradio as gr
+
+    def make(name: str) -> Any:
+        return component(crop_control(name), f"riffusion_pictures_{name}")
+
+    made = {"crop": make("crop")}
+    with gr.Column(visible=False) as fixed:
+        made["crop_width"] = make("crop_width")
+    with gr.Column(visible=False) as finder:
+        for pair in (("rhythm", "ignore_range"), ("band_start", "band_length"), ("threshold",)):
+            with row():
+                made.update({name: make(name) for name in pair})
+    with gr.Column(visible=False) as looking:
+        button = gr.Button("Show where the first picture is cut", elem_id="riffusion_pictures_preview_go")
+        note = gr.HTML(elem_id="riffusion_pictures_preview_note")
+        picture = gr.Image(
+            label="Beats and cut",
+            type="pil",
+            visible=False,
+            interactive=False,
+            elem_id="riffusion_pictures_preview",
+        )
+
+    def chosen(value: str) -> tuple[Any, Any, Any]:
+        beats = value in ("once", "every")
+        return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
+
+    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, looking])
+    return Crop([made[item.id] for item in CROP_CONTROLS], button, picture, note)
