@@ -12,10 +12,10 @@ from riffusion_ext.paths import PICTURE_SUFFIXES, fits, natural_key
 from riffusion_ext.ui.controls import chosen_params, control
 from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_control, crop_settings
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.render import component, on_change, row
+from riffusion_ext.ui.render import component, on_change
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, named_error
 
-__all__ = ["Crop", "build_crop", "chosen_pictures", "preview"]
+__all__ = ["Crop", "build_crop", "build_preview", "chosen_pictures", "preview"]
 
 
 def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str) -> tuple[list[Upload], list[str]]:
@@ -87,8 +87,6 @@ class Crop:
 
     controls: list[Any]
     button: Any
-    picture: Any
-    note: Any
 
     def values(self, given: Sequence[object]) -> dict[str, object]:
         """Return values of the controls, in their order, by id."""
@@ -107,22 +105,25 @@ def build_crop() -> Crop:
         made["crop_width"] = make("crop_width")
     with gr.Column(visible=False) as finder:
         for pair in (("rhythm", "ignore_range"), ("band_start", "band_length"), ("threshold",)):
-            with row():
-                made.update({name: make(name) for name in pair})
-    with gr.Column(visible=False) as looking:
-        button = gr.Button("Show where the first picture is cut", elem_id="riffusion_pictures_preview_go")
-        note = gr.HTML(elem_id="riffusion_pictures_preview_note")
-        picture = gr.Image(
-            label="Beats and cut",
-            type="pil",
-            visible=False,
-            interactive=False,
-            elem_id="riffusion_pictures_preview",
-        )
+            with gr.Row():
+                for name in pair:
+                    with gr.Column(min_width=240):
+                        made[name] = make(name)
+    button = gr.Button("Show where the first picture is cut", visible=False, elem_id="riffusion_pictures_preview_go")
 
     def chosen(value: str) -> tuple[Any, Any, Any]:
         beats = value in ("once", "every")
         return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
 
-    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, looking])
-    return Crop([made[item.id] for item in CROP_CONTROLS], button, picture, note)
+    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, button])
+    return Crop([made[item.id] for item in CROP_CONTROLS], button)
+
+
+def build_preview() -> tuple[Any, Any]:
+    """Lay out what a preview fills: the picture, and a line about it."""
+    import gradio as gr
+
+    picture = gr.Image(
+        label="Beats and cut", type="pil", visible=False, interactive=False, elem_id="riffusion_pictures_preview"
+    )
+    return picture, gr.HTML(elem_id="riffusion_pictures_preview_note")

@@ -13,7 +13,7 @@ from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.cropping import crop_settings
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.render import component, on_change, row
-from riffusion_ext.ui.tabs.cutting import build_crop, chosen_pictures, preview
+from riffusion_ext.ui.tabs.cutting import build_crop, build_preview, chosen_pictures, preview
 from riffusion_ext.ui.tabs.place import Place, Upload, result_messages, zip_or_tidy
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
@@ -191,11 +191,12 @@ def build_page(place: Place) -> None:
                 custom = component(control("custom"), "riffusion_pictures_custom")
             button = gr.Button("Turn into sound", variant="primary", elem_id="riffusion_pictures_go")
         with gr.Column(scale=1, min_width=320):
+            drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.File(
                 label="All sounds (zip)", visible=False, interactive=False, elem_id="riffusion_pictures_zip"
             )
-    for transient in (files, folder, patterns, joined_name, archive, crops.picture):
+    for transient in (files, folder, patterns, joined_name, archive, drawing):
         transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
@@ -253,6 +254,6 @@ def build_page(place: Place) -> None:
     crops.button.click(
         fn=show,
         inputs=[files, folder, patterns, preset, custom, *crops.controls],
-        outputs=[crops.picture, crops.note],
+        outputs=[drawing, note],
         api_name=False,
     )
