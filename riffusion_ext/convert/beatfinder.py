@@ -53,6 +53,9 @@ drums 7 to 12; between 5 and 6 three of four loops of orchestral music fit."""
 _HITS = 0.5
 """Least share of the beats at which something must be heard."""
 
+_HEARD_APART = 0.75
+"""Difference between the shares of even and odd beats that are heard, above which one kind are no beats."""
+
 _COMB_COLUMNS = 2048
 """Columns the first search looks at; a longer picture is followed from there to its end."""
 _SMOOTH = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
@@ -188,6 +191,7 @@ def find_beats(
     hits, weights = _hits(row, limit, finder.ignore_range / step_s)
     steady, period, phase = _comb(np.where(row >= limit, row, 0.0), shortest, longest, _USUAL_S / step_s)
     period, phase = _refined(hits, weights, period, phase, len(row))
+    period, phase = _without_silent_beats(hits, period, phase, len(row), longest)
     heard = _share_heard(hits, period, phase, len(row))
     found = Beats(row, limit, hits=tuple(hits.tolist()))
     if steady < _STEADY or heard < _HITS or not shortest * 0.9 <= period <= longest * 1.1:
@@ -261,6 +265,16 @@ def _refined(hits: Row, weights: Row, period: float, phase: float, columns: int)
         if reach >= columns:
             return float(period), float(phase % period)
         reach = min(columns, round(1.25 * reach))
+
+
+def _without_silent_beats(hits: Row, period: float, phase: float, columns: int, longest: float) -> tuple[float, float]:
+    """Double a period of which every second beat is silent: the preference for 120 a minute made it too short."""
+    if 2 * period > longest:
+        return period, phase
+    even, odd = (_share_heard(hits, 2 * period, start, columns) for start in (phase, phase + period))
+    if abs(even - odd) < _HEARD_APART:
+        return period, phase
+    return 2 * period, phase if even > odd else phase + period
 
 
 def _share_heard(hits: Row, period: float, phase: float, columns: int) -> float:

@@ -46,7 +46,7 @@ def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = 
         The name holds a folder, or another ending.
     """
     stem = name.strip() or "joined"
-    if Path(stem).name != stem or "\\" in stem:
+    if Path(stem).name != stem or "\\" in stem or stem == "..":
         raise RiffusionError(f"the name of the joined file must be a name without folders, got {name!r}")
     date = (now or datetime.now()).strftime("%Y-%m-%d_%H-%M-%S")
     stem = stem.replace("{date}", date).replace("{folder}", folder.resolve().name)

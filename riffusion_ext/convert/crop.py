@@ -186,7 +186,7 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
     if not bars:
         return None, f"a bar of {rhythm} beats is longer than the picture"
     whole = min(bars * bar, length)
-    wrapped = start + whole > length * (1 + _SLACK)
+    wrapped = start + bars * bar > length * (1 + _SLACK)
     if wrapped and start * step_s < _LEAST_WRAPPED_S:
         start, wrapped = length - whole, False
     if not wrapped:

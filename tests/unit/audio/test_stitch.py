@@ -144,3 +144,74 @@ def test_the_level_raw_changes_nothing() -> None:
     clip = constant(3.0, 100)
     assert apply_level(clip, RAW) is clip
     assert RAW not in LEVELS
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+loops = st.lists(
+    st.tuples(st.integers(0, 800), st.integers(40, 1500), st.integers(0, 800)), min_size=1, max_size=5
+)  # samples before, in and after the body
+
+
+@given(loops, crossfades)
+def test_bodies_follow_each_other_in_time_whatever_the_crossfade(
+    parts: list[tuple[int, int, int]], crossfade: float
+) -> None:
+    clips = [constant(0.5, sum(part)) for part in parts]
+    bodies = [(before / RATE, body / RATE) for before, body, _ in parts]
+    assert join(clips, crossfade=crossfade, bodies=bodies).samples.shape == (1, sum(body for _, body, _ in parts))
+
+
+@given(loops, crossfades)
+def test_the_middle_of_a_body_is_where_it_belongs(parts: list[tuple[int, int, int]], crossfade: float) -> None:
+    clips = [noise(sum(part), seed) for seed, part in enumerate(parts)]
+    bodies = [(before / RATE, body / RATE) for before, body, _ in parts]
+    joined = join(clips, crossfade=crossfade, bodies=bodies).samples
+    position = 0
+    for clip, (before, body, _) in zip(clips, parts, strict=True):
+        middle = body // 2  # fades reach to it at most
+        np.testing.assert_array_equal(joined[:, position + middle], clip.samples[:, before + middle])
+        position += body
+
+
+@given(loops)
+def test_bodies_without_crossfade_are_cut_out(parts: list[tuple[int, int, int]]) -> None:
+    clips = [noise(sum(part), seed) for seed, part in enumerate(parts)]
+    bodies = [(before / RATE, body / RATE) for before, body, _ in parts]
+    cut = [clip.samples[:, part[0] : part[0] + part[1]] for clip, part in zip(clips, parts, strict=True)]
+    np.testing.assert_array_equal(join(clips, bodies=bodies).samples, np.concatenate(cut, axis=1))
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 400))
+def test_a_fade_around_a_cut_takes_what_there_is(after: int, before: int, wanted: int) -> None:
+    on = constant(1.0, 1000 + after)
+    off = constant(0.0, before + 1000)
+    bodies = [(0.0, 1000 / RATE), (before / RATE, 1000 / RATE)]
+    joined = join([on, off], crossfade=wanted / RATE, bodies=bodies).samples[0]
+    fading = np.flatnonzero((joined > 0) & (joined < 1))
+    length = min(wanted, after + before)
+    assert len(fading) == length
+    if length:
+        assert (fading[0] <= 1000, fading[-1] >= 999) == (True, True)
+        assert 1000 - fading[0] <= before
+        assert fading[-1] - 999 <= after
+
+
+@given(lengths, crossfades)
+def test_clips_without_a_body_are_joined_as_ever(lengths: list[int], crossfade: float) -> None:
+    clips = [noise(length, seed) for seed, length in enumerate(lengths)]
+    plain = join(clips, crossfade=crossfade)
+    np.testing.assert_array_equal(join(clips, crossfade=crossfade, bodies=[None] * len(clips)).samples, plain.samples)
+
+
+def test_a_loop_beside_a_whole_clip_keeps_its_time() -> None:
+    whole, loop = constant(0.5, 4000), constant(0.5, 4000)
+    body = (500 / RATE, 3000 / RATE)
+    joined = join([loop, whole, loop], crossfade=200 / RATE, bodies=[body, None, body])
+    assert joined.samples.shape[1] == 3000 + (4000 - 100 - 100) + 3000  # half of each fade lies in the whole clip
+
+
+@pytest.mark.parametrize("body", [(-0.1, 0.1), (0.0, 0.0), (0.1, 0.2), (float("nan"), 0.1)])
+def test_a_body_outside_its_clip_is_refused(body: tuple[float, float]) -> None:
+    with pytest.raises(AudioError, match=r"body.*0\.125 s"):
+        join([constant(0.5, 1000)], bodies=[body])

@@ -1,0 +1,181 @@
+"""Pictures to clips and one track: in time, each picture for itself, nothing lost that was there before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from riffusion_ext import metadata
+from riffusion_ext.audio import AudioClip, read_audio
+from riffusion_ext.convert import joined_path, pictures_to_clips
+from riffusion_ext.convert.beatfinder import BeatFinder, find_beats
+from riffusion_ext.convert.crop import CropSettings, darkness_of
+from riffusion_ext.convert.result import Result
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture
+from riffusion_ext.spectrogram.params import PRESETS
+
+from .conftest import RATE, drums
+
+SETTINGS = DecodeSettings(device="cpu")
+HOP = 441
+
+
+def save(path: Path, clip: AudioClip, max_value: float | None = None) -> Path:
+    picture = audio_to_picture(clip)
+    return metadata.save_picture(picture.image, path, picture.params, max_value or picture.max_value)
+
+
+@pytest.fixture(scope="module")
+def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Four takes at 100 beats a minute, each beginning at another place of the beat."""
+    folder = tmp_path_factory.mktemp("takes")
+    phases = (0.1, 0.23, 0.05, 0.55)
+    return [save(folder / f"take{n}.png", drums(100, phase, 5.115, seed=n)) for n, phase in enumerate(phases)]
+
+
+def run(sources: list[Path], target: Path | None = None, **options: object) -> list[Result]:
+    pairs = [(path, target / f"{path.stem}.wav" if target else None) for path in sources]
+    return list(pictures_to_clips(pairs, SETTINGS, **options))  # type: ignore[arg-type]
+
+
+def drift(path: Path) -> np.ndarray:
+    """How far each loud onset of a track lies from the nearest beat of one steady pulse through all of it, in s."""
+    image = audio_to_picture(read_audio(path).to_mono()).image
+    beats = find_beats(darkness_of(image), BeatFinder())
+    assert beats.period == pytest.approx(60.0, abs=0.3)
+    strong = [hit for hit in beats.hits if beats.row[round(hit)] > 0.4 * beats.row.max()]
+    off = (np.array(strong) + 2.5 - beats.first + beats.period / 2) % beats.period - beats.period / 2
+    assert len(strong) >= 28
+    return np.abs(off) / 100
+
+
+@pytest.mark.parametrize("crossfade", [0.0, 0.15])
+def test_loops_stay_on_the_beat_whatever_the_crossfade(takes: list[Path], tmp_path: Path, crossfade: float) -> None:
+    joined = tmp_path / "joined.wav"
+    results = run(takes, joined=joined, crop=CropSettings("every"), crossfade=crossfade)
+    assert [result.details["cut"]["bars"] for result in results[:4]] == [2] * 4
+    assert [result.details["cut"]["wrapped"] for result in results[:4]] == [False, False, False, True]
+    assert read_audio(joined).duration == pytest.approx(4 * 4.8, abs=0.03)
+    assert drift(joined).max() < 0.02
+
+
+def test_uncut_clips_fall_off_the_beat(takes: list[Path], tmp_path: Path) -> None:
+    """The measure above is one: without the cut it fails."""
+    joined = tmp_path / "joined.wav"
+    run(takes, joined=joined)
+    image = audio_to_picture(read_audio(joined).to_mono()).image
+    beats = find_beats(darkness_of(image), BeatFinder())
+    if beats.period:
+        off = (np.array(beats.hits) + 2.5 - beats.first + beats.period / 2) % beats.period - beats.period / 2
+        assert np.abs(off).max() > 5
+
+
+def test_cut_lengths_are_exact_to_the_sample(takes: list[Path], tmp_path: Path) -> None:
+    results = run(takes[:2], tmp_path, joined=tmp_path / "joined.wav", crop=CropSettings("fixed", 200), crossfade=0.3)
+    assert [read_audio(tmp_path / f"take{n}.wav").samples.shape[1] for n in (0, 1)] == [200 * HOP] * 2
+    assert read_audio(tmp_path / "joined.wav").samples.shape[1] == 2 * 200 * HOP
+    assert [result.details["duration"] for result in results] == [2.0, 2.0, 4.0]
+
+
+def test_the_cut_is_a_part_of_the_whole_sound(takes: list[Path], tmp_path: Path) -> None:
+    run(takes[:1], tmp_path / "whole")
+    run(takes[:1], tmp_path / "part", crop=CropSettings("fixed", 200))
+    whole, part = (read_audio(tmp_path / name / "take0.wav").samples[0] for name in ("whole", "part"))
+    edge = 300  # where the seam of the loop is faded
+    inner = slice(edge, 200 * HOP - edge)
+    gain = np.dot(whole[inner], part[inner]) / np.dot(whole[inner], whole[inner])
+    np.testing.assert_allclose(part[inner], gain * whole[inner], atol=2e-4)
+
+
+def test_a_picture_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
+    (result,) = run(takes[:1], tmp_path, crop=CropSettings("fixed", 600))
+    assert "cut" not in result.details
+    assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP
+
+
+def test_one_track_alone_leaves_no_other_file(takes: list[Path], tmp_path: Path) -> None:
+    results = run(takes[:2], joined=tmp_path / "all.wav")
+    assert [result.outputs for result in results] == [(), (), (tmp_path / "all.wav",)]
+    assert [result.details["duration"] for result in results] == [5.11, 5.11, 10.22]
+    assert [path.name for path in tmp_path.iterdir()] == ["all.wav"]
+
+
+def test_a_bad_picture_spoils_neither_the_others_nor_the_track(takes: list[Path], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    results = run([takes[0], bad, takes[1]], tmp_path, joined=tmp_path / "joined.wav")
+    assert [bool(result.error) for result in results] == [False, True, False, False]
+    assert results[3].details["pictures"] == 2
+    assert read_audio(tmp_path / "joined.wav").samples.shape[1] == 2 * 511 * HOP
+    (only, track) = run([bad], tmp_path, joined=tmp_path / "none.wav")
+    assert only.error
+    assert "nothing to join" in track.error
+
+
+def test_the_track_keeps_how_loud_the_pictures_are(takes: list[Path], tmp_path: Path) -> None:
+    loud = save(tmp_path / "1.png", drums(100, 0.1, 5.115), 4e7)
+    quiet = save(tmp_path / "2.png", drums(100, 0.1, 5.115), 4e6)
+    run([loud, quiet], tmp_path, joined=tmp_path / "joined.wav")
+    one, two = np.array_split(read_audio(tmp_path / "joined.wav").samples[0], 2)
+    assert np.abs(one).max() / np.abs(two).max() == pytest.approx(10, rel=0.1)
+    peaks = [read_audio(tmp_path / f"{n}.wav").peak for n in (1, 2)]
+    assert peaks == [pytest.approx(10 ** (-0.1 / 20), abs=1e-3)] * 2
+
+
+@pytest.mark.parametrize("existing", ["refuse", "skip", "overwrite"])
+def test_files_that_are_there(takes: list[Path], tmp_path: Path, existing: str) -> None:
+    there = tmp_path / "take0.wav"
+    there.write_bytes(b"mine")
+    one, two, track = run(takes[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
+    assert (there.read_bytes() == b"mine") == (existing != "overwrite")
+    assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
+    assert two.outputs == (tmp_path / "take1.wav",)
+    assert track.details["pictures"] == 2  # a file that is there is no reason to leave its picture out
+    again = run(takes[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
+    if existing == "refuse":
+        assert all("exists" in result.error for result in again)
+    else:
+        assert [result.skipped for result in again] == [existing == "skip"] * 3
+
+
+def test_nothing_is_decoded_where_all_is_there(
+    takes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(takes[:1], tmp_path, joined=tmp_path / "joined.wav")
+    monkeypatch.setattr("riffusion_ext.spectrogram.codec.pictures_to_audio", None)
+    assert all(r.skipped for r in run(takes[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
+
+
+def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> None:
+    slow = DecodeSettings(device="cpu", params=PRESETS["riffusion-v1"].replace(step_size_ms=20))
+    pairs = [(takes[0], tmp_path / "slow.wav")]
+    (result,) = pictures_to_clips(pairs, slow, crop=CropSettings("fixed", 200))
+    assert result.details["duration"] == pytest.approx(4.0)
+    assert read_audio(tmp_path / "slow.wav").samples.shape == (1, 4 * RATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("", "joined.wav"),
+        ("  mix ", "mix.wav"),
+        ("mix.wav", "mix.wav"),
+        ("mix.WAV", "mix.wav"),
+        ("take 2.5", "take 2.5.wav"),
+        ("{date}_joined", "2026-01-02_03-04-05_joined.wav"),
+        ("{folder}", "out.wav"),
+    ],
+)
+def test_the_name_of_the_track(name: str, path: str, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert joined_path(folder, name, ".wav", now=datetime(2026, 1, 2, 3, 4, 5)) == folder / path
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "/tmp", "a\\b", "..", "mix.mp3"])
+def test_names_that_cannot_be(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RiffusionError, match="name"):
+        joined_path(tmp_path, name, ".wav")

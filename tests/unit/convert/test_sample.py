@@ -1,0 +1,112 @@
+"""Random clips: where the original library would cut them, and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import RandomState
+
+from riffusion_ext.audio import AudioClip, read_audio, sound_length, write_audio
+from riffusion_ext.convert.many import each_in_threads
+from riffusion_ext.convert.sample import random_starts, sample_clips
+from riffusion_ext.errors import AudioError
+
+
+def ramp(path: Path, seconds: float = 2.0, rate: int = 8000, channels: int = 1) -> Path:
+    """Write a sound whose every sample tells its place."""
+    wave = np.linspace(0, 1, round(seconds * rate), endpoint=False, dtype=np.float32)
+    return write_audio(AudioClip(np.tile(wave, (channels, 1)), rate), path, subtype="pcm24")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 10**7), st.integers(1, 6000), st.integers(1, 20))
+def test_starts_are_the_originals(seed: int, length: int, duration: int, count: int) -> None:
+    if length < duration:
+        with pytest.raises(AudioError, match="shorter than a clip"):
+            random_starts(RandomState(seed), length, duration, count)
+        return
+    starts = random_starts(RandomState(seed), length, duration, count)
+    assert all(0 <= start <= length - duration for start in starts)
+    if length > duration:  # the original fails where there is only one place to begin
+        theirs = RandomState(seed)
+        assert starts == [theirs.randint(0, length - duration) for _ in range(count)]
+
+
+def test_a_clip_is_that_part_of_the_sound(tmp_path: Path) -> None:
+    source = ramp(tmp_path / "ramp.wav", channels=2)
+    result = sample_clips(
+        source, lambda n, start: tmp_path / f"{n}_{start}.wav", RandomState(3), count=4, duration_ms=500
+    )
+    assert len(result.outputs) == 4
+    for path, start in zip(result.outputs, result.details["starts"], strict=True):
+        assert path.name.endswith(f"_{start}.wav")
+        clip = read_audio(path)
+        assert clip.samples.shape == (2, 4000)
+        assert clip.sample_rate == 8000
+        assert clip.samples[0, 0] == pytest.approx(start / 2000, abs=1e-4)
+
+
+def test_mono_mixes_both_sides(tmp_path: Path) -> None:
+    sides = np.stack([np.full(8000, 0.5, np.float32), np.full(8000, -0.1, np.float32)])
+    source = write_audio(AudioClip(sides, 8000), tmp_path / "sides.wav")
+    result = sample_clips(source, lambda n, start: tmp_path / "m.wav", RandomState(0), duration_ms=300, mono=True)
+    clip = read_audio(result.outputs[0])
+    assert clip.channels == 1
+    assert clip.samples.mean() == pytest.approx(0.2, abs=1e-3)
+
+
+def test_errors_are_sentences(tmp_path: Path) -> None:
+    def name(number: int, start: int) -> Path:
+        return tmp_path / f"{number}.wav"
+
+    short = sample_clips(ramp(tmp_path / "short.wav", 0.2), name, RandomState(0), duration_ms=500)
+    assert "0.20 s long, shorter than a clip of 0.50 s" in short.error
+    (tmp_path / "text.mp3").write_text("hello")
+    assert "cannot be read" in sample_clips(tmp_path / "text.mp3", name, RandomState(0)).error
+    assert "no such file" in sample_clips(tmp_path / "none.wav", name, RandomState(0)).error
+    assert not list(tmp_path.glob("0.*"))
+
+
+def test_a_sound_that_breaks_off_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riffusion_ext.audio.io.sound_length", lambda path: 100.0)
+    source = ramp(tmp_path / "ramp.wav")
+    result = sample_clips(source, lambda n, start: tmp_path / "a.wav", RandomState(3), duration_ms=90_000)
+    assert "cannot be read" in result.error or "breaks off at 2.00 s" in result.error
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_the_length_is_known_without_reading_all(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_audio(AudioClip(np.zeros((1, 44100 * 3), np.float32), 44100), tmp_path / f"a{suffix}")
+    monkeypatch.setattr("riffusion_ext.audio.io.read_audio", None)
+    assert sound_length(path) == pytest.approx(3.0, abs=0.06)
+
+
+@given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
+def test_results_come_in_the_order_of_the_items(items: list[int], threads: int) -> None:
+    assert list(each_in_threads(lambda item: -item, items, threads)) == [-item for item in items]
+
+
+def test_so_many_work_at_once() -> None:
+    together = threading.Barrier(4, timeout=20)
+    assert list(each_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
+
+
+def test_one_who_stops_leaves_the_rest_undone() -> None:
+    done: list[int] = []
+    going_on = threading.Event()
+
+    def work(item: int) -> int:
+        if item:
+            going_on.wait(20)
+        done.append(item)
+        return item
+
+    results = each_in_threads(work, range(100), 2)
+    assert next(results) == 0
+    threading.Timer(0.2, going_on.set).start()
+    results.close()
+    assert len(done) <= 4
