@@ -113,6 +113,28 @@ def test_joined_clip_has_its_crossfade_only_when_wanted(page: Any, tmp_path: Pat
     page.wait_for_function("() => document.querySelectorAll('#riffusion_pictures_players audio').length == 3")
 
 
+def test_a_preview_shows_the_beats_and_the_clip_is_cut(page: Any, tmp_path: Path, output: Path):
+    since = (np.arange(300) - 10) % 50
+    row = np.where(np.arange(300) < 10, 240, 240 - 200 * np.exp(-since / 12)).astype(np.uint8)
+    image = Image.fromarray(np.tile(row, (512, 1))).convert("RGB")
+    path = metadata.save_picture(image, tmp_path / "beats.png", PRESETS["riffusion-v1"], 5e6)
+    go = page.locator("#riffusion_pictures_preview_go")
+    assert not go.is_visible()
+    page.click("#riffusion_pictures_crop input")
+    page.locator("ul[role=listbox] li, ul.options li", has_text="every").first.click()
+    go.wait_for(state="visible")
+    assert not page.locator("#riffusion_pictures_crop_width").is_visible()
+    assert page.locator("#riffusion_pictures_rhythm").is_visible()
+    upload(page, "riffusion_pictures", path)
+    go.click()
+    page.wait_for_function("() => document.querySelector('#riffusion_pictures_preview img')?.naturalWidth == 300")
+    assert "beats.png: 1 bar of 4 beats at 120" in page.inner_text("#riffusion_pictures_preview_note")
+    page.click("#riffusion_pictures_go")
+    page.wait_for_function("() => document.querySelector('#riffusion_pictures_players audio')?.duration > 1.9")
+    duration = page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.duration")
+    assert duration == pytest.approx(2.0, abs=0.02)
+
+
 def test_nothing_chosen_is_said_on_the_page(page: Any):
     page.click("#riffusion_pictures_go")
     page.wait_for_selector("#riffusion_pictures_players [role=alert]")

@@ -19,7 +19,7 @@ from riffusion_ext.ui.tabs.place import Place, Upload, result_messages, zip_or_t
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
 EACH, SONG, CLIPS = "One clip each", "One song", "One clip each, and all joined"
-JOINED = "All joined"
+JOINED = "One track of all"
 _MOST_PLAYERS = 100
 _EMPTY = "The clips appear here."
 

@@ -19,7 +19,8 @@ from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
-from riffusion_ext.ui.tabs.pictures_to_audio import CLIPS, EACH, SONG
+from riffusion_ext.ui.tabs.cutting import preview
+from riffusion_ext.ui.tabs.pictures_to_audio import CLIPS, EACH, JOINED, SONG
 from riffusion_ext.ui.tabs.place import Place, chosen_files, gradio_url
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -248,3 +249,107 @@ def test_the_preset_of_the_page_wins_over_the_picture(place: Place, tmp_path: Pa
     assert '"max_frequency": 12000' in read_tags(made)["comment"]
     html, _ = pictures_to_audio.convert(place, [path], *values, "custom", "max_frequency=high")
     assert "max_frequency must be a number" in html
+
+
+# --- cutting and joining ---------------------------------------------------------------------------------------------
+
+
+def with_beats(path: Path, first: int = 10, width: int = 300) -> Path:
+    """Write a picture of hits 50 columns apart: 120 a minute."""
+    since = (np.arange(width) - first) % 50
+    row = np.where(np.arange(width) < first, 240, 240 - 200 * np.exp(-since / 12)).astype(np.uint8)
+    return metadata.save_picture(
+        Image.fromarray(np.tile(row, (512, 1))).convert("RGB"), path, PRESETS["riffusion-v1"], 5e6
+    )
+
+
+def cut_to_sound(place: Place, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
+    values = (files, folder, kind, 0.1, "fast", "peak", "wav", "auto")
+    return pictures_to_audio.convert(place, *values, **options)
+
+
+def made_files(tmp_path: Path) -> dict[str, int]:
+    found = (tmp_path / "out").glob("sounds/*/*.wav")
+    return {path.name: read_audio(path).samples.shape[1] for path in found}
+
+
+def test_clips_are_cut_on_the_beat_and_joined_in_time(place: Place, tmp_path: Path):
+    files = [str(with_beats(tmp_path / f"{n}.png", first)) for n, first in ((1, 10), (2, 30))]
+    html, archive = cut_to_sound(place, files, crop={"crop": "every"}, joined_name="take {date}")
+    made = made_files(tmp_path)
+    joined = next(name for name in made if name.startswith("take 20"))
+    assert set(made) == {"1.wav", "2.wav", joined}
+    assert made["1.wav"] == pytest.approx(2 * 44100, abs=400)
+    assert made[joined] == pytest.approx(made["1.wav"] + made["2.wav"], abs=2)  # whatever the crossfade
+    assert html.count("1 bar of 4 beats at 120") == 2
+    assert archive is not None
+
+
+def test_a_picture_without_a_beat_is_said_and_heard_whole(place: Place, tmp_path: Path):
+    html, _ = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
+    assert "heard whole" in html
+    assert made_files(tmp_path) == {"a.wav": 29 * 441}
+
+
+def test_all_joined_is_one_file(place: Place, tmp_path: Path):
+    files = [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)]
+    html, archive = cut_to_sound(place, files, kind=JOINED, joined_name="b2.wav")
+    assert html.count("<audio") == 1
+    assert archive is None
+    assert set(made_files(tmp_path)) == {"b2.wav"}
+
+
+def test_a_joined_file_is_not_mistaken_for_a_picture_s(place: Place, tmp_path: Path):
+    files = [str(picture(tmp_path / name)) for name in ("joined.png", "other.png")]
+    cut_to_sound(place, files)
+    assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}
+
+
+def test_only_names_that_fit(place: Place, tmp_path: Path):
+    for name in ("a1.png", "a2.png", "b.png"):
+        picture(tmp_path / "in" / name)
+    html, _ = cut_to_sound(place, [str(picture(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
+    assert re.findall(r'src="URL/(\w+)', html) == ["a1", "a2", "up"]
+    html, _ = cut_to_sound(place, None, f"{tmp_path}/in", kind=EACH, patterns="*.jpg")
+    assert "None of the 3 pictures has a name that fits *.jpg" in html
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"joined_name": "../up"}, "without folders"),
+        ({"crop": {"crop": "sometimes"}}, "none, fixed, once, every"),
+        ({"crop": {"crop": "fixed", "crop_width": 1}}, "16 to 4096"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_before_the_work(
+    options: dict[str, Any], words: str, place: Place, tmp_path: Path
+):
+    html, archive = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], **options)
+    assert words in html
+    assert archive is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preview_shows_the_first_picture_in_natural_order(place: Place, tmp_path: Path):
+    files = [str(with_beats(tmp_path / name, first)) for name, first in (("p10.png", 30), ("p2.png", 10))]
+    shown, html = preview(place, files, "", "", "from the picture", "", {"crop": "every"})
+    assert shown.width == 300
+    assert "p2.png: 1 bar of 4 beats at 120" in html
+    shown, html = preview(place, files, "", "p10*", "from the picture", "", {"crop": "fixed", "crop_width": 200})
+    assert "p10.png: 2.00 s" in html
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preview_of_nothing_is_a_sentence(place: Place, tmp_path: Path):
+    shown, html = preview(place, None, "", "", "from the picture", "", {"crop": "every"})
+    assert shown is None
+    assert "choose files first" in html
+    bad = tmp_path / "k3jx.png"
+    bad.write_text("no")
+    wrapper = SimpleNamespace(name=str(bad), orig_name="mine.png")
+    shown, html = preview(place, [wrapper], "", "", "from the picture", "", {"crop": "every"})
+    assert shown is None
+    assert "mine.png" in html
+    assert "k3jx" not in html
+    assert "choose files first" in preview(Place(place.output_dir, folders=False), None, "/", "", "", "", {})[1]
