@@ -197,6 +197,13 @@ def test_a_fade_around_a_cut_takes_what_there_is(after: int, before: int, wanted
         assert fading[-1] - 999 <= after
 
 
+def test_a_fade_stands_on_the_cut() -> None:
+    bodies = [(0.1, 0.2), (0.1, 0.2)]
+    joined = join([constant(1.0, 3200), constant(0.0, 3200)], crossfade=400 / RATE, bodies=bodies).samples[0]
+    fading = np.flatnonzero((joined > 0) & (joined < 1))
+    assert (fading[0], fading[-1]) == (1600 - 200, 1600 + 199)
+
+
 @given(lengths, crossfades)
 def test_clips_without_a_body_are_joined_as_ever(lengths: list[int], crossfade: float) -> None:
     clips = [noise(length, seed) for seed, length in enumerate(lengths)]
