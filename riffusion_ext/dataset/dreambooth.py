@@ -163,10 +163,11 @@ def _picture_faults(path: Path) -> Iterator[str]:
 
     try:
         with Image.open(path) as image:
-            size, mode, turned = image.size, image.mode, image.getexif().get(_ORIENTATION, 1)
             image.verify()  # the checksums of a PNG, so that one that breaks off is seen without decoding it
+        with Image.open(path) as image:
+            size, mode, turned = image.size, image.mode, image.getexif().get(_ORIENTATION, 1)
     except Exception as error:  # Pillow raises many kinds of error on damaged pictures
-        yield f"cannot be read and would be dropped without a word ({type(error).__name__})"
+        yield f"cannot be read, so it would be dropped without a word or end the training ({type(error).__name__})"
         return
     trained = trained_size(*size)
     if size != trained:

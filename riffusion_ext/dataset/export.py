@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.captions import TOKEN_LIMIT, edited_caption, estimate_tokens
 from riffusion_ext.dataset.export_audio import audio_files, audio_texts
-from riffusion_ext.dataset.export_pictures import diffusers_files, dreambooth_files, kohya_files
+from riffusion_ext.dataset.export_pictures import diffusers_files, dreambooth_files, kohya_files, stem
 from riffusion_ext.dataset.ledger import OutFile, Synced, sync
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.dataset.texts import decode
@@ -104,8 +105,9 @@ def export(
     """
     check_export_settings(settings)
     tell = progress or (lambda part: None)
-    named = _named(items, out)
-    named, edited = _with_edits(named, out)
+    given = _named(items, out)
+    typed = _typed(given, out)
+    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
     share = 1 / len(FORMATS)
     done: dict[str, Synced] = {}
     notes: list[str] = []
@@ -121,14 +123,17 @@ def export(
             done[form] = sync(out, form, sounds, progress=tell_part)
             done["audio-texts"] = sync(out, "audio-texts", audio_texts(wanted, settings, done[form].failed))
         else:
-            done[form] = sync(out, form, _files(form, wanted, edited, settings), progress=tell_part)
+            done[form] = sync(out, form, _files(form, wanted, typed, settings), progress=tell_part)
         tell_part(1.0)
+    edited = [name for name, caption in typed.items() if caption != given[name].caption]
     return _result(out, settings, named, edited, done, notes)
 
 
-def _files(form: str, named: Mapping[str, ExportItem], edited: set[str], settings: ExportSettings) -> list[OutFile]:
+def _files(
+    form: str, named: Mapping[str, ExportItem], typed: Collection[str], settings: ExportSettings
+) -> list[OutFile]:
     if form == "dreambooth":
-        return dreambooth_files(named, edited)
+        return dreambooth_files(named, typed)
     return kohya_files(named, settings) if form == "kohya" else diffusers_files(named)
 
 
@@ -167,34 +172,33 @@ def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
     return dict(sorted(named.items()))
 
 
-def _with_edits(named: Mapping[str, ExportItem], out: Path) -> tuple[dict[str, ExportItem], set[str]]:
-    """Take over captions that somebody typed into the files beside the pictures; return also whose they are."""
+def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
+    """Return the captions that somebody typed into the files beside the pictures, by the names of the pictures.
+
+    Where nothing is left of what was typed, it is the item's own.
+    """
     entries = ledger.load(out, "dreambooth")
-    taken: dict[str, ExportItem] = {}
+    typed: dict[str, str] = {}
     for name, item in named.items():
-        text = f"{PICTURES}/{name.rpartition('.')[0]}.txt"
+        text = f"{PICTURES}/{stem(name)}.txt"
         if ledger.is_edited(out / text, entries.get(text)):
-            try:
-                typed = decode((out / text).read_bytes())[0]
-            except (OSError, ValueError):
-                continue
-            if edited_caption(typed, {"title": item.caption}) != item.caption:
-                taken[name] = replace(item, caption=edited_caption(typed, {"title": item.caption}))
-    return {**named, **taken}, set(taken)
+            with suppress(OSError, ValueError):
+                typed[name] = edited_caption(decode((out / text).read_bytes())[0], {"title": item.caption})
+    return typed
 
 
 def _result(
     out: Path,
     settings: ExportSettings,
     named: Mapping[str, ExportItem],
-    edited: set[str],
+    edited: Sequence[str],
     done: Mapping[str, Synced],
     notes: Sequence[str],
 ) -> ExportResult:
     places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": PICTURES, "audio": "audio"}
     sentences = list(notes)
     if edited:
-        sentences.append(f"captions edited by hand were taken over into every format: {_few(sorted(edited))}")
+        sentences.append(f"captions edited by hand were taken over into every format: {_few(edited)}")
     kept = sorted(name for synced in done.values() for name in synced.kept)
     if kept:
         sentences.append(f"changed or made by somebody else, and left as they are: {_few(kept)}")

@@ -123,8 +123,8 @@ def audio_texts(named: Mapping[str, ExportItem], settings: ExportSettings, faile
                 "file_name": f"{chunk.name}.wav",
                 "text": chunk.caption,
                 "source": chunk.source.name.encode("utf-8", "replace").decode(),
-                "start": round(chunk.start, 3),
-                "duration": round(chunk.duration, 3),
+                "start": round(float(chunk.start), 3),
+                "duration": round(float(chunk.duration), 3),
             }
         )
         for chunk in cut

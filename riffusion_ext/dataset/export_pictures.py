@@ -30,13 +30,13 @@ Items = Mapping[str, "ExportItem"]
 """By the names of their pictures within the folder of pictures."""
 
 
-def dreambooth_files(named: Items, edited: Collection[str] = ()) -> list[OutFile]:
+def dreambooth_files(named: Items, typed: Collection[str] = ()) -> list[OutFile]:
     """Return a text beside each picture, and the list of concepts.
 
-    ``edited`` names the pictures whose texts a person wrote.
+    ``typed`` names the pictures whose texts a person wrote.
     """
     files = [
-        text_file(f"pictures/{stem(name)}.txt", item.caption, adopted=name in edited) for name, item in named.items()
+        text_file(f"pictures/{stem(name)}.txt", item.caption, adopted=name in typed) for name, item in named.items()
     ]
     return [*files, text_file(CONCEPTS_FILE, concepts_json("pictures"))] if files else []
 

@@ -116,7 +116,8 @@ def sync(
             after[file.name] = entry
         if progress is not None:
             progress((number + 1) / len(wanted))
-    _remove(folder, {name: entry for name, entry in ahead.items() if name not in after}, done)
+    stays = {file.name for file in wanted} - done.failed.keys()
+    _remove(folder, {name: entry for name, entry in ahead.items() if name not in stays}, done)
     _save(folder, purpose, after)
     return done
 
@@ -137,7 +138,7 @@ def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
 
 def _one(path: Path, file: OutFile, before: Entry | None, ahead: Entry, done: Synced) -> Entry | None:
     """Write one file where it is not there yet; return its entry, None where it is not ours."""
-    if path.exists():
+    if path.is_file():
         if file.data is None:
             same = ahead.recipe == file.recipe and _is_ours(path, ahead)
         else:
@@ -239,7 +240,7 @@ def _save(folder: Path, purpose: str, ledger: Ledger) -> None:
     path = _path(folder, purpose)
     if ledger:
         files = {name: [entry.looks, entry.recipe] for name, entry in sorted(ledger.items())}
-        data = json.dumps({"version": 1, "files": files}, indent=0).encode()
+        data = json.dumps({"version": 1, "files": files}, separators=(",", ":")).encode()
         if _content(path) != data:
             write_atomically(path, lambda file: file.write(data))
         return
