@@ -92,8 +92,7 @@ def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
     parts: dict[str, str] = {}
     for part in check_template(settings.template):
         text = tidy(_fill(part, values))
-        if text:
-            parts.setdefault(text.casefold(), text)
+        parts.setdefault(text.casefold(), text)
     caption = _replace(", ".join(parts.values()), settings.replace)
     return edited_caption(caption, fields)
 

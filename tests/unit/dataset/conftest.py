@@ -38,7 +38,9 @@ def make_items(tmp_path: Path, songs: list[Path]) -> MakeItems:
         for number in range(count):
             picture = pictures / f"{number:02d}-{number * 77777:08x}.png"
             if not picture.exists():
-                Image.new("RGB", (512, 512), (number * 20, 200, 255)).save(picture)
+                exif = Image.Exif()
+                exif[11000] = 44100
+                Image.new("RGB", (512, 512), (number * 20, 200, 255)).save(picture, exif=exif)
             start = number // 2 * step
             items.append(ExportItem(picture, caption.format(number), songs[number % 2], start, duration))
         return items

@@ -160,3 +160,4 @@ def test_trained_sizes_are_symmetric_and_near(width: int, height: int) -> None:
     assert trained_size(*size) == size
     assert trained_size(512, 512) == (512, 512)
     assert trained_size(2048, 512) == (720, 360)
+    assert trained_size(512, 2048) == (360, 720)

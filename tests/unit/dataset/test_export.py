@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -118,6 +119,8 @@ def test_a_picture_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: 
     items[0].picture.write_bytes(b"another picture")
     export(items, tmp_path / "out", settings)
     assert (tmp_path / "out" / "kohya" / "10_music" / items[0].picture.name).read_bytes() == b"another picture"
+    os.utime(items[0].picture, ns=(1, 1))  # the link is to the same file still
+    export(items, tmp_path / "out", settings)
     assert list((tmp_path / "out" / "kohya" / "10_music").glob(".*")) == []
 
 
@@ -143,6 +146,7 @@ def test_texts_are_utf_8_without_a_mark_and_the_concepts_ascii(make_items: MakeI
     assert text == "Þú ert, jörðin 曲 🎵".encode()
     (row,) = rows(tmp_path / "out" / "pictures" / "metadata.jsonl")
     assert row == {"file_name": items[0].picture.name, "text": "Þú ert, jörðin 曲 🎵"}
+    assert "Þú ert, jörðin 曲 🎵" in (tmp_path / "out" / "pictures" / "metadata.jsonl").read_text("utf-8")
     concepts = (tmp_path / "out" / "concepts_list.json").read_bytes()
     assert concepts.isascii()
     (concept,) = json.loads(concepts)
@@ -287,6 +291,8 @@ def test_a_chunk_is_the_song_itself(make_items: MakeItems, songs: list[Path]) ->
     whole = read_audio(songs[0])
     clip = read_chunk(Chunk("x", "", songs[0], 3.25, 2.0), None)
     np.testing.assert_array_equal(clip.samples, whole.samples[:, 26000:42000])
+    finer = read_chunk(Chunk("x", "", songs[0], 3.25, 2.0), 16000)
+    np.testing.assert_allclose(finer.samples, whole.resample(16000).samples[:, 52000:84000], atol=1e-6)
     ending = read_chunk(Chunk("x", "", songs[0], 11.0, 2.0), None)
     np.testing.assert_array_equal(ending.samples[:, :8000], whole.samples[:, 88000:])
     assert not ending.samples[:, 8000:].any()

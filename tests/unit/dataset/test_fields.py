@@ -39,6 +39,7 @@ def test_fields_are_known_lines(values) -> None:
         ({"caption": "other", "genre": "Other", "title": "Other"}, {"song_caption": "other", "title": "Other"}),
         ({"bpm": "0", "year": "0000", "key": "o", "title": "Track 01", "album": None, "artist": "<unknown>"}, {}),
         ({"mood": "sad", "path": "x"}, {}),
+        ({"bpm": "127,6 BPM"}, {"bpm": "128"}),
     ],
 )  # fmt: skip
 def test_names_and_values_of_many_programs(values, fields) -> None:

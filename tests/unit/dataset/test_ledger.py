@@ -98,6 +98,18 @@ def test_an_adopted_text_stays_edited(tmp_path: Path) -> None:
     assert sync(tmp_path, "test", []).kept == ["a.txt"]
 
 
+def test_an_adopted_text_is_not_ours_after_a_killed_run_either(tmp_path: Path) -> None:
+    sync(tmp_path, "test", texts(a="ours"))
+    (tmp_path / "a.txt").write_text("edited\n")
+
+    def stop(part: float) -> None:
+        raise StopHereError
+
+    with pytest.raises(StopHereError):
+        sync(tmp_path, "test", [text_file("a.txt", "edited", adopted=True)], progress=stop)
+    assert is_edited(tmp_path / "a.txt", load(tmp_path, "test")["a.txt"])
+
+
 def test_what_cannot_be_made_is_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         raise AudioError("no sound")

@@ -124,6 +124,7 @@ def test_tables_with_any_delimiter(tmp_path: Path, delimiter: str, encoding: str
     [
         "sep=;\r\nfile_name;text\r\nsong.mp3;slow, sad\r\n",
         "song.mp3,slow,sad\nother.mp3,fast\n",
+        '"a;b;c;d.mp3",fast\nsong.mp3,"slow, sad"\n',
         'Caption,File Path\n"slow, sad",song.mp3\n',
         "caption\tpath\nslow, sad\tC:\\Music\\SONG.MP3\n",
         'name,prompt\nsong,"slow,\n sad"\n',

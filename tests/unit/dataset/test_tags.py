@@ -55,6 +55,11 @@ def test_the_suffix_is_not_believed(tmp_path: Path) -> None:
     flac = write_audio(TONE, tmp_path / "song.flac", tags={"title": "x"})
     for suffix in ("mp3", "wav", "m4a", "dat"):
         assert read_song_tags(write(tmp_path / f"song.{suffix}", flac.read_bytes())) == {"title": "x"}
+        assert read_song_tags(write(tmp_path / f"apple.{suffix}", m4a())) == FULL
+
+
+def test_what_is_known_by_its_suffix_only(tmp_path: Path, mp3: bytes) -> None:
+    assert read_song_tags(write(tmp_path / "song.mp3", b"\0" * 40 + mp3 + id3v1())) == ID3V1
 
 
 # --- ID3 -------------------------------------------------------------------------------------------------------------
@@ -101,12 +106,18 @@ def test_id3v2_genres_by_number_and_several_artists(tmp_path: Path, mp3: bytes) 
     }
 
 
-def test_id3v1(tmp_path: Path, mp3: bytes) -> None:
+ID3V1 = {"title": "Air", "artist": "A", "album": "Al", "year": "1994", "genre": "Folk"}
+
+
+def id3v1() -> bytes:
     tag = b"TAG" + b"".join(text.ljust(size, b"\0") for text, size in ((b"Air", 30), (b"A", 30), (b"Al", 30)))
     tag += b"1994" + b"".ljust(30, b"\0") + bytes([80])
     assert len(tag) == 128
-    fields = {"title": "Air", "artist": "A", "album": "Al", "year": "1994", "genre": "Folk"}
-    assert read_song_tags(write(tmp_path / "song.mp3", mp3 + tag)) == fields
+    return tag
+
+
+def test_id3v1(tmp_path: Path, mp3: bytes) -> None:
+    assert read_song_tags(write(tmp_path / "song.mp3", mp3 + id3v1())) == ID3V1
 
 
 # --- Vorbis comments -------------------------------------------------------------------------------------------------
@@ -237,7 +248,7 @@ def test_a_table_of_the_folder_above_needs_the_root(tmp_path: Path) -> None:
 
 
 def test_a_description_in_the_song_is_no_caption(tmp_path: Path) -> None:
-    comment = vorbis_comment({"d": "Buy at example.org", "t": "x"}, "DESCRIPTION", "d", "TITLE", "t")
+    comment = vorbis_comment({"d": "Buy at example.org", "t": "x"}, "KEYWORDS", "d", "TITLE", "t")
     pages = ogg_page(b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0), 0) + ogg_page(b"OpusTags" + comment, 1)
     assert read_song_tags(write(tmp_path / "song.opus", pages)) == {"title": "x"}
 
