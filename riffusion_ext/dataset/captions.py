@@ -121,6 +121,7 @@ def file_fields(path: Path) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1024)  # the pictures of a song share their caption
 def tidy(text: str) -> str:
     """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
     text = one_line(text.replace("\\", ""))
@@ -259,6 +260,7 @@ def _without_litter(text: str) -> str:
 # --- length ----------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
 def estimate_tokens(caption: str) -> int:
     """Return about how many tokens CLIP makes of a caption.
 
