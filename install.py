@@ -1,10 +1,10 @@
-"""Run by the webui at every start: sees to it that sound files other than WAV can be written.
+"""Run by the webui at every start: sees to the few small packages that a webui may lack.
 
 All extensions share the webui's environment, and one that pulls in the wrong torch or numpy can keep the webui from
-starting. So this file can install three packages and no others: soundfile and the two it stands on. They are asked
-for by name, without their dependencies and as ready-made wheels; what is installed already is never touched; and the
-versions of everything else are compared before and after. Whatever goes wrong, the webui starts: without soundfile
-the extension writes WAV.
+starting. So this file can install five packages and no others: soundfile and the two it stands on, which write FLAC,
+OGG and MP3; joblib, which runs several processes; tinytag, which reads the tags of songs. They are asked for by name,
+without their dependencies and as ready-made wheels; what is installed already is never touched; and the versions of
+everything else are compared before and after. Whatever goes wrong, the webui starts, and the extension does without.
 
 It says nothing where nothing is to be done. To keep it from installing anything, start the webui with
 ``--skip-install`` or set ``RIFFUSION_SKIP_INSTALL=1``. Standard library only.
@@ -20,17 +20,46 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 CLOSED_LIST: Mapping[str, str] = {
     "soundfile": "soundfile>=0.12,<1",
     "cffi": "cffi>=1.15,<3",
     "pycparser": "pycparser>=2.20,<4",
+    "joblib": "joblib>=1.4,<1.6",  # 1.6 does not import without cloudpickle, which is not on this list
+    "tinytag": "tinytag>=2,<3",
 }
 """Import name (here also the distribution's name) -> what pip is asked for. Nothing else is ever installed."""
 
+
+class Purpose(NamedTuple):
+    """Packages that serve one end, and are installed together: what fails for one end must not spoil another.
+
+    Attributes
+    ----------
+    names
+        Of the closed list.
+    gain
+        What they are for.
+    loss
+        What the extension is like without them.
+    """
+
+    names: tuple[str, ...]
+    gain: str
+    loss: str
+
+
+PURPOSES = (
+    Purpose(("soundfile", "cffi", "pycparser"), "to write FLAC, OGG and MP3", "only WAV files can be written"),
+    Purpose(("joblib",), "to work on several songs at once", "songs become training sets one after the other"),
+    Purpose(("tinytag",), "to read the tags of songs", "captions miss BPM and key, and all tags of M4A and WMA files"),
+)
+
 PIP_TIMEOUT = 300
-"""Seconds after which an installation is given up, so that a dead network does not hold up the webui for good."""
+"""Seconds after which installing is given up, so that a dead network does not hold up the webui for good."""
 
 # Settings of pip that would widen what an install does, or put it elsewhere. Proxies, mirrors, certificates stay.
 _UNWANTED_PIP_SETTINGS = (
@@ -114,7 +143,7 @@ def pip_command(names: list[str]) -> list[str]:
     return command + [CLOSED_LIST[name] for name in names]
 
 
-def _run_pip(command: list[str]) -> str:
+def _run_pip(command: list[str], seconds: float) -> str:
     """Run pip; return why it failed, or an empty string."""
     environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED_PIP_SETTINGS}
     try:
@@ -126,7 +155,7 @@ def _run_pip(command: list[str]) -> str:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            timeout=PIP_TIMEOUT,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -140,22 +169,31 @@ def _run_pip(command: list[str]) -> str:
     return (errors or lines or [f"pip ended with code {done.returncode}"])[-1]
 
 
+def _by_purpose(names: list[str]) -> list[tuple[Purpose, list[str]]]:
+    """Each purpose that lacks some of these names, with those that it lacks."""
+    lacking = [(purpose, [name for name in purpose.names if name in names]) for purpose in PURPOSES]
+    return [(purpose, wanted) for purpose, wanted in lacking if wanted]
+
+
 def install() -> None:
-    """Install what is missing, and say in one line what came of it."""
-    names = missing()
-    if not names:
+    """Install what is missing, and say in one line for each purpose what came of it."""
+    lacking = _by_purpose(missing())
+    if not lacking:
         return
     if is_skipped():
-        _say(f"{', '.join(names)} not installed, as asked: only WAV files can be written.")
+        for purpose, names in lacking:
+            _say(f"{', '.join(names)} not installed, as asked: {purpose.loss}.")
         return
     before = snapshot()
-    problem = _run_pip(pip_command(names))
+    give_up = time.monotonic() + PIP_TIMEOUT
+    problems = [_run_pip(pip_command(names), max(give_up - time.monotonic(), 1)) for _, names in lacking]
     after = snapshot()
-    if problem:
-        _say(f"{', '.join(names)} could not be installed ({problem}). Only WAV files can be written.")
-    else:
-        came = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
-        _say(f"installed {came}, to write FLAC, OGG and MP3.")
+    for (purpose, names), problem in zip(lacking, problems, strict=True):
+        if problem:
+            _say(f"{', '.join(names)} could not be installed ({problem}): {purpose.loss}.")
+        else:
+            came = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
+            _say(f"installed {came}, {purpose.gain}.")
     changes = moved(before, after)
     if changes:
         _say("WARNING! While this ran, packages changed that it never asks for:")
@@ -175,7 +213,7 @@ def main() -> None:
         install()
     except BaseException as error:  # Ctrl+C during pip and a broken standard library included
         try:
-            _say(f"the check for soundfile failed ({type(error).__name__}: {error}). Only WAV files may be writable.")
+            _say(f"the check for its packages failed ({type(error).__name__}: {error}). It may have to do without.")
         except BaseException:
             return
 

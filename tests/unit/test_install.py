@@ -1,4 +1,4 @@
-"""install.py can install three packages and nothing else, and never keeps the webui from starting."""
+"""install.py can install five packages and nothing else, and never keeps the webui from starting."""
 
 from __future__ import annotations
 
@@ -40,17 +40,20 @@ def install(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 class Pip:
     """Stands in for subprocess.run and records what it was asked."""
 
-    def __init__(self, *, code: int = 0, output: str = "", raises: BaseException | None = None) -> None:
-        self.code, self.output, self.raises = code, output, raises
+    def __init__(self, *, code: int = 0, output: str = "", raises: BaseException | None = None, only: str = "") -> None:
+        self.code, self.output, self.raises, self.only = code, output, raises, only
         self.commands: list[list[str]] = []
         self.options: dict[str, object] = {}
+        self.timeouts: list[object] = []
 
     def __call__(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         self.commands.append(command)
         self.options = options
+        self.timeouts.append(options["timeout"])
         if self.raises is not None:
             raise self.raises
-        return subprocess.CompletedProcess(command, self.code, stdout=self.output)
+        code = self.code if self.only in " ".join(command) else 0
+        return subprocess.CompletedProcess(command, code, stdout=self.output)
 
 
 def fake(install: types.ModuleType, monkeypatch: pytest.MonkeyPatch, pip: Pip, *snapshots: dict[str, str]) -> Pip:
@@ -63,36 +66,65 @@ def fake(install: types.ModuleType, monkeypatch: pytest.MonkeyPatch, pip: Pip, *
     return pip
 
 
-def test_the_closed_list_is_soundfile_and_what_it_stands_on(install: types.ModuleType) -> None:
-    assert list(install.CLOSED_LIST) == ["soundfile", "cffi", "pycparser"]
+def test_the_closed_list_is_short(install: types.ModuleType) -> None:
+    assert list(install.CLOSED_LIST) == ["soundfile", "cffi", "pycparser", "joblib", "tinytag"]
     for name, requirement in install.CLOSED_LIST.items():
         assert requirement.startswith(f"{name}>=")
         assert ",<" in requirement
 
 
+def test_each_package_has_one_purpose(install: types.ModuleType) -> None:
+    assert [name for purpose in install.PURPOSES for name in purpose.names] == list(install.CLOSED_LIST)
+
+
+def requested(command: list[str]) -> list[str]:
+    return [word for word in command[4:] if not word.startswith("-")]
+
+
 def test_pip_is_asked_for_the_closed_list_alone(install, monkeypatch, capsys) -> None:
-    pip = fake(install, monkeypatch, Pip(), {"torch": "2.1.2"}, {"torch": "2.1.2", "soundfile": "0.14.0"})
+    came = {"torch": "2.1.2", "soundfile": "0.14.0", "joblib": "1.5.3", "tinytag": "2.3.2"}
+    pip = fake(install, monkeypatch, Pip(), {"torch": "2.1.2"}, came)
     install.main()
-    (command,) = pip.commands
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
-    assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(command)
-    requested = [word for word in command[4:] if not word.startswith("-")]
-    assert requested == list(install.CLOSED_LIST.values())
-    assert not {"-U", "--upgrade", "--force-reinstall", "-r", "--pre", "--user"} & set(command)
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("Riffusion: installed soundfile 0.14.0")
+    for command in pip.commands:
+        assert command[:4] == [sys.executable, "-m", "pip", "install"]
+        assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(command)
+        assert not {"-U", "--upgrade", "--force-reinstall", "-r", "--pre", "--user"} & set(command)
+    assert [word for command in pip.commands for word in requested(command)] == list(install.CLOSED_LIST.values())
+    assert capsys.readouterr().out.splitlines() == [
+        "Riffusion: installed soundfile 0.14.0, cffi, pycparser, to write FLAC, OGG and MP3.",
+        "Riffusion: installed joblib 1.5.3, to work on several songs at once.",
+        "Riffusion: installed tinytag 2.3.2, to read the tags of songs.",
+    ]
+
+
+def test_what_fails_for_one_purpose_does_not_spoil_another(install, monkeypatch, capsys) -> None:
+    pip = fake(install, monkeypatch, Pip(code=1, output="ERROR: no such thing\n", only="cffi"), {}, {"joblib": "1.5.3"})
+    install.main()
+    assert len(pip.commands) == 3
+    sound, joblib, tinytag = capsys.readouterr().out.splitlines()
+    assert "(ERROR: no such thing): only WAV files can be written." in sound
+    assert "installed joblib 1.5.3" in joblib
+    assert "installed tinytag" in tinytag
 
 
 def test_only_what_is_missing_is_asked_for(install, monkeypatch) -> None:
     pip = fake(install, monkeypatch, Pip(), {}, {})
     monkeypatch.setattr(install, "missing", lambda: ["soundfile"])
     install.main()
-    assert [word for word in pip.commands[0] if "=" in word and not word.startswith("-")] == ["soundfile>=0.12,<1"]
+    assert [requested(command) for command in pip.commands] == [["soundfile>=0.12,<1"]]
+
+
+def test_a_dead_network_is_waited_for_once(install, monkeypatch) -> None:
+    pip = fake(install, monkeypatch, Pip(raises=subprocess.TimeoutExpired("pip", 300)), {}, {})
+    clock = iter([0.0, 0.0, 300.0, 301.0])
+    monkeypatch.setattr(install.time, "monotonic", lambda: next(clock))
+    install.main()
+    assert pip.timeouts == [install.PIP_TIMEOUT, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["torch", "torchaudio", "numpy", "gradio", "soundfile==0.1", "--upgrade", ""])
 def test_any_other_name_is_refused(install, name: str) -> None:
-    with pytest.raises(ValueError, match="is not one of soundfile, cffi, pycparser"):
+    with pytest.raises(ValueError, match="is not one of soundfile, cffi, pycparser, joblib, tinytag"):
         install.pip_command(["soundfile", name])
 
 
@@ -114,7 +146,6 @@ def test_pip_settings_that_would_widen_the_install_do_not_reach_it(install, monk
     assert isinstance(environment, dict)
     assert not {"PIP_UPGRADE", "PIP_TARGET", "PIP_REQUIREMENT", "PIP_USER"} & environment.keys()
     assert environment["PIP_PROXY"] == "proxy.example:3128"
-    assert pip.options["timeout"] == install.PIP_TIMEOUT
 
 
 def test_nothing_is_run_or_said_where_nothing_is_missing(install, monkeypatch, capsys) -> None:
@@ -127,9 +158,9 @@ def test_nothing_is_run_or_said_where_nothing_is_missing(install, monkeypatch, c
 
 
 def test_missing_is_what_cannot_be_imported(install, monkeypatch) -> None:
-    found = {"soundfile": None, "cffi": object(), "pycparser": object()}
+    found = {"soundfile": None, "cffi": object(), "pycparser": object(), "joblib": object(), "tinytag": None}
     monkeypatch.setattr(install.importlib.util, "find_spec", found.__getitem__)
-    assert install.missing() == ["soundfile"]
+    assert install.missing() == ["soundfile", "tinytag"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +177,12 @@ def test_the_environment_can_forbid_it(install, monkeypatch, capsys, variable: s
     pip = fake(install, monkeypatch, Pip())
     install.main()
     assert pip.commands == []
-    assert "not installed, as asked" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" not installed, as asked: ")[0] for line in lines] == [
+        "Riffusion: soundfile, cffi, pycparser",
+        "Riffusion: joblib",
+        "Riffusion: tinytag",
+    ]
 
 
 def test_the_command_line_can_forbid_it(install, monkeypatch) -> None:
@@ -196,17 +232,25 @@ def test_it_shouts_even_when_pip_failed(install, monkeypatch, capsys) -> None:
         (Pip(code=2), "pip ended with code 2"),
         (Pip(raises=subprocess.TimeoutExpired("pip", 300)), "pip did not finish in 300 s"),
         (Pip(raises=FileNotFoundError("python")), "pip could not be started"),
-        (Pip(raises=KeyboardInterrupt()), "KeyboardInterrupt"),
-        (Pip(raises=SystemExit(3)), "SystemExit"),
-        (Pip(raises=MemoryError()), "MemoryError"),
     ],
 )
-def test_it_never_raises_and_says_why(install, monkeypatch, capsys, pip: Pip, reason: str) -> None:
+def test_it_says_why_pip_failed_and_what_is_lost(install, monkeypatch, capsys, pip: Pip, reason: str) -> None:
     fake(install, monkeypatch, pip, {}, {})
     install.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(install.PURPOSES)
+    for line, purpose in zip(lines, install.PURPOSES, strict=True):
+        assert reason in line
+        assert line.endswith(f"): {purpose.loss}.")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), MemoryError()], ids=repr)
+def test_it_never_raises(install, monkeypatch, capsys, error: BaseException) -> None:
+    fake(install, monkeypatch, Pip(raises=error), {}, {})
+    install.main()
     (line,) = capsys.readouterr().out.splitlines()
-    assert reason in line
-    assert "Only WAV" in line
+    assert type(error).__name__ in line
+    assert line.endswith("It may have to do without.")
 
 
 def test_not_even_a_closed_output_makes_it_raise(install, monkeypatch) -> None:
@@ -291,10 +335,12 @@ def test_in_an_environment_with_the_webui_s_pins(tmp_path: Path) -> None:
 
     said = call(ROOT / "install.py")
     after = installed()
-    assert said.startswith("Riffusion: installed soundfile ")
+    assert [line.split()[2] for line in said.splitlines()] == ["soundfile", "joblib", "tinytag"]
+    assert said.count("Riffusion: installed ") == 3
     assert "WARNING" not in said
-    assert after.keys() - before.keys() == {"soundfile", "cffi", "pycparser"}
+    assert after.keys() - before.keys() == {"soundfile", "cffi", "pycparser", "joblib", "tinytag"}
     assert {name: after[name] for name in before} == before
+    assert call("-c", "import joblib, tinytag; print(joblib.Parallel(2)([joblib.delayed(abs)(-3)]))") == "[3]\n"
     formats = call("-c", "import soundfile; print(*soundfile.available_formats())").split()
     assert {"WAV", "FLAC", "OGG", "MP3"} <= set(formats)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import importlib.metadata
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import install
 import riffusion_ext
 
 if sys.version_info >= (3, 11):
@@ -67,9 +69,38 @@ def test_what_only_one_system_has_carries_its_marker(file: str) -> None:
 def test_the_ranges_of_the_project_hold_the_pins(file: str) -> None:
     found = pins(file)
     extras = PROJECT["optional-dependencies"]
-    ranges = [Requirement(text) for text in [*PROJECT["dependencies"], *extras["ui"], *extras["test"]]]
+    ranges = [
+        Requirement(text) for text in [*PROJECT["dependencies"], *extras["ui"], *extras["cluster"], *extras["test"]]
+    ]
     for wanted in ranges:
         assert wanted.specifier.contains(version(found[canonicalize_name(wanted.name)])), wanted
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_closed_list_of_the_webui_holds_the_pins(file: str) -> None:
+    """Each range that install.py asks for lies within the project's; the tests run on what it would bring."""
+    asked = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, install.CLOSED_LIST.values())}
+    of_project = {canonicalize_name(wanted.name): wanted for wanted in map(Requirement, PROJECT["dependencies"])}
+    assert asked.keys() - of_project.keys() == {"cffi", "pycparser"}
+    for name, wanted in asked.items():
+        pinned = version(pins(file)[name])
+        assert of_project.get(name, wanted).specifier.contains(pinned)
+        # Forge brings a newer joblib itself, with the package that one needs.
+        assert wanted.specifier.contains(pinned) or (file, name) == ("forge", "joblib"), wanted
+    assert not asked["joblib"].specifier.contains("1.6.0")
+    assert "cloudpickle" in pins("forge")
+
+
+def test_what_is_installed_alone_needs_nothing_else() -> None:
+    """install.py leaves dependencies out: outside the closed list there must be none."""
+    names = {canonicalize_name(name) for name in install.CLOSED_LIST}
+    for name in names:
+        here = importlib.metadata.distribution(name)
+        if Requirement(install.CLOSED_LIST[name]).specifier.contains(here.version):
+            needs = [Requirement(text) for text in here.requires or []]
+            needed = {canonicalize_name(r.name) for r in needs if r.marker is None or r.marker.evaluate({"extra": ""})}
+            # soundfile asks for these two, which every webui has.
+            assert needed - names <= {"numpy", "typing-extensions"}, name
 
 
 def test_the_command_exists() -> None:

@@ -1,0 +1,1 @@
+"""Training sets: songs are cut into windows, measured, curated, captioned and written."""

@@ -1,0 +1,98 @@
+"""What is known about a song before anyone listens: its tags, and the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from riffusion_ext.audio.io import read_tags
+from riffusion_ext.dataset.fields import known_fields
+from riffusion_ext.dataset.sidecars import beside, in_tables
+from riffusion_ext.errors import AudioError
+
+__all__ = ["SongTags", "read_song_tags", "song_tags"]
+
+
+@dataclass(frozen=True)
+class SongTags:
+    """What is known about a song.
+
+    Attributes
+    ----------
+    fields
+        Of :data:`~riffusion_ext.dataset.fields.SONG_FIELDS` those that say something: each one line, the year four
+        digits, the bpm a whole number, the key as ``"A minor"``.
+    notes
+        Sentences about files beside the song that were passed over, or are in an odd encoding.
+    """
+
+    fields: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> dict[str, str]:
+    """Read the fields of a song; see :func:`song_tags`. Never raises."""
+    return dict(song_tags(path, root).fields)
+
+
+def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> SongTags:
+    """Read what a song says about itself, and what the files beside it say.
+
+    For each field the first of these counts: ``song.json``, ``song.txt``, a table of the folder
+    (:data:`~riffusion_ext.dataset.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the file. What
+    is beside the song wins, because somebody put it there for this.
+
+    Parameters
+    ----------
+    path
+        The sound file. It need not be readable, or even be there.
+    root
+        The uppermost folder whose tables are asked; None for the song's own folder.
+
+    Returns
+    -------
+    SongTags
+        Never raises: what cannot be read is as if it were absent.
+    """
+    song = Path(path)
+    try:
+        own, own_notes = beside(song)
+        shared, shared_notes = in_tables(song, None if root is None else Path(root))
+    except (OSError, ValueError) as error:  # a name that no system would look up
+        return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
+    return SongTags({**_embedded(song), **shared, **own}, tuple(dict.fromkeys((*own_notes, *shared_notes))))
+
+
+def _embedded(song: Path) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    try:
+        fields = known_fields(read_tags(song))
+    except (AudioError, OSError, ValueError):
+        fields = {}
+    fields.update(_by_tinytag(song))
+    fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
+    return fields
+
+
+def _by_tinytag(song: Path) -> dict[str, str]:
+    """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
+    try:
+        from tinytag import TinyTag
+    except ImportError:
+        return {}
+    # A file is what its first bytes say; some MP3 files begin with other things, and then the suffix has to do.
+    for by_name in (False, True):
+        try:
+            with song.open("rb") as file:
+                tag = TinyTag.get(str(song) if by_name else None, file_obj=file, duration=False)
+        except Exception:  # whatever a damaged file makes it do: it means no tags
+            continue
+        values: dict[str, object] = dict(tag.other)
+        for name in ("title", "artist", "album", "genre", "year"):
+            values[name] = [getattr(tag, name), *tag.other.get(name, ())]
+        fields = known_fields(values)
+        if fields:
+            return fields
+    return {}
