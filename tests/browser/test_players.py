@@ -134,6 +134,26 @@ def test_the_panel_says_whether_sound_is_on(open_page: Any) -> None:
     assert status.startswith("Sound is on: the checkpoint riffusion-")
 
 
+def test_the_controls_of_the_panel_stand_in_two_columns(open_page: Any) -> None:
+    page = open_page()
+    page.page.click("#script_txt2img_riffusion_panel .label-wrap")
+    left, right = ("engine", "format", "joined", "preset"), ("level", "channels", "crossfade", "custom")
+    for column in (left, right):
+        boxes = [page.page.locator(f"#script_txt2img_riffusion_{name}").first.bounding_box() for name in column]
+        assert [box["x"] for box in boxes] == pytest.approx([boxes[0]["x"]] * len(boxes), abs=2)
+
+
+def test_the_tab_tells_what_is_in_a_picture(open_page: Any, tmp_path: Path) -> None:
+    page = open_page().page
+    page.click("#tabs button:has-text('Riffusion')")
+    page.click("#riffusion_pages button:has-text('Inspect')")
+    page.set_input_files("#riffusion_inspect_file input[type=file]", str(_png(tmp_path / "clip.png")))
+    page.wait_for_selector("#riffusion_inspect_table table")
+    assert "128 x 512" in page.inner_text("#riffusion_inspect_table")
+    frame = page.eval_on_selector("#riffusion_inspect_table td", "cell => getComputedStyle(cell).borderLeftWidth")
+    assert frame == "0px", "gradio 4 frames the cells of any table"
+
+
 def test_reload_ui_leaves_one_panel_and_one_row_of_players(open_page: Any) -> None:
     page = open_page()
     page.page.click("#footer a:has-text('Reload UI')")
