@@ -15,6 +15,7 @@ from riffusion_ext import __version__
 from riffusion_ext.commands import (
     audio_to_image,
     audio_to_images_batch,
+    dataset,
     demo,
     image_to_audio,
     images_to_audio,
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         audio_to_image,
         audio_to_images_batch,
         sample_clips,
+        dataset,
         info,
         demo,
         ui,

@@ -187,7 +187,8 @@ def save_picture(
     options: dict[str, Any] = {"exif": exif_bytes(params, max_value)}
     suffix = path.suffix.lower()
     if suffix == ".png":
-        options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text)}
+        # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.
+        options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text), "compress_level": 3}
     elif suffix in (".jpg", ".jpeg"):
         # Without subsampling: the two channels of a stereo picture live in its colours.
         options |= {"format": "JPEG", "quality": _JPEG_QUALITY, "subsampling": 0}

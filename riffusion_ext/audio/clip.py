@@ -29,7 +29,7 @@ _STEREO_SHARES: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     8: ((1, 0, 0.707, 0, 0.707, 0, 0.707, 0), (0, 1, 0.707, 0, 0, 0.707, 0, 0.707)),  # L R C LFE Lb Rb Ls Rs
 }
 
-_HALF_LENGTH = 32
+HALF_LENGTH = 32
 """Zero crossings on each side of the resampling filter."""
 
 
@@ -200,5 +200,5 @@ def _resampling_filter(ratio: int) -> npt.NDArray[np.float32]:
     """
     from scipy.signal import firwin
 
-    taps = firwin(2 * _HALF_LENGTH * ratio + 1, 0.94 / ratio, window=("kaiser", 8.0))
+    taps = firwin(2 * HALF_LENGTH * ratio + 1, 0.94 / ratio, window=("kaiser", 8.0))
     return np.asarray(taps, np.float32)

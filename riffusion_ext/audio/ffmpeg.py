@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.wav import UnsupportedError, read_wav
 
-__all__ = ["read"]
+__all__ = ["opened", "read"]
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
@@ -23,32 +28,80 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     UnsupportedError
         ffmpeg is not on PATH, or fails; then its last line is in the message.
     """
+    # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
+    part = ["-ss", f"{start:.9f}"] if start else []
+    part += ["-t", f"{duration:.9f}"] if duration is not None else []
+    sound = _output(_command(path, *part))
+    return read_wav(io.BytesIO(sound))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
+    """Start ffmpeg for a ``with``; gives the pipe its 32-bit float samples come from, their channels and rate.
+
+    Raises
+    ------
+    UnsupportedError
+        ffmpeg is not on PATH, cannot read the file, or fails before its end.
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = _start(_command(path), errors)
+        assert process.stdout is not None
+        pipe = cast(BinaryIO, process.stdout)
+        try:
+            yield (pipe, *_read_header(pipe, process, errors))
+            _check(process.wait(), errors)
+        finally:
+            process.kill()
+            pipe.close()
+            process.wait()
+
+
+def _read_header(pipe: BinaryIO, process: subprocess.Popen[bytes], errors: IO[bytes]) -> tuple[int, int]:
+    """Read up to the first sample of the WAV file that ffmpeg writes; returns its channels and sample rate."""
+    pipe.read(12)
+    channels = sample_rate = 0
+    while len(head := pipe.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        if name == b"data" and channels:
+            return channels, sample_rate
+        body = pipe.read(size + size % 2)
+        if name == b"fmt ":
+            channels, sample_rate = struct.unpack_from("<HI", body, 2)
+    _check(process.wait(), errors)
+    raise UnsupportedError("ffmpeg finds no sound in it")
+
+
+def _command(path: Path, *part: str) -> list[str]:
     program = shutil.which("ffmpeg")
     if program is None:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
     # "file:" and the whole path, lest a name be taken for an option or an address.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
-    # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
-    command += ["-ss", f"{start:.9f}"] if start else []
-    command += ["-t", f"{duration:.9f}"] if duration is not None else []
-    command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-    sound = _output(command)
-    return read_wav(io.BytesIO(sound))
+    return [*command, *part, "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 
 
 def _output(command: list[str]) -> bytes:
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise UnsupportedError(f"ffmpeg does not start: {error.strerror or error}") from error
-    with process:
+    with tempfile.TemporaryFile() as errors, _start(command, errors) as process:
         try:
-            sound, errors = process.communicate()
+            sound, _ = process.communicate()
         except BaseException:
             process.kill()
             raise
-    if process.returncode:
-        lines = errors.decode("utf-8", "replace").strip().splitlines()
-        raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {process.returncode}'}")
+        _check(process.returncode, errors)
     return sound
+
+
+def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+    except OSError as error:
+        raise UnsupportedError(f"ffmpeg does not start: {error.strerror or error}") from error
+
+
+def _check(status: int, errors: IO[bytes]) -> None:
+    if status:
+        errors.seek(0)
+        lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+        raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")

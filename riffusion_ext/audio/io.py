@@ -18,7 +18,16 @@ from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
 
-__all__ = ["FORMATS", "SUBTYPES", "available_formats", "read_audio", "read_tags", "sound_length", "write_audio"]
+__all__ = [
+    "FORMATS",
+    "SUBTYPES",
+    "available_formats",
+    "file_head",
+    "read_audio",
+    "read_tags",
+    "sound_length",
+    "write_audio",
+]
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
 """Formats that can be written, by the suffix of their files."""
@@ -56,7 +65,7 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     if duration is not None and not (math.isfinite(duration) and duration > 0):
         raise AudioError(f"the duration must be longer than 0 s, got {duration:g} s")
     reasons: list[str] = []
-    is_wav = _head(path)[:4] == b"RIFF"
+    is_wav = file_head(path)[:4] == b"RIFF"
     for reader in (_read_wav_file, sndfile.read, ffmpeg.read) if is_wav else (sndfile.read, ffmpeg.read):
         try:
             return reader(path, start=start, duration=duration)
@@ -79,7 +88,7 @@ def sound_length(path: str | PathLike[str]) -> float:
     """
     path = Path(path)
     try:
-        if _head(path)[:4] == b"RIFF":
+        if file_head(path)[:4] == b"RIFF":
             with path.open("rb") as file:
                 layout = read_layout(file)
             return layout.frames / layout.sample_rate
@@ -95,7 +104,7 @@ def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = N
         return read_wav(file, start=start, duration=duration)
 
 
-def _head(path: Path) -> bytes:
+def file_head(path: Path) -> bytes:
     """Return the first bytes of a file, or say why there are none."""
     try:
         if not path.exists():
@@ -127,7 +136,7 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
         The file is missing, or is no sound file that can be opened. Tags are not read through ffmpeg.
     """
     path = Path(path)
-    head = _head(path)
+    head = file_head(path)
     try:
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":
             with path.open("rb") as file:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.errors import AudioError
 
-__all__ = ["CODECS", "encode", "length", "load", "read", "read_strings"]
+__all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
@@ -138,19 +139,32 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     AudioError
         The part lies outside the file, or the samples are not finite.
     """
+    with opened(path) as file:
+        first, count = sample_range(file.frames, file.samplerate, start, duration)
+        lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
+        if first:
+            file.seek(first - lead)
+        return AudioClip(read_frames(file, lead + count)[:, lead:], file.samplerate)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a sound file for a ``with``; gives soundfile's own object.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
+    """
     soundfile = _needed()
     try:
         with soundfile.SoundFile(str(path)) as file:
-            first, count = sample_range(file.frames, file.samplerate, start, duration)
-            lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
-            if first:
-                file.seek(first - lead)
-            return AudioClip(_read_frames(file, lead + count)[:, lead:], file.samplerate)
+            yield file
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
         raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
 
 
-def _read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
+def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
     """Read up to ``count`` frames as [channels, time].
 
     In blocks: of streamed and of damaged files libsndfile does not know the length, and says 2 ** 63 - 1.
@@ -171,12 +185,8 @@ def length(path: Path) -> float:
     UnsupportedError
         soundfile is missing, cannot read the file, or cannot tell before the file is read.
     """
-    soundfile = _needed()
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            frames, rate = file.frames, file.samplerate
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+    with opened(path) as file:
+        frames, rate = file.frames, file.samplerate
     if not 0 < frames < _UNKNOWN_FRAMES:
         raise UnsupportedError("soundfile does not know how long it is")
     return float(frames / rate)
@@ -190,12 +200,8 @@ def read_strings(path: Path) -> dict[str, str]:
     UnsupportedError
         soundfile is missing, or cannot read the file.
     """
-    soundfile = _needed()
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            found = file.copy_metadata()
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+    with opened(path) as file:
+        found = file.copy_metadata()
     tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
     if "software" in tags:  # libsndfile adds itself
         tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])

@@ -1,24 +1,143 @@
-"""What a user chooses about a training set."""
+"""What a training set shall be made of, as plain values that can be written down and compared."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
-__all__ = ["CaptionSettings", "ExportSettings"]
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+
+__all__ = [
+    "ALIGNMENTS",
+    "LASTS",
+    "SCALES",
+    "CaptionSettings",
+    "CurateSettings",
+    "DatasetSettings",
+    "ExportSettings",
+    "SliceSettings",
+]
+
+ALIGNMENTS = ("none", "beat", "bar")
+LASTS = ("drop", "pad", "back")
+SCALES = ("window", "song", "set")
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """How songs are cut and drawn. Together with a song's bytes these decide every pixel.
+
+    Parameters
+    ----------
+    params
+        Parameters of the pictures.
+    columns
+        Width of a picture; 512 for riffusion-model-v1.
+    overlap
+        Share of a window that the next one repeats, 0 to 0.9.
+    align
+        Where windows may start: ``"none"``, one after the other from the song's beginning; ``"beat"`` or ``"bar"``, at
+        the nearest beat or bar.
+    last
+        What becomes of the end that fills no whole window: ``"drop"``; ``"pad"``, filled up with silence; ``"back"``,
+        the last window reaches back over the one before. A song shorter than a window is padded unless it is dropped.
+    scale
+        What black is: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
+
+    Raises
+    ------
+    RiffusionError
+        A value is not allowed.
+    """
+
+    params: SpectrogramParams = PRESETS["riffusion-v1"]
+    columns: int = 512
+    overlap: float = 0.0
+    align: str = "none"
+    last: str = "drop"
+    scale: str = "window"
+
+    def __post_init__(self) -> None:
+        _number("columns", self.columns, 16, 16384)
+        _number("overlap", self.overlap, 0.0, 0.9)
+        _choice("align", self.align, ALIGNMENTS)
+        _choice("last", self.last, LASTS)
+        _choice("scale", self.scale, SCALES)
+
+    @property
+    def step(self) -> int:
+        """Columns from a window to the next."""
+        return max(round(self.columns * (1.0 - self.overlap)), 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Short text that differs whenever the pictures would."""
+        return _digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class CurateSettings:
+    """Which windows are fit to learn from. A threshold of None leaves that check out.
+
+    Parameters
+    ----------
+    first, last
+        Windows to leave out at the beginning and the end of each song, where it has more than twice as many.
+    silence_db
+        RMS level under which a window is silent, in dBFS.
+    transition
+        Abruptness of the largest change inside the window from which on it is two pieces of music, 0 to 1.
+    duplicate
+        Distance under which two windows are the same music, 0 to 1.
+    clipping
+        Share of clipped samples from which on a window is damaged, 0 to 1.
+    broken
+        Reject windows with drop-outs, an offset, or a missing channel.
+    target
+        Number of windows to keep, chosen for variety; None keeps all that are fit.
+    """
+
+    first: int = 1
+    last: int = 1
+    silence_db: float | None = -50.0
+    transition: float | None = 0.5
+    duplicate: float | None = 0.1
+    clipping: float | None = 0.01
+    broken: bool = True
+    target: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("first", 0, 1000),
+            ("last", 0, 1000),
+            ("silence_db", -120, 0),
+            ("transition", 0, 1),
+            ("duplicate", 0, 1),
+            ("clipping", 0, 1),
+            ("target", 1, 10_000_000),
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                _number(name, value, low, high)
 
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """How captions are made.
+    """How windows are described.
 
-    Attributes
+    Parameters
     ----------
     template
-        Words and ``{names}``; see :func:`riffusion_ext.dataset.captions.caption_for`.
+        Text with names in braces, such as ``"{trigger}, {artist}, {genre}"``.
     trigger
-        The word that the model will know this music by.
+        The word that shall call up what is learnt.
     replace
-        Pairs of a text to find in the finished caption and the text that takes its place, in turn.
+        (find, replacement) pairs, applied to every caption.
     """
 
     template: str = "{trigger}, {artist}, {title}, {genre}"
@@ -30,7 +149,7 @@ class CaptionSettings:
 class ExportSettings:
     """What is written for which trainer.
 
-    Attributes
+    Parameters
     ----------
     formats
         Of ``"dreambooth"``, ``"kohya"``, ``"diffusers"`` and ``"audio"``.
@@ -47,3 +166,58 @@ class ExportSettings:
     kohya_name: str = ""
     audio_rate: int | None = None
     audio_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """All settings of a training set."""
+
+    slicing: SliceSettings = field(default_factory=SliceSettings)
+    curation: CurateSettings = field(default_factory=CurateSettings)
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
+        """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default."""
+        slicing = _known(SliceSettings, values.get("slicing"))
+        if isinstance(slicing.get("params"), Mapping):
+            slicing["params"] = SpectrogramParams.from_mapping(slicing["params"])
+        captions = _known(CaptionSettings, values.get("captions"))
+        if "replace" in captions:
+            captions["replace"] = tuple((str(find), str(put)) for find, put in captions["replace"])
+        export = _known(ExportSettings, values.get("export"))
+        if "formats" in export:
+            export["formats"] = tuple(map(str, export["formats"]))
+        return cls(
+            SliceSettings(**slicing),
+            CurateSettings(**_known(CurateSettings, values.get("curation"))),
+            CaptionSettings(**captions),
+            ExportSettings(**export),
+        )
+
+
+def _known(kind: Any, values: Any) -> dict[str, Any]:
+    names = {item.name for item in fields(kind)}
+    return {key: value for key, value in (values or {}).items() if key in names}
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _number(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise RiffusionError(f"{name} must be a number, got {value!r}")
+    if not low <= value <= high:
+        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+
+
+def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 import torch
 
-from riffusion_ext.spectrogram.crew import lead
+from riffusion_ext.spectrogram.crew import Crew, lead
 from riffusion_ext.spectrogram.mel import mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["mel_spectrogram"]
+__all__ = ["mel_pieces", "mel_spectrogram"]
 
 _BLOCK = 128
 
@@ -34,25 +37,86 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     """
     channels, samples = waveform.shape
     frames = params.columns_of_samples(samples)
-    win, n_fft = params.win_length, params.n_fft
-    before = n_fft // 2 - (n_fft - win) // 2
-    after = win - before
+    before, after = _padding(params)
     shortest = max(before, after) + 1
     if samples < shortest:  # too short to be mirrored at its ends
         waveform = torch.nn.functional.pad(waveform, (0, shortest - samples))
     padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
-    window = torch.hann_window(win, device=waveform.device)
-    projection = mel_projection(params, params.sample_rate / n_fft, waveform.device)
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
 
-    def work(start: int, stop: int) -> None:
-        for channel in range(channels):
-            windows = padded[channel].unfold(0, win, params.hop_length)
-            for first in range(start, stop, _BLOCK):
-                last = min(first + _BLOCK, stop)
-                spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
-                magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
-                mel[channel, first:last] = projection.forward(magnitude)
+    def work(threads: Crew) -> None:
+        threads.run(lambda start, stop: _fill(mel, padded, params, start, stop), threads.shares(frames))
 
-    lead(waveform.device, lambda threads: threads.run(work, threads.shares(frames)))
+    lead(waveform.device, work)
     return mel
+
+
+@torch.no_grad()
+def mel_pieces(pieces: Iterable[np.ndarray], params: SpectrogramParams) -> Iterator[np.ndarray]:
+    """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
+
+    Parameters
+    ----------
+    pieces : iterable of np.ndarray [shape=(C, n), float32]
+        Consecutive; at ``params.sample_rate``, in 16-bit sample units.
+    params
+        Parameters of the pictures.
+
+    Yields
+    ------
+    np.ndarray [shape=(C, t, n_mels), float32]
+        Consecutive columns: together those of :func:`mel_spectrogram` for the whole. The calling thread computes them
+        alone, so that they are the same to the bit on any number of cores.
+    """
+    before, after = _padding(params)
+    held: np.ndarray | None = None  # padded samples, from the first that the next column needs
+    samples = columns = 0
+    pending: list[np.ndarray] = []
+    for piece in pieces:
+        samples += piece.shape[1]
+        pending.append(piece)
+        if held is None and samples <= max(before, after):
+            continue
+        joined = np.concatenate(pending, axis=1)
+        if held is None:
+            held = np.concatenate([joined[:, before:0:-1], joined], axis=1)
+        else:
+            held = np.concatenate([held, joined], axis=1)
+        pending = []
+        count = max(held.shape[1] - after - params.win_length, 0) // params.hop_length
+        if count:
+            yield _columns(held, params, count)
+            columns += count
+            held = held[:, count * params.hop_length :]
+    if held is None:  # shorter than a window's half
+        whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
+        yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
+        return
+    held = np.concatenate([held, held[:, -2 : -after - 2 : -1]], axis=1)
+    yield _columns(held, params, params.columns_of_samples(samples) - columns)
+
+
+def _padding(params: SpectrogramParams) -> tuple[int, int]:
+    """Return how many samples a column's window reaches to the left of its centre, and how many to the right."""
+    before = params.n_fft // 2 - (params.n_fft - params.win_length) // 2
+    return before, params.win_length - before
+
+
+def _columns(padded: np.ndarray, params: SpectrogramParams, count: int) -> np.ndarray:
+    mel = torch.empty(padded.shape[0], count, params.num_frequencies)
+    _fill(mel, torch.from_numpy(padded), params, 0, count)
+    return mel.numpy()
+
+
+def _fill(mel: torch.Tensor, padded: torch.Tensor, params: SpectrogramParams, start: int, stop: int) -> None:
+    """Compute columns `start` to `stop` of `mel` [C, T, n_mels] from padded samples [C, S]."""
+    n_fft = params.n_fft
+    window = torch.hann_window(params.win_length, device=padded.device)
+    projection = mel_projection(params, params.sample_rate / n_fft, padded.device)
+    for channel in range(padded.shape[0]):
+        windows = padded[channel].unfold(0, params.win_length, params.hop_length)
+        for first in range(start, stop, _BLOCK):
+            last = min(first + _BLOCK, stop)
+            spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
+            magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
+            mel[channel, first:last] = projection.forward(magnitude)

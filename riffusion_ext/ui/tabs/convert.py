@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
+from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio, training
 from riffusion_ext.ui.tabs.place import Place, gradio_url
 
 __all__ = ["add_pages", "build_tab"]
@@ -63,5 +63,8 @@ def add_pages(place: Place) -> None:
             pictures_to_audio.build_page(place)
         with gr.TabItem("Audio to pictures", elem_id="riffusion_page_songs"):
             audio_to_pictures.build_page(place)
+        if place.folders:
+            with gr.TabItem("Training set", elem_id="riffusion_page_training"):
+                training.build_page(place)
         with gr.TabItem("Inspect", elem_id="riffusion_page_inspect"):
             inspect.build_page()

@@ -1,0 +1,139 @@
+"""Sound files piece after piece, so that a recording of hours needs no more memory than one of minutes.
+
+::
+
+    file --read_pieces--> AudioClip, AudioClip, ... --fit_pieces--> [C, n], [C, n], ...  at one rate
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio import ffmpeg, sndfile
+from riffusion_ext.audio.clip import HALF_LENGTH, AudioClip
+from riffusion_ext.audio.io import file_head
+from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav
+from riffusion_ext.errors import AudioError
+
+__all__ = ["PIECE_SECONDS", "fit_pieces", "read_pieces"]
+
+PIECE_SECONDS = 20
+"""Length of a piece."""
+
+
+def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
+    """Read a sound file as consecutive pieces, the last one shorter.
+
+    What can be read is what :func:`~riffusion_ext.audio.io.read_audio` reads, and the pieces side by side are what it
+    returns.
+
+    Raises
+    ------
+    AudioError
+        The file is missing or cannot be read, or holds no samples; while reading on, that it is damaged further in.
+    """
+    path = Path(path)
+    is_wav = file_head(path)[:4] == b"RIFF"
+    readers: tuple[Callable[[Path], Iterator[AudioClip]], ...] = (_sndfile_pieces, _ffmpeg_pieces)
+    reasons: list[str] = []
+    for reader in (_wav_pieces, *readers) if is_wav else readers:
+        pieces = reader(path)
+        try:
+            first = next(pieces, None)
+        except UnsupportedError as error:
+            reasons.append(str(error))
+            continue
+        except (AudioError, OSError) as error:
+            raise AudioError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if first is None:
+            raise AudioError(f"{path} holds no sound: it has no samples")
+        return chain([first], _named(pieces, path))
+    raise AudioError(f"{path} cannot be read: {'; '.join(reasons)}")
+
+
+def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
+    try:
+        yield from pieces
+    except (AudioError, OSError) as error:
+        raise AudioError(f"{path} cannot be read to its end: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _wav_pieces(path: Path) -> Iterator[AudioClip]:
+    with path.open("rb") as file:
+        layout = read_layout(file)
+        for start in range(0, math.ceil(layout.frames / layout.sample_rate), PIECE_SECONDS):
+            yield read_wav(file, start=start, duration=PIECE_SECONDS)
+
+
+def _sndfile_pieces(path: Path) -> Iterator[AudioClip]:
+    with sndfile.opened(path) as file:
+        while True:
+            samples = sndfile.read_frames(file, PIECE_SECONDS * file.samplerate)
+            if not samples.shape[1]:
+                return
+            yield AudioClip(samples, file.samplerate)
+
+
+def _ffmpeg_pieces(path: Path) -> Iterator[AudioClip]:
+    with ffmpeg.opened(path) as (pipe, channels, sample_rate):
+        while True:
+            raw = pipe.read(PIECE_SECONDS * sample_rate * channels * 4)
+            samples = np.frombuffer(raw[: len(raw) // (4 * channels) * 4 * channels], "<f4").reshape(-1, channels)
+            if not len(samples):
+                return
+            yield AudioClip(np.ascontiguousarray(samples.T, np.float32), sample_rate)
+
+
+def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Bring consecutive pieces of one sound to another rate and number of channels.
+
+    Parameters
+    ----------
+    pieces
+        All of one rate.
+    rate
+        In Hz.
+    channels
+        1 or 2.
+
+    Yields
+    ------
+    np.ndarray [shape=(channels, n), dtype=float32]
+        Side by side they are ``whole.to_channels(channels).resample(rate)``: each is resampled together with as much
+        of its neighbours as the filter reaches.
+    """
+    held = np.zeros((channels, 0), np.float32)  # input that is still needed: context, then what is not yet given out
+    context = 0  # samples of `held` that were given out before
+    source_rate = rate
+    for piece in pieces:
+        source_rate = piece.sample_rate
+        held = np.concatenate([held, piece.to_channels(channels).samples], axis=1)
+        up, down = _ratio(source_rate, rate)
+        reach = _reach(up, down)
+        stop = (held.shape[1] - reach) // down * down
+        if stop <= context:
+            continue
+        fitted = AudioClip(held[:, : stop + reach], source_rate).resample(rate).samples
+        yield fitted[:, context // down * up : stop // down * up]
+        kept = max(stop - reach, 0)
+        held, context = held[:, kept:], stop - kept
+    if held.shape[1] > context:
+        up, down = _ratio(source_rate, rate)
+        yield AudioClip(held, source_rate).resample(rate).samples[:, context // down * up :]
+
+
+def _ratio(source_rate: int, rate: int) -> tuple[int, int]:
+    common = math.gcd(source_rate, rate)
+    return rate // common, source_rate // common
+
+
+def _reach(up: int, down: int) -> int:
+    """Return how far the resampling filter reaches to each side: samples of the source, a multiple of `down`."""
+    return 0 if up == down else math.ceil(HALF_LENGTH * max(up, down) / up / down + 1) * down

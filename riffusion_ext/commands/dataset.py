@@ -1,0 +1,247 @@
+"""``riffusion-ext dataset``: songs to a training set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
+from riffusion_ext.commands.report import STOPPED, failure, write_json
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.build import Built, Progress
+    from riffusion_ext.dataset.settings import DatasetSettings
+
+__all__ = ["add_parser", "run"]
+
+_FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "dataset",
+        help="turn a folder of songs into a training set",
+        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram pictures without silence, "
+        "splices, repetitions and damage, each with a caption. A run goes on where the last one was.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("songs", metavar="SONGS", help="folder of songs, with the folders in it; or one song")
+    parser.add_argument("out", metavar="OUT", help="folder of the training set")
+    _add_slicing(parser.add_argument_group("cutting"))
+    _add_curation(parser.add_argument_group("choosing", "a check is left out by giving it the word off"))
+    _add_captions(parser.add_argument_group("captions"))
+    _add_export(parser.add_argument_group("writing"))
+    work = parser.add_argument_group("working")
+    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (as many as cores)")
+    work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
+    add_output_options(parser)
+    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
+    parser.set_defaults(run=run)
+
+
+def _add_slicing(group: Any) -> None:
+    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, SliceSettings
+
+    default = SliceSettings()
+    group.add_argument(
+        "--columns", type=int, default=512, metavar="N", help="width of a picture (512, which is 5.11 s)"
+    )
+    group.add_argument(
+        "--overlap", type=float, default=0.0, metavar="S", help="share of a window in the next, to 0.9 (0)"
+    )
+    group.add_argument("--align", choices=ALIGNMENTS, default=default.align, help="where windows may begin (none)")
+    group.add_argument(
+        "--last",
+        choices=LASTS,
+        default=default.last,
+        help="an end too short for a window: dropped, padded or reached back for",
+    )
+    group.add_argument(
+        "--scale",
+        choices=SCALES,
+        default=default.scale,
+        help="black is the loudest of each window, song or the whole set",
+    )
+
+
+def _add_curation(group: Any) -> None:
+    from riffusion_ext.dataset.settings import CurateSettings
+
+    default = CurateSettings()
+    for name, help_ in (
+        ("silence-db", "windows quieter than this, in dBFS"),
+        ("transition", "windows with a change as abrupt as this, 0 to 1"),
+        ("duplicate", "windows as near to another as this, 0 to 1"),
+        ("clipping", "windows with such a share of clipped samples"),
+    ):
+        value = getattr(default, name.replace("-", "_"))
+        group.add_argument(
+            f"--{name}", type=_threshold, default=value, metavar="X", help=f"leave out {help_} ({value:g})"
+        )
+    group.add_argument("--keep-broken", action="store_true", help="keep windows with drop-outs or an offset")
+    group.add_argument(
+        "--first", type=int, default=default.first, metavar="N", help="leave out each song's first N (1)"
+    )
+    group.add_argument("--final", type=int, default=default.last, metavar="N", help="leave out each song's last N (1)")
+    group.add_argument("--target", type=int, metavar="N", help="keep so many, as different as can be")
+
+
+def _add_captions(group: Any) -> None:
+    from riffusion_ext.dataset.settings import CaptionSettings
+
+    default = CaptionSettings()
+    group.add_argument("--caption", default=default.template, metavar="TEMPLATE", help=f'("{default.template}")')
+    group.add_argument("--trigger", default="", metavar="WORD", help="word that calls up what is learnt")
+    group.add_argument(
+        "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace in every caption"
+    )
+
+
+def _add_export(group: Any) -> None:
+    group.add_argument(
+        "--format", nargs="+", choices=_FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
+    )
+    group.add_argument("--repeats", type=int, default=10, metavar="N", help="kohya: repeats in the folder's name (10)")
+    group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (the trigger)")
+    group.add_argument("--audio-rate", type=int, metavar="HZ", help="audio: sample rate (the songs' own)")
+    group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
+    group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
+    group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
+
+
+def _threshold(text: str) -> float | None:
+    return None if text.strip().lower() == "off" else float(text)
+
+
+def settings_of(args: argparse.Namespace) -> DatasetSettings:
+    """Return the settings that the options name.
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed.
+    """
+    from riffusion_ext.dataset.settings import (
+        CaptionSettings,
+        CurateSettings,
+        DatasetSettings,
+        ExportSettings,
+        SliceSettings,
+    )
+    from riffusion_ext.spectrogram.params import SpectrogramParams
+
+    try:
+        return DatasetSettings(
+            SliceSettings(
+                params_of(args) or SpectrogramParams(), args.columns, args.overlap, args.align, args.last, args.scale
+            ),
+            CurateSettings(
+                first=args.first,
+                last=args.final,
+                silence_db=args.silence_db,
+                transition=args.transition,
+                duplicate=args.duplicate,
+                clipping=args.clipping,
+                broken=not args.keep_broken,
+                target=args.target,
+            ),
+            CaptionSettings(args.caption, args.trigger, tuple((find, put) for find, put in args.replace)),
+            ExportSettings(tuple(args.format), args.repeats, args.name, args.audio_rate, args.audio_seconds),
+        )
+    except RiffusionError as error:
+        raise UsageError(str(error)) from None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from riffusion_ext.dataset.build import build
+
+    settings = settings_of(args)
+    teller = _Teller(quiet=args.quiet or args.json)
+    try:
+        built = build(
+            Path(args.songs).expanduser(),
+            Path(args.out).expanduser(),
+            settings,
+            jobs=args.jobs,
+            cluster=args.cluster,
+            progress=teller.tell,
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the songs done so far are kept, the same command goes on from there\n")
+        return STOPPED
+    finally:
+        teller.close()
+    for path, why in built.failed:
+        sys.stderr.write(failure(path, why) + "\n")
+    if args.json:
+        write_json({"program": "riffusion-ext", "command": "dataset", **_summary(built)})
+    elif not args.quiet:
+        sys.stdout.write("\n".join(_lines(built, Path(args.out))) + "\n")
+    return 1 if built.failed else 0
+
+
+class _Teller:
+    """Progress on the terminal: a bar, or a line from time to time."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def tell(self, progress: Progress) -> None:
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            if self._bar is None:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=progress.total, unit="song", dynamic_ncols=True, leave=False)
+            self._bar.update(progress.done - self._bar.n)
+            return
+        minutes, seconds = divmod(round(progress.left), 60)
+        what = progress.cut.error or f"{progress.cut.windows} windows" + (
+            " (there already)" if progress.cut.was_there else ""
+        )
+        rate = progress.done / max(progress.seconds, 1e-9)
+        sys.stderr.write(
+            f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  "
+            f"[{rate:.2f} songs/s, {minutes}:{seconds:02d} left]\n"
+        )
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _summary(built: Built) -> dict[str, Any]:
+    manifest = built.manifest
+    return {
+        "songs": built.songs,
+        "resumed": built.resumed,
+        "failed": [{"source": str(path), "error": why} for path, why in built.failed],
+        "windows": len(manifest.windows),
+        "kept": len(manifest.kept),
+        "rejected": manifest.counts(),
+        "seconds": round(built.seconds, 3),
+        "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
+        "stopped": built.stopped,
+    }
+
+
+def _lines(built: Built, out: Path) -> Sequence[str]:
+    manifest = built.manifest
+    music = sum(song.duration for song in manifest.songs)
+    songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
+    lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {len(manifest.windows)} windows"]
+    if built.resumed:
+        lines[0] += f" ({built.resumed} of the songs were there already)"
+    lines.append(f"  kept      {len(manifest.kept):6d}   {out / 'pictures'}")
+    lines += [f"  {kind:<10}{count:6d}" for kind, count in manifest.counts().items()]
+    if built.failed:
+        lines.append(f"  {len(built.failed)} files could not be used, see above")
+    return lines

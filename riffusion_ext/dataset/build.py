@@ -1,0 +1,131 @@
+"""The whole way from a folder of songs to a training set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from riffusion_ext.dataset.export import ExportResult
+from riffusion_ext.dataset.judge import SOURCE, export_set, judge
+from riffusion_ext.dataset.manifest import Manifest
+from riffusion_ext.dataset.settings import DatasetSettings
+from riffusion_ext.dataset.songs import Song, find_songs
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Built", "Progress", "build"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total
+        Songs.
+    cut
+        What became of the last one.
+    seconds
+        Since the start.
+    sound
+        Seconds of music worked through, without songs that were there already.
+    """
+
+    done: int
+    total: int
+    cut: Cut
+    seconds: float
+    sound: float
+
+    @property
+    def left(self) -> float:
+        """Seconds that the rest will take, if it goes on as before."""
+        return self.seconds / self.done * (self.total - self.done) if self.done else 0.0
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run brought."""
+
+    manifest: Manifest
+    exported: ExportResult
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    songs: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+def build(
+    collection: Path,
+    out: Path,
+    settings: DatasetSettings,
+    *,
+    jobs: int = 0,
+    cluster: str = "",
+    progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Built:
+    """Make or complete a training set.
+
+    Songs that were cut before with the same settings are not read again, and what the user decided is kept. A song
+    that cannot be read costs one line; the others go on.
+
+    Parameters
+    ----------
+    collection
+        Folder of songs, with the folders below it; or one song.
+    out
+        Folder of the training set.
+    settings
+        What to make.
+    jobs
+        Processes at once; 0 for one on each core.
+    cluster
+        Address of a Dask scheduler, to work there instead.
+    progress
+        Called after each song.
+    cancelled
+        Asked after each song; once it is true the run ends. What is done is judged and written all the same.
+
+    Raises
+    ------
+    RiffusionError
+        There are no songs, the folder is in use or cannot be written to, or the cluster does not answer.
+    """
+    began = time.perf_counter()
+    songs, failed = find_songs(collection, leave_out=out)
+    if not songs:
+        raise RiffusionError(
+            f"no sound files in {collection}" if collection.exists() else f"no such folder: {collection}"
+        )
+    store = Store(out)
+    with store.locked():
+        jobs = jobs or cores()
+        tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
+        if settings.slicing.scale == "set":
+            black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster))
+            tasks = [replace(task, black=black) for task in tasks]
+        cuts: dict[Song, Cut] = {}
+        sound, stopped = 0.0, False
+        with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
+            for cut in results:
+                cuts[cut.song] = cut
+                sound += 0.0 if cut.was_there else cut.duration
+                if progress is not None:
+                    progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
+                if cancelled():
+                    stopped = len(cuts) < len(songs)
+                    break
+        failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
+        done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
+        store.write_json(SOURCE, {"collection": str(collection.absolute())})
+        manifest = judge(store, done, settings, complete=not stopped)
+        exported = export_set(store, manifest)
+    resumed = sum(cut.was_there for cut in cuts.values())
+    return Built(manifest, exported, failed, len(done), resumed, time.perf_counter() - began, stopped)

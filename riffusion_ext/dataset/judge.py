@@ -1,0 +1,168 @@
+"""From what was measured to what is kept: curation, captions, and every picture in its place.
+
+Reads no song, so that thresholds and captions can be changed in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from riffusion_ext.dataset.captions import caption_for
+from riffusion_ext.dataset.curate import Verdict, curate
+from riffusion_ext.dataset.cut import SongRecord
+from riffusion_ext.dataset.export import ExportItem, ExportResult, export
+from riffusion_ext.dataset.features import Features
+from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
+from riffusion_ext.dataset.settings import DatasetSettings
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.dataset.tags import read_song_tags
+
+__all__ = ["MANIFEST", "REVIEW", "SOURCE", "export_set", "judge", "write_manifest"]
+
+MANIFEST, REVIEW = "manifest.json", "review.json"
+SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
+_SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
+
+
+def judge(
+    store: Store, songs: Sequence[tuple[Song, str]], settings: DatasetSettings, *, complete: bool = True
+) -> Manifest:
+    """Decide about every window and arrange the folder accordingly.
+
+    Parameters
+    ----------
+    store
+        The folder, locked.
+    songs
+        Songs with the keys of their records.
+    settings
+        Thresholds and captions.
+    complete
+        Whether these are all songs. Else pictures of others stay where they are.
+
+    Raises
+    ------
+    RiffusionError
+        Something cannot be written, or the user's decisions cannot be read.
+    """
+    records = [(song, record) for song, key in songs if (record := store.record_of(key)) is not None]
+    verdicts = _verdicts([record for _, record in records], settings)
+    decisions = store.read_json(REVIEW).get("windows", {})
+    before = {window["file"]: window for window in store.read_json(MANIFEST).get("windows", [])}
+    decisions = _with_edits(store, decisions, before)
+    params = settings.slicing.params
+    seconds = params.hop_length / params.sample_rate
+    entries: list[SongEntry] = []
+    windows: list[WindowEntry] = []
+    for song, record in records:
+        entries.append(_song_entry(record))
+        fields = _fields(song, record)
+        caption = caption_for(fields, settings.captions)
+        for number, file in enumerate(record.files):
+            verdict = verdicts[len(windows)]
+            said: dict[str, Any] = decisions.get(file, {})
+            windows.append(
+                WindowEntry(
+                    file=file,
+                    song=record.name,
+                    start=round(record.starts[number] * seconds, 3),
+                    duration=round(settings.slicing.columns * seconds, 3),
+                    kept=bool(said.get("keep", verdict.kept)),
+                    decided="keep" in said,
+                    reasons=tuple({"kind": reason.kind, "text": reason.text} for reason in verdict.reasons),
+                    caption=str(said.get("caption") or caption),
+                    level_db=round(float(record.features.level_db[number]), 2),
+                    transition=round(float(record.features.transition[number]), 4),
+                    black=record.blacks[number],
+                )
+            )
+    manifest = Manifest(settings.as_dict(), entries, windows)
+    _arrange(store, manifest)
+    if complete:
+        store.forget(sorted(before.keys() - {window.file for window in windows}))
+    if decisions:
+        store.write_json(REVIEW, {"windows": decisions})
+    write_manifest(store, manifest)
+    return manifest
+
+
+def write_manifest(store: Store, manifest: Manifest) -> None:
+    """Write the manifest, for programs and for spreadsheets."""
+    store.write_json(MANIFEST, manifest.as_dict())
+    store.write_text("manifest.csv", manifest.as_csv())
+
+
+def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
+    """Write the kept windows in the formats that the manifest's settings name."""
+    collection = Path(store.read_json(SOURCE).get("collection", ""))
+    items = [
+        ExportItem(
+            store.pictures / window.file,
+            window.caption,
+            collection / window.song if collection.is_dir() else collection,
+            window.start,
+            window.duration,
+        )
+        for window in manifest.kept
+    ]
+    return export(items, store.out, DatasetSettings.from_dict(manifest.settings).export, progress=progress)
+
+
+def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[Verdict]:
+    if not any(record.files for record in records):
+        return []
+    features = Features.concatenate([record.features for record in records])
+    song_of = np.repeat(np.arange(len(records)), [len(record.files) for record in records])
+    starts = np.array([start for record in records for start in record.starts], dtype=np.int64)
+    return curate(features, song_of, starts, settings.slicing.columns, settings.curation)
+
+
+def _fields(song: Song, record: SongRecord) -> dict[str, str]:
+    """Words a caption may use."""
+    fields = read_song_tags(song.path)
+    if record.tempo_confidence >= _SURE:
+        fields["tempo"] = f"{record.tempo:.0f}"
+    if record.key_confidence >= _SURE:
+        fields["measured_key"] = record.key
+    loudness = finite(record.loudness, 0)
+    if loudness is not None:
+        fields["loudness"] = f"{loudness:.0f}"
+    return fields
+
+
+def _song_entry(record: SongRecord) -> SongEntry:
+    return SongEntry(
+        name=record.name,
+        sha256=record.digest,
+        duration=round(record.duration, 3),
+        sample_rate=record.sample_rate,
+        channels=record.channels,
+        loudness=finite(record.loudness, 2),
+        tempo=finite(record.tempo, 2) if record.tempo_confidence >= _SURE else None,
+        key=record.key if record.key_confidence >= _SURE else None,
+    )
+
+
+def _with_edits(store: Store, decisions: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Add captions that were edited in their files since we wrote them: they are the user's work."""
+    decisions = dict(decisions)
+    for file, window in before.items():
+        if not window["kept"]:
+            continue
+        with suppress(OSError, UnicodeDecodeError):
+            text = (store.pictures / file).with_suffix(".txt").read_text("utf-8").strip()
+            if text and text != window["caption"]:
+                decisions[file] = {**decisions.get(file, {}), "caption": text}
+    return decisions
+
+
+def _arrange(store: Store, manifest: Manifest) -> None:
+    """Move every picture where it belongs."""
+    for window in manifest.windows:
+        store.place(window.file, kept=window.kept)

@@ -1,0 +1,131 @@
+"""What a training set consists of, written down."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Manifest", "SongEntry", "WindowEntry"]
+
+_COLUMNS = (
+    "file",
+    "kept",
+    "decided",
+    "reasons",
+    "song",
+    "start",
+    "duration",
+    "caption",
+    "level_db",
+    "transition",
+    "black",
+)
+
+
+@dataclass(frozen=True)
+class SongEntry:
+    """A song: its name below the collection, and what was measured. None where it could not be."""
+
+    name: str
+    sha256: str
+    duration: float
+    sample_rate: int
+    channels: int
+    loudness: float | None
+    tempo: float | None
+    key: str | None
+
+
+@dataclass(frozen=True)
+class WindowEntry:
+    """A window: its picture, where it comes from, and what was decided.
+
+    Attributes
+    ----------
+    file
+        Name of the picture.
+    song
+        Name of the song.
+    start, duration
+        In seconds.
+    kept
+        Whether it is in the training set.
+    decided
+        Whether the user said so.
+    reasons
+        What speaks against it: ``kind``, and a ``text`` with the value and the limit.
+    caption
+        As in the text beside the picture.
+    level_db, transition
+        RMS level in dBFS; abruptness of the largest change, 0 to 1.
+    black
+        Magnitude of the picture's black.
+    """
+
+    file: str
+    song: str
+    start: float
+    duration: float
+    kept: bool
+    decided: bool
+    reasons: tuple[dict[str, Any], ...]
+    caption: str
+    level_db: float
+    transition: float
+    black: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of a training set."""
+
+    settings: dict[str, Any]
+    songs: list[SongEntry] = field(default_factory=list)
+    windows: list[WindowEntry] = field(default_factory=list)
+
+    @property
+    def kept(self) -> list[WindowEntry]:
+        """Windows that are in the training set."""
+        return [window for window in self.windows if window.kept]
+
+    def counts(self) -> dict[str, int]:
+        """Count the windows that were left out by the first reason of each, most frequent first."""
+        reasons = Counter(
+            window.reasons[0]["kind"] if window.reasons and not window.decided else "by hand"
+            for window in self.windows
+            if not window.kept
+        )
+        return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"format": 1, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
+        """Return the manifest of :meth:`as_dict`."""
+        return cls(
+            dict(values["settings"]),
+            [SongEntry(**song) for song in values["songs"]],
+            [WindowEntry(**{**window, "reasons": tuple(window["reasons"])}) for window in values["windows"]],
+        )
+
+    def as_csv(self) -> str:
+        """Return the windows as a table for spreadsheets."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for window in self.windows:
+            row = asdict(window) | {"reasons": "; ".join(reason["text"] for reason in window.reasons)}
+            table.writerow([row[name] for name in _COLUMNS])
+        return text.getvalue()
+
+
+def finite(value: float, digits: int) -> float | None:
+    """Return the value rounded; None for what JSON cannot hold."""
+    return round(value, digits) if math.isfinite(value) else None

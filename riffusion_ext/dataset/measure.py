@@ -1,0 +1,174 @@
+"""What is known about a song before it is cut: everything the later steps look at, in one pass over the file.
+
+Nothing here grows with the song but a few numbers for each 10 ms: three hours are some 100 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.key import chroma_of_mel
+from riffusion_ext.audio.loudness import Loudness
+from riffusion_ext.audio.stream import fit_pieces, read_pieces
+from riffusion_ext.dataset.columns import ColumnStats
+from riffusion_ext.spectrogram.encode import mel_pieces
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song"]
+
+BANDS = 32
+"""Bands of the sketch."""
+
+_FULL_SCALE = 32768.0
+_FLOOR_DB = -120.0
+_Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SongMeasure:
+    """A song in numbers, T columns long.
+
+    Attributes
+    ----------
+    sample_rate, channels
+        Of the file.
+    duration
+        In seconds.
+    sketch : np.ndarray [shape=(T, 32), float16]
+        Level of bands of neighbouring mel rows, lowest first, in dB: 0 for a full-scale sine inside the band.
+    peak, energy : np.ndarray [shape=(T,), float32]
+        Largest absolute sample and mean square of a column's samples; full scale is 1.
+    clipped : np.ndarray [shape=(T,), float32]
+        Share of the samples in runs of three or more at the file's own limit.
+    flat : np.ndarray [shape=(T,), float32]
+        Share of the samples that equal the one before.
+    offset : np.ndarray [shape=(T,), float32]
+        Mean of the samples.
+    chroma : np.ndarray [shape=(12,), float64]
+        Energy of the pitch classes from C on.
+    loudness
+        Integrated, in LUFS (ITU-R BS.1770-4); -inf for silence.
+    black
+        Largest mel magnitude.
+    """
+
+    sample_rate: int
+    channels: int
+    duration: float
+    sketch: npt.NDArray[np.float16]
+    peak: _Array
+    energy: _Array
+    clipped: _Array
+    flat: _Array
+    offset: _Array
+    chroma: npt.NDArray[np.float64]
+    loudness: float
+    black: float
+
+    @property
+    def columns(self) -> int:
+        """Length in columns."""
+        return len(self.sketch)
+
+
+def measure_song(
+    path: Path, params: SpectrogramParams, *, keep_columns: int = 0
+) -> tuple[SongMeasure, list[_Array] | None]:
+    """Go through a song once.
+
+    Parameters
+    ----------
+    path
+        Any sound file that can be read.
+    params
+        Parameters of the pictures: columns are ``hop_length`` long.
+    keep_columns
+        Keep the mel magnitudes of a song that has no more columns than this.
+
+    Returns
+    -------
+    measure
+        The numbers.
+    mels
+        What :func:`mel_of_song` would yield; None for a longer song.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be read, or not to its end.
+    """
+    listener = _Listener(params.hop_length / params.sample_rate)
+    sketches: list[npt.NDArray[np.float16]] = []
+    chroma, black, columns = np.zeros(12), 0.0, 0
+    kept: list[_Array] | None = []
+    for mel in _mel(listener.pass_on(read_pieces(path)), params):
+        mono = mel.mean(axis=0)
+        sketches.append(_sketch(mono, params))
+        chroma += chroma_of_mel(mono, params)
+        black = max(black, float(mel.max()))
+        columns += mel.shape[1]
+        if kept is not None:
+            kept = [*kept, mel] if columns <= keep_columns else None
+    return listener.result(np.concatenate(sketches), chroma, black), kept
+
+
+def mel_of_song(path: Path, params: SpectrogramParams) -> Iterator[_Array]:
+    """Mel magnitudes of a song [C, t, n_mels], piece by piece, in 16-bit sample units; as for :func:`measure_song`."""
+    return _mel(read_pieces(path), params)
+
+
+def _mel(pieces: Iterable[AudioClip], params: SpectrogramParams) -> Iterator[_Array]:
+    fitted = fit_pieces(pieces, params.sample_rate, params.channels)
+    return mel_pieces((piece * np.float32(_FULL_SCALE) for piece in fitted), params)
+
+
+class _Listener:
+    """Learns what the samples themselves say while they pass."""
+
+    def __init__(self, column_seconds: float) -> None:
+        self._column_seconds = column_seconds
+        self._samples = 0
+        self._stats: ColumnStats | None = None
+        self._loudness: Loudness | None = None
+        self._format = (0, 0)
+
+    def pass_on(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
+        for piece in pieces:
+            if self._stats is None or self._loudness is None:
+                self._format = (piece.sample_rate, piece.channels)
+                self._stats = ColumnStats(piece.sample_rate, self._column_seconds)
+                self._loudness = Loudness(piece.sample_rate, piece.channels)
+            self._samples += piece.samples.shape[1]
+            self._stats.add(piece.samples)
+            self._loudness.add(piece.samples)
+            yield piece
+
+    def result(self, sketch: npt.NDArray[np.float16], chroma: npt.NDArray[np.float64], black: float) -> SongMeasure:
+        assert self._stats is not None  # there was a piece, else reading had failed
+        assert self._loudness is not None
+        sample_rate, channels = self._format
+        return SongMeasure(
+            sample_rate=sample_rate,
+            channels=channels,
+            duration=self._samples / sample_rate,
+            sketch=sketch,
+            chroma=chroma,
+            loudness=self._loudness.integrated(),
+            black=black,
+            **self._stats.finish(len(sketch)),
+        )
+
+
+def _sketch(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
+    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels], in dB."""
+    edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
+    energy = np.maximum.reduceat(mel, edges, axis=1)
+    # A full-scale sine puts this into its strongest bin: half the sum of the window, which is half its length.
+    full = _FULL_SCALE * params.win_length / 4
+    return np.maximum(20 * np.log10(np.maximum(energy / full, 1e-7)), _FLOOR_DB).astype(np.float16)

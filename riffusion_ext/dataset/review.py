@@ -1,0 +1,120 @@
+"""What the user decides, window by window: keep or leave out, and another caption.
+
+Decisions are written down apart from everything that is computed, and outlive every later run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.dataset.judge import MANIFEST, REVIEW, export_set, write_manifest
+from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Decision", "chosen", "decide", "open_set", "replaced"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the user said about a window; None where nothing."""
+
+    keep: bool | None = None
+    caption: str | None = None
+
+
+def open_set(out: Path) -> tuple[Store, Manifest]:
+    """Open a training set that was made before.
+
+    Raises
+    ------
+    RiffusionError
+        There is none in the folder, or its manifest is damaged.
+    """
+    store = Store(out)
+    values = store.read_json(MANIFEST)
+    if not values:
+        raise RiffusionError(f"there is no training set in {out}")
+    try:
+        return store, Manifest.from_dict(values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RiffusionError(f"{out / MANIFEST} is damaged ({error}); make the training set again") from None
+
+
+def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
+    """Put decisions into effect: move pictures, write captions, and remember.
+
+    Parameters
+    ----------
+    out
+        Folder of the training set.
+    decisions
+        By name of picture.
+
+    Raises
+    ------
+    RiffusionError
+        Another run is working there, or something cannot be written.
+    """
+    store = Store(out)
+    with store.locked():
+        _, manifest = open_set(out)
+        remembered = dict(store.read_json(REVIEW).get("windows", {}))
+        windows = []
+        for window in manifest.windows:
+            decision = decisions.get(window.file)
+            if decision is not None:
+                window = _decided(window, decision)
+                remembered[window.file] = {**remembered.get(window.file, {}), **_plain(decision)}
+                store.place(window.file, kept=window.kept)
+            windows.append(window)
+        manifest = replace(manifest, windows=windows)
+        store.write_json(REVIEW, {"windows": remembered})
+        write_manifest(store, manifest)
+        export_set(store, manifest)
+    return manifest
+
+
+def _decided(window: WindowEntry, decision: Decision) -> WindowEntry:
+    if decision.keep is not None:
+        window = replace(window, kept=decision.keep, decided=True)
+    caption = " ".join((decision.caption or "").split())
+    return replace(window, caption=caption) if caption else window  # never an empty one
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    plain: dict[str, Any] = {} if decision.keep is None else {"keep": decision.keep}
+    caption = " ".join((decision.caption or "").split())
+    return plain | ({"caption": caption} if caption else {})
+
+
+def replaced(windows: Iterable[WindowEntry], find: str, put: str) -> dict[str, Decision]:
+    """Return the decisions that replace a text in captions; none where a caption would be left empty."""
+    if not find:
+        return {}
+    changed = {window.file: window.caption.replace(find, put) for window in windows if find in window.caption}
+    return {file: Decision(caption=caption) for file, caption in changed.items() if caption.strip(" ,")}
+
+
+def chosen(manifest: Manifest, show: str, words: str = "") -> list[WindowEntry]:
+    """Filter windows.
+
+    Parameters
+    ----------
+    show
+        ``"all"``, ``"kept"``, ``"left out"``, or the kind of a reason.
+    words
+        All of them must occur in the song's name or the caption.
+    """
+    wanted = words.lower().split()
+
+    def fits(window: WindowEntry) -> bool:
+        kinds = {reason["kind"] for reason in window.reasons}
+        state = "kept" if window.kept else "left out"
+        text = f"{window.song} {window.caption}".lower()
+        return (show in ("all", state) or show in kinds) and all(word in text for word in wanted)
+
+    return [window for window in manifest.windows if fits(window)]

@@ -1,0 +1,178 @@
+"""The folder of a training set.
+
+::
+
+    OUT/pictures/         what a trainer gets: kept pictures and their captions
+    OUT/rejected/         pictures that were left out
+    OUT/manifest.json     every window with its source, reasons and parameters; manifest.csv for spreadsheets
+    OUT/review.json       what the user decided; read, never thrown away
+    OUT/.riffusion/       workings: pictures that were not yet judged, one record a song, the lock
+
+Every file appears whole or not at all, so a run that is cut off anywhere goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.dataset.cut import SongRecord
+from riffusion_ext.dataset.features import Features
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Store", "record_key"]
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
+_FORMAT = 1
+
+
+class Store:
+    """Files of a training set below one folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.pictures, self.rejected = out / "pictures", out / "rejected"
+        self.workings = out / ".riffusion"
+        self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other run out of the folder; the system lets go of the lock if this one is killed.
+
+        Raises
+        ------
+        RiffusionError
+            Another run has it, or the folder cannot be written to.
+        """
+        from filelock import FileLock, Timeout  # torch needs it, so it is wherever torch is
+
+        try:
+            self.fresh.mkdir(parents=True, exist_ok=True)
+            self._songs.mkdir(exist_ok=True)
+            lock = FileLock(self.workings / "lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise RiffusionError(
+                f"another run is working in {self.out}; wait for its end or choose another folder"
+            ) from None
+        except OSError as error:
+            raise RiffusionError(f"{self.out} cannot be written to: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- songs
+
+    def record_of(self, key: str) -> SongRecord | None:
+        """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
+        try:
+            with np.load(self._songs / f"{key}.npz") as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            values = json.loads(bytes(arrays.pop("record")).decode())
+            if values.pop("format") != _FORMAT:
+                return None
+            record = SongRecord(**values, features=Features.from_arrays(arrays))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            return None
+        return record if all(self.find(file) for file in record.files) else None
+
+    def keep_record(self, key: str, record: SongRecord) -> None:
+        """Write down what became of a song."""
+        values = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "features"}
+        text = json.dumps({**values, "format": _FORMAT}, allow_nan=True).encode()
+        arrays = {**record.features.to_arrays(), "record": np.frombuffer(text, np.uint8)}
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                member = io.BytesIO()
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _LONG_AGO), member.getvalue(), zipfile.ZIP_DEFLATED)
+        write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
+
+    # -- pictures
+
+    def find(self, file: str) -> Path | None:
+        """Return where a picture is."""
+        for folder in (self.pictures, self.rejected, self.fresh):
+            path = folder / file
+            if path.is_file():
+                return path
+        return None
+
+    def place(self, file: str, *, kept: bool) -> Path:
+        """Put a picture among the kept or the rejected ones; its caption follows it out of the way.
+
+        Raises
+        ------
+        RiffusionError
+            It is gone, or cannot be moved.
+        """
+        target = (self.pictures if kept else self.rejected) / file
+        found = self.find(file)
+        if found is None:
+            raise RiffusionError(f"the picture {file} is gone from {self.out}")
+        if found != target:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                found.replace(target)
+            except OSError as error:
+                raise RiffusionError(f"{found} cannot be moved to {target.parent}: {error.strerror}") from error
+            with suppress(OSError):
+                found.with_suffix(".txt").unlink()
+        return target
+
+    def forget(self, files: Iterable[str]) -> None:
+        """Move pictures that no song has any more out of the training set, to the rejected ones."""
+        for file in files:
+            if (self.pictures / file).is_file():
+                self.place(file, kept=False)
+
+    # -- texts
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the folder; {} where there is none.
+
+        Raises
+        ------
+        RiffusionError
+            It is damaged: it may hold the user's work and must not be written over.
+        """
+        path = self.out / name
+        try:
+            values = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise RiffusionError(f"{path} cannot be read ({error}); repair it or move it away") from error
+        if not isinstance(values, dict):
+            raise RiffusionError(f"{path} must hold a JSON object; repair it or move it away")
+        return values
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
+        """Write a JSON file of the folder."""
+        text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+        return self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of the folder, unless it holds that text already."""
+        path, data = self.out / name, text.encode("utf-8")
+        with suppress(OSError):
+            if path.read_bytes() == data:
+                return path
+        return write_atomically(path, lambda file: file.write(data))
+
+
+def record_key(name: str, digest: str, fingerprint: str, black: float | None) -> str:
+    """Return the name of a song's record: another one whenever the song or its pictures would be others."""
+    return hashlib.sha256(f"{name}\n{digest}\n{fingerprint}\n{black!r}".encode()).hexdigest()[:32]

@@ -1,0 +1,96 @@
+"""Do the written pictures sound like the songs? Some are turned back into sound and measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from riffusion_ext.audio import RAW
+from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Check", "sample_of", "verify"]
+
+_FAR_LEVEL_DB, _FAR_LEVELS, _FAR_CLIPPED = 3.0, 6.0, 0.001
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a listener would hear of a picture.
+
+    Attributes
+    ----------
+    file
+        Name of the picture.
+    level_db
+        How much louder the sound of the picture is than the window of the song, in dB.
+    error
+        Mean error of the pixels when that sound is drawn again, in levels of 255.
+    clipped
+        Share of the samples that would pass full scale at the song's own level.
+    problem
+        Why it cannot be heard, or what is wrong; empty if nothing is.
+    """
+
+    file: str
+    level_db: float = 0.0
+    error: float = 0.0
+    clipped: float = 0.0
+    problem: str = ""
+
+
+def sample_of(manifest: Manifest, count: int) -> list[WindowEntry]:
+    """Choose kept windows, evenly spread over the set."""
+    kept = manifest.kept
+    places = np.unique(np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)) if kept else []
+    return [kept[place] for place in places]
+
+
+def verify(pictures: Path, windows: list[WindowEntry]) -> Iterator[Check]:
+    """Turn pictures back into sound and compare.
+
+    Parameters
+    ----------
+    pictures
+        Folder they lie in.
+    windows
+        What they were made of.
+
+    Yields
+    ------
+    Check
+        One for each window.
+    """
+    for window in windows:
+        try:
+            yield _check(pictures / window.file, window)
+        except RiffusionError as error:
+            yield Check(window.file, problem=str(error))
+
+
+def _check(path: Path, window: WindowEntry) -> Check:
+    from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture, open_picture, picture_to_audio
+
+    picture = open_picture(path)
+    decoded = picture_to_audio(picture, DecodeSettings(level=RAW))
+    again = audio_to_picture(decoded.clip, decoded.params, max_value=decoded.max_value)
+    before, after = (np.asarray(image.convert("RGB"), np.float32) for image in (picture, again.image))
+    error = float(np.abs(before - after[:, : before.shape[1]]).mean())
+    level = 20 * math.log10(max(decoded.clip.rms, 1e-9)) - window.level_db
+    clipped = float((np.abs(decoded.clip.samples) > 1.0).mean())
+    return Check(path.name, round(level, 2), round(error, 2), round(clipped, 5), _problem(level, error, clipped))
+
+
+def _problem(level: float, error: float, clipped: float) -> str:
+    found = []
+    if abs(level) > _FAR_LEVEL_DB:
+        found.append(f"{abs(level):.1f} dB {'louder' if level > 0 else 'softer'} than the song")
+    if error > _FAR_LEVELS:
+        found.append(f"drawn again it differs by {error:.1f} levels")
+    if clipped > _FAR_CLIPPED:
+        found.append(f"{clipped:.1%} of it is clipped")
+    return "; ".join(found)

@@ -1,0 +1,155 @@
+"""Songs through the machine: one after the other, on all cores, or on a cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A song to be cut into a folder."""
+
+    song: Song
+    settings: SliceSettings
+    out: Path
+    black: float | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What became of a song: the key of its record, or why there is none."""
+
+    song: Song
+    key: str = ""
+    duration: float = 0.0
+    windows: int = 0
+    error: str = ""
+    was_there: bool = False
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[Cut]:
+    """Cut songs; yields what became of each as soon as it is known, in any order.
+
+    Closing the iterator stops the work; songs that were not finished are cut in the next run.
+
+    Parameters
+    ----------
+    tasks
+        The songs.
+    jobs
+        Processes at once. 1 works in this process; without joblib there is no other way.
+    cluster
+        Address of a Dask scheduler (``tcp://host:8786``) whose workers see the same files under the same paths.
+
+    Raises
+    ------
+    RiffusionError
+        The cluster cannot be reached, or the package it needs is missing.
+    """
+    yield from _mapped(_cut_one, tasks, jobs, cluster)
+
+
+def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
+    """Largest mel magnitude of each song that can be read."""
+    yield from _mapped(_loudest_of, tasks, jobs, cluster)
+
+
+def _mapped(function: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str) -> Iterator[Any]:
+    if cluster:
+        yield from _on_cluster(function, tasks, cluster)
+        return
+    jobs = min(jobs, len(tasks))
+    if jobs > 1:
+        try:
+            import joblib
+        except ImportError:
+            jobs = 1
+    if jobs <= 1:
+        yield from map(function, tasks)
+        return
+    # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
+    pool = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered")
+    yield from pool(joblib.delayed(function)(task) for task in tasks)
+
+
+def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
+    try:
+        import joblib
+        from distributed import Client
+    except ImportError as error:
+        raise RiffusionError(
+            f"a cluster needs the packages joblib and distributed ({error}): pip install riffusion-ext[cluster]"
+        ) from None
+    try:
+        client = Client(address, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise RiffusionError(f"the cluster at {address} does not answer: {error}") from None
+    with client, joblib.parallel_config("dask", client=client):
+        pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
+        yield from pool(joblib.delayed(function)(task) for task in tasks)
+
+
+def _cut_one(task: Task) -> Cut:
+    import torch
+
+    _leave_interrupts_to_the_first_process()
+
+    from riffusion_ext.convert import explain
+    from riffusion_ext.dataset.cut import cut_song
+    from riffusion_ext.dataset.store import Store, record_key
+    from riffusion_ext.spectrogram.crew import lead
+
+    store = Store(task.out)
+    try:
+        digest = task.song.digest()
+        key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
+        record = store.record_of(key)
+        there = record is not None
+        if record is None:
+            # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
+            record = lead(
+                torch.device("cpu"),
+                lambda _: cut_song(task.song, digest, task.settings, store.fresh, task.black),
+            )
+            store.keep_record(key, record)
+    except Exception as error:
+        return Cut(task.song, error=explain(error))
+    return Cut(task.song, key, record.duration, len(record.files), was_there=there)
+
+
+def _leave_interrupts_to_the_first_process() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that handed the songs out stops the others."""
+    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _loudest_of(task: Task) -> float:
+    import torch
+
+    from riffusion_ext.dataset.cut import loudest_cell
+    from riffusion_ext.spectrogram.crew import lead
+
+    try:
+        return lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings))
+    except Exception:  # cutting it will say why
+        return 0.0

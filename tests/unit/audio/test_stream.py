@@ -1,0 +1,110 @@
+"""Sound piece by piece equals sound as a whole."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from riffusion_ext.audio import AudioClip, read_audio, write_audio
+from riffusion_ext.audio.stream import PIECE_SECONDS, fit_pieces, read_pieces
+from riffusion_ext.audio.wav import write_wav
+from riffusion_ext.errors import AudioError
+
+
+def noise(channels: int, samples: int, rate: int, seed: int = 1) -> AudioClip:
+    values = np.random.default_rng(seed).uniform(-0.5, 0.5, (channels, samples))
+    return AudioClip(values.astype(np.float32), rate)
+
+
+def pieces_of(clip: AudioClip, *cuts: int) -> list[AudioClip]:
+    edges = [0, *sorted(min(cut, clip.samples.shape[1]) for cut in cuts), clip.samples.shape[1]]
+    parts = [clip.samples[:, a:b] for a, b in pairwise(edges)]
+    return [AudioClip(np.ascontiguousarray(part), clip.sample_rate) for part in parts]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rates=st.sampled_from(
+        [(44100, 44100), (48000, 44100), (8000, 44100), (96000, 44100), (22050, 48000), (44100, 8000)]
+    ),
+    channels=st.integers(1, 3),
+    target=st.integers(1, 2),
+    samples=st.integers(1, 9000),
+    cuts=st.lists(st.integers(0, 9000), max_size=5),
+)
+def test_resampled_in_pieces_is_resampled_as_a_whole(
+    rates: tuple[int, int], channels: int, target: int, samples: int, cuts: list[int]
+) -> None:
+    clip = noise(channels, samples, rates[0])
+    whole = clip.to_channels(target).resample(rates[1]).samples
+    fitted = np.concatenate(list(fit_pieces(pieces_of(clip, *cuts), rates[1], target)), axis=1)
+    assert fitted.shape == whole.shape
+    assert fitted == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None:
+    path = write_audio(noise(2, (2 * PIECE_SECONDS + 3) * 8000, 8000), tmp_path / f"a.{suffix}")
+    pieces = list(read_pieces(path))
+    assert [piece.samples.shape[1] for piece in pieces[:2]] == [PIECE_SECONDS * 8000] * 2
+    whole = read_audio(path).samples
+    assert np.concatenate([piece.samples for piece in pieces], axis=1) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_what_only_ffmpeg_reads_comes_in_pieces(tmp_path: Path) -> None:
+    write_audio(noise(2, 25 * 44100, 44100), tmp_path / "a.wav")
+    made = tmp_path / "a.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.wav"), str(made)], check=True)
+    pieces = list(read_pieces(made))
+    assert len(pieces) == 2
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces], axis=1), read_audio(made).samples)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"),
+        (b"", "empty"),
+        (b"no music at all, just text", "cannot be read"),
+        (b"RIFF", "cannot be read"),
+    ],
+)
+def test_files_that_are_no_sound_say_why(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "a.mp3"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AudioError, match=words):
+        list(read_pieces(path))
+
+
+def test_a_file_without_samples_says_so(tmp_path: Path) -> None:
+    whole = write_audio(noise(1, 100, 8000), tmp_path / "a.wav").read_bytes()
+    empty = bytearray(whole[: whole.index(b"data") + 8])
+    empty[-4:] = bytes(4)
+    path = tmp_path / "b.wav"
+    path.write_bytes(bytes(empty))
+    with pytest.raises(AudioError, match=r"no samples|cut off"):
+        list(read_pieces(path))
+
+
+def test_damage_further_in_is_told_after_what_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with path.open("wb") as file:
+        write_wav(file, noise(1, 2 * PIECE_SECONDS * 1000, 1000), subtype="float", tags={})
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"data") + 8 + 4 * (PIECE_SECONDS * 1000 + 5)
+    raw[place : place + 4] = struct.pack("<f", float("nan"))
+    path.write_bytes(bytes(raw))
+    pieces = read_pieces(path)
+    assert next(pieces).samples.shape == (1, PIECE_SECONDS * 1000)
+    with pytest.raises(AudioError, match=r"to its end.*finite"):
+        next(pieces)
