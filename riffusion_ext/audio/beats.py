@@ -205,8 +205,10 @@ def _trimmed(beats: npt.NDArray[np.int64], strength: npt.NDArray[np.float64]) ->
     """
     from scipy.ndimage import median_filter
 
-    strong = np.flatnonzero(median_filter(strength, 3, mode="nearest") >= _WEAK * np.median(strength))
-    return beats[strong[0] : strong[-1] + 1]
+    if len(beats) < 3:
+        return beats
+    strong = np.flatnonzero(median_filter(strength, 3, mode="mirror") >= _WEAK * np.median(strength))
+    return beats[strong[0] : strong[-1] + 1] if strong.size else beats
 
 
 def _between_columns(beats: npt.NDArray[np.int64], smooth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

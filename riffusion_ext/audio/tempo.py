@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SLOWEST", "Tempo", "follow_tempo"]
+__all__ = ["Tempo", "follow_tempo"]
 
 SLOWEST, FASTEST = 40.0, 240.0
 """Beats a minute that are looked for."""
@@ -29,12 +29,14 @@ _CHUNK = 256
 _LONGEST_LAG = 0.75
 """Share of a frame; at longer lags too little of it is left to compare."""
 
-# A beat's period comes again: one, two, three, four beats later. A period whose halves or thirds are as good as itself
-# is a multiple of the beat, not the beat: that is what tells a steady click of 200 from one of 100.
+# A song is like itself one, two, three, four beats later, a whole bar the most.
 _WHOLE = (1.0, 2.0, 3.0, 4.0)
-_WEIGHTS = (1.0, 0.5, 0.5, 1.0)
+_WEIGHTS = (1.0, 0.5, 0.5, 0.75)
 _AT_MOST = 6.0
-"""Times what the first of them alone has: where every second beat of a tempo is missing, it is not the tempo."""
+"""Times what it is one beat later, which the mean over all four may be: a beat that is not there is not the beat."""
+
+# If it is like itself after all halves or all thirds of a period as well, the period is several beats: that tells a
+# click of 200 a minute from one of 100.
 _PARTS = ((0.5, 1.5, 2.5, 3.5), (1 / 3, 2 / 3, 4 / 3, 5 / 3))
 _TOLERATED = 0.5
 """What the parts may have of the whole without being counted against it."""
@@ -168,8 +170,8 @@ def _best_path(score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def _confidence(clarity: float, seconds: float) -> float:
     """Turn how well a song repeats itself beat by beat, in frames of so many seconds, into 0 to 1.
 
-    Noise, too, repeats itself a little, the more the shorter it is: up to about 1 / seconds. Beyond that the scale is
+    Noise, too, repeats itself a little, the more the shorter it is: up to about 1.5 / seconds. Beyond that the scale is
     that of music: a clarity of 0.2 is a beat that one finds, 0.5 one that nobody misses, 0.9 a metronome.
     """
-    chance = min(1 / seconds + 0.03, 1.0)
-    return math.sqrt(max(clarity - chance, 0.0) / (1 - chance)) if chance < 1 else 0.0
+    chance = 1.5 / seconds
+    return math.sqrt(max(min(clarity, 1.0) - chance, 0.0) / (1 - chance)) if chance < 1 else 0.0

@@ -96,7 +96,9 @@ def cut_song(song: Song, digest: str, settings: SliceSettings, folder: Path, bla
     """
     params = settings.params
     measure, mels = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels)
-    beats = beats_of.track(beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length)
+    beats = beats_of.track(
+        beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
+    )
     starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
     scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
     files, blacks = [], []

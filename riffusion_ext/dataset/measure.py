@@ -17,6 +17,7 @@ from riffusion_ext.audio.key import chroma_of_mel
 from riffusion_ext.audio.loudness import Loudness
 from riffusion_ext.audio.stream import fit_pieces, read_pieces
 from riffusion_ext.dataset.columns import ColumnStats
+from riffusion_ext.dataset.novelty import FineChange, SpectralChange
 from riffusion_ext.spectrogram.encode import mel_pieces
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
@@ -56,6 +57,10 @@ class SongMeasure:
         Integrated, in LUFS (ITU-R BS.1770-4); -inf for silence.
     black
         Largest mel magnitude.
+    change
+        How the partials change around every fourth column.
+    column_seconds
+        Length of a column.
     """
 
     sample_rate: int
@@ -70,6 +75,8 @@ class SongMeasure:
     chroma: npt.NDArray[np.float64]
     loudness: float
     black: float
+    change: FineChange
+    column_seconds: float
 
     @property
     def columns(self) -> int:
@@ -106,16 +113,18 @@ def measure_song(
     listener = _Listener(params.hop_length / params.sample_rate)
     sketches: list[npt.NDArray[np.float16]] = []
     chroma, black, columns = np.zeros(12), 0.0, 0
+    change = SpectralChange()
     kept: list[_Array] | None = []
     for mel in _mel(listener.pass_on(read_pieces(path)), params):
         mono = mel.mean(axis=0)
         sketches.append(_sketch(mono, params))
+        change.add(mono)
         chroma += chroma_of_mel(mono, params)
         black = max(black, float(mel.max()))
         columns += mel.shape[1]
         if kept is not None:
             kept = [*kept, mel] if columns <= keep_columns else None
-    return listener.result(np.concatenate(sketches), chroma, black), kept
+    return listener.result(np.concatenate(sketches), chroma, black, change.finish()), kept
 
 
 def mel_of_song(path: Path, params: SpectrogramParams) -> Iterator[_Array]:
@@ -149,7 +158,9 @@ class _Listener:
             self._loudness.add(piece.samples)
             yield piece
 
-    def result(self, sketch: npt.NDArray[np.float16], chroma: npt.NDArray[np.float64], black: float) -> SongMeasure:
+    def result(
+        self, sketch: npt.NDArray[np.float16], chroma: npt.NDArray[np.float64], black: float, change: FineChange
+    ) -> SongMeasure:
         assert self._stats is not None  # there was a piece, else reading had failed
         assert self._loudness is not None
         sample_rate, channels = self._format
@@ -161,6 +172,8 @@ class _Listener:
             chroma=chroma,
             loudness=self._loudness.integrated(),
             black=black,
+            change=change,
+            column_seconds=self._column_seconds,
             **self._stats.finish(len(sketch)),
         )
 

@@ -82,31 +82,39 @@ class SliceSettings:
 
 @dataclass(frozen=True)
 class CurateSettings:
-    """Which windows are fit to learn from. A threshold of None leaves that check out.
+    """Which windows are left out. None switches a check off.
 
     Parameters
     ----------
     first, last
-        Windows to leave out at the beginning and the end of each song, where it has more than twice as many.
+        Windows to leave out at the beginning and the end of each song. A song that has no more than twice as many in
+        all is left whole.
     silence_db
-        RMS level under which a window is silent, in dBFS.
+        Level in dBFS, -120 to 0, under which a window is silence. So is one that consists of pauses for the most part.
     transition
-        Abruptness of the largest change inside the window from which on it is two pieces of music, 0 to 1.
+        Largest likeness to a cut between two unrelated pieces, 0 to 1.
     duplicate
-        Distance under which two windows are the same music, 0 to 1.
+        Likeness from which two windows count as the same, 0 to 1. At the default the same sound from another file is
+        found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
+        are kept.
     clipping
-        Share of clipped samples from which on a window is damaged, 0 to 1.
+        Largest share of clipped samples, 0 to 1.
     broken
-        Reject windows with drop-outs, an offset, or a missing channel.
+        Leave out windows in which the sound drops out, or lies far off its middle.
     target
-        Number of windows to keep, chosen for variety; None keeps all that are fit.
+        How many windows to choose, as different from each other as can be, from all songs alike; None keeps all.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range.
     """
 
     first: int = 1
     last: int = 1
     silence_db: float | None = -50.0
     transition: float | None = 0.5
-    duplicate: float | None = 0.1
+    duplicate: float | None = 0.8
     clipping: float | None = 0.01
     broken: bool = True
     target: int | None = None

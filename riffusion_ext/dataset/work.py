@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[Cut]:
+def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[Cut, None, None]:
     """Cut songs; yields what became of each as soon as it is known, in any order.
 
     Closing the iterator stops the work; songs that were not finished are cut in the next run.

@@ -1,0 +1,104 @@
+"""Curation of 100,000 windows, target included: time and memory, on features that are made for it.
+
+Songs are clusters in the embedding, and windows lie around their song about as widely as those of real music. In
+``music`` a fifth of the windows are copies of others, changed as much as a lossy codec does, and every tenth song
+repeats a few bars. ``identical`` windows are all the same, ``unrelated`` ones lie as far from each other as can be, and
+``one song`` is all of them in a single one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.timing import in_new_process
+
+COLUMNS = 512
+WINDOWS_OF_A_SONG = 50
+KINDS = ("music", "identical", "unrelated", "one song")
+
+# Distances in the embedding; between windows of one song in real music the nearest are about 0.3 apart, and 0.6 usual.
+_SONG, _WINDOW, _COPY = 0.8, 0.45, 0.06
+
+
+def curation(kind: str = "music", windows: int = 100_000, target: int = 2_000) -> dict[str, float]:
+    """Curate windows of a kind, in a process of its own.
+
+    Returns
+    -------
+    dict
+        ``seconds`` by the wall clock, ``cpu`` seconds, ``peak`` memory of the whole process in bytes (NaN where
+        it cannot be read), and how many windows are ``kept``, ``duplicate`` and ``surplus``.
+    """
+    return in_new_process("bench.curation", kind, str(windows), str(target))
+
+
+# -- in the process of its own
+
+
+def _run(kind: str, windows: int, target: int) -> dict[str, float]:
+    from riffusion_ext.dataset.curate import curate
+    from riffusion_ext.dataset.features import EMBEDDING, Features
+    from riffusion_ext.dataset.settings import CurateSettings
+
+    rng = np.random.default_rng(0)
+    song = np.zeros(windows, int) if kind == "one song" else np.arange(windows) // WINDOWS_OF_A_SONG
+    first = COLUMNS * (np.arange(windows) if kind == "one song" else np.arange(windows) % WINDOWS_OF_A_SONG)
+    others = {
+        name: (scale * rng.beta(0.5, 12, windows)).astype(np.float32)
+        for name, scale in (("quiet", 1.0), ("transition", 1.0), ("clipped", 0.01), ("offset", 0.1))
+    }
+    features = Features(
+        level_db=rng.normal(-18, 5, windows).astype(np.float32),
+        transition_at=rng.uniform(0, 5, windows).astype(np.float32),
+        dropout=np.zeros(windows, np.float32),
+        embedding=_embedding(kind, song, EMBEDDING, rng),
+        **others,
+    )
+    wall, cpu = time.perf_counter(), time.process_time()
+    verdicts = curate(features, song, first, COLUMNS, CurateSettings(target=target))
+    found = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": _peak()}
+    kinds = [reason.kind for verdict in verdicts for reason in verdict.reasons]
+    found["kept"] = sum(verdict.kept for verdict in verdicts)
+    return found | {name: kinds.count(name) for name in ("duplicate", "surplus")}
+
+
+def _embedding(kind: str, song: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    count = len(song)
+
+    def spread(number: int, distance: float, directions: int = size) -> np.ndarray:
+        """Points at about this distance from zero, in some directions more than in others."""
+        weights = np.zeros(size)
+        weights[:directions] = 0.85 ** np.arange(directions) if directions < size else 1.0
+        points = rng.standard_normal((number, size), np.float32) * weights.astype(np.float32)
+        return points * np.float32(distance / np.sqrt((weights**2).sum()))
+
+    if kind == "identical":
+        points = np.repeat(spread(1, 1.0), count, axis=0)
+    elif kind == "unrelated":
+        points = spread(count, 1.0)
+    else:
+        points = spread(1, 1.0) + spread(int(song.max()) + 1, _SONG, 24)[song] + spread(count, _WINDOW, 48)
+        loops = np.flatnonzero(song % 10 == 9)
+        points[loops] = points[loops // 4 * 4]
+        copies = rng.choice(count, count // 5, replace=False)
+        points[copies] = points[rng.permutation(copies)]
+        points += spread(count, _COPY / math.sqrt(2))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def _peak() -> float:
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except OSError:
+        return math.nan
+    return next(float(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

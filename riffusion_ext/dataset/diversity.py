@@ -1,0 +1,105 @@
+"""Which windows to choose where there are more than wanted: as different as can be, from all songs alike.
+
+Songs take turns. Each turn goes to the window that is farthest from all chosen so far (Gonzalez 1985, "Clustering to
+minimize the maximum intercluster distance"), of that song. Who has few windows leaves the rest to the others. Where
+fewer are wanted than there are songs, neighbouring songs share a turn; a long song is divided into parts that take its
+turns one after the other, which spreads the choice over its length.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+__all__ = ["choose_diverse"]
+
+_PART = 512  # windows of a song that share a turn, at most
+_BLOCK = 4096  # places looked at in one product
+
+
+def choose_diverse(embedding: np.ndarray, song: np.ndarray, target: int) -> np.ndarray:
+    """Choose windows that are spread over the embedding, from all songs alike.
+
+    Parameters
+    ----------
+    embedding : np.ndarray [shape=(N, D), float32]
+        What windows are compared by.
+    song : np.ndarray [shape=(N,), int]
+        Number of the song of each window.
+    target
+        How many to choose, 0 or more.
+
+    Returns
+    -------
+    np.ndarray [shape=(min(target, N),), int]
+        Windows in rising order; always the same for the same input.
+    """
+    count = len(embedding)
+    if target >= count or target <= 0:
+        return np.arange(count if target > 0 else 0)
+    embedding = embedding - embedding.mean(axis=0)
+    square = (embedding**2).sum(axis=1, keepdims=True)
+    # The squared distance of a and b, less the square of a, is a product of these: [a, 1] and [-2 b, square of b].
+    points, others = np.hstack([embedding, np.ones_like(square)]), np.hstack([-2.0 * embedding, square])
+    cells = [_Cell(members, quota, square[members, 0], points[members]) for members, quota in _cells(song, target)]
+    chosen = np.zeros(target, np.int64)
+    places = np.zeros((target, others.shape[1]), np.float32)
+    done = 0
+    for turn in range(max(cell.quota for cell in cells)):
+        for cell in cells:
+            if turn < cell.quota:
+                chosen[done] = cell.pick(places[:done])
+                places[done] = others[chosen[done]]
+                done += 1
+    return np.sort(chosen)
+
+
+class _Cell:
+    """Windows that take turns together, and how far each is from what has been chosen so far."""
+
+    def __init__(self, members: np.ndarray, quota: int, square: np.ndarray, points: np.ndarray) -> None:
+        self.members, self.quota, self.square, self.points = members, quota, square, points
+        self.nearest = np.full(len(members), np.inf, np.float32)
+        self.seen = 0
+
+    def pick(self, places: np.ndarray) -> int:
+        """Return the window farthest from all places; of all windows the most ordinary one if there are none yet."""
+        for start in range(self.seen, len(places), _BLOCK):
+            distance = (self.points @ places[start : start + _BLOCK].T).min(axis=1) + self.square
+            np.minimum(self.nearest, distance, out=self.nearest)
+        self.seen = len(places)
+        # Rounded, so that the last bits of a sum decide nothing.
+        far = np.round(self.nearest, 4) if len(places) else -self.square
+        best = int(far.argmax())
+        self.square[best] = -np.inf  # never again
+        self.nearest[best] = -np.inf
+        return int(self.members[best])
+
+
+def _cells(song: np.ndarray, target: int) -> list[tuple[np.ndarray, int]]:
+    """Divide windows into those that take turns together, with how many of them to choose; at least one of each."""
+    order = np.argsort(song, kind="stable")
+    songs = np.split(order, np.flatnonzero(np.diff(np.asarray(song)[order])) + 1)
+    if target < len(songs):
+        edges = np.arange(target + 1) * len(songs) // target
+        return [(np.concatenate(songs[a:b]), 1) for a, b in pairwise(edges)]
+    cells = []
+    for windows, quota in zip(songs, _quotas([len(windows) for windows in songs], target), strict=True):
+        parts = np.array_split(windows, min(-(-len(windows) // _PART), quota))
+        cells += list(zip(parts, _quotas([len(part) for part in parts], quota), strict=True))
+    return cells
+
+
+def _quotas(sizes: list[int], total: int) -> list[int]:
+    """Share out `total` so that all get the same, or all they have; who gets one more lies evenly among them."""
+    has = np.array(sizes)
+    level = 0
+    for bit in reversed(range(int(total).bit_length())):  # the highest that does not pass the total
+        if np.minimum(has, level + (1 << bit)).sum() <= total:
+            level += 1 << bit
+    quotas = np.minimum(has, level)
+    rest = total - int(quotas.sum())
+    more = np.flatnonzero(has > level)
+    quotas[more[np.arange(rest) * len(more) // max(rest, 1)]] += 1
+    return quotas.tolist()

@@ -1,0 +1,154 @@
+"""Near-duplicates: windows that sound the same, found without comparing all pairs.
+
+A window is a duplicate if a better one that is kept lies within the limit. Going from the best window to the worst,
+each that is not yet taken by another is kept and takes its whole neighbourhood. So no two kept windows are nearer to
+each other than the limit, and none is left out for another that is left out itself: likeness does not run on from
+link to link.
+
+For this the windows are sorted into the leaves of a k-d tree (Bentley 1975) on the main directions of the embedding.
+A batch of windows at a time is settled, and looks for its neighbours in the leaves that come near enough::
+
+    by quality:  | batch | batch | batch | ...
+                     |
+                     +-> those kept -> leaves within the limit -> near in the main directions -> near
+
+Distances in the main directions, and to the box around a leaf, are never larger than the real ones: nothing is missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["find_duplicates"]
+
+_DIRECTIONS = 24  # in which windows are compared first
+_EDGES = 8  # of these, in which leaves have edges
+_LEAF, _BATCH = 512, 1024  # windows
+_PAIRS = 16384  # of which the real distance is measured at once: 12 MB
+_ROUNDING = 1e-4  # by which a squared distance in the main directions may come out too large
+
+
+def find_duplicates(
+    embedding: np.ndarray,
+    quality: np.ndarray,
+    limit: float,
+    *,
+    song: np.ndarray | None = None,
+    first_column: np.ndarray | None = None,
+    columns: int = 0,
+) -> np.ndarray:
+    """Find which windows are near-duplicates of which.
+
+    Parameters
+    ----------
+    embedding : np.ndarray [shape=(N, D), float32]
+        Unit vectors.
+    quality : np.ndarray [shape=(N,)]
+        The better of two duplicates is kept; of equals, the one that comes first.
+    limit
+        Largest distance of duplicates, 0 to 2.
+    song, first_column : np.ndarray [shape=(N,), int], optional
+        Windows of one song that share columns are no duplicates of each other, however alike they are.
+    columns
+        Width of the windows, for the same.
+
+    Returns
+    -------
+    np.ndarray [shape=(N,), int]
+        The window that each is a duplicate of; its own number where it is kept.
+    """
+    count = len(embedding)
+    representative = np.arange(count)
+    if not count:
+        return representative
+    windows = _Windows(
+        np.ascontiguousarray(embedding, np.float32),
+        representative if song is None else np.asarray(song),
+        np.zeros(count, np.int64) if first_column is None else np.asarray(first_column, np.int64),
+        columns,
+        limit,
+    )
+    leaves = windows.leaves(np.arange(count))
+    boxes = np.array([(windows.places[leaf].min(axis=0), windows.places[leaf].max(axis=0)) for leaf in leaves])
+    free = np.ones(count, bool)
+    order = np.lexsort((np.arange(count), -np.asarray(quality)))
+    for start in range(0, count, _BATCH):
+        batch = order[start : start + _BATCH]
+        batch = batch[free[batch]]
+        free[batch] = False
+        kept = batch[_settle(windows, batch, representative)]
+        reached = windows.reach(kept, boxes)
+        for number in np.flatnonzero(reached.any(axis=0)).tolist():
+            leaf = leaves[number] = leaves[number][free[leaves[number]]]
+            near = kept[reached[:, number]]
+            takers, taken = windows.pairs(near, leaf)
+            # Of several takers the best comes first, and is written last.
+            representative[leaf[taken[::-1]]] = near[takers[::-1]]
+            free[leaf[taken]] = False
+    return representative
+
+
+def _settle(windows: _Windows, batch: np.ndarray, representative: np.ndarray) -> np.ndarray:
+    """Decide between the windows of a batch, the best first; return which are kept, and note who takes the others."""
+    kept = np.ones(len(batch), bool)
+    first, second = windows.pairs(batch, batch)
+    later = first < second
+    first, second = first[later], second[later]
+    edges = np.searchsorted(first, np.arange(len(batch) + 1))
+    for taker in np.flatnonzero(np.diff(edges)).tolist():
+        if kept[taker]:
+            others = second[edges[taker] : edges[taker + 1]]
+            others = others[kept[others]]
+            kept[others] = False
+            representative[batch[others]] = batch[taker]
+    return kept
+
+
+@dataclass(eq=False)
+class _Windows:
+    """All windows, and their places in the main directions."""
+
+    embedding: np.ndarray
+    song: np.ndarray
+    first: np.ndarray
+    columns: int
+    limit: float
+
+    def __post_init__(self) -> None:
+        centred = self.embedding - self.embedding.mean(axis=0)
+        _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        self.places = centred @ directions[:, : -_DIRECTIONS - 1 : -1].astype(np.float32)
+        square, one = (self.places**2).sum(axis=1, keepdims=True), np.ones((len(centred), 1), np.float32)
+        # The squared distance of a and b is the product of these: [a, 1, square of a] and [-2 b, square of b, 1].
+        self._left, self._right = np.hstack([self.places, one, square]), np.hstack([-2 * self.places, square, one])
+
+    def leaves(self, windows: np.ndarray) -> list[np.ndarray]:
+        """Divide windows at the median of the direction in which they are spread most, again and again."""
+        if len(windows) <= _LEAF:
+            return [windows]
+        places = self.places[windows, :_EDGES]
+        order = windows[np.argsort(places[:, int(np.ptp(places, axis=0).argmax())], kind="stable")]
+        return self.leaves(order[: len(order) // 2]) + self.leaves(order[len(order) // 2 :])
+
+    def reach(self, windows: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Return which windows [n] may have neighbours in which boxes [m, 2, directions]: [n, m]."""
+        squared = np.zeros((len(windows), len(boxes)), np.float32)
+        for direction in range(min(_EDGES, boxes.shape[2])):
+            place = self.places[windows, direction, None]
+            outside = np.maximum(boxes[:, 0, direction] - place, place - boxes[:, 1, direction])
+            squared += np.maximum(outside, 0.0) ** 2
+        return squared <= self.limit**2 + _ROUNDING
+
+    def pairs(self, some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions, in `some` and in `others`, of windows that are duplicates; in the order of `some`."""
+        row, column = np.nonzero(self._left[some] @ self._right[others].T <= self.limit**2 + _ROUNDING)
+        one, other = some[row], others[column]
+        shared = (self.song[one] == self.song[other]) & (np.abs(self.first[one] - self.first[other]) < self.columns)
+        near = ~shared
+        for start in range(0, len(one), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            distance = self.embedding[one[part]] - self.embedding[other[part]]
+            near[part] &= np.einsum("nd,nd->n", distance, distance) <= self.limit**2
+        return row[near], column[near]
