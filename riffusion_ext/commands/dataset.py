@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
+from riffusion_ext.commands.quiet import own_stderr
 from riffusion_ext.commands.report import STOPPED, failure, write_json
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
+    from riffusion_ext.dataset.verify import Check
 
 __all__ = ["add_parser", "run"]
 
@@ -39,6 +42,9 @@ def add_parser(commands: Any) -> None:
     work = parser.add_argument_group("working")
     work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (as many as cores)")
     work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
+    work.add_argument(
+        "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
+    )
     add_output_options(parser)
     add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
     parser.set_defaults(run=run)
@@ -111,6 +117,7 @@ def _add_export(group: Any) -> None:
     group.add_argument("--audio-rate", type=int, metavar="HZ", help="audio: sample rate (the songs' own)")
     group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
+    group.add_argument("--sounds", type=int, default=60, metavar="N", help="windows to hear on the contact sheet (60)")
     group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
 
 
@@ -160,30 +167,47 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from riffusion_ext.dataset.build import build
+    from riffusion_ext.dataset.store import Store
+    from riffusion_ext.dataset.verify import sample_of, verify
 
     settings = settings_of(args)
+    out = Path(args.out).expanduser()
     teller = _Teller(quiet=args.quiet or args.json)
-    try:
-        built = build(
-            Path(args.songs).expanduser(),
-            Path(args.out).expanduser(),
-            settings,
-            jobs=args.jobs,
-            cluster=args.cluster,
-            progress=teller.tell,
-        )
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; the songs done so far are kept, the same command goes on from there\n")
-        return STOPPED
-    finally:
-        teller.close()
+    with own_stderr():
+        try:
+            built = build(
+                Path(args.songs).expanduser(),
+                out,
+                settings,
+                jobs=args.jobs,
+                cluster=args.cluster,
+                reviews=[Path(path).expanduser() for path in args.review],
+                progress=teller.tell,
+            )
+            checks = list(verify(Store(out), sample_of(built.manifest, args.verify)))
+            sheets = [] if args.no_sheet else _write_sheets(out, built, args, teller)
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped; the songs done so far are kept, the same command goes on from there\n")
+            return STOPPED
+        finally:
+            teller.close()
     for path, why in built.failed:
         sys.stderr.write(failure(path, why) + "\n")
+    for why in built.exported.errors:
+        sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **_summary(built)})
+        write_json({"program": "riffusion-ext", "command": "dataset", **_summary(built, checks, sheets)})
     elif not args.quiet:
-        sys.stdout.write("\n".join(_lines(built, Path(args.out))) + "\n")
-    return 1 if built.failed else 0
+        sys.stdout.write("\n".join(_lines(built, out, checks, sheets)) + "\n")
+    return 1 if built.failed or built.exported.errors else 0
+
+
+def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: _Teller) -> list[Path]:
+    from riffusion_ext.dataset.sheet import write_sheets
+    from riffusion_ext.dataset.store import Store
+
+    title = args.trigger or out.absolute().name
+    return write_sheets(Store(out), built.manifest, title=title, sounds=max(args.sounds, 0), progress=teller.tell_sheet)
 
 
 class _Teller:
@@ -213,35 +237,55 @@ class _Teller:
             f"[{rate:.2f} songs/s, {minutes}:{seconds:02d} left]\n"
         )
 
+    def tell_sheet(self, part: float) -> None:
+        """Say that the contact sheet is being made, where nothing else moves."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"contact sheet {part:.0%}")
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
 
-def _summary(built: Built) -> dict[str, Any]:
+def _summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> dict[str, Any]:
     manifest = built.manifest
     return {
         "songs": built.songs,
         "resumed": built.resumed,
         "failed": [{"source": str(path), "error": why} for path, why in built.failed],
+        "errors": list(built.exported.errors),
+        "notes": list(built.notes),
         "windows": len(manifest.windows),
         "kept": len(manifest.kept),
         "rejected": manifest.counts(),
+        "places": {form: str(path) for form, path in built.exported.places.items()},
+        "sheets": [str(sheet) for sheet in sheets],
+        "verified": [asdict(check) for check in checks],
         "seconds": round(built.seconds, 3),
         "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
         "stopped": built.stopped,
     }
 
 
-def _lines(built: Built, out: Path) -> Sequence[str]:
+def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
+    from riffusion_ext.dataset.verify import described
+
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
     songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
     lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {len(manifest.windows)} windows"]
     if built.resumed:
         lines[0] += f" ({built.resumed} of the songs were there already)"
-    lines.append(f"  kept      {len(manifest.kept):6d}   {out / 'pictures'}")
-    lines += [f"  {kind:<10}{count:6d}" for kind, count in manifest.counts().items()]
+    lines.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
+    lines += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
+    lines += [f"{form}: {path}" for form, path in built.exported.places.items()]
+    if checks:
+        lines += [f"checked by ear: {described(checks)}"]
+        lines += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
+    lines += [f"contact sheet: {sheet}" for sheet in sheets]
+    lines += [f"note: {note}" for note in built.notes]
     if built.failed:
-        lines.append(f"  {len(built.failed)} files could not be used, see above")
+        lines.append(f"{len(built.failed)} files could not be used, see above")
+    if not manifest.kept:
+        lines.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
     return lines

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from riffusion_ext.dataset.export import ExportResult
-from riffusion_ext.dataset.judge import SOURCE, export_set, judge
+from riffusion_ext.dataset.judge import SOURCE, export_set, judge, take_in
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.songs import Song, find_songs
@@ -18,6 +19,8 @@ from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cell
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Built", "Progress", "build"]
+
+_LOOK_AGAIN = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,28 @@ class Progress:
 
 @dataclass(frozen=True)
 class Built:
-    """What a run brought."""
+    """What a run brought.
+
+    Attributes
+    ----------
+    manifest, exported
+        The training set, and what was written of it.
+    failed
+        Files and folders that could not be used, each with the reason.
+    notes
+        Sentences for the user.
+    songs, resumed
+        Songs that the set consists of, and how many of them were there before.
+    seconds
+        The whole run.
+    stopped
+        Whether songs are missing because the run was stopped.
+    """
 
     manifest: Manifest
     exported: ExportResult
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
     songs: int = 0
     resumed: int = 0
     seconds: float = 0.0
@@ -68,6 +88,7 @@ def build(
     *,
     jobs: int = 0,
     cluster: str = "",
+    reviews: Sequence[Path] = (),
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Built:
@@ -88,10 +109,13 @@ def build(
         Processes at once; 0 for one on each core.
     cluster
         Address of a Dask scheduler, to work there instead.
+    reviews
+        Files of decisions, as the contact sheet saves them.
     progress
         Called after each song.
     cancelled
-        Asked after each song; once it is true the run ends. What is done is judged and written all the same.
+        Asked several times a second; once it is true the run ends within seconds. What is done is judged and written
+        all the same.
 
     Raises
     ------
@@ -106,26 +130,58 @@ def build(
         )
     store = Store(out)
     with store.locked():
+        for review in reviews:
+            take_in(store, review)
         jobs = jobs or cores()
         tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
-        if settings.slicing.scale == "set":
-            black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster))
-            tasks = [replace(task, black=black) for task in tasks]
         cuts: dict[Song, Cut] = {}
-        sound, stopped = 0.0, False
-        with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
-            for cut in results:
-                cuts[cut.song] = cut
-                sound += 0.0 if cut.was_there else cut.duration
-                if progress is not None:
-                    progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
-                if cancelled():
-                    stopped = len(cuts) < len(songs)
-                    break
+        sound = 0.0
+        with _watching(cancelled, store.stop):
+            if settings.slicing.scale == "set":
+                black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster))
+                tasks = [replace(task, black=black) for task in tasks]
+            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
+                for cut in results:
+                    if cut.stopped:
+                        continue
+                    cuts[cut.song] = cut
+                    sound += 0.0 if cut.was_there else cut.duration
+                    if progress is not None:
+                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
         failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
+        stopped = len(cuts) < len(songs)
         store.write_json(SOURCE, {"collection": str(collection.absolute())})
-        manifest = judge(store, done, settings, complete=not stopped)
-        exported = export_set(store, manifest)
-    resumed = sum(cut.was_there for cut in cuts.values())
-    return Built(manifest, exported, failed, len(done), resumed, time.perf_counter() - began, stopped)
+        root = collection if collection.is_dir() else collection.parent
+        judged = judge(store, done, settings, root=root, complete=not stopped)
+        exported = export_set(store, judged.manifest)
+    return Built(
+        manifest=judged.manifest,
+        exported=exported,
+        failed=failed,
+        notes=(*judged.notes, *exported.notes),
+        songs=len(done),
+        resumed=sum(cut.was_there for cut in cuts.values()),
+        seconds=time.perf_counter() - began,
+        stopped=stopped,
+    )
+
+
+@contextmanager
+def _watching(wanted: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Ask again and again, in a thread, and act once it is so."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_AGAIN):
+            if wanted():
+                act()
+                return
+
+    thread = threading.Thread(target=watch, daemon=True, name="riffusion-stop")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

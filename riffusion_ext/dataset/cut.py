@@ -15,7 +15,7 @@ import numpy.typing as npt
 from riffusion_ext.audio import beats as beats_of
 from riffusion_ext.audio.key import estimate_key
 from riffusion_ext.dataset.features import Features, window_features
-from riffusion_ext.dataset.measure import measure_song, mel_of_song
+from riffusion_ext.dataset.measure import Tick, measure_song, mel_of_song
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.windows import window_starts
@@ -66,12 +66,14 @@ class SongRecord:
     features: Features
 
 
-def loudest_cell(song: Song, settings: SliceSettings) -> float:
+def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
     """Largest mel magnitude of a song, for pictures on one scale with those of other songs."""
-    return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params)), default=0.0)
+    return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
 
 
-def cut_song(song: Song, digest: str, settings: SliceSettings, folder: Path, black: float | None = None) -> SongRecord:
+def cut_song(
+    song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, black: float | None = None
+) -> SongRecord:
     """Measure a song, cut it into windows and write their pictures.
 
     Memory does not grow with the length of the song, but for a few numbers for each column.
@@ -84,6 +86,8 @@ def cut_song(song: Song, digest: str, settings: SliceSettings, folder: Path, bla
         How to cut and draw.
     folder
         Where the pictures go.
+    tick
+        Called again and again. What it raises ends the work; pictures drawn so far are found by the next run.
     black
         The magnitude of black where ``settings.scale`` is ``"set"``.
 
@@ -95,14 +99,15 @@ def cut_song(song: Song, digest: str, settings: SliceSettings, folder: Path, bla
         A picture cannot be written.
     """
     params = settings.params
-    measure, mels = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels)
+    measure, mels = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
     starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
     scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
     files, blacks = [], []
-    for start, window in _windows(mels or mel_of_song(song.path, params), starts, settings.columns):
+    for start, window in _windows(mels or mel_of_song(song.path, params, tick), starts, settings.columns):
+        tick()
         file, peak = _draw(window, scale, song, start, settings, folder)
         files.append(file)
         blacks.append(peak)

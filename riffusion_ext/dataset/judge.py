@@ -5,14 +5,17 @@ Reads no song, so that thresholds and captions can be changed in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from riffusion_ext.dataset.captions import caption_for
+from riffusion_ext.dataset import ledger
+from riffusion_ext.dataset.captions import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curate import Verdict, curate
 from riffusion_ext.dataset.cut import SongRecord
 from riffusion_ext.dataset.export import ExportItem, ExportResult, export
@@ -21,18 +24,44 @@ from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, fin
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
-from riffusion_ext.dataset.tags import read_song_tags
+from riffusion_ext.dataset.tags import SongTags, song_tags
+from riffusion_ext.dataset.texts import decode, one_line
+from riffusion_ext.errors import RiffusionError
 
-__all__ = ["MANIFEST", "REVIEW", "SOURCE", "export_set", "judge", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "REVIEW",
+    "SOURCE",
+    "Judged",
+    "decisions_of",
+    "export_set",
+    "judge",
+    "song_places",
+    "take_in",
+    "write_manifest",
+]
 
 MANIFEST, REVIEW = "manifest.json", "review.json"
 SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
 _SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The training set as it is now, and sentences about files beside songs that were passed over."""
+
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+
+
 def judge(
-    store: Store, songs: Sequence[tuple[Song, str]], settings: DatasetSettings, *, complete: bool = True
-) -> Manifest:
+    store: Store,
+    songs: Sequence[tuple[Song, str]],
+    settings: DatasetSettings,
+    *,
+    root: Path | None = None,
+    complete: bool = True,
+) -> Judged:
     """Decide about every window and arrange the folder accordingly.
 
     Parameters
@@ -43,6 +72,8 @@ def judge(
         Songs with the keys of their records.
     settings
         Thresholds and captions.
+    root
+        The uppermost folder whose tables of captions are asked; None for each song's own.
     complete
         Whether these are all songs. Else pictures of others stay where they are.
 
@@ -53,16 +84,18 @@ def judge(
     """
     records = [(song, record) for song, key in songs if (record := store.record_of(key)) is not None]
     verdicts = _verdicts([record for _, record in records], settings)
-    decisions = store.read_json(REVIEW).get("windows", {})
-    before = {window["file"]: window for window in store.read_json(MANIFEST).get("windows", [])}
-    decisions = _with_edits(store, decisions, before)
+    before = {window["file"] for window in store.read_json(MANIFEST).get("windows", [])}
+    decisions = decisions_of(store, before)
     params = settings.slicing.params
     seconds = params.hop_length / params.sample_rate
     entries: list[SongEntry] = []
     windows: list[WindowEntry] = []
+    notes: list[str] = []
     for song, record in records:
         entries.append(_song_entry(record))
-        fields = _fields(song, record)
+        tags = song_tags(song.path, root)
+        notes += tags.notes
+        fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
         for number, file in enumerate(record.files):
             verdict = verdicts[len(windows)]
@@ -76,7 +109,7 @@ def judge(
                     kept=bool(said.get("keep", verdict.kept)),
                     decided="keep" in said,
                     reasons=tuple({"kind": reason.kind, "text": reason.text} for reason in verdict.reasons),
-                    caption=str(said.get("caption") or caption),
+                    caption=edited_caption(str(said["caption"]), fields) if said.get("caption") else caption,
                     level_db=round(float(record.features.level_db[number]), 2),
                     transition=round(float(record.features.transition[number]), 4),
                     black=record.blacks[number],
@@ -85,11 +118,11 @@ def judge(
     manifest = Manifest(settings.as_dict(), entries, windows)
     _arrange(store, manifest)
     if complete:
-        store.forget(sorted(before.keys() - {window.file for window in windows}))
+        store.forget(sorted(before - {window.file for window in windows}))
     if decisions:
         store.write_json(REVIEW, {"windows": decisions})
     write_manifest(store, manifest)
-    return manifest
+    return Judged(manifest, tuple(dict.fromkeys(notes)))
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:
@@ -98,20 +131,49 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
     store.write_text("manifest.csv", manifest.as_csv())
 
 
+def take_in(store: Store, review: Path) -> None:
+    """Add decisions that were saved elsewhere, as by the contact sheet, to those of the folder; the new ones count.
+
+    Raises
+    ------
+    RiffusionError
+        The file is missing or is no such file.
+    """
+    try:
+        values = json.loads(review.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RiffusionError(f"{review} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
+    for file, said in _reviewed(values, review).items():
+        decisions[file] = {**decisions.get(file, {}), **said}
+    store.write_json(REVIEW, {"windows": decisions})
+
+
+def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
+    """Return the decisions of a review, by name of picture."""
+    windows = values.get("windows", {}) if isinstance(values, dict) else None
+    if not isinstance(windows, dict) or not all(
+        isinstance(said, dict) and isinstance(said.get("keep", True), bool) and isinstance(said.get("caption", ""), str)
+        for said in windows.values()
+    ):
+        raise RiffusionError(f"{path} must hold decisions by name of picture; repair it or move it away")
+    return dict(windows)
+
+
 def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
     """Write the kept windows in the formats that the manifest's settings name."""
-    collection = Path(store.read_json(SOURCE).get("collection", ""))
+    place = song_places(store)
     items = [
-        ExportItem(
-            store.pictures / window.file,
-            window.caption,
-            collection / window.song if collection.is_dir() else collection,
-            window.start,
-            window.duration,
-        )
+        ExportItem(store.pictures / window.file, window.caption, place(window.song), window.start, window.duration)
         for window in manifest.kept
     ]
     return export(items, store.out, DatasetSettings.from_dict(manifest.settings).export, progress=progress)
+
+
+def song_places(store: Store) -> Callable[[str], Path]:
+    """Return a function that says where the song of a name is, or was in the last run."""
+    collection = Path(store.read_json(SOURCE).get("collection", ""))
+    return (lambda name: collection) if collection.is_file() else (lambda name: collection / name)
 
 
 def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[Verdict]:
@@ -123,9 +185,9 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
     return curate(features, song_of, starts, settings.slicing.columns, settings.curation)
 
 
-def _fields(song: Song, record: SongRecord) -> dict[str, str]:
+def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
     """Words a caption may use."""
-    fields = read_song_tags(song.path)
+    fields = {**file_fields(song.path), **tags.fields}
     if record.tempo_confidence >= _SURE:
         fields["tempo"] = f"{record.tempo:.0f}"
     if record.key_confidence >= _SURE:
@@ -149,15 +211,30 @@ def _song_entry(record: SongRecord) -> SongEntry:
     )
 
 
-def _with_edits(store: Store, decisions: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """Add captions that were edited in their files since we wrote them: they are the user's work."""
-    decisions = dict(decisions)
-    for file, window in before.items():
-        if not window["kept"]:
+def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what the user decided, by name of picture; captions edited in their files since we wrote them included.
+
+    Parameters
+    ----------
+    store
+        The folder.
+    before
+        Names of the pictures in its manifest.
+
+    Raises
+    ------
+    RiffusionError
+        ``review.json`` is damaged.
+    """
+    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
+    written = ledger.load(store.out, "dreambooth")
+    for file in before:
+        path = (store.pictures / file).with_suffix(".txt")
+        if not ledger.is_edited(path, written.get(path.relative_to(store.out).as_posix())):
             continue
-        with suppress(OSError, UnicodeDecodeError):
-            text = (store.pictures / file).with_suffix(".txt").read_text("utf-8").strip()
-            if text and text != window["caption"]:
+        with suppress(OSError, ValueError):
+            text = one_line(decode(path.read_bytes())[0])
+            if text and text != decisions.get(file, {}).get("caption"):
                 decisions[file] = {**decisions.get(file, {}), "caption": text}
     return decisions
 

@@ -5,7 +5,7 @@ Nothing here grows with the song but a few numbers for each 10 ms: three hours a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,11 @@ BANDS = 32
 _FULL_SCALE = 32768.0
 _FLOOR_DB = -120.0
 _Array = npt.NDArray[np.float32]
+Tick = Callable[[], None]
+
+
+def _no_tick() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +90,7 @@ class SongMeasure:
 
 
 def measure_song(
-    path: Path, params: SpectrogramParams, *, keep_columns: int = 0
+    path: Path, params: SpectrogramParams, *, keep_columns: int = 0, tick: Tick = _no_tick
 ) -> tuple[SongMeasure, list[_Array] | None]:
     """Go through a song once.
 
@@ -97,6 +102,8 @@ def measure_song(
         Parameters of the pictures: columns are ``hop_length`` long.
     keep_columns
         Keep the mel magnitudes of a song that has no more columns than this.
+    tick
+        Called after each piece of 20 s. What it raises ends the work.
 
     Returns
     -------
@@ -115,7 +122,7 @@ def measure_song(
     chroma, black, columns = np.zeros(12), 0.0, 0
     change = SpectralChange()
     kept: list[_Array] | None = []
-    for mel in _mel(listener.pass_on(read_pieces(path)), params):
+    for mel in _mel(listener.pass_on(read_pieces(path)), params, tick):
         mono = mel.mean(axis=0)
         sketches.append(_sketch(mono, params))
         change.add(mono)
@@ -127,13 +134,18 @@ def measure_song(
     return listener.result(np.concatenate(sketches), chroma, black, change.finish()), kept
 
 
-def mel_of_song(path: Path, params: SpectrogramParams) -> Iterator[_Array]:
+def mel_of_song(path: Path, params: SpectrogramParams, tick: Tick = _no_tick) -> Iterator[_Array]:
     """Mel magnitudes of a song [C, t, n_mels], piece by piece, in 16-bit sample units; as for :func:`measure_song`."""
-    return _mel(read_pieces(path), params)
+    return _mel(read_pieces(path), params, tick)
 
 
-def _mel(pieces: Iterable[AudioClip], params: SpectrogramParams) -> Iterator[_Array]:
-    fitted = fit_pieces(pieces, params.sample_rate, params.channels)
+def _mel(pieces: Iterable[AudioClip], params: SpectrogramParams, tick: Tick) -> Iterator[_Array]:
+    def ticking() -> Iterator[AudioClip]:
+        for piece in pieces:
+            tick()
+            yield piece
+
+    fitted = fit_pieces(ticking(), params.sample_rate, params.channels)
     return mel_pieces((piece * np.float32(_FULL_SCALE) for piece in fitted), params)
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.dataset.judge import MANIFEST, REVIEW, export_set, write_manifest
+from riffusion_ext.dataset.captions import edited_caption
+from riffusion_ext.dataset.judge import MANIFEST, REVIEW, decisions_of, export_set, write_manifest
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -62,27 +63,26 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
     store = Store(out)
     with store.locked():
         _, manifest = open_set(out)
-        remembered = dict(store.read_json(REVIEW).get("windows", {}))
+        remembered = decisions_of(store, [window.file for window in manifest.windows])
         windows = []
         for window in manifest.windows:
             decision = decisions.get(window.file)
             if decision is not None:
-                window = _decided(window, decision)
                 remembered[window.file] = {**remembered.get(window.file, {}), **_plain(decision)}
-                store.place(window.file, kept=window.kept)
+            said = remembered.get(window.file)
+            if said is not None:
+                caption = edited_caption(str(said.get("caption") or window.caption), {"title": window.caption})
+                if decision is not None and decision.caption is not None:
+                    store.drop_caption(window.file)  # else what was typed there before would count
+                kept = bool(said.get("keep", window.kept))
+                window = replace(window, caption=caption, kept=kept, decided="keep" in said)
+                store.place(window.file, kept=kept)
             windows.append(window)
         manifest = replace(manifest, windows=windows)
         store.write_json(REVIEW, {"windows": remembered})
         write_manifest(store, manifest)
         export_set(store, manifest)
     return manifest
-
-
-def _decided(window: WindowEntry, decision: Decision) -> WindowEntry:
-    if decision.keep is not None:
-        window = replace(window, kept=decision.keep, decided=True)
-    caption = " ".join((decision.caption or "").split())
-    return replace(window, caption=caption) if caption else window  # never an empty one
 
 
 def _plain(decision: Decision) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The contact sheet: all windows at a glance in one HTML file, to look at, listen to, and decide.
 
 The file needs nothing beside it and nothing from the net. What is decided there is saved as ``review.json``, which the
-next run reads.
+next run takes in.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from riffusion_ext.dataset.judge import REVIEW
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["PAGE", "contact_sheets", "sound_of", "thumbnail"]
+__all__ = ["PAGE", "thumbnail", "write_sheets"]
 
 PAGE = 1500
 """Windows on a sheet; more make more sheets."""
@@ -24,45 +28,53 @@ _THUMBNAIL = 144
 _SOUND_RATE = 22050
 
 
-def contact_sheets(
-    manifest: Manifest,
-    find: Callable[[str], Path | None],
-    *,
-    title: str,
-    sounds: int = 60,
-    tick: Callable[[], None] = lambda: None,
-) -> list[str]:
-    """Return the sheets as HTML.
+def write_sheets(
+    store: Store, manifest: Manifest, *, title: str, sounds: int = 60, progress: Callable[[float], None] | None = None
+) -> list[Path]:
+    """Write the sheets into the folder of the training set, and remove those of an earlier run.
 
     Parameters
     ----------
-    manifest
+    store, manifest
         The training set.
-    find
-        Where a picture is.
     title
-        Name of the set.
+        Its name.
     sounds
-        How many windows can be played, spread over kept and rejected ones; each takes a third of a second to make and
-        some 20 kB.
-    tick
-        Called after each sound.
+        How many windows can be played, spread over kept and rejected ones. Each takes a third of a second to make, the
+        first time, and some 30 kB.
+    progress
+        Called with the part done, 0 to 1.
+
+    Returns
+    -------
+    list of Path
+        ``contact-sheet.html``; of more than 1500 windows ``contact-sheet-1.html`` and so on.
+
+    Raises
+    ------
+    RiffusionError
+        A sheet cannot be written.
     """
     heard = _spread(manifest.windows, sounds)
+    said = store.read_json(REVIEW).get("windows", {})
     pages = [manifest.windows[start : start + PAGE] for start in range(0, max(len(manifest.windows), 1), PAGE)]
-    sheets = []
-    for number, windows in enumerate(pages, 1):
+    names = [f"contact-sheet-{number}.html" for number in range(1, len(pages) + 1)]
+    names = names if len(pages) > 1 else ["contact-sheet.html"]
+    done = 0
+    for number, windows in enumerate(pages):
         cells = []
         for window in windows:
-            path = find(window.file)
-            sound = ""
-            if path is not None and window.file in heard:
-                sound = sound_of(path)
-                tick()
-            cells.append(_cell(window, path, sound))
-        name = title if len(pages) == 1 else f"{title}, {number} of {len(pages)}"
-        sheets.append(_page(name, manifest, cells))
-    return sheets
+            path = store.find(window.file)
+            cells.append(_cell(window, path, _sound(store, path) if path and window.file in heard else ""))
+            done += 1
+            if progress is not None:
+                progress(done / len(manifest.windows))
+        more = f", {number + 1} of {len(pages)}" if len(pages) > 1 else ""
+        store.write_text(names[number], _page(title + more, manifest, cells, said, len(heard)))
+    for old in store.out.glob("contact-sheet*.html"):
+        if old.name not in names:
+            old.unlink(missing_ok=True)
+    return [store.out / name for name in names]
 
 
 def _spread(windows: Sequence[WindowEntry], count: int) -> set[str]:
@@ -78,22 +90,26 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
     return [names[place * len(names) // count] for place in range(count)]
 
 
-def sound_of(path: Path) -> str:
-    """Return what a picture sounds like, small, as the address of an ``<audio>``; nothing where it cannot be heard."""
-    from riffusion_ext.audio import sndfile
-    from riffusion_ext.audio.wav import write_wav
+def _sound(store: Store, path: Path) -> str:
+    """Return what a picture sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
+    kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".ogg", ".wav")]
+    found = next((sound for sound in kept if sound.is_file()), None)
+    try:
+        found = found or _hear(path, kept)
+        kind = "audio/ogg" if found.suffix == ".ogg" else "audio/wav"
+        return f"data:{kind};base64,{_base64(found.read_bytes())}"
+    except (RiffusionError, OSError):
+        return ""
+
+
+def _hear(path: Path, places: Sequence[Path]) -> Path:
+    """Turn a picture into sound: small, and in the first of two formats that can be written."""
+    from riffusion_ext.audio import available_formats, write_audio
     from riffusion_ext.spectrogram.codec import open_picture, picture_to_audio
 
-    try:
-        clip = picture_to_audio(open_picture(path)).clip.resample(_SOUND_RATE)
-        try:
-            return "data:audio/ogg;base64," + _base64(sndfile.encode(clip, "ogg", subtype="pcm16", tags={}))
-        except RiffusionError:  # no soundfile
-            buffer = io.BytesIO()
-            write_wav(buffer, clip, subtype="pcm16", tags={})
-            return "data:audio/wav;base64," + _base64(buffer.getvalue())
-    except RiffusionError:
-        return ""
+    clip = picture_to_audio(open_picture(path)).clip.resample(_SOUND_RATE)
+    ogg, wav = places
+    return write_audio(clip, ogg if "ogg" in available_formats() else wav)
 
 
 def thumbnail(path: Path) -> str:
@@ -141,19 +157,23 @@ def _cell(window: WindowEntry, path: Path | None, sound: str) -> str:
     )
 
 
-def _page(title: str, manifest: Manifest, cells: Sequence[str]) -> str:
+def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[str, Any], heard: int) -> str:
     kinds = sorted({reason["kind"] for window in manifest.windows for reason in window.reasons})
     filters = "".join(f'<option value="{html.escape(kind, quote=True)}">{html.escape(kind)}</option>' for kind in kinds)
     counts = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())
     summary = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept" + (
         f"; left out: {counts}" if counts else ""
     )
+    if heard < len(manifest.windows):
+        summary += f". {heard} of them can be played here"
+    # A name or caption could hold the end of a script.
+    decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(
         title=html.escape(title),
         summary=html.escape(summary),
         filters=filters,
         cells="\n".join(cells) or "<p>There are no windows.</p>",
-        script=_SCRIPT,
+        script=_SCRIPT.replace("DECISIONS", decisions),
         style=_STYLE,
     )
 
@@ -188,17 +208,18 @@ textarea{width:100%;box-sizing:border-box;font:inherit;font-size:.8rem;resize:ve
 """
 
 _SCRIPT = """
-const cells=[...document.querySelectorAll('article')],changes={},player=new Audio();let playing=null;
+const cells=[...document.querySelectorAll('article')],changes=DECISIONS,fresh={},player=new Audio();let playing=null;
 const show=document.getElementById('show'),text=document.getElementById('text'),save=document.getElementById('save');
 function filter(){const what=show.value,words=text.value.toLowerCase().split(/\\s+/).filter(Boolean);
- for(const c of cells){const kept=c.dataset.kept==='1',said=c.dataset.file in changes;
+ for(const c of cells){const kept=c.dataset.kept==='1',said=c.dataset.file in fresh;
   const fits=what==='all'||(what==='kept'&&kept)||(what==='out'&&!kept)||(what==='changed'&&said)||
    c.dataset.kinds.split(' ').includes(what);
   const all=(c.textContent+' '+c.querySelector('textarea').value).toLowerCase();
   c.hidden=!(fits&&words.every(w=>all.includes(w)));}}
-function change(c,values){changes[c.dataset.file]={...changes[c.dataset.file],...values};save.disabled=false;
- document.getElementById('note').textContent=Object.keys(changes).length+' changed. '+
-  'Save the file into the training set and run the same command again.';}
+function change(c,values){changes[c.dataset.file]={...changes[c.dataset.file],...values};
+ fresh[c.dataset.file]=1;save.disabled=false;
+ document.getElementById('note').textContent=Object.keys(fresh).length+' changed. '+
+  'Save review.json, then run the same command again with --review and the saved file.';}
 function stop(){player.pause();if(playing)playing.textContent='Play';playing=null;}
 player.onended=stop;show.onchange=filter;text.oninput=filter;
 for(const c of cells){const box=c.querySelector('input'),area=c.querySelector('textarea'),play=c.querySelector('.play');

@@ -44,6 +44,7 @@ class Store:
         self.pictures, self.rejected = out / "pictures", out / "rejected"
         self.workings = out / ".riffusion"
         self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
+        self._stop = self.workings / "stop"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -68,9 +69,23 @@ class Store:
         except OSError as error:
             raise RiffusionError(f"{self.out} cannot be written to: {error.strerror or error}") from error
         try:
+            with suppress(OSError):
+                self._stop.unlink()
             yield
         finally:
+            with suppress(OSError):
+                self._stop.unlink()
             lock.release()
+
+    def stop(self) -> None:
+        """Ask all workers of the present run to stop, on whatever machine they are."""
+        with suppress(OSError):  # the folder is gone, and they with it
+            self._stop.touch()
+
+    @property
+    def stop_wanted(self) -> bool:
+        """Whether the present run shall end."""
+        return self._stop.exists()
 
     # -- songs
 
@@ -131,6 +146,11 @@ class Store:
             with suppress(OSError):
                 found.with_suffix(".txt").unlink()
         return target
+
+    def drop_caption(self, file: str) -> None:
+        """Remove the text beside a kept picture, whoever wrote it."""
+        with suppress(OSError):
+            (self.pictures / file).with_suffix(".txt").unlink()
 
     def forget(self, files: Iterable[str]) -> None:
         """Move pictures that no song has any more out of the training set, to the rejected ones."""

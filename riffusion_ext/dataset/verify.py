@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from riffusion_ext.audio import RAW
+from riffusion_ext.audio import RAW, AudioClip, read_audio
+from riffusion_ext.dataset.judge import song_places
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["Check", "sample_of", "verify"]
+__all__ = ["Check", "described", "sample_of", "verify"]
 
 _FAR_LEVEL_DB, _FAR_LEVELS, _FAR_CLIPPED = 3.0, 6.0, 0.001
 
@@ -27,7 +29,7 @@ class Check:
     file
         Name of the picture.
     level_db
-        How much louder the sound of the picture is than the window of the song, in dB.
+        How much louder the sound of the picture is than that part of the song, in dB.
     error
         Mean error of the pixels when that sound is drawn again, in levels of 255.
     clipped
@@ -50,13 +52,13 @@ def sample_of(manifest: Manifest, count: int) -> list[WindowEntry]:
     return [kept[place] for place in places]
 
 
-def verify(pictures: Path, windows: list[WindowEntry]) -> Iterator[Check]:
-    """Turn pictures back into sound and compare.
+def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
+    """Turn pictures back into sound, and compare with the songs.
 
     Parameters
     ----------
-    pictures
-        Folder they lie in.
+    store
+        The training set.
     windows
         What they were made of.
 
@@ -65,14 +67,15 @@ def verify(pictures: Path, windows: list[WindowEntry]) -> Iterator[Check]:
     Check
         One for each window.
     """
+    place = song_places(store)
     for window in windows:
         try:
-            yield _check(pictures / window.file, window)
+            yield _check(store.pictures / window.file, window, place(window.song))
         except RiffusionError as error:
             yield Check(window.file, problem=str(error))
 
 
-def _check(path: Path, window: WindowEntry) -> Check:
+def _check(path: Path, window: WindowEntry, song: Path) -> Check:
     from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture, open_picture, picture_to_audio
 
     picture = open_picture(path)
@@ -80,9 +83,14 @@ def _check(path: Path, window: WindowEntry) -> Check:
     again = audio_to_picture(decoded.clip, decoded.params, max_value=decoded.max_value)
     before, after = (np.asarray(image.convert("RGB"), np.float32) for image in (picture, again.image))
     error = float(np.abs(before - after[:, : before.shape[1]]).mean())
-    level = 20 * math.log10(max(decoded.clip.rms, 1e-9)) - window.level_db
+    original = read_audio(song, start=window.start, duration=decoded.clip.duration)
+    level = _level(decoded.clip) - _level(original.to_channels(decoded.clip.channels))
     clipped = float((np.abs(decoded.clip.samples) > 1.0).mean())
     return Check(path.name, round(level, 2), round(error, 2), round(clipped, 5), _problem(level, error, clipped))
+
+
+def _level(clip: AudioClip) -> float:
+    return 20 * math.log10(max(clip.rms, 1e-6))
 
 
 def _problem(level: float, error: float, clipped: float) -> str:
@@ -94,3 +102,19 @@ def _problem(level: float, error: float, clipped: float) -> str:
     if clipped > _FAR_CLIPPED:
         found.append(f"{clipped:.1%} of it is clipped")
     return "; ".join(found)
+
+
+def described(checks: Sequence[Check]) -> str:
+    """Say in one line what a listener would hear, of all checks together."""
+    heard = [check for check in checks if check.file and (check.error or not check.problem)]
+    wrong = sum(bool(check.problem) for check in checks)
+    if not heard:
+        return f"none of {len(checks)} pictures can be heard"
+    level = float(np.median([check.level_db for check in heard]))
+    error = float(np.mean([check.error for check in heard]))
+    clipped = max(check.clipped for check in heard)
+    text = (
+        f"{len(checks)} pictures turned back into sound: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
+        f"off, {f'up to {clipped:.2%}' if clipped else 'nothing'} clipped"
+    )
+    return f"{text}; {wrong} with a problem" if wrong else text

@@ -9,13 +9,20 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import RiffusionError
 
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.store import Store
+
 __all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+
+
+class StopError(RiffusionError):
+    """The user wants the run to end."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Cut:
-    """What became of a song: the key of its record, or why there is none."""
+    """What became of a song: the key of its record, or why there is none; or that the run was stopped before."""
 
     song: Song
     key: str = ""
@@ -38,6 +45,7 @@ class Cut:
     windows: int = 0
     error: str = ""
     was_there: bool = False
+    stopped: bool = False
 
 
 def cores() -> int:
@@ -50,7 +58,8 @@ def cores() -> int:
 def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[Cut, None, None]:
     """Cut songs; yields what became of each as soon as it is known, in any order.
 
-    Closing the iterator stops the work; songs that were not finished are cut in the next run.
+    Closing the iterator stops the work, and so does :meth:`~riffusion_ext.dataset.store.Store.stop`, which the
+    workers see wherever they are; songs that were not finished are cut in the next run.
 
     Parameters
     ----------
@@ -121,6 +130,8 @@ def _cut_one(task: Task) -> Cut:
 
     store = Store(task.out)
     try:
+        tick = _stopper(store)
+        tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
         record = store.record_of(key)
@@ -129,12 +140,22 @@ def _cut_one(task: Task) -> Cut:
             # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
             record = lead(
                 torch.device("cpu"),
-                lambda _: cut_song(task.song, digest, task.settings, store.fresh, task.black),
+                lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
             )
             store.keep_record(key, record)
+    except StopError:
+        return Cut(task.song, stopped=True)
     except Exception as error:
         return Cut(task.song, error=explain(error))
     return Cut(task.song, key, record.duration, len(record.files), was_there=there)
+
+
+def _stopper(store: Store) -> Callable[[], None]:
+    def tick() -> None:
+        if store.stop_wanted:
+            raise StopError("stopped")
+
+    return tick
 
 
 def _leave_interrupts_to_the_first_process() -> None:
@@ -147,9 +168,10 @@ def _loudest_of(task: Task) -> float:
     import torch
 
     from riffusion_ext.dataset.cut import loudest_cell
+    from riffusion_ext.dataset.store import Store
     from riffusion_ext.spectrogram.crew import lead
 
     try:
-        return lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings))
+        return lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(Store(task.out))))
     except Exception:  # cutting it will say why
         return 0.0
