@@ -9,8 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from riffusion_ext.dataset.decisions import take_in
 from riffusion_ext.dataset.export import ExportResult
-from riffusion_ext.dataset.judge import SOURCE, export_set, judge, take_in
+from riffusion_ext.dataset.judge import SOURCE, export_set, judge
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.songs import Song, find_songs

@@ -18,6 +18,7 @@ from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.captions import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curate import Verdict, curate
 from riffusion_ext.dataset.cut import SongRecord
+from riffusion_ext.dataset.decisions import REVIEW, decisions_of
 from riffusion_ext.dataset.export import ExportItem, ExportResult, export
 from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
@@ -41,7 +42,7 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST, REVIEW = "manifest.json", "review.json"
+MANIFEST = "manifest.json"
 SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
 _SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
 
@@ -131,35 +132,6 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
     store.write_text("manifest.csv", manifest.as_csv())
 
 
-def take_in(store: Store, review: Path) -> None:
-    """Add decisions that were saved elsewhere, as by the contact sheet, to those of the folder; the new ones count.
-
-    Raises
-    ------
-    RiffusionError
-        The file is missing or is no such file.
-    """
-    try:
-        values = json.loads(review.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise RiffusionError(f"{review} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
-    for file, said in _reviewed(values, review).items():
-        decisions[file] = {**decisions.get(file, {}), **said}
-    store.write_json(REVIEW, {"windows": decisions})
-
-
-def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the decisions of a review, by name of picture."""
-    windows = values.get("windows", {}) if isinstance(values, dict) else None
-    if not isinstance(windows, dict) or not all(
-        isinstance(said, dict) and isinstance(said.get("keep", True), bool) and isinstance(said.get("caption", ""), str)
-        for said in windows.values()
-    ):
-        raise RiffusionError(f"{path} must hold decisions by name of picture; repair it or move it away")
-    return dict(windows)
-
-
 def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
     """Write the kept windows in the formats that the manifest's settings name."""
     place = song_places(store)
@@ -211,35 +183,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
     )
 
 
-def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what the user decided, by name of picture; captions edited in their files since we wrote them included.
-
-    Parameters
-    ----------
-    store
-        The folder.
-    before
-        Names of the pictures in its manifest.
-
-    Raises
-    ------
-    RiffusionError
-        ``review.json`` is damaged.
-    """
-    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
-    written = ledger.load(store.out, "dreambooth")
-    for file in before:
-        path = (store.pictures / file).with_suffix(".txt")
-        if not ledger.is_edited(path, written.get(path.relative_to(store.out).as_posix())):
-            continue
-        with suppress(OSError, ValueError):
-            text = one_line(decode(path.read_bytes())[0])
-            if text and text != decisions.get(file, {}).get("caption"):
-                decisions[file] = {**decisions.get(file, {}), "caption": text}
-    return decisions
-
-
-def _arrange(store: Store, manifest: Manifest) -> None:
+ef _arrange(store: Store, manifest: Manifest) -> None:
     """Move every picture where it belongs."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)

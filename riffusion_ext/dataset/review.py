@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.dataset.captions import edited_caption
-from riffusion_ext.dataset.judge import MANIFEST, REVIEW, decisions_of, export_set, write_manifest
+from riffusion_ext.dataset.decisions import REVIEW, decisions_of
+from riffusion_ext.dataset.judge import MANIFEST, export_set, write_manifest
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError

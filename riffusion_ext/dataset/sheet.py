@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.dataset.judge import REVIEW
+from riffusion_ext.dataset.decisions import REVIEW
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError

@@ -115,6 +115,6 @@ def described(checks: Sequence[Check]) -> str:
     clipped = max(check.clipped for check in heard)
     text = (
         f"{len(checks)} pictures turned back into sound: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
-        f"off, {f'up to {clipped:.2%}' if clipped else 'nothing'} clipped"
+        f"off, {f'up to {clipped:.2%}' if clipped >= 5e-5 else 'nothing'} clipped"
     )
     return f"{text}; {wrong} with a problem" if wrong else text
