@@ -5,16 +5,13 @@ Reads no song, so that thresholds and captions can be changed in seconds.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.captions import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curate import Verdict, curate
 from riffusion_ext.dataset.cut import SongRecord
@@ -26,8 +23,6 @@ from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.tags import SongTags, song_tags
-from riffusion_ext.dataset.texts import decode, one_line
-from riffusion_ext.errors import RiffusionError
 
 __all__ = [
     "MANIFEST",
@@ -183,7 +178,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
     )
 
 
-ef _arrange(store: Store, manifest: Manifest) -> None:
+def _arrange(store: Store, manifest: Manifest) -> None:
     """Move every picture where it belongs."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)
