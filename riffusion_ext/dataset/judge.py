@@ -33,7 +33,6 @@ __all__ = [
     "export_set",
     "judge",
     "song_places",
-    "take_in",
     "write_manifest",
 ]
 
