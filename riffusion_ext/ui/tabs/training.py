@@ -23,6 +23,13 @@ __all__ = ["Runs", "build_page", "make"]
 
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
 _MOST_FAILURES = 12
+_CHECKED = 6  # pictures that are turned back into sound
+_FORMATS = {  # as the page names them
+    "Dreambooth extension": "dreambooth",
+    "kohya (folder N_name)": "kohya",
+    "diffusers (metadata.jsonl)": "diffusers",
+    "sound chunks (WAV)": "audio",
+}
 
 
 class Runs:
@@ -37,8 +44,8 @@ class Runs:
         self._stop.set()
         return message("Stopping after the songs that are being worked on ...") if self._busy.locked() else ""
 
-    def follow(self, work: Callable[[Callable[[Progress], None], Callable[[], bool]], Built]) -> Iterator[Any]:
-        """Do the work in a thread; yields each :class:`Progress`, or None where nothing moved, and last what came."""
+    def follow(self, work: Callable[[Callable[[Any], None], Callable[[], bool]], Any]) -> Iterator[Any]:
+        """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it."""
         if not self._busy.acquire(blocking=False):
             raise RiffusionError("A training set is being made already; stop it first.")
         try:
@@ -70,6 +77,13 @@ def make(runs: Runs, songs: str, out: Path, settings: DatasetSettings, options: 
     """Make a training set; yields what the page shows, last the summary."""
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.build import Built, Progress, build
+    from riffusion_ext.dataset.store import Store
+    from riffusion_ext.dataset.verify import described, sample_of, verify
+
+    def work(tell: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
+        built = build(collection, out, settings, progress=tell, cancelled=cancelled, **options)
+        tell(built)
+        return described(list(verify(Store(out), sample_of(built.manifest, _CHECKED)))) if built.manifest.kept else ""
 
     try:
         collection = Path(songs.strip().strip('"')).expanduser()
@@ -78,18 +92,17 @@ def make(runs: Runs, songs: str, out: Path, settings: DatasetSettings, options: 
         failed: list[str] = []
         shown = _bar(0.0, "Looking at the songs ...")
         yield shown
-        for item in runs.follow(
-            lambda progress, cancelled: build(
-                collection, out, settings, progress=progress, cancelled=cancelled, **options
-            )
-        ):
+        for item in runs.follow(work):
             if isinstance(item, Progress):
                 if item.cut.error:
                     failed.append(message(f"{item.cut.song.name}: {item.cut.error}", "error"))
                 shown = _bar(item.done / item.total, _how_far(item)) + "".join(failed[-_MOST_FAILURES:])
                 yield shown
             elif isinstance(item, Built):
-                yield _summary(item, out)
+                shown = _summary(item, out)
+                yield shown
+            elif isinstance(item, str) and item:
+                yield shown + message(f"Checked by ear: {item}.")
     except Exception as error:
         text = explain(error)
         yield message(text if isinstance(error, RiffusionError) else f"This did not work: {text}", "error")
@@ -118,9 +131,13 @@ def _summary(built: Built, out: Path) -> str:
     notes = [message(text + (f" Left out: {left_out}." if left_out else ""))]
     if built.stopped:
         notes.append(message("Stopped. Press the button again to go on from here.", "warning"))
+    elif not manifest.kept:
+        notes.append(message("Nothing was kept: loosen a check, or bring windows back below.", "warning"))
     notes += [message(f"{path.name}: {why}", "error") for path, why in built.failed[:_MOST_FAILURES]]
     if len(built.failed) > _MOST_FAILURES:
         notes.append(message(f"... and {len(built.failed) - _MOST_FAILURES} more files that cannot be used.", "error"))
+    notes += [message(why, "error") for why in built.exported.errors[:_MOST_FAILURES]]
+    notes += [message(note) for note in built.notes[:_MOST_FAILURES]]
     return "".join(notes)
 
 
@@ -132,7 +149,13 @@ def settings_of(values: dict[str, Any]) -> DatasetSettings:
     RiffusionError
         A value is not allowed.
     """
-    from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, SliceSettings
+    from riffusion_ext.dataset.settings import (
+        CaptionSettings,
+        CurateSettings,
+        DatasetSettings,
+        ExportSettings,
+        SliceSettings,
+    )
     from riffusion_ext.spectrogram.params import SpectrogramParams
     from riffusion_ext.ui.controls import chosen_params
 
@@ -159,6 +182,13 @@ def settings_of(values: dict[str, Any]) -> DatasetSettings:
             target=int(values["target"]) or None,
         ),
         CaptionSettings(str(values["template"]), str(values["trigger"]).strip()),
+        ExportSettings(
+            formats=tuple(_FORMATS[name] for name in values["formats"]),
+            kohya_repeats=int(values["kohya_repeats"]),
+            kohya_name=str(values["kohya_name"]).strip(),
+            audio_rate=int(values["audio_rate"]) or None,
+            audio_seconds=float(values["audio_seconds"]) or None,
+        ),
     )
 
 
@@ -253,8 +283,8 @@ def _controls() -> dict[str, Any]:
             made["final"] = gr.Slider(0, 20, default.last, step=1, label="Leave out at the end of each song")
         for name, label, low, high, step in (
             ("silence_db", "Silence below (dBFS)", -90, -20, 1),
-            ("transition", "Two pieces of music from (0 to 1)", 0.0, 1.0, 0.01),
-            ("duplicate", "The same music below (0 to 1)", 0.0, 0.5, 0.005),
+            ("transition", "Cut between two pieces of music from (0 to 1)", 0.0, 1.0, 0.01),
+            ("duplicate", "The same music again from (likeness, 0 to 1)", 0.0, 1.0, 0.01),
             ("clipping", "Clipped from (share of samples)", 0.0, 0.2, 0.001),
         ):
             with row():
@@ -262,4 +292,18 @@ def _controls() -> dict[str, Any]:
                 made[name] = gr.Slider(low, high, getattr(default, name), step=step, label=label)
         made["broken"] = gr.Checkbox(value=True, label="Leave out windows with drop-outs or an offset")
         made["target"] = gr.Slider(0, 5000, 0, step=10, label="How many to keep", info="0 keeps all that are fit")
+    with gr.Accordion("Writing", open=False):
+        made["formats"] = gr.CheckboxGroup(
+            list(_FORMATS), value=["Dreambooth extension"], label="For which trainer", elem_id="riffusion_training_for"
+        )
+        with row():
+            made["kohya_repeats"] = gr.Slider(1, 100, 10, step=1, label="kohya: repeats in the folder's name")
+            made["kohya_name"] = gr.Textbox(label="kohya: name in the folder's name", placeholder="music", max_lines=1)
+        with row():
+            made["audio_rate"] = gr.Dropdown(
+                [0, 16000, 22050, 32000, 44100, 48000], value=0, label="Sound chunks: sample rate", info="0: the song's"
+            )
+            made["audio_seconds"] = gr.Slider(
+                0, 60, 0, step=0.5, label="Sound chunks: seconds", info="0: as long as the pictures"
+            )
     return made
