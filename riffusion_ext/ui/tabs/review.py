@@ -63,13 +63,13 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     except RiffusionError as error:
         picture = f"<i>{escape(str(error))}</i>"
     badges = "".join(f'<b title="{escape(reason["text"])}">{escape(reason["kind"])}</b>' for reason in window.reasons)
-    why = "; ".join(reason["text"] for reason in window.reasons)
+    why = "" if window.kept else "; ".join(reason["text"] for reason in window.reasons)
     minutes, seconds = divmod(window.start, 60)
     state = "kept" if window.kept else "out"
     return (
         f'<div class="riffusion-window riffusion-{state}">{picture}<p>{badges}</p>'
-        f'<p class="riffusion-song" title="{escape(why)}">{escape(window.song)} '
-        f"{int(minutes)}:{seconds:04.1f}</p></div>"
+        f'<p class="riffusion-song">{escape(window.song)} {int(minutes)}:{seconds:04.1f}</p>'
+        f'<p class="riffusion-why">{escape(why)}</p></div>'
     )
 
 
@@ -111,6 +111,9 @@ def build(place: Place) -> Opened:
             onward = gr.Button("Next page")
             look = gr.Button("Show", elem_id="riffusion_review_show")
             save = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
+            gr.Button(  # javascript/riffusion.js does the rest
+                "Send to Dreambooth", elem_id="riffusion_to_dreambooth", elem_classes=["riffusion-hand-over"]
+            )
         note = gr.HTML(value=message("The windows of a training set appear here."), elem_id="riffusion_review_note")
         files = gr.State([])
         cells: list[tuple[Any, Any, Any, Any, Any, Any]] = []

@@ -13,7 +13,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs import review
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.place import Place, named_error
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
@@ -23,6 +23,7 @@ __all__ = ["Runs", "build_page", "make"]
 
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
 _MOST_FAILURES = 12
+_OWN_RATE = "the song's own"
 _CHECKED = 6  # pictures that are turned back into sound
 _FORMATS = {  # as the page names them
     "Dreambooth extension": "dreambooth",
@@ -95,7 +96,7 @@ def make(runs: Runs, songs: str, out: Path, settings: DatasetSettings, options: 
         for item in runs.follow(work):
             if isinstance(item, Progress):
                 if item.cut.error:
-                    failed.append(message(f"{item.cut.song.name}: {item.cut.error}", "error"))
+                    failed.append(_failure(item.cut.song.path, item.cut.error))
                 shown = _bar(item.done / item.total, _how_far(item)) + "".join(failed[-_MOST_FAILURES:])
                 yield shown
             elif isinstance(item, Built):
@@ -133,12 +134,16 @@ def _summary(built: Built, out: Path) -> str:
         notes.append(message("Stopped. Press the button again to go on from here.", "warning"))
     elif not manifest.kept:
         notes.append(message("Nothing was kept: loosen a check, or bring windows back below.", "warning"))
-    notes += [message(f"{path.name}: {why}", "error") for path, why in built.failed[:_MOST_FAILURES]]
+    notes += [_failure(path, why) for path, why in built.failed[:_MOST_FAILURES]]
     if len(built.failed) > _MOST_FAILURES:
         notes.append(message(f"... and {len(built.failed) - _MOST_FAILURES} more files that cannot be used.", "error"))
     notes += [message(why, "error") for why in built.exported.errors[:_MOST_FAILURES]]
     notes += [message(note) for note in built.notes[:_MOST_FAILURES]]
     return "".join(notes)
+
+
+def _failure(path: Path, why: str) -> str:
+    return message(named_error(path.name, path, why), "error")
 
 
 def settings_of(values: dict[str, Any]) -> DatasetSettings:
@@ -186,7 +191,7 @@ def settings_of(values: dict[str, Any]) -> DatasetSettings:
             formats=tuple(_FORMATS[name] for name in values["formats"]),
             kohya_repeats=int(values["kohya_repeats"]),
             kohya_name=str(values["kohya_name"]).strip(),
-            audio_rate=int(values["audio_rate"]) or None,
+            audio_rate=None if values["audio_rate"] == _OWN_RATE else int(values["audio_rate"]),
             audio_seconds=float(values["audio_seconds"]) or None,
         ),
     )
@@ -301,7 +306,9 @@ def _controls() -> dict[str, Any]:
             made["kohya_name"] = gr.Textbox(label="kohya: name in the folder's name", placeholder="music", max_lines=1)
         with row():
             made["audio_rate"] = gr.Dropdown(
-                [0, 16000, 22050, 32000, 44100, 48000], value=0, label="Sound chunks: sample rate", info="0: the song's"
+                [_OWN_RATE, "16000", "22050", "32000", "44100", "48000"],
+                value=_OWN_RATE,
+                label="Sound chunks: sample rate",
             )
             made["audio_seconds"] = gr.Slider(
                 0, 60, 0, step=0.5, label="Sound chunks: seconds", info="0: as long as the pictures"

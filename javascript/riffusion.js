@@ -1,0 +1,62 @@
+// Hands a training set to the tab of the Dreambooth extension, where that is installed.
+//
+// That tab's fields have no ids, so they are found by their labels. Nothing is saved or started: the user sees what was
+// filled in.
+
+(() => {
+    "use strict";
+
+    const BUTTON = "#riffusion_to_dreambooth";
+    const FOLDER = "#riffusion_review_folder";
+    const LIST = "concepts_list.json";
+
+    const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
+    const dreambooth = () => root().querySelector('[id^="tab_dreambooth"]');
+
+    function labelled(parent, text, selector) {
+        const label = [...parent.querySelectorAll("label")].find((item) => item.textContent.trim() === text);
+        return label ? label.querySelector(selector) : null;
+    }
+
+    function fill(field, value) {
+        const prototype = Object.getPrototypeOf(field);
+        Object.getOwnPropertyDescriptor(prototype, "value").set.call(field, value);
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+        field.dispatchEvent(new Event("change", {bubbles: true}));
+    }
+
+    function send() {
+        const tab = dreambooth();
+        const folder = root().querySelector(`${FOLDER} textarea, ${FOLDER} input`).value.trim().replace(/^"|"$/g, "");
+        const path = tab && labelled(tab, "Concepts List", "textarea, input");
+        const use = tab && labelled(tab, "Use Concepts List", "input[type=checkbox]");
+        if (!folder || !path || !use) {
+            alert(
+                folder
+                    ? `The fields of the Dreambooth tab were not found. Its "Concepts List" is ${folder}/${LIST}`
+                    : "Make or name a training set first."
+            );
+            return;
+        }
+        if (!use.checked) {
+            use.click();
+        }
+        fill(path, `${folder.replace(/[\\/]+$/, "")}/${LIST}`);
+        const button = [...root().querySelectorAll("#tabs > .tab-nav > button")].find((item) =>
+            item.textContent.trim().startsWith("Dreambooth")
+        );
+        if (button) {
+            button.click();
+        }
+        path.scrollIntoView({block: "center"});
+        path.focus();
+    }
+
+    onUiLoaded(() => {
+        const button = root().querySelector(BUTTON);
+        if (button && dreambooth()) {
+            button.classList.add("riffusion-shown");
+            button.addEventListener("click", send);
+        }
+    });
+})();
