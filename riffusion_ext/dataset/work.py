@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import riffusion_ext
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import RiffusionError
@@ -98,7 +100,28 @@ def _mapped(function: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, c
         return
     # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
     pool = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered")
-    yield from pool(joblib.delayed(function)(task) for task in tasks)
+    carried = _carrier()
+    root = str(Path(riffusion_ext.__file__).resolve().parents[1])
+    for packed in pool(joblib.delayed(carried)(root, pickle.dumps((function, task))) for task in tasks):
+        yield pickle.loads(packed)
+
+
+def _carrier() -> Callable[[str, bytes], bytes]:
+    """Return a function that goes to other processes by value, since they may not know where this package is.
+
+    A webui takes the folders of extensions off the path again, and its processes may have been started by another one.
+    """
+
+    def carried(root: str, packed: bytes) -> bytes:
+        import pickle
+        import sys
+
+        if root not in sys.path:
+            sys.path.append(root)
+        function, task = pickle.loads(packed)
+        return pickle.dumps(function(task))
+
+    return carried
 
 
 def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
