@@ -23,7 +23,7 @@ def seconds(length: float) -> np.ndarray:
 
 @cache
 def note(hertz: float, length: float, dull: float, attack: float = 0.01, decay: float = 1.0) -> np.ndarray:
-    """Partials up to 9 kHz, each `dull` times as weak as its number says."""
+    """Add partials up to 9 kHz, each `dull` times as weak as its number says."""
     t = seconds(length)
     wave = np.zeros(len(t))
     for number in range(1, min(int(9000 / hertz), 16) + 1):
@@ -41,7 +41,7 @@ def hertz_of(semitones: float) -> float:
 
 
 def chords(seed: int, length: float) -> np.ndarray:
-    """A chord for each bar, notes lasting from one to the next where they are in both."""
+    """Play a chord for each bar, notes lasting from one to the next where they are in both."""
     rng = np.random.default_rng(seed)
     key, bar, dull = rng.integers(-12, 12), rng.uniform(1.6, 2.6), rng.uniform(0.8, 2.0)
     roots = rng.choice([0, 3, 4, 5], 64)

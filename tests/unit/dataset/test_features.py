@@ -51,6 +51,7 @@ def changed(measure: SongMeasure, where: slice, **values: float) -> SongMeasure:
     return replace(measure, **arrays)
 
 
+COLUMNS = ("sketch", "peak", "energy", "clipped", "flat", "offset")
 SILENT = {"energy": 0.0, "peak": 0.0, "flat": 1.0, "sketch": -120.0}
 
 
@@ -140,7 +141,7 @@ def test_level(level: float) -> None:
 
 def test_past_the_end_there_is_silence() -> None:
     whole = made_up(1024)
-    short = replace(whole, **{name: getattr(whole, name)[:768] for name in ("energy", "clipped", "offset", "sketch")})
+    short = replace(whole, **{name: getattr(whole, name)[:768] for name in COLUMNS})
     features = windows_of(
         replace(short, change=FineChange(*(values[:192] for values in whole.change))), 0, 512, 768, 5000
     )

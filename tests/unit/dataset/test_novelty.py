@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from riffusion_ext.dataset import novelty
 from riffusion_ext.dataset.novelty import STRIDE, FineChange, SpectralChange, largest_transition, transition_curve
-
 from tests.unit.dataset.music import RATE, chords, curve_of, drums, mel_of, seconds, sketch_of, song, tune
 
 THRESHOLD = 0.5
