@@ -241,7 +241,7 @@ def largest_transition(curve: np.ndarray, first_columns: np.ndarray, columns: in
     largest, where = np.zeros(len(first_columns), np.float32), np.array(first_columns, np.int64)
     for n, first in enumerate(first_columns):
         start = -(-(max(int(first), 0) + _MARGIN) // STRIDE)
-        inside = curve[start : -(-(int(first) + columns - _MARGIN) // STRIDE)]
+        inside = curve[start : max(-(-(int(first) + columns - _MARGIN) // STRIDE), start)]
         if inside.size:
             best = int(inside.argmax())
             largest[n], where[n] = inside[best], (start + best) * STRIDE

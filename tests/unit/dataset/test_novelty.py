@@ -187,8 +187,8 @@ def test_neighbours_of_the_same_cut_do_not_count_against_it() -> None:
 @given(
     seed=st.integers(0, 99),
     columns=st.integers(1, 1500),
-    width=st.integers(16, 700),
-    firsts=st.lists(st.integers(0, 1800), max_size=6),
+    width=st.one_of(st.integers(16, 60), st.integers(16, 700)),
+    firsts=st.lists(st.one_of(st.integers(0, 20), st.integers(0, 1800)), max_size=6),
 )
 def test_the_largest_is_looked_for_inside_the_window(seed: int, columns: int, width: int, firsts: list[int]) -> None:
     curve = np.random.default_rng(seed).random(-(-columns // STRIDE)).astype(np.float32)
