@@ -223,6 +223,13 @@ def test_of_two_the_better_one_is_kept() -> None:
         assert verdicts[0].reasons[0].other == 6
 
 
+def test_of_a_copy_and_its_original_the_same_one_is_kept_throughout() -> None:
+    features = doubled(0.1)
+    features.transition[:] = 0.02 + 0.02 * np.random.default_rng(1).random(12)
+    verdicts = judged(features, replace(LENIENT, duplicate=0.8))
+    assert [verdict.kept for verdict in verdicts] == [True] * 6 + [False] * 6
+
+
 def test_who_is_left_out_stands_for_nobody() -> None:
     features = doubled(0.1)
     level = features.level_db.copy()
@@ -261,6 +268,14 @@ def test_a_target_is_chosen_from_what_is_good() -> None:
     assert {verdict.reasons for verdict in surplus} == {
         (Reason("surplus", "30 windows are good and 12 are wanted; the chosen ones differ more from each other"),)
     }
+
+
+def test_all_songs_get_their_share_of_a_target() -> None:
+    features = good(40)
+    features.embedding[:20] += 4 * features.embedding[0]  # a song whose windows are much alike
+    features.embedding[:20] /= np.linalg.norm(features.embedding[:20], axis=1, keepdims=True)
+    verdicts = judged(features, replace(LENIENT, target=10), songs=2)
+    assert [sum(verdict.kept for verdict in part) for part in (verdicts[:20], verdicts[20:])] == [5, 5]
 
 
 @pytest.mark.parametrize("target", [20, 21, 10_000_000])

@@ -174,6 +174,12 @@ def test_a_pause_is_quiet_for_its_window() -> None:
     assert windows_of(changed(measure, slice(100, 200), energy=1.2e-5), 0).quiet[0] == 0
 
 
+def test_what_nobody_hears_is_a_pause_in_soft_music_too() -> None:
+    soft = replace(made_up(512), energy=np.full(512, 1e-5, np.float32))
+    assert windows_of(changed(soft, slice(100, 200), energy=0.9e-6), 0).quiet[0] == pytest.approx(100 / 512)
+    assert windows_of(changed(soft, slice(100, 200), energy=1.1e-6), 0).quiet[0] == 0
+
+
 def test_clipped_samples_and_offset_are_means_over_the_window() -> None:
     measure = changed(made_up(1024), slice(512, 640), clipped=0.4, offset=-0.2)
     features = windows_of(measure, 0, 512, 576)
