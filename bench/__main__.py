@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-SECTIONS = ("quality", "speed", "cold", "encode", "seams", "batch", "memory", "startup", "gpu")
+SECTIONS = ("quality", "speed", "cold", "encode", "seams", "batch", "memory", "curation", "startup", "gpu")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only now: --help shall not wait for torch.
     import torch
 
-    from bench import batch, cold, encode, gpu, material, memory, quality, report, seams, speed, startup
+    from bench import batch, cold, curation, encode, gpu, material, memory, quality, report, seams, speed, startup
     from bench.timing import THREADS
 
     torch.set_num_threads(THREADS)
@@ -71,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "seams": lambda: seams.measure(stuff, engines=("fast",) if options.quick else ("fast", "best")),
         "batch": lambda: batch.measure(stuff, rounds=rounds),
         "memory": lambda: memory.measure(stuff, quick=options.quick),
+        "curation": lambda: curation.measure(quick=options.quick),
         "startup": lambda: startup.measure(rounds=rounds),
         "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),
     }

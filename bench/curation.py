@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.report import Gate, Section, Table, number
 from bench.timing import in_new_process
 
+WINDOWS, TARGET = 100_000, 2_000
 COLUMNS = 512
 WINDOWS_OF_A_SONG = 50
 KINDS = ("music", "identical", "unrelated", "one song")
@@ -26,16 +28,23 @@ KINDS = ("music", "identical", "unrelated", "one song")
 _SONG, _WINDOW, _COPY = 0.8, 0.45, 0.06
 
 
-def curation(kind: str = "music", windows: int = 100_000, target: int = 2_000) -> dict[str, float]:
-    """Curate windows of a kind, in a process of its own.
-
-    Returns
-    -------
-    dict
-        ``seconds`` by the wall clock, ``cpu`` seconds, ``peak`` memory of the whole process in bytes (NaN where
-        it cannot be read), and how many windows are ``kept``, ``duplicate`` and ``surplus``.
-    """
-    return in_new_process("bench.curation", kind, str(windows), str(target))
+def measure(*, quick: bool = False) -> Section:
+    """Curate windows of each kind, each in a process of its own."""
+    windows, target = (WINDOWS // 10, TARGET // 10) if quick else (WINDOWS, TARGET)
+    runs = {kind: in_new_process("bench.curation", kind, str(windows), str(target)) for kind in KINDS}
+    table = Table(
+        f"Curation of {windows:,} windows of which {target:,} are wanted",
+        ["windows", "wall s", "CPU s", "peak MB", "kept", "duplicates", "surplus"],
+        note="Peak: of the whole process, the windows' features included.",
+    )
+    for kind, run in runs.items():
+        counts = (f"{run[name]:,}" for name in ("kept", "duplicate", "surplus"))
+        table.rows.append([kind, number(run["seconds"]), number(run["cpu"]), number(run["peak"] / 1e6, 0), *counts])
+    seconds, peak = (max(run[name] for run in runs.values()) for name in ("seconds", "peak"))
+    gates = [Gate(f"curation: {windows:,} windows, the slowest kind", seconds, "<", 120, "s")]
+    if not math.isnan(peak):
+        gates.append(Gate(f"curation: {windows:,} windows, memory of the process", peak / 1e6, "<", 2000, "MB"))
+    return Section("curation", [table], gates, {"windows": windows, "target": target, **runs})
 
 
 # -- in the process of its own
@@ -86,8 +95,8 @@ def _embedding(kind: str, song: np.ndarray, size: int, rng: np.random.Generator)
         points = spread(1, 1.0) + spread(int(song.max()) + 1, _SONG, 24)[song] + spread(count, _WINDOW, 48)
         loops = np.flatnonzero(song % 10 == 9)
         points[loops] = points[loops // 4 * 4]
-        copies = rng.choice(count, count // 5, replace=False)
-        points[copies] = points[rng.permutation(copies)]
+        copies, originals = np.split(rng.permutation(count), [count // 5])
+        points[copies] = points[rng.choice(originals, len(copies))]
         points += spread(count, _COPY / math.sqrt(2))
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 

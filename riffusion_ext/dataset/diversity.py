@@ -73,7 +73,6 @@ class _Cell:
         far = np.round(self.nearest, 4) if len(places) else -self.square
         best = int(far.argmax())
         self.square[best] = -np.inf  # never again
-        self.nearest[best] = -np.inf
         return int(self.members[best])
 
 

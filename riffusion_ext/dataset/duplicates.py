@@ -65,7 +65,7 @@ def find_duplicates(
         return representative
     windows = _Windows(
         np.ascontiguousarray(embedding, np.float32),
-        representative if song is None else np.asarray(song),
+        np.arange(count) if song is None else np.asarray(song),
         np.zeros(count, np.int64) if first_column is None else np.asarray(first_column, np.int64),
         columns,
         limit,

@@ -122,9 +122,9 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
         clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
         dropout=_array(_longest_gap(gaps, start, stop) * measure.column_seconds for start, stop in windows),
         offset=np.abs(_means(measure.offset, first_columns, columns)).astype(np.float32),
-        embedding=np.array([_embedding(measure.sketch[start:stop], columns) for start, stop in windows]).reshape(
-            len(windows), EMBEDDING
-        ),
+        embedding=np.array(
+            [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
+        ).reshape(len(windows), EMBEDDING),
     )
 
 

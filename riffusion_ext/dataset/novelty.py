@@ -43,6 +43,8 @@ _NEAR, _ROUND = 10, 200  # columns: to tell music from silence; for the floor un
 _FLOOR_DB = -55.0  # of the bands, relative to the level around
 _SPREAD = 2.0  # dB^2 added to the variance of a band, which may be 0
 _QUIETEST_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: music stops or starts there
+_PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
+_EDGE = 2  # values, to each side of silence, that see some of it
 
 _WEIGHTS = np.array([2.6, 1.5, 4.9, 0.47, 3.1])  # of the logarithms of fallen, risen, unlike, step, contrast
 _BIAS = -7.24
@@ -147,27 +149,26 @@ def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
         0 for steady music, 1 for two unrelated fragments. The level of the whole does not matter. Where the music stops
         or starts, one side being silent, it is near 0.
     """
-    odds = np.full(len(change.fallen), -_MOST)
+    odds, sounding = np.full(len(change.fallen), -_MOST), np.ones(len(change.fallen) + 2 * _EDGE, bool)
     for first in range(0, len(odds), 4096):
         part = slice(first, min(first + 4096, len(odds)))
-        terms, sounding = _terms(sketch, FineChange(*(values[part] for values in change)), first)
-        log_odds = np.log(terms + _LOG_FLOOR) @ _WEIGHTS + _BIAS
-        odds[part] = np.where(sounding, log_odds.clip(-_MOST, _MOST), -_MOST)
+        terms, sounding[_EDGE:][part] = _terms(sketch, FineChange(*(values[part] for values in change)), first)
+        odds[part] = (np.log(terms + _LOG_FLOOR) @ _WEIGHTS + _BIAS).clip(-_MOST, _MOST)
+    if len(odds):
+        odds[~sliding_window_view(sounding, 2 * _EDGE + 1).all(axis=1)] = -_MOST
     odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)
     return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
 
 
 def _terms(sketch: np.ndarray, change: FineChange, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the five measures [n, 5] from value `first` on, and whether both sides sound [n]."""
-    reach = _GAP + _CONTRAST + _ROUND
+    reach = _GAP + _CONTRAST + max(_ROUND, _CONTRAST + _PAUSE)
     at = reach + STRIDE * np.arange(len(change.fallen))
     begin = STRIDE * first - reach
     rows = _mirrored(np.arange(begin, begin + at[-1] + reach), len(sketch))
     power = 10.0 ** (sketch[rows].astype(np.float64) / 10.0)
     total = _running(power.sum(axis=1))
-    column = np.arange(len(rows))
-    low, high = np.maximum(column - _ROUND, 0), np.minimum(column + _ROUND + 1, len(rows))
-    around = (total[high] - total[low]) / (high - low)
+    around = _around(total, _ROUND)
     levels = 10.0 * np.log10(power + 10.0 ** (_FLOOR_DB / 10.0) * around[:, None] + 1e-12)
     sums, squares = _running(levels), _running(levels**2)
 
@@ -178,7 +179,22 @@ def _terms(sketch: np.ndarray, change: FineChange, first: int) -> tuple[np.ndarr
     contrast = np.sqrt(((after - before) ** 2 / (np.maximum(variance, 0.0) / 2 + _SPREAD)).mean(axis=1))
     near = 10.0 * np.log10(np.maximum(_sides(total, at, _NEAR), 1e-12))
     sounding = near.min(axis=0) > np.maximum(near.max(axis=0) - _LOPSIDED_DB, _QUIETEST_DB)
+    sounding &= np.maximum(*_sides(_running(_pausing(total)), at, _CONTRAST)) <= _MOST_PAUSE
     return np.stack([*change, step, contrast], axis=1), sounding
+
+
+def _pausing(total: np.ndarray) -> np.ndarray:
+    """Return which columns lie in pauses [n], from running sums of their power."""
+    level = _around(total, _PAUSE)
+    loudest = sliding_window_view(np.pad(level, _CONTRAST), 2 * _CONTRAST + 1).max(axis=1)
+    return level < np.maximum(loudest * 10.0 ** (-_LOPSIDED_DB / 10.0), 10.0 ** (_QUIETEST_DB / 10.0))
+
+
+def _around(total: np.ndarray, reach: int) -> np.ndarray:
+    """Mean of up to `reach` neighbours to each side and itself [n], from running sums."""
+    column = np.arange(len(total) - 1)
+    low, high = np.maximum(column - reach, 0), np.minimum(column + reach + 1, len(column))
+    return (total[high] - total[low]) / (high - low)
 
 
 def _running(values: np.ndarray) -> np.ndarray:
@@ -225,7 +241,7 @@ def largest_transition(curve: np.ndarray, first_columns: np.ndarray, columns: in
     largest, where = np.zeros(len(first_columns), np.float32), np.array(first_columns, np.int64)
     for n, first in enumerate(first_columns):
         start = -(-(max(int(first), 0) + _MARGIN) // STRIDE)
-        inside = curve[start : -(-(int(first) + columns - _MARGIN) // STRIDE)]
+        inside = curve[start : max(-(-(int(first) + columns - _MARGIN) // STRIDE), start)]
         if inside.size:
             best = int(inside.argmax())
             largest[n], where[n] = inside[best], (start + best) * STRIDE

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from bench import __main__ as program
-from bench import material, measures, recipes, report, seams, timing
+from bench import curation, material, measures, recipes, report, seams, timing
 from riffusion_ext.audio import AudioClip, write_audio
 
 RATE = recipes.SAMPLE_RATE
@@ -253,3 +253,28 @@ def test_it_runs_and_writes_its_numbers(tmp_path: Path, capsys: pytest.CaptureFi
     assert "### Gates" in capsys.readouterr().out
     numbers = json.loads(out.read_text("utf-8"))
     assert {"machine", "gates", "encode"} <= set(numbers)
+
+
+# -- windows of a training set
+
+
+@pytest.mark.parametrize("kind", curation.KINDS)
+def test_windows_to_curate_are_what_they_are_called(kind: str) -> None:
+    found = curation._run(kind, 2000, 50)
+    assert found["kept"] == {"identical": 1}.get(kind, 50)
+    assert (found["duplicate"] > 300) == (kind != "unrelated")
+    assert found["kept"] + found["duplicate"] + found["surplus"] <= 2000
+
+
+def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {
+        kind: {"seconds": 1.0 + n, "cpu": 1.0, "peak": 1e9 - n, "kept": 5, "duplicate": 6, "surplus": 7}
+        for n, kind in enumerate(curation.KINDS)
+    }
+    monkeypatch.setattr(curation, "in_new_process", lambda module, kind, *counts: runs[kind])
+    section = curation.measure()
+    assert [gate.measured for gate in section.gates] == [4.0, 1000.0]
+    assert [row[0] for row in section.tables[0].rows] == list(curation.KINDS)
+    for run in runs.values():
+        run["peak"] = math.nan
+    assert len(curation.measure().gates) == 1, "memory can be read on Linux only"

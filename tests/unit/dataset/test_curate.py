@@ -1,0 +1,326 @@
+"""Every reason is told with what was measured and the limit, and nothing is left out without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riffusion_ext.dataset.curate import REASONS, Reason, Verdict, curate
+from riffusion_ext.dataset.features import EMBEDDING, Features
+from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.errors import RiffusionError
+
+COLUMNS = 512
+LENIENT = CurateSettings(
+    first=0, last=0, silence_db=None, transition=None, duplicate=None, clipping=None, broken=False, target=None
+)
+
+
+def good(count: int, seed: int = 0) -> Features:
+    """Windows without a fault, unlike each other."""
+    embedding = np.random.default_rng(seed).standard_normal((count, EMBEDDING))
+    zeros = np.zeros(count, np.float32)
+    return Features(
+        level_db=zeros - 20,
+        quiet=zeros,
+        transition=zeros,
+        transition_at=zeros,
+        clipped=zeros,
+        dropout=zeros,
+        offset=zeros,
+        embedding=(embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32),
+    )
+
+
+def faulty(count: int, where: int, **values: float) -> Features:
+    features = good(count)
+    for name, value in values.items():
+        array = getattr(features, name).copy()
+        array[where] = value
+        features = replace(features, **{name: array})
+    return features
+
+
+def judged(features: Features, settings: CurateSettings = LENIENT, songs: int = 1) -> list[Verdict]:
+    """Judge windows of as many songs, one after the other and side by side."""
+    each = -(-len(features) // songs)
+    number = np.arange(len(features))
+    return curate(features, number // each, COLUMNS * (number % each), COLUMNS, settings)
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [reason.kind for reason in verdict.reasons]
+
+
+# --- each reason ------------------------------------------------------------------------------------------------------
+
+FAULTS = [
+    (
+        {"level_db": -63.27},
+        {"silence_db": -50.0},
+        Reason("silence", "its level is -63.3 dBFS, under -50 dBFS"),
+    ),
+    (
+        {"quiet": 0.66},
+        {"silence_db": -50.0},
+        Reason("silence", "66% of it are pauses, more than 50%"),
+    ),
+    (
+        {"transition": 0.81, "transition_at": 2.344},
+        {"transition": 0.6},
+        Reason(
+            "transition",
+            "2.34 s into it the music changes as at a cut between two pieces: 0.81 on a scale to 1, more than 0.60",
+        ),
+    ),
+    (
+        {"clipped": 0.0123},
+        {"clipping": 0.01},
+        Reason("clipping", "1.23% of its samples are clipped, more than 1.00%"),
+    ),
+    (
+        {"dropout": 0.25},
+        {"broken": True},
+        Reason("broken", "the sound drops out for 0.25 s, 0.03 s or longer"),
+    ),
+    (
+        {"offset": 0.23},
+        {"broken": True},
+        Reason("broken", "its mean is 0.23 of full scale away from zero, more than 0.10"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "check", "reason"), FAULTS, ids=[next(iter(values)) for values, _, _ in FAULTS])
+def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, float], reason: Reason) -> None:
+    features = faulty(7, 3, **values)
+    verdicts = judged(features, replace(LENIENT, **check))
+    assert verdicts[3] == Verdict(False, (reason,))
+    assert verdicts[:3] + verdicts[4:] == [Verdict(True)] * 6
+    assert judged(features, LENIENT) == [Verdict(True)] * 7, "switched off"
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "setting"),
+    [
+        ("level_db", -50.0, {"silence_db": -50.0}),
+        ("quiet", 0.5, {"silence_db": -50.0}),
+        ("transition", 0.5, {"transition": 0.5}),
+        ("clipped", 0.25, {"clipping": 0.25}),
+        ("offset", 0.09, {"broken": True}),
+        ("dropout", 0.02, {"broken": True}),
+    ],
+)
+def test_at_the_limit_nothing_is_wrong(name: str, limit: float, setting: dict[str, float]) -> None:
+    assert judged(faulty(3, 1, **{name: limit}), replace(LENIENT, **setting))[1].kept
+    worse = limit - 0.5 if name == "level_db" else limit + 0.02
+    assert not judged(faulty(3, 1, **{name: worse}), replace(LENIENT, **setting))[1].kept
+
+
+def test_three_columns_without_sound_are_a_drop_out() -> None:
+    assert not judged(faulty(3, 1, dropout=np.float32(3 * 0.01)), replace(LENIENT, broken=True))[1].kept
+    assert not judged(faulty(3, 1, dropout=np.float32(3 * 441 / 44100)), replace(LENIENT, broken=True))[1].kept
+
+
+def test_limits_of_zero_and_one() -> None:
+    features = faulty(4, 2, clipped=1e-4, transition=1e-4)
+    assert kinds(judged(features, replace(LENIENT, clipping=0.0, transition=0.0))[2]) == ["transition", "clipping"]
+    assert judged(features, replace(LENIENT, clipping=1.0, transition=1.0))[2].kept
+
+
+def test_what_is_silent_has_one_reason_for_it() -> None:
+    silent = faulty(3, 1, level_db=-120.0, quiet=1.0)
+    assert judged(silent, replace(LENIENT, silence_db=-50.0))[1].reasons == (
+        Reason("silence", "its level is -120.0 dBFS, under -50 dBFS"),
+    )
+
+
+def test_all_reasons_are_told() -> None:
+    features = faulty(9, 0, level_db=-70.0, transition=0.9, clipped=0.5, dropout=0.3, offset=0.5)
+    verdicts = judged(features, CurateSettings())
+    assert kinds(verdicts[0]) == ["intro", "silence", "transition", "clipping", "broken", "broken"]
+    assert set(kinds(verdicts[0])) <= set(REASONS)
+
+
+# --- beginnings and endings -------------------------------------------------------------------------------------------
+
+
+def test_the_first_and_last_windows_of_long_songs() -> None:
+    settings = replace(LENIENT, first=2, last=1)
+    verdicts = judged(good(14), settings, songs=2)
+    assert [kinds(verdict) for verdict in verdicts[:7]] == [["intro"], ["intro"], [], [], [], [], ["ending"]]
+    assert verdicts[:7] == verdicts[7:]
+    assert verdicts[1].reasons[0].text == "window 2 of the song, of which the first 2 are left out"
+    assert verdicts[6].reasons[0].text == "window 1 from the end of the song, of which the last 1 are left out"
+
+
+@given(count=st.integers(1, 40), first=st.integers(0, 6), last=st.integers(0, 6))
+def test_short_songs_are_left_whole(count: int, first: int, last: int) -> None:
+    verdicts = judged(good(count), replace(LENIENT, first=first, last=last))
+    expected = first + last if count > 2 * (first + last) else 0
+    assert sum(not verdict.kept for verdict in verdicts) == expected
+    if expected:
+        assert all(kinds(verdict) == ["intro"] for verdict in verdicts[:first])
+        assert all(kinds(verdict) == ["ending"] for verdict in verdicts[count - last :])
+
+
+def test_what_comes_first_is_told_by_its_column() -> None:
+    columns = COLUMNS * np.array([3, 1, 4, 0, 5, 2])
+    verdicts = curate(good(6), np.full(6, 17), columns, COLUMNS, replace(LENIENT, first=1, last=1))
+    assert [kinds(verdict) for verdict in verdicts] == [[], [], [], ["intro"], ["ending"], []]
+
+
+# --- duplicates -------------------------------------------------------------------------------------------------------
+
+
+def doubled(distance: float, count: int = 6) -> Features:
+    """Each window, and again, at this distance."""
+    features = good(count)
+    other = np.roll(features.embedding, 1, axis=0)
+    other -= (other * features.embedding).sum(axis=1, keepdims=True) * features.embedding
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    angle = 2 * np.arcsin(distance / 2)
+    return Features.concatenate(
+        [features, replace(features, embedding=np.cos(angle) * features.embedding + np.sin(angle) * other)]
+    )
+
+
+def test_duplicates_are_told_with_their_likeness() -> None:
+    verdicts = judged(doubled(0.12), replace(LENIENT, duplicate=0.8))
+    assert [verdict.kept for verdict in verdicts] == [True] * 6 + [False] * 6
+    assert [verdict.reasons for verdict in verdicts[6:]] == [
+        (Reason("duplicate", "88% like another window, and 80% count as the same", other),) for other in range(6)
+    ]
+
+
+@pytest.mark.parametrize(("likeness", "kept"), [(0.8, 6), (0.88, 6), (0.9, 12), (1.0, 12), (0.0, 1), (None, 12)])
+def test_how_alike_is_the_users_choice(likeness: float | None, kept: int) -> None:
+    features = doubled(0.1195)
+    if likeness == 0.0:
+        features = replace(features, embedding=np.abs(features.embedding))  # all nearer than 1 to each other
+    verdicts = judged(features, replace(LENIENT, duplicate=likeness))
+    assert sum(verdict.kept for verdict in verdicts) == kept
+
+
+def test_equal_windows_are_found_at_any_likeness() -> None:
+    features = Features.concatenate([good(3), good(3)])
+    verdicts = judged(features, replace(LENIENT, duplicate=1.0))
+    assert [verdict.kept for verdict in verdicts] == [True] * 3 + [False] * 3
+    assert verdicts[3].reasons[0].text == "100% like another window, and 100% count as the same"
+
+
+def test_of_two_the_better_one_is_kept() -> None:
+    features = doubled(0.1)
+    for name, value in (("transition", 0.3), ("quiet", 0.2), ("clipped", 0.02)):
+        array = getattr(features, name).copy()
+        array[[0, 7]] = value
+        verdicts = judged(replace(features, **{name: array}), replace(LENIENT, duplicate=0.8))
+        assert [n for n, verdict in enumerate(verdicts) if verdict.kept] == [1, 2, 3, 4, 5, 6], name
+        assert verdicts[0].reasons[0].other == 6
+
+
+def test_of_a_copy_and_its_original_the_same_one_is_kept_throughout() -> None:
+    features = doubled(0.1)
+    features.transition[:] = 0.02 + 0.02 * np.random.default_rng(1).random(12)
+    verdicts = judged(features, replace(LENIENT, duplicate=0.8))
+    assert [verdict.kept for verdict in verdicts] == [True] * 6 + [False] * 6
+
+
+def test_who_is_left_out_stands_for_nobody() -> None:
+    features = doubled(0.1)
+    level = features.level_db.copy()
+    level[2] = -80
+    verdicts = judged(replace(features, level_db=level), replace(LENIENT, duplicate=0.8, silence_db=-50.0))
+    assert kinds(verdicts[2]) == ["silence"], "and not a duplicate as well"
+    assert verdicts[8].kept
+    intro = judged(doubled(0.1), replace(LENIENT, duplicate=0.8, first=1), songs=1)
+    assert kinds(intro[0]) == ["intro"]
+    assert intro[6].kept
+
+
+def test_windows_that_overlap_by_the_users_wish_are_kept() -> None:
+    features = Features.concatenate([good(1)] * 8)
+    verdicts = curate(
+        features, np.repeat([0, 1], 4), np.tile(np.arange(4) * 256, 2), COLUMNS, replace(LENIENT, duplicate=0.8)
+    )
+    assert [verdict.kept for verdict in verdicts] == [True, True] + [False] * 6
+    assert [verdict.reasons[0].other for verdict in verdicts[2:]] == [0, 0, 0, 0, 0, 0]
+
+
+# --- target -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_target_is_chosen_from_what_is_good() -> None:
+    features = Features.concatenate([good(30), good(10)])
+    level = features.level_db.copy()
+    level[:5] = -90
+    verdicts = judged(
+        replace(features, level_db=level), replace(LENIENT, silence_db=-50.0, duplicate=0.8, target=12), songs=4
+    )
+    assert sum(verdict.kept for verdict in verdicts) == 12
+    assert all(kinds(verdict) == ["silence"] for verdict in verdicts[:5])
+    surplus = [verdict for verdict in verdicts if "surplus" in kinds(verdict)]
+    assert surplus
+    assert {verdict.reasons for verdict in surplus} == {
+        (Reason("surplus", "30 windows are good and 12 are wanted; the chosen ones differ more from each other"),)
+    }
+
+
+def test_all_songs_get_their_share_of_a_target() -> None:
+    features = good(40)
+    features.embedding[:20] += 4 * features.embedding[0]  # a song whose windows are much alike
+    features.embedding[:20] /= np.linalg.norm(features.embedding[:20], axis=1, keepdims=True)
+    verdicts = judged(features, replace(LENIENT, target=10), songs=2)
+    assert [sum(verdict.kept for verdict in part) for part in (verdicts[:20], verdicts[20:])] == [5, 5]
+
+
+@pytest.mark.parametrize("target", [20, 21, 10_000_000])
+def test_a_target_that_is_not_reached_leaves_nothing_out(target: int) -> None:
+    assert judged(good(20), replace(LENIENT, target=target)) == [Verdict(True)] * 20
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 80), songs=st.integers(1, 6), target=st.integers(1, 60))
+def test_what_is_always_true(seed: int, count: int, songs: int, target: int) -> None:
+    rng = np.random.default_rng(seed)
+    features = good(count, seed)
+    features.embedding[:] = features.embedding[rng.integers(0, max(count, 1), count)]
+    for name in ("transition", "quiet", "offset"):
+        getattr(features, name)[:] = rng.beta(0.5, 4, count)
+    settings = CurateSettings(target=target)
+    song, first = rng.integers(0, songs, count), COLUMNS * rng.permutation(count)
+    verdicts = curate(features, song, first, COLUMNS, settings)
+    assert len(verdicts) == count
+    assert curate(features, song, first, COLUMNS, settings) == verdicts
+    assert sum(verdict.kept for verdict in verdicts) <= target
+    chosen = {n for n, verdict in enumerate(verdicts) if verdict.kept or "surplus" in kinds(verdict)}
+    for verdict in verdicts:
+        assert verdict.kept == (not verdict.reasons)
+        for reason in verdict.reasons:
+            assert reason.kind in REASONS
+            assert (reason.other is not None) == (reason.kind == "duplicate")
+            assert reason.other is None or reason.other in chosen
+
+
+def test_no_windows() -> None:
+    assert judged(Features.concatenate([]), CurateSettings(target=3)) == []
+
+
+def test_one_window() -> None:
+    assert judged(good(1), CurateSettings(target=1)) == [Verdict(True)]
+
+
+def test_none_is_good() -> None:
+    features = replace(good(5), level_db=np.full(5, -90, np.float32))
+    assert [kinds(verdict)[-1] for verdict in judged(features, CurateSettings(target=2))] == ["silence"] * 5
+
+
+def test_arrays_that_do_not_belong_together() -> None:
+    with pytest.raises(RiffusionError, match="got 3, 2 and 3 of them"):
+        curate(good(3), np.zeros(2, int), np.zeros(3, int), COLUMNS, LENIENT)
