@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.store import Store
 
 __all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+
+_AHEAD = 2  # songs handed out for each process, so that none waits for the next
 
 
 class StopError(RiffusionError):
@@ -75,30 +79,62 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     RiffusionError
         The cluster cannot be reached, or the package it needs is missing.
     """
-    yield from _mapped(_cut_one, tasks, jobs, cluster)
+    yield from _mapped(_cut_one, _lost, tasks, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
     """Largest mel magnitude of each song that can be read."""
-    yield from _mapped(_loudest_of, tasks, jobs, cluster)
+    yield from _mapped(_loudest_of, lambda task: 0.0, tasks, jobs, cluster)
 
 
-def _mapped(function: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str) -> Iterator[Any]:
+def _lost(task: Task) -> Cut:
+    return Cut(task.song, error="the process that worked on it was killed; maybe memory ran out")
+
+
+def _mapped(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str
+) -> Iterator[Any]:
     if cluster:
         yield from _on_cluster(function, tasks, cluster)
         return
     jobs = min(jobs, len(tasks))
     if jobs > 1:
-        try:
-            import joblib
-        except ImportError:
-            jobs = 1
+        jobs = jobs if find_spec("joblib") else 1
     if jobs <= 1:
         yield from map(function, tasks)
         return
+    yield from _on_cores(function, lost, tasks, jobs)
+
+
+def _on_cores(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
+) -> Iterator[Any]:
+    """Work in other processes. One that dies costs the song it had, and only if it dies of it a second time."""
+    left = dict(enumerate(tasks))
+    while left:
+        try:
+            for number, result in _pool(function, list(left.items()), jobs):
+                del left[number]
+                yield result
+        except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
+            for number in list(left)[: _AHEAD * jobs]:
+                task = left.pop(number)
+                try:
+                    yield from (result for _, result in _pool(function, [(number, task)], 2))
+                except BrokenProcessPool:
+                    yield lost(task)
+
+
+def _pool(function: Callable[[Task], Any], numbered: Sequence[tuple[int, Task]], jobs: int) -> Iterator[Any]:
+    import joblib
+
     # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
-    pool = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered")
-    yield from pool(joblib.delayed(function)(task) for task in tasks)
+    pool = joblib.Parallel(jobs, batch_size=1, pre_dispatch=_AHEAD * jobs, return_as="generator_unordered")
+    yield from pool(joblib.delayed(_numbered)(function, number, task) for number, task in numbered)
+
+
+def _numbered(function: Callable[[Task], Any], number: int, task: Task) -> tuple[int, Any]:
+    return number, function(task)
 
 
 def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
