@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,9 @@ from typing import BinaryIO
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["why_not", "write_atomically"]
+__all__ = ["remove_leftovers", "why_not", "write_atomically"]
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{12}(\.[^.]*)?")
 
 
 def write_atomically(
@@ -58,6 +61,14 @@ def write_atomically(
             with suppress(OSError):
                 temporary.unlink()
     return path
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files from a folder, whose writers were killed. To be called while nobody is writing there."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink()
 
 
 def why_not(path: Path, error: OSError | ValueError) -> str:

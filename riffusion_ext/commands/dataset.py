@@ -113,7 +113,7 @@ def _add_export(group: Any) -> None:
         "--format", nargs="+", choices=_FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
     )
     group.add_argument("--repeats", type=int, default=10, metavar="N", help="kohya: repeats in the folder's name (10)")
-    group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (the trigger)")
+    group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (music)")
     group.add_argument("--audio-rate", type=int, metavar="HZ", help="audio: sample rate (the songs' own)")
     group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
@@ -122,7 +122,10 @@ def _add_export(group: Any) -> None:
 
 
 def _threshold(text: str) -> float | None:
-    return None if text.strip().lower() == "off" else float(text)
+    try:
+        return None if text.strip().lower() == "off" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, or off, got {text!r}") from None
 
 
 def settings_of(args: argparse.Namespace) -> DatasetSettings:
@@ -133,6 +136,7 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     UsageError
         A value is not allowed.
     """
+    from riffusion_ext.dataset.build import check_settings
     from riffusion_ext.dataset.settings import (
         CaptionSettings,
         CurateSettings,
@@ -142,8 +146,11 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     )
     from riffusion_ext.spectrogram.params import SpectrogramParams
 
+    for name in ("jobs", "verify", "sounds"):
+        if getattr(args, name) < 0:
+            raise UsageError(f"--{name} must be 0 or more, got {getattr(args, name)}")
     try:
-        return DatasetSettings(
+        settings = DatasetSettings(
             SliceSettings(
                 params_of(args) or SpectrogramParams(), args.columns, args.overlap, args.align, args.last, args.scale
             ),
@@ -160,8 +167,10 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
             CaptionSettings(args.caption, args.trigger, tuple((find, put) for find, put in args.replace)),
             ExportSettings(tuple(args.format), args.repeats, args.name, args.audio_rate, args.audio_seconds),
         )
+        check_settings(settings)
     except RiffusionError as error:
         raise UsageError(str(error)) from None
+    return settings
 
 
 def run(args: argparse.Namespace) -> int:
@@ -207,7 +216,7 @@ def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: _Te
     from riffusion_ext.dataset.store import Store
 
     title = args.trigger or out.absolute().name
-    return write_sheets(Store(out), built.manifest, title=title, sounds=max(args.sounds, 0), progress=teller.tell_sheet)
+    return write_sheets(Store(out), built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)
 
 
 class _Teller:

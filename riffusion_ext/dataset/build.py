@@ -9,8 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from riffusion_ext.dataset.captions import caption_for
 from riffusion_ext.dataset.decisions import take_in
-from riffusion_ext.dataset.export import ExportResult
+from riffusion_ext.dataset.export import ExportResult, check_export_settings
 from riffusion_ext.dataset.judge import SOURCE, export_set, judge
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings
@@ -19,7 +20,7 @@ from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["Built", "Progress", "build"]
+__all__ = ["Built", "Progress", "build", "check_settings"]
 
 _LOOK_AGAIN = 0.2  # seconds
 
@@ -121,14 +122,19 @@ def build(
     Raises
     ------
     RiffusionError
-        There are no songs, the folder is in use or cannot be written to, or the cluster does not answer.
+        There are no songs, a setting is not allowed, the folder is in use or cannot be written to, or the cluster does
+        not answer.
     """
     began = time.perf_counter()
+    check_settings(settings)
+    if not collection.exists():
+        raise RiffusionError(f"no such folder: {collection}")
+    if collection.resolve() == out.resolve():
+        raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
     songs, failed = find_songs(collection, leave_out=out)
     if not songs:
-        raise RiffusionError(
-            f"no sound files in {collection}" if collection.exists() else f"no such folder: {collection}"
-        )
+        closed = [f"{path}: {why}" for path, why in failed]
+        raise RiffusionError("; ".join([f"no sound files in {collection}", *closed]))
     store = Store(out)
     with store.locked():
         for review in reviews:
@@ -151,10 +157,10 @@ def build(
                         progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
         failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
-        stopped = len(cuts) < len(songs)
+        waiting = {song.name for song in songs if song not in cuts}
         store.write_json(SOURCE, {"collection": str(collection.absolute())})
         root = collection if collection.is_dir() else collection.parent
-        judged = judge(store, done, settings, root=root, complete=not stopped)
+        judged = judge(store, done, settings, root=root, waiting=waiting)
         exported = export_set(store, judged.manifest)
     return Built(
         manifest=judged.manifest,
@@ -164,8 +170,14 @@ def build(
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,
-        stopped=stopped,
+        stopped=bool(waiting),
     )
+
+
+def check_settings(settings: DatasetSettings) -> None:
+    """Raise a RiffusionError about captions or formats that cannot be written, before hours of work."""
+    caption_for({}, settings.captions)
+    check_export_settings(settings.export)
 
 
 @contextmanager

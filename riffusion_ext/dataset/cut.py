@@ -165,7 +165,8 @@ def _draw(
     params = settings.params
     peak = float(window.max()) if black is None else black
     image = mel_to_image(window, params, peak)
-    content = hashlib.sha256(f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode() + image.tobytes()).hexdigest()[:12]
+    origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
+    content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]
     milliseconds = round(1000 * start * params.hop_length / params.sample_rate)
     name = shorten_name(f"{_plain(Path(song.name).stem)}_{milliseconds:08d}_{content}", ".png")
     path = folder / name

@@ -5,8 +5,8 @@ Reads no song, so that thresholds and captions can be changed in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,18 @@ from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.tags import SongTags, song_tags
+from riffusion_ext.errors import RiffusionError
 
 __all__ = [
     "MANIFEST",
     "REVIEW",
     "SOURCE",
     "Judged",
+    "decided",
     "decisions_of",
     "export_set",
     "judge",
+    "read_manifest",
     "song_places",
     "write_manifest",
 ]
@@ -55,7 +58,7 @@ def judge(
     settings: DatasetSettings,
     *,
     root: Path | None = None,
-    complete: bool = True,
+    waiting: Collection[str] = (),
 ) -> Judged:
     """Decide about every window and arrange the folder accordingly.
 
@@ -69,8 +72,8 @@ def judge(
         Thresholds and captions.
     root
         The uppermost folder whose tables of captions are asked; None for each song's own.
-    complete
-        Whether these are all songs. Else pictures of others stay where they are.
+    waiting
+        Names of songs that the run did not come to. What is there of them stays as it is.
 
     Raises
     ------
@@ -79,8 +82,8 @@ def judge(
     """
     records = [(song, record) for song, key in songs if (record := store.record_of(key)) is not None]
     verdicts = _verdicts([record for _, record in records], settings)
-    before = {window["file"] for window in store.read_json(MANIFEST).get("windows", [])}
-    decisions = decisions_of(store, before)
+    before = read_manifest(store)
+    decisions = decisions_of(store, [window.file for window in before.windows])
     params = settings.slicing.params
     seconds = params.hop_length / params.sample_rate
     entries: list[SongEntry] = []
@@ -110,14 +113,42 @@ def judge(
                     black=record.blacks[number],
                 )
             )
+    there = [window for window in before.windows if window.song in waiting and store.find(window.file)]
+    names = {window.song for window in there}
+    entries += [song for song in before.songs if song.name in names]
+    windows += [decided(window, decisions.get(window.file, {})) for window in there]
     manifest = Manifest(settings.as_dict(), entries, windows)
-    _arrange(store, manifest)
-    if complete:
-        store.forget(sorted(before - {window.file for window in windows}))
-    if decisions:
+    if decisions:  # before captions move: some are known from their files alone
         store.write_json(REVIEW, {"windows": decisions})
+    _arrange(store, manifest)
+    if not waiting:
+        store.empty_fresh()
     write_manifest(store, manifest)
     return Judged(manifest, tuple(dict.fromkeys(notes)))
+
+
+def read_manifest(store: Store) -> Manifest:
+    """Return the manifest of the last run; an empty one where there was none.
+
+    Raises
+    ------
+    RiffusionError
+        It is damaged.
+    """
+    values = store.read_json(MANIFEST)
+    if not values:
+        return Manifest({})
+    try:
+        return Manifest.from_dict(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise RiffusionError(f"{store.out / MANIFEST} is damaged ({why}); repair it or move it away") from None
+
+
+def decided(window: WindowEntry, said: Mapping[str, Any]) -> WindowEntry:
+    """Return a window of an earlier run with what the user said since."""
+    caption = edited_caption(str(said.get("caption") or window.caption), {"title": window.caption})
+    return replace(window, kept=bool(said.get("keep", window.kept)), decided="keep" in said, caption=caption)
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:
@@ -178,6 +209,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
 
 
 def _arrange(store: Store, manifest: Manifest) -> None:
-    """Move every picture where it belongs."""
+    """Move every picture where it belongs, and out of the set what is no window of it."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)
+    store.forget_others({window.file for window in manifest.windows})

@@ -128,7 +128,7 @@ def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
     if file.adopted:
         return Entry(looks)
     if file.data is not None:
-        return Entry((*looks, _digest(file.data)))
+        return Entry(tuple(dict.fromkeys((*looks, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:
         return before
     if not path.exists():  # one that is there next time was made from this recipe

@@ -47,7 +47,8 @@ class SongMeasure:
     duration
         In seconds.
     sketch : np.ndarray [shape=(T, 32), float16]
-        Level of bands of neighbouring mel rows, lowest first, in dB: 0 for a full-scale sine inside the band.
+        Level of the strongest of 16 neighbouring mel rows, lowest first, in dB. A full-scale sine reads 4 in the lowest
+        bands and up to 17 in the highest, whose rows are wider.
     peak, energy : np.ndarray [shape=(T,), float32]
         Largest absolute sample and mean square of a column's samples; full scale is 1.
     clipped : np.ndarray [shape=(T,), float32]
@@ -191,7 +192,7 @@ class _Listener:
 
 
 def _sketch(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
-    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels], in dB."""
+    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels], in dB over a full-scale sine's strongest bin."""
     edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
     energy = np.maximum.reduceat(mel, edges, axis=1)
     # A full-scale sine puts this into its strongest bin: half the sum of the window, which is half its length.

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.dataset.captions import edited_caption
 from riffusion_ext.dataset.decisions import REVIEW, decisions_of
-from riffusion_ext.dataset.judge import MANIFEST, export_set, write_manifest
+from riffusion_ext.dataset.judge import MANIFEST, decided, export_set, read_manifest, write_manifest
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -37,13 +36,9 @@ def open_set(out: Path) -> tuple[Store, Manifest]:
         There is none in the folder, or its manifest is damaged.
     """
     store = Store(out)
-    values = store.read_json(MANIFEST)
-    if not values:
+    if not (out / MANIFEST).exists():
         raise RiffusionError(f"there is no training set in {out}")
-    try:
-        return store, Manifest.from_dict(values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RiffusionError(f"{out / MANIFEST} is damaged ({error}); make the training set again") from None
+    return store, read_manifest(store)
 
 
 def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
@@ -65,22 +60,20 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
     with store.locked():
         _, manifest = open_set(out)
         remembered = decisions_of(store, [window.file for window in manifest.windows])
+        known = {window.file for window in manifest.windows}
+        for file, decision in decisions.items():
+            if file in known:
+                remembered[file] = {**remembered.get(file, {}), **_plain(decision)}
+        store.write_json(REVIEW, {"windows": remembered})  # before captions go: some are known from their files alone
         windows = []
         for window in manifest.windows:
-            decision = decisions.get(window.file)
-            if decision is not None:
-                remembered[window.file] = {**remembered.get(window.file, {}), **_plain(decision)}
-            said = remembered.get(window.file)
-            if said is not None:
-                caption = edited_caption(str(said.get("caption") or window.caption), {"title": window.caption})
-                if decision is not None and decision.caption is not None:
+            if window.file in remembered:
+                window = decided(window, remembered[window.file])
+                if decisions.get(window.file, Decision()).caption is not None:
                     store.drop_caption(window.file)  # else what was typed there before would count
-                kept = bool(said.get("keep", window.kept))
-                window = replace(window, caption=caption, kept=kept, decided="keep" in said)
-                store.place(window.file, kept=kept)
+                store.place(window.file, kept=window.kept)
             windows.append(window)
         manifest = replace(manifest, windows=windows)
-        store.write_json(REVIEW, {"windows": remembered})
         write_manifest(store, manifest)
         export_set(store, manifest)
     return manifest

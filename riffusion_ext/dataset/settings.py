@@ -162,7 +162,7 @@ class ExportSettings:
     formats
         Of ``"dreambooth"``, ``"kohya"``, ``"diffusers"`` and ``"audio"``.
     kohya_repeats, kohya_name
-        The folder ``<repeats>_<name>``; without a name, the folder's own.
+        The folder ``<repeats>_<name>``; without a name, ``music``.
     audio_rate
         Samples a second of the audio chunks, in Hz; None for that of each song.
     audio_seconds

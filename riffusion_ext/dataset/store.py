@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -25,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from riffusion_ext.atomic import write_atomically
+from riffusion_ext.atomic import remove_leftovers, write_atomically
+from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.cut import SongRecord
 from riffusion_ext.dataset.features import Features
 from riffusion_ext.errors import RiffusionError
@@ -34,6 +36,7 @@ __all__ = ["Store", "record_key"]
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
 _FORMAT = 1
+_OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names pictures; a user's own stay where they are
 
 
 class Store:
@@ -71,11 +74,20 @@ class Store:
         try:
             with suppress(OSError):
                 self._stop.unlink()
+            self._clean()
             yield
         finally:
             with suppress(OSError):
                 self._stop.unlink()
             lock.release()
+
+    def _clean(self) -> None:
+        """Remove what runs that were killed had begun to write."""
+        for folder in (self.out, self.pictures, self.rejected, self.workings, self.out / ledger.FOLDER):
+            remove_leftovers(folder)
+        for parent in (self.workings, self.out / "kohya", self.out / "audio"):
+            for folder in (parent, *parent.glob("*/")):
+                remove_leftovers(folder)
 
     def stop(self) -> None:
         """Ask all workers of the present run to stop, on whatever machine they are."""
@@ -92,13 +104,14 @@ class Store:
     def record_of(self, key: str) -> SongRecord | None:
         """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
         try:
-            with np.load(self._songs / f"{key}.npz") as archive:
+            data = (self._songs / f"{key}.npz").read_bytes()  # np.load leaves a damaged file open
+            with np.load(io.BytesIO(data)) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             values = json.loads(bytes(arrays.pop("record")).decode())
             if values.pop("format") != _FORMAT:
                 return None
             record = SongRecord(**values, features=Features.from_arrays(arrays))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except Exception:  # damaged archives raise errors of many kinds
             return None
         return record if all(self.find(file) for file in record.files) else None
 
@@ -152,11 +165,17 @@ class Store:
         with suppress(OSError):
             (self.pictures / file).with_suffix(".txt").unlink()
 
-    def forget(self, files: Iterable[str]) -> None:
-        """Move pictures that no song has any more out of the training set, to the rejected ones."""
-        for file in files:
-            if (self.pictures / file).is_file():
-                self.place(file, kept=False)
+    def forget_others(self, files: Collection[str]) -> None:
+        """Move our pictures but these out of the training set, to the rejected ones: no song has them any more."""
+        for path in sorted(self.pictures.glob("*.png")):
+            if path.name not in files and _OURS.fullmatch(path.name):
+                self.place(path.name, kept=False)
+
+    def empty_fresh(self) -> None:
+        """Remove pictures that belong to no record: of songs that were cut half, or cut again."""
+        for path in self.fresh.glob("*.png"):
+            with suppress(OSError):
+                path.unlink()
 
     # -- texts
 
@@ -186,7 +205,7 @@ class Store:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the folder, unless it holds that text already."""
-        path, data = self.out / name, text.encode("utf-8")
+        path, data = self.out / name, text.encode("utf-8", "backslashreplace")  # names need not be UTF-8
         with suppress(OSError):
             if path.read_bytes() == data:
                 return path
@@ -195,4 +214,5 @@ class Store:
 
 def record_key(name: str, digest: str, fingerprint: str, black: float | None) -> str:
     """Return the name of a song's record: another one whenever the song or its pictures would be others."""
-    return hashlib.sha256(f"{name}\n{digest}\n{fingerprint}\n{black!r}".encode()).hexdigest()[:32]
+    text = f"{name}\n{digest}\n{fingerprint}\n{black!r}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from riffusion_ext.dataset.judge import song_places
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["Check", "described", "sample_of", "verify"]
 
@@ -32,6 +36,8 @@ class Check:
         How much louder the sound of the picture is than that part of the song, in dB.
     error
         Mean error of the pixels when that sound is drawn again, in levels of 255.
+    other
+        Mean difference of the pixels from that part of the song as it is drawn now, in levels of 255.
     clipped
         Share of the samples that would pass full scale at the song's own level.
     problem
@@ -41,6 +47,7 @@ class Check:
     file: str
     level_db: float = 0.0
     error: float = 0.0
+    other: float = 0.0
     clipped: float = 0.0
     problem: str = ""
 
@@ -81,24 +88,35 @@ def _check(path: Path, window: WindowEntry, song: Path) -> Check:
     picture = open_picture(path)
     decoded = picture_to_audio(picture, DecodeSettings(level=RAW))
     again = audio_to_picture(decoded.clip, decoded.params, max_value=decoded.max_value)
-    before, after = (np.asarray(image.convert("RGB"), np.float32) for image in (picture, again.image))
-    error = float(np.abs(before - after[:, : before.shape[1]]).mean())
     original = read_audio(song, start=window.start, duration=decoded.clip.duration)
+    source = audio_to_picture(original, decoded.params, max_value=decoded.max_value)
+    margin = decoded.params.win_length // decoded.params.hop_length + 1  # beyond the ends the song goes on
+    error, other = _difference(picture, again.image, 0), _difference(picture, source.image, margin)
     level = _level(decoded.clip) - _level(original.to_channels(decoded.clip.channels))
     clipped = float((np.abs(decoded.clip.samples) > 1.0).mean())
-    return Check(path.name, round(level, 2), round(error, 2), round(clipped, 5), _problem(level, error, clipped))
+    problem = _problem(level, error, other, clipped)
+    return Check(path.name, round(level, 2), round(error, 2), round(other, 2), round(clipped, 5), problem)
+
+
+def _difference(one: Image.Image, two: Image.Image, margin: int) -> float:
+    """Mean difference of two pictures, in levels of 255; without a margin at both sides."""
+    stop = min(one.width, two.width) - margin
+    a, b = (np.asarray(image.convert("RGB"), np.float32)[:, margin:stop] for image in (one, two))
+    return float(np.abs(a - b).mean()) if a.size else 0.0
 
 
 def _level(clip: AudioClip) -> float:
     return 20 * math.log10(max(clip.rms, 1e-6))
 
 
-def _problem(level: float, error: float, clipped: float) -> str:
+def _problem(level: float, error: float, other: float, clipped: float) -> str:
     found = []
     if abs(level) > _FAR_LEVEL_DB:
         found.append(f"{abs(level):.1f} dB {'louder' if level > 0 else 'softer'} than the song")
     if error > _FAR_LEVELS:
         found.append(f"drawn again it differs by {error:.1f} levels")
+    if other > _FAR_LEVELS:
+        found.append(f"it is not that part of the song, from which it differs by {other:.1f} levels")
     if clipped > _FAR_CLIPPED:
         found.append(f"{clipped:.1%} of it is clipped")
     return "; ".join(found)

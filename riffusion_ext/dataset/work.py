@@ -8,7 +8,9 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.store import Store
 
 __all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+
+_AHEAD = 2  # songs handed out for each process, so that none waits for the next
 
 
 class StopError(RiffusionError):
@@ -77,49 +81,78 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     RiffusionError
         The cluster cannot be reached, or the package it needs is missing.
     """
-    yield from _mapped(_cut_one, tasks, jobs, cluster)
+    yield from _mapped(_cut_one, _lost, tasks, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
     """Largest mel magnitude of each song that can be read."""
-    yield from _mapped(_loudest_of, tasks, jobs, cluster)
+    yield from _mapped(_loudest_of, lambda task: 0.0, tasks, jobs, cluster)
 
 
-def _mapped(function: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str) -> Iterator[Any]:
+def _lost(task: Task) -> Cut:
+    return Cut(task.song, error="the process that worked on it was killed; maybe memory ran out")
+
+
+def _mapped(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str
+) -> Iterator[Any]:
     if cluster:
         yield from _on_cluster(function, tasks, cluster)
         return
     jobs = min(jobs, len(tasks))
     if jobs > 1:
-        try:
-            import joblib
-        except ImportError:
-            jobs = 1
+        jobs = jobs if find_spec("joblib") else 1
     if jobs <= 1:
         yield from map(function, tasks)
         return
+    yield from _on_cores(function, lost, tasks, jobs)
+
+
+def _on_cores(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
+) -> Iterator[Any]:
+    """Work in other processes. One that dies costs the song it had, and only if it dies of it a second time."""
+    left = dict(enumerate(tasks))
+    while left:
+        try:
+            for number, result in _pool(function, list(left.items()), jobs):
+                del left[number]
+                yield result
+        except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
+            for number in list(left)[: _AHEAD * jobs]:
+                task = left.pop(number)
+                try:
+                    yield from (result for _, result in _pool(function, [(number, task)], 2))
+                except BrokenProcessPool:
+                    yield lost(task)
+
+
+def _pool(function: Callable[[Task], Any], numbered: Sequence[tuple[int, Task]], jobs: int) -> Iterator[Any]:
+    import joblib
+
     # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
-    pool = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered")
+    pool = joblib.Parallel(jobs, batch_size=1, pre_dispatch=_AHEAD * jobs, return_as="generator_unordered")
     carried = _carrier()
     root = str(Path(riffusion_ext.__file__).resolve().parents[1])
-    for packed in pool(joblib.delayed(carried)(root, pickle.dumps((function, task))) for task in tasks):
-        yield pickle.loads(packed)
+    work = (joblib.delayed(carried)(root, number, pickle.dumps((function, task))) for number, task in numbered)
+    for number, packed in pool(work):
+        yield number, pickle.loads(packed)
 
 
-def _carrier() -> Callable[[str, bytes], bytes]:
+def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
     """Return a function that goes to other processes by value, since they may not know where this package is.
 
     A webui takes the folders of extensions off the path again, and its processes may have been started by another one.
     """
 
-    def carried(root: str, packed: bytes) -> bytes:
+    def carried(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
         import pickle
         import sys
 
         if root not in sys.path:
             sys.path.append(root)
         function, task = pickle.loads(packed)
-        return pickle.dumps(function(task))
+        return number, pickle.dumps(function(task))
 
     return carried
 

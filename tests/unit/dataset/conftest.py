@@ -11,8 +11,58 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.export import ExportItem
+from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 
 MakeItems = Callable[..., list[ExportItem]]
+MakeSong = Callable[..., Path]
+
+
+@pytest.fixture
+def make_song() -> MakeSong:
+    """Return a writer of songs: plucked notes of a seed of its own, over a little noise."""
+
+    def make(
+        path: Path, seconds: float = 4.0, *, seed: int = 1, rate: int = 44100, channels: int = 1, gain: float = 1.0
+    ) -> Path:
+        rng = np.random.default_rng(seed)
+        wave = 0.01 * rng.standard_normal((channels, round(seconds * rate)))
+        for start in range(0, wave.shape[1], rate // 4):
+            time = np.arange(min(rate // 2, wave.shape[1] - start)) / rate
+            for channel in range(channels):
+                pitch = 110 * 2 ** (rng.integers(0, 30) / 12)
+                wave[channel, start : start + len(time)] += 0.2 * np.exp(-5 * time) * np.sin(2 * np.pi * pitch * time)
+        return write_audio(AudioClip((gain * wave).astype(np.float32), rate), path)
+
+    return make
+
+
+@pytest.fixture
+def collection(tmp_path: Path, make_song: MakeSong) -> Path:
+    """Three songs of about 4 s, one of them in a folder of its own."""
+    folder = tmp_path / "collection"
+    make_song(folder / "one.wav", 4.0, seed=1)
+    make_song(folder / "two.wav", 3.3, seed=2, channels=2, rate=22050)
+    make_song(folder / "album" / "three.flac", 2.7, seed=3, rate=48000)
+    return folder
+
+
+@pytest.fixture
+def narrow() -> DatasetSettings:
+    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste."""
+    return DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files of a training set, by name, but for what is of this machine or moment alone."""
+    own = {".riffusion/source.json", ".riffusion/lock"}
+    files = ((path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*")) if path.is_file())
+    return {name: path.read_bytes() for name, path in files if name not in own}
+
+
+@pytest.fixture(name="tree")
+def tree_fixture() -> Callable[[Path], dict[str, bytes]]:
+    """Return :func:`tree`."""
+    return tree
 
 
 @pytest.fixture

@@ -1,0 +1,504 @@
+"""From a folder of songs to a training set, again and again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip, write_audio
+from riffusion_ext.dataset import work
+from riffusion_ext.dataset.build import Built, Progress, build
+from riffusion_ext.dataset.dreambooth import dreambooth_problems
+from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
+from riffusion_ext.errors import RiffusionError
+
+MakeSong = Callable[..., Path]
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+def with_slicing(settings: DatasetSettings, **values: object) -> DatasetSettings:
+    return replace(settings, slicing=replace(settings.slicing, **values))
+
+
+def with_curation(settings: DatasetSettings, **values: object) -> DatasetSettings:
+    return replace(settings, curation=replace(settings.curation, **values))
+
+
+def with_template(settings: DatasetSettings, template: str, **values: object) -> DatasetSettings:
+    return replace(settings, captions=CaptionSettings(template, **values))
+
+
+def pictures(out: Path, folder: str = "pictures") -> list[str]:
+    return sorted(path.name for path in (out / folder).glob("*.png")) if (out / folder).is_dir() else []
+
+
+def captions(out: Path) -> dict[str, str]:
+    return {path.stem: path.read_text("utf-8") for path in sorted((out / "pictures").glob("*.txt"))}
+
+
+def check_whole(built: Built, out: Path) -> None:
+    """Check that the folder is what its manifest says: nothing missing, nothing over, nothing half, nothing empty."""
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    kept = sorted(window["file"] for window in manifest["windows"] if window["kept"])
+    left_out = {window["file"] for window in manifest["windows"] if not window["kept"]}
+    assert kept == sorted(window.file for window in built.manifest.kept)
+    assert pictures(out) == kept
+    assert left_out <= set(pictures(out, "rejected"))
+    assert set(pictures(out, "rejected")).isdisjoint(kept)
+    assert [f"{name}.png" for name in captions(out)] == kept
+    assert all(text.strip() for text in captions(out).values())
+    for path in out.rglob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+    assert not [path for path in out.rglob(".*") if path.is_file()], "temporary files"
+    assert not pictures(out, ".riffusion/fresh")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+# --- the first run ---------------------------------------------------------------------------------------------------
+
+
+def test_songs_become_a_training_set(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    told: list[Progress] = []
+    built = build(collection, out, narrow, jobs=1, progress=told.append)
+    check_whole(built, out)
+    assert (built.songs, built.resumed, built.failed, built.stopped) == (3, 0, [], False)
+    assert [song.name for song in built.manifest.songs] == ["album/three.flac", "one.wav", "two.wav"]
+    assert len(built.manifest.windows) == 4 + 6 + 5
+    assert [window.start for window in built.manifest.windows if window.song == "two.wav"] == [
+        0,
+        0.64,
+        1.28,
+        1.92,
+        2.56,
+    ]
+    assert {window.duration for window in built.manifest.windows} == {0.64}
+    assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
+    assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
+    assert told[-1].left == 0
+    assert told[-1].sound == pytest.approx(4.0 + 3.3 + 2.7)
+
+
+def test_pictures_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
+    make_song(tmp_path / "songs" / "a.wav", 11.0, seed=1)
+    make_song(tmp_path / "songs" / "b.wav", 11.0, seed=2)
+    out = tmp_path / "out"
+    settings = DatasetSettings(
+        curation=CurateSettings(transition=None), captions=CaptionSettings("{trigger}, {title|file}", "rfx")
+    )
+    built = build(tmp_path / "songs", out, settings, jobs=1)
+    check_whole(built, out)
+    assert len(built.manifest.kept) == 4
+    assert dreambooth_problems(out, [out / "pictures" / window.file for window in built.manifest.kept]) == []
+    for path in (out / "pictures").glob("*.png"):
+        with Image.open(path) as image:
+            assert (image.mode, image.size) == ("RGB", (512, 512))
+    assert set(captions(out).values()) == {"rfx, a", "rfx, b"}
+
+
+def test_one_song_is_a_collection(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    built = build(collection / "one.wav", out, narrow, jobs=1)
+    check_whole(built, out)
+    assert [song.name for song in built.manifest.songs] == ["one.wav"]
+
+
+@pytest.mark.parametrize("scale", ["window", "song", "set"])
+def test_the_same_input_gives_the_same_bytes(
+    scale: str, collection: Path, tmp_path: Path, narrow: DatasetSettings, tree: Tree
+) -> None:
+    settings = with_slicing(narrow, scale=scale)
+    settings = replace(settings, export=ExportSettings(("dreambooth", "diffusers")))
+    for out, jobs in (("first", 1), ("second", 1), ("third", 2)):
+        built = build(collection, tmp_path / out, settings, jobs=jobs)
+        assert not built.failed
+    first = tree(tmp_path / "first")
+    assert len(first) > 30
+    assert tree(tmp_path / "second") == first
+    assert tree(tmp_path / "third") == first, "on two cores"
+    if scale == "set":
+        assert len({window["black"] for window in json.loads(first["manifest.json"])["windows"]}) == 1
+
+
+def test_a_moved_collection_is_the_same_collection(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    before = tree(out)
+    moved = shutil.move(collection, tmp_path / "elsewhere")
+    assert build(moved, out, narrow, jobs=1).resumed == 3
+    assert tree(out) == before
+
+
+# --- the next runs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_reads_nothing_and_writes_nothing(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    before = tree(out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
+    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)  # calling it would be an error of the song
+    built = build(collection, out, narrow, jobs=1)
+    assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
+    assert tree(out) == before
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_other_limits_only_judge_again(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    before = tree(out)
+    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)
+    built = build(collection, out, with_curation(narrow, first=2, last=0, target=5), jobs=1)
+    check_whole(built, out)
+    assert (built.resumed, len(built.manifest.kept)) == (3, 5)
+    assert {"intro", "surplus"} == set(built.manifest.counts())
+    built = build(collection, out, narrow, jobs=1)
+    check_whole(built, out)
+    assert tree(out) == before, "and back"
+
+
+def test_other_pictures_take_the_place_of_the_old_ones_which_stay_among_the_rejected(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
+) -> None:
+    first = build(collection, out, narrow, jobs=1)
+    (out / "pictures" / "mine.png").write_bytes((out / "pictures" / first.manifest.kept[0].file).read_bytes())
+    second = build(collection, out, with_slicing(narrow, columns=80), jobs=1)
+    assert "mine.png" in pictures(out), "what is not ours stays where it is"
+    (out / "pictures" / "mine.png").unlink()
+    check_whole(second, out)
+    assert {window.file for window in first.manifest.windows} <= set(pictures(out, "rejected"))
+    third = build(collection, out, narrow, jobs=1)
+    check_whole(third, out)
+    assert third.manifest == first.manifest
+    assert third.resumed == 3, "records of before are found again"
+
+
+def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong) -> None:
+    first = build(collection, out, narrow, jobs=1)
+    make_song(collection / "zero.wav", 2.0, seed=9)
+    second = build(collection, out, narrow, jobs=1)
+    check_whole(second, out)
+    assert (second.songs, second.resumed) == (4, 3)
+    assert second.manifest.windows[: len(first.manifest.windows)] != second.manifest.windows
+    (collection / "zero.wav").unlink()
+    third = build(collection, out, narrow, jobs=1)
+    check_whole(third, out)
+    assert third.manifest == first.manifest
+    assert set(pictures(out, "rejected")) > {window.file for window in first.manifest.windows if not window.kept}
+
+
+def test_a_song_that_changed_is_cut_again(
+    collection: Path, out: Path, narrow: DatasetSettings, make_song: MakeSong
+) -> None:
+    before = build(collection, out, narrow, jobs=1)
+    make_song(collection / "one.wav", 4.0, seed=77)
+    after = build(collection, out, narrow, jobs=1)
+    check_whole(after, out)
+    assert after.resumed == 2
+    files = [{w.file for w in built.manifest.windows if w.song == "one.wav"} for built in (before, after)]
+    assert files[0].isdisjoint(files[1])
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and nothing more", None])
+def test_a_song_whose_record_is_damaged_is_done_again(
+    data: bytes | None, collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    before = tree(out)
+    for path in (out / ".riffusion" / "songs").iterdir():
+        path.write_bytes(data) if data is not None else path.unlink()
+    built = build(collection, out, narrow, jobs=1)
+    check_whole(built, out)
+    assert built.resumed == 0
+    assert tree(out) == before
+
+
+def test_a_picture_that_is_gone_is_drawn_again(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
+) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    before = tree(out)
+    (out / "pictures" / built.manifest.kept[0].file).unlink()
+    again = build(collection, out, narrow, jobs=1)
+    assert again.resumed == 2
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("manifest.json", "{"),
+        ("manifest.json", "[]"),
+        ("manifest.json", '{"windows": 3}'),
+        ("manifest.json", '{"settings": {}, "songs": [], "windows": [{"file": 1}]}'),
+        ("manifest.json", '{"settings": {}, "songs": [{}], "windows": []}'),
+        ("review.json", "{"),
+        ("review.json", '{"windows": []}'),
+        ("review.json", '{"windows": {"a.png": {"keep": "yes"}}}'),
+        ("review.json", '{"windows": {"a.png": {"caption": null}}}'),
+    ],
+)
+def test_a_damaged_text_is_a_sentence_and_nothing_is_lost(
+    name: str, text: str, collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
+) -> None:
+    build(collection / "one.wav", out, narrow, jobs=1)
+    good = (out / name).read_bytes() if (out / name).exists() else None
+    (out / name).write_text(text)
+    before = tree(out)
+    with pytest.raises(RiffusionError, match=f"{name}.*repair it or move it away"):
+        build(collection / "one.wav", out, narrow, jobs=1)
+    assert tree(out) == before
+    (out / name).unlink()
+    built = build(collection / "one.wav", out, narrow, jobs=1)
+    check_whole(built, out)
+    assert good is None or (out / name).read_bytes() == good
+
+
+# --- stopping --------------------------------------------------------------------------------------------------------
+
+
+class Once:
+    """A wish to stop that comes after so many songs."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.songs = after, 0
+
+    def tell(self, progress: Progress) -> None:
+        self.songs += 1
+
+    def wanted(self) -> bool:
+        return self.songs >= self.after
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make each song last so long that the wish to stop is seen before the next."""
+    cut_one = work._cut_one
+
+    def cut_and_wait(task: work.Task) -> work.Cut:
+        done = cut_one(task)
+        for _ in range(10):
+            if not done.stopped and not (task.out / ".riffusion" / "stop").exists():
+                time.sleep(0.02)
+        return done
+
+    monkeypatch.setattr(work, "_cut_one", cut_and_wait)
+
+
+def stopped_after(
+    songs: int, collection: Path, out: Path, settings: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> Built:
+    once = Once(songs)
+    with monkeypatch.context() as patch:
+        patch.setattr("riffusion_ext.dataset.build._LOOK_AGAIN", 0.01)
+        slowly(patch)
+        return build(collection, out, settings, jobs=1, progress=once.tell, cancelled=once.wanted)
+
+
+@pytest.mark.parametrize("scale", ["window", "set"])
+def test_what_is_done_is_judged_and_the_next_run_completes_it(
+    scale: str, collection: Path, tmp_path: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = with_slicing(narrow, scale=scale)
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    built = stopped_after(1, collection, out, settings, monkeypatch)
+    assert built.stopped
+    assert 0 < built.songs < 3
+    check_whole(built, out)
+    assert built.manifest.kept
+    after = build(collection, out, settings, jobs=1)
+    assert (after.stopped, after.resumed) == (False, built.songs)
+    check_whole(after, out)
+    build(collection, whole, settings, jobs=1)
+    assert tree(out) == tree(whole)
+
+
+def test_stopping_at_once_leaves_a_finished_set_as_it_is(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    before = tree(out)
+
+    def stop(progress: Progress) -> None:
+        raise AssertionError("no song was to be done")
+
+    from riffusion_ext.dataset.store import Store
+
+    class Stopped(Store):
+        stop_wanted = True  # type: ignore[assignment]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("riffusion_ext.dataset.store.Store", Stopped)
+        built = build(collection, out, narrow, jobs=1, progress=stop)
+    assert built.stopped
+    assert built.songs == 0
+    assert tree(out) == before
+    check_whole(built, out)
+
+
+def test_stopped_amid_other_pictures_the_set_is_one_and_whole(
+    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(collection, out, narrow, jobs=1)
+    wide = with_slicing(narrow, columns=80)
+    built = stopped_after(1, collection, out, wide, monkeypatch)
+    assert built.stopped
+    check_whole(built, out)
+    assert len(built.manifest.songs) == 3, "songs that were not come to keep their old pictures"
+    after = build(collection, out, wide, jobs=1)
+    check_whole(after, out)
+    fresh = build(collection, tmp_path / "fresh", wide, jobs=1)
+    assert after.manifest == fresh.manifest
+    assert pictures(out) == pictures(tmp_path / "fresh")
+
+
+def test_a_caption_typed_before_a_stop_survives_it(
+    collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    window = next(window for window in built.manifest.kept if window.song == "two.wav")
+    text = (out / "pictures" / window.file).with_suffix(".txt")
+    text.write_text("typed")
+    (out / ".riffusion" / "songs").rename(out / ".riffusion" / "was")
+    stopped = stopped_after(1, collection, out, narrow, monkeypatch)
+    assert stopped.stopped
+    assert text.read_text() == "typed"
+    after = build(collection, out, with_template(narrow, "{file} again"), jobs=1)
+    check_whole(after, out)
+    assert text.read_text() == "typed"
+    assert {entry.caption for entry in after.manifest.windows if entry.file == window.file} == {"typed"}
+
+
+# --- captions and decisions ------------------------------------------------------------------------------------------
+
+
+def test_captions_follow_the_template(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    build(collection, out, with_template(narrow, "{trigger}, {file}", trigger="rfx"), jobs=1)
+    assert set(captions(out).values()) == {"rfx, one", "rfx, two", "rfx, three"}
+    build(collection, out, with_template(narrow, "{file} of {folder}", replace=(("one", "uno"),)), jobs=1)
+    assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
+
+
+def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    file = built.manifest.kept[0].file
+    text = (out / "pictures" / file).with_suffix(".txt")
+    text.write_text("my own words")
+    for settings in (narrow, with_template(narrow, "{file}, new"), with_curation(narrow, first=0, last=0)):
+        built = build(collection, out, settings, jobs=1)
+        check_whole(built, out)
+        assert text.read_text() == "my own words"
+        assert [window.caption for window in built.manifest.windows if window.file == file] == ["my own words"]
+    dropped = build(collection, out, with_curation(narrow, silence_db=0.0), jobs=1)
+    assert not dropped.manifest.kept
+    assert not captions(out)
+    build(collection, out, narrow, jobs=1)
+    assert text.read_text() == "my own words", "and a time among the rejected"
+
+
+@pytest.mark.parametrize("typed", ["", "  \n", "\ufeff", ",,"])
+def test_an_emptied_caption_is_filled_again(typed: str, collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    text = (out / "pictures" / built.manifest.kept[0].file).with_suffix(".txt")
+    text.write_text(typed, "utf-8")
+    check_whole(build(collection, out, narrow, jobs=1), out)
+
+
+def test_reviews_are_taken_in_and_remembered(
+    collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
+) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    bad, good, other = built.manifest.kept[0].file, built.manifest.windows[4].file, built.manifest.kept[1].file
+    assert not built.manifest.windows[4].kept
+    review = tmp_path / "review (1).json"
+    review.write_text(json.dumps({"windows": {bad: {"keep": False}, good: {"keep": True}}}))
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps({"windows": {other: {"caption": "said"}, good: {"caption": "good"}}}))
+    for reviews in ([review, second], [], []):
+        built = build(collection, out, narrow, jobs=1, reviews=reviews)
+        check_whole(built, out)
+        kept = {window.file: window for window in built.manifest.kept}
+        assert bad not in kept
+        assert kept[good].decided
+        assert (kept[good].caption, kept[other].caption) == ("good", "said")
+        assert built.manifest.counts()["by hand"] == 1
+    second.write_text(json.dumps({"windows": {bad: {"keep": True}}}))
+    built = build(collection, out, narrow, jobs=1, reviews=[second])
+    check_whole(built, out)
+    assert bad in {window.file for window in built.manifest.kept}, "the later word counts"
+    assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}'])
+def test_a_review_that_is_none_is_refused_before_the_work(
+    text: str | None, collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
+) -> None:
+    review = tmp_path / "mine.json"
+    if text is not None:
+        review.write_text(text)
+    with pytest.raises(RiffusionError, match=r"mine\.json"):
+        build(collection, out, narrow, jobs=1, reviews=[review])
+    assert not (out / "manifest.json").exists()
+
+
+def test_decisions_about_songs_that_are_away_wait_for_them(
+    collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
+) -> None:
+    built = build(collection, out, narrow, jobs=1)
+    window = next(window for window in built.manifest.kept if window.song == "one.wav")
+    review = tmp_path / "r.json"
+    review.write_text(json.dumps({"windows": {window.file: {"keep": False, "caption": "later"}}}))
+    build(collection, out, narrow, jobs=1, reviews=[review])
+    shutil.move(collection / "one.wav", tmp_path / "one.wav")
+    check_whole(build(collection, out, narrow, jobs=1), out)
+    shutil.move(tmp_path / "one.wav", collection / "one.wav")
+    back = build(collection, out, narrow, jobs=1)
+    check_whole(back, out)
+    (again,) = (entry for entry in back.manifest.windows if entry.file == window.file)
+    assert (again.kept, again.decided, again.caption) == (False, True, "later")
+
+
+# --- reasons ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_fault_has_its_reason(tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings) -> None:
+    songs, rate = tmp_path / "songs", 22050
+    rng = np.random.default_rng(3)
+    make_song(songs / "good.wav", 2.7, seed=4, rate=rate)
+    shutil.copy(songs / "good.wav", songs / "same again.wav")
+    noise = 0.2 * rng.standard_normal((1, round(2.7 * rate)))
+    write_audio(AudioClip((1e-4 * noise).astype(np.float32), rate), songs / "silent.wav")
+    write_audio(AudioClip(np.clip(8 * noise, -0.9, 0.9).astype(np.float32), rate), songs / "clipped.wav")
+    write_audio(AudioClip((0.3 * noise + 0.4).astype(np.float32), rate), songs / "shifted.wav")
+    settings = replace(narrow, curation=CurateSettings(transition=None))
+    built = build(songs, tmp_path / "out", settings, jobs=1)
+    check_whole(built, tmp_path / "out")
+    found = {
+        song.name: {r["kind"] for w in built.manifest.windows if w.song == song.name for r in w.reasons}
+        for song in built.manifest.songs
+    }
+    assert found == {
+        "good.wav": set(),
+        "same again.wav": {"duplicate"},
+        "silent.wav": {"silence"},
+        "clipped.wav": {"clipping"},
+        "shifted.wav": {"broken"},
+    }
+    texts = [reason["text"] for window in built.manifest.windows for reason in window.reasons]
+    assert all(any(c.isdigit() for c in text) for text in texts), "each says its measure and the limit"
+    table = (tmp_path / "out" / "manifest.csv").read_text("utf-8").splitlines()
+    assert len(table) == 1 + len(built.manifest.windows)

@@ -1,0 +1,84 @@
+"""Which files are songs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from riffusion_ext.dataset.songs import Song, find_songs
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(folder: Path, **options: Path) -> list[str]:
+    return [song.name for song in find_songs(folder, **options)[0]]
+
+
+def test_folders_are_searched_in_natural_order(tmp_path: Path) -> None:
+    touch(tmp_path, "10.mp3", "2.WAV", "B/1.flac", "a/3.ogg", "a/b/c.m4a")
+    assert names(tmp_path) == ["2.WAV", "10.mp3", "a/3.ogg", "a/b/c.m4a", "B/1.flac"]
+
+
+def test_the_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
+    touch(tmp_path / "x", "a.wav", "A.wav", "01.wav", "1.wav")
+    touch(tmp_path / "y", "1.wav", "01.wav", "A.wav", "a.wav")
+    assert names(tmp_path / "x") == names(tmp_path / "y")
+
+
+def test_what_is_no_song_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.txt", "a.png", "cover.jpg", ".hidden.wav", "._a.mp3", ".trash/b.wav", "mp3", "c.wav")
+    assert names(tmp_path) == ["c.wav"]
+
+
+def test_a_folder_may_have_the_name_of_a_song(tmp_path: Path) -> None:
+    touch(tmp_path, "live.mp3/1.mp3")
+    assert names(tmp_path) == ["live.mp3/1.mp3"]
+
+
+def test_one_file_is_a_collection_whatever_its_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "take.raw")
+    assert find_songs(tmp_path / "take.raw") == ([Song(tmp_path / "take.raw", "take.raw")], [])
+
+
+def test_the_training_set_inside_is_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "out/audio/a_1.wav", "out2/b.wav")
+    assert names(tmp_path, leave_out=tmp_path / "out") == ["a.wav", "out2/b.wav"]
+    assert names(tmp_path, leave_out=tmp_path / "out2" / ".." / "out") == ["a.wav", "out2/b.wav"]
+    assert names(tmp_path, leave_out=tmp_path / "elsewhere") == ["a.wav", "out2/b.wav", "out/audio/a_1.wav"]
+
+
+def test_links_to_songs_count_and_links_to_folders_do_not_lead_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path / "store", "a.wav")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "b.wav").symlink_to(tmp_path / "store" / "a.wav")
+    (tmp_path / "here" / "again").symlink_to(tmp_path / "here")
+    assert names(tmp_path / "here") == ["b.wav"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.wav", "closed/b.wav")
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    songs, missing = find_songs(tmp_path)
+    assert [song.name for song in songs] == ["a.wav"]
+    assert missing == [(tmp_path / "closed", "the folder cannot be read: Permission denied")]
+
+
+def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
+    data = os.urandom(3 << 20)
+    (tmp_path / "a.wav").write_bytes(data)
+    assert Song(tmp_path / "a.wav", "a.wav").digest() == hashlib.sha256(data).hexdigest()

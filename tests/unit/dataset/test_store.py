@@ -1,0 +1,245 @@
+"""The folder of a training set: the lock, the records, the pictures, the texts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from riffusion_ext.dataset.cut import SongRecord, cut_song
+from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.store import Store, record_key
+from riffusion_ext.errors import RiffusionError
+
+MakeSong = Callable[..., Path]
+KEY = "0" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "out")
+
+
+@pytest.fixture
+def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
+    """Return a record that is kept under KEY, with its pictures."""
+    song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
+    with store.locked():
+        made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
+        store.keep_record(KEY, made)
+    return made
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_is_refused_in_a_sentence(store: Store) -> None:
+    with store.locked():
+        with pytest.raises(RiffusionError, match=r"another run is working in .*out"), Store(store.out).locked():
+            pass
+        assert (store.workings / "lock").exists()
+    with Store(store.out).locked():
+        pass
+
+
+def test_the_lock_is_free_after_an_error(store: Store) -> None:
+    with pytest.raises(KeyError), store.locked():
+        raise KeyError
+    with store.locked():
+        pass
+
+
+def test_a_run_that_was_killed_lets_go_of_the_lock(store: Store, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from riffusion_ext.dataset.store import Store\n"
+        "with Store(Path(sys.argv[1])).locked(): print('locked', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(store.out)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(RiffusionError, match="another run"), store.locked():
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    with store.locked():
+        pass
+
+
+def test_a_place_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(RiffusionError, match="cannot be written to"), Store(out).locked():
+            pass
+
+
+def test_the_wish_to_stop_is_seen_elsewhere_and_does_not_outlive_the_run(store: Store) -> None:
+    with store.locked():
+        assert not store.stop_wanted
+        store.stop()
+        assert Store(store.out).stop_wanted
+    assert not store.stop_wanted
+    store.stop()
+    with store.locked():
+        assert not store.stop_wanted, "it was meant for another run"
+
+
+def test_what_killed_runs_had_begun_to_write_is_cleared_away(store: Store) -> None:
+    half = [".0123456789ab.png", ".0123456789ab.txt", ".0123456789ab", ".ba9876543210.json"]
+    mine = [".hidden", ".0123456789ab.png.bak", "0123456789ab.png", ".DS_Store", ".0123456789AB.png"]
+    folders = ("", "pictures", "rejected", ".riffusion", ".riffusion/songs", ".export", "kohya/10_x", "audio")
+    for folder in folders:
+        (store.out / folder).mkdir(parents=True, exist_ok=True)
+        for name in (*half, *mine):
+            (store.out / folder / name).write_text("x")
+    with store.locked():
+        pass
+    for folder in folders:
+        found = {path.name for path in (store.out / folder).iterdir() if path.is_file()} - {"lock"}
+        assert found == set(mine), folder
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_comes_back_as_it_was(store: Store, record: SongRecord) -> None:
+    back = store.record_of(KEY)
+    assert back is not None
+    for item in fields(SongRecord):
+        if item.name != "features":
+            assert getattr(back, item.name) == getattr(record, item.name), item.name
+    for name, array in record.features.to_arrays().items():
+        assert np.array_equal(back.features.to_arrays()[name], array), name
+
+
+def test_a_record_is_the_same_bytes_at_another_time(store: Store, record: SongRecord) -> None:
+    path = store.workings / "songs" / f"{KEY}.npz"
+    first = path.read_bytes()
+    time.sleep(2.1)  # archives tell times in steps of two seconds
+    store.keep_record(KEY, record)
+    assert path.read_bytes() == first
+
+
+def test_numbers_that_are_none_come_back(store: Store, record: SongRecord) -> None:
+    silent = SongRecord(**{item.name: getattr(record, item.name) for item in fields(record)} | {"loudness": -np.inf})
+    store.keep_record(KEY, silent)
+    back = store.record_of(KEY)
+    assert back is not None
+    assert back.loudness == -np.inf
+
+
+def test_a_record_without_one_of_its_pictures_does_not_count(store: Store, record: SongRecord) -> None:
+    (store.fresh / record.files[1]).unlink()
+    assert store.record_of(KEY) is None
+
+
+def test_there_is_no_record_of_an_unknown_song(store: Store) -> None:
+    assert store.record_of("f" * 32) is None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_record_is_none_or_whole(data: st.DataObject, store: Store, record: SongRecord) -> None:
+    store.keep_record(KEY, record)
+    path = store.workings / "songs" / f"{KEY}.npz"
+    good = path.read_bytes()
+    kind = data.draw(st.sampled_from(["cut", "flip", "empty", "noise"]))
+    if kind == "cut":
+        path.write_bytes(good[: data.draw(st.integers(0, len(good) - 1))])
+    elif kind == "flip":
+        bad = bytearray(good)
+        bad[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(bytes(bad))
+    else:
+        path.write_bytes(b"" if kind == "empty" else data.draw(st.binary(max_size=200)))
+    back = store.record_of(KEY)
+    assert back is None or back.files == record.files
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"format": 1}', '{"format": 9}', '{"format": 1, "name": "x"}'])
+def test_a_record_of_another_kind_does_not_count(text: str, store: Store, record: SongRecord) -> None:
+    arrays = {**record.features.to_arrays(), "record": np.frombuffer(text.encode(), np.uint8)}
+    np.savez(store.workings / "songs" / f"{KEY}.npz", **arrays)
+    assert store.record_of(KEY) is None
+
+
+def test_keys_differ_with_all_that_makes_the_pictures() -> None:
+    keys = [
+        record_key("a", "d", "f", None),
+        record_key("b", "d", "f", None),
+        record_key("a", "e", "f", None),
+        record_key("a", "d", "g", None),
+        record_key("a", "d", "f", 1.0),
+        record_key("a", "d", "f", 2.0),
+        record_key("a\udcff", "d", "f", None),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert record_key("a", "d", "f", None) == keys[0]
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
+    file = record.files[0]
+    assert store.find(file) == store.fresh / file
+    assert store.place(file, kept=True) == store.pictures / file
+    store.write_text(f"pictures/{Path(file).stem}.txt", "caption")
+    assert store.place(file, kept=True).is_file()
+    assert store.place(file, kept=False) == store.rejected / file
+    assert not any(store.pictures.iterdir())
+    assert store.find(file) == store.rejected / file
+
+
+def test_a_picture_that_is_gone_is_named(store: Store) -> None:
+    with pytest.raises(RiffusionError, match=r"the picture x\.png is gone"):
+        store.place("x.png", kept=True)
+
+
+def test_only_our_own_pictures_are_forgotten(store: Store, record: SongRecord) -> None:
+    for file in record.files:
+        store.place(file, kept=True)
+    (store.pictures / "mine.png").write_bytes(b"x")
+    store.forget_others({record.files[0]})
+    assert sorted(path.name for path in store.pictures.iterdir()) == sorted(["mine.png", record.files[0]])
+    assert sorted(path.name for path in store.rejected.iterdir()) == sorted(record.files[1:])
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+
+def test_json_goes_there_and_back_even_with_names_that_are_no_utf_8(store: Store) -> None:
+    values = {"a": [1, "ü 名 😀 \udcff", None], "b": {"c": True}}
+    path = store.write_json("x.json", values)
+    assert store.read_json("x.json") == values
+    assert path.read_bytes().decode("utf-8").count("名") == 1
+
+
+def test_what_is_the_same_is_not_written_again(store: Store) -> None:
+    path = store.write_json("x.json", {"a": 1})
+    before = path.stat().st_mtime_ns
+    store.write_json("x.json", {"a": 1})
+    assert path.stat().st_mtime_ns == before
+
+
+def test_no_file_is_an_empty_one(store: Store) -> None:
+    assert store.read_json("x.json") == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b"null"])
+def test_a_damaged_file_is_named_and_stays(data: bytes, store: Store) -> None:
+    store.out.mkdir()
+    (store.out / "review.json").write_bytes(data)
+    with pytest.raises(RiffusionError, match=r"review\.json.*repair it or move it away"):
+        store.read_json("review.json")
+    assert (store.out / "review.json").read_bytes() == data
