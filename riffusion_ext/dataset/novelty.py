@@ -147,7 +147,7 @@ def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
     -------
     np.ndarray [shape=(ceil(T / 4),), float32]
         0 for steady music, 1 for two unrelated fragments. The level of the whole does not matter. Where the music stops
-        or starts, one side being silent, it is near 0.
+        or starts, or a quarter of a side is a pause, it is near 0: every note is a great change from silence.
     """
     odds, sounding = np.full(len(change.fallen), -_MOST), np.ones(len(change.fallen) + 2 * _EDGE, bool)
     for first in range(0, len(odds), 4096):

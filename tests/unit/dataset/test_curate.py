@@ -271,11 +271,9 @@ def test_a_target_is_chosen_from_what_is_good() -> None:
 
 
 def test_all_songs_get_their_share_of_a_target() -> None:
-    features = good(40)
-    features.embedding[:20] += 4 * features.embedding[0]  # a song whose windows are much alike
-    features.embedding[:20] /= np.linalg.norm(features.embedding[:20], axis=1, keepdims=True)
-    verdicts = judged(features, replace(LENIENT, target=10), songs=2)
-    assert [sum(verdict.kept for verdict in part) for part in (verdicts[:20], verdicts[20:])] == [5, 5]
+    song = np.repeat([0, 1], [30, 10])
+    verdicts = curate(good(40), song, COLUMNS * np.arange(40), COLUMNS, replace(LENIENT, target=10))
+    assert [sum(verdict.kept for verdict in part) for part in (verdicts[:30], verdicts[30:])] == [5, 5]
 
 
 @pytest.mark.parametrize("target", [20, 21, 10_000_000])

@@ -257,6 +257,21 @@ def test_where_music_stops_or_starts_is_no_transition(seed: int) -> None:
     assert largest(0.0 * sound)[0] == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_music_stops_for_may_be_the_hiss_of_a_tape(seed: int) -> None:
+    sound = piece(seed)
+    sound = sound * (seconds(10) < 5) + 3e-4 * np.random.default_rng(seed).standard_normal(len(sound))
+    assert largest(sound)[0] < THRESHOLD
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_a_cut_is_found_in_music_with_rests(seed: int) -> None:
+    sound = np.concatenate([piece(seed)[: 5 * RATE], piece((seed + 3) % 8)[3 * RATE : 8 * RATE]])
+    value, at = largest(sound * ((seconds(10) + 0.4) % 1.0 < 0.8))
+    assert value > 0.75
+    assert at == pytest.approx(5, abs=0.1)
+
+
 def test_a_pause_far_from_a_cut_does_not_hide_it() -> None:
     sound = np.concatenate([piece(0)[: 5 * RATE], piece(3)[3 * RATE :]])
     sound[: round(1.5 * RATE)] = 0
