@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_slicing(group: Any) -> None:
-    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, SliceSettings
+    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, STEMS, SliceSettings
 
     default = SliceSettings()
     group.add_argument(
@@ -72,6 +72,12 @@ def _add_slicing(group: Any) -> None:
         choices=SCALES,
         default=default.scale,
         help="black is the loudest of each window, song or the whole set",
+    )
+    group.add_argument(
+        "--stems", nargs="+", choices=STEMS, default=[], help="cut these instead of the whole song (needs demucs)"
+    )
+    group.add_argument(
+        "--stems-model", default=default.stems_model, metavar="NAME", help=f"demucs's model ({default.stems_model})"
     )
 
 
@@ -152,7 +158,14 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     try:
         settings = DatasetSettings(
             SliceSettings(
-                params_of(args) or SpectrogramParams(), args.columns, args.overlap, args.align, args.last, args.scale
+                params_of(args) or SpectrogramParams(),
+                args.columns,
+                args.overlap,
+                args.align,
+                args.last,
+                args.scale,
+                tuple(args.stems),
+                args.stems_model,
             ),
             CurateSettings(
                 first=args.first,

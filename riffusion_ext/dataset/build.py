@@ -14,8 +14,9 @@ from riffusion_ext.dataset.decisions import take_in
 from riffusion_ext.dataset.export import ExportResult, check_export_settings
 from riffusion_ext.dataset.judge import SOURCE, export_set, judge
 from riffusion_ext.dataset.manifest import Manifest
-from riffusion_ext.dataset.settings import DatasetSettings
+from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
 from riffusion_ext.dataset.songs import Song, find_songs
+from riffusion_ext.dataset.stems import check_model, separate
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
@@ -140,10 +141,12 @@ def build(
         for review in reviews:
             take_in(store, review)
         jobs = jobs or cores()
-        tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
         cuts: dict[Song, Cut] = {}
         sound = 0.0
         with _watching(cancelled, store.stop):
+            if settings.slicing.stems:
+                songs = _stems_of(store, songs, settings.slicing, failed)
+            tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
                 black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster))
                 tasks = [replace(task, black=black) for task in tasks]
@@ -158,7 +161,8 @@ def build(
         failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
         waiting = {song.name for song in songs if song not in cuts}
-        store.write_json(SOURCE, {"collection": str(collection.absolute())})
+        stems = {song.name: str(song.path) for song in songs if song.whole is not None}
+        store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
         judged = judge(store, done, settings, root=root, waiting=waiting)
         exported = export_set(store, judged.manifest)
@@ -178,6 +182,23 @@ def check_settings(settings: DatasetSettings) -> None:
     """Raise a RiffusionError about captions or formats that cannot be written, before hours of work."""
     caption_for({}, settings.captions)
     check_export_settings(settings.export)
+
+
+def _stems_of(
+    store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]]
+) -> list[Song]:
+    """Take all songs apart, one after the other: the model that does it takes all cores, or the GPU, by itself."""
+    check_model(settings.stems_model, settings.stems)
+    found: list[Song] = []
+    for song in songs:
+        if store.stop_wanted:  # they are waiting still
+            found += [replace(song, name=f"{song.name}/{stem}", whole=song.path) for stem in settings.stems]
+            continue
+        try:
+            found += separate(store, song, settings.stems, settings.stems_model)
+        except RiffusionError as error:
+            failed.append((song.path, str(error)))
+    return found
 
 
 @contextmanager

@@ -39,6 +39,7 @@ CAPTION_FIELDS = (
     "folder",
     "folder2",
     "file",
+    "stem",
     "tempo",
     "measured_key",
     "loudness",
@@ -50,6 +51,10 @@ TOKEN_LIMIT = 75
 """Tokens that trainers of Stable Diffusion 1 read of a caption, unless told otherwise."""
 
 _LAST_RESORT = "music"
+
+_STEM = re.compile(
+    r"(?:.*[ _.(\[-])?(vocals|drums|bass|other|guitar|piano|instrumental|accompaniment)[)\]]?", re.IGNORECASE
+)
 
 # Words that lead to a name, or follow it as its unit, and mean nothing without it.
 _LEADING = frozenset(
@@ -112,9 +117,14 @@ def edited_caption(text: str, fields: Mapping[str, str]) -> str:
 
 
 def file_fields(path: Path) -> dict[str, str]:
-    """Return the fields that a song's place gives: its name as words, its folder, and the folder above that."""
+    """Return the fields that a song's place gives: its name as words, its folder, the folder above that, its stem.
+
+    A file is a stem if its name is that of one or ends so: ``vocals.wav``, ``Song (Drums).flac``, ``song_bass.ogg``.
+    """
     parent = path.parent
+    stem = _STEM.fullmatch(path.stem)
     return {
+        **({"stem": stem.group(1).lower()} if stem else {}),
         "file": readable_name(path.stem) or one_line(path.stem),
         "folder": one_line(parent.name),
         "folder2": one_line(parent.parent.name),

@@ -168,11 +168,15 @@ def _draw(
     origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
     content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]
     milliseconds = round(1000 * start * params.hop_length / params.sample_rate)
-    name = shorten_name(f"{_plain(Path(song.name).stem)}_{milliseconds:08d}_{content}", ".png")
+    name = shorten_name(f"{_plain(_title(song))}_{milliseconds:08d}_{content}", ".png")
     path = folder / name
     if not path.exists():
         save_picture(image, path, params, peak)
     return name, peak
+
+
+def _title(song: Song) -> str:
+    return Path(song.name).stem if song.whole is None else f"{song.whole.stem} {song.path.stem}"
 
 
 def _plain(stem: str) -> str:

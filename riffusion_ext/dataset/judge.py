@@ -91,7 +91,7 @@ def judge(
     notes: list[str] = []
     for song, record in records:
         entries.append(_song_entry(record))
-        tags = song_tags(song.path, root)
+        tags = song_tags(song.whole or song.path, root)
         notes += tags.notes
         fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
@@ -169,8 +169,11 @@ def export_set(store: Store, manifest: Manifest, progress: Callable[[float], Non
 
 def song_places(store: Store) -> Callable[[str], Path]:
     """Return a function that says where the song of a name is, or was in the last run."""
-    collection = Path(store.read_json(SOURCE).get("collection", ""))
-    return (lambda name: collection) if collection.is_file() else (lambda name: collection / name)
+    source = store.read_json(SOURCE)
+    collection, stems = Path(source.get("collection", "")), source.get("stems", {})
+    return lambda name: (
+        Path(stems[name]) if name in stems else collection if collection.is_file() else collection / name
+    )
 
 
 def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[Verdict]:
@@ -184,7 +187,9 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
 
 def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
     """Words a caption may use."""
-    fields = {**file_fields(song.path), **tags.fields}
+    fields = {**file_fields(song.whole or song.path), **tags.fields}
+    if song.whole is not None:
+        fields["stem"] = song.path.stem
     if record.tempo_confidence >= _SURE:
         fields["tempo"] = f"{record.tempo:.0f}"
     if record.key_confidence >= _SURE:

@@ -16,6 +16,7 @@ __all__ = [
     "ALIGNMENTS",
     "LASTS",
     "SCALES",
+    "STEMS",
     "CaptionSettings",
     "CurateSettings",
     "DatasetSettings",
@@ -26,6 +27,8 @@ __all__ = [
 ALIGNMENTS = ("none", "beat", "bar")
 LASTS = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
+STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
+"""What models of demucs take songs apart into; most have the first four."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class SliceSettings:
         the last window reaches back over the one before. A song shorter than a window is padded unless it is dropped.
     scale
         What black is: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
+    stems
+        Cut these stems of each song instead of the whole, as in ``("drums", "vocals")``; needs demucs.
+    stems_model
+        Model that takes songs apart.
 
     Raises
     ------
@@ -61,6 +68,8 @@ class SliceSettings:
     align: str = "none"
     last: str = "drop"
     scale: str = "window"
+    stems: tuple[str, ...] = ()
+    stems_model: str = "htdemucs"
 
     def __post_init__(self) -> None:
         _number("columns", self.columns, 16, 16384)
@@ -68,6 +77,8 @@ class SliceSettings:
         _choice("align", self.align, ALIGNMENTS)
         _choice("last", self.last, LASTS)
         _choice("scale", self.scale, SCALES)
+        for stem in self.stems:
+            _choice("a stem", stem, STEMS)
 
     @property
     def step(self) -> int:
@@ -148,7 +159,7 @@ class CaptionSettings:
         (find, replacement) pairs, applied to every caption.
     """
 
-    template: str = "{trigger}, {artist}, {title}, {genre}"
+    template: str = "{trigger}, {stem}, {artist}, {title}, {genre}"
     trigger: str = ""
     replace: tuple[tuple[str, str], ...] = ()
 
@@ -193,6 +204,8 @@ class DatasetSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
         """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default."""
         slicing = _known(SliceSettings, values.get("slicing"))
+        if "stems" in slicing:
+            slicing["stems"] = tuple(map(str, slicing["stems"]))
         if isinstance(slicing.get("params"), Mapping):
             slicing["params"] = SpectrogramParams.from_mapping(slicing["params"])
         captions = _known(CaptionSettings, values.get("captions"))

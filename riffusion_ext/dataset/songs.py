@@ -21,11 +21,14 @@ class Song:
     path
         The file.
     name
-        Path below the collection, with slashes: what tells it from the others on any system.
+        Path below the collection, with slashes: what tells it from the others on any system. A stem's ends in its own.
+    whole
+        The song that a stem is a part of.
     """
 
     path: Path
     name: str
+    whole: Path | None = None
 
     def digest(self) -> str:
         """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""

@@ -175,6 +175,7 @@ def settings_of(values: dict[str, Any]) -> DatasetSettings:
             align=values["align"],
             last=values["last"],
             scale=values["scale"],
+            stems=tuple(values["stems"]),
         ),
         CurateSettings(
             first=int(values["first"]),
@@ -257,7 +258,8 @@ def build_page(place: Place) -> None:
 def _controls() -> dict[str, Any]:
     import gradio as gr
 
-    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, CaptionSettings, CurateSettings
+    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, STEMS, CaptionSettings, CurateSettings
+    from riffusion_ext.dataset.stems import can_separate
     from riffusion_ext.spectrogram.params import PRESETS
     from riffusion_ext.ui.controls import CUSTOM, control
 
@@ -281,6 +283,13 @@ def _controls() -> dict[str, Any]:
         with row():
             made["scale"] = gr.Dropdown(list(SCALES), value="window", label="Black is the loudest of each")
             made["preset"] = gr.Dropdown([*PRESETS, CUSTOM], value="riffusion-v1", label="Spectrogram of the set")
+        made["stems"] = gr.CheckboxGroup(
+            list(STEMS),
+            value=[],
+            label="Stems instead of whole songs",
+            info="taken out by the package demucs",
+            visible=can_separate(),
+        )
         made["custom"] = gr.Textbox(label="Custom parameters of the set", info=control("custom").help, max_lines=1)
     with gr.Accordion("Choosing", open=False):
         with row():

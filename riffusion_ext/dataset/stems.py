@@ -1,0 +1,113 @@
+"""Songs taken apart into drums, bass, voice and the rest, where the package demucs is installed.
+
+We do not bring demucs along: it needs torchaudio, and a torchaudio that does not fit torch can keep a webui from
+starting. Whoever has it gets stems; whoever has stems as files already needs nothing, for each file is a song.
+
+Source: Rouard, Massa, Défossez, "Hybrid Transformers for Music Source Separation" (ICASSP 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["can_separate", "check_model", "separate"]
+
+
+def can_separate() -> bool:
+    """Whether demucs is installed."""
+    return find_spec("demucs") is not None
+
+
+def check_model(model: str, stems: tuple[str, ...]) -> None:
+    """Load a model.
+
+    Raises
+    ------
+    RiffusionError
+        demucs or the model is missing, or the model has no such stem.
+    """
+    sources = _loaded(model).sources
+    missing = [stem for stem in stems if stem not in sources]
+    if missing:
+        raise RiffusionError(f"the model {model} has no {missing[0]}; it has {', '.join(sources)}")
+
+
+def separate(
+    store: Store, song: Song, stems: tuple[str, ...], model: str, tick: Callable[[], None] = lambda: None
+) -> list[Song]:
+    """Take a song apart, and return its stems as songs of their own.
+
+    They are kept among the workings of the training set, and found there by the next run. Memory grows with the length
+    of the song: about 60 MB a minute.
+
+    Parameters
+    ----------
+    store
+        The training set.
+    song
+        Any sound file.
+    stems
+        Of :data:`~riffusion_ext.dataset.settings.STEMS`.
+    model
+        Name of a model of demucs.
+    tick
+        Called between the steps. What it raises ends the work.
+
+    Raises
+    ------
+    RiffusionError
+        The song cannot be read, or as :func:`check_model` says.
+    """
+    from riffusion_ext.audio import AudioClip, available_formats, read_audio, write_audio
+
+    suffix = "flac" if "flac" in available_formats() else "wav"
+    folder = store.workings / "stems" / song.digest()[:16] / model
+    files = {stem: folder / f"{stem}.{suffix}" for stem in stems}
+    if not all(path.is_file() for path in files.values()):
+        separator = _loaded(model)
+        clip = read_audio(song.path).to_channels(separator.audio_channels).resample(separator.samplerate)
+        tick()
+        parts = _apply(separator, clip.samples)
+        tick()
+        for stem, path in files.items():
+            samples = parts[separator.sources.index(stem)]
+            write_audio(AudioClip(samples, separator.samplerate), path, subtype="pcm16")
+    return [replace(song, path=path, name=f"{song.name}/{stem}", whole=song.path) for stem, path in files.items()]
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str) -> Any:
+    try:
+        from demucs.pretrained import get_model
+    except (ImportError, OSError) as error:  # OSError: a torchaudio that does not fit
+        raise RiffusionError(
+            f"stems need the package demucs, which cannot be used here ({error}); or put stems as files into the folder"
+        ) from None
+    try:
+        return get_model(model).eval()
+    except BaseException as error:  # demucs ends the program where a name is unknown
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise RiffusionError(f"demucs cannot load the model {model}: {error}") from None
+
+
+def _apply(model: Any, samples: Any) -> Any:
+    """Return the sources [stem, C, n] of samples [C, n]."""
+    import torch
+    from demucs.apply import apply_model
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    mix = torch.from_numpy(samples)[None]
+    # The models expect what lies around 0 with a deviation of 1.
+    mean, spread = mix.mean(), mix.std() + 1e-8
+    with torch.inference_mode():
+        parts = apply_model(model, (mix - mean) / spread, device=device, shifts=0, split=True, overlap=0.25)[0]
+    return (parts * spread + mean).clamp_(-1, 1).cpu().numpy()
