@@ -165,7 +165,7 @@ def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[st
         f"; left out: {counts}" if counts else ""
     )
     if heard < len(manifest.windows):
-        summary += f". {heard} of them can be played here"
+        summary += f". {heard} of them can be heard here; --sounds all makes the rest"
     # A name or caption could hold the end of a script.
     decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(
