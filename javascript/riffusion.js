@@ -11,7 +11,8 @@
     const LIST = "concepts_list.json";
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
-    const dreambooth = () => root().querySelector('[id^="tab_dreambooth"]');
+    // In gradio 4 the button of a tab has its id, too, with an ending.
+    const dreambooth = () => root().querySelector('.tabitem[id^="tab_dreambooth"]');
 
     function labelled(parent, text, selector) {
         const label = [...parent.querySelectorAll("label")].find((item) => item.textContent.trim() === text);
