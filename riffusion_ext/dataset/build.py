@@ -129,7 +129,7 @@ def build(
     began = time.perf_counter()
     check_settings(settings)
     if not collection.exists():
-        raise RiffusionError(f"no such folder: {collection}")
+        raise RiffusionError(f"no such file or folder: {collection}")
     if collection.resolve() == out.resolve():
         raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
     songs, failed = find_songs(collection, leave_out=out)
