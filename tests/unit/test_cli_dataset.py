@@ -108,7 +108,7 @@ def test_every_option_arrives() -> None:
         (["--jobs", "-1"], "--jobs must be 0 or more, got -1"),
         (["--verify", "-1"], "--verify must be 0 or more, got -1"),
         (["--sounds", "-2"], "--sounds must be 0 or more, got -2"),
-        (["--sample-rate", "0"], "sample rate"),
+        (["--sample-rate", "0"], "sample_rate must lie between"),
         (["--preset", "v9"], "v9"),
     ],
 )
