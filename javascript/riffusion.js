@@ -42,7 +42,8 @@
         if (!use.checked) {
             use.click();
         }
-        fill(path, `${folder.replace(/[\\/]+$/, "")}/${LIST}`);
+        const slash = folder.includes("\\") && !folder.includes("/") ? "\\" : "/";
+        fill(path, folder.replace(/[\\/]+$/, "") + slash + LIST);
         const button = [...root().querySelectorAll("#tabs > .tab-nav > button")].find((item) =>
             item.textContent.trim().startsWith("Dreambooth")
         );
@@ -56,7 +57,7 @@
     onUiLoaded(() => {
         const button = root().querySelector(BUTTON);
         if (button && dreambooth()) {
-            button.classList.add("riffusion-shown");
+            document.body.classList.add("riffusion-dreambooth"); // gradio writes the button's own classes anew
             button.addEventListener("click", send);
         }
     });

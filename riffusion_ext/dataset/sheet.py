@@ -139,7 +139,7 @@ def _base64(data: bytes) -> str:
 
 
 def _cell(window: WindowEntry, path: Path | None, sound: str) -> str:
-    minutes, seconds = divmod(window.start, 60)
+    minutes, seconds = divmod(round(window.start, 1), 60)
     try:
         picture = (
             f'<img loading="lazy" alt="" src="{thumbnail(path)}">' if path is not None else "<i>picture is gone</i>"
