@@ -70,6 +70,8 @@ def check(out):
 def one(point, out, changed):
     if changed:
         assert run(out, narrow) == 0
+        for text in (out / "pictures").glob("*.txt"):
+            text.write_text(f"typed beside {text.name}", "utf-8")
     status = run(out, other if changed else narrow, point)
     check(out)
     assert run(out, other if changed else narrow) == 0
