@@ -41,6 +41,7 @@ def test_without_options_the_defaults_count() -> None:
 def test_every_option_arrives() -> None:
     made = settings(
         *("--columns", "256", "--overlap", "0.25", "--align", "bar", "--last", "back", "--scale", "song"),
+        *("--stems", "drums", "bass", "--stems-model", "htdemucs_ft"),
         *("--silence-db", "-40", "--transition", "off", "--duplicate", "0.7", "--clipping", "OFF", "--keep-broken"),
         *("--first", "2", "--final", "3", "--target", "50", "--caption", "{trigger} {title}", "--trigger", "rfx"),
         *("--replace", "a", "b", "--replace", "c", "d", "--format", "kohya", "audio", "--repeats", "7"),
@@ -54,6 +55,8 @@ def test_every_option_arrives() -> None:
             "align": "bar",
             "last": "back",
             "scale": "song",
+            "stems": ("drums", "bass"),
+            "stems_model": "htdemucs_ft",
         },
         "curation": {
             "first": 2,

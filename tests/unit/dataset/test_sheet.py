@@ -101,7 +101,7 @@ def test_pictures_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     clip = read_audio(path)
     assert clip.duration == pytest.approx(0.63, abs=0.2), "the decoded picture"
     assert clip.rms > 0.005
-    assert "2 of them can be played here" in page.texts["p"][0]
+    assert "2 of them can be heard here" in page.texts["p"][0]
 
 
 def test_hostile_names_stay_text(made: tuple[Store, Manifest]) -> None:
