@@ -51,6 +51,7 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
     whole = found[0]
     assert whole.duration == pytest.approx(clip.samples.shape[1] / rate)
     assert (whole.sample_rate, whole.channels) == (rate, channels)
+    assert found[-1].black == max(float(mel.max()) for mel in mel_of_song(Path("a"), V1)), "the loudest, not the last"
     for other in found[1:]:
         for name in ("sketch", "peak", "energy", "offset", "chroma"):
             assert getattr(other, name) == pytest.approx(getattr(whole, name), rel=2e-3, abs=2e-5), name
