@@ -99,14 +99,14 @@ def cut_song(
         A picture cannot be written.
     """
     params = settings.params
-    measure, mels = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
+    measure, whole = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
     starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
     scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
-    mel = mels or mel_of_song(song.path, params, tick)
-    files, blacks = draw_windows(mel, starts, song, settings, folder, scale, tick)
+    mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
+    files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
     return SongRecord(
         name=song.name,
