@@ -313,7 +313,7 @@ def test_every_button_saves_before_it_goes_on(page: OnPage, training_set: Path):
         1,
     ):
         sheet = shown["sheet"]
-        edited = values_of(sheet, **{f"keep{number}": False, f"caption{number}": f"edit {number}"})
+        edited = values_of(sheet, **{f"keep{number + 2}": False, f"caption{number + 2}": f"edit {number}"})
         extra = ["no such words", ""] if button == "replace" else []
         filled = (sheet, str(training_set), "all", "", shown["page"], *edited, *extra)
         shown = page.press(f"riffusion_review_{button}", *filled)

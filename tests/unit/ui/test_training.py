@@ -334,6 +334,21 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
     assert free(runs)
 
 
+def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
+    songs: Path, place: Place, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("riffusion_ext.ui.tabs.training._PATIENCE", 1.5)
+    runs = Runs()
+    steps = make(runs, str(songs), "", place, narrow)
+    for _ in range(7):  # longer than patience lasts, but watched
+        next(steps)
+    assert not held.ended.is_set()
+    assert held.ended.wait(20)
+    assert held.stopped
+    assert free(runs)
+    steps.close()
+
+
 def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
     songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path
 ):
