@@ -85,11 +85,15 @@ def build(place: Place) -> Opened:
 
     with gr.Accordion("Review", open=True, elem_id="riffusion_review"):
         with row():
-            folder = gr.Textbox(label="Training set to review", max_lines=1, elem_id="riffusion_review_folder")
+            folder = gr.Textbox(
+                label="Training set to review", value="", max_lines=1, elem_id="riffusion_review_folder"
+            )
             show = gr.Dropdown(
                 ["all", "kept", "left out", *_KINDS], value="all", label="Show", elem_id="riffusion_review_filter"
             )
-            words = gr.Textbox(label="With words of song or caption", max_lines=1, elem_id="riffusion_review_words")
+            words = gr.Textbox(
+                label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"
+            )
             page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
         with gr.Row():
             back = gr.Button("Previous page", elem_id="riffusion_review_back")
@@ -107,8 +111,8 @@ def build(place: Place) -> Opened:
                 for number in range(start, start + 4):
                     cells.append(_cell(number + 1))
         with row():
-            find = gr.Textbox(label="Find in captions", max_lines=1, elem_id="riffusion_review_find")
-            put = gr.Textbox(label="Replace with", max_lines=1, elem_id="riffusion_review_put")
+            find = gr.Textbox(label="Find in captions", value="", max_lines=1, elem_id="riffusion_review_find")
+            put = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
             change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
     for transient in (folder, page, words, find, put):
         transient.do_not_save_to_config = True
@@ -177,7 +181,7 @@ def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
         play = gr.Button("Play", size="sm", elem_id=f"riffusion_review_play_{number}")
         keep = gr.Checkbox(label="Keep", elem_id=f"riffusion_review_keep_{number}")
         caption = gr.Textbox(
-            label="Caption of the window", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
+            label="Caption of the window", value="", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
         )
     for transient in (keep, caption):
         transient.do_not_save_to_config = True

@@ -127,7 +127,7 @@ def save(sheet: Sheet, values: Sequence[Any]) -> str:
 
 
 def _changes(count: int) -> str:
-    return f"{count} change" if count == 1 else f"{count} changes"
+    return f"{count} changed window" if count == 1 else f"{count} changed windows"
 
 
 def replace_words(sheet: Sheet, find: str, put: str) -> str:

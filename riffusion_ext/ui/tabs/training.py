@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Runs", "build_page", "make", "own_folder"]
 
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
+_PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
 _MOST_FAILURES = 12
 _CHECKED = 6  # pictures that are turned back into sound
 _STOPPING = message("Stopping after the songs that are being worked on ...")
@@ -47,8 +49,8 @@ class Runs:
     def follow(self, work: Callable[[Callable[[Any], None], Callable[[], bool]], Any]) -> Iterator[Any]:
         """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it.
 
-        Closing the iterator, as happens when the page is closed, stops the work. Until that has ended, there is no
-        other.
+        The work stops when the iterator is closed or nobody asks it for more: of a page that was closed, gradio asks
+        nothing, but it closes the iterator only at some later event. Until the work has ended, there is no other.
 
         Raises
         ------
@@ -59,10 +61,14 @@ class Runs:
             raise RiffusionError("A training set is being made already; stop it first.")
         stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
         news: queue.Queue[tuple[bool, Any]] = queue.Queue()
+        looked = time.monotonic()
+
+        def cancelled() -> bool:
+            return stop.is_set() or time.monotonic() - looked > _PATIENCE
 
         def run() -> None:
             try:
-                outcome = work(lambda item: news.put((False, item)), stop.is_set)
+                outcome = work(lambda item: news.put((False, item)), cancelled)
             except Exception as error:
                 outcome = error
             self._busy.release()
@@ -79,6 +85,7 @@ class Runs:
                 if isinstance(item, Exception):
                     raise item
                 yield item
+                looked = time.monotonic()
         finally:
             stop.set()
 
@@ -116,7 +123,7 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
                 summary, made = _summary(item, folder), str(folder)
             elif item:
                 summary += message(f"Checked by ear: {item}.")
-            # Also where nothing moved: only so gradio notices that the page was closed, and closes this.
+            # Also where nothing moved: only in sending gradio notices that the page was closed.
             yield summary or shown + (_STOPPING if runs.stopping else ""), made
     except Exception as error:
         text = explain(error)
@@ -190,6 +197,7 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320):
             songs = gr.Textbox(
                 label="Folder of songs",
+                value="",
                 placeholder="/path/to/songs",
                 info="with the folders in it",
                 max_lines=1,
@@ -197,6 +205,7 @@ def build_page(place: Place) -> None:
             )
             out = gr.Textbox(
                 label="Folder of the training set",
+                value="",
                 placeholder="empty: named after the songs, among the other results",
                 max_lines=1,
                 elem_id="riffusion_training_out",

@@ -33,7 +33,7 @@ def training_controls() -> dict[str, Any]:
     default = CurateSettings()
     made: dict[str, Any] = {}
     with gr.Accordion("Captions", open=True):
-        made["trigger"] = gr.Textbox(label="Trigger word", info="calls up what is learnt", max_lines=1)
+        made["trigger"] = gr.Textbox(label="Trigger word", value="", info="calls up what is learnt", max_lines=1)
         made["template"] = gr.Textbox(
             label="Caption",
             value=CaptionSettings().template,
@@ -57,7 +57,9 @@ def training_controls() -> dict[str, Any]:
             info="taken out by the package demucs",
             visible=can_separate(),
         )
-        made["custom"] = gr.Textbox(label="Custom parameters of the set", info=control("custom").help, max_lines=1)
+        made["custom"] = gr.Textbox(
+            label="Custom parameters of the set", value="", info=control("custom").help, max_lines=1
+        )
     with gr.Accordion("Choosing", open=False):
         with row():
             made["first"] = gr.Slider(0, 20, default.first, step=1, label="Leave out at the beginning of each song")
@@ -79,7 +81,9 @@ def training_controls() -> dict[str, Any]:
         )
         with row():
             made["kohya_repeats"] = gr.Slider(1, 100, 10, step=1, label="kohya: repeats in the folder's name")
-            made["kohya_name"] = gr.Textbox(label="kohya: name in the folder's name", placeholder="music", max_lines=1)
+            made["kohya_name"] = gr.Textbox(
+                label="kohya: name in the folder's name", value="", placeholder="music", max_lines=1
+            )
         with row():
             made["audio_rate"] = gr.Dropdown(
                 [_OWN_RATE, "16000", "22050", "32000", "44100", "48000"],
