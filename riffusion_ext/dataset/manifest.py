@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Manifest", "SongEntry", "WindowEntry"]
+__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "said"]
 
 _COLUMNS = (
     "file",
@@ -58,7 +58,8 @@ class WindowEntry:
     decided
         Whether the user said so.
     reasons
-        What speaks against it: ``kind``, and a ``text`` with the value and the limit.
+        What speaks against it: ``kind``, a ``text`` with the value and the limit, and the ``other`` picture that it
+        is a duplicate of.
     caption
         As in the text beside the picture.
     level_db, transition
@@ -121,9 +122,14 @@ class Manifest:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
         for window in self.windows:
-            row = asdict(window) | {"reasons": "; ".join(reason["text"] for reason in window.reasons)}
+            row = asdict(window) | {"reasons": "; ".join(map(said, window.reasons))}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
+
+
+def said(reason: Mapping[str, Any]) -> str:
+    """Return a reason as people read it, with the picture that a duplicate is like."""
+    return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 
 
 def finite(value: float, digits: int) -> float | None:
