@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "said"]
+__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
 
 _COLUMNS = (
     "file",
@@ -122,12 +122,12 @@ class Manifest:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
         for window in self.windows:
-            row = asdict(window) | {"reasons": "; ".join(map(said, window.reasons))}
+            row = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
 
 
-def said(reason: Mapping[str, Any]) -> str:
+def reason_text(reason: Mapping[str, Any]) -> str:
     """Return a reason as people read it, with the picture that a duplicate is like."""
     return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.dataset.decisions import REVIEW
-from riffusion_ext.dataset.manifest import Manifest, WindowEntry, said
+from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 
@@ -147,7 +147,7 @@ def _cell(window: WindowEntry, path: Path | None, sound: str) -> str:
     except RiffusionError as error:
         picture = f"<i>{html.escape(str(error))}</i>"
     badges = "".join(
-        f'<b title="{html.escape(said(r), quote=True)}">{html.escape(r["kind"])}</b>' for r in window.reasons
+        f'<b title="{html.escape(reason_text(r), quote=True)}">{html.escape(r["kind"])}</b>' for r in window.reasons
     )
     kinds = " ".join(reason["kind"] for reason in window.reasons)
     play = f'<button class="play" type="button" data-sound="{sound}">Play</button>' if sound else ""

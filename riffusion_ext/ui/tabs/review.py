@@ -35,7 +35,7 @@ class Opened:
 
 def cell_html(out: Path, window: WindowEntry) -> str:
     """Return the picture of a window, where it comes from, and what speaks against it."""
-    from riffusion_ext.dataset.manifest import said
+    from riffusion_ext.dataset.manifest import reason_text
     from riffusion_ext.dataset.sheet import thumbnail
     from riffusion_ext.dataset.store import Store
 
@@ -44,8 +44,10 @@ def cell_html(out: Path, window: WindowEntry) -> str:
         picture = f'<img alt="" src="{thumbnail(path)}">' if path is not None else "<i>the picture is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{escape(str(error))}</i>"
-    badges = "".join(f'<b title="{escape(said(reason))}">{escape(reason["kind"])}</b>' for reason in window.reasons)
-    why = "" if window.kept else "; ".join(map(said, window.reasons))
+    badges = "".join(
+        f'<b title="{escape(reason_text(reason))}">{escape(reason["kind"])}</b>' for reason in window.reasons
+    )
+    why = "" if window.kept else "; ".join(map(reason_text, window.reasons))
     minutes, seconds = divmod(round(window.start, 1), 60)
     state = "kept" if window.kept else "out"
     return (
