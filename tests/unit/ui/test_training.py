@@ -261,13 +261,14 @@ class Held:
             while not self.go_on.is_set() and not cancelled():
                 time.sleep(0.01)
             self.stopped = cancelled()
-            time.sleep(0.2)  # a worker takes its time
+            time.sleep(0.7)  # a worker takes its time
             try:
                 return real(*args, cancelled=cancelled, **options)
             finally:
                 self.ended.set()
 
         monkeypatch.setattr(building, "build", build)
+        monkeypatch.setattr(building, "_LOOK_AGAIN", 0.001)  # short songs are done sooner than it looks again
 
 
 @pytest.fixture
