@@ -159,7 +159,7 @@ class CaptionSettings:
         (find, replacement) pairs, applied to every caption.
     """
 
-    template: str = "{trigger}, {stem}, {artist}, {title}, {genre}"
+    template: str = "{trigger}, {song_caption}, {stem}, {artist}, {title}, {genre}"
     trigger: str = ""
     replace: tuple[tuple[str, str], ...] = ()
 

@@ -393,6 +393,15 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
+def test_what_is_written_beside_a_song_is_in_its_caption(
+    collection: Path, out: Path, narrow: DatasetSettings
+) -> None:
+    (collection / "one.txt").write_text("slow waltz with fiddle")
+    (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
+    build(collection, out, narrow, jobs=1)
+    assert set(captions(out).values()) == {"slow waltz with fiddle", "a tune, in stereo", "other"}
+
+
 def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection, out, narrow, jobs=1)
     file = built.manifest.kept[0].file
