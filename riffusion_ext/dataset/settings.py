@@ -159,7 +159,7 @@ class CaptionSettings:
         (find, replacement) pairs, applied to every caption.
     """
 
-    template: str = "{trigger}, {stem}, {artist}, {title|file}, {genre}"
+    template: str = "{trigger}, {stem}, {artist}, {song_caption|title|file}, {genre}"
     trigger: str = ""
     replace: tuple[tuple[str, str], ...] = ()
 

@@ -220,7 +220,7 @@ function filter(){const what=show.value,words=text.value.toLowerCase().split(/\\
   const all=(c.textContent+' '+c.querySelector('textarea').value).toLowerCase();
   c.hidden=!(fits&&words.every(w=>all.includes(w)));}}
 function change(c,values){changes[c.dataset.file]={...changes[c.dataset.file],...values};
- fresh[c.dataset.file]=1;save.disabled=false;
+ fresh[c.dataset.file]={...fresh[c.dataset.file],...values};save.disabled=false;
  document.getElementById('note').textContent=Object.keys(fresh).length+' changed. '+
   'Save review.json, then run the same command again with --review and the saved file.';}
 function stop(){player.pause();if(playing)playing.textContent='Play';playing=null;}
@@ -231,6 +231,6 @@ for(const c of cells){const box=c.querySelector('input'),area=c.querySelector('t
  if(play)play.onclick=()=>{const again=playing===play;stop();if(again)return;
   player.src=play.dataset.sound;player.play();playing=play;play.textContent='Stop';};}
 save.onclick=()=>{const a=document.createElement('a');
- a.href=URL.createObjectURL(new Blob([JSON.stringify({windows:changes},null,1)],{type:'application/json'}));
+ a.href=URL.createObjectURL(new Blob([JSON.stringify({windows:changes,new:fresh},null,1)],{type:'application/json'}));
  a.download='review.json';a.click();};
 """

@@ -393,6 +393,13 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
+def test_what_is_written_beside_a_song_is_in_its_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    (collection / "one.txt").write_text("slow waltz with fiddle")
+    (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
+    build(collection, out, narrow, jobs=1)
+    assert set(captions(out).values()) == {"slow waltz with fiddle", "a tune, in stereo", "other"}
+
+
 def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection, out, narrow, jobs=1)
     file = built.manifest.kept[0].file
@@ -443,7 +450,22 @@ def test_reviews_are_taken_in_and_remembered(
     assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}'])
+def test_a_sheet_does_not_take_back_what_another_one_decided(
+    collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
+) -> None:
+    one, two = (window.file for window in build(collection, out, narrow, jobs=1).manifest.kept[:2])
+    known = {one: {"keep": False, "caption": "before"}}
+    first, second = tmp_path / "review.json", tmp_path / "review (1).json"
+    changed = {**known, one: {"keep": True, "caption": "now"}}
+    first.write_text(json.dumps({"windows": changed, "new": {one: {"keep": True, "caption": "now"}}}))
+    second.write_text(json.dumps({"windows": {**known, two: {"keep": False}}, "new": {two: {"keep": False}}}))
+    built = build(collection, out, narrow, jobs=1, reviews=[first, second])
+    kept = {window.file: window.caption for window in built.manifest.kept}
+    assert kept[one] == "now"
+    assert two not in kept
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}', '{"windows": {}, "new": {"a": 1}}'])
 def test_a_review_that_is_none_is_refused_before_the_work(
     text: str | None, collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
