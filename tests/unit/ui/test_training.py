@@ -195,7 +195,11 @@ def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetS
 
 @pytest.mark.parametrize(
     ("songs", "words"),
-    [("  ", "name a folder of songs first"), ("/no/such/folder", "no such folder: /no/such/folder"), ('"', "no sound")],
+    [
+        ("  ", "name a folder of songs first"),
+        ("/no/such/folder", "no such file or folder: /no/such/folder"),
+        ('"', "no sound"),
+    ],
 )
 def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place: Place, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
