@@ -151,13 +151,13 @@ class Store:
         if found is None:
             raise RiffusionError(f"the picture {file} is gone from {self.out}")
         if found != target:
+            with suppress(OSError):  # first: a run killed in between would leave it, and the next one not look there
+                found.with_suffix(".txt").unlink()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 found.replace(target)
             except OSError as error:
                 raise RiffusionError(f"{found} cannot be moved to {target.parent}: {error.strerror}") from error
-            with suppress(OSError):
-                found.with_suffix(".txt").unlink()
         return target
 
     def drop_caption(self, file: str) -> None:
