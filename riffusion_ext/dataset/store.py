@@ -30,6 +30,7 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.cut import SongRecord
 from riffusion_ext.dataset.features import Features
+from riffusion_ext.dataset.songs import WORKINGS
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Store", "record_key"]
@@ -45,7 +46,7 @@ class Store:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.pictures, self.rejected = out / "pictures", out / "rejected"
-        self.workings = out / ".riffusion"
+        self.workings = out / WORKINGS
         self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
         self._stop = self.workings / "stop"
 
@@ -127,6 +128,18 @@ class Store:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy", _LONG_AGO), member.getvalue(), zipfile.ZIP_DEFLATED)
         write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
+
+    def loudest_of(self, key: str) -> float | None:
+        """Return the largest mel magnitude of a song, where an earlier run found it."""
+        try:
+            return float((self.workings / "loudest" / f"{key}.txt").read_text("ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def keep_loudest(self, key: str, loudest: float) -> None:
+        """Write down the largest mel magnitude of a song: finding it takes a whole pass over the file."""
+        data = repr(loudest).encode("ascii")
+        write_atomically(self.workings / "loudest" / f"{key}.txt", lambda file: file.write(data))
 
     # -- pictures
 

@@ -224,10 +224,16 @@ def _loudest_of(task: Task) -> float:
     import torch
 
     from riffusion_ext.dataset.cut import loudest_cell
-    from riffusion_ext.dataset.store import Store
+    from riffusion_ext.dataset.store import Store, record_key
     from riffusion_ext.spectrogram.crew import lead
 
+    store = Store(task.out)
     try:
-        return lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(Store(task.out))))
+        key = record_key("", task.song.digest(), str(task.settings.params), None)
+        loudest = store.loudest_of(key)
+        if loudest is None:
+            loudest = lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
+            store.keep_loudest(key, loudest)
+        return loudest
     except Exception:  # cutting it will say why
         return 0.0

@@ -39,9 +39,10 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     from riffusion_ext.dataset.sheet import thumbnail
     from riffusion_ext.dataset.store import Store
 
-    path = Store(out).find(window.file)
+    store = Store(out)
+    path = store.find(window.file)
     try:
-        picture = f'<img alt="" src="{thumbnail(path)}">' if path is not None else "<i>the picture is gone</i>"
+        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the picture is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{escape(str(error))}</i>"
     badges = "".join(

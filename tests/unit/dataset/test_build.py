@@ -157,6 +157,16 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
+def test_the_loudest_of_the_set_is_looked_for_once(
+    collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = with_slicing(narrow, scale="set")
+    before = build(collection, out, settings, jobs=1).manifest
+    monkeypatch.setattr("riffusion_ext.dataset.cut.loudest_cell", None)
+    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)
+    assert build(collection, out, settings, jobs=1).manifest == before
+
+
 def test_other_limits_only_judge_again(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
