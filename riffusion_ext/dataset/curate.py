@@ -114,11 +114,15 @@ def _judge_place(
         if len(windows) <= 2 * (settings.first + settings.last):
             continue
         for place, window in enumerate(windows[: settings.first].tolist(), 1):
-            text = f"window {place} of the song, of which the first {settings.first} are left out"
-            reasons[window].append(Reason("intro", text))
+            reasons[window].append(Reason("intro", _place_text(place, settings.first, "first")))
         for place, window in enumerate(windows[::-1][: settings.last].tolist(), 1):
-            text = f"window {place} from the end of the song, of which the last {settings.last} are left out"
-            reasons[window].append(Reason("ending", text))
+            reasons[window].append(Reason("ending", _place_text(place, settings.last, "last")))
+
+
+def _place_text(place: int, count: int, end: str) -> str:
+    if count == 1:
+        return f"it is the {end} window of the song, which is left out"
+    return f"it is number {place} of the song's {end} {count} windows, which are left out"
 
 
 def _judge_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:
