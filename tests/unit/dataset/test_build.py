@@ -403,9 +403,7 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
-def test_what_is_written_beside_a_song_is_in_its_caption(
-    collection: Path, out: Path, narrow: DatasetSettings
-) -> None:
+def test_what_is_written_beside_a_song_is_in_its_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     (collection / "one.txt").write_text("slow waltz with fiddle")
     (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
     build(collection, out, narrow, jobs=1)

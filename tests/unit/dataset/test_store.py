@@ -212,9 +212,10 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
     def killed(self: Path, target: Path) -> Path:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        store.place(file, kept=False)
+        with pytest.raises(KeyboardInterrupt):
+            store.place(file, kept=False)
     assert not caption.exists()
     assert store.place(file, kept=False) == store.rejected / file
 
