@@ -265,7 +265,7 @@ class Held:
             while not self.go_on.is_set() and not cancelled():
                 time.sleep(0.01)
             self.stopped = cancelled()
-            time.sleep(0.2)  # a worker takes its time
+            time.sleep(1.0)  # a worker takes its time: longer than the page does to look again
             try:
                 return real(*args, cancelled=cancelled, **options)
             finally:
