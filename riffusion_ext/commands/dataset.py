@@ -37,10 +37,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("out", metavar="OUT", help="folder of the training set")
     _add_slicing(parser.add_argument_group("cutting"))
     _add_curation(parser.add_argument_group("choosing", "a check is left out by giving it the word off"))
-    _add_captions(parser.add_argument_group("captions"))
+    _add_captions(
+        parser.add_argument_group("captions", "from tags, and from song.txt, song.json or captions.csv beside songs")
+    )
     _add_export(parser.add_argument_group("writing"))
     work = parser.add_argument_group("working")
-    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (as many as cores)")
+    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (0: one for each core)")
     work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
     work.add_argument(
         "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
@@ -58,7 +60,7 @@ def _add_slicing(group: Any) -> None:
         "--columns", type=int, default=512, metavar="N", help="width of a picture (512, which is 5.11 s)"
     )
     group.add_argument(
-        "--overlap", type=float, default=0.0, metavar="S", help="share of a window in the next, to 0.9 (0)"
+        "--overlap", type=float, default=0.0, metavar="X", help="part of a window that the next repeats, 0 to 0.9 (0)"
     )
     group.add_argument("--align", choices=ALIGNMENTS, default=default.align, help="where windows may begin (none)")
     group.add_argument(
@@ -104,10 +106,17 @@ def _add_curation(group: Any) -> None:
 
 
 def _add_captions(group: Any) -> None:
+    from riffusion_ext.dataset.captions import CAPTION_FIELDS
     from riffusion_ext.dataset.settings import CaptionSettings
 
     default = CaptionSettings()
-    group.add_argument("--caption", default=default.template, metavar="TEMPLATE", help=f'("{default.template}")')
+    others = [name for name in CAPTION_FIELDS if f"{{{name}}}" not in default.template]
+    group.add_argument(
+        "--caption",
+        default=default.template,
+        metavar="TEMPLATE",
+        help=f'what a song lacks is left out ("{default.template}"); also ' + ", ".join(others),
+    )
     group.add_argument("--trigger", default="", metavar="WORD", help="word that calls up what is learnt")
     group.add_argument(
         "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace in every caption"
@@ -124,7 +133,7 @@ def _add_export(group: Any) -> None:
     group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
     group.add_argument(
-        "--sounds", type=_how_many, default=60, metavar="N", help="windows to hear on the contact sheet, or all (60)"
+        "--sounds", type=_how_many, default=60, metavar="N", help="windows that the contact sheet can play, or all (60)"
     )
     group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
 
@@ -261,7 +270,7 @@ class _Teller:
             self._bar.update(progress.done - self._bar.n)
             return
         minutes, seconds = divmod(round(progress.left), 60)
-        what = progress.cut.error or f"{progress.cut.windows} windows" + (
+        what = progress.cut.error or _windows(progress.cut.windows) + (
             " (there already)" if progress.cut.was_there else ""
         )
         rate = progress.done / max(progress.seconds, 1e-9)
@@ -300,13 +309,17 @@ def _summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> d
     }
 
 
+def _windows(count: int) -> str:
+    return f"{count} windows" if count != 1 else "1 window"
+
+
 def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
     from riffusion_ext.dataset.verify import described
 
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
     songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {len(manifest.windows)} windows"]
+    lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {_windows(len(manifest.windows))}"]
     if built.resumed:
         lines[0] += f" ({built.resumed} of the songs were there already)"
     lines.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")

@@ -13,10 +13,7 @@ from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.settings import CurateSettings
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["REASONS", "Reason", "Verdict", "curate"]
-
-REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
-"""Kinds of reasons."""
+__all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
 _SHORTEST_DROPOUT = 0.03  # s
@@ -30,7 +27,7 @@ class Reason:
     Attributes
     ----------
     kind
-        One of :data:`REASONS`.
+        One of :data:`~riffusion_ext.dataset.settings.REASONS`.
     text
         Part of a sentence, with what was measured and the limit.
     other

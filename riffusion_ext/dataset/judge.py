@@ -27,11 +27,9 @@ from riffusion_ext.errors import RiffusionError
 
 __all__ = [
     "MANIFEST",
-    "REVIEW",
     "SOURCE",
     "Judged",
     "decided",
-    "decisions_of",
     "export_set",
     "judge",
     "read_manifest",

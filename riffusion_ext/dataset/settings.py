@@ -15,6 +15,7 @@ from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 __all__ = [
     "ALIGNMENTS",
     "LASTS",
+    "REASONS",
     "SCALES",
     "STEMS",
     "CaptionSettings",
@@ -27,6 +28,9 @@ __all__ = [
 ALIGNMENTS = ("none", "beat", "bar")
 LASTS = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
+REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
+"""Why windows are left out."""
+
 STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
 """What models of demucs take songs apart into; most have the first four."""
 

@@ -156,11 +156,8 @@ def _base64(data: bytes) -> str:
 def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> str:
     minutes, seconds = divmod(round(window.start, 1), 60)
     try:
-        picture = (
-            f'<img loading="lazy" alt="" src="{thumbnail(store, path)}">'
-            if path is not None
-            else "<i>picture is gone</i>"
-        )
+        small = "" if path is None else thumbnail(store, path)
+        picture = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>picture is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{html.escape(str(error))}</i>"
     badges = "".join(

@@ -163,7 +163,7 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
         from distributed import Client
     except ImportError as error:
         raise RiffusionError(
-            f"a cluster needs the packages joblib and distributed ({error}): pip install riffusion-ext[cluster]"
+            f"a cluster needs the packages joblib and distributed ({error}): pip install joblib distributed"
         ) from None
     try:
         client = Client(address, timeout="10s")

@@ -223,7 +223,7 @@ def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path
     page.wait_for_function(PLAYS, arg=".riffusion-cell:has(#riffusion_review_play_2)")
     assert f"of {MANY} songs" in page.inner_text("#riffusion_training_status")
     page.click("#riffusion_training_stop")
-    until(page, "riffusion_training_status", "Stopping after the songs")
+    until(page, "riffusion_training_status", "Stopping;")
     until(page, "riffusion_training_status", "Stopped. Press the button again")
     until(page, "riffusion_review_note", "windows kept")
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "build", "cell_html", "hear"]
 
-_KINDS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
 _KEPT_SOUNDS = 40
 _ALONE = "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
 
@@ -86,6 +85,7 @@ def build(place: Place) -> Opened:
 
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.export_pictures import CONCEPTS_FILE
+    from riffusion_ext.dataset.settings import REASONS
 
     with gr.Accordion("Review", open=True, elem_id="riffusion_review"):
         with row():
@@ -93,7 +93,7 @@ def build(place: Place) -> Opened:
                 label="Training set to review", value="", max_lines=1, elem_id="riffusion_review_folder"
             )
             show = gr.Dropdown(
-                ["all", "kept", "left out", *_KINDS], value="all", label="Show", elem_id="riffusion_review_filter"
+                ["all", "kept", "left out", *REASONS], value="all", label="Show", elem_id="riffusion_review_filter"
             )
             words = gr.Textbox(
                 label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"

@@ -26,7 +26,7 @@ _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
 _PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
 _MOST_FAILURES = 12
 _CHECKED = 6  # pictures that are turned back into sound
-_STOPPING = message("Stopping after the songs that are being worked on ...")
+_STOPPING = message("Stopping; what is done stays ...")
 
 
 class Runs:
@@ -42,7 +42,7 @@ class Runs:
         return self._busy.locked() and self._stop.is_set()
 
     def stop(self) -> str:
-        """Ask the present run to end after the song it is at."""
+        """Ask the present run to end, within seconds and amid a song."""
         self._stop.set()
         return _STOPPING if self._busy.locked() else ""
 

@@ -149,7 +149,7 @@ def test_a_song_shorter_than_a_window_is_said_and_no_failure(
     assert "0 windows" in said
     assert "note: nothing of jingle.wav is used: its 3.0 s hold no window of 5.1 s" in said
     assert main(["dataset", str(tmp_path / "songs"), str(out), "-j", "1", "--last", "pad", "--transition", "off"]) == 0
-    assert "1 windows" in capsys.readouterr().out
+    assert ": 1 window\n" in capsys.readouterr().out
 
 
 # --- folders ---------------------------------------------------------------------------------------------------------

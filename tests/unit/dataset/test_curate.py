@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.curate import REASONS, Reason, Verdict, curate
+from riffusion_ext.dataset.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.features import EMBEDDING, Features
-from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
 
 COLUMNS = 512

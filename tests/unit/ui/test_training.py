@@ -265,7 +265,7 @@ class Held:
             while not self.go_on.is_set() and not cancelled():
                 time.sleep(0.01)
             self.stopped = cancelled()
-            time.sleep(0.7)  # a worker takes its time
+            time.sleep(1.0)  # a worker takes its time: longer than the page does to look again
             try:
                 return real(*args, cancelled=cancelled, **options)
             finally:
@@ -296,9 +296,9 @@ def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: Datase
     assert "Looking at the songs" in next(steps)[0]
     html, _ = next(steps)
     assert "Stopping" not in html
-    assert "Stopping after the songs" in runs.stop()
+    assert "Stopping;" in runs.stop()
     assert runs.stopping
-    assert "Stopping after the songs" in next(steps)[0]
+    assert "Stopping;" in next(steps)[0]
     *_, (html, made) = steps
     assert held.stopped
     assert "Stopped. Press the button again to go on from here." in html
