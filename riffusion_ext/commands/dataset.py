@@ -332,7 +332,7 @@ def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Pa
     lines += [f"note: {note}" for note in built.notes]
     if built.failed:
         files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
-        lines.append(f"{files} could not be used, see above")
+        lines.append(f"{files} could not be used, or not wholly: see above")
     if not manifest.kept:
         lines.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
     return lines

@@ -63,7 +63,7 @@ class Built:
     manifest, exported
         The training set, and what was written of it.
     failed
-        Files and folders that could not be used, each with the reason.
+        Files and folders that could not be used, or not all of them, each with the reason.
     notes
         Sentences for the user.
     songs, resumed
@@ -158,7 +158,11 @@ def build(
                     sound += 0.0 if cut.was_there else cut.duration
                     if progress is not None:
                         progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
-        failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
+        for song in songs:
+            if song in cuts and cuts[song].error:
+                failed.append((song.path, cuts[song].error))
+            elif song in cuts and cuts[song].trouble:
+                failed.append((song.path, f"{song.path} {cuts[song].trouble}"))
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
         waiting = {song.name for song in songs if song not in cuts}
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}

@@ -43,13 +43,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Cut:
-    """What became of a song: the key of its record, or why there is none; or that the run was stopped before."""
+    """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
+
+    `trouble` is what is wrong with a song that was cut all the same.
+    """
 
     song: Song
     key: str = ""
     duration: float = 0.0
     windows: int = 0
     error: str = ""
+    trouble: str = ""
     was_there: bool = False
     stopped: bool = False
 
@@ -203,7 +207,7 @@ def _cut_one(task: Task) -> Cut:
         return Cut(task.song, stopped=True)
     except Exception as error:
         return Cut(task.song, error=explain(error))
-    return Cut(task.song, key, record.duration, len(record.files), was_there=there)
+    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble, was_there=there)
 
 
 def _stopper(store: Store) -> Callable[[], None]:
