@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riffusion_ext.commands.dataset_report import Teller, lines, summary
 from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
 from riffusion_ext.commands.quiet import own_stderr
 from riffusion_ext.commands.report import STOPPED, failure, write_json
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.build import Built, Progress
+    from riffusion_ext.dataset.build import Built
     from riffusion_ext.dataset.settings import DatasetSettings
-    from riffusion_ext.dataset.verify import Check
 
 __all__ = ["add_parser", "run"]
-
-_FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
 
 
 def add_parser(commands: Any) -> None:
@@ -124,8 +120,10 @@ def _add_captions(group: Any) -> None:
 
 
 def _add_export(group: Any) -> None:
+    from riffusion_ext.dataset.settings import FORMATS
+
     group.add_argument(
-        "--format", nargs="+", choices=_FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
+        "--format", nargs="+", choices=FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
     )
     group.add_argument("--repeats", type=int, default=10, metavar="N", help="kohya: repeats in the folder's name (10)")
     group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (music)")
@@ -214,7 +212,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     out = Path(args.out).expanduser()
-    teller = _Teller(quiet=args.quiet or args.json)
+    teller = Teller(quiet=args.quiet or args.json)
     with own_stderr():
         try:
             built = build(
@@ -238,101 +236,17 @@ def run(args: argparse.Namespace) -> int:
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **_summary(built, checks, sheets)})
+        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets)})
     elif not args.quiet:
-        sys.stdout.write("\n".join(_lines(built, out, checks, sheets)) + "\n")
+        sys.stdout.write("\n".join(lines(built, out, checks, sheets)) + "\n")
     return 1 if built.failed or built.exported.errors else 0
 
 
-def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: _Teller) -> list[Path]:
+def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: Teller) -> list[Path]:
     from riffusion_ext.dataset.sheet import write_sheets
     from riffusion_ext.dataset.store import Store
 
     title = args.trigger or out.absolute().name
-    return write_sheets(Store(out), built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)
-
-
-class _Teller:
-    """Progress on the terminal: a bar, or a line from time to time."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
-
-    def tell(self, progress: Progress) -> None:
-        if self._quiet:
-            return
-        if sys.stderr.isatty():
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=progress.total, unit="song", dynamic_ncols=True, leave=False)
-            self._bar.update(progress.done - self._bar.n)
-            return
-        minutes, seconds = divmod(round(progress.left), 60)
-        what = progress.cut.error or _windows(progress.cut.windows) + (
-            " (there already)" if progress.cut.was_there else ""
-        )
-        rate = progress.done / max(progress.seconds, 1e-9)
-        sys.stderr.write(
-            f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  "
-            f"[{rate:.2f} songs/s, {minutes}:{seconds:02d} left]\n"
-        )
-
-    def tell_sheet(self, part: float) -> None:
-        """Say that the contact sheet is being made, where nothing else moves."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"contact sheet {part:.0%}")
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> dict[str, Any]:
-    manifest = built.manifest
-    return {
-        "songs": built.songs,
-        "resumed": built.resumed,
-        "failed": [{"source": str(path), "error": why} for path, why in built.failed],
-        "errors": list(built.exported.errors),
-        "notes": list(built.notes),
-        "windows": len(manifest.windows),
-        "kept": len(manifest.kept),
-        "rejected": manifest.counts(),
-        "places": {form: str(path) for form, path in built.exported.places.items()},
-        "sheets": [str(sheet) for sheet in sheets],
-        "verified": [asdict(check) for check in checks],
-        "seconds": round(built.seconds, 3),
-        "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
-        "stopped": built.stopped,
-    }
-
-
-def _windows(count: int) -> str:
-    return f"{count} windows" if count != 1 else "1 window"
-
-
-def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
-    from riffusion_ext.dataset.verify import described
-
-    manifest = built.manifest
-    music = sum(song.duration for song in manifest.songs)
-    songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {_windows(len(manifest.windows))}"]
-    if built.resumed:
-        lines[0] += f" ({built.resumed} of the songs were there already)"
-    lines.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
-    lines += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
-    lines += [f"{form}: {path}" for form, path in built.exported.places.items()]
-    if checks:
-        lines += [f"checked by ear: {described(checks)}"]
-        lines += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
-    lines += [f"contact sheet: {sheet}" for sheet in sheets]
-    lines += [f"note: {note}" for note in built.notes]
-    if built.failed:
-        files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
-        lines.append(f"{files} could not be used, or not wholly: see above")
-    if not manifest.kept:
-        lines.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
-    return lines
+    store = Store(out)
+    with store.locked():
+        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)

@@ -38,20 +38,26 @@ class Progress:
         What became of the last one.
     seconds
         Since the start.
-    sound
-        Seconds of music worked through, without songs that were there already.
+    fresh
+        Songs worked through in this run, without those that were there already.
     """
 
     done: int
     total: int
     cut: Cut
     seconds: float
-    sound: float
+    fresh: int
 
     @property
     def left(self) -> float:
         """Seconds that the rest will take, if it goes on as before."""
-        return self.seconds / self.done * (self.total - self.done) if self.done else 0.0
+        return self.seconds / self.fresh * (self.total - self.done) if self.fresh else 0.0
+
+    @property
+    def pace(self) -> str:
+        """Songs a second, and the time left, in words."""
+        minutes, seconds = divmod(round(self.left), 60)
+        return f"{self.fresh / max(self.seconds, 1e-9):.2f} songs/s, {minutes}:{seconds:02d} min left"
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def build(
             take_in(store, review)
         jobs = jobs or cores()
         cuts: dict[Song, Cut] = {}
-        sound = 0.0
+        fresh = 0
         with _watching(cancelled, store.stop):
             if settings.slicing.stems:
                 songs = _stems_of(store, songs, settings.slicing, failed)
@@ -155,9 +161,9 @@ def build(
                     if cut.stopped:
                         continue
                     cuts[cut.song] = cut
-                    sound += 0.0 if cut.was_there else cut.duration
+                    fresh += not cut.was_there
                     if progress is not None:
-                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
+                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, fresh))
         for song in songs:
             if song in cuts and cuts[song].error:
                 failed.append((song.path, cuts[song].error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ _COLUMNS = (
     "level_db",
     "transition",
     "black",
+    "sha256",
+    "parameters",
 )
 
 
@@ -117,12 +120,15 @@ class Manifest:
         )
 
     def as_csv(self) -> str:
-        """Return the windows as a table for spreadsheets."""
+        """Return the windows as a table for spreadsheets, with the SHA-256 of the song and how it was cut."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
+        digests = {song.name: song.sha256 for song in self.songs}
+        parameters = json.dumps(self.settings.get("slicing", {}), sort_keys=True, separators=(",", ":"))
         for window in self.windows:
-            row = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
+            row: dict[str, Any] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
+            row |= {"sha256": digests.get(window.song, ""), "parameters": parameters}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
 

@@ -14,6 +14,7 @@ from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = [
     "ALIGNMENTS",
+    "FORMATS",
     "LASTS",
     "REASONS",
     "SCALES",
@@ -28,6 +29,8 @@ __all__ = [
 ALIGNMENTS = ("none", "beat", "bar")
 LASTS = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
+FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
+"""What a training set can be written as."""
 REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
 """Why windows are left out."""
 

@@ -102,6 +102,11 @@ class Store:
 
     # -- songs
 
+    @property
+    def has_records(self) -> bool:
+        """Whether anything is known of any song."""
+        return self._songs.is_dir() and any(self._songs.iterdir())
+
     def record_of(self, key: str) -> SongRecord | None:
         """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
         try:

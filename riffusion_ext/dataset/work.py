@@ -85,7 +85,14 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     RiffusionError
         The cluster cannot be reached, or the package it needs is missing.
     """
-    yield from _mapped(_cut_one, _lost, tasks, jobs, cluster)
+    left: list[Task] = []
+    for task in tasks:  # what is there already needs no other process
+        known = _known(task)
+        if known is None:
+            left.append(task)
+        else:
+            yield known
+    yield from _mapped(_cut_one, _lost, left, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
@@ -178,6 +185,23 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
         yield from pool(joblib.delayed(function)(task) for task in tasks)
 
 
+def _known(task: Task) -> Cut | None:
+    """Return what became of a song in an earlier run; None where that is not known."""
+    from riffusion_ext.dataset.store import Store, record_key
+
+    store = Store(task.out)
+    if store.stop_wanted or not store.has_records:
+        return None
+    try:
+        key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.black)
+    except OSError:
+        return None
+    record = store.record_of(key)
+    if record is None:
+        return None
+    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble, was_there=True)
+
+
 def _cut_one(task: Task) -> Cut:
     import torch
 
@@ -194,20 +218,17 @@ def _cut_one(task: Task) -> Cut:
         tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
-        record = store.record_of(key)
-        there = record is not None
-        if record is None:
-            # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
-            record = lead(
-                torch.device("cpu"),
-                lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
-            )
-            store.keep_record(key, record)
+        # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
+        record = lead(
+            torch.device("cpu"),
+            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
+        )
+        store.keep_record(key, record)
     except StopError:
         return Cut(task.song, stopped=True)
     except Exception as error:
         return Cut(task.song, error=explain(error))
-    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble, was_there=there)
+    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble)
 
 
 def _stopper(store: Store) -> Callable[[], None]:

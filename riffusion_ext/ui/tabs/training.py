@@ -159,12 +159,7 @@ def _bar(share: float, text: str) -> str:
 
 
 def _how_far(progress: Progress) -> str:
-    minutes, seconds = divmod(round(progress.left), 60)
-    rate = progress.done / max(progress.seconds, 1e-9)
-    return (
-        f"{progress.done} of {progress.total} songs, {rate:.2f} songs/s, {minutes}:{seconds:02d} min left. "
-        f"{progress.cut.song.name}"
-    )
+    return f"{progress.done} of {progress.total} songs, {progress.pace}. {progress.cut.song.name}"
 
 
 def _summary(built: Built, out: Path) -> str:

@@ -88,7 +88,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
     assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
     assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
     assert told[-1].left == 0
-    assert told[-1].sound == pytest.approx(4.0 + 3.3 + 2.7)
+    assert told[-1].fresh == 3
 
 
 def test_pictures_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
