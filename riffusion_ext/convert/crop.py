@@ -189,6 +189,8 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
     wrapped = start + bars * bar > length * (1 + _SLACK)
     if wrapped and start * step_s < _LEAST_WRAPPED_S:
         start, wrapped = length - whole, False
+    elif wrapped and (whole - start) * step_s < _LEAST_WRAPPED_S:  # its first beat is its last: a bar before is one too
+        start, wrapped = 0.0, False
     if not wrapped:
         whole = min(whole, length - start)
     tempo = 60.0 / (whole / bars / rhythm * step_s)
