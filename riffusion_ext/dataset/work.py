@@ -92,6 +92,8 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
             left.append(task)
         else:
             yield known
+    if jobs > 1 or cluster:  # the longest first, lest one of them keeps the others waiting at the end
+        left.sort(key=_size, reverse=True)
     yield from _mapped(_cut_one, _lost, left, jobs, cluster)
 
 
@@ -183,6 +185,13 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
     with client, joblib.parallel_config("dask", client=client):
         pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
         yield from pool(joblib.delayed(function)(task) for task in tasks)
+
+
+def _size(task: Task) -> int:
+    try:
+        return task.song.path.stat().st_size
+    except OSError:  # reading it will say why
+        return 0
 
 
 def _known(task: Task) -> Cut | None:
