@@ -4,13 +4,51 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL"}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-proxy-server", "--disable-background-networking"]
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def serving(results: Path) -> Iterator[str]:
+    """Serve the tab by itself; gives its address. What the server says is in ``log.txt`` beside the results."""
+    pytest.importorskip("gradio", exc_type=ImportError)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "riffusion_ext", "ui", "--port", str(port), "--output-dir", str(results)]
+    log = results.parent / "log.txt"
+    with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
+        try:
+            for _ in range(240):
+                if server.poll() is not None:
+                    pytest.fail(f"the server ended: {log.read_text()}")
+                try:
+                    urllib.request.urlopen(address, timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            else:
+                pytest.fail(f"no answer from the server: {log.read_text()}")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +14,11 @@ from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.spectrogram.params import PRESETS
+from tests.browser.conftest import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WAIT = 60_000
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +28,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(output: Path) -> Iterator[str]:
-    pytest.importorskip("gradio", exc_type=ImportError)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "riffusion_ext", "ui", "--port", str(port), "--output-dir", str(output)]
-    log = output.parent / "log.txt"
-    with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
-        try:
-            for _ in range(240):
-                if server.poll() is not None:
-                    pytest.fail(f"the server ended: {log.read_text()}")
-                try:
-                    urllib.request.urlopen(address, timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            else:
-                pytest.fail(f"no answer from the server: {log.read_text()}")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
+    with serving(output) as address:
+        yield address
 
 
 @pytest.fixture

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.review import open_set
+from tests.browser.conftest import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -47,30 +44,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(results: Path) -> Iterator[str]:
-    pytest.importorskip("gradio", exc_type=ImportError)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "riffusion_ext", "ui", "--port", str(port), "--output-dir", str(results)]
-    log = results.parent / "log.txt"
-    with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
-        try:
-            for _ in range(240):
-                if server.poll() is not None:
-                    pytest.fail(f"the server ended: {log.read_text()}")
-                try:
-                    urllib.request.urlopen(address, timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            else:
-                pytest.fail(f"no answer from the server: {log.read_text()}")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
-    assert "Traceback" not in log.read_text()
+    with serving(results) as address:
+        yield address
+    assert "Traceback" not in (results.parent / "log.txt").read_text()
 
 
 @pytest.fixture
