@@ -156,7 +156,7 @@ class Loudness:
         spread[:, :: self._factor] = piece
         signal, self._state = sosfilt(self._filter, spread, zi=self._state)
         self._state[np.abs(self._state) < _DUST] = 0
-        energy: npt.NDArray[np.float64] = self._weights @ np.square(signal)
+        energy: npt.NDArray[np.float64] = np.einsum("c,ct->t", self._weights, np.square(signal))
         return energy if self._factor == 1 else energy.reshape(-1, self._factor).mean(axis=1)
 
     def _gather(self, energy: npt.NDArray[np.float64]) -> None:

@@ -75,7 +75,8 @@ def rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: 
         low, decibels, loudest = _scaled(sketch, int(now[0]), int(now[-1]) + 1, len(weights), columns_per_second)
         scale = loudest[now - low]  # one for both: else there were an onset where something loud is 2 s ago
         level = _level(decibels[after - low] - scale) - _level(decibels[before - low] - scale)
-        out[start:stop] = np.maximum(level, 0) @ weights
+        # einsum, since BLAS adds up in another order on other numbers of threads.
+        out[start:stop] = np.einsum("tb,b->t", np.maximum(level, 0), weights)
     return out
 
 

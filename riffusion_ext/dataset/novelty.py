@@ -153,7 +153,7 @@ def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
     for first in range(0, len(odds), 4096):
         part = slice(first, min(first + 4096, len(odds)))
         terms, sounding[_EDGE:][part] = _terms(sketch, FineChange(*(values[part] for values in change)), first)
-        odds[part] = (np.log(terms + _LOG_FLOOR) @ _WEIGHTS + _BIAS).clip(-_MOST, _MOST)
+        odds[part] = (np.einsum("tk,k->t", np.log(terms + _LOG_FLOOR), _WEIGHTS) + _BIAS).clip(-_MOST, _MOST)
     if len(odds):
         odds[~sliding_window_view(sounding, 2 * _EDGE + 1).all(axis=1)] = -_MOST
     odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +24,7 @@ from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, Data
 from riffusion_ext.errors import RiffusionError
 
 MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, bytes]]
+Tree = Callable[[Path], dict[str, str]]
 
 
 def with_slicing(settings: DatasetSettings, **values: object) -> DatasetSettings:
@@ -128,7 +131,24 @@ def test_the_same_input_gives_the_same_bytes(
     assert tree(tmp_path / "second") == first
     assert tree(tmp_path / "third") == first, "on two cores"
     if scale == "set":
-        assert len({window["black"] for window in json.loads(first["manifest.json"])["windows"]}) == 1
+        manifest = json.loads((tmp_path / "first" / "manifest.json").read_text("utf-8"))
+        assert len({window["black"] for window in manifest["windows"]}) == 1
+
+
+@pytest.mark.parametrize("threads", ["3", "8"])
+def test_the_number_of_threads_changes_no_byte(threads: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+    """BLAS and OpenMP take their number of threads from here before they take it from the machine."""
+    options = ["--columns", "64", "--no-sheet", "--verify", "0", "--jobs", "1"]
+    for number in ("1", threads):
+        out = str(tmp_path / number)
+        subprocess.run(
+            [sys.executable, "-m", "riffusion_ext", "dataset", str(collection), out, *options],
+            check=True,
+            capture_output=True,
+            env={**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), number)},
+        )
+    assert len(tree(tmp_path / "1")) > 30
+    assert tree(tmp_path / threads) == tree(tmp_path / "1")
 
 
 def test_a_moved_collection_is_the_same_collection(

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 }
 
 MakeSong = Callable[..., Path]
-Tree = Callable[[Path], dict[str, bytes]]
+Tree = Callable[[Path], dict[str, str]]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-Tree = Callable[[Path], dict[str, bytes]]
+Tree = Callable[[Path], dict[str, str]]
 
 DRIVER = """
 import json, os, signal, sys
@@ -166,7 +166,7 @@ def long_songs(tmp_path: Path, make_song: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def undisturbed(long_songs: Path, tmp_path: Path, tree: Tree) -> dict[str, bytes]:
+def undisturbed(long_songs: Path, tmp_path: Path, tree: Tree) -> dict[str, str]:
     subprocess.run(command(long_songs, tmp_path / "undisturbed", "--jobs", "1"), check=True, capture_output=True)
     return tree(tmp_path / "undisturbed")
 
@@ -187,7 +187,7 @@ def has_children() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not has_children(), reason="needs a Linux that lists child processes")
 def test_the_command_or_a_worker_of_it_is_killed(
-    long_songs: Path, undisturbed: dict[str, bytes], tmp_path: Path, tree: Tree
+    long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     out = tmp_path / "out"
     for pictures in (1, 60, 110):
@@ -212,7 +212,7 @@ def test_the_command_or_a_worker_of_it_is_killed(
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
-    jobs: str, long_songs: Path, undisturbed: dict[str, bytes], tmp_path: Path, tree: Tree
+    jobs: str, long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     out = tmp_path / "out"
     process = started(long_songs, out, "--jobs", jobs)
