@@ -3,10 +3,9 @@
 One ramp serves both the picture's mask and the weights of the weave, so that a window fades in exactly where it was
 free to paint::
 
-    weight   ______           1 - cos
-                   \\        /
-    before   ======= \\    / ======= after      half-way in the middle of the ramp
-                       \\/
+    before   =========._                 _.========   after
+                        `-._         _.-'
+                            `-.___.-'                 half-way in the middle of the columns shared
 """
 
 from __future__ import annotations

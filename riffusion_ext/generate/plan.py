@@ -295,7 +295,7 @@ def plan_riff(
 def _part(total: int, rate: int, start: float, duration: float | None) -> tuple[int, int]:
     """Return (first sample, number of samples) of a part in seconds."""
     length = total / rate
-    if not (math.isfinite(start) and 0 <= start and round(start * rate) < total):
+    if not (math.isfinite(start) and start >= 0 and round(start * rate) < total):
         raise RiffusionError(f"the start must lie within the {length:.2f} s of the song, got {start:g} s")
     if duration is not None and not (math.isfinite(duration) and duration > 0):
         raise RiffusionError(f"the duration must be longer than 0 s, got {duration:g} s")
