@@ -90,6 +90,7 @@ class Weave:
         self._open = open_picture
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
+        self._blacks: dict[int, float] = {}
         self._lock = threading.Lock()
         self.gains = tuple(level_gains(self, hold=hold) if gains is None else gains)
         if len(self.gains) != len(plan.windows):
@@ -119,8 +120,12 @@ class Weave:
 
     def source(self) -> Source:
         """Return the song as something to invert."""
-        black = max(self._source(window.number).max_value for window in self.plan.windows)
+        black = max(self.black(window.number) for window in self.plan.windows)
         return Source(self.plan.params, self.plan.columns, black, (), self.mel, recorded=True)
+
+    def black(self, number: int) -> float:
+        """Magnitude of black in the picture of a window, without its gain."""
+        return self._blacks[number] if number in self._blacks else self._source(number).max_value
 
     def _source(self, number: int) -> Source:
         with self._lock:
@@ -137,6 +142,7 @@ class Weave:
         source = read_picture(picture, self._settings)
         with self._lock:
             self._sources[number] = source
+            self._blacks[number] = source.max_value
             while len(self._sources) > _CACHE:
                 self._sources.popitem(last=False)
         return source
@@ -189,7 +195,7 @@ def _step_db(weave: Weave, number: int) -> float:
     one, other = (
         float(np.square(weave.of_window(side, low, high), dtype=np.float64).mean()) for side in (number, number + 1)
     )
-    black = weave._source(number).max_value
+    black = weave.black(number)
     if min(one, other) <= (black * 10 ** (_SILENT_DB / 20)) ** 2:
         return math.nan
     return 10 * math.log10(one / other)
