@@ -107,7 +107,7 @@ def difference(one: AudioClip, other: AudioClip) -> AudioClip:
 
 
 def _aligned(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Samples [C, T] of both, with as many channels and as long as the larger."""
+    """Return samples [C, T] of both, with as many channels and as long as the larger."""
     if one.sample_rate != other.sample_rate:
         raise AudioError(f"sounds to be mixed need one sample rate, got {one.sample_rate} and {other.sample_rate} Hz")
     channels = max(one.channels, other.channels)
