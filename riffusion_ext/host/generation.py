@@ -47,6 +47,14 @@ def sampler_names() -> list[str]:
     return [sampler.name for sampler in sd_samplers.visible_samplers()]
 
 
+class _UnevenError(Exception):
+    """Prompts of a batch have conditionings of different lengths; webui would pad the shorter ones."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__(lengths)
+        self.lengths = lengths
+
+
 class _Between:
     """What the two Processing classes below have in common."""
 
@@ -71,8 +79,13 @@ class _Between:
         super().setup_conds()  # type: ignore[misc]
         if any(request.loop for request in self.requests):
             self.closed.enter_context(looped(_convolutional(self.sd_model)))  # type: ignore[attr-defined]
-        if not any(request.alpha > 0 for request in self.requests):
-            return
+        if any(request.alpha > 0 for request in self.requests):
+            self._mix()
+        lengths = [max(_length(part) for part in parts) for parts in self.c.batch]
+        if len(set(lengths)) > 1:
+            raise _UnevenError(lengths)
+
+    def _mix(self) -> None:
         first, first_negative, texts = self.c, self.uc, (self.prompts, self.negative_prompts)
         self.prompts = self.second_prompts
         self.negative_prompts = [request.negatives[1] for request in self.requests]
@@ -144,13 +157,25 @@ class WebuiBackend:
         with call_queue.queue_lock:
             shared.state.begin(job="riffusion")
             try:
-                done = self._process(requests)
+                done = self._evenly(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
                 shared.state.end()
                 shared.total_tqdm.clear()
         # One that was interrupted half-way is noise still.
         return [] if self.interrupted else done
+
+    def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """Paint a batch; in parts where some prompts are longer than others, so that each is painted as if alone."""
+        try:
+            return self._process(requests)
+        except _UnevenError as error:
+            lengths = error.lengths
+        pictures: dict[int, Image.Image] = {}
+        for length in sorted(set(lengths)):
+            part = [number for number, found in enumerate(lengths) if found == length]
+            pictures |= zip(part, self._process([requests[number] for number in part]))  # noqa: B905
+        return [pictures[number] for number in sorted(pictures)]
 
     def _process(self, requests: Sequence[Request]) -> list[Image.Image]:
         first = requests[0]
@@ -199,6 +224,12 @@ class WebuiBackend:
         for picture, text in zip(pictures, done.infotexts[done.index_of_first_image :]):  # noqa: B905
             picture.info["parameters"] = text
         return [picture if picture.mode == "RGB" else picture.convert("RGB") for picture in pictures]
+
+
+def _length(composable: Any) -> int:
+    """Tokens of the longest embedding."""
+    conds = (entry.cond for entry in composable.schedules)
+    return max(int((cond["crossattn"] if isinstance(cond, dict) else cond).shape[0]) for cond in conds)
 
 
 def _networks(request: Request) -> tuple[str, ...]:
