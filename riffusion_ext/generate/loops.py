@@ -42,9 +42,6 @@ __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fi
 
 INFOTEXT_KEY = "Riffusion loop"
 
-GRAINS = (64, 8)
-"""Widths are multiples of 64 as hosts like them, or of 8, which keeps a column nearer to its usual 10 ms."""
-
 _FEWEST_COLUMNS = 32
 _FULL_SCALE = 32768.0
 
@@ -80,9 +77,8 @@ def fit_loop(
     *,
     beats_per_bar: int = 4,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
-    grain: int = 64,
 ) -> LoopFit:
-    """Choose the width of a loop's picture.
+    """Choose the width of a loop's picture: a multiple of 64, as only those go around without a seam in a model.
 
     Parameters
     ----------
@@ -90,29 +86,25 @@ def fit_loop(
         The loop is ``round(bars * beats_per_bar * 60 / bpm * sample_rate)`` samples long.
     params
         Of the model's pictures.
-    grain
-        One of :data:`GRAINS`.
 
     Raises
     ------
     RiffusionError
         The loop is too short or too long for one picture.
     """
-    if grain not in GRAINS:
-        raise RiffusionError(f"the grain of widths must be one of {', '.join(map(str, GRAINS))}, got {grain}")
     if not (math.isfinite(bpm) and 20 <= bpm <= 400):
         raise RiffusionError(f"the tempo must lie between 20 and 400 beats per minute, got {bpm:g}")
     if not (math.isfinite(bars) and bars > 0 and 1 <= beats_per_bar <= 16):
         raise RiffusionError(f"a loop has more than 0 bars of 1 to 16 beats, got {bars:g} of {beats_per_bar}")
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
     columns = samples / params.hop_length
-    if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + grain / 2:
+    if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
         shortest, longest = (n * params.hop_length / params.sample_rate for n in (_FEWEST_COLUMNS, LARGEST_SIDE))
         raise RiffusionError(
             f"a loop must be {shortest:.2f} to {longest:.2f} s long, {bars:g} bars at {bpm:g} BPM are "
             f"{samples / params.sample_rate:.2f} s"
         )
-    width = max(GRAIN, round(columns / grain) * grain)
+    width = max(GRAIN, round(columns / GRAIN) * GRAIN)
     hop = round(samples / width)
     # Half a sample more, so that the hop cannot be rounded down to the one before on its way through milliseconds.
     step_ms = 1000.0 * (hop + 0.5) / params.sample_rate
@@ -172,7 +164,7 @@ class LoopSettings:
     ----------
     prompt, negative, seed, cfg, denoise
         As in a keyframe; without a seed picture `denoise` means nothing.
-    bars, bpm, beats_per_bar, grain
+    bars, bpm, beats_per_bar
         See :func:`fit_loop`.
     beat
         Pattern of the seed picture.
@@ -192,7 +184,6 @@ class LoopSettings:
     bars: float = 2.0
     bpm: float = 120.0
     beats_per_bar: int = 4
-    grain: int = 64
     beat: str = "none"
     steps: int = 30
     sampler: str = ""
@@ -244,7 +235,6 @@ class Loop:
             settings.bpm,
             beats_per_bar=settings.beats_per_bar,
             params=settings.params,
-            grain=settings.grain,
         )
         self._seed = seed_picture
         keyframe = Keyframe(
