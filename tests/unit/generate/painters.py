@@ -52,7 +52,7 @@ class Painter:
 
 
 def as_it_is(request: Request) -> Image.Image:
-    """What denoising strength 0 does."""
+    """Paint as a denoising strength of 0 does."""
     assert request.init is not None
     return request.init.copy()
 
