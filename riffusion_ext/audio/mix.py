@@ -15,7 +15,7 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
 
-__all__ = ["LAWS", "difference", "double", "dry_wet", "side_by_side"]
+__all__ = ["LAWS", "difference", "double", "dry_wet"]
 
 LAWS = ("equal-power", "linear")
 """How two sounds share the loudness. "equal-power": for sounds whose waves are unrelated, as a picture's new phases
@@ -93,11 +93,6 @@ def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip
     angle = (1.0 - width) * math.pi / 4
     near, far = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return AudioClip(np.concatenate([near * a + far * b, far * a + near * b]), one.sample_rate)
-
-
-def side_by_side(left: AudioClip, right: AudioClip) -> AudioClip:
-    """Put two mono sounds on the two sides of a stereo one, untouched."""
-    return double(left, right)
 
 
 def difference(one: AudioClip, other: AudioClip) -> AudioClip:

@@ -97,7 +97,7 @@ class Moment:
     def stays(self) -> bool:
         """Whether prompts and seed do not move here."""
         a, b = self.a, self.b
-        return self.alpha == 0.0 or (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)
+        return (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,7 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
 
 
 def infotext(
-    key: str,
-    settings: Any,
-    *,
-    prompt: str,
-    negative: str,
-    sampler: str,
-    size: tuple[int, int],
-    extra: Mapping[str, Any],
+    key: str, settings: Any, *, prompt: str, negative: str, size: tuple[int, int], extra: Mapping[str, Any]
 ) -> str:
     """Return generation parameters as webuis write and read them, with all the settings under one key.
 
@@ -60,19 +53,17 @@ def infotext(
     key
         Name of the record, such as "Riffusion song".
     settings
-        A dataclass with ``steps``.
+        A dataclass with ``steps`` and ``sampler``.
     prompt, negative
         Of the beginning.
-    sampler
-        Its name; may be empty.
     size
         Of a window.
     extra
         More numbers, by name.
     """
     values: dict[str, Any] = {"Steps": settings.steps}
-    if sampler:
-        values["Sampler"] = sampler
+    if settings.sampler:
+        values["Sampler"] = settings.sampler
     values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}", key: json.dumps(to_record(settings), ensure_ascii=False)}
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))

@@ -109,26 +109,26 @@ def _time(rate: int, seconds: float) -> Samples:
 
 
 def _kick(rate: int) -> Samples:
-    """A tone that falls from 150 to 48 Hz, with a click."""
+    """Make a tone that falls from 150 to 48 Hz, with a click."""
     t = _time(rate, 0.3)
     phase = 2 * np.pi * (48 * t + 102 * 0.03 * (1 - np.exp(-t / 0.03)))
     return np.sin(phase) * np.exp(-t / 0.09) + 0.25 * _white(len(t), 1) * np.exp(-t / 0.004)
 
 
 def _clap(rate: int) -> Samples:
-    """Noise and a body at 190 Hz."""
+    """Make noise and a body at 190 Hz."""
     t = _time(rate, 0.25)
     return 0.45 * _white(len(t), 2) * np.exp(-t / 0.05) + 0.4 * np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.04)
 
 
 def _hat(rate: int) -> Samples:
-    """Noise without its lows, which differences take away."""
+    """Make noise without its lows, which differences take away."""
     t = _time(rate, 0.12)
     return 0.3 * np.diff(_white(len(t) + 1, 3)) * np.exp(-t / 0.025)
 
 
 def _chord(rate: int) -> Samples:
-    """A short minor chord with overtones."""
+    """Make a short minor chord with overtones."""
     t = _time(rate, 0.3)
     notes = [np.sin(2 * np.pi * root * k * t) / k for root in (220.0, 261.63, 329.63) for k in (1, 2, 3)]
     return 0.15 * np.sum(notes, axis=0) * np.exp(-t / 0.08) * np.minimum(t / 0.003, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 from riffusion_ext.errors import RiffusionError
 
@@ -31,12 +32,11 @@ def format_time(seconds: float) -> str:
     """Write a time so that :func:`parse_time` reads the very same number: ``1:30``."""
     minutes = math.floor(seconds / 60)
     rest = seconds - 60 * minutes
-    text = number_text(rest)
-    if 60 * minutes + float(text) != seconds or "e" in text:
-        return f"{number_text(seconds)} s"  # a fraction that does not survive the split
-    return f"{minutes}:{'0' if rest < 10 else ''}{text}"
+    text = f"{minutes}:{'0' if rest < 10 else ''}{number_text(rest)}"
+    return text if parse_time(text) == seconds else number_text(seconds)  # few fractions survive the split
 
 
 def number_text(value: float) -> str:
-    """Shortest text of a number that reads as the same number: 7, 0.35."""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value!r}"
+    """Shortest text of a number that reads as the same number, without an exponent: 7, 0.35."""
+    text = f"{Decimal(repr(float(value))):f}"
+    return text.removesuffix(".0")

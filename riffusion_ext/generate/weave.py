@@ -186,16 +186,25 @@ def _step_db(weave: Weave, number: int) -> float:
     """How much louder window `number` is than the next, in dB, in the columns that both show; NaN where it is silent.
 
     The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
+    Where one was painted on from the other, the columns count as far as it had to keep them: there both show the same
+    music, and further in it may well be another.
     """
-    fade = weave.plan.fade(number)
-    border = weave.plan.windows[number].last
+    plan = weave.plan
+    one, other = plan.windows[number], plan.windows[number + 1]
+    fade = plan.fade(number)
     if not fade:
         return math.nan
-    low, high = border - fade // 2, border + fade // 2
-    one, other = (
-        float(np.square(weave.of_window(side, low, high), dtype=np.float64).mean()) for side in (number, number + 1)
-    )
+    low, high = one.last - fade // 2, one.last + fade // 2
+    weights = np.ones(fade)
+    if other.known_left:
+        weights = ramp(fade)[::-1]
+    elif one.known_right:
+        weights = ramp(fade)
+    levels = []
+    for side in (number, number + 1):
+        energy = np.square(weave.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
+        levels.append(float(energy @ weights / weights.sum()))
     black = weave.black(number)
-    if min(one, other) <= (black * 10 ** (_SILENT_DB / 20)) ** 2:
+    if min(levels) <= (black * 10 ** (_SILENT_DB / 20)) ** 2:
         return math.nan
-    return 10 * math.log10(one / other)
+    return 10 * math.log10(levels[0] / levels[1])
