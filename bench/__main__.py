@@ -10,7 +10,21 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-SECTIONS = ("quality", "speed", "cold", "encode", "seams", "batch", "memory", "curation", "startup", "gpu")
+SECTIONS = (
+    "quality",
+    "speed",
+    "cold",
+    "encode",
+    "seams",
+    "batch",
+    "memory",
+    "slicing",
+    "pipeline",
+    "length",
+    "curation",
+    "startup",
+    "gpu",
+)
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,15 +51,16 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rounds", type=int, help="runs of each method, whose median counts (default 5; quick 3)")
     add("--sgd-rounds", type=int, help="likewise for INC-SGD, some 20 s each (default 5; quick 1)")
     add("--sgd-pieces", type=int, help="pieces to judge INC-SGD by (default 2; quick 0)")
+    add("--tracks", type=int, metavar="N", help="songs to slice; 0 for all (default 8; quick 1)")
     add("--generation-seconds", type=float, metavar="S", help="what 50 steps take on this GPU, to compare with")
     add("--json", type=Path, metavar="OUT", help="write all numbers")
     add("--markdown", action="store_true", help="print Markdown for a README")
     options = parser.parse_args(argv)
-    for name, full, quick in (("rounds", 5, 3), ("sgd_rounds", 5, 1), ("sgd_pieces", 2, 0)):
+    for name, full, quick in (("rounds", 5, 3), ("sgd_rounds", 5, 1), ("sgd_pieces", 2, 0), ("tracks", 8, 1)):
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)
-    if options.rounds < 1 or options.sgd_rounds < 0 or options.sgd_pieces < 0:
-        parser.error("--rounds must be at least 1, --sgd-rounds and --sgd-pieces at least 0")
+    if options.rounds < 1 or min(options.sgd_rounds, options.sgd_pieces, options.tracks) < 0:
+        parser.error("--rounds must be at least 1, --sgd-rounds, --sgd-pieces and --tracks at least 0")
     return options
 
 
@@ -55,7 +70,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only now: --help shall not wait for torch.
     import torch
 
-    from bench import batch, cold, curation, encode, gpu, material, memory, quality, report, seams, speed, startup
+    from bench import (
+        batch,
+        cold,
+        curation,
+        encode,
+        gpu,
+        length,
+        material,
+        memory,
+        pipeline,
+        quality,
+        report,
+        seams,
+        slicing,
+        speed,
+        startup,
+    )
     from bench.timing import THREADS
 
     torch.set_num_threads(THREADS)
@@ -63,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stuff = material.load(options.music, options.pictures, quick=options.quick)
     facts["material"] = stuff.origin
     rounds = options.rounds
+    few = -(-rounds // 3)  # of what takes minutes, and wanders less for it
     steps: dict[str, Callable[[], report.Section | None]] = {
         "quality": lambda: quality.measure(stuff, sgd_pieces=options.sgd_pieces),
         "speed": lambda: speed.measure(stuff, rounds=rounds, sgd_rounds=options.sgd_rounds),
@@ -71,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "seams": lambda: seams.measure(stuff, engines=("fast",) if options.quick else ("fast", "best")),
         "batch": lambda: batch.measure(stuff, rounds=rounds),
         "memory": lambda: memory.measure(stuff, quick=options.quick),
+        "slicing": lambda: slicing.measure(options.music, tracks=options.tracks, rounds=few),
+        "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
+        "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
         "startup": lambda: startup.measure(rounds=rounds),
         "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),

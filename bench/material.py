@@ -122,7 +122,7 @@ def _windows(folder: Path, count: int, samples: int, *, shift: int = 0) -> Itera
     """Mono windows of different tracks, evenly spread over the folder; the same ones each time."""
     tracks = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
     found = 0
-    for path in _spread(tracks, count, shift):
+    for path in spread(tracks, count, shift):
         clip = _window(path, samples)
         if clip is not None:
             yield path.stem, clip
@@ -131,7 +131,7 @@ def _windows(folder: Path, count: int, samples: int, *, shift: int = 0) -> Itera
             return
 
 
-def _spread(tracks: list[Path], count: int, shift: int) -> list[Path]:
+def spread(tracks: list[Path], count: int, shift: int = 0) -> list[Path]:
     """Order tracks so that any beginning of the list is spread over all of them."""
     if not tracks:
         return []

@@ -18,13 +18,13 @@ from bench.report import AIM, Gate, Section, Table, number
 from bench.timing import THREADS, in_new_process
 
 MB = 1e6
-_STATUS = Path("/proc/self/status")
+STATUS = Path("/proc/self/status")
 WIDTHS = {"512 x 512": 512, "61 s": 6144, "180 s": 18000, "600 s": 60000}
 
 
 def measure(material: Any, *, quick: bool) -> Section | None:
     """Measure pictures of growing width, made of the material side by side; the original's up to 61 s."""
-    if not _STATUS.is_file():
+    if not STATUS.is_file():
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "levels.npy"
@@ -72,14 +72,15 @@ def _gates(found: dict[tuple[str, str], dict[str, float]]) -> list[Gate]:
 # -- in the process of its own
 
 
-def _status(key: str) -> float:
-    for line in _STATUS.read_text("ascii").splitlines():
+def status(key: str) -> float:
+    """Bytes that the system says of this process, such as ``VmRSS``."""
+    for line in STATUS.read_text("ascii").splitlines():
         if line.startswith(f"{key}:"):
             return float(line.split()[1]) * 1024
-    raise RuntimeError(f"{_STATUS} has no {key}")
+    raise RuntimeError(f"{STATUS} has no {key}")
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Let the peak begin anew; where that is forbidden, the peak of the imports counts too, which is smaller."""
     try:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
@@ -96,15 +97,15 @@ def _run(method: str, columns: int, levels_path: Path) -> dict[str, float]:
     levels = np.tile(levels, (1, -(-columns // levels.shape[1])))[:, :columns]
     image = Image.fromarray(levels).convert("RGB")
     del levels
-    _forget_peak()
-    before = _status("VmRSS")
+    forget_peak()
+    before = status("VmRSS")
     if method == "lstsq":
         samples = recipes.inc_lstsq(image, iterations=2)  # the peak is reached in the second iteration
     else:
         from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
 
         samples = picture_to_audio(image, DecodeSettings(engine=method, device="cpu")).clip.samples
-    peak = _status("VmHWM") - before
+    peak = status("VmHWM") - before
     result, pixels = float(samples.nbytes), 3.0 * image.width * image.height
     return {"peak": peak, "result": result, "pixels": pixels, "rest": peak - result - pixels}
 

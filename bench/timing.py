@@ -8,6 +8,7 @@ which hardly depends on what else the machine does.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -85,6 +86,18 @@ def interleaved(
                 method(number)
                 times[name].cpu.append(time.process_time() - start)
     return times
+
+
+def confine(cores: int) -> None:
+    """Keep this process, and those it starts, to that many cores, and torch to one thread.
+
+    Where the system allows no choice of cores, only the second.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def in_new_process(module: str, *arguments: str) -> Any:

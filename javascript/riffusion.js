@@ -11,7 +11,8 @@
     const LIST = "concepts_list.json";
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
-    const dreambooth = () => root().querySelector('[id^="tab_dreambooth"]');
+    // In gradio 4 the button of a tab has its id, too, with an ending.
+    const dreambooth = () => root().querySelector('.tabitem[id^="tab_dreambooth"]');
 
     function labelled(parent, text, selector) {
         const label = [...parent.querySelectorAll("label")].find((item) => item.textContent.trim() === text);
@@ -41,7 +42,8 @@
         if (!use.checked) {
             use.click();
         }
-        fill(path, `${folder.replace(/[\\/]+$/, "")}/${LIST}`);
+        const slash = folder.includes("\\") && !folder.includes("/") ? "\\" : "/";
+        fill(path, folder.replace(/[\\/]+$/, "") + slash + LIST);
         const button = [...root().querySelectorAll("#tabs > .tab-nav > button")].find((item) =>
             item.textContent.trim().startsWith("Dreambooth")
         );
@@ -55,7 +57,7 @@
     onUiLoaded(() => {
         const button = root().querySelector(BUTTON);
         if (button && dreambooth()) {
-            button.classList.add("riffusion-shown");
+            document.body.classList.add("riffusion-dreambooth"); // gradio writes the button's own classes anew
             button.addEventListener("click", send);
         }
     });

@@ -123,8 +123,19 @@ def _add_export(group: Any) -> None:
     group.add_argument("--audio-rate", type=int, metavar="HZ", help="audio: sample rate (the songs' own)")
     group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
-    group.add_argument("--sounds", type=int, default=60, metavar="N", help="windows to hear on the contact sheet (60)")
+    group.add_argument(
+        "--sounds", type=_how_many, default=60, metavar="N", help="windows to hear on the contact sheet, or all (60)"
+    )
     group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
+
+
+def _how_many(text: str) -> int:
+    if text.strip().lower() == "all":
+        return sys.maxsize
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, or all, got {text!r}") from None
 
 
 def _threshold(text: str) -> float | None:
@@ -307,7 +318,8 @@ def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Pa
     lines += [f"contact sheet: {sheet}" for sheet in sheets]
     lines += [f"note: {note}" for note in built.notes]
     if built.failed:
-        lines.append(f"{len(built.failed)} files could not be used, see above")
+        files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
+        lines.append(f"{files} could not be used, see above")
     if not manifest.kept:
         lines.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
     return lines

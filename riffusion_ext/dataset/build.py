@@ -129,7 +129,7 @@ def build(
     began = time.perf_counter()
     check_settings(settings)
     if not collection.exists():
-        raise RiffusionError(f"no such folder: {collection}")
+        raise RiffusionError(f"no such file or folder: {collection}")
     if collection.resolve() == out.resolve():
         raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
     songs, failed = find_songs(collection, leave_out=out)
@@ -148,7 +148,7 @@ def build(
                 songs = _stems_of(store, songs, settings.slicing, failed)
             tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
-                black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster))
+                black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster), default=0.0)
                 tasks = [replace(task, black=black) for task in tasks]
             with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
                 for cut in results:

@@ -21,7 +21,7 @@ from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.windows import window_starts
 from riffusion_ext.paths import shorten_name
 
-__all__ = ["SongRecord", "cut_song", "loudest_cell"]
+__all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
 
 _Array = npt.NDArray[np.float32]
 _LONGEST_STEM = 80
@@ -99,18 +99,14 @@ def cut_song(
         A picture cannot be written.
     """
     params = settings.params
-    measure, mels = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
+    measure, whole = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
     starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
     scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
-    files, blacks = [], []
-    for start, window in _windows(mels or mel_of_song(song.path, params, tick), starts, settings.columns):
-        tick()
-        file, peak = _draw(window, scale, song, start, settings, folder)
-        files.append(file)
-        blacks.append(peak)
+    mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
+    files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
     return SongRecord(
         name=song.name,
@@ -128,6 +124,47 @@ def cut_song(
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
     )
+
+
+def draw_windows(
+    mels: Iterable[_Array],
+    starts: list[int],
+    song: Song,
+    settings: SliceSettings,
+    folder: Path,
+    black: float | None,
+    tick: Tick,
+) -> tuple[list[str], list[float]]:
+    """Write the pictures of a song's windows.
+
+    Parameters
+    ----------
+    mels
+        The song's mel magnitudes, as of :func:`~riffusion_ext.dataset.measure.mel_of_song`.
+    starts
+        First column of each window, ascending.
+    song, settings, folder, tick
+        As in :func:`cut_song`.
+    black
+        Magnitude of black; None for the loudest cell of each window.
+
+    Returns
+    -------
+    files, blacks
+        Name of each picture, and the magnitude of its black.
+
+    Raises
+    ------
+    PictureError
+        A picture cannot be written.
+    """
+    files, blacks = [], []
+    for start, window in _windows(mels, starts, settings.columns):
+        tick()
+        file, peak = _draw(window, black, song, start, settings, folder)
+        files.append(file)
+        blacks.append(peak)
+    return files, blacks
 
 
 def _marks(beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float) -> npt.NDArray[np.int64] | None:

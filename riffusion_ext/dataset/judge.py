@@ -93,6 +93,11 @@ def judge(
         entries.append(_song_entry(record))
         tags = song_tags(song.whole or song.path, root)
         notes += tags.notes
+        if not record.files:
+            width = settings.slicing.columns * seconds
+            notes.append(
+                f"nothing of {record.name} is used: its {record.duration:.1f} s hold no window of {width:.1f} s"
+            )
         fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
         for number, file in enumerate(record.files):

@@ -92,7 +92,7 @@ class SongMeasure:
 
 def measure_song(
     path: Path, params: SpectrogramParams, *, keep_columns: int = 0, tick: Tick = _no_tick
-) -> tuple[SongMeasure, list[_Array] | None]:
+) -> tuple[SongMeasure, _Array | None]:
     """Go through a song once.
 
     Parameters
@@ -110,8 +110,8 @@ def measure_song(
     -------
     measure
         The numbers.
-    mels
-        What :func:`mel_of_song` would yield; None for a longer song.
+    mel : np.ndarray [shape=(C, T, n_mels), float32], optional
+        What :func:`mel_of_song` would yield, in one piece; None for a longer song.
 
     Raises
     ------
@@ -122,7 +122,9 @@ def measure_song(
     sketches: list[npt.NDArray[np.float16]] = []
     chroma, black, columns = np.zeros(12), 0.0, 0
     change = SpectralChange()
-    kept: list[_Array] | None = []
+    # One block: the system gives memory as it is written to, and has all of it back where a song turns out too long.
+    # Pieces would leave holes behind.
+    kept: _Array | None = np.empty((params.channels, keep_columns, params.num_frequencies), np.float32)
     for mel in _mel(listener.pass_on(read_pieces(path)), params, tick):
         mono = mel.mean(axis=0)
         sketches.append(_sketch(mono, params))
@@ -130,9 +132,12 @@ def measure_song(
         chroma += chroma_of_mel(mono, params)
         black = max(black, float(mel.max()))
         columns += mel.shape[1]
-        if kept is not None:
-            kept = [*kept, mel] if columns <= keep_columns else None
-    return listener.result(np.concatenate(sketches), chroma, black, change.finish()), kept
+        if columns > keep_columns:
+            kept = None
+        elif kept is not None:
+            kept[:, columns - mel.shape[1] : columns] = mel
+    measure = listener.result(np.concatenate(sketches), chroma, black, change.finish())
+    return measure, None if kept is None else kept[:, :columns]
 
 
 def mel_of_song(path: Path, params: SpectrogramParams, tick: Tick = _no_tick) -> Iterator[_Array]:

@@ -71,12 +71,19 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
                 window = decided(window, remembered[window.file])
                 if decisions.get(window.file, Decision()).caption is not None:
                     store.drop_caption(window.file)  # else what was typed there before would count
-                store.place(window.file, kept=window.kept)
-            windows.append(window)
+                if store.find(window.file) is not None:
+                    store.place(window.file, kept=window.kept)
+            windows.append(window if not window.kept or store.find(window.file) is not None else _gone(window))
         manifest = replace(manifest, windows=windows)
         write_manifest(store, manifest)
         export_set(store, manifest)
     return manifest
+
+
+def _gone(window: WindowEntry) -> WindowEntry:
+    """Leave out a window whose picture someone removed; that must not keep the others from being written."""
+    reason = {"kind": "gone", "text": "its picture was removed; the next run makes it again"}
+    return replace(window, kept=False, reasons=(*(r for r in window.reasons if r["kind"] != "gone"), reason))
 
 
 def _plain(decision: Decision) -> dict[str, Any]:

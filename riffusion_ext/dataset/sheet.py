@@ -92,24 +92,27 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
 
 def _sound(store: Store, path: Path) -> str:
     """Return what a picture sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
-    kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".ogg", ".wav")]
+    kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
     found = next((sound for sound in kept if sound.is_file()), None)
     try:
         found = found or _hear(path, kept)
-        kind = "audio/ogg" if found.suffix == ".ogg" else "audio/wav"
+        kind = "audio/mpeg" if found.suffix == ".mp3" else "audio/wav"
         return f"data:{kind};base64,{_base64(found.read_bytes())}"
     except (RiffusionError, OSError):
         return ""
 
 
 def _hear(path: Path, places: Sequence[Path]) -> Path:
-    """Turn a picture into sound: small, and in the first of two formats that can be written."""
+    """Turn a picture into sound: small, and in the first of two formats that can be written.
+
+    MP3 rather than OGG, which has a random number in each file.
+    """
     from riffusion_ext.audio import available_formats, write_audio
     from riffusion_ext.spectrogram.codec import open_picture, picture_to_audio
 
     clip = picture_to_audio(open_picture(path)).clip.resample(_SOUND_RATE)
-    ogg, wav = places
-    return write_audio(clip, ogg if "ogg" in available_formats() else wav)
+    mp3, wav = places
+    return write_audio(clip, mp3 if "mp3" in available_formats() else wav)
 
 
 def thumbnail(path: Path) -> str:
@@ -136,7 +139,7 @@ def _base64(data: bytes) -> str:
 
 
 def _cell(window: WindowEntry, path: Path | None, sound: str) -> str:
-    minutes, seconds = divmod(window.start, 60)
+    minutes, seconds = divmod(round(window.start, 1), 60)
     try:
         picture = (
             f'<img loading="lazy" alt="" src="{thumbnail(path)}">' if path is not None else "<i>picture is gone</i>"
@@ -165,7 +168,7 @@ def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[st
         f"; left out: {counts}" if counts else ""
     )
     if heard < len(manifest.windows):
-        summary += f". {heard} of them can be played here"
+        summary += f". {heard} of them can be heard here; --sounds all makes the rest"
     # A name or caption could hold the end of a script.
     decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(

@@ -126,13 +126,14 @@ def described(checks: Sequence[Check]) -> str:
     """Say in one line what a listener would hear, of all checks together."""
     heard = [check for check in checks if check.file and (check.error or not check.problem)]
     wrong = sum(bool(check.problem) for check in checks)
+    pictures = f"{len(checks)} pictures" if len(checks) != 1 else "1 picture"
     if not heard:
-        return f"none of {len(checks)} pictures can be heard"
+        return f"none of {pictures} can be heard"
     level = float(np.median([check.level_db for check in heard]))
     error = float(np.mean([check.error for check in heard]))
     clipped = max(check.clipped for check in heard)
     text = (
-        f"{len(checks)} pictures turned back into sound: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
+        f"{pictures} turned back into sound: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
         f"off, {f'up to {clipped:.2%}' if clipped >= 5e-5 else 'nothing'} clipped"
     )
     return f"{text}; {wrong} with a problem" if wrong else text

@@ -166,7 +166,7 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
             f"a cluster needs the packages joblib and distributed ({error}): pip install riffusion-ext[cluster]"
         ) from None
     try:
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
         raise RiffusionError(f"the cluster at {address} does not answer: {error}") from None
     with client, joblib.parallel_config("dask", client=client):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import riffusion_ext
+from riffusion_ext.ui.render import open_queue
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
@@ -83,7 +84,7 @@ def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False)
             f"note: gradio 3 plays nothing from hidden folders such as {folder}; choose another --output-dir\n"
         )
     app = build_app(folder, folders=is_loopback(host))
-    app.queue()
+    open_queue(app)
     try:
         app.launch(
             server_name=host,

@@ -6,11 +6,16 @@ Plain ``<audio>`` elements work the same in every gradio version, play any numbe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
+from html import escape as escape_html
 
-__all__ = ["format_duration", "message", "panel", "player"]
+__all__ = ["escape", "format_duration", "message", "panel", "player"]
 
 _LONGEST_LABEL = 120
+
+
+def escape(text: str) -> str:
+    """Escape a text for HTML. Bytes of names that are no UTF-8 become question marks."""
+    return escape_html(text.encode("utf-8", "replace").decode())
 
 
 def format_duration(seconds: float) -> str:

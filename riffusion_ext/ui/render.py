@@ -10,7 +10,7 @@ from typing import Any
 
 from riffusion_ext.ui.controls import Control
 
-__all__ = ["component", "fold", "live_html", "on_change", "radio_class", "row"]
+__all__ = ["component", "fold", "live_html", "on_change", "open_queue", "radio_class", "row"]
 
 
 def component(item: Control, elem_id: str, value: object = None) -> Any:
@@ -62,6 +62,17 @@ def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
     import gradio as gr
 
     return gr.HTML(value=value, elem_id=elem_id)
+
+
+def open_queue(app: Any) -> None:
+    """Let a page work on several things at once: gradio's own default is one, which a long run would keep to itself."""
+    import gradio as gr
+
+    name = "concurrency_count" if gr.__version__.startswith("3.") else "default_concurrency_limit"
+    app.queue(**{name: _AT_ONCE})
+
+
+_AT_ONCE = 8
 
 
 def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from bench import __main__ as program
-from bench import curation, material, measures, recipes, report, seams, timing
-from riffusion_ext.audio import AudioClip, write_audio
+from bench import collection, curation, length, material, measures, pipeline, recipes, report, seams, slicing, timing
+from riffusion_ext.audio import AudioClip, read_audio, write_audio
+from riffusion_ext.spectrogram.image import open_picture
 
 RATE = recipes.SAMPLE_RATE
 COLUMNS = 64
@@ -237,6 +238,7 @@ def test_folders_without_anything_are_told(tmp_path: Path) -> None:
 
 def test_quick_means_fewer_runs() -> None:
     assert program.arguments(["--quick"]).sgd_pieces < program.arguments([]).sgd_pieces
+    assert program.arguments(["--quick"]).tracks < program.arguments([]).tracks
     assert program.arguments([]).rounds >= 5
 
 
@@ -278,3 +280,118 @@ def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -
     for run in runs.values():
         run["peak"] = math.nan
     assert len(curation.measure().gates) == 1, "memory can be read on Linux only"
+
+
+# -- from songs to a training set
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return collection.write_song(tmp_path_factory.mktemp("songs") / "made.flac", 12.0, 3)
+
+
+def test_songs_are_made_as_long_as_asked_and_the_same_each_time(song: Path, tmp_path: Path) -> None:
+    clip = read_audio(song)
+    assert clip.samples.shape == (2, 12 * RATE)
+    assert 0.1 < np.abs(clip.samples).max() <= 1
+    again, other = (read_audio(collection.write_song(tmp_path / f"{seed}.flac", 12.0, seed)).samples for seed in (3, 4))
+    assert np.array_equal(again, clip.samples)
+    assert not np.array_equal(other, clip.samples)
+
+
+def test_songs_of_a_folder_are_spread_over_it(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.ogg").touch()
+    (tmp_path / "cover.png").touch()
+    assert [path.stem for path in collection.songs(tmp_path, 3, tmp_path)] == ["0", "2", "4"]
+    assert len(collection.songs(tmp_path, 0, tmp_path)) == 6
+    with pytest.raises(SystemExit, match="no sound files"):
+        collection.songs(tmp_path / "none", 3, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "count"), [*zip(slicing.METHODS, (2, 2, 2, 3), strict=True)])
+def test_every_method_of_slicing_draws_the_same_windows(song: Path, tmp_path: Path, name: str, count: int) -> None:
+    slicing.METHODS[name](song, tmp_path)
+    pictures = [open_picture(path) for path in sorted(tmp_path.iterdir())]
+    assert len(pictures) == count, "only tiles fill the last one up"
+    assert {picture.format for picture in pictures} == {"PNG"}
+    assert {picture.mode for picture in pictures} == {"RGB"}
+    assert {picture.size for picture in pictures} == {(513 if name == slicing.ORIGINAL else 512, 512)}
+    # The same but at the ends, where the original mirrors its clip and ours hears what the song goes on with.
+    clip = read_audio(song).to_mono().samples[:, : round(slicing.WINDOW_SECONDS * RATE)]
+    drawn, _ = recipes.encode(torch.from_numpy(clip[0] * np.float32(material.FULL_SCALE)))
+    inner = (slice(None), slice(8, 500), 0)
+    assert np.abs(np.asarray(pictures[0], int)[inner] - np.asarray(drawn, int)[inner]).max() <= 1
+
+
+def test_slicing_is_judged_against_the_original(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+    methods = {
+        name: {"wall_s": [seconds] * 3, "cpu_s": [seconds - 1] * 3, "pictures": 2}
+        for name, seconds in zip(slicing.METHODS, (11.0, 5.0, 6.0, 3.0), strict=True)
+    }
+    found = {"songs": ["made"], "sound_s": 110.0, "methods": methods}
+    monkeypatch.setattr(slicing, "in_new_process", lambda *arguments: found)
+    section = slicing.measure(song.parent, tracks=1, rounds=3)
+    assert [(gate.measured, gate.ok) for gate in section.gates] == [(2.2, False), (2.5, True)]
+    assert [row[0] for row in section.tables[0].rows] == list(slicing.METHODS)
+    assert section.tables[0].rows[0][1:] == ["2", "11.00", "10.00", "10.0", "1.00", "1.00"]
+
+
+def _run_of_pipeline(wall: float, sound: float = 4000.0) -> dict[str, float]:
+    return {"wall_s": wall, "cpu_s": wall, "sound_s": sound, "songs": 2, "failed": 0, "windows": 9, "kept": 8}
+
+
+def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+    walls = {"1": iter([80.0, 300.0, 90.0]), "2": iter([50.0, 50.0, 50.0])}
+    seen: list[list[str]] = []
+
+    def run(module: str, jobs: str, folder: str) -> dict[str, float]:
+        seen.append([jobs, *(path.name for path in Path(folder).iterdir())])
+        return _run_of_pipeline(next(walls[jobs]))
+
+    monkeypatch.setattr(pipeline, "in_new_process", run)
+    monkeypatch.setattr(pipeline, "_cores", lambda: 4)
+    section = pipeline.measure(song.parent, tracks=0, rounds=3)
+    assert seen == [["1", "00000-made.flac"], ["2", "00000-made.flac"]] * 3
+    assert [gate.measured for gate in section.gates] == [pytest.approx(4000 / 90), 1.8]
+    assert [row[-2:] for row in section.tables[0].rows] == [["44.44", "1.00"], ["40.00", "1.80"]]
+
+
+def test_one_core_is_not_compared_with_two_that_are_not_there(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+    monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0))
+    monkeypatch.setattr(pipeline, "_cores", lambda: 1)
+    assert [gate.limit for gate in pipeline.measure(song.parent, tracks=0, rounds=1).gates] == [40]
+
+
+def test_of_little_music_two_cores_make_no_promise(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+    monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0, sound=600.0))
+    monkeypatch.setattr(pipeline, "_cores", lambda: 2)
+    gates = pipeline.measure(song.parent, tracks=0, rounds=1).gates
+    assert [(gate.kind, gate.ok) for gate in gates] == [(report.MUST, True), (report.AIM, False)]
+
+
+def test_memory_is_judged_at_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not length.STATUS.is_file():
+        pytest.skip("memory can be read on Linux only")
+    asked: list[tuple[str, float]] = []
+    monkeypatch.setattr(length.collection, "write_song", lambda path, seconds, seed: asked.append((path.name, seconds)))
+    peaks = iter([2e8, 5e8, 6.5e8])
+    run = {"wall_s": 60.0, "windows": 30}
+    monkeypatch.setattr(length, "in_new_process", lambda *arguments: {**run, "peak": next(peaks)})
+    section = length.measure(quick=False)
+    assert section is not None
+    assert [seconds for _, seconds in asked] == [180, 1140, 10800]
+    assert [(gate.measured, gate.ok) for gate in section.gates] == [(650.0, False)]
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_slice_and_build(song: Path) -> None:
+    found = timing.in_new_process("bench.slicing", "1", str(song))
+    assert found["sound_s"] == pytest.approx(12.0)
+    assert {name: run["pictures"] for name, run in found["methods"].items()} == dict(
+        zip(slicing.METHODS, (2, 2, 2, 3), strict=True)
+    )
+    built = timing.in_new_process("bench.pipeline", "1", str(song.parent))
+    assert (built["songs"], built["failed"], built["windows"]) == (1, 0, 2)
+    assert built["wall_s"] > 0
+    assert built["cpu_s"] > 0

@@ -17,7 +17,16 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import expand
 from riffusion_ext.ui.players import message
 
-__all__ = ["Place", "Upload", "chosen_files", "gradio_url", "named_error", "result_messages", "zip_or_tidy"]
+__all__ = [
+    "Place",
+    "Upload",
+    "chosen_files",
+    "gradio_url",
+    "named_error",
+    "named_folder",
+    "result_messages",
+    "zip_or_tidy",
+]
 
 _MOST_MESSAGES = 12
 
@@ -107,6 +116,21 @@ def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tup
     if not uploads:
         raise RiffusionError(" ".join(missing) or "Nothing to do yet: choose files first.")
     return uploads, missing
+
+
+def named_folder(text: str) -> Path:
+    """Return the folder that a user named, in full; quotes around it, as file managers copy them, are taken off.
+
+    Raises
+    ------
+    RiffusionError
+        It begins with ``~`` and the name of nobody.
+    """
+    path = Path(text.strip().strip("\"'"))
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise RiffusionError(f"there is no user for the folder {path}") from None
 
 
 def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[str]:

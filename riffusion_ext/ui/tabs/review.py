@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.players import message
+from riffusion_ext.ui.players import escape, message
+from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.sheet import CELLS, Sheet, look_up, replace_words, save
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 
-__all__ = ["CELLS", "Opened", "build"]
-
-CELLS = 12
-"""Windows on a page."""
+__all__ = ["Opened", "build", "cell_html", "hear"]
 
 _KINDS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
+_KEPT_SOUNDS = 40
+_ALONE = "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,6 @@ class Opened:
     load: Any
     inputs: list[Any]
     outputs: list[Any]
-
-
-def page_of(out: str, show: str, words: str, page: float) -> tuple[Manifest, list[WindowEntry], int, int]:
-    """Return the manifest, the windows of a page, its number from 1, and how many pages there are.
-
-    Raises
-    ------
-    RiffusionError
-        There is no training set.
-    """
-    from riffusion_ext.dataset.review import chosen, open_set
-
-    if not out.strip():
-        raise RiffusionError("No training set yet: make one above, or name the folder of one made before.")
-    _, manifest = open_set(Path(out.strip().strip('"')).expanduser())
-    windows = chosen(manifest, show, words)
-    pages = max(-(-len(windows) // CELLS), 1)
-    number = min(max(int(page or 1), 1), pages)
-    return manifest, windows[(number - 1) * CELLS : number * CELLS], number, pages
 
 
 def cell_html(out: Path, window: WindowEntry) -> str:
@@ -64,7 +45,7 @@ def cell_html(out: Path, window: WindowEntry) -> str:
         picture = f"<i>{escape(str(error))}</i>"
     badges = "".join(f'<b title="{escape(reason["text"])}">{escape(reason["kind"])}</b>' for reason in window.reasons)
     why = "" if window.kept else "; ".join(reason["text"] for reason in window.reasons)
-    minutes, seconds = divmod(window.start, 60)
+    minutes, seconds = divmod(round(window.start, 1), 60)
     state = "kept" if window.kept else "out"
     return (
         f'<div class="riffusion-window riffusion-{state}">{picture}<p>{badges}</p>'
@@ -73,136 +54,121 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     )
 
 
-def hear(place: Place, out: str, file: str) -> str:
-    """Turn a window's picture into sound and return a player that begins by itself."""
+def hear(place: Place, sheet: Sheet, number: int) -> str:
+    """Turn the picture of a window of the page into sound; returns a player that begins by itself."""
     from riffusion_ext.audio import write_audio
+    from riffusion_ext.convert import explain
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture, picture_to_audio
 
     try:
-        path = Store(Path(out.strip()).expanduser()).find(file) if file else None
+        there = sheet.out is not None and number < len(sheet.windows)
+        path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
         if path is None:
             raise RiffusionError("the picture is gone")
         clip = picture_to_audio(open_picture(path), DecodeSettings(device=place.device())).clip
-        folder = place.output_dir() / "datasets" / "listening"
-        for old in sorted(folder.glob("*.wav"))[:-_KEPT_SOUNDS]:
+        folder = place.output_dir() / "listening"
+        for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_KEPT_SOUNDS]:
             old.unlink(missing_ok=True)
         sound = write_audio(clip, folder / f"{path.stem}-{secrets.token_hex(3)}.wav")
-    except (RiffusionError, OSError) as error:
-        return message(str(error), "error")
-    return f'<audio controls autoplay src="{escape(place.serve(sound))}"></audio>'
-
-
-_KEPT_SOUNDS = 40
+    except Exception as error:
+        return message(explain(error), "error")
+    return f'<audio controls autoplay onplay="{_ALONE}" src="{escape(place.serve(sound))}"></audio>'
 
 
 def build(place: Place) -> Opened:
     """Lay out the sheet inside the gradio context that is open."""
     import gradio as gr
 
+    from riffusion_ext.convert import explain
+    from riffusion_ext.dataset.export_pictures import CONCEPTS_FILE
+
     with gr.Accordion("Review", open=True, elem_id="riffusion_review"):
+        with row():
+            folder = gr.Textbox(
+                label="Training set to review", value="", max_lines=1, elem_id="riffusion_review_folder"
+            )
+            show = gr.Dropdown(
+                ["all", "kept", "left out", *_KINDS], value="all", label="Show", elem_id="riffusion_review_filter"
+            )
+            words = gr.Textbox(
+                label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"
+            )
+            page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
         with gr.Row():
-            folder = gr.Textbox(label="Training set to review", max_lines=1, elem_id="riffusion_review_folder")
-            show = gr.Dropdown(["all", "kept", "left out", *_KINDS], value="all", label="Show")
-            words = gr.Textbox(label="With words of song or caption", max_lines=1)
-            page = gr.Number(value=1, precision=0, label="Page")
-        with gr.Row():
-            back = gr.Button("Previous page")
-            onward = gr.Button("Next page")
+            back = gr.Button("Previous page", elem_id="riffusion_review_back")
+            onward = gr.Button("Next page", elem_id="riffusion_review_onward")
             look = gr.Button("Show", elem_id="riffusion_review_show")
-            save = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
-            gr.Button(  # javascript/riffusion.js does the rest
+            keep = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
+            send = gr.Button(  # javascript/riffusion.js does the rest
                 "Send to Dreambooth", elem_id="riffusion_to_dreambooth", elem_classes=["riffusion-hand-over"]
             )
         note = gr.HTML(value=message("The windows of a training set appear here."), elem_id="riffusion_review_note")
-        files = gr.State([])
+        shown = gr.State(Sheet())
         cells: list[tuple[Any, Any, Any, Any, Any, Any]] = []
         for start in range(0, CELLS, 4):
             with gr.Row(equal_height=False):
                 for number in range(start, start + 4):
                     cells.append(_cell(number + 1))
-        with gr.Row():
-            find = gr.Textbox(label="Find in captions", max_lines=1)
-            put = gr.Textbox(label="Replace with", max_lines=1)
-            replace = gr.Button("Replace in all windows shown")
+        with row():
+            find = gr.Textbox(label="Find in captions", value="", max_lines=1, elem_id="riffusion_review_find")
+            put = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
+            change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
     for transient in (folder, page, words, find, put):
         transient.do_not_save_to_config = True
 
-    def fill(out: str, show: str, words: str, page: float, said: str = "") -> list[Any]:
-        try:
-            manifest, windows, number, pages = page_of(out, show, words, page)
-        except RiffusionError as error:
-            return [message(str(error), "error" if out.strip() else "info"), 1, [], *_blank()]
-        text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {number} of {pages}."
+    def fill(manifest: Manifest, sheet: Sheet, said: str) -> list[Any]:
+        text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {sheet.page} of {sheet.pages}."
+        if not sheet.files:
+            text += " None fits the filter."
+        base = sheet.out or Path()
         updates: list[Any] = []
-        base = Path(out.strip().strip('"')).expanduser()
-        for window in windows:
+        for window in sheet.windows:
             updates += [
                 gr.update(visible=True),
-                gr.update(value=cell_html(base, window)),
-                gr.update(value=""),
-                gr.update(value=window.kept),
-                gr.update(value=window.caption),
+                cell_html(base, window),
+                "",
+                window.kept,
+                window.caption,
             ]
-        blank = _blank()[len(updates) :]
-        shown = [(window.file, window.kept, window.caption) for window in windows]
-        return [message(f"{said} {text}".strip()), number, shown, *updates, *blank]
+        hidden = [gr.update(visible=False), "", "", False, ""] * (CELLS - len(sheet.windows))
+        sendable = gr.update(interactive=(base / CONCEPTS_FILE).is_file())
+        return [message(f"{said} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
 
-    def _blank() -> list[Any]:
-        one = [gr.update(visible=False), gr.update(value=""), gr.update(value=""), gr.update(), gr.update(value="")]
-        return one * CELLS
+    def act(step: int = 0, *, anew: bool = False, exchange: bool = False) -> Any:
+        """Return what a button does. Every one saves first, so that no edit is lost."""
 
-    def keep(out: str, files: list[Any], values: tuple[Any, ...]) -> int:
-        from riffusion_ext.dataset.review import Decision, decide
-
-        changes = {}
-        for (file, kept, caption), keep, text in zip(files, values[::2], values[1::2], strict=False):
-            text = " ".join(str(text).split())
-            decision = Decision(bool(keep) if bool(keep) != kept else None, text if text and text != caption else None)
-            if decision != Decision():
-                changes[file] = decision
-        if changes:
-            decide(Path(out.strip().strip('"')).expanduser(), changes)
-        return len(changes)
-
-    def turn(step: int) -> Any:
-        def go(out: str, show: str, words: str, page: float, files: list[Any], *values: Any) -> list[Any]:
+        def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Any) -> list[Any]:
+            said = ""
             try:
-                saved = keep(out, files, values) if files else 0
-            except RiffusionError as error:
-                return [message(str(error), "error"), *[gr.update()] * (2 + 5 * CELLS)]
-            said = f"{saved} changes saved." if saved else ""
-            return fill(out, show, words, (page or 1) + step, said)
+                said = save(sheet, values)
+                if exchange:
+                    said = f"{said} {replace_words(sheet, *values[-2:])}".strip()
+                return fill(*look_up(sheet, out, show, words, (page or 1) + step, anew=anew), said)
+            except Exception as error:
+                kind = "error" if said or out.strip() or sheet.out else "info"
+                return [message(f"{said} {explain(error)}".strip(), kind), *[gr.update()] * (len(outputs) - 1)]
 
         return go
 
-    def replace_all(out: str, show: str, words: str, page: float, find: str, put: str) -> list[Any]:
-        from riffusion_ext.dataset.review import chosen, decide, open_set, replaced
-
-        try:
-            base = Path(out.strip().strip('"')).expanduser()
-            changes = replaced(chosen(open_set(base)[1], show, words), find, put)
-            if changes:
-                decide(base, changes)
-        except RiffusionError as error:
-            return [message(str(error), "error"), *[gr.update()] * (2 + 5 * CELLS)]
-        return fill(out, show, words, page, f"{len(changes)} captions changed.")
-
-    where = [folder, show, words, page]
-    outputs = [note, page, files, *(part for cell in cells for part in (cell[0], cell[1], cell[2], cell[4], cell[5]))]
-    edited = [part for cell in cells for part in (cell[4], cell[5])]
-    quiet: dict[str, Any] = {"api_name": False, "show_progress": "hidden"}
-    for button, step in ((back, -1), (onward, 1), (save, 0)):
-        button.click(fn=turn(step), inputs=[*where, files, *edited], outputs=outputs, **quiet)
-    look.click(fn=fill, inputs=where, outputs=outputs, **quiet)
-    replace.click(fn=replace_all, inputs=[*where, find, put], outputs=outputs, **quiet)
+    edits = [part for cell in cells for part in (cell[4], cell[5])]
+    inputs = [shown, folder, show, words, page, *edits]
+    outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
+    quiet: dict[str, Any] = {"outputs": outputs, "api_name": False, "show_progress": "hidden"}
+    load = act(anew=True)
+    back.click(fn=act(-1), inputs=inputs, **quiet)
+    onward.click(fn=act(1), inputs=inputs, **quiet)
+    keep.click(fn=act(), inputs=inputs, **quiet)
+    change.click(fn=act(exchange=True), inputs=[*inputs, find, put], **quiet)
+    for event in (look.click, folder.submit, words.submit, page.submit, show.input):
+        event(fn=load, inputs=inputs, **quiet)
     for number, (_, _, sound, play, _, _) in enumerate(cells):
 
-        def listen(out: str, files: list[Any], number: int = number) -> str:
-            return hear(place, out, files[number][0] if number < len(files) else "")
+        def listen(sheet: Sheet, number: int = number) -> str:
+            return hear(place, sheet, number)
 
-        play.click(fn=listen, inputs=[folder, files], outputs=[sound], api_name=False)
-    return Opened(folder, fill, where, outputs)
+        play.click(fn=listen, inputs=[shown], outputs=[sound], api_name=False)
+    return Opened(folder, load, inputs, outputs)
 
 
 def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
@@ -213,8 +179,10 @@ def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
         picture = gr.HTML()
         sound = gr.HTML()
         play = gr.Button("Play", size="sm", elem_id=f"riffusion_review_play_{number}")
-        keep = gr.Checkbox(label=f"Keep {number}", elem_id=f"riffusion_review_keep_{number}")
-        caption = gr.Textbox(label=f"Caption {number}", lines=2, elem_id=f"riffusion_review_caption_{number}")
+        keep = gr.Checkbox(label="Keep", elem_id=f"riffusion_review_keep_{number}")
+        caption = gr.Textbox(
+            label="Caption of the window", value="", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
+        )
     for transient in (keep, caption):
         transient.do_not_save_to_config = True
     return column, picture, sound, play, keep, caption

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs import review
-from riffusion_ext.ui.tabs.place import Place, named_error
+from riffusion_ext.ui.tabs.place import Place, named_error, named_folder
+from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
 
-__all__ = ["Runs", "build_page", "make"]
+__all__ = ["Runs", "build_page", "make", "own_folder"]
 
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
+_PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
 _MOST_FAILURES = 12
-_OWN_RATE = "the song's own"
 _CHECKED = 6  # pictures that are turned back into sound
-_FORMATS = {  # as the page names them
-    "Dreambooth extension": "dreambooth",
-    "kohya (folder N_name)": "kohya",
-    "diffusers (metadata.jsonl)": "diffusers",
-    "sound chunks (WAV)": "audio",
-}
+_STOPPING = message("Stopping after the songs that are being worked on ...")
 
 
 class Runs:
@@ -40,79 +36,125 @@ class Runs:
         self._stop = threading.Event()
         self._busy = threading.Lock()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the present run was asked to end."""
+        return self._busy.locked() and self._stop.is_set()
+
     def stop(self) -> str:
         """Ask the present run to end after the song it is at."""
         self._stop.set()
-        return message("Stopping after the songs that are being worked on ...") if self._busy.locked() else ""
+        return _STOPPING if self._busy.locked() else ""
 
     def follow(self, work: Callable[[Callable[[Any], None], Callable[[], bool]], Any]) -> Iterator[Any]:
-        """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it."""
+        """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it.
+
+        The work stops when the iterator is closed or nobody asks it for more: of a page that was closed, gradio asks
+        nothing, but it closes the iterator only at some later event. Until the work has ended, there is no other.
+
+        Raises
+        ------
+        RiffusionError
+            There is a run already.
+        """
         if not self._busy.acquire(blocking=False):
             raise RiffusionError("A training set is being made already; stop it first.")
+        stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
+        news: queue.Queue[tuple[bool, Any]] = queue.Queue()
+        looked = time.monotonic()
+
+        def cancelled() -> bool:
+            return stop.is_set() or time.monotonic() - looked > _PATIENCE
+
+        def run() -> None:
+            try:
+                outcome = work(lambda item: news.put((False, item)), cancelled)
+            except Exception as error:
+                outcome = error
+            self._busy.release()
+            news.put((True, outcome))
+
+        threading.Thread(target=run, daemon=True, name="riffusion-dataset").start()
         try:
-            self._stop.clear()
-            news: queue.Queue[Any] = queue.Queue()
-
-            def run() -> None:
+            over = False
+            while not over:
                 try:
-                    news.put(work(news.put, self._stop.is_set))
-                except Exception as error:
-                    news.put(error)
-
-            thread = threading.Thread(target=run, daemon=True, name="riffusion-dataset")
-            thread.start()
-            while thread.is_alive() or not news.empty():
-                try:
-                    item = news.get(timeout=_LOOK_AGAIN)
+                    over, item = news.get(timeout=_LOOK_AGAIN)
                 except queue.Empty:
                     item = None
                 if isinstance(item, Exception):
                     raise item
                 yield item
+                looked = time.monotonic()
         finally:
-            self._stop.set()  # the page was closed in the middle
-            self._busy.release()
+            stop.set()
 
 
-def make(runs: Runs, songs: str, out: Path, settings: DatasetSettings, options: dict[str, Any]) -> Iterator[str]:
-    """Make a training set; yields what the page shows, last the summary."""
+def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettings) -> Iterator[tuple[str, str]]:
+    """Make a training set; yields what the page shows, and the folder of the set once there is one."""
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.build import Built, Progress, build
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.dataset.verify import described, sample_of, verify
 
-    def work(tell: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
-        built = build(collection, out, settings, progress=tell, cancelled=cancelled, **options)
-        tell(built)
-        return described(list(verify(Store(out), sample_of(built.manifest, _CHECKED)))) if built.manifest.kept else ""
-
+    summary = made = ""
     try:
-        collection = Path(songs.strip().strip('"')).expanduser()
         if not songs.strip():
             raise RiffusionError("Nothing to do yet: name a folder of songs first.")
+        collection = named_folder(songs)
+        folder = named_folder(out) if out.strip() else own_folder(place.output_dir() / "datasets", collection)
+
+        def work(tell: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
+            built = build(collection, folder, settings, progress=tell, cancelled=cancelled)
+            tell(built)
+            if not built.manifest.kept or cancelled():
+                return ""
+            return described(list(verify(Store(folder), sample_of(built.manifest, _CHECKED))))
+
         failed: list[str] = []
         shown = _bar(0.0, "Looking at the songs ...")
-        yield shown
+        yield shown, ""
         for item in runs.follow(work):
             if isinstance(item, Progress):
                 if item.cut.error:
                     failed.append(_failure(item.cut.song.path, item.cut.error))
                 shown = _bar(item.done / item.total, _how_far(item)) + "".join(failed[-_MOST_FAILURES:])
-                yield shown
             elif isinstance(item, Built):
-                shown = _summary(item, out)
-                yield shown
-            elif isinstance(item, str) and item:
-                yield shown + message(f"Checked by ear: {item}.")
+                summary, made = _summary(item, folder), str(folder)
+            elif item:
+                summary += message(f"Checked by ear: {item}.")
+            # Also where nothing moved: only in sending gradio notices that the page was closed.
+            yield summary or shown + (_STOPPING if runs.stopping else ""), made
     except Exception as error:
         text = explain(error)
-        yield message(text if isinstance(error, RiffusionError) else f"This did not work: {text}", "error")
+        text = text if isinstance(error, RiffusionError) else f"This did not work: {text}"
+        yield summary + message(text, "error"), made
+
+
+def own_folder(parent: Path, collection: Path) -> Path:
+    """Return the folder for the training set of a collection: its namesake, unless that is another collection's.
+
+    Raises
+    ------
+    RiffusionError
+        A folder of that name is damaged.
+    """
+    from riffusion_ext.dataset.judge import SOURCE
+    from riffusion_ext.dataset.store import Store
+
+    name = collection.resolve().name or "songs"
+    for number in itertools.count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        if Store(folder).read_json(SOURCE).get("collection", str(collection)) == str(collection):
+            return folder
+    raise AssertionError("there are always more numbers")
 
 
 def _bar(share: float, text: str) -> str:
+    percent = f"{100 * share:.1f}"
     return (
-        f'<div class="riffusion-progress"><div style="width:{100 * share:.1f}%"></div></div>'
-        f'<p class="riffusion-message riffusion-info" role="status">{escape(text)}</p>'
+        f'<div class="riffusion-progress" role="progressbar" aria-label="Songs" aria-valuenow="{percent}">'
+        f'<div style="width:{percent}%"></div></div>{message(text)}'
     )
 
 
@@ -146,58 +188,6 @@ def _failure(path: Path, why: str) -> str:
     return message(named_error(path.name, path, why), "error")
 
 
-def settings_of(values: dict[str, Any]) -> DatasetSettings:
-    """Return the settings of the page's controls, by name.
-
-    Raises
-    ------
-    RiffusionError
-        A value is not allowed.
-    """
-    from riffusion_ext.dataset.settings import (
-        CaptionSettings,
-        CurateSettings,
-        DatasetSettings,
-        ExportSettings,
-        SliceSettings,
-    )
-    from riffusion_ext.spectrogram.params import SpectrogramParams
-    from riffusion_ext.ui.controls import chosen_params
-
-    def when(name: str) -> float | None:
-        return float(values[name]) if values[f"check_{name}"] else None
-
-    return DatasetSettings(
-        SliceSettings(
-            params=chosen_params(values["preset"], values["custom"]) or SpectrogramParams(),
-            columns=int(values["columns"]),
-            overlap=float(values["overlap"]),
-            align=values["align"],
-            last=values["last"],
-            scale=values["scale"],
-            stems=tuple(values["stems"]),
-        ),
-        CurateSettings(
-            first=int(values["first"]),
-            last=int(values["final"]),
-            silence_db=when("silence_db"),
-            transition=when("transition"),
-            duplicate=when("duplicate"),
-            clipping=when("clipping"),
-            broken=bool(values["broken"]),
-            target=int(values["target"]) or None,
-        ),
-        CaptionSettings(str(values["template"]), str(values["trigger"]).strip()),
-        ExportSettings(
-            formats=tuple(_FORMATS[name] for name in values["formats"]),
-            kohya_repeats=int(values["kohya_repeats"]),
-            kohya_name=str(values["kohya_name"]).strip(),
-            audio_rate=None if values["audio_rate"] == _OWN_RATE else int(values["audio_rate"]),
-            audio_seconds=float(values["audio_seconds"]) or None,
-        ),
-    )
-
-
 def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
@@ -207,6 +197,7 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320):
             songs = gr.Textbox(
                 label="Folder of songs",
+                value="",
                 placeholder="/path/to/songs",
                 info="with the folders in it",
                 max_lines=1,
@@ -214,11 +205,12 @@ def build_page(place: Place) -> None:
             )
             out = gr.Textbox(
                 label="Folder of the training set",
-                placeholder="empty: named after the songs, among the webui's outputs",
+                value="",
+                placeholder="empty: named after the songs, among the other results",
                 max_lines=1,
                 elem_id="riffusion_training_out",
             )
-            controls = _controls()
+            controls = training_controls()
             with gr.Row():
                 start = gr.Button("Make the training set", variant="primary", elem_id="riffusion_training_go")
                 stop = gr.Button("Stop", elem_id="riffusion_training_stop")
@@ -229,20 +221,14 @@ def build_page(place: Place) -> None:
     names = list(controls)
     opened = review.build(place)
 
-    def folder_of(songs: str, out: str) -> Path:
-        if out.strip():
-            return Path(out.strip().strip('"')).expanduser()
-        return place.output_dir() / "datasets" / (Path(songs.strip().strip('"')).name or "songs")
-
     def press(songs: str, out: str, *values: Any) -> Iterator[Any]:
-        folder = folder_of(songs, out)
         try:
             settings = settings_of(dict(zip(names, values, strict=True)))
-        except (RiffusionError, TypeError, ValueError) as error:
-            yield message(str(error), "error"), ""
+        except RiffusionError as error:
+            yield message(str(error), "error"), gr.update()
             return
-        for shown in make(runs, songs, folder, settings, {}):
-            yield shown, str(folder)
+        for shown, made in make(runs, songs, out, place, settings):
+            yield shown, made or gr.update()
 
     running = start.click(
         fn=press,
@@ -252,74 +238,6 @@ def build_page(place: Place) -> None:
         show_progress="hidden",
     )
     running.then(fn=opened.load, inputs=opened.inputs, outputs=opened.outputs, api_name=False, show_progress="hidden")
-    stop.click(fn=runs.stop, outputs=[status], queue=False, api_name=False, show_progress="hidden")
-
-
-def _controls() -> dict[str, Any]:
-    import gradio as gr
-
-    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, STEMS, CaptionSettings, CurateSettings
-    from riffusion_ext.dataset.stems import can_separate
-    from riffusion_ext.spectrogram.params import PRESETS
-    from riffusion_ext.ui.controls import CUSTOM, control
-
-    default = CurateSettings()
-    made: dict[str, Any] = {}
-    with gr.Accordion("Captions", open=True):
-        made["trigger"] = gr.Textbox(label="Trigger word", info="calls up what is learnt", max_lines=1)
-        made["template"] = gr.Textbox(
-            label="Caption",
-            value=CaptionSettings().template,
-            info="also {album}, {year}, {bpm}, {key}, {folder}, {tempo}, {measured_key}; what a song lacks is left out",
-            max_lines=2,
-        )
-    with gr.Accordion("Cutting", open=False):
-        with row():
-            made["columns"] = gr.Slider(128, 2048, 512, step=64, label="Width of a picture", info="512 are 5.11 s")
-            made["overlap"] = gr.Slider(0.0, 0.9, 0.0, step=0.05, label="Overlap", info="share of a window in the next")
-        with row():
-            made["align"] = gr.Dropdown(list(ALIGNMENTS), value="none", label="Begin on", info="beats or bars")
-            made["last"] = gr.Dropdown(list(LASTS), value="drop", label="End of a song", info="too short for a window")
-        with row():
-            made["scale"] = gr.Dropdown(list(SCALES), value="window", label="Black is the loudest of each")
-            made["preset"] = gr.Dropdown([*PRESETS, CUSTOM], value="riffusion-v1", label="Spectrogram of the set")
-        made["stems"] = gr.CheckboxGroup(
-            list(STEMS),
-            value=[],
-            label="Stems instead of whole songs",
-            info="taken out by the package demucs",
-            visible=can_separate(),
-        )
-        made["custom"] = gr.Textbox(label="Custom parameters of the set", info=control("custom").help, max_lines=1)
-    with gr.Accordion("Choosing", open=False):
-        with row():
-            made["first"] = gr.Slider(0, 20, default.first, step=1, label="Leave out at the beginning of each song")
-            made["final"] = gr.Slider(0, 20, default.last, step=1, label="Leave out at the end of each song")
-        for name, label, low, high, step in (
-            ("silence_db", "Silence below (dBFS)", -90, -20, 1),
-            ("transition", "Cut between two pieces of music from (0 to 1)", 0.0, 1.0, 0.01),
-            ("duplicate", "The same music again from (likeness, 0 to 1)", 0.0, 1.0, 0.01),
-            ("clipping", "Clipped from (share of samples)", 0.0, 0.2, 0.001),
-        ):
-            with row():
-                made[f"check_{name}"] = gr.Checkbox(value=True, label=f"Check: {label.split(' (')[0].lower()}")
-                made[name] = gr.Slider(low, high, getattr(default, name), step=step, label=label)
-        made["broken"] = gr.Checkbox(value=True, label="Leave out windows with drop-outs or an offset")
-        made["target"] = gr.Slider(0, 5000, 0, step=10, label="How many to keep", info="0 keeps all that are fit")
-    with gr.Accordion("Writing", open=False):
-        made["formats"] = gr.CheckboxGroup(
-            list(_FORMATS), value=["Dreambooth extension"], label="For which trainer", elem_id="riffusion_training_for"
-        )
-        with row():
-            made["kohya_repeats"] = gr.Slider(1, 100, 10, step=1, label="kohya: repeats in the folder's name")
-            made["kohya_name"] = gr.Textbox(label="kohya: name in the folder's name", placeholder="music", max_lines=1)
-        with row():
-            made["audio_rate"] = gr.Dropdown(
-                [_OWN_RATE, "16000", "22050", "32000", "44100", "48000"],
-                value=_OWN_RATE,
-                label="Sound chunks: sample rate",
-            )
-            made["audio_seconds"] = gr.Slider(
-                0, 60, 0, step=0.5, label="Sound chunks: seconds", info="0: as long as the pictures"
-            )
-    return made
+    stop.click(
+        fn=lambda: runs.stop() or gr.update(), outputs=[status], queue=False, api_name=False, show_progress="hidden"
+    )

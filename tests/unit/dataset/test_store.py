@@ -147,7 +147,7 @@ def test_there_is_no_record_of_an_unknown_song(store: Store) -> None:
     assert store.record_of("f" * 32) is None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_record_is_none_or_whole(data: st.DataObject, store: Store, record: SongRecord) -> None:
     store.keep_record(KEY, record)

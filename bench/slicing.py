@@ -1,0 +1,156 @@
+"""From songs to the PNG files of their windows, on one core: the original's way against ours.
+
+The original makes such pictures by ``audio-to-images-batch``, of clips that its ``sample-clips`` cut. Restated: read
+the song whole, and for each 5.12 s of it the full STFT, the dense product with the mel filters, the picture, and
+Pillow's PNG as it comes. In its favour the song is read once, by our reader, instead of once for each clip by way of
+ffmpeg and a WAV file.
+
+Ours are three. ``slices`` does the same work, as the dataset command does it, and is what the original is compared
+with. ``slices and measures`` is all that command does with a song, measures for the curation, tempo and key included.
+``tiles`` is ``audio-to-image --tiles``.
+
+All of it happens in a process of its own, kept to one core, song after song and method after method by turns.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bench import collection, recipes
+from bench.report import Gate, Section, Table, number
+from bench.timing import Times, confine, in_new_process
+
+WINDOW_SECONDS = 5.12
+ORIGINAL, SLICES = "original", "slices"
+_WARM_SECONDS = 12.0
+
+
+def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
+    """Slice songs of the folder, or synthesised ones, by all methods."""
+    with tempfile.TemporaryDirectory() as folder:
+        songs = collection.songs(music, tracks, Path(folder))
+        found = in_new_process("bench.slicing", str(rounds), *map(str, songs))
+    times = {name: Times(run["wall_s"], run["cpu_s"]) for name, run in found["methods"].items()}
+    original, sound = times[ORIGINAL], found["sound_s"]
+    table = Table(
+        f"From songs to pictures, {len(songs)} songs, {sound / 60:.1f} min, one core",
+        ["method", "pictures", "wall s", "CPU s", "x real time", "x original, wall", "x original, CPU"],
+        note=f"Medians of {rounds} interleaved rounds. Real time: of the music, by the wall clock.",
+    )
+    for name, t in times.items():
+        ratios = (sound / t.wall_median, original.wall_median / t.wall_median, original.cpu_median / t.cpu_median)
+        cells = (number(t.wall_median), number(t.cpu_median), number(ratios[0], 1), *(number(r) for r in ratios[1:]))
+        table.rows.append([name, str(found["methods"][name]["pictures"]), *cells])
+    ours = times[SLICES]
+    gates = [
+        Gate("slicing: throughput against the original, wall", original.wall_median / ours.wall_median, ">=", 2.5, "x"),
+        Gate("slicing: throughput against the original, CPU", original.cpu_median / ours.cpu_median, ">=", 2.5, "x"),
+    ]
+    return Section("slicing", [table], gates, found)
+
+
+# -- in the process of its own
+
+
+def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
+    confine(1)
+    with tempfile.TemporaryDirectory() as folder:
+        warm = collection.write_song(Path(folder) / "warm.wav", _WARM_SECONDS, 0)
+        for method in METHODS.values():
+            _timed(method, warm)
+    wall = {name: np.zeros(rounds) for name in METHODS}
+    cpu = {name: np.zeros(rounds) for name in METHODS}
+    pictures = dict.fromkeys(METHODS, 0)
+    for turn in range(rounds):
+        for song in songs:
+            for name, method in METHODS.items():
+                seconds, processor, made = _timed(method, song)
+                wall[name][turn] += seconds
+                cpu[name][turn] += processor
+                pictures[name] += made
+    methods = {
+        name: Times(wall[name].tolist(), cpu[name].tolist()).as_dict() | {"pictures": pictures[name] // rounds}
+        for name in METHODS
+    }
+    return {"songs": [song.name for song in songs], "sound_s": sum(map(_seconds, songs)), "methods": methods}
+
+
+def _timed(method: Callable[[Path, Path], object], song: Path) -> tuple[float, float, int]:
+    """Wall clock, processor time, and pictures of a song."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wall, cpu = time.perf_counter(), time.process_time()
+        method(song, folder)
+        seconds, processor = time.perf_counter() - wall, time.process_time() - cpu
+        return seconds, processor, len(list(folder.iterdir()))
+
+
+def _seconds(song: Path) -> float:
+    from riffusion_ext.audio.stream import read_pieces
+
+    return sum(piece.duration for piece in read_pieces(song))
+
+
+def _original(song: Path, folder: Path) -> None:
+    import torch
+
+    from bench.material import FULL_SCALE
+    from riffusion_ext.audio import read_audio
+
+    waveform = read_audio(song).to_mono().resample(recipes.SAMPLE_RATE).samples[0] * np.float32(FULL_SCALE)
+    window = round(WINDOW_SECONDS * recipes.SAMPLE_RATE)
+    for start in range(0, len(waveform) - window + 1, window):
+        image, _ = recipes.encode(torch.from_numpy(waveform[start : start + window]))
+        image.save(folder / f"{song.stem}_{start}.png")
+
+
+def _slices(song: Path, folder: Path) -> None:
+    from riffusion_ext.dataset.cut import draw_windows
+    from riffusion_ext.dataset.measure import mel_of_song
+    from riffusion_ext.dataset.settings import SliceSettings
+    from riffusion_ext.dataset.songs import Song
+    from riffusion_ext.dataset.windows import window_starts
+
+    settings = SliceSettings()
+    mels = list(mel_of_song(song, settings.params))
+    starts = window_starts(sum(mel.shape[1] for mel in mels), settings)
+    draw_windows(mels, starts, Song(song, song.name), settings, folder, None, lambda: None)
+
+
+def _slices_and_measures(song: Path, folder: Path) -> None:
+    from riffusion_ext.dataset.cut import cut_song
+    from riffusion_ext.dataset.settings import SliceSettings
+    from riffusion_ext.dataset.songs import Song
+
+    whole = Song(song, song.name)
+    cut_song(whole, whole.digest(), SliceSettings(), folder, lambda: None)
+
+
+def _tiles(song: Path, folder: Path) -> None:
+    from riffusion_ext.convert import sounds_to_pictures
+    from riffusion_ext.dataset.settings import SliceSettings
+
+    settings = SliceSettings()
+    pair = (song, folder / "song.png")
+    for result in sounds_to_pictures([pair], settings.params, columns=settings.columns, tile_level="tile"):
+        if result.error:
+            raise RuntimeError(result.error)
+
+
+METHODS: dict[str, Callable[[Path, Path], None]] = {
+    ORIGINAL: _original,
+    SLICES: _slices,
+    "slices and measures": _slices_and_measures,
+    "tiles": _tiles,
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps(_run(int(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])))

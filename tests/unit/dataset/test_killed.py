@@ -1,0 +1,230 @@
+"""Runs that are killed at any moment, and the runs after them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+Tree = Callable[[Path], dict[str, bytes]]
+
+DRIVER = """
+import json, os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+
+from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, ExportSettings, SliceSettings
+
+songs, base, points = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+narrow = DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
+other = replace(narrow, slicing=SliceSettings(columns=80), curation=replace(narrow.curation, first=0))
+other = replace(other, export=ExportSettings(("dreambooth", "diffusers")))
+
+
+def bomb(point):
+    # Everything that a run does to files goes through these.
+    kind, last = point.split(":")
+    steps = iter(range(1, 1 << 30))
+    for owner, name in ((Path, "open"), (Path, "replace"), (Path, "unlink")):
+        def step(*args, real=getattr(owner, name), **options):
+            if next(steps) == int(last):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+        if kind in (name, "any"):
+            setattr(owner, name, step)
+
+
+def run(out, settings, point=None):
+    child = os.fork()
+    if not child:
+        if point:
+            bomb(point)
+        try:
+            build(songs, out, settings, jobs=1)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def check(out):
+    from PIL import Image
+    for path in out.rglob("*.png"):
+        if not path.name.startswith("."):
+            with Image.open(path) as image:
+                image.load()
+    for path in out.glob("*.json"):
+        json.loads(path.read_text("utf-8"))
+
+
+def one(point, out, changed):
+    if changed:
+        assert run(out, narrow) == 0
+        for text in (out / "pictures").glob("*.txt"):
+            text.write_text(f"typed beside {text.name}", "utf-8")
+    status = run(out, other if changed else narrow, point)
+    check(out)
+    assert run(out, other if changed else narrow) == 0
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+build(songs, base / "warm", narrow, jobs=1)  # imports all that a run needs, before the first fork
+print(json.dumps([one(point, base / str(point), sys.argv[4] == "changed") for point in points]))
+"""
+
+
+def killed_at(points: Iterable[str | None], songs: Path, base: Path, kind: str) -> list[int]:
+    """Kill a run before the n-th of its steps of some kind, run it again; return the signals that ended the first."""
+    arguments = [str(songs), str(base), json.dumps(list(points)), kind]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def check_all_points(points: list[str], songs: Path, base: Path, kind: str, tree: Tree) -> list[int]:
+    signals = killed_at([None, *points], songs, base, kind)
+    undisturbed = tree(base / "None")
+    for point in points:
+        assert tree(base / str(point)) == undisturbed, f"killed before {point}"
+    return signals[1:]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("kind", ["new", "changed"])
+def test_killed_at_some_steps(kind: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+    points = ["replace:3", "replace:18", "unlink:4" if kind == "changed" else "open:30", "replace:36"]
+    signals = check_all_points(points, collection, tmp_path / "out", kind, tree)
+    assert set(signals) == {signal.SIGKILL}, "each of them was killed"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("kind", ["new", "changed"])
+def test_killed_at_many_steps(kind: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+    signals = check_all_points(
+        [f"any:{number}" for number in range(1, 260, 13)], collection, tmp_path / "out", kind, tree
+    )
+    assert signals[8] == signal.SIGKILL
+    assert signals[-1] == 0, "the run has fewer steps: they were tried to its end"
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def command(songs: Path, out: Path, *options: str) -> list[str]:
+    made = [sys.executable, "-m", "riffusion_ext", "dataset", str(songs), str(out), "--columns", "64", "--no-sheet"]
+    return [*made, "--transition", "off", "--duplicate", "off", "--verify", "0", *options]
+
+
+def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(songs, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it takes too long"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def whole_pictures(out: Path) -> int:
+    names = [path for path in out.rglob("*.png") if not path.name.startswith(".")]
+    for path in names:
+        with Image.open(path) as image:
+            image.load()
+    return len(names)
+
+
+def drawn(out: Path) -> int:
+    return len([path for path in (out / ".riffusion" / "fresh").glob("*.png") if not path.name.startswith(".")])
+
+
+@pytest.fixture
+def long_songs(tmp_path: Path, make_song: Callable[..., Path]) -> Path:
+    """Return a folder of songs that take a second or so each."""
+    for number in range(4):
+        make_song(tmp_path / "long" / f"{number}.wav", 30.0, seed=number)
+    return tmp_path / "long"
+
+
+@pytest.fixture
+def undisturbed(long_songs: Path, tmp_path: Path, tree: Tree) -> dict[str, bytes]:
+    subprocess.run(command(long_songs, tmp_path / "undisturbed", "--jobs", "1"), check=True, capture_output=True)
+    return tree(tmp_path / "undisturbed")
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the processes that work for another: not those that only look after semaphores."""
+    found = []
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.append(int(child))
+    return found
+
+
+def has_children() -> bool:
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_children(), reason="needs a Linux that lists child processes")
+def test_the_command_or_a_worker_of_it_is_killed(
+    long_songs: Path, undisturbed: dict[str, bytes], tmp_path: Path, tree: Tree
+) -> None:
+    out = tmp_path / "out"
+    for pictures in (1, 60, 110):
+        process = started(long_songs, out, "--jobs", "2")
+        wait_for(lambda least=pictures: drawn(out) > least, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert whole_pictures(out) > pictures
+    done = subprocess.run(command(long_songs, out, "--jobs", "2"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert tree(out) == undisturbed
+
+    out = tmp_path / "other"
+    process = started(long_songs, out, "--jobs", "2")
+    wait_for(lambda: drawn(out) > 20, process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    said = process.communicate()
+    assert process.returncode == 0, said
+    assert tree(out) == undisturbed, "what it had in hand was done by others"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
+    jobs: str, long_songs: Path, undisturbed: dict[str, bytes], tmp_path: Path, tree: Tree
+) -> None:
+    out = tmp_path / "out"
+    process = started(long_songs, out, "--jobs", jobs)
+    wait_for(lambda: drawn(out) > 5, process)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    assert whole_pictures(out) > 5
+    done = subprocess.run(command(long_songs, out, "--jobs", jobs), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert tree(out) == undisturbed

@@ -1,0 +1,127 @@
+"""Do the pictures sound like the songs? The check notices where they do not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.dataset.verify import Check, described, sample_of, verify
+from riffusion_ext.metadata import read_record, save_picture
+from riffusion_ext.spectrogram.params import PRESETS
+
+MakeSong = Callable[..., Path]
+
+
+@pytest.fixture
+def songs(tmp_path: Path, make_song: MakeSong) -> Path:
+    make_song(tmp_path / "songs" / "a.wav", 6.0, seed=1, channels=2, rate=48000)
+    make_song(tmp_path / "songs" / "b.wav", 6.0, seed=2)
+    return tmp_path / "songs"
+
+
+def made(songs: Path, out: Path, **slicing: object) -> tuple[Store, Manifest]:
+    settings = DatasetSettings(
+        SliceSettings(**{"columns": 256, **slicing}), CurateSettings(transition=None, duplicate=None)
+    )
+    return Store(out), build(songs, out, settings, jobs=1).manifest
+
+
+def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
+    return list(verify(store, windows))
+
+
+@pytest.mark.parametrize(
+    "slicing",
+    [{}, {"scale": "song"}, {"last": "pad"}, {"overlap": 0.5}, {"params": PRESETS["20khz-stereo"]}],
+    ids=["plain", "song", "pad", "overlap", "stereo"],
+)
+def test_good_pictures_pass(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
+    store, manifest = made(songs, tmp_path / "out", **slicing)
+    for check in checks(store, manifest.kept):
+        assert check.problem == ""
+        assert abs(check.level_db) < 1.5
+        assert check.error < 4
+        assert check.other < 1, "it is that part of the song"
+        assert check.clipped == 0
+
+
+def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Change the pixels of a picture, and nothing of what is written into it."""
+    with Image.open(path) as image:
+        record = read_record(image)
+        values = change(np.asarray(image, np.int16)).clip(0, 255).astype(np.uint8)
+    assert record.params is not None
+    save_picture(Image.fromarray(values), path, record.params, record.max_value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values + 40, "softer than the song"),
+        (lambda values: values // 2, "louder than the song"),
+        (lambda values: values[:, ::-1], "it is not that part of the song"),
+        (lambda values: np.roll(values, 40, axis=0), "it is not that part of the song"),
+    ],
+    ids=["lighter", "darker", "backwards", "higher"],
+)
+def test_a_changed_picture_is_noticed(
+    change: Callable[[np.ndarray], np.ndarray], words: str, songs: Path, tmp_path: Path
+) -> None:
+    store, manifest = made(songs, tmp_path / "out")
+    first, second = manifest.kept[:2]
+    redraw(store.pictures / first.file, change)
+    bad, good = checks(store, [first, second])
+    assert words in bad.problem
+    assert good.problem == ""
+
+
+def test_the_picture_of_another_song_is_noticed(songs: Path, tmp_path: Path) -> None:
+    store, manifest = made(songs, tmp_path / "out")
+    one = next(window for window in manifest.kept if window.song == "a.wav")
+    two = next(window for window in manifest.kept if window.song == "b.wav")
+    shutil.copy(store.pictures / two.file, store.pictures / one.file)
+    (check,) = checks(store, [one])
+    assert "it is not that part of the song, from which it differs by" in check.problem
+    assert "with a problem" in described([check])
+
+
+def test_what_cannot_be_heard_says_why(songs: Path, tmp_path: Path) -> None:
+    store, manifest = made(songs, tmp_path / "out")
+    gone, damaged, away = manifest.kept[0], manifest.kept[1], manifest.kept[-1]
+    (store.pictures / gone.file).unlink()
+    (store.pictures / damaged.file).write_bytes(b"no picture")
+    (songs / away.song).unlink()
+    found = checks(store, [gone, damaged, away])
+    assert [check.file for check in found] == [gone.file, damaged.file, away.file]
+    assert all(check.problem for check in found)
+    assert away.song in found[2].problem
+    assert described(found) == "none of 3 pictures can be heard"
+
+
+def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) -> None:
+    _, manifest = made(songs, tmp_path / "out", columns=64)
+    kept = manifest.kept
+    assert sample_of(manifest, 0) == []
+    assert sample_of(manifest, 1) == [kept[0]]
+    assert sample_of(manifest, 3) == [kept[0], kept[round((len(kept) - 1) / 2)], kept[-1]]
+    assert sample_of(manifest, 1000) == kept
+    assert sample_of(Manifest({}), 8) == []
+
+
+def test_one_line_about_all() -> None:
+    good = Check("a.png", level_db=0.4, error=1.2)
+    assert described([good]) == (
+        "1 picture turned back into sound: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped"
+    )
+    loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")
+    assert described([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
+    assert described([good, loud, good]).startswith("3 pictures turned back into sound: level +0.4 dB")

@@ -1,0 +1,57 @@
+"""Songs handed out to processes, and processes that do not come back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from riffusion_ext.dataset import work
+from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.work import Task, cut_songs
+
+
+def tasks(*names: str) -> list[Task]:
+    return [Task(Song(Path(name), name), SliceSettings(), Path("out")) for name in names]
+
+
+# What other processes are to do must be known to them: texts for eval stand for songs.
+PROCESS = "__import__('os').getpid()"
+DEADLY = "__import__('os').kill(__import__('os').getpid(), 9)"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_a_song_that_kills_its_process_costs_nothing_else() -> None:
+    texts = [repr(letter) for letter in "abcdefgh"]
+    texts.insert(2, DEADLY)
+    found = list(work._on_cores(eval, lambda text: f"lost {text}", texts, 2))
+    assert sorted(found) == sorted([*"abcdefgh", f"lost {DEADLY}"])
+
+
+def test_what_is_lost_is_said_in_a_sentence() -> None:
+    (task,) = tasks("a.wav")
+    assert work._lost(task).error == "the process that worked on it was killed; maybe memory ran out"
+
+
+def test_one_job_or_no_joblib_means_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    three, here = [PROCESS] * 3, {os.getpid()}
+    assert set(work._mapped(eval, eval, three, 1, "")) == here
+    assert set(work._mapped(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
+    assert not here & set(work._mapped(eval, eval, three, 2, ""))
+    monkeypatch.setattr(work, "find_spec", lambda name: None)
+    assert set(work._mapped(eval, eval, three, 2, "")) == here
+
+
+def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(work, "_cut_one", lambda task: begun.append(task.song.name))
+    results = cut_songs(tasks("a", "b", "c"), jobs=1)
+    next(results)
+    results.close()
+    assert begun == ["a"]
+
+
+def test_cores_are_those_of_this_process() -> None:
+    assert 1 <= work.cores() <= (os.cpu_count() or 1)

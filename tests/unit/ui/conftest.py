@@ -1,0 +1,64 @@
+"""A folder of songs, and the training set that was made of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import write_audio
+from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
+from riffusion_ext.ui.tabs.place import Place
+
+RATE = 22050
+
+
+def plucked(path: Path, seconds: float, seed: int) -> Path:
+    """Write a song of plucked notes over a little noise."""
+    rng = np.random.default_rng(seed)
+    wave = 0.01 * rng.standard_normal(round(seconds * RATE))
+    for start in range(0, len(wave), RATE // 4):
+        time = np.arange(min(RATE // 2, len(wave) - start)) / RATE
+        pitch = 110 * 2 ** (rng.integers(0, 30) / 12)
+        wave[start : start + len(time)] += 0.2 * np.exp(-5 * time) * np.sin(2 * np.pi * pitch * time)
+    return write_audio(AudioClip(wave.astype(np.float32)[None], RATE), path)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu")
+
+
+@pytest.fixture
+def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two songs of 4 s, worked on in this process."""
+    monkeypatch.setattr("riffusion_ext.dataset.build.cores", lambda: 1)
+    for number, name in enumerate(("one.wav", "album/two.wav"), 1):
+        plucked(tmp_path / "songs" / name, 4.0, number)
+    return tmp_path / "songs"
+
+
+@pytest.fixture
+def narrow() -> DatasetSettings:
+    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste."""
+    return DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    plucked(folder / "songs" / "one.wav", 10.0, 1)
+    plucked(folder / "songs" / "two.wav", 4.0, 2)
+    curation = CurateSettings(transition=None, duplicate=None)
+    build(folder / "songs", folder / "set", DatasetSettings(SliceSettings(columns=64), curation), jobs=1)
+    return folder / "set"
+
+
+@pytest.fixture
+def training_set(made_once: Path, tmp_path: Path) -> Path:
+    """Return a training set of 21 windows, the first and the last of each song left out."""
+    return Path(shutil.copytree(made_once, tmp_path / "set"))

@@ -1,0 +1,360 @@
+"""The page "Training set": its controls, and runs that are watched, stopped, refused and left."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riffusion_ext.dataset import build as building
+from riffusion_ext.dataset.review import open_set
+from riffusion_ext.dataset.settings import CaptionSettings, DatasetSettings, ExportSettings
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.ui.tabs.place import Place, named_folder
+from riffusion_ext.ui.tabs.training import Runs, make, own_folder
+from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
+
+# gradio 3 and 4 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+# --- controls --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """Return what a page that was just opened says."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    with gr.Blocks(analytics_enabled=False):
+        return {name: control.value for name, control in training_controls().items()}
+
+
+CHANGES: list[tuple[dict[str, Any], Callable[[DatasetSettings], Any], Any]] = [
+    ({"trigger": "  rfx "}, lambda s: s.captions.trigger, "rfx"),
+    ({"template": "{title}"}, lambda s: s.captions.template, "{title}"),
+    ({"columns": 256}, lambda s: s.slicing.columns, 256),
+    ({"overlap": 0.5}, lambda s: s.slicing.overlap, 0.5),
+    ({"align": "bar"}, lambda s: s.slicing.align, "bar"),
+    ({"last": "pad"}, lambda s: s.slicing.last, "pad"),
+    ({"scale": "song"}, lambda s: s.slicing.scale, "song"),
+    ({"preset": "20khz-stereo"}, lambda s: s.slicing.params, PRESETS["20khz-stereo"]),
+    ({"preset": "custom", "custom": "max_frequency=12000"}, lambda s: s.slicing.params.max_frequency, 12000),
+    ({"stems": ["drums", "vocals"]}, lambda s: s.slicing.stems, ("drums", "vocals")),
+    ({"first": 3}, lambda s: s.curation.first, 3),
+    ({"final": 4}, lambda s: s.curation.last, 4),
+    ({"check_silence_db": False}, lambda s: s.curation.silence_db, None),
+    ({"silence_db": -60}, lambda s: s.curation.silence_db, -60),
+    ({"check_transition": False}, lambda s: s.curation.transition, None),
+    ({"transition": 0.7}, lambda s: s.curation.transition, 0.7),
+    ({"check_duplicate": False}, lambda s: s.curation.duplicate, None),
+    ({"duplicate": 0.6}, lambda s: s.curation.duplicate, 0.6),
+    ({"check_clipping": False}, lambda s: s.curation.clipping, None),
+    ({"clipping": 0.05}, lambda s: s.curation.clipping, 0.05),
+    ({"broken": False}, lambda s: s.curation.broken, False),
+    ({"target": 200}, lambda s: s.curation.target, 200),
+    (
+        {"formats": ["kohya (folder N_name)", "sound chunks (WAV)", "diffusers (metadata.jsonl)"]},
+        lambda s: s.export.formats,
+        ("kohya", "audio", "diffusers"),
+    ),
+    ({"formats": []}, lambda s: s.export.formats, ()),
+    ({"kohya_repeats": 5}, lambda s: s.export.kohya_repeats, 5),
+    ({"kohya_name": " folk "}, lambda s: s.export.kohya_name, "folk"),
+    ({"audio_rate": "32000"}, lambda s: s.export.audio_rate, 32000),
+    ({"audio_seconds": 7.5}, lambda s: s.export.audio_seconds, 7.5),
+]
+
+
+def test_a_page_just_opened_means_the_defaults_of_the_command_line(values: dict[str, Any]):
+    assert settings_of(values) == DatasetSettings()
+
+
+@pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
+def test_each_control_does_what_it_says_and_nothing_else(
+    change: dict[str, Any], part: Callable[[DatasetSettings], Any], expected: Any, values: dict[str, Any]
+):
+    assert part(settings_of(values)) != expected
+    changed = settings_of({**values, **change})
+    assert part(changed) == expected
+    before, after = settings_of(values).as_dict(), changed.as_dict()
+    assert sum(before[group][name] != after[group][name] for group in before for name in before[group]) == 1
+
+
+def test_every_control_is_tried(values: dict[str, Any]):
+    assert {name for change, _, _ in CHANGES for name in change} == set(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"columns": None, "kohya_repeats": None}, "A value is missing: columns, kohya repeats."),
+        ({"columns": 5}, "between 16 and 16384, got 5"),
+        ({"overlap": 0.95}, "between 0 and 0.9"),
+        ({"align": "noon"}, "none, beat, bar"),
+        ({"preset": "custom", "custom": "max_frequency=high"}, "max_frequency must be a number"),
+    ],
+)
+def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+    with pytest.raises(RiffusionError, match=re.escape(words)):
+        settings_of({**values, **change})
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_folders_as_people_paste_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for text in ("~/my songs", "my songs", ' "~/my songs" ', f"'{tmp_path}/my songs'", f"{tmp_path}/my songs/"):
+        assert named_folder(text) == tmp_path / "my songs"
+    with pytest.raises(RiffusionError, match="no user"):
+        named_folder("~nobody-of-that-name/songs")
+
+
+def test_each_collection_has_a_folder_of_its_own(tmp_path: Path, narrow: DatasetSettings, songs: Path):
+    sets = tmp_path / "datasets"
+    assert own_folder(sets, songs) == sets / "songs"
+    (sets / "songs").mkdir(parents=True)  # a run that was killed before it wrote anything
+    assert own_folder(sets, songs) == sets / "songs"
+    building.build(songs, sets / "songs", narrow, jobs=1)
+    assert own_folder(sets, songs) == sets / "songs"
+    assert own_folder(sets, tmp_path / "other" / "songs") == sets / "songs-2"
+    assert own_folder(sets, Path("/")) == sets / "songs-2"
+    assert own_folder(sets, tmp_path / "other" / "..").parent == sets
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def share(html: str) -> float:
+    return float(re.findall(r'aria-valuenow="([\d.]+)"', html)[0])
+
+
+def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
+    shown = list(make(Runs(), f' "{songs}" ', "", place, narrow))
+    bars = [share(html) for html, _ in shown if "progressbar" in html]
+    assert bars[0] == 0.0
+    assert bars == sorted(bars)
+    assert {50.0, 100.0} <= set(bars)
+    assert any("1 of 2 songs" in html for html, _ in shown)
+    out = tmp_path / "results" / "datasets" / "songs"
+    html, made = shown[-1]
+    assert made == str(out)
+    assert all(folder == "" for html, folder in shown if "progressbar" in html)
+    assert f"8 of 12 windows kept, in {out / 'pictures'}. Left out: ending 2, intro 2." in html
+    assert "Checked by ear" in html
+    assert len(open_set(out)[1].kept) == 8
+
+
+def test_a_folder_of_ones_own_and_other_settings(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
+    settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
+    *_, (_, made) = make(Runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
+    assert made == str(tmp_path / "mine")
+    assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
+
+
+def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: Place, narrow: DatasetSettings):
+    (songs / "<b>bad & ugly.mp3").write_text("no music")
+    *_, (html, made) = make(Runs(), str(songs), "", place, narrow)
+    assert html.count('role="alert"') == 1
+    assert "&lt;b&gt;bad &amp; ugly.mp3" in html
+    assert str(songs) not in html
+    assert "8 of 12 windows kept" in html
+    assert made
+
+
+def test_names_that_are_no_text_can_be_shown(songs: Path, place: Place, narrow: DatasetSettings):
+    name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
+    try:
+        shutil.copy(songs / "one.wav", songs / name)
+        (songs / f"bad {name}").write_text("no music")
+    except OSError:
+        pytest.skip("this file system wants UTF-8")
+    for html, _ in make(Runs(), str(songs), "", place, narrow):
+        assert html.encode("utf-8")
+    assert "bad caf?.wav" in html
+
+
+def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetSettings):
+    for number in range(15):
+        (songs / f"bad{number}.mp3").write_text("no music")
+    *_, (html, _) = make(Runs(), str(songs), "", place, narrow)
+    assert html.count('role="alert"') == 13
+    assert "3 more files" in html
+
+
+@pytest.mark.parametrize(
+    ("songs", "words"),
+    [("  ", "name a folder of songs first"), ("/no/such/folder", "no such folder: /no/such/folder"), ('"', "no sound")],
+)
+def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place: Place, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *_, (html, made) = make(Runs(), songs, "", place, DatasetSettings())
+    assert words in html
+    assert 'role="alert"' in html
+    assert made == ""
+    assert not (tmp_path / "results").exists()
+
+
+def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: Place, tmp_path: Path):
+    settings = DatasetSettings(captions=CaptionSettings("{titel}"))
+    *_, (html, _) = make(Runs(), str(songs), "", place, settings)
+    assert "titel" in html
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
+    songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+):
+    *_, (html, _) = make(Runs(), str(songs), str(songs / "one.wav"), place, narrow)
+    assert 'role="alert"' in html
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise ZeroDivisionError("oops <3")
+
+    monkeypatch.setattr(building, "build", fail)
+    *_, (html, _) = make(Runs(), str(songs), "", place, narrow)
+    assert "This did not work: ZeroDivisionError: oops &lt;3" in html
+
+
+def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings):
+    settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
+    *_, (html, made) = make(Runs(), str(songs), "", place, settings)
+    assert "Nothing was kept" in html
+    assert "Checked by ear" not in html
+    assert made
+
+
+def test_a_check_that_fails_keeps_the_summary(
+    songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*args: Any) -> Iterator[Any]:
+        raise RiffusionError("the picture is gone")
+
+    monkeypatch.setattr("riffusion_ext.dataset.verify.verify", fail)
+    *_, (html, made) = make(Runs(), str(songs), "", place, narrow)
+    assert "8 of 12 windows kept" in html
+    assert "the picture is gone" in html
+    assert made
+
+
+class Held:
+    """A build that goes on until it is asked to stop, or let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.began, self.ended, self.go_on = threading.Event(), threading.Event(), threading.Event()
+        self.stopped = False
+        real = building.build
+
+        def build(*args: Any, cancelled: Callable[[], bool], **options: Any) -> Any:
+            self.began.set()
+            while not self.go_on.is_set() and not cancelled():
+                time.sleep(0.01)
+            self.stopped = cancelled()
+            time.sleep(0.2)  # a worker takes its time
+            try:
+                return real(*args, cancelled=cancelled, **options)
+            finally:
+                self.ended.set()
+
+        monkeypatch.setattr(building, "build", build)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    return Held(monkeypatch)
+
+
+def free(runs: Runs) -> bool:
+    """Whether there is no run, within a moment."""
+    for _ in range(200):
+        if not runs._busy.locked():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: DatasetSettings, held: Held):
+    runs = Runs()
+    assert runs.stop() == ""
+    steps = make(runs, str(songs), "", place, narrow)
+    assert "Looking at the songs" in next(steps)[0]
+    html, _ = next(steps)
+    assert "Stopping" not in html
+    assert "Stopping after the songs" in runs.stop()
+    assert runs.stopping
+    assert "Stopping after the songs" in next(steps)[0]
+    *_, (html, made) = steps
+    assert held.stopped
+    assert "Stopped. Press the button again to go on from here." in html
+    assert "Stopping" not in html
+    assert made
+    assert not runs.stopping
+    held.go_on.set()
+    *_, (html, _) = make(runs, str(songs), "", place, narrow)  # the wish to stop is not kept for the next run
+    assert "8 of 12 windows kept" in html
+
+
+def test_a_second_press_is_refused_while_the_first_works(
+    songs: Path, place: Place, narrow: DatasetSettings, held: Held
+):
+    runs = Runs()
+    first = make(runs, str(songs), "", place, narrow)
+    next(first), next(first)
+    *_, (html, made) = make(runs, str(songs), "", place, narrow)
+    assert "A training set is being made already" in html
+    assert made == ""
+    assert not runs.stopping, "a press that is refused stops nothing"
+    held.go_on.set()
+    *_, (html, _) = first
+    assert "8 of 12 windows kept" in html
+
+
+def test_a_page_that_is_closed_in_the_middle_stops_the_work(
+    songs: Path, place: Place, narrow: DatasetSettings, held: Held
+):
+    runs = Runs()
+    with closing(make(runs, str(songs), "", place, narrow)) as steps:
+        next(steps), next(steps), next(steps)
+        assert held.began.is_set()
+    *_, (html, _) = make(runs, str(songs), "", place, narrow)
+    assert "being made already" in html, "the work ends a little later, and until then no other begins"
+    assert held.ended.wait(20)
+    assert held.stopped
+    assert free(runs)
+
+
+def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
+    songs: Path, place: Place, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("riffusion_ext.ui.tabs.training._PATIENCE", 1.5)
+    runs = Runs()
+    steps = make(runs, str(songs), "", place, narrow)
+    for _ in range(7):  # longer than patience lasts, but watched
+        next(steps)
+    assert not held.ended.is_set()
+    assert held.ended.wait(20)
+    assert held.stopped
+    assert free(runs)
+    steps.close()
+
+
+def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
+    songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path
+):
+    from riffusion_ext.dataset.store import Store
+
+    with Store(tmp_path / "mine").locked():
+        *_, (html, made) = make(Runs(), str(songs), str(tmp_path / "mine"), place, narrow)
+    assert "another run is working in" in html
+    assert made == ""
