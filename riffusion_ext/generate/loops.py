@@ -275,7 +275,8 @@ class Loop:
                 loop=True,
             )
 
-        self._work = Work(self.folder / key, Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record))
+        job = Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
+        self._work = Work(self.folder / key, job)
         yield from run(self._work, backend)
 
     def _start_picture(self) -> Image.Image | None:

@@ -35,6 +35,7 @@ from riffusion_ext.generate.listen import mel_difference, sound_of
 from riffusion_ext.generate.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.run import Event, Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.stretches import part_of
 from riffusion_ext.generate.weave import HOLD_RIFF
 from riffusion_ext.metadata import audio_tags, read_record, save_picture
 from riffusion_ext.spectrogram.encode import mel_pieces
@@ -250,7 +251,7 @@ class Riff:
         Event
             As :func:`~riffusion_ext.generate.run.run`, counting the windows of all layers.
         """
-        self._open(backend.name)
+        self.open(backend.name)
         count = len(self.plan.windows) if limit is None else min(max(limit, 1), len(self.plan.windows))
         total = count * len(self._layers)
         began, painted = time.monotonic(), 0
@@ -267,8 +268,14 @@ class Riff:
                     each = (time.monotonic() - began) / painted if painted else None
                     yield Progress(done, total, None if each is None else each * (total - done))
 
-    def _open(self, model: str) -> None:
-        """Make or find the layers' folders, and draw what they start from."""
+    def open(self, model: str) -> None:
+        """Make or find the layers' folders, and draw what they start from; what was painted there can be heard then.
+
+        Parameters
+        ----------
+        model
+            :attr:`~riffusion_ext.generate.backend.Backend.name` of what paints, or painted.
+        """
         self._works, self._sources = [], []
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
         for layer in self._layers:
@@ -277,7 +284,9 @@ class Riff:
             record = {"song": digest, "layer": layer.name, **painting}
             key = hashlib.sha256(json.dumps([record, plan.to_json()]).encode()).hexdigest()[:16]
             sources = _Sources(self.folder / key / "sources", plan, self.dry, layer.channel)
-            work = Work(self.folder / key, Job(plan, partial(self._request, sources), sources.black, record))
+            work = Work(
+                self.folder / key, Job(plan, partial(self._request, sources), sources.black, record, self.infotext())
+            )
             sources.draw()
             self._works.append(work)
             self._sources.append(sources)
@@ -307,17 +316,39 @@ class Riff:
     def wet(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the result by itself, as loud as its pictures say, as far as it can be heard; None: nothing yet."""
         plan = self.beginning()
-        if plan is None:
-            return None
+        return None if plan is None else self._wet(plan, 0, progress)
+
+    def part(self, first: int, stop: int) -> AudioClip:
+        """Return the mix of some windows by themselves, all of them painted: something to hear before the end.
+
+        Parameters
+        ----------
+        first, stop
+            Numbers of the first window, and of the one behind the last.
+
+        Raises
+        ------
+        RiffusionError
+            A window is not painted.
+        """
+        if not self._works:
+            raise RiffusionError("nothing is painted yet")
+        plan = part_of(self.plan, first, stop)
+        return self.mix(self._wet(plan, first, None), begin=plan.first_sample - self.plan.first_sample)
+
+    def _wet(self, plan: Plan, first: int, progress: Callable[[float], None] | None) -> AudioClip:
+        def opened(work: Work) -> OpenPicture:
+            return lambda number: work.picture(first + number)
+
         clips = [
-            sound_of(plan, work.picture, self.decode, hold=HOLD_RIFF, progress=part)
+            sound_of(plan, opened(work), self.decode, hold=HOLD_RIFF, progress=part)
             for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
         ]
         if self.settings.channels == "stereo":
             return double(*clips)
         return double(*clips, width=self.settings.spread) if self.settings.channels == "double" else clips[0]
 
-    def mix(self, wet: AudioClip, *, share: Curve | None = None) -> AudioClip:
+    def mix(self, wet: AudioClip, *, share: Curve | None = None, begin: int = 0) -> AudioClip:
         """Mix the result with the song, sample on sample, over the length of the result; at the level of choice.
 
         Parameters
@@ -326,13 +357,16 @@ class Riff:
             From :meth:`wet`.
         share
             Of the result; None: that of the settings.
+        begin
+            Sample of the riff that the result begins with.
         """
-        dry = AudioClip(self.dry.samples[:, : wet.samples.shape[1]], self.dry.sample_rate)
+        rate = self.dry.sample_rate
+        dry = AudioClip(self.dry.samples[:, begin : begin + wet.samples.shape[1]], rate)
         share = self.settings.wet if share is None else share
         if share.fixed and share.points[0][1] == 1.0:
             mixed = wet
         else:
-            mixed = dry_wet(dry, wet, share.over, law=self.settings.law)
+            mixed = dry_wet(dry, wet, lambda seconds: share.over(seconds + begin / rate), law=self.settings.law)
         return apply_level(mixed, self.settings.level)
 
     def difference(self, *, lost: bool = False, progress: Callable[[float], None] | None = None) -> AudioClip | None:

@@ -46,12 +46,15 @@ class Job:
         Magnitude of black in a window's picture, by number.
     record
         All that decides what the pictures look like, as JSON can hold it; another record is another job.
+    infotext
+        Generation parameters that are written into each picture.
     """
 
     plan: Plan
     request: Callable[[Window, OpenPicture], Request]
     black: Callable[[int], float]
     record: Mapping[str, object] = field(default_factory=dict)
+    infotext: str = ""
 
     def text(self) -> str:
         """Return the contents of plan.json."""
@@ -148,7 +151,8 @@ class Work:
 
     def keep(self, number: int, picture: Image.Image) -> Path:
         """Write the picture of a window, with its record."""
-        return save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number))
+        text = {"parameters": self.job.infotext} if self.job.infotext else {}
+        return save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
 
 
 def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:

@@ -22,6 +22,7 @@ from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
+from riffusion_ext.generate.stretches import part_of
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -164,7 +165,7 @@ class Song:
             "pictures": [_digest(picture) for picture in (self._seed, self._mask, self._before)],
         }
         key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
-        job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record)
+        job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
         self._work = Work(self.folder / key, job)
         yield from run(self._work, backend, limit=limit)
 
@@ -243,6 +244,25 @@ class Song:
         if plan is None or self._work is None:
             return None
         clip = sound_of(plan, self._work.picture, self.decode, progress=progress)
+        return apply_level(clip, self.settings.level)
+
+    def part(self, first: int, stop: int) -> AudioClip:
+        """Return the sound of some windows by themselves, all of them painted: something to hear before the end.
+
+        Parameters
+        ----------
+        first, stop
+            Numbers of the first window, and of the one behind the last.
+
+        Raises
+        ------
+        RiffusionError
+            A window is not painted.
+        """
+        if self._work is None:
+            raise RiffusionError("nothing is painted yet")
+        opened = self._work.picture
+        clip = sound_of(part_of(self.plan, first, stop), lambda number: opened(first + number), self.decode)
         return apply_level(clip, self.settings.level)
 
     def infotext(self) -> str:
