@@ -222,10 +222,44 @@ def _add_axes() -> None:
 
 def _add_tab() -> list[tuple[Any, str, str]]:
     from riffusion_ext.ui.tabs.convert import build_tab
+    from riffusion_ext.ui.tabs.place import Place
 
-    folders = not getattr(shared.cmd_opts, "hide_ui_dir_config", False)
-    tab = build_tab(HOST.url, output_dir=HOST.output_folder, device=HOST.device, folders=folders)
-    return [(tab, "Riffusion", "riffusion")]
+    place = Place(
+        output_dir=HOST.output_folder,
+        serve=HOST.url,
+        device=HOST.device,
+        folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
+        **_painting(),
+    )
+    return [(build_tab(place), "Riffusion", "riffusion")]
+
+
+def _painting() -> dict[str, Any]:
+    """Return the fields of a Place about painting; where the host cannot paint for us, one sentence why."""
+    try:
+        from riffusion_ext.host import generation
+
+        generation.sampler_names()
+    except Exception as error:  # whatever a host lacks: its other pages work all the same
+        return {"no_backend": f"Songs, riffs and loops cannot be made in this webui: {error}"}
+    return {
+        "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
+        "samplers": generation.sampler_names,
+        "interrupt": _interrupt,
+    }
+
+
+_MOST_AT_ONCE = 16
+
+
+def _interrupt() -> None:
+    """Interrupt what the host paints for us; a job of others that ours waits for goes on."""
+    if getattr(shared.state, "job", "") == _OUR_JOB:
+        shared.state.interrupt()
+
+
+_OUR_JOB = "riffusion"
+"""What :mod:`riffusion_ext.host.generation` calls its jobs."""
 
 
 def start_pictures(p: Any) -> list[Any]:

@@ -27,7 +27,14 @@ def format_duration(seconds: float) -> str:
 
 
 def player(
-    src_url: str, label: str, duration: float, download_name: str, *, seed: int | None = None, number: int | None = None
+    src_url: str,
+    label: str,
+    duration: float,
+    download_name: str,
+    *,
+    seed: int | None = None,
+    number: int | None = None,
+    loop: bool = False,
 ) -> str:
     """Return one player.
 
@@ -45,6 +52,8 @@ def player(
         Seed of the picture.
     number
         Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
+    loop
+        Whether it plays round and round.
     """
     text = " ".join(label.split())
     short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
@@ -57,7 +66,8 @@ def player(
     return (
         '<li class="riffusion-clip">'
         f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
-        f'<audio controls preload="metadata" src="{escape(src_url)}" aria-label="{escape(spoken)}"></audio>'
+        f'<audio controls{" loop" if loop else ""} preload="metadata" src="{escape(src_url)}"'
+        f' aria-label="{escape(spoken)}"></audio>'
         f'<div class="riffusion-facts">{"".join(facts)}'
         f'<a class="riffusion-download" href="{escape(src_url)}" download="{escape(download_name)}"'
         f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
