@@ -65,7 +65,8 @@ def make(
             raise RiffusionError("the loop was not painted")
         title = settings.prompt.strip() or "loop"
         path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title)
-        tempo = f"{settings.bars:g} bars at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples. Saved as {path}"
+        bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
+        tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples. Saved as {path}"
         shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.settings.seed, loop=True)
         return Made(Painted(1, 1), (shown,), (message(tempo),))
 

@@ -304,7 +304,7 @@ def _ending(made: Made) -> list[str]:
 def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
     """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
     now = datetime.now()
-    words = re.sub(r"[^\w .,'-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
+    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
     return (
         place.output_dir()
         / kind
