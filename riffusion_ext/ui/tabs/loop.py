@@ -119,7 +119,7 @@ def loop_controls(place: Place) -> dict[str, Any]:
     with row():
         made["bars"] = gr.Number(value=2, label="Bars", elem_id="riffusion_loop_bars")
         made["bpm"] = gr.Number(value=120, label="Beats per minute", elem_id="riffusion_loop_bpm")
-        made["beats_per_bar"] = gr.Slider(1, 16, 4, step=1, label="Beats per bar", elem_id="riffusion_loop_beats")
+        made["beats_per_bar"] = gr.Number(value=4, precision=0, label="Beats per bar", elem_id="riffusion_loop_beats")
     with row():
         made["seed"] = gr.Number(value=-1, precision=0, label="Seed", elem_id="riffusion_loop_seed")
         made["cfg"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="riffusion_loop_cfg")
@@ -146,7 +146,7 @@ def build_page(place: Place) -> None:
             controls = loop_controls(place)
             with gr.Accordion("Picture to begin with", open=False):
                 picture = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_loop_seed_picture")
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(scale=1, min_width=320) as right:
             screen = Screen(
                 "loop", "Make the loop", "The loop appears here, and plays round and round.", stretches=False
             )
@@ -168,7 +168,5 @@ def build_page(place: Place) -> None:
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
     screen.start.click(fn=press, inputs=[picture, *controls.values()], outputs=screen.outputs, **screen.quiet)
-    screen.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[screen.status], queue=False, **screen.quiet)
-    screen.restore.upload(
-        fn=restore, inputs=[screen.restore], outputs=[*controls.values(), screen.status], queue=False, **screen.quiet
-    )
+    with right:
+        screen.end(runs, restore, list(controls.values()))

@@ -394,22 +394,31 @@ def common_controls(
         made["sampler"] = gr.Dropdown(
             [AUTOMATIC, *place.samplers()], value=AUTOMATIC, label="Sampler", elem_id=f"riffusion_{page}_sampler"
         )
-        if batch:
-            made["batch"] = gr.Slider(1, 16, 4, step=1, label="Windows at once", elem_id=f"riffusion_{page}_batch")
     with gr.Accordion("Sound and model", open=False):
         with row():
             made["engine"] = component(control("engine"), f"riffusion_{page}_engine")
             made["format"] = component(control("format"), f"riffusion_{page}_format")
-        if level == "peak":
-            made["level"] = component(control("level"), f"riffusion_{page}_level")
-        else:
-            made["level"] = gr.Dropdown(
-                list(control("level").choices),
-                value=level,
-                label="Level of the riff",
-                info="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
-                elem_id=f"riffusion_{page}_level",
-            )
+        with row():
+            if level == "peak":
+                made["level"] = component(control("level"), f"riffusion_{page}_level")
+            else:
+                made["level"] = gr.Dropdown(
+                    list(control("level").choices),
+                    value=level,
+                    label="Level of the riff",
+                    info="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
+                    elem_id=f"riffusion_{page}_level",
+                )
+            if batch:
+                made["batch"] = gr.Slider(
+                    1,
+                    16,
+                    4,
+                    step=1,
+                    label="Windows at once",
+                    info="more are faster and need more memory",
+                    elem_id=f"riffusion_{page}_batch",
+                )
         with row():
             made["preset"] = gr.Dropdown(
                 [*PRESETS, CUSTOM],

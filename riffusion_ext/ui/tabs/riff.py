@@ -202,7 +202,7 @@ def build_page(place: Place) -> None:
             file = gr.File(label="Song to paint over", file_types=["audio"], elem_id="riffusion_riff_file")
             file.do_not_save_to_config = True
             controls = riff_controls(place)
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(scale=1, min_width=320) as right:
             screen = Screen(
                 "riff",
                 "Paint the song over",
@@ -258,10 +258,8 @@ def build_page(place: Place) -> None:
     screen.start.click(fn=press, inputs=inputs, outputs=outputs, **screen.quiet)
     screen.more["preview"].click(fn=listen, inputs=inputs, outputs=outputs, **screen.quiet)
     screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
-    screen.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[screen.status], queue=False, **screen.quiet)
-    screen.restore.upload(
-        fn=restore, inputs=[screen.restore], outputs=[*controls.values(), screen.status], queue=False, **screen.quiet
-    )
+    with right:
+        screen.end(runs, restore, list(controls.values()))
     mixing = [done, *(controls[name] for name in ("wet", "law", "level", "format"))]
     for button, fn in (
         (mix, after(mixed)),

@@ -8,13 +8,15 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
+from riffusion_ext.ui.render import fold
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
+from riffusion_ext.ui.tabs.runs import Runs
 
 __all__ = ["Screen", "restored"]
 
 
 class Screen:
-    """Lays out buttons, status, result and stretches inside the gradio context that is open.
+    """Lays out buttons, status, result and stretches inside the gradio context that is open; last :meth:`end` it.
 
     Each has an HTML component of its own: gradio builds the whole content of one anew when any of it changes, and a
     sound that is playing there would stop.
@@ -39,25 +41,47 @@ class Screen:
         import gradio as gr
 
         self.more: dict[str, Any] = {}
+        self._page = page
         with gr.Row():
-            for name, text in (more or {}).items():
-                self.more[name] = gr.Button(text, elem_id=f"riffusion_{page}_{name}")
             self.start = gr.Button(go, variant="primary", elem_id=f"riffusion_{page}_go")
             self.stop = gr.Button("Stop", elem_id=f"riffusion_{page}_stop")
             self.resume = gr.Button("Resume", elem_id=f"riffusion_{page}_resume", visible=stretches)
-        self.status = gr.HTML(value=message(empty), elem_id=f"riffusion_{page}_status")
-        self.result = gr.HTML(value="", elem_id=f"riffusion_{page}_result")
+        for name, text in (more or {}).items():
+            self.more[name] = gr.Button(text, elem_id=f"riffusion_{page}_{name}")
         count = STRETCHES if stretches else 0
-        with gr.Column(elem_classes=["riffusion-stretches"], visible=bool(count)):
-            self.stretches = [gr.HTML(value="", elem_id=f"riffusion_{page}_part_{n + 1}") for n in range(count)]
-        self.restore = gr.File(
-            label="Restore from a file: drop a sound or a picture that was made here",
-            file_count="single",
-            elem_id=f"riffusion_{page}_restore",
-        )
-        self.restore.do_not_save_to_config = True
+        with gr.Column(elem_classes=["riffusion-calm"]):
+            self.status = gr.HTML(value=message(empty), elem_id=f"riffusion_{page}_status")
+            self.result = gr.HTML(value="", elem_id=f"riffusion_{page}_result")
+            with gr.Column(elem_classes=["riffusion-stretches"], visible=bool(count)):
+                self.stretches = [gr.HTML(value="", elem_id=f"riffusion_{page}_part_{n + 1}") for n in range(count)]
+        self.restore: Any = None
         self.outputs = [self.status, self.result, *self.stretches]
         self.quiet: dict[str, Any] = {"api_name": False, "show_progress": "hidden"}
+
+    def end(self, runs: Runs, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
+        """Lay out what stands last, and wire it and Stop.
+
+        Parameters
+        ----------
+        runs
+            What Stop stops.
+        restore
+            Takes a file; returns what the controls become, and the status.
+        controls
+            Of the page.
+        """
+        import gradio as gr
+
+        with fold("Restore from a file", f"riffusion_{self._page}_restoring"):
+            self.restore = gr.File(
+                label="A sound or a picture that was made here",
+                file_count="single",
+                elem_id=f"riffusion_{self._page}_restore",
+            )
+        self.restore.do_not_save_to_config = True
+        outputs = [*controls, self.status]
+        self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.quiet)
+        self.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[self.status], queue=False, **self.quiet)
 
     def updates(self, shown: Shown) -> list[Any]:
         """Return what the outputs become; what does not change is not sent."""

@@ -198,10 +198,10 @@ def song_controls(place: Place) -> dict[str, Any]:
     )
     with row():
         made["bpm"] = gr.Number(value=120, label="Beats per minute", elem_id="riffusion_song_bpm")
-        made["beats_per_bar"] = gr.Slider(1, 16, 4, step=1, label="Beats per bar", elem_id="riffusion_song_beats")
+        made["beats_per_bar"] = gr.Number(value=4, precision=0, label="Beats per bar", elem_id="riffusion_song_beats")
         made["seed"] = gr.Number(value=-1, precision=0, label="Seed", elem_id="riffusion_song_seed")
+    made["cfg"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="riffusion_song_cfg")
     with row():
-        made["cfg"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="riffusion_song_cfg")
         made["beat"] = gr.Dropdown(
             list(PATTERNS), value="none", label="Begin with a beat", elem_id="riffusion_song_beat"
         )
@@ -283,7 +283,7 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320):
             controls = song_controls(place)
             pictures = _pictures()
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(scale=1, min_width=320) as right:
             screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
     names, kinds = list(controls), list(pictures)
 
@@ -311,7 +311,5 @@ def build_page(place: Place) -> None:
         fn=press, inputs=[*controls.values(), *pictures.values()], outputs=screen.outputs, **screen.quiet
     )
     screen.resume.click(fn=go_on, outputs=screen.outputs, **screen.quiet)
-    screen.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[screen.status], queue=False, **screen.quiet)
-    screen.restore.upload(
-        fn=restore, inputs=[screen.restore], outputs=[*controls.values(), screen.status], queue=False, **screen.quiet
-    )
+    with right:
+        screen.end(runs, restore, list(controls.values()))
