@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape as escape_html
 
-__all__ = ["escape", "format_duration", "message", "panel", "player"]
+__all__ = ["details", "escape", "format_duration", "message", "panel", "player"]
 
 _LONGEST_LABEL = 120
 
@@ -81,6 +81,11 @@ def message(text: str, kind: str = "info") -> str:
         raise ValueError(f"kind is {kind!r}; it can be info, warning or error")
     role = "status" if kind == "info" else "alert"
     return f'<p class="riffusion-message riffusion-{kind}" role="{role}">{escape(text)}</p>'
+
+
+def details(heading: str, text: str) -> str:
+    """Return a long text of several lines, folded behind a heading."""
+    return f'<details class="riffusion-details"><summary>{escape(heading)}</summary><pre>{escape(text)}</pre></details>'
 
 
 def panel(players: Iterable[str], messages: Iterable[str] = ()) -> str:

@@ -66,9 +66,9 @@ def make(
         title = settings.prompt.strip() or "loop"
         path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title)
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
-        tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples. Saved as {path}"
+        tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
         shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.settings.seed, loop=True)
-        return Made(Painted(1, 1), (shown,), (message(tempo),))
+        return Made(Painted(1, 1), (shown,), (message(tempo), *making.told(path, loop.infotext())))
 
     return making.show(runs, place, work)
 

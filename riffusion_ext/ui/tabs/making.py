@@ -20,7 +20,7 @@ from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import shorten_name
 from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
-from riffusion_ext.ui.players import message, panel, player
+from riffusion_ext.ui.players import details, message, panel, player
 from riffusion_ext.ui.render import component, row
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
@@ -55,6 +55,7 @@ __all__ = [
     "result_path",
     "sampler_of",
     "show",
+    "told",
     "values_of_common",
 ]
 
@@ -225,6 +226,11 @@ def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) 
     keep_newest(folder)
     start = piece.plan.windows[windows[0]].first * params.hop_length / params.sample_rate
     return Heard(number, path, start, clip.duration)
+
+
+def told(path: Path, infotext: str) -> tuple[str, str]:
+    """Return where a result lies, and how it was made, as HTML."""
+    return message(f"Saved as {path}"), details("Generation parameters", infotext)
 
 
 def keep_newest(folder: Path) -> None:

@@ -100,7 +100,7 @@ def make(
             "wet": str(wet_path),
         }
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
-        return Made(painted, (shown,), (message(f"Saved as {path}"),), {"seed": seed, "done": done})
+        return Made(painted, (shown,), making.told(path, riff.infotext()), {"seed": seed, "done": done})
 
     return making.show(runs, place, work)
 
@@ -205,7 +205,7 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320) as right:
             screen = Screen(
                 "riff",
-                "Paint the song over",
+                "Riff",
                 "The song as it became appears here.",
                 more={"preview": "Preview the first window"},
             )

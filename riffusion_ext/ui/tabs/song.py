@@ -83,17 +83,15 @@ def make(
         song.write(path, clip, title=title)
         if painted.complete:
             unfinished.forget()
-        return Made(painted, (_player(place, path, title, clip.duration, song.settings),), (_saved(path),))
+        return Made(
+            painted, (_player(place, path, title, clip.duration, song.settings),), making.told(path, song.infotext())
+        )
 
     return making.show(runs, place, work)
 
 
 def _player(place: Place, path: Path, title: str, seconds: float, settings: SongSettings) -> str:
     return player(place.serve(path), title or path.stem, seconds, path.name, seed=settings.score.keyframes[0].seed)
-
-
-def _saved(path: Path) -> str:
-    return message(f"Saved as {path}")
 
 
 def resume(runs: Runs, place: Place) -> Iterator[Shown]:

@@ -140,9 +140,10 @@ def _of_the_tab() -> set[str]:
     """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.tabs.convert import build_tab
+    from tests.unit.ui.painting import Studio
 
     found: set[str] = set()
-    for block in build_tab().blocks.values():
+    for block in build_tab(Studio().place(Path())).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""
@@ -155,7 +156,10 @@ def _of_the_tab() -> set[str]:
             found.add(unescape(re.sub("<[^>]*>", "", block.value or "")))
     for file in (ROOT / "riffusion_ext" / "ui" / "tabs").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "message":
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+                "message",
+                "details",
+            ):
                 found.update(part.value for part in node.args[:1] if isinstance(part, ast.Constant))
     return found - {""}
 

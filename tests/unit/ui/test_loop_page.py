@@ -84,7 +84,9 @@ def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studi
     assert len(sources(page["result"])) == 1
     samples = round(4 * 60 / 133 * 44100)
     assert read_audio(path).samples.shape[1] == samples
-    assert f"1 bar at 133 BPM, {samples} samples. Saved as {path}" in page["status"]
+    assert f"1 bar at 133 BPM, {samples} samples." in page["status"]
+    assert f"Saved as {path}" in page["status"]
+    assert "Riffusion loop: " in page["status"]
     assert b"smpl" in path.read_bytes()
     assert settings_in(path)[0] == "loop"
     (request,) = studio.requests

@@ -119,6 +119,8 @@ def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, stud
     assert "funky bass" in page["result"]
     assert "seed 3" in page["result"]
     assert "Saved as" in page["status"]
+    assert "Riffusion song: " in page["status"]
+    assert "<b>" not in page["status"]
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     assert source == f"URL/{path.parent.name}/{path.name}"
     assert read_audio(path).duration == pytest.approx(8.0, abs=1e-4)
