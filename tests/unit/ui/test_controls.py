@@ -147,7 +147,8 @@ def _of_the_tab() -> set[str]:
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""
-        found.add("" if example[:1] in ("/", "*") else example)  # paths and patterns are no words
+        # Paths, patterns and lines of a score are no words.
+        found.add("" if example[:1] in ("/", "*") or " | " in example else example)
         if kind in ("Radio", "CheckboxGroup"):
             found.update(label for label, _ in block.choices)
         if kind == "Button":
