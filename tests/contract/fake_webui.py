@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-OUR_MODULES = ("riffusion_ext.host.webui", "riffusion_ext.host.script", "riffusion_ext.host.status")
+OUR_MODULES = tuple(f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation"))
 
 
 # -- modules.scripts
@@ -162,10 +162,14 @@ class Options:
 
 
 class State:
-    __slots__ = ("interrupted", "job_timestamp", "skipped", "textinfo")
+    __slots__ = ("interrupted", "job", "job_timestamp", "skipped", "textinfo")
 
     def __init__(self) -> None:
         self.interrupted, self.skipped, self.textinfo, self.job_timestamp = False, False, None, "20240101000000"
+        self.job = ""
+
+    def interrupt(self) -> None:
+        self.interrupted = True
 
 
 class CheckpointInfo:

@@ -167,3 +167,65 @@ def test_the_tab_is_offered(bench: Bench) -> None:
     ((tab, title, elem_id),) = bench.host.callbacks.fire("on_ui_tabs")[0]
     assert (title, elem_id) == ("Riffusion", "riffusion")
     assert isinstance(tab, gr.Blocks)
+
+
+def _pages(bench: Bench) -> Any:
+    ((tab, _, _),) = bench.host.callbacks.fire("on_ui_tabs")[0]
+    return tab
+
+
+def test_where_the_host_cannot_paint_one_sentence_says_why(bench: Bench) -> None:
+    ids = _ids(_pages(bench))
+    assert "riffusion_pictures_go" in ids, "the other pages work all the same"
+    assert "riffusion_song_why" in ids
+    assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} & set(ids)
+    (why,) = [block.value for block in _pages(bench).blocks.values() if block.elem_id == "riffusion_song_why"]
+    assert "cannot be made in this webui" in why
+    assert "modules" in why
+
+
+@pytest.fixture
+def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the host paint; returns the sizes of batches that were asked for."""
+    import riffusion_ext.host
+
+    batches: list[int] = []
+    module = ModuleType("riffusion_ext.host.generation")
+    module.sampler_names = lambda: ["DPM++ 2M", "Euler"]  # type: ignore[attr-defined]
+    module.WebuiBackend = lambda *, max_batch: batches.append(max_batch)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(riffusion_ext.host, "generation", module, raising=False)
+    return batches
+
+
+def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: list[int]) -> None:
+    from riffusion_ext.host import webui
+
+    tab = _pages(bench)
+    assert {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} <= set(_ids(tab))
+    (sampler,) = [block for block in tab.blocks.values() if block.elem_id == "riffusion_song_sampler"]
+    choices = [choice if isinstance(choice, str) else choice[0] for choice in sampler.choices]
+    assert choices == ["automatic", "DPM++ 2M", "Euler"]
+    webui._painting()["backend"]()
+    assert painting == [16]
+
+
+@pytest.mark.parametrize(("job", "stopped"), [("riffusion", True), ("scripts_txt2img", False), ("", False)])
+def test_only_our_own_job_is_interrupted(bench: Bench, job: str, stopped: bool) -> None:
+    from riffusion_ext.host import webui
+
+    bench.host.state.job = job
+    webui._interrupt()
+    assert bench.host.state.interrupted is stopped
+
+
+def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:
+    """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
+    seen: dict[tuple[str, str], Any] = {}
+    for block in _pages(bench).blocks.values():
+        label = getattr(block, "label", None)
+        if not label or getattr(block, "do_not_save_to_config", False) or not hasattr(block, "value"):
+            continue
+        kept = [getattr(block, name, None) for name in ("value", "minimum", "maximum", "step", "visible")]
+        assert seen.setdefault((label, type(block).__name__), kept) == kept, label
+        assert [kind for name, kind in seen if name == label] == [type(block).__name__], label
