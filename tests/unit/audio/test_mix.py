@@ -50,10 +50,10 @@ def test_mixing_keeps_places() -> None:
 
 
 def test_share_follows_its_curve() -> None:
-    one = AudioClip(np.ones((1, 80_000), np.float32), 8000)
-    zero = AudioClip(np.zeros((1, 80_000), np.float32), 8000)
-    mixed = dry_wet(zero, one, lambda t: np.clip(t / 10, 0, 1), law="linear").samples[0]
-    np.testing.assert_allclose(mixed, np.arange(80_000) / 80_000, atol=1e-6)
+    one = AudioClip(np.ones((1, 600_000), np.float32), 8000)
+    zero = AudioClip(np.zeros((1, 600_000), np.float32), 8000)
+    mixed = dry_wet(zero, one, lambda t: np.clip(t / 75, 0, 1), law="linear").samples[0]
+    np.testing.assert_allclose(mixed, np.arange(600_000) / 600_000, atol=1e-6)
 
 
 def test_mono_and_stereo_and_other_lengths() -> None:

@@ -69,6 +69,28 @@ def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm:
     assert 10 * np.log10(np.mean(level) / np.square(samples).mean()) == pytest.approx(0, abs=2)
 
 
+@pytest.mark.parametrize(("bars", "bpm", "seed"), [(1, 120.0, 0), (1, 111.0, 2), (0.25, 100.0, 1)])
+def test_tones_go_through_the_wrap_without_a_click(
+    small: SpectrogramParams, bars: float, bpm: float, seed: int
+) -> None:
+    """Above steady low tones there is silence, but for clicks; at the wrap there is no more than elsewhere."""
+    fit = fit_loop(bars, bpm, params=small)
+    mel = np.zeros((1, fit.width, 64), np.float32)
+    for band in np.random.default_rng(seed).integers(4, 16, 5):
+        mel[0, :, band] = 6e5
+        mel[0, :, [band - 1, band + 1]] = 2.5e5
+    samples = decode_loop(mel_to_image(mel, fit.params, 1e6), fit, RAW).samples[0]
+
+    def clicks(middle: int) -> float:
+        part = np.take(samples, np.arange(middle - 80, middle + 80), mode="wrap") * np.hanning(160)
+        return float(np.square(np.abs(np.fft.rfft(part))[54:]).sum())
+
+    inside = [clicks(middle) for middle in range(160, len(samples) - 160, 80)]
+    assert 10 * np.log10(clicks(0) / np.percentile(inside, 90)) < 3
+    around = [np.square(np.take(samples, range(start, start + 320), mode="wrap")).mean() for start in (-320, -160, 0)]
+    assert 10 * np.log10(min(around) / np.square(samples).mean()) > -2
+
+
 def test_picture_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) -> None:
     """Columns at the wrap come back as well as those inside."""
     fit = fit_loop(2, 120.0 * 8000 / (8000 + 64), params=small)

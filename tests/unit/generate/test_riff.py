@@ -166,6 +166,22 @@ def test_each_window_uses_the_whole_range_of_a_picture(
     assert all(np.asarray(request.init).min() == 0 for request in painter.requests)
 
 
+def test_last_samples_are_in_the_last_column(tmp_path: Path, small: SpectrogramParams) -> None:
+    tone = (0.5 * np.sin(np.arange(8000 + 79))).astype(np.float32)[None]
+    painter = Painter(as_it_is)
+    riff = Riff(AudioClip(tone, 8000), settings_of(small), tmp_path)
+    painted(riff, painter)
+    assert riff.plan.columns == 102
+    drawn = np.asarray(painter.requests[0].init)[..., 0].min(axis=0)
+    assert drawn[101] < 128
+    assert (drawn[102:] == 255).all()
+
+
+def test_another_song_of_that_length_is_another_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    wets = [painted(Riff(song(2.0, seed=seed), settings_of(small), tmp_path)).samples for seed in (1, 2)]
+    assert np.abs(wets[0] - wets[1]).max() > 0.01
+
+
 def test_silence_stays_silence(tmp_path: Path, small: SpectrogramParams) -> None:
     wet = painted(Riff(AudioClip(np.zeros((1, 20000), np.float32), 8000), settings_of(small), tmp_path))
     assert wet.peak < 1e-6
