@@ -14,7 +14,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve, parse_curve
 from riffusion_ext.generate.keyframes import Keyframe
 from riffusion_ext.generate.record import read_record
-from riffusion_ext.generate.riff import PRESETS_RIFF, Riff, RiffSettings
+from riffusion_ext.generate.riff import Riff
+from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
 from riffusion_ext.generate.run import Finished, Progress, Stopped
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio

@@ -99,9 +99,10 @@ def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
     leftover = tmp_path / "windows" / ".0123456789ab.png"
     leftover.write_bytes(b"half")
     work.path(2).write_bytes(b"damaged")
+    Image.new("RGB", (64, 64)).save(work.path(4))
     again = Painter(by_seed)
     list(run(Work(tmp_path, job_of()), again))
-    assert again.painted == 1
+    assert again.painted == 2
     assert not leftover.exists()
     assert work.picture(2).size == (128, 64)
 
