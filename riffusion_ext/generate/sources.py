@@ -21,7 +21,7 @@ from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE
 __all__ = ["SongPictures"]
 
 _FULL_SCALE = np.float32(32768.0)
-_PIECE = 20 * 44100
+_PIECE_SECONDS = 20
 _LEAST_BLACK = 1000.0
 """Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
 
@@ -89,8 +89,9 @@ class SongPictures:
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
         """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""
         params, samples = self._plan.params, self._song.samples
-        for start in range(0, samples.shape[1], _PIECE):
-            clip = AudioClip(samples[:, start : start + _PIECE], params.sample_rate)
+        piece = _PIECE_SECONDS * params.sample_rate
+        for start in range(0, samples.shape[1], piece):
+            clip = AudioClip(samples[:, start : start + piece], params.sample_rate)
             if self._channel is None:
                 clip = clip.to_channels(params.channels)
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -27,6 +27,7 @@ PARAMS = PRESETS["riffusion-v1"]
 RAW = DecodeSettings(level="raw")
 
 
+@settings(deadline=None)
 @given(bars=st.integers(1, 8), bpm=st.floats(60, 200), beats=st.integers(2, 7))
 def test_loops_fit_on_pictures(bars: int, bpm: float, beats: int) -> None:
     seconds = bars * beats * 60 / bpm
