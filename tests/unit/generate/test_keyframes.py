@@ -62,6 +62,13 @@ def test_power_curve_is_symmetric_and_keeps_its_ends(share: float, power: float)
     assert curved(share, 1.0) == pytest.approx(share)
 
 
+def test_last_keyframe_of_no_length_is_where_the_way_ends() -> None:
+    score = Score((Keyframe("a", seconds=10.0), Keyframe("b", cfg=9.0, seconds=0.0)))
+    for time in (10.0, 11.0):
+        moment = score.at(time)
+        assert (moment.a.prompt, moment.b.prompt, moment.alpha, moment.cfg) == ("a", "b", 1.0, 9.0)
+
+
 def test_loop_moves_back_to_the_first() -> None:
     score = Score((Keyframe("a", seconds=10.0), Keyframe("b", seconds=10.0)), loop=True)
     moment = score.at(15.0)
