@@ -172,6 +172,8 @@ class Score:
         """Return what is wanted at a time; before the beginning and past the end, what is wanted there."""
         starts = self.starts
         number = sum(1 for start in starts[1:-1] if start <= seconds)
+        if number and starts[number] == starts[number + 1]:  # the last lasts 0: arrived there, but still on the way
+            number -= 1
         a = self.keyframes[number]
         following = (*self.keyframes, self.keyframes[0] if self.loop else a)
         b = following[number + 1]

@@ -11,11 +11,14 @@ from PIL import Image
 from riffusion_ext.audio import RAW, AudioClip
 from riffusion_ext.generate.plan import Plan
 from riffusion_ext.generate.weave import HOLD_SONG, Weave
+from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram.codec import source_to_audio
+from riffusion_ext.spectrogram.image import mel_to_image
+from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
 
-__all__ = ["cut_to", "mel_difference", "sound_of"]
+__all__ = ["cut_to", "mel_difference", "picture_of", "sound_of"]
 
 
 def sound_of(
@@ -48,6 +51,25 @@ def sound_of(
     """
     source = Weave(plan, open_picture, hold=hold).source()
     return _decoded(source, plan, settings, progress)
+
+
+def picture_of(
+    plan: Plan,
+    open_picture: Callable[[int], Image.Image],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    hold: float = HOLD_SONG,
+) -> Image.Image:
+    """Draw columns of a woven song as one picture, as wide as they are many; None: to its end.
+
+    The picture carries its record, with the largest magnitude in it for black.
+    """
+    mel = Weave(plan, open_picture, hold=hold).mel(start, plan.columns if stop is None else stop)
+    black = float(mel.max()) or DEFAULT_MAX_VALUE
+    image = mel_to_image(mel, plan.params, black)
+    image.info[TEXT_KEY] = record_text(plan.params, black)
+    return image
 
 
 def mel_difference(

@@ -320,15 +320,21 @@ def _lay(
     moment_at: MomentAt,
     seeds: str,
 ) -> Plan:
-    """Make windows of given starts; the borders between them lie in the middle of what they share."""
+    """Make windows of given starts; the borders between them lie in the middle of what they share.
+
+    Each is to be what the song is in the middle of its columns, but the first and the last what it is at its ends: the
+    way from one prompt to another begins and ends with the prompts themselves.
+    """
     if seeds not in SEEDS:
         raise RiffusionError(f"the seeds must be one of {', '.join(SEEDS)}, got {seeds!r}")
     borders = [(one + width + other) // 2 for one, other in pairwise(starts)]
+    total = _columns(samples, params)
     windows = []
     for number, start in enumerate(starts):
         first = borders[number - 1] if number else 0
-        last = borders[number] if number < len(borders) else _columns(samples, params)
-        moment = moment_at(first * params.hop_length / params.sample_rate)
+        last = borders[number] if number < len(borders) else total
+        middle = 0 if number == 0 else total if number == len(borders) else (first + last) / 2
+        moment = moment_at(min(middle * params.hop_length, samples) / params.sample_rate)
         noise = _seeds_of(moment, number, seeds)
         windows.append(Window(number, start, width, first, last, 0, 0, moment, 0, noise))
     return Plan(kind, params, samples, first_sample, overlap, tuple(windows))

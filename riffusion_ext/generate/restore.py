@@ -53,7 +53,7 @@ def _settings_of(kind: str) -> type[Any]:
 
         return SongSettings
     if kind == "riff":
-        from riffusion_ext.generate.riff import RiffSettings
+        from riffusion_ext.generate.riff_settings import RiffSettings
 
         return RiffSettings
     from riffusion_ext.generate.loops import LoopSettings

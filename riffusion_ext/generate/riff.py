@@ -16,144 +16,31 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from riffusion_ext.atomic import remove_leftovers
 from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
-from riffusion_ext.audio.mix import LAWS, double, dry_wet
+from riffusion_ext.audio.mix import double, dry_wet
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.curves import Curve
-from riffusion_ext.generate.keyframes import Keyframe, Moment, Score
+from riffusion_ext.generate.keyframes import Moment
 from riffusion_ext.generate.listen import mel_difference, sound_of
 from riffusion_ext.generate.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.run import Event, Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.sources import SongPictures
 from riffusion_ext.generate.stretches import part_of
 from riffusion_ext.generate.weave import HOLD_RIFF
-from riffusion_ext.metadata import audio_tags, read_record, save_picture
-from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.image import mel_to_image, open_picture
-from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "Riff", "RiffSettings"]
-
-CHANNELS = ("mono", "stereo", "double")
-"""What is painted, see the top of the module."""
+__all__ = ["INFOTEXT_KEY", "Riff", "RiffSettings"]
 
 INFOTEXT_KEY = "Riffusion riff"
-
-_FULL_SCALE = np.float32(32768.0)
-_PIECE = 20 * 44100
-_ALL_WET = Curve.constant(1.0)
-_LEAST_BLACK = 1000.0
-"""Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
-
-
-@dataclass(frozen=True)
-class RiffSettings:
-    """How a song is painted over.
-
-    Parameters
-    ----------
-    keyframes
-        What it shall become, over time; the last one stays.
-    stretch
-        Whether the durations of the keyframes only count in proportion, the whole being as long as the song.
-    denoise, cfg
-        Over time, instead of the keyframes' own; None: those.
-    start, duration
-        The part of the song, in seconds; None: to its end.
-    channels
-        One of :data:`CHANNELS`.
-    spread
-        How far a doubled song is panned, 0 to 1.
-    wet
-        Share of the result in the mix with the original, 0 to 1, over time.
-    law
-        One of :data:`~riffusion_ext.audio.mix.LAWS`.
-    width, overlap, seeds
-        See :func:`~riffusion_ext.generate.plan.plan_riff`.
-    steps, sampler
-        See :class:`~riffusion_ext.generate.backend.Request`.
-    params
-        Of the pictures.
-    power
-        Of the way between keyframes.
-    level
-        See :func:`~riffusion_ext.audio.effects.apply_level`; "recorded" keeps the song's own.
-    """
-
-    keyframes: tuple[Keyframe, ...]
-    stretch: bool = True
-    denoise: Curve | None = None
-    cfg: Curve | None = None
-    start: float = 0.0
-    duration: float | None = None
-    channels: str = "mono"
-    spread: float = 1.0
-    wet: Curve = _ALL_WET
-    law: str = "equal-power"
-    width: int = 512
-    overlap: int = 128
-    seeds: str = "fixed"
-    steps: int = 30
-    sampler: str = ""
-    params: SpectrogramParams = PRESETS["riffusion-v1"]
-    power: float = 1.0
-    level: str = "recorded"
-
-    def __post_init__(self) -> None:
-        for name, choices in (("channels", CHANNELS), ("law", LAWS)):
-            if getattr(self, name) not in choices:
-                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        if self.channels != "mono" and self.params.stereo:
-            raise RiffusionError(f"pictures in stereo hold both sides already; {self.channels} needs pictures in mono")
-
-    def settled(self, seed: int = -1) -> RiffSettings:
-        """Return the settings with every seed decided, so that the riff can be made again."""
-        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).settled(seed)
-        pairs = zip(self.keyframes, score.keyframes, strict=True)
-        return replace(self, keyframes=tuple(replace(item, seed=settled.seed) for item, settled in pairs))
-
-    def moment_at(self, length: float) -> Callable[[float], Moment]:
-        """Return what is wanted, by seconds, in a song of so many seconds."""
-        keyframes = self.keyframes
-        if self.stretch:
-            whole = sum(item.seconds or item.bars or 0.0 for item in keyframes) or 1.0
-            lengths = [(item.seconds or item.bars or 0.0) * length / whole for item in keyframes]
-            keyframes = tuple(replace(item, seconds=n, bars=None) for item, n in zip(keyframes, lengths, strict=True))
-        score = Score(keyframes, power=self.power)
-
-        def at(seconds: float) -> Moment:
-            moment = score.at(seconds)
-            denoise = moment.denoise if self.denoise is None else round(self.denoise.at(seconds), 4)
-            cfg = moment.cfg if self.cfg is None else round(self.cfg.at(seconds), 4)
-            return replace(moment, denoise=denoise, cfg=cfg)
-
-        return at
-
-
-PRESETS_RIFF: dict[str, dict[str, float | int]] = {
-    "Subtle": {"denoise": 0.2, "cfg": 4.0, "steps": 25},
-    "Cover": {"denoise": 0.3, "cfg": 6.0, "steps": 40},
-    "Bold": {"denoise": 0.4, "cfg": 8.0, "steps": 50},
-}
-"""Recipes that keep a song recognisable: little denoising, moderate guidance (after neurochip's guide)."""
-
-WARNINGS = {
-    "denoise": "0.2 to 0.4 keeps the song; above 0.5 it is lost.",
-    "cfg": "4 to 8; above 12 the sound turns harsh.",
-    "steps": "25 to 50; more takes longer and changes little.",
-}
-"""What to know about the numbers, for help texts."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +101,7 @@ class Riff:
         self.dry = AudioClip(song.samples[:, first : first + self.plan.samples], song.sample_rate)
         self._layers = _LAYERS[settings.channels]
         self._works: list[Work] = []
-        self._sources: list[_Sources] = []
+        self._sources: list[SongPictures] = []
 
     def _plan(self, total: int) -> Plan:
         wanted = self.settings
@@ -283,15 +170,14 @@ class Riff:
             painting = {"model": model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **painting}
             key = hashlib.sha256(json.dumps([record, plan.to_json()]).encode()).hexdigest()[:16]
-            sources = _Sources(self.folder / key / "sources", plan, self.dry, layer.channel)
-            work = Work(
-                self.folder / key, Job(plan, partial(self._request, sources), sources.black, record, self.infotext())
-            )
+            sources = SongPictures(self.folder / key / "sources", plan, self.dry, layer.channel)
+            job = Job(plan, partial(self._request, sources), sources.black, record, self.infotext())
+            work = Work(self.folder / key, job)
             sources.draw()
             self._works.append(work)
             self._sources.append(sources)
 
-    def _request(self, sources: _Sources, window: Window, _open: OpenPicture) -> Request:
+    def _request(self, sources: SongPictures, window: Window, _open: OpenPicture) -> Request:
         moment = window.moment
         return Request(
             prompts=(moment.a.prompt, moment.b.prompt),
@@ -377,8 +263,8 @@ class Riff:
         clips = []
         parts = _parts(progress, len(self._works))
         for work, sources, part in zip(self._works, self._sources, parts, strict=True):
-            pair = (sources.picture, work.picture) if lost else (work.picture, sources.picture)
-            clips.append(mel_difference(plan, *pair, self.decode, hold=HOLD_RIFF, progress=part))
+            more, less = (sources, work) if lost else (work, sources)
+            clips.append(mel_difference(plan, more.picture, less.picture, self.decode, hold=HOLD_RIFF, progress=part))
         return double(*clips) if len(clips) == 2 else clips[0]
 
     def infotext(self) -> str:
@@ -399,67 +285,6 @@ class Riff:
         extra = {"riff": to_record(self.settings), "parameters": self.infotext()}
         tags = audio_tags(self.settings.params, title=title or path.stem, comment_extra=extra)
         return write_audio(clip, path, subtype=subtype, tags=tags)
-
-
-class _Sources:
-    """The song as pictures of windows, each with the magnitude of its own black, in a folder."""
-
-    def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
-        self._folder, self._plan, self._song, self._channel = folder, plan, song, channel
-        self._blacks: dict[int, float] = {}
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:05d}.png"
-
-    def picture(self, number: int) -> Image.Image:
-        return open_picture(self._path(number))
-
-    def black(self, number: int) -> float:
-        if number not in self._blacks:
-            self._blacks[number] = read_record(self.picture(number)).max_value or DEFAULT_MAX_VALUE
-        return self._blacks[number]
-
-    def draw(self) -> None:
-        """Draw the windows, in one pass through the song; what is there already stays."""
-        remove_leftovers(self._folder)
-        windows = [window for window in self._plan.windows if not self._path(window.number).exists()]
-        if not windows:
-            return
-        params = self._plan.params
-        held = np.zeros((params.channels, 0, params.num_frequencies), np.float32)
-        begin = 0  # column that `held` begins with
-        pending = iter(windows)
-        window = next(pending, None)
-        for piece in chain(mel_pieces(self._pieces(), params), [None]):
-            if piece is not None:
-                held = np.concatenate([held, piece], axis=1)
-            while window is not None and (piece is None or window.end <= begin + held.shape[1]):
-                mel = held[:, window.start - begin : window.end - begin]
-                self._draw(window, np.pad(mel, ((0, 0), (0, window.width - mel.shape[1]), (0, 0))))
-                window = next(pending, None)
-            if window is None:
-                return
-            drop = min(max(window.start - begin, 0), held.shape[1])
-            held, begin = held[:, drop:], begin + drop
-
-    def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
-        params = self._plan.params
-        black = max(float(mel.max()), _LEAST_BLACK)
-        save_picture(mel_to_image(mel, params, black), self._path(window.number), params, black)
-
-    def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""
-        params, samples = self._plan.params, self._song.samples
-        for start in range(0, samples.shape[1], _PIECE):
-            clip = AudioClip(samples[:, start : start + _PIECE], params.sample_rate)
-            if self._channel is None:
-                clip = clip.to_channels(params.channels)
-            else:
-                clip = AudioClip(clip.to_channels(2).samples[self._channel, None], params.sample_rate)
-            yield clip.samples * _FULL_SCALE
-        missing = params.samples_of_columns(self._plan.columns) - samples.shape[1]
-        if missing > 0:
-            yield np.zeros((params.channels, missing), np.float32)
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

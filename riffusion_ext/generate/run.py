@@ -207,10 +207,10 @@ def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[E
             yield Finished(batch[index], path)
         painted += len(paths)
         done = len(finished & wanted)
-        if backend.interrupted:
+        if backend.interrupted and done < len(wanted):
             yield Stopped(done, len(wanted))
             return
-        if len(paths) < len(batch):
+        if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
             raise RiffusionError(f"{backend.name} gave {len(paths)} pictures where {len(batch)} were asked for")
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)

@@ -16,7 +16,7 @@ from riffusion_ext.audio.io import write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.keyframes import Score
-from riffusion_ext.generate.listen import sound_of
+from riffusion_ext.generate.listen import picture_of, sound_of
 from riffusion_ext.generate.mask import combined, ramp, soft_mask
 from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, to_record
@@ -264,6 +264,17 @@ class Song:
         opened = self._work.picture
         clip = sound_of(part_of(self.plan, first, stop), lambda number: opened(first + number), self.decode)
         return apply_level(clip, self.settings.level)
+
+    def picture(self, *, columns: int | None = None) -> Image.Image | None:
+        """Return the last so many columns that can be heard as one picture, to go on from.
+
+        Without a number, all of them. None: nothing yet.
+        """
+        plan = self.beginning()
+        if plan is None or self._work is None:
+            return None
+        start = 0 if columns is None else max(plan.columns - columns, 0)
+        return picture_of(plan, self._work.picture, start=start)
 
     def infotext(self) -> str:
         """Return generation parameters from which the song can be made again."""

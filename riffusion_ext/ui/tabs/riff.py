@@ -116,7 +116,7 @@ def _riff(place: Place, song: Upload, settings: RiffSettings, options: Mapping[s
 def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     """Go on with the last riff that was stopped before its end."""
     from riffusion_ext.generate.record import read_record
-    from riffusion_ext.generate.riff import RiffSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
 
     try:
         values, _ = Unfinished(place.output_dir() / KIND).load()
@@ -136,7 +136,7 @@ def _again(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> 
     """Return the riff that was made, with the mix of now."""
     from riffusion_ext.generate.curves import parse_curve
     from riffusion_ext.generate.record import read_record
-    from riffusion_ext.generate.riff import RiffSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
 
     if not done:
         raise RiffusionError(_NOTHING)

@@ -14,7 +14,7 @@ from riffusion_ext.ui.tabs.place import Place
 if TYPE_CHECKING:
     from riffusion_ext.generate.curves import Curve
     from riffusion_ext.generate.keyframes import Keyframe
-    from riffusion_ext.generate.riff import RiffSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
 
 __all__ = ["riff_controls", "settings_of", "values_of"]
 
@@ -30,7 +30,7 @@ def settings_of(values: Mapping[str, Any]) -> RiffSettings:
         A value is missing or not allowed.
     """
     from riffusion_ext.generate.curves import parse_curve
-    from riffusion_ext.generate.riff import RiffSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.times import parse_time
 
     making.check_values(values)
@@ -114,7 +114,7 @@ def riff_controls(place: Place) -> dict[str, Any]:
     import gradio as gr
 
     from riffusion_ext.audio.mix import LAWS
-    from riffusion_ext.generate.riff import CHANNELS, PRESETS_RIFF, WARNINGS
+    from riffusion_ext.generate.riff_settings import CHANNELS, PRESETS_RIFF, WARNINGS
 
     made: dict[str, Any] = {}
     made["prompt"] = gr.Textbox(label="Prompt", value="", max_lines=4, elem_id="riffusion_riff_prompt")

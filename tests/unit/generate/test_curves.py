@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
@@ -25,11 +25,13 @@ def read(text: str) -> Curve:
     return parse_curve(text, name="the mix", low=0.0, high=1.0)
 
 
+@settings(deadline=None)
 @given(curves())
 def test_curves_survive_being_written(curve: Curve) -> None:
     assert read(curve.text()) == curve
 
 
+@settings(deadline=None)
 @given(curves(), st.floats(-100, 6000))
 def test_values_stay_between_the_points(curve: Curve, time: float) -> None:
     values = [value for _, value in curve.points]
@@ -37,6 +39,7 @@ def test_values_stay_between_the_points(curve: Curve, time: float) -> None:
     assert curve.over(np.array([time]))[0] == curve.at(time)
 
 
+@settings(deadline=None)
 @given(curves())
 def test_curves_go_through_their_points(curve: Curve) -> None:
     for time, value in curve.points:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
@@ -26,11 +26,13 @@ keyframes = st.builds(
 scores = st.lists(keyframes, min_size=1, max_size=5).map(lambda items: Score(tuple(items), bpm=120.0))
 
 
+@settings(deadline=None)
 @given(scores)
 def test_text_says_the_same_as_the_score(score: Score) -> None:
     assert parse_score(format_score(score), bpm=120.0) == score
 
 
+@settings(deadline=None)
 @given(scores, st.floats(-10.0, 3000.0), st.floats(0.1, 5.0))
 def test_every_moment_lies_between_its_keyframes(score: Score, time: float, power: float) -> None:
     score = Score(score.keyframes, score.bpm, power=power)
@@ -41,6 +43,7 @@ def test_every_moment_lies_between_its_keyframes(score: Score, time: float, powe
         assert low - 1e-4 <= getattr(moment, name) <= high + 1e-4
 
 
+@settings(deadline=None)
 @given(scores)
 def test_keyframes_are_reached_where_they_begin(score: Score) -> None:
     for start, keyframe in zip(score.starts, score.keyframes, strict=False):
@@ -51,11 +54,19 @@ def test_keyframes_are_reached_where_they_begin(score: Score) -> None:
     assert end.a is end.b is score.keyframes[-1]
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 1.0), st.floats(0.1, 8.0))
 def test_power_curve_is_symmetric_and_keeps_its_ends(share: float, power: float) -> None:
     assert curved(share, power) + curved(1.0 - share, power) == pytest.approx(1.0)
     assert (curved(0.0, power), curved(0.5, power), curved(1.0, power)) == (0.0, 0.5, 1.0)
     assert curved(share, 1.0) == pytest.approx(share)
+
+
+def test_last_keyframe_of_no_length_is_where_the_way_ends() -> None:
+    score = Score((Keyframe("a", seconds=10.0), Keyframe("b", cfg=9.0, seconds=0.0)))
+    for time in (10.0, 11.0):
+        moment = score.at(time)
+        assert (moment.a.prompt, moment.b.prompt, moment.alpha, moment.cfg) == ("a", "b", 1.0, 9.0)
 
 
 def test_loop_moves_back_to_the_first() -> None:
@@ -70,6 +81,7 @@ def test_bars_are_counted_by_the_tempo() -> None:
     assert score.samples(44100) == 18 * 44100
 
 
+@settings(deadline=None)
 @given(scores, st.integers(0, 2**32 - 1))
 def test_settling_decides_every_seed_and_keeps_those_given(score: Score, seed: int) -> None:
     settled = score.settled(seed)
@@ -132,6 +144,7 @@ def test_scores_that_cannot_be_played(text: str, words: str) -> None:
         parse_score(text)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 20000.0, allow_subnormal=False))
 def test_times_survive_being_written(time: float) -> None:
     assert parse_time(format_time(time)) == time

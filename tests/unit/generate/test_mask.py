@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -12,6 +12,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.mask import combined, ramp, soft_mask
 
 
+@settings(deadline=None)
 @given(st.integers(0, 600))
 def test_ramp_and_its_mirror_sum_to_one(columns: int) -> None:
     rising = ramp(columns)
@@ -20,6 +21,7 @@ def test_ramp_and_its_mirror_sum_to_one(columns: int) -> None:
     assert ((rising > 0) & (rising < 1)).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 32), st.integers(0, 32))
 def test_masks_keep_the_edges_and_free_the_middle(left: int, right: int) -> None:
     mask = soft_mask(64, 16, left, right)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
@@ -52,6 +52,7 @@ def check_cover(plan: Plan) -> None:
     assert not total[plan.columns :].any()
 
 
+@settings(deadline=None)
 @given(seconds=lengths, width=widths, share=st.floats(0.0, 1.0))
 def test_windows_of_a_song_cover_it(seconds: float, width: int, share: float) -> None:
     overlap = max(16, int(share * width / 2) // 16 * 16)
@@ -61,6 +62,7 @@ def test_windows_of_a_song_cover_it(seconds: float, width: int, share: float) ->
     assert all(plan.fade(number) == overlap for number in range(len(plan.windows) - 2))
 
 
+@settings(deadline=None)
 @given(seconds=lengths, width=widths)
 def test_windows_side_by_side_cover_a_song(seconds: float, width: int) -> None:
     plan = plan_plain(score_of(seconds), PARAMS, width=width)
@@ -68,6 +70,8 @@ def test_windows_side_by_side_cover_a_song(seconds: float, width: int) -> None:
     assert all(plan.fade(number) == 0 for number in range(len(plan.windows) - 1))
 
 
+@settings(deadline=None)
+@example(samples=99 * 441, width=64, share=1.0)  # three windows would meet, were their fades not shorter
 @given(samples=st.one_of(st.integers(1, 100_000), st.integers(1, 60_000_000)), width=widths, share=st.floats(0.0, 1.0))
 def test_windows_of_a_riff_cover_every_sample(samples: int, width: int, share: float) -> None:
     overlap = int(share * width / 2)
@@ -78,8 +82,10 @@ def test_windows_of_a_riff_cover_every_sample(samples: int, width: int, share: f
     assert plan.windows[-1].end == max(plan.columns, width)
     for one, other in pairwise(plan.windows):
         assert one.end - other.start >= overlap
+        assert plan.fade(one.number) <= overlap
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(1, 3_000_000), start=st.floats(0.0, 80.0), duration=st.one_of(st.none(), st.floats(0.01, 100.0))
 )
@@ -95,6 +101,7 @@ def test_a_part_of_a_song_stays_in_step_with_it(total: int, start: float, durati
     assert plan.samples == (rest if duration is None else max(1, min(rest, round(duration * RATE))))
 
 
+@settings(deadline=None)
 @given(bars=st.integers(1, 200), bpm=tempi, beats=st.integers(2, 7), rate=st.sampled_from([22050, 44100, 48000]))
 def test_bars_are_exact(bars: int, bpm: float, beats: int, rate: int) -> None:
     first = max(1, bars // 3)
@@ -106,6 +113,7 @@ def test_bars_are_exact(bars: int, bpm: float, beats: int, rate: int) -> None:
     assert params.samples_of_columns(plan.columns) >= plan.samples
 
 
+@settings(deadline=None)
 @given(seconds=st.floats(0.5, 300.0), width=widths)
 def test_second_pass_knows_what_the_first_has_painted(seconds: float, width: int) -> None:
     plan = plan_song(score_of(seconds), PARAMS, width=width, overlap=max(16, width // 4))
@@ -125,6 +133,7 @@ def test_second_pass_knows_what_the_first_has_painted(seconds: float, width: int
             assert (window.known_right, needs) == (0, (window.number - 1,))
 
 
+@settings(deadline=None)
 @given(seconds=st.floats(0.5, 120.0), count=st.integers(1, 20))
 def test_head_is_what_can_be_heard_of_the_first_windows(seconds: float, count: int) -> None:
     plan = plan_song(score_of(seconds), PARAMS)

@@ -14,7 +14,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve, parse_curve
 from riffusion_ext.generate.keyframes import Keyframe
 from riffusion_ext.generate.record import read_record
-from riffusion_ext.generate.riff import PRESETS_RIFF, Riff, RiffSettings
+from riffusion_ext.generate.riff import Riff
+from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
 from riffusion_ext.generate.run import Finished, Progress, Stopped
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio
@@ -147,10 +148,9 @@ def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: Spectrogr
     riff = Riff(song(10.0), settings, tmp_path)
     painted(riff, painter)
     alphas = [request.alpha for request in painter.requests]
-    assert alphas[0] == 0.0
-    assert alphas[-1] > 0.8
-    for window, request in zip(riff.plan.windows, painter.requests, strict=True):
-        share = window.first / 1000
+    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from the one prompt to the other, all the way
+    shares = [(window.first + window.last) / 2000 for window in riff.plan.windows]
+    for share, request in zip([0.0, *shares[1:-1], 1.0], painter.requests, strict=True):
         assert (request.prompts, request.seeds, request.cfg) == (("a", "b"), (4, 9), 5.0)
         assert request.alpha == pytest.approx(share)
         assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=1e-4)
@@ -164,6 +164,22 @@ def test_each_window_uses_the_whole_range_of_a_picture(
     painter = Painter(as_it_is)
     painted(Riff(AudioClip(clip.samples * quiet_end, 8000), settings_of(small), tmp_path), painter)
     assert all(np.asarray(request.init).min() == 0 for request in painter.requests)
+
+
+def test_last_samples_are_in_the_last_column(tmp_path: Path, small: SpectrogramParams) -> None:
+    tone = (0.5 * np.sin(np.arange(8000 + 79))).astype(np.float32)[None]
+    painter = Painter(as_it_is)
+    riff = Riff(AudioClip(tone, 8000), settings_of(small), tmp_path)
+    painted(riff, painter)
+    assert riff.plan.columns == 102
+    drawn = np.asarray(painter.requests[0].init)[..., 0].min(axis=0)
+    assert drawn[101] < 128
+    assert (drawn[102:] == 255).all()
+
+
+def test_another_song_of_that_length_is_another_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    wets = [painted(Riff(song(2.0, seed=seed), settings_of(small), tmp_path)).samples for seed in (1, 2)]
+    assert np.abs(wets[0] - wets[1]).max() > 0.01
 
 
 def test_silence_stays_silence(tmp_path: Path, small: SpectrogramParams) -> None:

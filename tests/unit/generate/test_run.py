@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Request
+from riffusion_ext.generate.backend import OnPicture, Request
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.generate.plan import Window, plan_song
 from riffusion_ext.generate.run import Finished, Job, OpenPicture, Progress, Stopped, Work, run
@@ -99,9 +100,10 @@ def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
     leftover = tmp_path / "windows" / ".0123456789ab.png"
     leftover.write_bytes(b"half")
     work.path(2).write_bytes(b"damaged")
+    Image.new("RGB", (64, 64)).save(work.path(4))
     again = Painter(by_seed)
     list(run(Work(tmp_path, job_of()), again))
-    assert again.painted == 1
+    assert again.painted == 2
     assert not leftover.exists()
     assert work.picture(2).size == (128, 64)
 
@@ -138,6 +140,16 @@ def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
     assert count not in work.finished()
     list(run(work, Painter(by_seed)))
     assert work.beginning() == work.job.plan
+
+
+def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
+    class Late(Painter):
+        def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+            pictures = super().generate(requests, on_picture)
+            self.interrupted = self.painted == len(job_of().plan.windows)
+            return pictures
+
+    assert isinstance(list(run(Work(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
 
 
 def test_another_song_does_not_get_in(tmp_path: Path) -> None:

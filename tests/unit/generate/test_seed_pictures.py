@@ -73,6 +73,7 @@ def test_impossible_beats(values: dict[str, object], words: str) -> None:
         beat_picture(**{"bpm": 120, "pattern": "backbeat", "params": PARAMS, **values})
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 40).map(lambda n: 64 * n))
 def test_tiles_repeat_for_ever(start: int, width: int) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 77), np.uint8))

@@ -20,6 +20,7 @@ from riffusion_ext.generate.seed_pictures import beat_picture
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.weave import Weave
 from riffusion_ext.metadata import parse_audio_comment
+from riffusion_ext.metadata import read_record as read_picture_record
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, as_it_is, by_seed, flat
 
@@ -136,6 +137,23 @@ def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> 
     assert np.asarray(first.mask)[0, 0] < 10
     with pytest.raises(RiffusionError, match="goes on from a picture"):
         Song(settings_of(small, join="plain"), tmp_path, before=before)
+
+
+def test_end_of_a_song_can_be_gone_on_from(tmp_path: Path, small: SpectrogramParams) -> None:
+    song = Song(settings_of(small), tmp_path)
+    assert song.picture() is None
+    list(song.paint(Painter(by_seed)))
+    whole, end = song.picture(), song.picture(columns=100)
+    assert whole is not None
+    assert end is not None
+    assert whole.size == (song.plan.columns, 64)
+    assert end.size == (100, 64)
+    record = read_picture_record(end)
+    assert record.params == small
+    factor = (read_picture_record(whole).max_value or 0) / (record.max_value or 1)
+    one, other = (255.0 - np.asarray(picture)[:, -100:, 0] for picture in (whole, end))
+    np.testing.assert_allclose(one * factor**0.25, other, atol=2)
+    Song(settings_of(small), tmp_path, before=end)
 
 
 def test_stop_leaves_what_can_be_heard(tmp_path: Path, small: SpectrogramParams) -> None:

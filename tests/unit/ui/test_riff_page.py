@@ -12,7 +12,7 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.restore import settings_in
-from riffusion_ext.generate.riff import PRESETS_RIFF, RiffSettings
+from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
 from riffusion_ext.ui.tabs.place import Upload
 from riffusion_ext.ui.tabs.riff import difference, make, mixed, new_runs, resume
 from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
