@@ -234,6 +234,11 @@ class Song:
             pixels[:, window.width - right :] = known[1]
         return Image.fromarray(pixels)
 
+    @property
+    def windows_folder(self) -> Path | None:
+        """Where the pictures of the windows lie, once painting has begun."""
+        return self._work.folder / "windows" if self._work else None
+
     def beginning(self) -> Plan | None:
         """Return the plan of what can be heard so far, from the first window on; None: nothing yet."""
         return self._work.beginning() if self._work else None

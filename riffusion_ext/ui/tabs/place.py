@@ -62,6 +62,10 @@ class Place:
         Returns the names of the backend's samplers.
     interrupt
         Makes the backend stop what it paints for us, and nothing of others; may be called at any time.
+    receive
+        Called with the name of an Image component and the component, which may be given pictures from elsewhere.
+    send
+        Lets a button send the picture of an Image component to img2img; None where there is no such place.
     """
 
     output_dir: Callable[[], Path]
@@ -72,6 +76,8 @@ class Place:
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
     interrupt: Callable[[], None] = lambda: None
+    receive: Callable[[str, Any], None] = lambda name, component: None
+    send: Callable[[Any, Any], None] | None = None
 
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

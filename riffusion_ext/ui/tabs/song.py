@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from riffusion_ext.generate.song import SongSettings
 
-__all__ = ["build_page", "make", "new_runs", "resume", "settings_of", "song_controls", "values_of"]
+__all__ = ["build_page", "make", "new_runs", "resume", "settings_of", "song_controls", "values_of", "window_picture"]
 
 KIND = "songs"
 PICTURES = ("seed_picture", "mask", "before")
@@ -78,20 +78,17 @@ def make(
         clip = song.sound()
         if clip is None:
             return Made(painted)
-        title = song.settings.score.keyframes[0].prompt
+        first = song.settings.score.keyframes[0]
+        title = first.prompt
         path = making.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
         song.write(path, clip, title=title)
         if painted.complete:
             unfinished.forget()
-        return Made(
-            painted, (_player(place, path, title, clip.duration, song.settings),), making.told(path, song.infotext())
-        )
+        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
+        extra = {"windows": str(song.windows_folder)}
+        return Made(painted, (shown,), making.told(path, song.infotext()), extra)
 
     return making.show(runs, place, work)
-
-
-def _player(place: Place, path: Path, title: str, seconds: float, settings: SongSettings) -> str:
-    return player(place.serve(path), title or path.stem, seconds, path.name, seed=settings.score.keyframes[0].seed)
 
 
 def resume(runs: Runs, place: Place) -> Iterator[Shown]:
@@ -272,6 +269,42 @@ def _pictures() -> dict[str, Any]:
     return made
 
 
+def window_picture(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
+    """Return the picture of a window of the song on the page, by its number from 1; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        files = sorted(Path(folder).glob("*.png")) if folder else []
+        if not files:
+            raise RiffusionError("There is no song yet: make one first.")
+        path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
+        if path not in files:
+            raise RiffusionError(f"Window {int(number or 1)} is not painted; there are {len(files)}.")
+        return open_picture(path).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+
+
+def _hand_over(send: Callable[[Any, Any], None], windows: Any, screen: Screen) -> None:
+    """Lay out a way for windows to img2img."""
+    import gradio as gr
+
+    with gr.Accordion("Windows of the song", open=False, elem_id="riffusion_song_windows"):
+        with gr.Row():
+            number = gr.Number(value=1, precision=0, label="Number of the window", elem_id="riffusion_song_window")
+            show = gr.Button("Show the window", elem_id="riffusion_song_show")
+            button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
+        picture = gr.Image(label="Window", type="pil", interactive=False, elem_id="riffusion_song_picture")
+    number.do_not_save_to_config = True
+    send(button, picture)
+
+    def look(folder: str, number: float | None) -> tuple[Any, Any]:
+        picture, why = window_picture(folder, number)
+        return picture, why or gr.update()
+
+    show.click(fn=look, inputs=[windows, number], outputs=[picture, screen.status], **screen.quiet)
+
+
 def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
@@ -283,31 +316,38 @@ def build_page(place: Place) -> None:
             pictures = _pictures()
         with gr.Column(scale=1, min_width=320) as right:
             screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
+            windows = gr.State("")
+            if place.send is not None:
+                _hand_over(place.send, windows, screen)
+    for name in ("seed_picture", "before"):
+        place.receive(name, pictures[name])
     names, kinds = list(controls), list(pictures)
+    outputs = [*screen.outputs, windows]
+
+    def updates(shown: Shown) -> list[Any]:
+        return [*screen.updates(shown), shown.extra.get("windows", gr.update())]
 
     def press(*given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=False))
         try:
             settings = settings_of(values)
         except RiffusionError as error:
-            yield screen.updates(Shown(message(str(error), "error")))
+            yield updates(Shown(message(str(error), "error")))
             return
         options = {name: values[name] for name in _OPTIONS}
         for shown in make(runs, place, settings, options, dict(zip(kinds, given[len(names) :], strict=True))):
-            yield screen.updates(shown)
+            yield updates(shown)
 
     def go_on() -> Iterator[list[Any]]:
         for shown in resume(runs, place):
-            yield screen.updates(shown)
+            yield updates(shown)
 
     def restore(file: Any) -> list[Any]:
         values, note = restored(file, "song", values_of)
         note = note or message("The settings are those of the file. Pictures that it began with are not in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
-    screen.start.click(
-        fn=press, inputs=[*controls.values(), *pictures.values()], outputs=screen.outputs, **screen.quiet
-    )
-    screen.resume.click(fn=go_on, outputs=screen.outputs, **screen.quiet)
+    screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
+    screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
     with right:
         screen.end(runs, restore, list(controls.values()))
