@@ -82,7 +82,9 @@
     function toSong(...values) {
         const page = root().querySelector(".tabitem#riffusion_page_song");
         const tabs = root().querySelector("#tabs");
-        openPage(tabs, tabs.querySelector(":scope > .tabitem#tab_riffusion"));
+        if (tabs) {
+            openPage(tabs, tabs.querySelector(":scope > .tabitem#tab_riffusion"));
+        }
         openPage(page.parentElement, page);
         const fold = page.querySelector("#riffusion_song_pictures .label-wrap:not(.open)");
         if (fold) {

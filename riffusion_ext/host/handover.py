@@ -10,13 +10,14 @@ from typing import Any
 
 from riffusion_ext.ui import render
 
-__all__ = ["HandOver"]
+__all__ = ["TARGETS", "HandOver"]
 
 _TABS = ("txt2img", "img2img")
-_TARGETS = {  # name for the host, which calls switch_to_<name> in the page -> text of the button
+TARGETS = {
     "riffusion_seed_picture": "Use as seed picture of a song",
     "riffusion_before": "Continue this clip as a song",
 }
+"""Name for the host, which calls switch_to_<name> in the page, and text of the button."""
 
 
 class HandOver:
@@ -44,13 +45,13 @@ class HandOver:
         """Take note of a component that the host has just made."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._buttons:
-                self._buttons[tab] = render.small_buttons({f"{tab}_{name}": text for name, text in _TARGETS.items()})
+                self._buttons[tab] = render.small_buttons({f"{tab}_{name}": text for name, text in TARGETS.items()})
             elif elem_id == f"{tab}_gallery":
                 self._galleries.setdefault(tab, component)
 
     def receive(self, name: str, picture: Any) -> None:
         """Let an Image component of ours take the pictures of the buttons of that name."""
-        if f"riffusion_{name}" in _TARGETS:
+        if f"riffusion_{name}" in TARGETS:
             self._utils.add_paste_fields(f"riffusion_{name}", picture, None)
             self._received.add(f"riffusion_{name}")
 

@@ -197,3 +197,12 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
     fill(page, "riffusion_song_score", "soon | jazz")
     page.click("#riffusion_song_go")
     assert "'soon' is no duration" in until(page, "riffusion_song_status", "line 1")
+
+
+def test_a_picture_that_was_sent_is_looked_at(page: Any):
+    page.evaluate("window.onUiLoaded = () => {}")
+    page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
+    for name in ("seed_picture", "before"):
+        page.locator("#riffusion_pages button", has_text="Inspect").first.click()
+        assert page.evaluate(f"switch_to_riffusion_{name}(1, 2)") == [1, 2]
+        page.locator(f"#riffusion_song_{name}").first.wait_for(state="visible")

@@ -181,6 +181,20 @@ class CheckpointInfo:
         self.hash = "d4317e99"
 
 
+# -- modules.infotext_utils
+
+
+class ParamBinding:
+    def __init__(
+        self,
+        paste_button: Any,
+        tabname: str,
+        source_text_component: Any = None,
+        source_image_component: Any = None,
+    ) -> None:
+        self.paste_button, self.tabname, self.source_image_component = paste_button, tabname, source_image_component
+
+
 # -- modules.processing
 
 
@@ -279,6 +293,8 @@ class FakeWebui:
         self.log: list[str] = []
         self.served: list[str] = []
         self.demo = types.SimpleNamespace()
+        self.paste_fields: dict[str, Any] = {}
+        self.bindings: list[ParamBinding] = []
         self.aliases = {"riffusion-tiny.safetensors [c283a100ba]": CheckpointInfo("riffusion-tiny")}
         self.aliases["riffusion-tiny"] = next(iter(self.aliases.values()))
         self.picture: Callable[[int, tuple[int, int]], Image.Image] = lambda seed, size: Image.new("RGB", size, "gray")
@@ -303,6 +319,12 @@ class FakeWebui:
             assert isinstance(filename, str)
             self.served.append(filename)
 
+        def add_paste_fields(tabname: str, init_img: Any, fields: Any, override_settings_component: Any = None) -> None:
+            self.paste_fields[tabname] = {"init_img": init_img, "fields": fields}
+
+        def register_paste_params_button(binding: ParamBinding) -> None:
+            self.bindings.append(binding)
+
         contents: dict[str, dict[str, Any]] = {
             "scripts": {
                 "Script": Script,
@@ -325,6 +347,11 @@ class FakeWebui:
             "errors": {"report": report},
             "paths_internal": {"data_path": str(self.folder)},
             "ui_tempdir": {"register_tmp_file": register_tmp_file},
+            "infotext_utils": {
+                "ParamBinding": ParamBinding,
+                "add_paste_fields": add_paste_fields,
+                "register_paste_params_button": register_paste_params_button,
+            },
             "sd_models": {"checkpoint_aliases": self.aliases},
         }
         package = types.ModuleType("modules")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.handover import TARGETS
 from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
 from riffusion_ext.spectrogram.params import SpectrogramParams
@@ -143,7 +144,7 @@ def _of_the_tab() -> set[str]:
     from tests.unit.ui.painting import Studio
 
     found: set[str] = set()
-    for block in build_tab(Studio().place(Path())).blocks.values():
+    for block in build_tab(Studio().place(Path(), send=lambda button, picture: None)).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""
@@ -172,7 +173,7 @@ def _visible() -> set[str]:
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
     for _, _, label, help_, choices in _OPTIONS:
         texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
-    return texts | _of_the_tab() | {"Download"}
+    return texts | _of_the_tab() | {"Download", *TARGETS.values()}
 
 
 @pytest.mark.filterwarnings("default")

@@ -17,7 +17,7 @@ from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown, Unfinished
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import make, new_runs, resume, settings_of, song_controls, values_of
+from riffusion_ext.ui.tabs.song import make, new_runs, resume, settings_of, song_controls, values_of, window_picture
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -276,3 +276,14 @@ def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str,
     settings = settings_of(values | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
     page = page_of(make(new_runs(place), place, settings, OPTIONS, {}))
     assert set(page["stretches"]) == set(range(STRETCHES))
+
+
+def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
+    assert "make one first" in window_picture("", 1)[1]
+    place = studio.place(tmp_path)
+    folder = page_of(make(new_runs(place), place, short, OPTIONS, {}))["extra"]["windows"]
+    picture, why = window_picture(folder, 2)
+    assert why == ""
+    assert picture is not None
+    assert picture.size == (128, 512)
+    assert "Window 11 is not painted; there are 10." in window_picture(folder, 11)[1]
