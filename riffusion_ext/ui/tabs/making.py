@@ -234,8 +234,8 @@ def told(path: Path, infotext: str) -> tuple[str, str]:
 
 
 def keep_newest(folder: Path) -> None:
-    """Remove the oldest sounds of a folder for what is only listened to; their names begin with the time."""
-    for path in sorted(folder.glob("*.wav"))[:-_KEPT]:
+    """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
+    for path in sorted(folder.glob("[0-9]*"))[:-_KEPT]:
         with suppress(OSError):  # open elsewhere: another time
             path.unlink()
 

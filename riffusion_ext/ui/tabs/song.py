@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
@@ -20,13 +22,25 @@ from riffusion_ext.ui.tabs.screen import Screen, restored
 if TYPE_CHECKING:
     from PIL import Image
 
-    from riffusion_ext.generate.song import SongSettings
+    from riffusion_ext.generate.song import Song, SongSettings
 
-__all__ = ["build_page", "make", "new_runs", "resume", "settings_of", "song_controls", "values_of", "window_picture"]
+__all__ = [
+    "build_page",
+    "last_end",
+    "make",
+    "new_runs",
+    "resume",
+    "settings_of",
+    "song_controls",
+    "values_of",
+    "window_picture",
+]
 
 KIND = "songs"
 PICTURES = ("seed_picture", "mask", "before")
 _OPTIONS = ("batch", "engine", "format")
+_ENDS = "ends"
+_NOTHING = "There is no song yet: make one first."
 EXAMPLE = """8 bars | funky saxophone, upbeat -- vocals
 8 bars | jazz piano trio | seed 42 | cfg 8
 0:10 | slow solo piano"""
@@ -82,6 +96,7 @@ def make(
         title = first.prompt
         path = making.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
         song.write(path, clip, title=title)
+        _keep_end(song, folder / _ENDS)
         if painted.complete:
             unfinished.forget()
         shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
@@ -89,6 +104,28 @@ def make(
         return Made(painted, (shown,), making.told(path, song.infotext()), extra)
 
     return making.show(runs, place, work)
+
+
+def _keep_end(song: Song, folder: Path) -> None:
+    """Keep the end of a song as a picture that another one can go on from."""
+    end = song.picture(columns=song.settings.width)
+    if end is not None:
+        path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.png"
+        write_atomically(path, lambda file: end.save(file, format="PNG"))
+        making.keep_newest(folder)
+
+
+def last_end(place: Place) -> tuple[Image.Image | None, str]:
+    """Return the end of the song that was made last; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        paths = sorted((place.output_dir() / KIND / _ENDS).glob("*.png"))
+        if not paths:
+            raise RiffusionError(_NOTHING)
+        return open_picture(paths[-1]).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
 
 
 def resume(runs: Runs, place: Place) -> Iterator[Shown]:
@@ -257,7 +294,7 @@ def song_controls(place: Place) -> dict[str, Any]:
     return made
 
 
-def _pictures() -> dict[str, Any]:
+def _pictures() -> tuple[dict[str, Any], Any]:
     import gradio as gr
 
     made: dict[str, Any] = {}
@@ -266,7 +303,8 @@ def _pictures() -> dict[str, Any]:
             made["seed_picture"] = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_song_seed_picture")
             made["mask"] = gr.Image(label="Mask: white is painted over", type="pil", elem_id="riffusion_song_mask")
         made["before"] = gr.Image(label="Continue this clip", type="pil", elem_id="riffusion_song_before")
-    return made
+        last = gr.Button("Continue the last song", elem_id="riffusion_song_last")
+    return made, last
 
 
 def window_picture(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
@@ -276,7 +314,7 @@ def window_picture(folder: str, number: float | None) -> tuple[Image.Image | Non
     try:
         files = sorted(Path(folder).glob("*.png")) if folder else []
         if not files:
-            raise RiffusionError("There is no song yet: make one first.")
+            raise RiffusionError(_NOTHING)
         path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
         if path not in files:
             raise RiffusionError(f"Window {int(number or 1)} is not painted; there are {len(files)}.")
@@ -313,7 +351,7 @@ def build_page(place: Place) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             controls = song_controls(place)
-            pictures = _pictures()
+            pictures, last = _pictures()
         with gr.Column(scale=1, min_width=320) as right:
             screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
             windows = gr.State("")
@@ -347,6 +385,11 @@ def build_page(place: Place) -> None:
         note = note or message("The settings are those of the file. Pictures that it began with are not in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
+    def go_on_from_last() -> tuple[Any, Any]:
+        picture, why = last_end(place)
+        return picture if picture is not None else gr.update(), why or gr.update()
+
+    last.click(fn=go_on_from_last, outputs=[pictures["before"], screen.status], **screen.quiet)
     screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
     screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
     with right:

@@ -17,7 +17,16 @@ from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown, Unfinished
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import make, new_runs, resume, settings_of, song_controls, values_of, window_picture
+from riffusion_ext.ui.tabs.song import (
+    last_end,
+    make,
+    new_runs,
+    resume,
+    settings_of,
+    song_controls,
+    values_of,
+    window_picture,
+)
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -287,3 +296,19 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
     assert picture is not None
     assert picture.size == (128, 512)
     assert "Window 11 is not painted; there are 10." in window_picture(folder, 11)[1]
+
+
+def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    assert "make one first" in last_end(place)[1]
+    page_of(make(new_runs(place), place, short, OPTIONS, {}))
+    end, why = last_end(place)
+    assert why == ""
+    assert end is not None
+    assert end.size == (128, 512)
+    before = len(studio.requests)
+    page_of(make(new_runs(place), place, short, OPTIONS, {"before": end}))
+    first = min(studio.requests[before:], key=lambda request: request.init is None)
+    assert first.init is not None
+    left = first.init.crop((0, 0, 48, 512))
+    assert left.tobytes() == end.crop((80, 0, 128, 512)).tobytes()
