@@ -10,6 +10,14 @@ from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs import making
+from riffusion_ext.ui.tabs.common_controls import (
+    check_values,
+    common_controls,
+    decode_settings,
+    model_params,
+    sampler_of,
+    values_of_common,
+)
 from riffusion_ext.ui.tabs.making import Made, Painted, Shown
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
@@ -54,7 +62,7 @@ def make(
         assert place.backend is not None
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
-        decode = making.decode_settings(options, place)
+        decode = decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
         for event in loop.paint(place.backend()):
             tell(event)
@@ -83,7 +91,7 @@ def settings_of(values: Mapping[str, Any]) -> LoopSettings:
     """
     from riffusion_ext.generate.loops import LoopSettings
 
-    making.check_values(values)
+    check_values(values)
     return LoopSettings(
         str(values["prompt"]).strip(),
         str(values["negative"]).strip(),
@@ -95,8 +103,8 @@ def settings_of(values: Mapping[str, Any]) -> LoopSettings:
         beats_per_bar=int(values["beats_per_bar"]),
         beat=str(values["beat"]),
         steps=int(values["steps"]),
-        sampler=making.sampler_of(values),
-        params=making.model_params(values),
+        sampler=sampler_of(values),
+        params=model_params(values),
         level=str(values["level"]),
     )
 
@@ -104,7 +112,7 @@ def settings_of(values: Mapping[str, Any]) -> LoopSettings:
 def values_of(settings: LoopSettings) -> dict[str, Any]:
     """Return values of the page's controls, by name, that mean these settings."""
     names = ("prompt", "negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat")
-    return {name: getattr(settings, name) for name in names} | making.values_of_common(settings)
+    return {name: getattr(settings, name) for name in names} | values_of_common(settings)
 
 
 def loop_controls(place: Place) -> dict[str, Any]:
@@ -130,7 +138,7 @@ def loop_controls(place: Place) -> dict[str, Any]:
         made["denoise"] = gr.Slider(
             0, 1, 0.75, step=0.01, label="Denoising of beat or picture", elem_id="riffusion_loop_denoise"
         )
-    made |= making.common_controls(place, "loop", batch=False)
+    made |= common_controls(place, "loop", batch=False)
     for transient in ("prompt", "negative", "seed"):
         made[transient].do_not_save_to_config = True
     return made

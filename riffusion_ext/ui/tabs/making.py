@@ -1,4 +1,4 @@
-"""What the pages Song, Riff and Loop share: the work behind them, what is shown meanwhile, and their common controls.
+"""What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
 
 What is painted can be heard long before the end. A sound that grows would begin again in the middle of listening each
 time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
@@ -7,7 +7,6 @@ is there.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,12 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import shorten_name
-from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.players import details, message, panel, player
-from riffusion_ext.ui.render import component, row
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
 
@@ -32,11 +28,8 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.backend import Backend, OnPicture, Request
     from riffusion_ext.generate.plan import Plan
     from riffusion_ext.generate.run import Event
-    from riffusion_ext.spectrogram.params import SpectrogramParams
-    from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = [
-    "AUTOMATIC",
     "STRETCHES",
     "Batched",
     "Heard",
@@ -44,25 +37,17 @@ __all__ = [
     "Painted",
     "Piece",
     "Shown",
-    "Unfinished",
     "attempt",
-    "check_values",
-    "common_controls",
-    "decode_settings",
     "keep_newest",
-    "model_params",
     "paint",
     "result_path",
-    "sampler_of",
     "show",
     "told",
-    "values_of_common",
 ]
 
 STRETCHES = 8
 """Players at most for what can be heard before the end."""
 
-AUTOMATIC = "automatic"
 _TITLE = 60
 _KEPT = 40
 _COUNTED = "Windows"
@@ -317,174 +302,3 @@ def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
         / f"{now:%Y-%m-%d}"
         / shorten_name(f"{now:%H-%M-%S} {' '.join(words.split())}", ending)
     )
-
-
-class Unfinished:
-    """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
-
-    Parameters
-    ----------
-    folder
-        Of the page's results.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    @property
-    def _path(self) -> Path:
-        return self._folder / "unfinished.json"
-
-    def keep(self, values: Mapping[str, Any], pictures: Mapping[str, Image.Image | None]) -> None:
-        """Remember a press: values as JSON can hold them, and pictures by name."""
-        kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
-        text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
-        write_atomically(self._path, lambda file: file.write(text.encode("utf-8", "replace")))
-
-    def _picture(self, picture: Image.Image) -> str:
-        import hashlib
-
-        name = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16] + ".png"
-        path = self._folder / "pictures" / name
-        if not path.exists():
-            write_atomically(path, lambda file: picture.save(file, format="PNG"))
-        return name
-
-    def load(self) -> tuple[dict[str, Any], dict[str, Image.Image]]:
-        """Return values and pictures of the press.
-
-        Raises
-        ------
-        RiffusionError
-            There is none, or its pictures are gone.
-        """
-        from PIL import Image
-
-        try:
-            found = json.loads(self._path.read_text("utf-8"))
-            values, names = dict(found["values"]), dict(found["pictures"])
-        except FileNotFoundError:
-            raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
-        try:
-            pictures = {name: Image.open(self._folder / "pictures" / Path(file).name) for name, file in names.items()}
-            for picture in pictures.values():
-                picture.load()
-        except (OSError, TypeError) as error:
-            raise RiffusionError(f"What was stopped cannot be resumed, a picture of it is gone: {error}") from error
-        return values, pictures
-
-    def forget(self) -> None:
-        """Forget the press: it has come to its end."""
-        with suppress(OSError):  # an old one does no harm
-            self._path.unlink()
-
-
-def common_controls(
-    place: Place, page: str, *, level: str = "peak", batch: bool = True, steps_help: str = ""
-) -> dict[str, Any]:
-    """Lay out what all pages have, inside the gradio context that is open; returns the controls by name.
-
-    A webui keeps a user's defaults by label, and the pages are in one tab: where labels are equal, so are the values.
-    """
-    import gradio as gr
-
-    from riffusion_ext.spectrogram.params import PRESETS
-
-    made: dict[str, Any] = {}
-    with row():
-        made["steps"] = gr.Slider(
-            1, 150, 30, step=1, label="Steps", info=steps_help or None, elem_id=f"riffusion_{page}_steps"
-        )
-        made["sampler"] = gr.Dropdown(
-            [AUTOMATIC, *place.samplers()], value=AUTOMATIC, label="Sampler", elem_id=f"riffusion_{page}_sampler"
-        )
-    with gr.Accordion("Sound and model", open=False):
-        with row():
-            made["engine"] = component(control("engine"), f"riffusion_{page}_engine")
-            made["format"] = component(control("format"), f"riffusion_{page}_format")
-        with row():
-            if level == "peak":
-                made["level"] = component(control("level"), f"riffusion_{page}_level")
-            else:
-                made["level"] = gr.Dropdown(
-                    list(control("level").choices),
-                    value=level,
-                    label="Level of the riff",
-                    info="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
-                    elem_id=f"riffusion_{page}_level",
-                )
-            if batch:
-                made["batch"] = gr.Slider(
-                    1,
-                    16,
-                    4,
-                    step=1,
-                    label="Windows at once",
-                    info="more are faster and need more memory",
-                    elem_id=f"riffusion_{page}_batch",
-                )
-        with row():
-            made["preset"] = gr.Dropdown(
-                [*PRESETS, CUSTOM],
-                value="riffusion-v1",
-                label="Spectrogram of the model",
-                info="what the model was trained on",
-                elem_id=f"riffusion_{page}_preset",
-            )
-            made["custom"] = gr.Textbox(
-                label="Custom parameters of the model",
-                value="",
-                info=control("custom").help,
-                max_lines=1,
-                elem_id=f"riffusion_{page}_custom",
-            )
-    return made
-
-
-def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
-    """Raise a RiffusionError that names the controls without a value; a number box that was emptied has none."""
-    missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
-    if missing:
-        raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
-
-
-def decode_settings(values: Mapping[str, Any], place: Place) -> DecodeSettings:
-    """Return how pictures become sound, by the common controls."""
-    from riffusion_ext.spectrogram.settings import DecodeSettings
-
-    return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=place.device())
-
-
-def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
-    """Return the parameters of the model's pictures, by the common controls."""
-    from riffusion_ext.spectrogram.params import SpectrogramParams
-
-    return chosen_params(str(values["preset"]), str(values["custom"])) or SpectrogramParams()
-
-
-def values_of_common(settings: Any) -> dict[str, Any]:
-    """Return values of the common controls that mean the settings of a song, riff or loop."""
-    from riffusion_ext.spectrogram.params import PRESETS
-
-    named = next((name for name, params in PRESETS.items() if params == settings.params), CUSTOM)
-    custom = "" if named != CUSTOM else _text_of(settings.params)
-    return {
-        "steps": settings.steps,
-        "sampler": settings.sampler or AUTOMATIC,
-        "level": settings.level,
-        "preset": named,
-        "custom": custom,
-    }
-
-
-def _text_of(params: SpectrogramParams) -> str:
-    from riffusion_ext.generate.record import to_record
-
-    return ", ".join(f"{name}={str(value).lower()}" for name, value in to_record(params).items())
-
-
-def sampler_of(values: Mapping[str, Any]) -> str:
-    """Return the sampler's name as a backend takes it."""
-    return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])

@@ -12,11 +12,13 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.tabs import making
-from riffusion_ext.ui.tabs.making import Made, Shown, Unfinished
+from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.making import Made, Shown
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files
 from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
 from riffusion_ext.ui.tabs.screen import Screen, restored
+from riffusion_ext.ui.tabs.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.riff import Riff, RiffSettings
@@ -109,7 +111,7 @@ def _riff(place: Place, song: Upload, settings: RiffSettings, options: Mapping[s
     from riffusion_ext.audio import read_audio
     from riffusion_ext.generate.riff import Riff
 
-    decode = making.decode_settings(options, place)
+    decode = decode_settings(options, place)
     return Riff(read_audio(song.path), settings, place.output_dir() / KIND / "windows", decode=decode)
 
 

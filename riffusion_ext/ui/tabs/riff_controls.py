@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.render import on_change, row
-from riffusion_ext.ui.tabs import making
+from riffusion_ext.ui.tabs.common_controls import (
+    check_values,
+    common_controls,
+    model_params,
+    sampler_of,
+    values_of_common,
+)
 from riffusion_ext.ui.tabs.place import Place
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ def settings_of(values: Mapping[str, Any]) -> RiffSettings:
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.times import parse_time
 
-    making.check_values(values)
+    check_values(values)
     denoise = parse_curve(str(values["denoise"]), name="the denoising strength", low=0.0, high=1.0)
     cfg = parse_curve(str(values["cfg"]), name="the CFG scale", low=1.0, high=30.0)
     duration = str(values["duration"]).strip()
@@ -51,8 +57,8 @@ def settings_of(values: Mapping[str, Any]) -> RiffSettings:
         width=int(values["width"]),
         overlap=int(values["overlap"]),
         steps=int(values["steps"]),
-        sampler=making.sampler_of(values),
-        params=making.model_params(values),
+        sampler=sampler_of(values),
+        params=model_params(values),
         level=str(values["level"]),
     )
 
@@ -105,7 +111,7 @@ def values_of(settings: RiffSettings) -> dict[str, Any]:
         "law": settings.law,
         "width": settings.width,
         "overlap": settings.overlap,
-        **making.values_of_common(settings),
+        **values_of_common(settings),
     }
 
 
@@ -124,7 +130,7 @@ def riff_controls(place: Place) -> dict[str, Any]:
             [_OWN, *PRESETS_RIFF],
             value=_OWN,
             label="Recipe",
-            info="fills in the three below",
+            info="fills in denoising, CFG scale and steps",
             elem_id="riffusion_riff_recipe",
         )
         made["seed"] = gr.Number(value=-1, precision=0, label="Seed", elem_id="riffusion_riff_seed")
@@ -198,7 +204,7 @@ def riff_controls(place: Place) -> dict[str, Any]:
                 info="at most half the width",
                 elem_id="riffusion_riff_overlap",
             )
-    made |= making.common_controls(place, "riff", level="recorded", steps_help=WARNINGS["steps"])
+    made |= common_controls(place, "riff", level="recorded", steps_help=WARNINGS["steps"])
     for transient in ("prompt", "negative", "score", "seed", "start", "duration"):
         made[transient].do_not_save_to_config = True
     recipe.do_not_save_to_config = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.curves import parse_curve
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.generate.loops import Loop, LoopSettings
 from riffusion_ext.generate.plan import plan_song
 from riffusion_ext.generate.restore import settings_in
+from riffusion_ext.generate.riff import Riff
+from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score_text import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.stretches import part_of, stretches
@@ -73,6 +78,30 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     inner = slice(2, -2)
     ratio = loudness(part.samples[0])[inner] / loudness(there)[inner]
     assert np.abs(20 * np.log10(ratio)).max() < 3
+
+
+def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    song = AudioClip(rng.uniform(-0.2, 0.2, (2, 5 * 44100)).astype(np.float32), 44100)
+    dry = parse_curve("0", name="the share", low=0, high=1)
+    settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), start=0.5, wet=dry, width=128, overlap=32)
+    riff = Riff(song, settings, tmp_path)
+    with pytest.raises(RiffusionError, match="nothing is painted"):
+        riff.part(0, 1)
+    list(riff.paint(Painter(by_seed, max_batch=4)))
+    plan = part_of(riff.plan, 2, 4)
+    part = riff.part(2, 4)
+    there = song.samples[:, plan.first_sample :][:, : part.samples.shape[1]]
+    assert np.array_equal(part.samples, there)
+    late = replace(settings, wet=parse_curve("0:02.5 0, 0:03 1", name="the share", low=0, high=1))
+    riff = Riff(song, late, tmp_path)
+    list(riff.paint(Painter(by_seed, max_batch=4)))
+    begin = plan.first_sample - riff.plan.first_sample
+    mixed = riff.part(2, 4).samples
+    still = round(2.5 * 44100) - begin
+    assert still > 4410, "the part begins before the result comes in"
+    assert np.array_equal(mixed[:, :still], there[:, :still])
+    assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
 
 
 # --- files tell how they were made ---------------------------------------------------------------------------------

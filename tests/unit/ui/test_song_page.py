@@ -15,18 +15,11 @@ from riffusion_ext.audio.io import read_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.ui.tabs.making import STRETCHES, Shown, Unfinished
+from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import (
-    last_end,
-    make,
-    new_runs,
-    resume,
-    settings_of,
-    song_controls,
-    values_of,
-    window_picture,
-)
+from riffusion_ext.ui.tabs.song import last_end, make, new_runs, resume, window_picture
+from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
+from riffusion_ext.ui.tabs.unfinished import Unfinished
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
