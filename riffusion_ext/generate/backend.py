@@ -149,6 +149,10 @@ class Backend(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Make :meth:`generate` stop soon, from another thread; what is painted for others goes on."""
+        ...
+
 
 def _check(name: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):

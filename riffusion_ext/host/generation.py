@@ -124,6 +124,7 @@ class WebuiBackend:
     def __init__(self, *, max_batch: int = 4) -> None:
         self.max_batch = max_batch
         self.interrupted = False
+        self._wish = self._at_work = False
 
     @property
     def name(self) -> str:
@@ -137,7 +138,7 @@ class WebuiBackend:
         Waits for its turn where the host is at work. Every picture carries the host's own record of how it was made,
         as ``info["parameters"]``.
         """
-        self.interrupted = False
+        self.interrupted = self._wish = False
         painted: list[Image.Image] = []
         numbered = list(enumerate(requests))
         # LoRAs change the model itself, so they count for a whole batch.
@@ -151,15 +152,26 @@ class WebuiBackend:
                 break
         return painted
 
+    def interrupt(self) -> None:
+        """Stop what is being painted for this object; also while it still waits for its turn."""
+        self._wish = True
+        if self._at_work:  # else the host is at work for somebody else
+            shared.state.interrupt()
+
     def _paint(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
             return [request.init.copy() for request in requests if request.init is not None]
         with call_queue.queue_lock:
+            if self._wish:
+                self.interrupted = True
+                return []
             shared.state.begin(job="riffusion")
+            self._at_work = True
             try:
                 done = self._evenly(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
+                self._at_work = False
                 shared.state.end()
                 shared.total_tqdm.clear()
         # One that was interrupted half-way is noise still.

@@ -269,21 +269,10 @@ def _painting() -> dict[str, Any]:
     return {
         "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
         "samplers": generation.sampler_names,
-        "interrupt": _interrupt,
     }
 
 
 _MOST_AT_ONCE = 16
-
-
-def _interrupt() -> None:
-    """Interrupt what the host paints for us; a job of others that ours waits for goes on."""
-    if getattr(shared.state, "job", "") == _OUR_JOB:
-        shared.state.interrupt()
-
-
-_OUR_JOB = "riffusion"
-"""What :mod:`riffusion_ext.host.generation` calls its jobs."""
 
 
 def start_pictures(p: Any) -> list[Any]:

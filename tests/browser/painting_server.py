@@ -15,7 +15,7 @@ def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each batch of two takes so many seconds."""
     studio = Studio(delay=seconds)
     place: Place = studio.place(folder)
-    app = build_app(folder, backend=place.backend, samplers=place.samplers, interrupt=place.interrupt)
+    app = build_app(folder, backend=place.backend, samplers=place.samplers)
     open_queue(app)
     app.launch(server_name="127.0.0.1", server_port=port, allowed_paths=[str(folder)], show_api=False, quiet=True)
 

@@ -212,15 +212,6 @@ def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: 
     assert painting == [16]
 
 
-@pytest.mark.parametrize(("job", "stopped"), [("riffusion", True), ("scripts_txt2img", False), ("", False)])
-def test_only_our_own_job_is_interrupted(bench: Bench, job: str, stopped: bool) -> None:
-    from riffusion_ext.host import webui
-
-    bench.host.state.job = job
-    webui._interrupt()
-    assert bench.host.state.interrupted is stopped
-
-
 def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:
     """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
     seen: dict[tuple[str, str], Any] = {}

@@ -33,9 +33,9 @@ __all__ = ["build_page", "loop_controls", "make", "new_runs", "settings_of", "va
 KIND = "loops"
 
 
-def new_runs(place: Place) -> Runs:
+def new_runs() -> Runs:
     """Return the runs of this page."""
-    return Runs("A loop is being made already; stop it first.", making.STOPPING, place.interrupt)
+    return Runs("A loop is being made already; stop it first.", making.STOPPING)
 
 
 def make(
@@ -64,7 +64,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         decode = decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        for event in loop.paint(place.backend()):
+        for event in loop.paint(making.Batched(place.backend(), 1, cancelled)):
             tell(event)
             if isinstance(event, Stopped):
                 return Made(Painted(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
@@ -148,7 +148,7 @@ def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
-    runs = new_runs(place)
+    runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             controls = loop_controls(place)

@@ -8,6 +8,7 @@ is there.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ STRETCHES = 8
 """Players at most for what can be heard before the end."""
 
 _TITLE = 60
+_LOOK_AGAIN = 0.2
 _KEPT = 40
 _COUNTED = "Windows"
 STOPPING = message("Stopping; what is painted is kept ...")
@@ -77,7 +79,7 @@ class Piece(Protocol):
 
 
 class Batched:
-    """A backend that is given at most so many pictures at once.
+    """A backend that is given at most so many pictures at once, and interrupted when they are not wanted any more.
 
     Parameters
     ----------
@@ -85,10 +87,12 @@ class Batched:
         Paints.
     most
         1 or more.
+    cancelled
+        Whether to stop; asked again and again while the backend is at work.
     """
 
-    def __init__(self, backend: Backend, most: int) -> None:
-        self._backend, self._most = backend, most
+    def __init__(self, backend: Backend, most: int, cancelled: Cancelled) -> None:
+        self._backend, self._most, self._cancelled = backend, most, cancelled
 
     @property
     def name(self) -> str:
@@ -107,7 +111,21 @@ class Batched:
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         """Paint pictures."""
-        return self._backend.generate(requests, on_picture)
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=(over,), daemon=True, name="riffusion-stop").start()
+        try:
+            return self._backend.generate(requests, on_picture)
+        finally:
+            over.set()
+
+    def interrupt(self) -> None:
+        """Interrupt the backend."""
+        self._backend.interrupt()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(_LOOK_AGAIN):  # more than once: the wish may come before the backend has begun
+            if self._cancelled():
+                self._backend.interrupt()
 
 
 @dataclass(frozen=True)

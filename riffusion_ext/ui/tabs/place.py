@@ -60,8 +60,6 @@ class Place:
         One sentence why there is none.
     samplers
         Returns the names of the backend's samplers.
-    interrupt
-        Makes the backend stop what it paints for us, and nothing of others; may be called at any time.
     receive
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
@@ -75,7 +73,6 @@ class Place:
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
-    interrupt: Callable[[], None] = lambda: None
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
 

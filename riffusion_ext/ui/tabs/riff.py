@@ -30,9 +30,9 @@ _OPTIONS = ("batch", "engine", "format")
 _NOTHING = "There is no riff yet: make one first."
 
 
-def new_runs(place: Place) -> Runs:
+def new_runs() -> Runs:
     """Return the runs of this page."""
-    return Runs("A riff is being made already; stop it first.", making.STOPPING, place.interrupt)
+    return Runs("A riff is being made already; stop it first.", making.STOPPING)
 
 
 def make(
@@ -78,7 +78,7 @@ def make(
         if limit is None:
             kept = {"settings": record, "options": dict(options), "song": str(song.path), "name": song.name}
             unfinished.keep(kept, {})
-        backend = making.Batched(place.backend(), int(options["batch"]))
+        backend = making.Batched(place.backend(), int(options["batch"]), cancelled)
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
         wet = riff.wet()
         if wet is None:
@@ -198,7 +198,7 @@ def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
-    runs = new_runs(place)
+    runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             file = gr.File(label="Song to paint over", file_types=["audio"], elem_id="riffusion_riff_file")

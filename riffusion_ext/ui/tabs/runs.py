@@ -29,12 +29,10 @@ class Runs:
         What a second press is told while the first works.
     stopping
         What is shown between the wish to stop and the end, as HTML.
-    interrupt
-        Called again and again from the wish to stop to the end of the run: makes what the work waits for give up.
     """
 
-    def __init__(self, busy: str, stopping: str, interrupt: Callable[[], None] | None = None) -> None:
-        self._busy_text, self._interrupt = busy, interrupt
+    def __init__(self, busy: str, stopping: str) -> None:
+        self._busy_text = busy
         self.stopping_html = stopping
         self._stop = threading.Event()
         self._busy = threading.Lock()
@@ -63,7 +61,6 @@ class Runs:
         if not self._busy.acquire(blocking=False):
             raise RiffusionError(self._busy_text)
         stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
-        ended = threading.Event()
         news: queue.Queue[tuple[bool, Any]] = queue.Queue()
         looked = time.monotonic()
 
@@ -75,14 +72,10 @@ class Runs:
                 outcome = work(lambda item: news.put((False, item)), cancelled)
             except Exception as error:
                 outcome = error
-            ended.set()
             self._busy.release()
             news.put((True, outcome))
 
         threading.Thread(target=run, daemon=True, name="riffusion-run").start()
-        if self._interrupt is not None:
-            watch = (self._interrupt, cancelled, ended)
-            threading.Thread(target=_interrupt_when, args=watch, daemon=True, name="riffusion-stop").start()
         try:
             over = False
             while not over:
@@ -96,13 +89,6 @@ class Runs:
                 looked = time.monotonic()
         finally:
             stop.set()
-
-
-def _interrupt_when(interrupt: Callable[[], None], cancelled: Cancelled, ended: threading.Event) -> None:
-    """Interrupt until the work has ended: what it waits for may not have begun when the wish came."""
-    while not ended.wait(_LOOK_AGAIN / 2):
-        if cancelled():
-            interrupt()
 
 
 def bar(share: float, text: str, label: str) -> str:

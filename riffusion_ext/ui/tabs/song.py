@@ -41,9 +41,9 @@ _ENDS = "ends"
 _NOTHING = "There is no song yet: make one first."
 
 
-def new_runs(place: Place) -> Runs:
+def new_runs() -> Runs:
     """Return the runs of this page."""
-    return Runs("A song is being made already; stop it first.", making.STOPPING, place.interrupt)
+    return Runs("A song is being made already; stop it first.", making.STOPPING)
 
 
 def make(
@@ -82,7 +82,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
         unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
-        backend = making.Batched(place.backend(), int(options["batch"]))
+        backend = making.Batched(place.backend(), int(options["batch"]), cancelled)
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
         clip = song.sound()
         if clip is None:
@@ -190,7 +190,7 @@ def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
-    runs = new_runs(place)
+    runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             controls = song_controls(place)

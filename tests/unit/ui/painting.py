@@ -45,6 +45,9 @@ class Studio(Painter):
             return []
         return super().generate(requests, on_picture)
 
+    def interrupt(self) -> None:
+        self.wish.set()
+
     def place(self, folder: Path, **more: Any) -> Place:
         values: dict[str, Any] = {
             "output_dir": lambda: folder,
@@ -52,7 +55,6 @@ class Studio(Painter):
             "device": lambda: "cpu",
             "backend": lambda: self,
             "samplers": lambda: ["Euler", "DPM++ 2M"],
-            "interrupt": self.wish.set,
         }
         return Place(**values | more)
 

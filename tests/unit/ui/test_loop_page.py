@@ -70,7 +70,7 @@ def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Stu
     with pytest.raises(RiffusionError, match="A value is missing: bars, bpm"):
         settings_of(values | {"bars": None, "bpm": None})
     place = studio.place(tmp_path)
-    page = page_of(make(new_runs(place), place, settings_of(values | {"bars": 99}), OPTIONS))
+    page = page_of(make(new_runs(), place, settings_of(values | {"bars": 99}), OPTIONS))
     assert "a loop must be" in page["status"]
     assert studio.painted == 0
 
@@ -78,7 +78,7 @@ def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Stu
 def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | {"bars": 1, "bpm": 133})
-    page = page_of(make(new_runs(place), place, settings, OPTIONS, Image.new("RGB", (64, 512), "gray")))
+    page = page_of(make(new_runs(), place, settings, OPTIONS, Image.new("RGB", (64, 512), "gray")))
     assert "<audio controls loop" in page["result"]
     (path,) = tmp_path.glob("loops/*-*-*/*techno.wav")
     assert len(sources(page["result"])) == 1
@@ -96,7 +96,7 @@ def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studi
 
 def test_stop_is_no_error(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    runs = new_runs(place)
+    runs = new_runs()
     studio.go_on.clear()
     steps = make(runs, place, settings_of(values), OPTIONS)
     next(steps)

@@ -125,7 +125,7 @@ def test_a_song_is_painted_over_and_stays_in_step(
 ):
     place = studio.place(tmp_path)
     settings = settings_of(values | {"width": 128, "overlap": 48, "channels": channels})
-    page = page_of(make(new_runs(place), place, song, settings, OPTIONS))
+    page = page_of(make(new_runs(), place, song, settings, OPTIONS))
     (path,) = tmp_path.glob("riffs/*-*-*/*.wav")
     assert sources(page["result"]) == [f"URL/{path.parent.name}/{path.name}"]
     assert "my &lt;song&gt;" in page["result"]
@@ -142,7 +142,7 @@ def test_the_preview_paints_one_window_and_the_song_begins_with_it(
     values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
-    runs = new_runs(place)
+    runs = new_runs()
     small = values | {"width": 128, "overlap": 48}
     page = page_of(make(runs, place, song, settings_of(small), OPTIONS, limit=1))
     assert studio.painted == 1
@@ -158,24 +158,24 @@ def test_the_preview_paints_one_window_and_the_song_begins_with_it(
 def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     place = studio.place(tmp_path)
     studio.fail_at = 2
-    page = page_of(make(new_runs(place), place, song, short, OPTIONS))
+    page = page_of(make(new_runs(), place, song, short, OPTIONS))
     assert "out of paint" in page["status"]
     assert list(tmp_path.glob("riffs/*-*-*/*(unfinished).wav"))
     studio.fail_at = None
-    page = page_of(resume(new_runs(place), place))
+    page = page_of(resume(new_runs(), place))
     assert "Saved as" in page["status"]
     assert studio.painted == len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
     studio.fail_at = 0
-    page_of(make(new_runs(place), place, song, short, OPTIONS))
+    page_of(make(new_runs(), place, song, short, OPTIONS))
     song.path.unlink()
-    assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(place), place))["status"]
+    assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(), place))["status"]
 
 
 def test_mixed_anew_and_compared_without_painting(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     place = studio.place(tmp_path)
     values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
     assert "make one first" in mixed(place, {}, values)
-    done = page_of(make(new_runs(place), place, song, short, OPTIONS))["extra"]["done"]
+    done = page_of(make(new_runs(), place, song, short, OPTIONS))["extra"]["done"]
     painted = studio.painted
     html = mixed(place, done, values)
     assert len(sources(html)) == 1
@@ -192,6 +192,6 @@ def test_mixed_anew_and_compared_without_painting(short: RiffSettings, studio: S
 def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     (tmp_path / "bad.mp3").write_text("no music")
-    page = page_of(make(new_runs(place), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
+    page = page_of(make(new_runs(), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
     assert 'role="alert"' in page["status"]
     assert studio.painted == 0

@@ -109,7 +109,7 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
 
 def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    seen: list[Shown] = list(make(new_runs(place), place, short, OPTIONS, {}))
+    seen: list[Shown] = list(make(new_runs(), place, short, OPTIONS, {}))
     heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
     assert len(heard) >= 3
     assert seen[heard[0]].stretches.keys() == {0}, "the first window comes first"
@@ -136,14 +136,14 @@ def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, stud
 @pytest.mark.parametrize("ending", ["flac", "mp3"])
 def test_files_of_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    page_of(make(new_runs(place), place, short, OPTIONS | {"format": ending}, {}))
+    page_of(make(new_runs(), place, short, OPTIONS | {"format": ending}, {}))
     (path,) = tmp_path.glob(f"songs/*-*-*/*.{ending}")
     assert settings_in(path)[0] == "song"
 
 
 def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    runs = new_runs(place)
+    runs = new_runs()
     assert runs.stop() == ""
     steps = make(runs, place, short, OPTIONS, {})
     for shown in steps:
@@ -160,7 +160,7 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
     before = studio.painted
     assert 0 < before < 10
     studio.go_on.set()
-    page = page_of(resume(new_runs(place), place))  # even after a restart
+    page = page_of(resume(new_runs(), place))  # even after a restart
     assert studio.painted == 10
     assert "Saved as" in page["status"]
     assert "Stopped" not in page["status"]
@@ -171,11 +171,11 @@ def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: 
     place = studio.place(tmp_path)
     settings = settings_of(values | {"score": "4 | a", "width": 128, "overlap": 32})
     studio.fail_at = 2
-    page = page_of(make(new_runs(place), place, settings, OPTIONS, {}))
+    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
     assert "This did not work: ZeroDivisionError: out of paint. 2 of" in page["status"]
     assert "windows are kept; Resume goes on from there" in page["status"]
     studio.fail_at = None
-    page_of(resume(new_runs(place), place))
+    page_of(resume(new_runs(), place))
     assert len({seed for request in studio.requests for seed in request.seeds if request.init is None}) >= 1
     whole, part = (settings_in(path)[1] for path in sorted(tmp_path.glob("songs/*-*-*/*.wav")))
     assert whole.score == part.score
@@ -190,9 +190,9 @@ def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any
         "before": Image.new("RGB", (90, 512), "black"),
     }
     studio.fail_at = 1
-    page_of(make(new_runs(place), place, settings, OPTIONS | {"batch": 1}, pictures))
+    page_of(make(new_runs(), place, settings, OPTIONS | {"batch": 1}, pictures))
     studio.fail_at = None
-    page_of(resume(new_runs(place), place))
+    page_of(resume(new_runs(), place))
     firsts = [request for request in studio.requests if request.init is not None]
     assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
@@ -214,7 +214,7 @@ def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_pa
 
 def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    runs = new_runs(place)
+    runs = new_runs()
     studio.go_on.clear()
     first = make(runs, place, short, OPTIONS, {})
     next(first)
@@ -228,7 +228,7 @@ def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, s
 
 def test_a_closed_page_stops_the_painting(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    runs = new_runs(place)
+    runs = new_runs()
     studio.go_on.clear()
     with closing(make(runs, place, short, OPTIONS, {})) as steps:
         next(steps)
@@ -248,7 +248,7 @@ def test_settings_that_do_not_fit_are_said_before_the_work(
     place = studio.place(tmp_path)
     settings = settings_of(values | change)
     pictures = {name: Image.new("RGB", (64, 512)) for name in ("before", "mask") if name in change}
-    page = page_of(make(new_runs(place), place, settings, OPTIONS, pictures))
+    page = page_of(make(new_runs(), place, settings, OPTIONS, pictures))
     assert 'role="alert"' in page["status"]
     assert studio.painted == 0
     assert not list(tmp_path.iterdir())
@@ -258,7 +258,7 @@ def test_a_file_fills_the_page_and_those_of_others_do_not(
     short: SongSettings, values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
     place = studio.place(tmp_path)
-    page_of(make(new_runs(place), place, short, OPTIONS, {}))
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     for file in (str(path), SimpleNamespace(name=str(path), orig_name="mine.wav")):
         found, note = restored(file, "song", values_of)
@@ -276,14 +276,14 @@ def test_a_file_fills_the_page_and_those_of_others_do_not(
 def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
-    page = page_of(make(new_runs(place), place, settings, OPTIONS, {}))
+    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
     assert set(page["stretches"]) == set(range(STRETCHES))
 
 
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_picture("", 1)[1]
     place = studio.place(tmp_path)
-    folder = page_of(make(new_runs(place), place, short, OPTIONS, {}))["extra"]["windows"]
+    folder = page_of(make(new_runs(), place, short, OPTIONS, {}))["extra"]["windows"]
     picture, why = window_picture(folder, 2)
     assert why == ""
     assert picture is not None
@@ -294,13 +294,13 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
 def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     assert "make one first" in last_end(place)[1]
-    page_of(make(new_runs(place), place, short, OPTIONS, {}))
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
     end, why = last_end(place)
     assert why == ""
     assert end is not None
     assert end.size == (128, 512)
     before = len(studio.requests)
-    page_of(make(new_runs(place), place, short, OPTIONS, {"before": end}))
+    page_of(make(new_runs(), place, short, OPTIONS, {"before": end}))
     first = min(studio.requests[before:], key=lambda request: request.init is None)
     assert first.init is not None
     left = first.init.crop((0, 0, 48, 512))
