@@ -54,7 +54,7 @@ def _table(runs: dict[int, list[dict[str, Any]]]) -> Table:
         f"From a folder to a training set, {first['songs']} songs, {first['sound_s'] / 60:.1f} min",
         ["cores", "wall s", "CPU s", "songs/s", "x real time", "the same per core", "x one core"],
         note=f"{first['windows']} windows, {first['kept']} of them kept, {first['failed']} songs failed. "
-        f"Medians of {len(runs[1])} runs each, by turns.",
+        f"Runs of each, by turns: {len(runs[1])}; their median.",
     )
     for count, found in runs.items():
         wall = _median(found, "wall_s")

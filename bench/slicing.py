@@ -42,7 +42,7 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
     table = Table(
         f"From songs to pictures, {len(songs)} songs, {sound / 60:.1f} min, one core",
         ["method", "pictures", "wall s", "CPU s", "x real time", "x original, wall", "x original, CPU"],
-        note=f"Medians of {rounds} interleaved rounds. Real time: of the music, by the wall clock.",
+        note=f"Rounds, by turns: {rounds}; their median. Real time: of the music, by the wall clock.",
     )
     for name, t in times.items():
         ratios = (sound / t.wall_median, original.wall_median / t.wall_median, original.cpu_median / t.cpu_median)

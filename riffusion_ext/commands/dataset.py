@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riffusion_ext.commands.dataset_report import Teller, lines, summary
 from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
 from riffusion_ext.commands.quiet import own_stderr
 from riffusion_ext.commands.report import STOPPED, failure, write_json
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.build import Built, Progress
+    from riffusion_ext.dataset.build import Built
     from riffusion_ext.dataset.settings import DatasetSettings
-    from riffusion_ext.dataset.verify import Check
 
 __all__ = ["add_parser", "run"]
-
-_FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
 
 
 def add_parser(commands: Any) -> None:
@@ -37,10 +33,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("out", metavar="OUT", help="folder of the training set")
     _add_slicing(parser.add_argument_group("cutting"))
     _add_curation(parser.add_argument_group("choosing", "a check is left out by giving it the word off"))
-    _add_captions(parser.add_argument_group("captions"))
+    _add_captions(
+        parser.add_argument_group("captions", "from tags, and from song.txt, song.json or captions.csv beside songs")
+    )
     _add_export(parser.add_argument_group("writing"))
     work = parser.add_argument_group("working")
-    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (as many as cores)")
+    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (0: one for each core)")
     work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
     work.add_argument(
         "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
@@ -58,7 +56,7 @@ def _add_slicing(group: Any) -> None:
         "--columns", type=int, default=512, metavar="N", help="width of a picture (512, which is 5.11 s)"
     )
     group.add_argument(
-        "--overlap", type=float, default=0.0, metavar="S", help="share of a window in the next, to 0.9 (0)"
+        "--overlap", type=float, default=0.0, metavar="X", help="part of a window that the next repeats, 0 to 0.9 (0)"
     )
     group.add_argument("--align", choices=ALIGNMENTS, default=default.align, help="where windows may begin (none)")
     group.add_argument(
@@ -104,10 +102,17 @@ def _add_curation(group: Any) -> None:
 
 
 def _add_captions(group: Any) -> None:
+    from riffusion_ext.dataset.captions import CAPTION_FIELDS
     from riffusion_ext.dataset.settings import CaptionSettings
 
     default = CaptionSettings()
-    group.add_argument("--caption", default=default.template, metavar="TEMPLATE", help=f'("{default.template}")')
+    others = [name for name in CAPTION_FIELDS if f"{{{name}}}" not in default.template]
+    group.add_argument(
+        "--caption",
+        default=default.template,
+        metavar="TEMPLATE",
+        help=f'what a song lacks is left out ("{default.template}"); also ' + ", ".join(others),
+    )
     group.add_argument("--trigger", default="", metavar="WORD", help="word that calls up what is learnt")
     group.add_argument(
         "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace in every caption"
@@ -115,8 +120,10 @@ def _add_captions(group: Any) -> None:
 
 
 def _add_export(group: Any) -> None:
+    from riffusion_ext.dataset.settings import FORMATS
+
     group.add_argument(
-        "--format", nargs="+", choices=_FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
+        "--format", nargs="+", choices=FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
     )
     group.add_argument("--repeats", type=int, default=10, metavar="N", help="kohya: repeats in the folder's name (10)")
     group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (music)")
@@ -124,7 +131,7 @@ def _add_export(group: Any) -> None:
     group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
     group.add_argument(
-        "--sounds", type=_how_many, default=60, metavar="N", help="windows to hear on the contact sheet, or all (60)"
+        "--sounds", type=_how_many, default=60, metavar="N", help="windows that the contact sheet can play, or all (60)"
     )
     group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
 
@@ -205,7 +212,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     out = Path(args.out).expanduser()
-    teller = _Teller(quiet=args.quiet or args.json)
+    teller = Teller(quiet=args.quiet or args.json)
     with own_stderr():
         try:
             built = build(
@@ -229,97 +236,17 @@ def run(args: argparse.Namespace) -> int:
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **_summary(built, checks, sheets)})
+        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets)})
     elif not args.quiet:
-        sys.stdout.write("\n".join(_lines(built, out, checks, sheets)) + "\n")
+        sys.stdout.write("\n".join(lines(built, out, checks, sheets)) + "\n")
     return 1 if built.failed or built.exported.errors else 0
 
 
-def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: _Teller) -> list[Path]:
+def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: Teller) -> list[Path]:
     from riffusion_ext.dataset.sheet import write_sheets
     from riffusion_ext.dataset.store import Store
 
     title = args.trigger or out.absolute().name
-    return write_sheets(Store(out), built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)
-
-
-class _Teller:
-    """Progress on the terminal: a bar, or a line from time to time."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
-
-    def tell(self, progress: Progress) -> None:
-        if self._quiet:
-            return
-        if sys.stderr.isatty():
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=progress.total, unit="song", dynamic_ncols=True, leave=False)
-            self._bar.update(progress.done - self._bar.n)
-            return
-        minutes, seconds = divmod(round(progress.left), 60)
-        what = progress.cut.error or f"{progress.cut.windows} windows" + (
-            " (there already)" if progress.cut.was_there else ""
-        )
-        rate = progress.done / max(progress.seconds, 1e-9)
-        sys.stderr.write(
-            f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  "
-            f"[{rate:.2f} songs/s, {minutes}:{seconds:02d} left]\n"
-        )
-
-    def tell_sheet(self, part: float) -> None:
-        """Say that the contact sheet is being made, where nothing else moves."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"contact sheet {part:.0%}")
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> dict[str, Any]:
-    manifest = built.manifest
-    return {
-        "songs": built.songs,
-        "resumed": built.resumed,
-        "failed": [{"source": str(path), "error": why} for path, why in built.failed],
-        "errors": list(built.exported.errors),
-        "notes": list(built.notes),
-        "windows": len(manifest.windows),
-        "kept": len(manifest.kept),
-        "rejected": manifest.counts(),
-        "places": {form: str(path) for form, path in built.exported.places.items()},
-        "sheets": [str(sheet) for sheet in sheets],
-        "verified": [asdict(check) for check in checks],
-        "seconds": round(built.seconds, 3),
-        "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
-        "stopped": built.stopped,
-    }
-
-
-def _lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
-    from riffusion_ext.dataset.verify import described
-
-    manifest = built.manifest
-    music = sum(song.duration for song in manifest.songs)
-    songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    lines = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {len(manifest.windows)} windows"]
-    if built.resumed:
-        lines[0] += f" ({built.resumed} of the songs were there already)"
-    lines.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
-    lines += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
-    lines += [f"{form}: {path}" for form, path in built.exported.places.items()]
-    if checks:
-        lines += [f"checked by ear: {described(checks)}"]
-        lines += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
-    lines += [f"contact sheet: {sheet}" for sheet in sheets]
-    lines += [f"note: {note}" for note in built.notes]
-    if built.failed:
-        files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
-        lines.append(f"{files} could not be used, see above")
-    if not manifest.kept:
-        lines.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
-    return lines
+    store = Store(out)
+    with store.locked():
+        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)

@@ -60,6 +60,9 @@ _SLACK = 0.005
 """Share of the picture by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
 Clips of seed pictures are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
 
+_LATE = 0.03
+"""Share of the time between two beats by which a cut may begin after one."""
+
 _LEAST_WRAPPED_S = 0.05
 """Shortest part that is moved to the end; a cut that begins a little early is better than a splice."""
 
@@ -189,6 +192,8 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
     wrapped = start + bars * bar > length * (1 + _SLACK)
     if wrapped and start * step_s < _LEAST_WRAPPED_S:
         start, wrapped = length - whole, False
+    elif wrapped and whole - start <= _LATE * beats.period:  # the first beat is where the cut ends: a bar sooner, then
+        start, wrapped = 0.0, False
     if not wrapped:
         whole = min(whole, length - start)
     tempo = 60.0 / (whole / bars / rhythm * step_s)

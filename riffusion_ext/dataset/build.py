@@ -38,20 +38,26 @@ class Progress:
         What became of the last one.
     seconds
         Since the start.
-    sound
-        Seconds of music worked through, without songs that were there already.
+    fresh
+        Songs worked through in this run, without those that were there already.
     """
 
     done: int
     total: int
     cut: Cut
     seconds: float
-    sound: float
+    fresh: int
 
     @property
     def left(self) -> float:
         """Seconds that the rest will take, if it goes on as before."""
-        return self.seconds / self.done * (self.total - self.done) if self.done else 0.0
+        return self.seconds / self.fresh * (self.total - self.done) if self.fresh else 0.0
+
+    @property
+    def pace(self) -> str:
+        """Songs a second, and the time left, in words."""
+        minutes, seconds = divmod(round(self.left), 60)
+        return f"{self.fresh / max(self.seconds, 1e-9):.2f} songs/s, {minutes}:{seconds:02d} min left"
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Built:
     manifest, exported
         The training set, and what was written of it.
     failed
-        Files and folders that could not be used, each with the reason.
+        Files and folders that could not be used, or not all of them, each with the reason.
     notes
         Sentences for the user.
     songs, resumed
@@ -142,7 +148,7 @@ def build(
             take_in(store, review)
         jobs = jobs or cores()
         cuts: dict[Song, Cut] = {}
-        sound = 0.0
+        fresh = 0
         with _watching(cancelled, store.stop):
             if settings.slicing.stems:
                 songs = _stems_of(store, songs, settings.slicing, failed)
@@ -155,10 +161,14 @@ def build(
                     if cut.stopped:
                         continue
                     cuts[cut.song] = cut
-                    sound += 0.0 if cut.was_there else cut.duration
+                    fresh += not cut.was_there
                     if progress is not None:
-                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, sound))
-        failed += [(song.path, cuts[song].error) for song in songs if song in cuts and cuts[song].error]
+                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, fresh))
+        for song in songs:
+            if song in cuts and cuts[song].error:
+                failed.append((song.path, cuts[song].error))
+            elif song in cuts and cuts[song].trouble:
+                failed.append((song.path, f"{song.path} {cuts[song].trouble}"))
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
         waiting = {song.name for song in songs if song not in cuts}
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}

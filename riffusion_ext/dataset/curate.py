@@ -13,10 +13,7 @@ from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.settings import CurateSettings
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["REASONS", "Reason", "Verdict", "curate"]
-
-REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
-"""Kinds of reasons."""
+__all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
 _SHORTEST_DROPOUT = 0.03  # s
@@ -30,7 +27,7 @@ class Reason:
     Attributes
     ----------
     kind
-        One of :data:`REASONS`.
+        One of :data:`~riffusion_ext.dataset.settings.REASONS`.
     text
         Part of a sentence, with what was measured and the limit.
     other
@@ -114,11 +111,15 @@ def _judge_place(
         if len(windows) <= 2 * (settings.first + settings.last):
             continue
         for place, window in enumerate(windows[: settings.first].tolist(), 1):
-            text = f"window {place} of the song, of which the first {settings.first} are left out"
-            reasons[window].append(Reason("intro", text))
+            reasons[window].append(Reason("intro", _place_text(place, settings.first, "first")))
         for place, window in enumerate(windows[::-1][: settings.last].tolist(), 1):
-            text = f"window {place} from the end of the song, of which the last {settings.last} are left out"
-            reasons[window].append(Reason("ending", text))
+            reasons[window].append(Reason("ending", _place_text(place, settings.last, "last")))
+
+
+def _place_text(place: int, count: int, end: str) -> str:
+    if count == 1:
+        return f"it is the {end} window of the song, which is left out"
+    return f"it is number {place} of the song's {end} {count} windows, which are left out"
 
 
 def _judge_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:

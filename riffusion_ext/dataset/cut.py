@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio import beats as beats_of
+from riffusion_ext.audio.complete import breaks_off
 from riffusion_ext.audio.key import estimate_key
 from riffusion_ext.dataset.features import Features, window_features
 from riffusion_ext.dataset.measure import Tick, measure_song, mel_of_song
@@ -48,6 +49,8 @@ class SongRecord:
         Magnitude of each picture's black.
     features
         What curation looks at.
+    trouble
+        That the file breaks off; empty if it does not.
     """
 
     name: str
@@ -64,6 +67,7 @@ class SongRecord:
     files: list[str]
     blacks: list[float]
     features: Features
+    trouble: str = ""
 
 
 def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
@@ -123,6 +127,7 @@ def cut_song(
         files=files,
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
+        trouble=breaks_off(song.path, measure.duration),
     )
 
 

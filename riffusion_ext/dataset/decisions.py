@@ -54,6 +54,9 @@ def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any
 def take_in(store: Store, review: Path) -> None:
     """Add decisions that were saved elsewhere, as by the contact sheet, to those of the folder; the new ones count.
 
+    The sheet saves what it knew before as well, so that its file may lie in the folder as ``review.json``. That may
+    be older than what another sheet or the page decided since: where it tells what is new, only that is taken.
+
     Raises
     ------
     RiffusionError
@@ -64,7 +67,10 @@ def take_in(store: Store, review: Path) -> None:
     except (OSError, ValueError) as error:
         raise RiffusionError(f"{review} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
-    for file, said in _reviewed(values, review).items():
+    said_there = _reviewed(values, review)
+    if "new" in values:
+        said_there = _reviewed({"windows": values["new"]}, review)
+    for file, said in said_there.items():
         decisions[file] = {**decisions.get(file, {}), **said}
     store.write_json(REVIEW, {"windows": decisions})
 

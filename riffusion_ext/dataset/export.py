@@ -13,14 +13,11 @@ from riffusion_ext.dataset.captions import TOKEN_LIMIT, edited_caption, estimate
 from riffusion_ext.dataset.export_audio import audio_files, audio_texts
 from riffusion_ext.dataset.export_pictures import diffusers_files, dreambooth_files, kohya_files, stem
 from riffusion_ext.dataset.ledger import OutFile, Synced, sync
-from riffusion_ext.dataset.settings import ExportSettings
+from riffusion_ext.dataset.settings import FORMATS, ExportSettings
 from riffusion_ext.dataset.texts import decode
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["FORMATS", "PICTURES", "ExportItem", "ExportResult", "check_export_settings", "export"]
-
-FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
-"""What can be written."""
 
 PICTURES = "pictures"
 """The folder of the pictures, within the one that is exported into."""

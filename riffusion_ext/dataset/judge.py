@@ -27,11 +27,9 @@ from riffusion_ext.errors import RiffusionError
 
 __all__ = [
     "MANIFEST",
-    "REVIEW",
     "SOURCE",
     "Judged",
     "decided",
-    "decisions_of",
     "export_set",
     "judge",
     "read_manifest",
@@ -86,6 +84,7 @@ def judge(
     decisions = decisions_of(store, [window.file for window in before.windows])
     params = settings.slicing.params
     seconds = params.hop_length / params.sample_rate
+    files = [file for _, record in records for file in record.files]
     entries: list[SongEntry] = []
     windows: list[WindowEntry] = []
     notes: list[str] = []
@@ -101,23 +100,10 @@ def judge(
         fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
         for number, file in enumerate(record.files):
-            verdict = verdicts[len(windows)]
             said: dict[str, Any] = decisions.get(file, {})
-            windows.append(
-                WindowEntry(
-                    file=file,
-                    song=record.name,
-                    start=round(record.starts[number] * seconds, 3),
-                    duration=round(settings.slicing.columns * seconds, 3),
-                    kept=bool(said.get("keep", verdict.kept)),
-                    decided="keep" in said,
-                    reasons=tuple({"kind": reason.kind, "text": reason.text} for reason in verdict.reasons),
-                    caption=edited_caption(str(said["caption"]), fields) if said.get("caption") else caption,
-                    level_db=round(float(record.features.level_db[number]), 2),
-                    transition=round(float(record.features.transition[number]), 4),
-                    black=record.blacks[number],
-                )
-            )
+            words = edited_caption(str(said["caption"]), fields) if said.get("caption") else caption
+            verdict = verdicts[len(windows)]
+            windows.append(_window_entry(record, number, seconds, settings, verdict, said, words, files))
     there = [window for window in before.windows if window.song in waiting and store.find(window.file)]
     names = {window.song for window in there}
     entries += [song for song in before.songs if song.name in names]
@@ -130,6 +116,36 @@ def judge(
         store.empty_fresh()
     write_manifest(store, manifest)
     return Judged(manifest, tuple(dict.fromkeys(notes)))
+
+
+def _window_entry(
+    record: SongRecord,
+    number: int,
+    seconds: float,
+    settings: DatasetSettings,
+    verdict: Verdict,
+    said: Mapping[str, Any],
+    caption: str,
+    files: Sequence[str],
+) -> WindowEntry:
+    """Describe a window of a song, whose columns last so many seconds; `files` are the pictures of all windows."""
+    reasons: list[dict[str, Any]] = []
+    for reason in verdict.reasons:
+        other = {} if reason.other is None else {"other": files[reason.other]}
+        reasons.append({"kind": reason.kind, "text": reason.text, **other})
+    return WindowEntry(
+        file=record.files[number],
+        song=record.name,
+        start=round(record.starts[number] * seconds, 3),
+        duration=round(settings.slicing.columns * seconds, 3),
+        kept=bool(said.get("keep", verdict.kept)),
+        decided="keep" in said,
+        reasons=tuple(reasons),
+        caption=caption,
+        level_db=round(float(record.features.level_db[number]), 2),
+        transition=round(float(record.features.transition[number]), 4),
+        black=record.blacks[number],
+    )
 
 
 def read_manifest(store: Store) -> Manifest:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Manifest", "SongEntry", "WindowEntry"]
+__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
 
 _COLUMNS = (
     "file",
@@ -24,6 +25,8 @@ _COLUMNS = (
     "level_db",
     "transition",
     "black",
+    "sha256",
+    "parameters",
 )
 
 
@@ -58,7 +61,8 @@ class WindowEntry:
     decided
         Whether the user said so.
     reasons
-        What speaks against it: ``kind``, and a ``text`` with the value and the limit.
+        What speaks against it: ``kind``, a ``text`` with the value and the limit, and the ``other`` picture that it
+        is a duplicate of.
     caption
         As in the text beside the picture.
     level_db, transition
@@ -116,14 +120,22 @@ class Manifest:
         )
 
     def as_csv(self) -> str:
-        """Return the windows as a table for spreadsheets."""
+        """Return the windows as a table for spreadsheets, with the SHA-256 of the song and how it was cut."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
+        digests = {song.name: song.sha256 for song in self.songs}
+        parameters = json.dumps(self.settings.get("slicing", {}), sort_keys=True, separators=(",", ":"))
         for window in self.windows:
-            row = asdict(window) | {"reasons": "; ".join(reason["text"] for reason in window.reasons)}
+            row: dict[str, Any] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
+            row |= {"sha256": digests.get(window.song, ""), "parameters": parameters}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
+
+
+def reason_text(reason: Mapping[str, Any]) -> str:
+    """Return a reason as people read it, with the picture that a duplicate is like."""
+    return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 
 
 def finite(value: float, digits: int) -> float | None:

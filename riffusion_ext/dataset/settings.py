@@ -14,7 +14,9 @@ from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = [
     "ALIGNMENTS",
+    "FORMATS",
     "LASTS",
+    "REASONS",
     "SCALES",
     "STEMS",
     "CaptionSettings",
@@ -27,6 +29,11 @@ __all__ = [
 ALIGNMENTS = ("none", "beat", "bar")
 LASTS = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
+FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
+"""What a training set can be written as."""
+REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
+"""Why windows are left out."""
+
 STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
 """What models of demucs take songs apart into; most have the first four."""
 
@@ -159,7 +166,7 @@ class CaptionSettings:
         (find, replacement) pairs, applied to every caption.
     """
 
-    template: str = "{trigger}, {stem}, {artist}, {title}, {genre}"
+    template: str = "{trigger}, {stem}, {artist}, {song_caption|title|file}, {genre}"
     trigger: str = ""
     replace: tuple[tuple[str, str], ...] = ()
 

@@ -11,11 +11,13 @@ import html
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.dataset.decisions import REVIEW
-from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 
@@ -65,7 +67,7 @@ def write_sheets(
         cells = []
         for window in windows:
             path = store.find(window.file)
-            cells.append(_cell(window, path, _sound(store, path) if path and window.file in heard else ""))
+            cells.append(_cell(store, window, path, _sound(store, path) if path and window.file in heard else ""))
             done += 1
             if progress is not None:
                 progress(done / len(manifest.windows))
@@ -115,14 +117,27 @@ def _hear(path: Path, places: Sequence[Path]) -> Path:
     return write_audio(clip, mp3 if "mp3" in available_formats() else wav)
 
 
-def thumbnail(path: Path) -> str:
-    """Return a small version of a picture, as the address of an ``<img>``.
+def thumbnail(store: Store, path: Path) -> str:
+    """Return a small version of a picture, as the address of an ``<img>``; kept, for it takes 20 times as long to make.
 
     Raises
     ------
     PictureError
         It cannot be read.
     """
+    small = store.workings / "thumbnails" / f"{path.stem}.jpg"
+    try:
+        data = small.read_bytes() if small.stat().st_mtime_ns >= path.stat().st_mtime_ns else b""
+    except OSError:
+        data = b""
+    if not data:
+        data = _shrunk(path)
+        with suppress(RiffusionError):  # it can do without
+            write_atomically(small, lambda file: file.write(data))
+    return "data:image/jpeg;base64," + _base64(data)
+
+
+def _shrunk(path: Path) -> bytes:
     from PIL import Image
 
     from riffusion_ext.spectrogram.image import open_picture
@@ -131,23 +146,22 @@ def thumbnail(path: Path) -> str:
     image = image.resize((max(_THUMBNAIL * image.width // image.height, 1), _THUMBNAIL), Image.Resampling.BOX)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=60)
-    return "data:image/jpeg;base64," + _base64(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _cell(window: WindowEntry, path: Path | None, sound: str) -> str:
+def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> str:
     minutes, seconds = divmod(round(window.start, 1), 60)
     try:
-        picture = (
-            f'<img loading="lazy" alt="" src="{thumbnail(path)}">' if path is not None else "<i>picture is gone</i>"
-        )
+        small = "" if path is None else thumbnail(store, path)
+        picture = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>picture is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{html.escape(str(error))}</i>"
     badges = "".join(
-        f'<b title="{html.escape(r["text"], quote=True)}">{html.escape(r["kind"])}</b>' for r in window.reasons
+        f'<b title="{html.escape(reason_text(r), quote=True)}">{html.escape(r["kind"])}</b>' for r in window.reasons
     )
     kinds = " ".join(reason["kind"] for reason in window.reasons)
     play = f'<button class="play" type="button" data-sound="{sound}">Play</button>' if sound else ""
@@ -220,7 +234,7 @@ function filter(){const what=show.value,words=text.value.toLowerCase().split(/\\
   const all=(c.textContent+' '+c.querySelector('textarea').value).toLowerCase();
   c.hidden=!(fits&&words.every(w=>all.includes(w)));}}
 function change(c,values){changes[c.dataset.file]={...changes[c.dataset.file],...values};
- fresh[c.dataset.file]=1;save.disabled=false;
+ fresh[c.dataset.file]={...fresh[c.dataset.file],...values};save.disabled=false;
  document.getElementById('note').textContent=Object.keys(fresh).length+' changed. '+
   'Save review.json, then run the same command again with --review and the saved file.';}
 function stop(){player.pause();if(playing)playing.textContent='Play';playing=null;}
@@ -231,6 +245,6 @@ for(const c of cells){const box=c.querySelector('input'),area=c.querySelector('t
  if(play)play.onclick=()=>{const again=playing===play;stop();if(again)return;
   player.src=play.dataset.sound;player.play();playing=play;play.textContent='Stop';};}
 save.onclick=()=>{const a=document.createElement('a');
- a.href=URL.createObjectURL(new Blob([JSON.stringify({windows:changes},null,1)],{type:'application/json'}));
+ a.href=URL.createObjectURL(new Blob([JSON.stringify({windows:changes,new:fresh},null,1)],{type:'application/json'}));
  a.download='review.json';a.click();};
 """

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from riffusion_ext.paths import SOUND_SUFFIXES, natural_key
 
-__all__ = ["Song", "find_songs"]
+__all__ = ["WORKINGS", "Song", "find_songs"]
+
+WORKINGS = ".riffusion"
+"""The folder that makes a folder a training set."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def find_songs(collection: Path, *, leave_out: Path | None = None) -> tuple[list
     collection
         The folder, or a single sound file.
     leave_out
-        A folder whose files are not songs: the training set, where it lies inside the collection.
+        A folder whose files are not songs: the training set, where it lies inside the collection. Other training sets
+        in it are known by their workings and left out too.
 
     Returns
     -------
@@ -67,6 +71,9 @@ def find_songs(collection: Path, *, leave_out: Path | None = None) -> tuple[list
 
     for top, folders, files in os.walk(collection, onerror=complain):
         folder = Path(top)
+        if folder != collection and WORKINGS in folders:  # another training set: its chunks of sound are no songs
+            folders.clear()
+            continue
         folders[:] = [
             name
             for name in folders

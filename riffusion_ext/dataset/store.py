@@ -30,6 +30,7 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.cut import SongRecord
 from riffusion_ext.dataset.features import Features
+from riffusion_ext.dataset.songs import WORKINGS
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Store", "record_key"]
@@ -45,7 +46,7 @@ class Store:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.pictures, self.rejected = out / "pictures", out / "rejected"
-        self.workings = out / ".riffusion"
+        self.workings = out / WORKINGS
         self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
         self._stop = self.workings / "stop"
 
@@ -101,6 +102,11 @@ class Store:
 
     # -- songs
 
+    @property
+    def has_records(self) -> bool:
+        """Whether anything is known of any song."""
+        return self._songs.is_dir() and any(self._songs.iterdir())
+
     def record_of(self, key: str) -> SongRecord | None:
         """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
         try:
@@ -128,6 +134,18 @@ class Store:
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy", _LONG_AGO), member.getvalue(), zipfile.ZIP_DEFLATED)
         write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
 
+    def loudest_of(self, key: str) -> float | None:
+        """Return the largest mel magnitude of a song, where an earlier run found it."""
+        try:
+            return float((self.workings / "loudest" / f"{key}.txt").read_text("ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def keep_loudest(self, key: str, loudest: float) -> None:
+        """Write down the largest mel magnitude of a song: finding it takes a whole pass over the file."""
+        data = repr(loudest).encode("ascii")
+        write_atomically(self.workings / "loudest" / f"{key}.txt", lambda file: file.write(data))
+
     # -- pictures
 
     def find(self, file: str) -> Path | None:
@@ -151,13 +169,13 @@ class Store:
         if found is None:
             raise RiffusionError(f"the picture {file} is gone from {self.out}")
         if found != target:
+            with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its picture
+                found.with_suffix(".txt").unlink()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 found.replace(target)
             except OSError as error:
                 raise RiffusionError(f"{found} cannot be moved to {target.parent}: {error.strerror}") from error
-            with suppress(OSError):
-                found.with_suffix(".txt").unlink()
         return target
 
     def drop_caption(self, file: str) -> None:

@@ -43,13 +43,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Cut:
-    """What became of a song: the key of its record, or why there is none; or that the run was stopped before."""
+    """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
+
+    `trouble` is what is wrong with a song that was cut all the same.
+    """
 
     song: Song
     key: str = ""
     duration: float = 0.0
     windows: int = 0
     error: str = ""
+    trouble: str = ""
     was_there: bool = False
     stopped: bool = False
 
@@ -81,7 +85,14 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     RiffusionError
         The cluster cannot be reached, or the package it needs is missing.
     """
-    yield from _mapped(_cut_one, _lost, tasks, jobs, cluster)
+    left: list[Task] = []
+    for task in tasks:  # what is there already needs no other process
+        known = _known(task)
+        if known is None:
+            left.append(task)
+        else:
+            yield known
+    yield from _mapped(_cut_one, _lost, left, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
@@ -163,7 +174,7 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
         from distributed import Client
     except ImportError as error:
         raise RiffusionError(
-            f"a cluster needs the packages joblib and distributed ({error}): pip install riffusion-ext[cluster]"
+            f"a cluster needs the packages joblib and distributed ({error}): pip install joblib distributed"
         ) from None
     try:
         client = Client(address, timeout="10s")
@@ -172,6 +183,23 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
     with client, joblib.parallel_config("dask", client=client):
         pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
         yield from pool(joblib.delayed(function)(task) for task in tasks)
+
+
+def _known(task: Task) -> Cut | None:
+    """Return what became of a song in an earlier run; None where that is not known."""
+    from riffusion_ext.dataset.store import Store, record_key
+
+    store = Store(task.out)
+    if store.stop_wanted or not store.has_records:
+        return None
+    try:
+        key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.black)
+    except OSError:
+        return None
+    record = store.record_of(key)
+    if record is None:
+        return None
+    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble, was_there=True)
 
 
 def _cut_one(task: Task) -> Cut:
@@ -190,20 +218,17 @@ def _cut_one(task: Task) -> Cut:
         tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
-        record = store.record_of(key)
-        there = record is not None
-        if record is None:
-            # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
-            record = lead(
-                torch.device("cpu"),
-                lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
-            )
-            store.keep_record(key, record)
+        # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
+        record = lead(
+            torch.device("cpu"),
+            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
+        )
+        store.keep_record(key, record)
     except StopError:
         return Cut(task.song, stopped=True)
     except Exception as error:
         return Cut(task.song, error=explain(error))
-    return Cut(task.song, key, record.duration, len(record.files), was_there=there)
+    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble)
 
 
 def _stopper(store: Store) -> Callable[[], None]:
@@ -224,10 +249,16 @@ def _loudest_of(task: Task) -> float:
     import torch
 
     from riffusion_ext.dataset.cut import loudest_cell
-    from riffusion_ext.dataset.store import Store
+    from riffusion_ext.dataset.store import Store, record_key
     from riffusion_ext.spectrogram.crew import lead
 
+    store = Store(task.out)
     try:
-        return lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(Store(task.out))))
+        key = record_key("", task.song.digest(), str(task.settings.params), None)
+        loudest = store.loudest_of(key)
+        if loudest is None:
+            loudest = lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
+            store.keep_loudest(key, loudest)
+        return loudest
     except Exception:  # cutting it will say why
         return 0.0

@@ -223,7 +223,7 @@ def test_stop_and_meanwhile_the_page_is_free(sheet: tuple[Any, Path], many: Path
     page.wait_for_function(PLAYS, arg=".riffusion-cell:has(#riffusion_review_play_2)")
     assert f"of {MANY} songs" in page.inner_text("#riffusion_training_status")
     page.click("#riffusion_training_stop")
-    until(page, "riffusion_training_status", "Stopping after the songs")
+    until(page, "riffusion_training_status", "Stopping;")
     until(page, "riffusion_training_status", "Stopped. Press the button again")
     until(page, "riffusion_review_note", "windows kept")
     assert 0 < len(open_set(tmp_path / "out")[1].songs) < MANY
@@ -254,8 +254,9 @@ def test_on_a_telephone_nothing_sticks_out(sheet: tuple[Any, Path]):
 # --- handing over ----------------------------------------------------------------------------------------------------
 
 TAB = """
-<div id="tabs"><div class="tab-nav"><button>txt2img</button><button>Dreambooth </button></div></div>
-<div id="tab_dreambooth_interface">
+<div id="tabs"><div class="tab-nav"><button>txt2img</button>
+  <button id="tab_dreambooth_interface-button">Dreambooth </button></div></div>
+<div id="tab_dreambooth_interface" class="tabitem">
   <label><span>Concepts List Extra</span><textarea id="not"></textarea></label>
   <label><input type="checkbox" id="use"><span>Use Concepts List</span></label>
   <label><span>Concepts List</span><textarea id="list"></textarea></label>
@@ -277,7 +278,7 @@ def handing(chromium: Any) -> Iterator[Any]:
             "() => { window.seen = []; window.said = []; window.onUiLoaded = call => call();"
             " window.alert = text => said.push(text);"
             " for (const type of ['input', 'change', 'click']) document.addEventListener(type,"
-            " event => seen.push(`${type} ${event.target.id || event.target.textContent.trim()}`)); }"
+            " event => seen.push(`${type} ${event.target.textContent.trim() || event.target.id}`)); }"
         )
         page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
         return page

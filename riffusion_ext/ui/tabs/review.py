@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "build", "cell_html", "hear"]
 
-_KINDS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
 _KEPT_SOUNDS = 40
 _ALONE = "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
 
@@ -35,16 +34,20 @@ class Opened:
 
 def cell_html(out: Path, window: WindowEntry) -> str:
     """Return the picture of a window, where it comes from, and what speaks against it."""
+    from riffusion_ext.dataset.manifest import reason_text
     from riffusion_ext.dataset.sheet import thumbnail
     from riffusion_ext.dataset.store import Store
 
-    path = Store(out).find(window.file)
+    store = Store(out)
+    path = store.find(window.file)
     try:
-        picture = f'<img alt="" src="{thumbnail(path)}">' if path is not None else "<i>the picture is gone</i>"
+        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the picture is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{escape(str(error))}</i>"
-    badges = "".join(f'<b title="{escape(reason["text"])}">{escape(reason["kind"])}</b>' for reason in window.reasons)
-    why = "" if window.kept else "; ".join(reason["text"] for reason in window.reasons)
+    badges = "".join(
+        f'<b title="{escape(reason_text(reason))}">{escape(reason["kind"])}</b>' for reason in window.reasons
+    )
+    why = "" if window.kept else "; ".join(map(reason_text, window.reasons))
     minutes, seconds = divmod(round(window.start, 1), 60)
     state = "kept" if window.kept else "out"
     return (
@@ -82,6 +85,7 @@ def build(place: Place) -> Opened:
 
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.export_pictures import CONCEPTS_FILE
+    from riffusion_ext.dataset.settings import REASONS
 
     with gr.Accordion("Review", open=True, elem_id="riffusion_review"):
         with row():
@@ -89,7 +93,7 @@ def build(place: Place) -> Opened:
                 label="Training set to review", value="", max_lines=1, elem_id="riffusion_review_folder"
             )
             show = gr.Dropdown(
-                ["all", "kept", "left out", *_KINDS], value="all", label="Show", elem_id="riffusion_review_filter"
+                ["all", "kept", "left out", *REASONS], value="all", label="Show", elem_id="riffusion_review_filter"
             )
             words = gr.Textbox(
                 label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"

@@ -11,7 +11,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.tabs import review
 from riffusion_ext.ui.tabs.place import Place, named_error, named_folder
-from riffusion_ext.ui.tabs.runs import Runs, bar, clock
+from riffusion_ext.ui.tabs.runs import Runs, bar
 from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["build_page", "make", "new_runs", "own_folder"]
 
 _MOST_FAILURES = 12
 _CHECKED = 6  # pictures that are turned back into sound
-_STOPPING = message("Stopping after the songs that are being worked on ...")
+_STOPPING = message("Stopping; what is done stays ...")
 
 
 def new_runs() -> Runs:
@@ -91,11 +91,7 @@ def own_folder(parent: Path, collection: Path) -> Path:
 
 
 def _how_far(progress: Progress) -> str:
-    rate = progress.done / max(progress.seconds, 1e-9)
-    return (
-        f"{progress.done} of {progress.total} songs, {rate:.2f} songs/s, {clock(progress.left)} left. "
-        f"{progress.cut.song.name}"
-    )
+    return f"{progress.done} of {progress.total} songs, {progress.pace}. {progress.cut.song.name}"
 
 
 def _summary(built: Built, out: Path) -> str:

@@ -88,7 +88,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
     assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
     assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
     assert told[-1].left == 0
-    assert told[-1].sound == pytest.approx(4.0 + 3.3 + 2.7)
+    assert told[-1].fresh == 3
 
 
 def test_pictures_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
@@ -155,6 +155,16 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
     assert tree(out) == before
     assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_the_loudest_of_the_set_is_looked_for_once(
+    collection: Path, out: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = with_slicing(narrow, scale="set")
+    before = build(collection, out, settings, jobs=1).manifest
+    monkeypatch.setattr("riffusion_ext.dataset.cut.loudest_cell", None)
+    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)
+    assert build(collection, out, settings, jobs=1).manifest == before
 
 
 def test_other_limits_only_judge_again(
@@ -393,6 +403,13 @@ def test_captions_follow_the_template(collection: Path, out: Path, narrow: Datas
     assert set(captions(out).values()) == {"uno of collection", "two of collection", "three of album"}
 
 
+def test_what_is_written_beside_a_song_is_in_its_caption(collection: Path, out: Path, narrow: DatasetSettings) -> None:
+    (collection / "one.txt").write_text("slow waltz with fiddle")
+    (collection / "captions.csv").write_text('file,caption\ntwo.wav,"a tune, in stereo"\nalbum/three.flac,other\n')
+    build(collection, out, narrow, jobs=1)
+    assert set(captions(out).values()) == {"slow waltz with fiddle", "a tune, in stereo", "other"}
+
+
 def test_captions_edited_by_hand_survive(collection: Path, out: Path, narrow: DatasetSettings) -> None:
     built = build(collection, out, narrow, jobs=1)
     file = built.manifest.kept[0].file
@@ -443,7 +460,22 @@ def test_reviews_are_taken_in_and_remembered(
     assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}'])
+def test_a_sheet_does_not_take_back_what_another_one_decided(
+    collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
+) -> None:
+    one, two = (window.file for window in build(collection, out, narrow, jobs=1).manifest.kept[:2])
+    known = {one: {"keep": False, "caption": "before"}}
+    first, second = tmp_path / "review.json", tmp_path / "review (1).json"
+    changed = {**known, one: {"keep": True, "caption": "now"}}
+    first.write_text(json.dumps({"windows": changed, "new": {one: {"keep": True, "caption": "now"}}}))
+    second.write_text(json.dumps({"windows": {**known, two: {"keep": False}}, "new": {two: {"keep": False}}}))
+    built = build(collection, out, narrow, jobs=1, reviews=[first, second])
+    kept = {window.file: window.caption for window in built.manifest.kept}
+    assert kept[one] == "now"
+    assert two not in kept
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}', '{"windows": {}, "new": {"a": 1}}'])
 def test_a_review_that_is_none_is_refused_before_the_work(
     text: str | None, collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:

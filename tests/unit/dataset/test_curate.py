@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.curate import REASONS, Reason, Verdict, curate
+from riffusion_ext.dataset.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.features import EMBEDDING, Features
-from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
 
 COLUMNS = 512
@@ -154,8 +154,8 @@ def test_the_first_and_last_windows_of_long_songs() -> None:
     verdicts = judged(good(14), settings, songs=2)
     assert [kinds(verdict) for verdict in verdicts[:7]] == [["intro"], ["intro"], [], [], [], [], ["ending"]]
     assert verdicts[:7] == verdicts[7:]
-    assert verdicts[1].reasons[0].text == "window 2 of the song, of which the first 2 are left out"
-    assert verdicts[6].reasons[0].text == "window 1 from the end of the song, of which the last 1 are left out"
+    assert verdicts[1].reasons[0].text == "it is number 2 of the song's first 2 windows, which are left out"
+    assert verdicts[6].reasons[0].text == "it is the last window of the song, which is left out"
 
 
 @given(count=st.integers(1, 40), first=st.integers(0, 6), last=st.integers(0, 6))

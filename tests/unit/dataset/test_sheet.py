@@ -104,6 +104,21 @@ def test_pictures_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     assert "2 of them can be heard here" in page.texts["p"][0]
 
 
+def test_pictures_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, manifest = made
+    first, _ = page_of(store, manifest)
+    again: list[Path] = []
+    shrunk = sheet._shrunk
+    monkeypatch.setattr(sheet, "_shrunk", lambda path: again.append(path) or shrunk(path))
+    assert page_of(store, manifest)[0] == first
+    assert not again
+    path = store.pictures / manifest.kept[0].file
+    with Image.open(path) as image:
+        Image.new("RGB", image.size, "red").save(path)
+    assert page_of(store, manifest)[0] != first
+    assert again == [path], "one that has changed"
+
+
 def test_hostile_names_stay_text(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     reasons = ({"kind": HOSTILE, "text": HOSTILE},)

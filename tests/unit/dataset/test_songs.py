@@ -55,6 +55,12 @@ def test_the_training_set_inside_is_left_out(tmp_path: Path) -> None:
     assert names(tmp_path, leave_out=tmp_path / "elsewhere") == ["a.wav", "out2/b.wav", "out/audio/a_1.wav"]
 
 
+def test_other_training_sets_inside_are_left_out_too(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "set/.riffusion/lock", "set/audio/a_1.wav", "b/set/.riffusion/lock", "b/set/c.wav")
+    assert names(tmp_path) == ["a.wav"]
+    assert names(tmp_path / "set") == ["audio/a_1.wav"], "unless it is what was asked for"
+
+
 def test_links_to_songs_count_and_links_to_folders_do_not_lead_in_circles(tmp_path: Path) -> None:
     touch(tmp_path / "store", "a.wav")
     (tmp_path / "here").mkdir()

@@ -201,6 +201,25 @@ def test_a_picture_goes_where_it_belongs_and_its_caption_does_not_stay_behind(st
     assert store.find(file) == store.rejected / file
 
 
+def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
+    store: Store, record: SongRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = record.files[0]
+    store.place(file, kept=True)
+    caption = (store.pictures / file).with_suffix(".txt")
+    caption.write_text("words")
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.place(file, kept=False)
+    assert not caption.exists()
+    assert store.place(file, kept=False) == store.rejected / file
+
+
 def test_a_picture_that_is_gone_is_named(store: Store) -> None:
     with pytest.raises(RiffusionError, match=r"the picture x\.png is gone"):
         store.place("x.png", kept=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from riffusion_ext.dataset import work
-from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.build import Progress, build
+from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.work import Task, cut_songs
+from tests.unit.dataset.conftest import MakeSong
 
 
 def tasks(*names: str) -> list[Task]:
@@ -55,3 +58,20 @@ def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPat
 
 def test_cores_are_those_of_this_process() -> None:
     assert 1 <= work.cores() <= (os.cpu_count() or 1)
+
+
+def test_what_is_there_already_needs_no_other_process(
+    tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_song(tmp_path / "songs" / "a.wav", 2.0)
+    first = build(tmp_path / "songs", tmp_path / "out", narrow, jobs=1)
+    told: list[Progress] = []
+
+    def none(*args: object) -> Iterator[object]:
+        assert not args[2], "a song is handed out"
+        yield from ()
+
+    monkeypatch.setattr(work, "_mapped", none)
+    again = build(tmp_path / "songs", tmp_path / "out", narrow, jobs=2, progress=told.append)
+    assert again.manifest == first.manifest
+    assert [(tell.done, tell.fresh, tell.left) for tell in told] == [(1, 0, 0.0)]

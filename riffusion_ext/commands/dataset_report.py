@@ -1,0 +1,100 @@
+"""What ``riffusion-ext dataset`` says while it works, and at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.build import Built, Progress
+    from riffusion_ext.dataset.verify import Check
+
+__all__ = ["Teller", "lines", "summary"]
+
+
+class Teller:
+    """Progress on the terminal: a bar, or a line from time to time."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def tell(self, progress: Progress) -> None:
+        """Say what became of a song."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            if self._bar is None:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=progress.total, unit="song", dynamic_ncols=True, leave=False)
+            self._bar.update(progress.done - self._bar.n)
+            return
+        what = progress.cut.error or _windows(progress.cut.windows) + (
+            " (there already)" if progress.cut.was_there else ""
+        )
+        sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
+
+    def tell_sheet(self, part: float) -> None:
+        """Say that the contact sheet is being made, where nothing else moves."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"contact sheet {part:.0%}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> dict[str, Any]:
+    """Return the report as plain values."""
+    manifest = built.manifest
+    return {
+        "songs": built.songs,
+        "resumed": built.resumed,
+        "failed": [{"source": str(path), "error": why} for path, why in built.failed],
+        "errors": list(built.exported.errors),
+        "notes": list(built.notes),
+        "windows": len(manifest.windows),
+        "kept": len(manifest.kept),
+        "rejected": manifest.counts(),
+        "places": {form: str(path) for form, path in built.exported.places.items()},
+        "sheets": [str(sheet) for sheet in sheets],
+        "verified": [asdict(check) for check in checks],
+        "seconds": round(built.seconds, 3),
+        "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
+        "stopped": built.stopped,
+    }
+
+
+def _windows(count: int) -> str:
+    return f"{count} windows" if count != 1 else "1 window"
+
+
+def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
+    """Return the report as people read it."""
+    from riffusion_ext.dataset.verify import described
+
+    manifest = built.manifest
+    music = sum(song.duration for song in manifest.songs)
+    songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
+    told = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {_windows(len(manifest.windows))}"]
+    if built.resumed:
+        told[0] += f" ({built.resumed} of the songs were there already)"
+    told.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
+    told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
+    told += [f"{form}: {path}" for form, path in built.exported.places.items()]
+    if checks:
+        told += [f"checked by ear: {described(checks)}"]
+        told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
+    told += [f"contact sheet: {sheet}" for sheet in sheets]
+    told += [f"note: {note}" for note in built.notes]
+    if built.failed:
+        files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
+        told.append(f"{files} could not be used, or not wholly: see above")
+    if not manifest.kept:
+        told.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
+    return told
