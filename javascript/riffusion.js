@@ -62,3 +62,37 @@
         }
     });
 })();
+
+// webui calls these when a picture was sent from a gallery to the page Song.
+
+(() => {
+    "use strict";
+
+    const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
+
+    // Buttons of tabs have no ids in gradio 3, and their texts may be translated: they stand in the order of the pages.
+    function openPage(tabs, page) {
+        const pages = [...tabs.querySelectorAll(":scope > .tabitem")];
+        const button = tabs.querySelectorAll(":scope > .tab-nav > button")[pages.indexOf(page)];
+        if (button) {
+            button.click();
+        }
+    }
+
+    function toSong(...values) {
+        const page = root().querySelector(".tabitem#riffusion_page_song");
+        const tabs = root().querySelector("#tabs");
+        if (tabs) {
+            openPage(tabs, tabs.querySelector(":scope > .tabitem#tab_riffusion"));
+        }
+        openPage(page.parentElement, page);
+        const fold = page.querySelector("#riffusion_song_pictures .label-wrap:not(.open)");
+        if (fold) {
+            fold.click();
+        }
+        return values;
+    }
+
+    window.switch_to_riffusion_seed_picture = toSong;
+    window.switch_to_riffusion_before = toSong;
+})();

@@ -157,6 +157,7 @@ def write_audio(
     *,
     subtype: str = "pcm16",
     tags: Mapping[str, str] | None = None,
+    loop: tuple[int, int] | None = None,
 ) -> Path:
     """Write a sound file, whole or not at all.
 
@@ -171,6 +172,8 @@ def write_audio(
         ``"pcm16"``, ``"pcm24"`` or ``"float"``, for WAV and FLAC (which has no floats and takes 24 bits instead).
     tags
         Texts by name, of :data:`~riffusion_ext.audio.tags.TAG_NAMES`.
+    loop
+        For WAV: first sample of the part that samplers repeat, and the one behind its last.
 
     Returns
     -------
@@ -191,14 +194,26 @@ def write_audio(
     if subtype not in SUBTYPES:
         raise AudioError(f"the subtype must be one of {', '.join(SUBTYPES)}, got {subtype!r}")
     texts = checked_tags(tags)
+    _check_loop(loop, clip, form)
     if not clip.samples.shape[1]:
         raise AudioError(f"there is no sound to write to {path}: the clip has no samples")
     AudioClip(clip.samples, clip.sample_rate)  # checks again: an array can change after the clip was made
 
     def write(file: BinaryIO) -> None:
         if form == "wav":
-            write_wav(file, clip, subtype=subtype, tags=texts)
+            write_wav(file, clip, subtype=subtype, tags=texts, loop=loop)
         else:
             file.write(sndfile.encode(clip, form, subtype=subtype, tags=texts))
 
     return write_atomically(path, write, error_type=AudioError)
+
+
+def _check_loop(loop: tuple[int, int] | None, clip: AudioClip, form: str) -> None:
+    if loop is None:
+        return
+    if form != "wav":
+        raise AudioError(f"only WAV files can say where they are repeated, not .{form}")
+    if not 0 <= loop[0] < loop[1] <= clip.samples.shape[1]:
+        raise AudioError(
+            f"a loop must lie within the {clip.samples.shape[1]} samples of its clip, got {loop[0]} to {loop[1]}"
+        )

@@ -3,7 +3,8 @@
 Every WAV goes through here, with soundfile installed or without, so that both sound the same. Codecs beyond PCM and
 float raise :class:`UnsupportedError`, which leaves the file to the other readers.
 
-Source: Microsoft, "Multiple channel audio data and WAVE files" (2007); "RIFF MCI" (1991) for the INFO list.
+Source: Microsoft, "Multiple channel audio data and WAVE files" (2007); "RIFF MCI" (1991) for the INFO list;
+"Multimedia Data Standards Update" (1994) for the ``smpl`` chunk.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ BLOCK = 65536
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """What follows the two bytes of the format tag in KSDATAFORMAT_SUBTYPE_*."""
+
+_MIDDLE_C = 60
 
 _INFO_NAMES = {
     "title": b"INAM",
@@ -205,7 +208,9 @@ def _info_tags(body: bytes) -> dict[str, str]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_wav(file: BinaryIO, clip: AudioClip, *, subtype: str, tags: Mapping[str, str]) -> None:
+def write_wav(
+    file: BinaryIO, clip: AudioClip, *, subtype: str, tags: Mapping[str, str], loop: tuple[int, int] | None = None
+) -> None:
     """Write a WAV file.
 
     Parameters
@@ -216,6 +221,8 @@ def write_wav(file: BinaryIO, clip: AudioClip, *, subtype: str, tags: Mapping[st
         ``"pcm16"``, ``"pcm24"`` or ``"float"``.
     tags
         Texts by name; they become the INFO list, in UTF-8 as most programs read it.
+    loop
+        First sample of the part that samplers repeat, and the one behind its last.
 
     Raises
     ------
@@ -225,7 +232,7 @@ def write_wav(file: BinaryIO, clip: AudioClip, *, subtype: str, tags: Mapping[st
     channels, frames = clip.samples.shape
     width = {"pcm16": 2, "pcm24": 3, "float": 4}[subtype]
     size = width * channels * frames
-    head = _fmt_chunk(clip, width, is_float=subtype == "float") + _info_chunk(tags)
+    head = _fmt_chunk(clip, width, is_float=subtype == "float") + _info_chunk(tags) + _smpl_chunk(clip, loop)
     riff = 4 + len(head) + 8 + size + size % 2
     if riff >= 2**32:
         raise AudioError(f"{clip.duration / 60:.0f} minutes do not fit into the 4 GiB of a WAV file, FLAC has room")
@@ -261,3 +268,12 @@ def _info_chunk(tags: Mapping[str, str]) -> bytes:
         value = text.encode("utf-8") + b"\0"
         body += struct.pack("<4sI", _INFO_NAMES[name], len(value)) + value + b"\0" * (len(value) % 2)
     return struct.pack("<4sI", b"LIST", len(body)) + body if tags else b""
+
+
+def _smpl_chunk(clip: AudioClip, loop: tuple[int, int] | None) -> bytes:
+    """Loop points: one loop, forwards, for ever; the last sample of it is named, not the one behind."""
+    if loop is None:
+        return b""
+    period = round(1e9 / clip.sample_rate)  # nanoseconds
+    sampler = struct.pack("<9I", 0, 0, period, _MIDDLE_C, 0, 0, 0, 1, 0)
+    return struct.pack("<4sI", b"smpl", 60) + sampler + struct.pack("<6I", 0, 0, loop[0], loop[1] - 1, 0, 0)

@@ -24,6 +24,7 @@ from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.handover import HandOver
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
@@ -162,6 +163,7 @@ _RECORD_KEY = "riffusion"  # riffusion_ext.metadata.TEXT_KEY, which would load t
 
 HOST = Webui()
 _panels = Panels(HOST)
+_hand_over: HandOver | None = None
 
 
 def registered_panels() -> Panels:
@@ -175,8 +177,8 @@ def register() -> None:
     Called each time the host executes ``scripts/riffusion.py``: by then it has forgotten all callbacks, while this
     module is still the one of the first start.
     """
-    global _panels
-    _panels = Panels(HOST)
+    global _panels, _hand_over
+    _panels, _hand_over = Panels(HOST), None
     _on("ui_settings", _add_settings)
     _on("before_ui", _add_axes)
     _on("after_component", _after_component)
@@ -202,6 +204,9 @@ def _on(category: str, callback: Callable[..., Any]) -> None:
 def _after_component(component: Any, **kwargs: Any) -> None:
     elem_id = kwargs.get("elem_id")
     _panels.after_component(component, elem_id)
+    _offered_hand_over(elem_id)
+    if _hand_over is not None:
+        _hand_over.after_component(component, elem_id)
     forge_chooser = kwargs.get("label") == "Checkpoint" and "model_selection" in (kwargs.get("elem_classes") or ())
     if elem_id == "setting_sd_model_checkpoint" or forge_chooser:
         from riffusion_ext.host.status import statuses
@@ -222,10 +227,52 @@ def _add_axes() -> None:
 
 def _add_tab() -> list[tuple[Any, str, str]]:
     from riffusion_ext.ui.tabs.convert import build_tab
+    from riffusion_ext.ui.tabs.place import Place
 
-    folders = not getattr(shared.cmd_opts, "hide_ui_dir_config", False)
-    tab = build_tab(HOST.url, output_dir=HOST.output_folder, device=HOST.device, folders=folders)
+    fields = _painting()
+    if _hand_over is not None:
+        fields |= {"receive": _hand_over.receive, "send": _hand_over.send}
+    place = Place(
+        output_dir=HOST.output_folder,
+        serve=HOST.url,
+        device=HOST.device,
+        folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
+        **fields,
+    )
+    tab = build_tab(place)
+    if _hand_over is not None:
+        _hand_over.connect()
     return [(tab, "Riffusion", "riffusion")]
+
+
+def _offered_hand_over(elem_id: str | None) -> None:
+    """Begin with the buttons of this page when its first gallery is made, where they lead somewhere."""
+    global _hand_over
+    if _hand_over is None and elem_id in ("txt2img_gallery_container", "img2img_gallery_container"):
+        try:
+            from modules import infotext_utils
+        except ImportError:  # hosts older than A1111 1.8 have it by another name
+            return
+        offered = HandOver(infotext_utils)
+        if offered.offered and "backend" in _painting():
+            _hand_over = offered
+
+
+def _painting() -> dict[str, Any]:
+    """Return the fields of a Place about painting; where the host cannot paint for us, one sentence why."""
+    try:
+        from riffusion_ext.host import generation
+
+        generation.sampler_names()
+    except Exception as error:  # whatever a host lacks: its other pages work all the same
+        return {"no_backend": f"Songs, riffs and loops cannot be made in this webui: {error}"}
+    return {
+        "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
+        "samplers": generation.sampler_names,
+    }
+
+
+_MOST_AT_ONCE = 16
 
 
 def start_pictures(p: Any) -> list[Any]:

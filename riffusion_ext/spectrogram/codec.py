@@ -48,6 +48,7 @@ __all__ = [
     "picture_to_audio",
     "pictures_to_audio",
     "song_to_audio",
+    "source_to_audio",
 ]
 
 
@@ -187,9 +188,20 @@ def song_to_audio(
             raise PictureError(f"picture {number}: {error}") from error
     if not tiles:
         raise PictureError("there are no pictures to join")
-    song = join_sources(tiles)
-    waveform = _invert([song], settings, progress or (lambda part: None))[0]
-    return _finish(waveform, song, settings)
+    return source_to_audio(join_sources(tiles), settings, progress=progress)
+
+
+@torch.no_grad()
+def source_to_audio(
+    source: Source, settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
+) -> Decoded:
+    """Turn anything that gives out mel magnitudes into one piece of audio of ``(columns - 1) * hop_length`` samples.
+
+    Its columns are asked for block by block, from left to right, with overlaps; memory beyond the samples is that of
+    a block.
+    """
+    waveform = _invert([source], settings, progress or (lambda part: None))[0]
+    return _finish(waveform, source, settings)
 
 
 def _batches(

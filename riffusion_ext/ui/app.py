@@ -21,7 +21,7 @@ def _style() -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def build_app(output_dir: Path, *, folders: bool = True) -> Any:
+def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     """Build the page: a heading and the tab's pages.
 
     Parameters
@@ -30,6 +30,8 @@ def build_app(output_dir: Path, *, folders: bool = True) -> Any:
         Folder for results.
     folders
         Whether users may name folders of this machine.
+    more
+        Other fields of :class:`~riffusion_ext.ui.tabs.place.Place`.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def build_app(output_dir: Path, *, folders: bool = True) -> Any:
     """
     import gradio as gr
 
-    place = Place(output_dir=lambda: output_dir, folders=folders)
+    place = Place(output_dir=lambda: output_dir, folders=folders, **more)
     fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
     with gr.Blocks(title="Riffusion", css=_style(), theme=theme, analytics_enabled=False) as app:

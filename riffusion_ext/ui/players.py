@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape as escape_html
 
-__all__ = ["escape", "format_duration", "message", "panel", "player"]
+__all__ = ["details", "escape", "format_duration", "message", "panel", "player"]
 
 _LONGEST_LABEL = 120
 
@@ -27,7 +27,14 @@ def format_duration(seconds: float) -> str:
 
 
 def player(
-    src_url: str, label: str, duration: float, download_name: str, *, seed: int | None = None, number: int | None = None
+    src_url: str,
+    label: str,
+    duration: float,
+    download_name: str,
+    *,
+    seed: int | None = None,
+    number: int | None = None,
+    loop: bool = False,
 ) -> str:
     """Return one player.
 
@@ -45,6 +52,8 @@ def player(
         Seed of the picture.
     number
         Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
+    loop
+        Whether it plays round and round.
     """
     text = " ".join(label.split())
     short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
@@ -57,7 +66,8 @@ def player(
     return (
         '<li class="riffusion-clip">'
         f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
-        f'<audio controls preload="metadata" src="{escape(src_url)}" aria-label="{escape(spoken)}"></audio>'
+        f'<audio controls{" loop" if loop else ""} preload="metadata" src="{escape(src_url)}"'
+        f' aria-label="{escape(spoken)}"></audio>'
         f'<div class="riffusion-facts">{"".join(facts)}'
         f'<a class="riffusion-download" href="{escape(src_url)}" download="{escape(download_name)}"'
         f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
@@ -71,6 +81,11 @@ def message(text: str, kind: str = "info") -> str:
         raise ValueError(f"kind is {kind!r}; it can be info, warning or error")
     role = "status" if kind == "info" else "alert"
     return f'<p class="riffusion-message riffusion-{kind}" role="{role}">{escape(text)}</p>'
+
+
+def details(heading: str, text: str) -> str:
+    """Return a long text of several lines, folded behind a heading."""
+    return f'<details class="riffusion-details"><summary>{escape(heading)}</summary><pre>{escape(text)}</pre></details>'
 
 
 def panel(players: Iterable[str], messages: Iterable[str] = ()) -> str:

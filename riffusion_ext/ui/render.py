@@ -10,7 +10,7 @@ from typing import Any
 
 from riffusion_ext.ui.controls import Control
 
-__all__ = ["component", "fold", "live_html", "on_change", "open_queue", "radio_class", "row"]
+__all__ = ["component", "fold", "live_html", "on_change", "open_queue", "radio_class", "row", "small_buttons"]
 
 
 def component(item: Control, elem_id: str, value: object = None) -> Any:
@@ -48,6 +48,14 @@ def row() -> Any:
     import gradio as gr
 
     return gr.Row(elem_classes=["riffusion-row"])
+
+
+def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Make a row of small buttons, from ids and texts; returns them by id."""
+    import gradio as gr
+
+    with gr.Row(elem_classes=["riffusion-row"]):
+        return {elem_id: gr.Button(text, size="sm", elem_id=elem_id) for elem_id, text in texts.items()}
 
 
 def radio_class() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def _class(node: ast.ClassDef) -> ClassFacts:
 def read_module(path: Path) -> ModuleFacts:
     """Return what a module offers at its top level, also inside ``if`` and ``try``, and by import."""
     facts = ModuleFacts()
-    pending: list[ast.stmt] = list(ast.parse(path.read_text("utf-8"), str(path)).body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in the host's own texts
+        pending: list[ast.stmt] = list(ast.parse(path.read_text("utf-8"), str(path)).body)
     while pending:
         node = pending.pop(0)
         if isinstance(node, ast.FunctionDef):

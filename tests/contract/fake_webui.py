@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-OUR_MODULES = ("riffusion_ext.host.webui", "riffusion_ext.host.script", "riffusion_ext.host.status")
+OUR_MODULES = tuple(f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation"))
 
 
 # -- modules.scripts
@@ -162,10 +162,14 @@ class Options:
 
 
 class State:
-    __slots__ = ("interrupted", "job_timestamp", "skipped", "textinfo")
+    __slots__ = ("interrupted", "job", "job_timestamp", "skipped", "textinfo")
 
     def __init__(self) -> None:
         self.interrupted, self.skipped, self.textinfo, self.job_timestamp = False, False, None, "20240101000000"
+        self.job = ""
+
+    def interrupt(self) -> None:
+        self.interrupted = True
 
 
 class CheckpointInfo:
@@ -175,6 +179,20 @@ class CheckpointInfo:
         self.sha256 = sha256
         self.shorthash = sha256[:10] if sha256 else None
         self.hash = "d4317e99"
+
+
+# -- modules.infotext_utils
+
+
+class ParamBinding:
+    def __init__(
+        self,
+        paste_button: Any,
+        tabname: str,
+        source_text_component: Any = None,
+        source_image_component: Any = None,
+    ) -> None:
+        self.paste_button, self.tabname, self.source_image_component = paste_button, tabname, source_image_component
 
 
 # -- modules.processing
@@ -275,6 +293,8 @@ class FakeWebui:
         self.log: list[str] = []
         self.served: list[str] = []
         self.demo = types.SimpleNamespace()
+        self.paste_fields: dict[str, Any] = {}
+        self.bindings: list[ParamBinding] = []
         self.aliases = {"riffusion-tiny.safetensors [c283a100ba]": CheckpointInfo("riffusion-tiny")}
         self.aliases["riffusion-tiny"] = next(iter(self.aliases.values()))
         self.picture: Callable[[int, tuple[int, int]], Image.Image] = lambda seed, size: Image.new("RGB", size, "gray")
@@ -299,6 +319,12 @@ class FakeWebui:
             assert isinstance(filename, str)
             self.served.append(filename)
 
+        def add_paste_fields(tabname: str, init_img: Any, fields: Any, override_settings_component: Any = None) -> None:
+            self.paste_fields[tabname] = {"init_img": init_img, "fields": fields}
+
+        def register_paste_params_button(binding: ParamBinding) -> None:
+            self.bindings.append(binding)
+
         contents: dict[str, dict[str, Any]] = {
             "scripts": {
                 "Script": Script,
@@ -321,6 +347,11 @@ class FakeWebui:
             "errors": {"report": report},
             "paths_internal": {"data_path": str(self.folder)},
             "ui_tempdir": {"register_tmp_file": register_tmp_file},
+            "infotext_utils": {
+                "ParamBinding": ParamBinding,
+                "add_paste_fields": add_paste_fields,
+                "register_paste_params_button": register_paste_params_button,
+            },
             "sd_models": {"checkpoint_aliases": self.aliases},
         }
         package = types.ModuleType("modules")

@@ -26,6 +26,8 @@ def _page(bench: Bench) -> tuple[Any, list[Any]]:
             with gr.Group(elem_id="txt2img_gallery_container") as group:
                 pass
             fire("on_after_component", group, elem_id="txt2img_gallery_container")
+            gallery = gr.Gallery(elem_id="txt2img_gallery")
+            fire("on_after_component", gallery, elem_id="txt2img_gallery")
             info = gr.Textbox(visible=False, elem_id="generation_info_txt2img")
             fire("on_after_component", info, elem_id="generation_info_txt2img")
         chooser = gr.Dropdown(["a"], elem_id="setting_sd_model_checkpoint")
@@ -167,3 +169,94 @@ def test_the_tab_is_offered(bench: Bench) -> None:
     ((tab, title, elem_id),) = bench.host.callbacks.fire("on_ui_tabs")[0]
     assert (title, elem_id) == ("Riffusion", "riffusion")
     assert isinstance(tab, gr.Blocks)
+
+
+def _pages(bench: Bench) -> Any:
+    ((tab, _, _),) = bench.host.callbacks.fire("on_ui_tabs")[0]
+    return tab
+
+
+def test_where_the_host_cannot_paint_one_sentence_says_why(bench: Bench) -> None:
+    ids = _ids(_pages(bench))
+    assert "riffusion_pictures_go" in ids, "the other pages work all the same"
+    assert "riffusion_song_why" in ids
+    assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} & set(ids)
+    (why,) = [block.value for block in _pages(bench).blocks.values() if block.elem_id == "riffusion_song_why"]
+    assert "cannot be made in this webui" in why
+    assert "modules" in why
+
+
+@pytest.fixture
+def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the host paint; returns the sizes of batches that were asked for."""
+    import riffusion_ext.host
+
+    batches: list[int] = []
+    module = ModuleType("riffusion_ext.host.generation")
+    module.sampler_names = lambda: ["DPM++ 2M", "Euler"]  # type: ignore[attr-defined]
+    module.WebuiBackend = lambda *, max_batch: batches.append(max_batch)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(riffusion_ext.host, "generation", module, raising=False)
+    return batches
+
+
+def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: list[int]) -> None:
+    from riffusion_ext.host import webui
+
+    tab = _pages(bench)
+    assert {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} <= set(_ids(tab))
+    (sampler,) = [block for block in tab.blocks.values() if block.elem_id == "riffusion_song_sampler"]
+    choices = [choice if isinstance(choice, str) else choice[0] for choice in sampler.choices]
+    assert choices == ["automatic", "DPM++ 2M", "Euler"]
+    webui._painting()["backend"]()
+    assert painting == [16]
+
+
+def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:
+    """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
+    seen: dict[tuple[str, str], Any] = {}
+    for block in _pages(bench).blocks.values():
+        label = getattr(block, "label", None)
+        if not label or getattr(block, "do_not_save_to_config", False) or not hasattr(block, "value"):
+            continue
+        kept = [getattr(block, name, None) for name in ("value", "minimum", "maximum", "step", "visible")]
+        assert seen.setdefault((label, type(block).__name__), kept) == kept, label
+        assert [kind for name, kind in seen if name == label] == [type(block).__name__], label
+
+
+def test_galleries_hand_pictures_to_the_page_song_and_windows_go_to_img2img(bench: Bench, painting: list[int]) -> None:
+    page, _ = _page(bench)
+    tab = _pages(bench)
+    assert set(bench.host.paste_fields) == {"riffusion_seed_picture", "riffusion_before"}
+    parts = {block.elem_id: block for blocks in (page, tab) for block in blocks.blocks.values()}
+    for name in ("seed_picture", "before"):
+        assert bench.host.paste_fields[f"riffusion_{name}"]["init_img"] is parts[f"riffusion_song_{name}"]
+    ways = {
+        (binding.paste_button.elem_id, binding.tabname): binding.source_image_component.elem_id
+        for binding in bench.host.bindings
+    }
+    assert ways == {
+        ("txt2img_riffusion_seed_picture", "riffusion_seed_picture"): "txt2img_gallery",
+        ("txt2img_riffusion_before", "riffusion_before"): "txt2img_gallery",
+        ("riffusion_song_send", "img2img"): "riffusion_song_picture",
+    }
+    for binding in bench.host.bindings:
+        assert binding.tabname in {*bench.host.paste_fields, "img2img"}, "the host would not start"
+
+
+def test_where_nothing_can_be_painted_no_button_leads_anywhere(bench: Bench) -> None:
+    page, _ = _page(bench)
+    assert not any("riffusion_before" in str(elem_id) for elem_id in _ids(page))
+    assert "riffusion_song_send" not in _ids(_pages(bench))
+    assert bench.host.bindings == []
+
+
+def test_a_host_that_hands_nothing_over_has_the_pages_without_those_buttons(
+    bench: Bench, painting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(sys.modules["modules.infotext_utils"], "add_paste_fields")
+    page, _ = _page(bench)
+    assert not any("riffusion_before" in str(elem_id) for elem_id in _ids(page))
+    ids = _ids(_pages(bench))
+    assert "riffusion_song_go" in ids
+    assert "riffusion_song_send" not in ids

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from riffusion_ext.atomic import write_atomically
@@ -16,6 +16,9 @@ from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import expand
 from riffusion_ext.ui.players import message
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.backend import Backend
 
 __all__ = [
     "Place",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 _MOST_MESSAGES = 12
+_NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui."
 
 
 def gradio_url(path: Path) -> str:
@@ -50,12 +54,27 @@ class Place:
         Returns the torch device to use.
     folders
         Whether users may name folders of the machine the server runs on.
+    backend
+        Returns what paints pictures; None where there is nothing that does.
+    no_backend
+        One sentence why there is none.
+    samplers
+        Returns the names of the backend's samplers.
+    receive
+        Called with the name of an Image component and the component, which may be given pictures from elsewhere.
+    send
+        Lets a button send the picture of an Image component to img2img; None where there is no such place.
     """
 
     output_dir: Callable[[], Path]
     serve: Callable[[Path], str] = gradio_url
     device: Callable[[], str] = lambda: "auto"
     folders: bool = True
+    backend: Callable[[], Backend] | None = None
+    no_backend: str = _NO_MODEL
+    samplers: Callable[[], Sequence[str]] = list
+    receive: Callable[[str, Any], None] = lambda name, component: None
+    send: Callable[[Any, Any], None] | None = None
 
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

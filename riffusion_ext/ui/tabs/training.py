@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,80 +11,23 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.tabs import review
 from riffusion_ext.ui.tabs.place import Place, named_error, named_folder
+from riffusion_ext.ui.tabs.runs import Runs, bar
 from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
 
-__all__ = ["Runs", "build_page", "make", "own_folder"]
+__all__ = ["build_page", "make", "new_runs", "own_folder"]
 
-_LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
-_PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
 _MOST_FAILURES = 12
 _CHECKED = 6  # pictures that are turned back into sound
 _STOPPING = message("Stopping; what is done stays ...")
 
 
-class Runs:
-    """The runs of this page, one at a time, and the way to stop them."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._busy = threading.Lock()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the present run was asked to end."""
-        return self._busy.locked() and self._stop.is_set()
-
-    def stop(self) -> str:
-        """Ask the present run to end, within seconds and amid a song."""
-        self._stop.set()
-        return _STOPPING if self._busy.locked() else ""
-
-    def follow(self, work: Callable[[Callable[[Any], None], Callable[[], bool]], Any]) -> Iterator[Any]:
-        """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it.
-
-        The work stops when the iterator is closed or nobody asks it for more: of a page that was closed, gradio asks
-        nothing, but it closes the iterator only at some later event. Until the work has ended, there is no other.
-
-        Raises
-        ------
-        RiffusionError
-            There is a run already.
-        """
-        if not self._busy.acquire(blocking=False):
-            raise RiffusionError("A training set is being made already; stop it first.")
-        stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
-        news: queue.Queue[tuple[bool, Any]] = queue.Queue()
-        looked = time.monotonic()
-
-        def cancelled() -> bool:
-            return stop.is_set() or time.monotonic() - looked > _PATIENCE
-
-        def run() -> None:
-            try:
-                outcome = work(lambda item: news.put((False, item)), cancelled)
-            except Exception as error:
-                outcome = error
-            self._busy.release()
-            news.put((True, outcome))
-
-        threading.Thread(target=run, daemon=True, name="riffusion-dataset").start()
-        try:
-            over = False
-            while not over:
-                try:
-                    over, item = news.get(timeout=_LOOK_AGAIN)
-                except queue.Empty:
-                    item = None
-                if isinstance(item, Exception):
-                    raise item
-                yield item
-                looked = time.monotonic()
-        finally:
-            stop.set()
+def new_runs() -> Runs:
+    """Return the runs of this page."""
+    return Runs("A training set is being made already; stop it first.", _STOPPING)
 
 
 def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettings) -> Iterator[tuple[str, str]]:
@@ -112,19 +52,19 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
             return described(list(verify(Store(folder), sample_of(built.manifest, _CHECKED))))
 
         failed: list[str] = []
-        shown = _bar(0.0, "Looking at the songs ...")
+        shown = bar(0.0, "Looking at the songs ...", "Songs")
         yield shown, ""
         for item in runs.follow(work):
             if isinstance(item, Progress):
                 if item.cut.error:
                     failed.append(_failure(item.cut.song.path, item.cut.error))
-                shown = _bar(item.done / item.total, _how_far(item)) + "".join(failed[-_MOST_FAILURES:])
+                shown = bar(item.done / item.total, _how_far(item), "Songs") + "".join(failed[-_MOST_FAILURES:])
             elif isinstance(item, Built):
                 summary, made = _summary(item, folder), str(folder)
             elif item:
                 summary += message(f"Checked by ear: {item}.")
             # Also where nothing moved: only in sending gradio notices that the page was closed.
-            yield summary or shown + (_STOPPING if runs.stopping else ""), made
+            yield summary or shown + (runs.stopping_html if runs.stopping else ""), made
     except Exception as error:
         text = explain(error)
         text = text if isinstance(error, RiffusionError) else f"This did not work: {text}"
@@ -148,14 +88,6 @@ def own_folder(parent: Path, collection: Path) -> Path:
         if Store(folder).read_json(SOURCE).get("collection", str(collection)) == str(collection):
             return folder
     raise AssertionError("there are always more numbers")
-
-
-def _bar(share: float, text: str) -> str:
-    percent = f"{100 * share:.1f}"
-    return (
-        f'<div class="riffusion-progress" role="progressbar" aria-label="Songs" aria-valuenow="{percent}">'
-        f'<div style="width:{percent}%"></div></div>{message(text)}'
-    )
 
 
 def _how_far(progress: Progress) -> str:
@@ -187,7 +119,7 @@ def build_page(place: Place) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
-    runs = Runs()
+    runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             songs = gr.Textbox(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.handover import TARGETS
 from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
 from riffusion_ext.spectrogram.params import SpectrogramParams
@@ -140,13 +141,15 @@ def _of_the_tab() -> set[str]:
     """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.tabs.convert import build_tab
+    from tests.unit.ui.painting import Studio
 
     found: set[str] = set()
-    for block in build_tab().blocks.values():
+    for block in build_tab(Studio().place(Path(), send=lambda button, picture: None)).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""
-        found.add("" if example[:1] in ("/", "*") else example)  # paths and patterns are no words
+        # Paths, patterns and lines of a score are no words.
+        found.add("" if example[:1] in ("/", "*") or " | " in example else example)
         if kind in ("Radio", "CheckboxGroup"):
             found.update(label for label, _ in block.choices)
         if kind == "Button":
@@ -155,7 +158,10 @@ def _of_the_tab() -> set[str]:
             found.add(unescape(re.sub("<[^>]*>", "", block.value or "")))
     for file in (ROOT / "riffusion_ext" / "ui" / "tabs").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "message":
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+                "message",
+                "details",
+            ):
                 found.update(part.value for part in node.args[:1] if isinstance(part, ast.Constant))
     return found - {""}
 
@@ -167,7 +173,7 @@ def _visible() -> set[str]:
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
     for _, _, label, help_, choices in _OPTIONS:
         texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
-    return texts | _of_the_tab() | {"Download"}
+    return texts | _of_the_tab() | {"Download", *TARGETS.values()}
 
 
 @pytest.mark.filterwarnings("default")

@@ -229,7 +229,7 @@ def test_pages_can_be_built(tmp_path: Path):
 
     labels = [
         block.label
-        for block in build_tab(output_dir=tmp_path).blocks.values()
+        for block in build_tab(Place(output_dir=lambda: tmp_path)).blocks.values()
         if getattr(block, "label", None) and hasattr(block, "value")
         if not getattr(block, "do_not_save_to_config", False)
     ]

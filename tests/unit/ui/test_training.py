@@ -20,7 +20,8 @@ from riffusion_ext.dataset.settings import CaptionSettings, DatasetSettings, Exp
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs.place import Place, named_folder
-from riffusion_ext.ui.tabs.training import Runs, make, own_folder
+from riffusion_ext.ui.tabs.runs import Runs
+from riffusion_ext.ui.tabs.training import make, new_runs, own_folder
 from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -141,7 +142,7 @@ def share(html: str) -> float:
 
 
 def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
-    shown = list(make(Runs(), f' "{songs}" ', "", place, narrow))
+    shown = list(make(new_runs(), f' "{songs}" ', "", place, narrow))
     bars = [share(html) for html, _ in shown if "progressbar" in html]
     assert bars[0] == 0.0
     assert bars == sorted(bars)
@@ -158,14 +159,14 @@ def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: Data
 
 def test_a_folder_of_ones_own_and_other_settings(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
     settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
-    *_, (_, made) = make(Runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
+    *_, (_, made) = make(new_runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
     assert made == str(tmp_path / "mine")
     assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
 
 
 def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: Place, narrow: DatasetSettings):
     (songs / "<b>bad & ugly.mp3").write_text("no music")
-    *_, (html, made) = make(Runs(), str(songs), "", place, narrow)
+    *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
     assert html.count('role="alert"') == 1
     assert "&lt;b&gt;bad &amp; ugly.mp3" in html
     assert str(songs) not in html
@@ -180,7 +181,7 @@ def test_names_that_are_no_text_can_be_shown(songs: Path, place: Place, narrow: 
         (songs / f"bad {name}").write_text("no music")
     except OSError:
         pytest.skip("this file system wants UTF-8")
-    for html, _ in make(Runs(), str(songs), "", place, narrow):
+    for html, _ in make(new_runs(), str(songs), "", place, narrow):
         assert html.encode("utf-8")
     assert "bad caf?.wav" in html
 
@@ -188,7 +189,7 @@ def test_names_that_are_no_text_can_be_shown(songs: Path, place: Place, narrow: 
 def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetSettings):
     for number in range(15):
         (songs / f"bad{number}.mp3").write_text("no music")
-    *_, (html, _) = make(Runs(), str(songs), "", place, narrow)
+    *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
     assert html.count('role="alert"') == 13
     assert "3 more files" in html
 
@@ -203,7 +204,7 @@ def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetS
 )
 def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place: Place, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    *_, (html, made) = make(Runs(), songs, "", place, DatasetSettings())
+    *_, (html, made) = make(new_runs(), songs, "", place, DatasetSettings())
     assert words in html
     assert 'role="alert"' in html
     assert made == ""
@@ -212,7 +213,7 @@ def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place:
 
 def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: Place, tmp_path: Path):
     settings = DatasetSettings(captions=CaptionSettings("{titel}"))
-    *_, (html, _) = make(Runs(), str(songs), "", place, settings)
+    *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
     assert "titel" in html
     assert not (tmp_path / "results").exists()
 
@@ -220,20 +221,20 @@ def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: Pl
 def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
     songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
-    *_, (html, _) = make(Runs(), str(songs), str(songs / "one.wav"), place, narrow)
+    *_, (html, _) = make(new_runs(), str(songs), str(songs / "one.wav"), place, narrow)
     assert 'role="alert"' in html
 
     def fail(*args: Any, **options: Any) -> None:
         raise ZeroDivisionError("oops <3")
 
     monkeypatch.setattr(building, "build", fail)
-    *_, (html, _) = make(Runs(), str(songs), "", place, narrow)
+    *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
     assert "This did not work: ZeroDivisionError: oops &lt;3" in html
 
 
 def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
-    *_, (html, made) = make(Runs(), str(songs), "", place, settings)
+    *_, (html, made) = make(new_runs(), str(songs), "", place, settings)
     assert "Nothing was kept" in html
     assert "Checked by ear" not in html
     assert made
@@ -246,7 +247,7 @@ def test_a_check_that_fails_keeps_the_summary(
         raise RiffusionError("the picture is gone")
 
     monkeypatch.setattr("riffusion_ext.dataset.verify.verify", fail)
-    *_, (html, made) = make(Runs(), str(songs), "", place, narrow)
+    *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
     assert "8 of 12 windows kept" in html
     assert "the picture is gone" in html
     assert made
@@ -290,7 +291,7 @@ def free(runs: Runs) -> bool:
 
 
 def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: DatasetSettings, held: Held):
-    runs = Runs()
+    runs = new_runs()
     assert runs.stop() == ""
     steps = make(runs, str(songs), "", place, narrow)
     assert "Looking at the songs" in next(steps)[0]
@@ -313,7 +314,7 @@ def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: Datase
 def test_a_second_press_is_refused_while_the_first_works(
     songs: Path, place: Place, narrow: DatasetSettings, held: Held
 ):
-    runs = Runs()
+    runs = new_runs()
     first = make(runs, str(songs), "", place, narrow)
     next(first), next(first)
     *_, (html, made) = make(runs, str(songs), "", place, narrow)
@@ -328,7 +329,7 @@ def test_a_second_press_is_refused_while_the_first_works(
 def test_a_page_that_is_closed_in_the_middle_stops_the_work(
     songs: Path, place: Place, narrow: DatasetSettings, held: Held
 ):
-    runs = Runs()
+    runs = new_runs()
     with closing(make(runs, str(songs), "", place, narrow)) as steps:
         next(steps), next(steps), next(steps)
         assert held.began.is_set()
@@ -342,8 +343,8 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
 def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
     songs: Path, place: Place, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("riffusion_ext.ui.tabs.training._PATIENCE", 1.5)
-    runs = Runs()
+    monkeypatch.setattr("riffusion_ext.ui.tabs.runs._PATIENCE", 1.5)
+    runs = new_runs()
     steps = make(runs, str(songs), "", place, narrow)
     for _ in range(7):  # longer than patience lasts, but watched
         next(steps)
@@ -360,6 +361,6 @@ def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
     from riffusion_ext.dataset.store import Store
 
     with Store(tmp_path / "mine").locked():
-        *_, (html, made) = make(Runs(), str(songs), str(tmp_path / "mine"), place, narrow)
+        *_, (html, made) = make(new_runs(), str(songs), str(tmp_path / "mine"), place, narrow)
     assert "another run is working in" in html
     assert made == ""

@@ -1,0 +1,213 @@
+"""What a song shall be, over time: keyframes, each moving towards the next.
+
+::
+
+    keyframe   |  A: 8 bars  |  B: 8 bars  |  C: 4 bars |
+    prompt     A ----------> B ----------> C ===========|     the last one stays (or moves back to the first)
+
+Typed, one to a line (:mod:`riffusion_ext.generate.score_text`)::
+
+    8 bars | funky sax, upbeat -- vocals | seed 42 | denoise 0.6 | cfg 7
+    0:20 | jazz piano
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["CHOOSE", "LONGEST_SECONDS", "Keyframe", "Moment", "Score", "choose_seed"]
+
+CHOOSE = -1
+"""The seed that stands for "choose one"."""
+
+LONGEST_SECONDS = 3 * 3600.0
+TEMPI = (20.0, 400.0)
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """What is heard at one time, and how long it takes to the next keyframe.
+
+    Parameters
+    ----------
+    prompt, negative
+        In the host's syntax.
+    seed
+        Of the noise, 0 to 2 ** 32 - 1; -1: that of the keyframe before, and the first one's is chosen.
+    denoise
+        How much of a seed picture is painted over, 0 to 1. Without a seed picture it means nothing.
+    cfg
+        Guidance scale, 1 to 30.
+    seconds, bars
+        How long; one of the two. The last keyframe of a song may last 0.
+
+    Raises
+    ------
+    RiffusionError
+        A number is out of range, or there is no duration, or two.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = CHOOSE
+    denoise: float = 0.75
+    cfg: float = 7.0
+    seconds: float | None = None
+    bars: float | None = None
+
+    def __post_init__(self) -> None:
+        if not CHOOSE <= self.seed < 2**32:
+            raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {self.seed}")
+        _check("denoise", self.denoise, 0, 1)
+        _check("CFG", self.cfg, 1, 30)
+        if (self.seconds is None) == (self.bars is None):
+            raise RiffusionError("a keyframe lasts so many seconds or so many bars: give one of them")
+        if self.seconds is not None:
+            _check("the duration in seconds", self.seconds, 0, LONGEST_SECONDS)
+        if self.bars is not None:
+            _check("the duration in bars", self.bars, 0, 10000)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is wanted at one moment: between two keyframes.
+
+    Attributes
+    ----------
+    a, b
+        From and to; the same keyframe where the song stays.
+    alpha
+        How far, 0 to 1, after the power curve.
+    denoise, cfg
+        At that moment.
+    """
+
+    a: Keyframe
+    b: Keyframe
+    alpha: float
+    denoise: float
+    cfg: float
+
+    @property
+    def stays(self) -> bool:
+        """Whether prompts and seed do not move here."""
+        a, b = self.a, self.b
+        return (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Keyframes one after another.
+
+    Parameters
+    ----------
+    keyframes
+        At least one.
+    bpm
+        Beats per minute, 20 to 400; needed where a keyframe is counted in bars.
+    beats_per_bar
+        1 to 16.
+    power
+        Shape of the way from one keyframe to the next, above 0: with ``a = 2 t - 1``, alpha is
+        ``(|a| ** power * sign(a) + 1) / 2``, as in the original. 1 is even; below 1 the middle passes fast, above 1 it
+        lasts.
+    loop
+        Whether the last keyframe moves towards the first, instead of staying.
+
+    Raises
+    ------
+    RiffusionError
+        There is nothing to play, or a number is out of range.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    bpm: float | None = None
+    beats_per_bar: int = 4
+    power: float = 1.0
+    loop: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.keyframes:
+            raise RiffusionError("the song has no keyframe: write at least one line, such as: 0:20 | jazz piano")
+        if self.bpm is not None:
+            _check("the tempo in beats per minute", self.bpm, *TEMPI)
+        _check("the number of beats in a bar", self.beats_per_bar, 1, 16)
+        _check("the power of the transitions", self.power, 0.05, 20)
+        for number, keyframe in enumerate(self.keyframes[:-1], 1):
+            if not (keyframe.seconds or keyframe.bars):
+                raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")
+        if self.bpm is None and any(keyframe.bars is not None for keyframe in self.keyframes):
+            raise RiffusionError("a duration is given in bars, so the tempo is needed: say how many beats per minute")
+        _check("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
+
+    def duration(self, keyframe: Keyframe) -> float:
+        """Return how long a keyframe lasts, in seconds."""
+        if keyframe.bars is None:
+            return keyframe.seconds or 0.0
+        return keyframe.bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """Seconds at which the keyframes begin, and at last the end of the song."""
+        return (0.0, *accumulate(self.duration(keyframe) for keyframe in self.keyframes))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the song."""
+        if all(keyframe.bars is not None for keyframe in self.keyframes):  # one product, not a sum of rounded ones
+            bars = math.fsum(keyframe.bars or 0.0 for keyframe in self.keyframes)
+            return bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
+        return math.fsum(self.duration(keyframe) for keyframe in self.keyframes)
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of the song to the sample."""
+        return max(1, round(self.seconds * sample_rate))
+
+    def at(self, seconds: float) -> Moment:
+        """Return what is wanted at a time; before the beginning and past the end, what is wanted there."""
+        starts = self.starts
+        number = sum(1 for start in starts[1:-1] if start <= seconds)
+        if number and starts[number] == starts[number + 1]:  # the last lasts 0: arrived there, but still on the way
+            number -= 1
+        a = self.keyframes[number]
+        following = (*self.keyframes, self.keyframes[0] if self.loop else a)
+        b = following[number + 1]
+        lasts = starts[number + 1] - starts[number]
+        share = min(max((seconds - starts[number]) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
+        alpha = 0.0 if b is a else curved(share, self.power)
+        return Moment(a, b, alpha, _mix(a.denoise, b.denoise, alpha), _mix(a.cfg, b.cfg, alpha))
+
+    def settled(self, seed: int = CHOOSE) -> Score:
+        """Return the score with every seed decided: -1 is the seed before, and `seed` (or a random one) at first."""
+        current = choose_seed(seed)
+        settled = []
+        for keyframe in self.keyframes:
+            current = current if keyframe.seed == CHOOSE else keyframe.seed
+            settled.append(replace(keyframe, seed=current))
+        return replace(self, keyframes=tuple(settled))
+
+
+def curved(share: float, power: float) -> float:
+    """Alpha of the original's power curve, symmetric about the middle."""
+    a = 2.0 * share - 1.0
+    return (math.copysign(abs(a) ** power, a) + 1.0) / 2.0
+
+
+def choose_seed(seed: int) -> int:
+    """Return the seed, or a random one for -1."""
+    return random.randrange(2**32) if seed == CHOOSE else seed
+
+
+def _mix(a: float, b: float, alpha: float) -> float:
+    """Linear, and rounded: windows whose numbers differ by rounding errors could not share a batch."""
+    return round(a + (b - a) * alpha, 4)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")

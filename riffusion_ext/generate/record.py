@@ -1,0 +1,98 @@
+"""Settings as text that goes into files, so that a song can be made again from any of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from typing import Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.curves import Curve
+from riffusion_ext.generate.keyframes import Keyframe, Score
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["infotext", "read_record", "to_record"]
+
+
+def to_record(settings: Any) -> dict[str, Any]:
+    """Return what in a dataclass differs from its defaults, as JSON can hold it."""
+    record: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if value != item.default or item.default is MISSING:
+            record[item.name] = _plain(value)
+    return record
+
+
+def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
+    """Make the settings that :func:`to_record` wrote down.
+
+    Raises
+    ------
+    RiffusionError
+        The record is none of that kind.
+    """
+    known = {item.name for item in fields(kind)}
+    try:
+        values = {name: _value(name, value) for name, value in record.items() if name in known}
+        return kind(**values)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        if isinstance(error, RiffusionError):
+            raise
+        raise RiffusionError(f"the record of the settings cannot be read: {error}") from error
+
+
+def infotext(
+    key: str, settings: Any, *, prompt: str, negative: str, size: tuple[int, int], extra: Mapping[str, Any]
+) -> str:
+    """Return generation parameters as webuis write and read them, with all the settings under one key.
+
+    Parameters
+    ----------
+    key
+        Name of the record, such as "Riffusion song".
+    settings
+        A dataclass with ``steps`` and ``sampler``.
+    prompt, negative
+        Of the beginning.
+    size
+        Of a window.
+    extra
+        More numbers, by name.
+    """
+    values: dict[str, Any] = {"Steps": settings.steps}
+    if settings.sampler:
+        values["Sampler"] = settings.sampler
+    values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}", key: json.dumps(to_record(settings), ensure_ascii=False)}
+    line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
+    return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
+
+
+def _quoted(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Curve):
+        return value.text()
+    if isinstance(value, (Keyframe, Score)):
+        return to_record(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "score":
+        return read_record(Score, value)
+    if name == "keyframes":
+        return tuple(read_record(Keyframe, item) for item in value)
+    if name == "params":
+        return SpectrogramParams.from_mapping(value)
+    if name in ("denoise", "cfg", "wet") and isinstance(value, str):
+        from riffusion_ext.generate.curves import parse_curve
+
+        return parse_curve(value, name=name, low=0.0, high=100.0)
+    return value

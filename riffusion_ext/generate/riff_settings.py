@@ -1,0 +1,118 @@
+"""How a song is painted over: the choices, and one object that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from riffusion_ext.audio.mix import LAWS
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.curves import Curve
+from riffusion_ext.generate.keyframes import Keyframe, Moment, Score
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+
+__all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "RiffSettings"]
+
+CHANNELS = ("mono", "stereo", "double")
+"""What is painted, see :mod:`riffusion_ext.generate.riff`."""
+
+_ALL_WET = Curve.constant(1.0)
+
+
+@dataclass(frozen=True)
+class RiffSettings:
+    """How a song is painted over.
+
+    Parameters
+    ----------
+    keyframes
+        What it shall become, over time; the last one stays.
+    stretch
+        Whether the durations of the keyframes only count in proportion, the whole being as long as the song.
+    denoise, cfg
+        Over time, instead of the keyframes' own; None: those.
+    start, duration
+        The part of the song, in seconds; None: to its end.
+    channels
+        One of :data:`CHANNELS`.
+    spread
+        How far a doubled song is panned, 0 to 1.
+    wet
+        Share of the result in the mix with the original, 0 to 1, over time.
+    law
+        One of :data:`~riffusion_ext.audio.mix.LAWS`.
+    width, overlap, seeds
+        See :func:`~riffusion_ext.generate.plan.plan_riff`.
+    steps, sampler
+        See :class:`~riffusion_ext.generate.backend.Request`.
+    params
+        Of the pictures.
+    power
+        Of the way between keyframes.
+    level
+        See :func:`~riffusion_ext.audio.effects.apply_level`; "recorded" keeps the song's own.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    stretch: bool = True
+    denoise: Curve | None = None
+    cfg: Curve | None = None
+    start: float = 0.0
+    duration: float | None = None
+    channels: str = "mono"
+    spread: float = 1.0
+    wet: Curve = _ALL_WET
+    law: str = "equal-power"
+    width: int = 512
+    overlap: int = 128
+    seeds: str = "fixed"
+    steps: int = 30
+    sampler: str = ""
+    params: SpectrogramParams = PRESETS["riffusion-v1"]
+    power: float = 1.0
+    level: str = "recorded"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("channels", CHANNELS), ("law", LAWS)):
+            if getattr(self, name) not in choices:
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.channels != "mono" and self.params.stereo:
+            raise RiffusionError(f"pictures in stereo hold both sides already; {self.channels} needs pictures in mono")
+
+    def settled(self, seed: int = -1) -> RiffSettings:
+        """Return the settings with every seed decided, so that the riff can be made again."""
+        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).settled(seed)
+        pairs = zip(self.keyframes, score.keyframes, strict=True)
+        return replace(self, keyframes=tuple(replace(item, seed=settled.seed) for item, settled in pairs))
+
+    def moment_at(self, length: float) -> Callable[[float], Moment]:
+        """Return what is wanted, by seconds, in a song of so many seconds."""
+        keyframes = self.keyframes
+        if self.stretch:
+            whole = sum(item.seconds or item.bars or 0.0 for item in keyframes) or 1.0
+            lengths = [(item.seconds or item.bars or 0.0) * length / whole for item in keyframes]
+            keyframes = tuple(replace(item, seconds=n, bars=None) for item, n in zip(keyframes, lengths, strict=True))
+        score = Score(keyframes, power=self.power)
+
+        def at(seconds: float) -> Moment:
+            moment = score.at(seconds)
+            denoise = moment.denoise if self.denoise is None else round(self.denoise.at(seconds), 4)
+            cfg = moment.cfg if self.cfg is None else round(self.cfg.at(seconds), 4)
+            return replace(moment, denoise=denoise, cfg=cfg)
+
+        return at
+
+
+PRESETS_RIFF: dict[str, dict[str, float | int]] = {
+    "Subtle": {"denoise": 0.2, "cfg": 4.0, "steps": 25},
+    "Cover": {"denoise": 0.3, "cfg": 6.0, "steps": 40},
+    "Bold": {"denoise": 0.4, "cfg": 8.0, "steps": 50},
+}
+"""Recipes that keep a song recognisable: little denoising, moderate guidance (after neurochip's guide)."""
+
+WARNINGS = {
+    "denoise": "0.2 to 0.4 keeps the song; above 0.5 it is lost.",
+    "cfg": "4 to 8; above 12 the sound turns harsh.",
+    "steps": "25 to 50; more takes longer and changes little.",
+}
+"""What to know about the numbers, for help texts."""

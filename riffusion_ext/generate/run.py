@@ -1,0 +1,247 @@
+"""A plan, painted window by window, so that nothing finished is ever lost.
+
+A work folder holds the plan and one picture for each finished window::
+
+    work/
+      plan.json          what is to be painted, and what it is made of
+      windows/00000.png  each there whole or not at all
+
+To go on after a stop, an error or a power cut, run the same job in the same folder again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from riffusion_ext.atomic import remove_leftovers, write_atomically
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import Backend, Request
+from riffusion_ext.generate.plan import Plan, Window
+from riffusion_ext.metadata import save_picture
+from riffusion_ext.spectrogram.image import open_picture
+
+__all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run"]
+
+OpenPicture = Callable[[int], Image.Image]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, and how its windows become requests.
+
+    Attributes
+    ----------
+    plan
+        What to paint.
+    request
+        Makes the request for a window; the second argument opens the pictures of the windows it needs.
+    black
+        Magnitude of black in a window's picture, by number.
+    record
+        All that decides what the pictures look like, as JSON can hold it; another record is another job.
+    infotext
+        Generation parameters that are written into each picture.
+    """
+
+    plan: Plan
+    request: Callable[[Window, OpenPicture], Request]
+    black: Callable[[int], float]
+    record: Mapping[str, object] = field(default_factory=dict)
+    infotext: str = ""
+
+    def text(self) -> str:
+        """Return the contents of plan.json."""
+        return json.dumps(
+            {"record": self.record, "plan": json.loads(self.plan.to_json())}, ensure_ascii=False, indent=1
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is; the time left is None until it can be told."""
+
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A window is painted, and its picture lies at the path."""
+
+    window: Window
+    path: Path
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The user stopped; so many windows are there."""
+
+    done: int
+    total: int
+
+
+Event = Progress | Finished | Stopped
+
+
+class Work:
+    """The folder of a job.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing.
+    job
+        The one that is run there.
+
+    Raises
+    ------
+    RiffusionError
+        The folder belongs to another job, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, job: Job) -> None:
+        self.folder, self.job = folder, job
+        path, text = folder / "plan.json", job.text()
+        if path.exists():
+            if path.read_bytes() != text.encode():
+                raise RiffusionError(
+                    f"{folder} holds the windows of another song, or of the same one with other settings; "
+                    "choose another folder, or remove that one"
+                )
+        else:
+            write_atomically(path, lambda file: file.write(text.encode()))
+        remove_leftovers(folder / "windows")
+
+    def path(self, number: int) -> Path:
+        """Where the picture of a window lies, or will."""
+        return self.folder / "windows" / f"{number:05d}.png"
+
+    def picture(self, number: int) -> Image.Image:
+        """Open the picture of a finished window."""
+        return open_picture(self.path(number))
+
+    def is_finished(self, number: int) -> bool:
+        """Whether the window's picture is there and of the right size."""
+        window = self.job.plan.windows[number]
+        with suppress(Exception), Image.open(self.path(number)) as picture:
+            return picture.size == (window.width, self.job.plan.params.num_frequencies)
+        return False
+
+    def finished(self) -> set[int]:
+        """Numbers of the windows that are painted."""
+        return {window.number for window in self.job.plan.windows if self.is_finished(window.number)}
+
+    def beginning(self) -> Plan | None:
+        """Return the plan of the windows from the first on that are painted without a gap; None where the first is not.
+
+        That much can be heard.
+        """
+        count = 0
+        while count < len(self.job.plan.windows) and self.is_finished(count):
+            count += 1
+        return self.job.plan.head(count) if count else None
+
+    def keep(self, number: int, picture: Image.Image) -> Path:
+        """Write the picture of a window, with its record."""
+        text = {"parameters": self.job.infotext} if self.job.infotext else {}
+        return save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+
+
+def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+    """Paint the windows of a job that are not there yet.
+
+    Batches go from left to right, so that the beginning can be heard early. Each picture is written as soon as the
+    backend has it: whatever happens later, it is kept.
+
+    Parameters
+    ----------
+    work
+        Folder and job.
+    backend
+        Paints.
+    limit
+        Only the first so many windows, and what they need; the others stay for a later run.
+
+    Yields
+    ------
+    Event
+        :class:`Progress` at first and after each batch, :class:`Finished` for each window painted now, and
+        :class:`Stopped` as the last one if the user stopped.
+
+    Raises
+    ------
+    RiffusionError
+        The backend gave a picture of another size, or a file cannot be written. Errors of the backend come through.
+    """
+    plan = work.job.plan
+    wanted = _wanted(plan, len(plan.windows) if limit is None else limit)
+    finished = work.finished()
+    began, painted = time.monotonic(), 0
+    yield Progress(len(finished & wanted), len(wanted), None)
+    while missing := sorted(wanted - finished):
+        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch))
+        batch, requests = _requests(work, batch)
+        paths: dict[int, Path] = {}
+
+        def keep(
+            index: int,
+            picture: Image.Image,
+            batch: list[Window] = batch,
+            requests: list[Request] = requests,
+            paths: dict[int, Path] = paths,
+        ) -> None:
+            _check_size(picture, requests[index])
+            paths[index] = work.keep(batch[index].number, picture)
+
+        backend.generate(requests, keep)
+        for index, path in sorted(paths.items()):
+            finished.add(batch[index].number)
+            yield Finished(batch[index], path)
+        painted += len(paths)
+        done = len(finished & wanted)
+        if backend.interrupted and done < len(wanted):
+            yield Stopped(done, len(wanted))
+            return
+        if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
+            raise RiffusionError(f"{backend.name} gave {len(paths)} pictures where {len(batch)} were asked for")
+        left = (time.monotonic() - began) / painted * (len(wanted) - done)
+        yield Progress(done, len(wanted), left)
+
+
+def _wanted(plan: Plan, limit: int) -> set[int]:
+    wanted = set(range(min(max(limit, 1), len(plan.windows))))
+    return wanted | {needed for number in wanted for needed in plan.needs(plan.windows[number])}
+
+
+def _next_batch(plan: Plan, missing: Iterable[int], finished: set[int], most: int) -> list[Window]:
+    """Choose the windows to paint next: of the groups that fill a batch, the leftmost; else the largest group."""
+    groups: dict[tuple[object, ...], list[Window]] = {}
+    for number in missing:
+        window = plan.windows[number]
+        group = groups.setdefault(window.together, [])
+        if len(group) < most and finished.issuperset(plan.needs(window)):
+            group.append(window)
+    return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0].number))
+
+
+def _requests(work: Work, batch: list[Window]) -> tuple[list[Window], list[Request]]:
+    """Make the requests of those windows of a batch that can really be painted together."""
+    requests = [work.job.request(window, work.picture) for window in batch]
+    chosen = [index for index, request in enumerate(requests) if request.together == requests[0].together]
+    return [batch[index] for index in chosen], [requests[index] for index in chosen]
+
+
+def _check_size(picture: Image.Image, request: Request) -> None:
+    if picture.size != (request.width, request.height):
+        raise RiffusionError(
+            f"a picture of {request.width} x {request.height} was asked for, "
+            f"the one painted is {picture.width} x {picture.height}"
+        )

@@ -1,0 +1,50 @@
+"""Pictures without ends in time: while a loop is painted, all convolutions see the left edge behind the right one.
+
+webui's own tiling closes top and bottom, too, which would let the highest notes sound into the lowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+__all__ = ["looped"]
+
+
+@contextmanager
+def looped(models: Iterable[torch.nn.Module]) -> Iterator[None]:
+    """Close models' convolutions in the direction of time, for a ``with``; they are as before after it.
+
+    Parameters
+    ----------
+    models
+        The denoiser and the decoder. What has no padding in time stays as it is.
+    """
+    undo: list[tuple[torch.nn.Conv2d, Any, Any]] = []
+    try:
+        for model in models:
+            for layer in model.modules():
+                if isinstance(layer, torch.nn.Conv2d) and _time_padding(layer):
+                    padding: Any = layer.padding
+                    handle = layer.register_forward_pre_hook(_wrapping(_time_padding(layer)))
+                    undo.append((layer, padding, handle))
+                    layer.padding = (padding[0], 0)
+        yield
+    finally:
+        for layer, padding, handle in undo:
+            handle.remove()
+            layer.padding = padding
+
+
+def _time_padding(layer: torch.nn.Conv2d) -> int:
+    return int(layer.padding[1]) if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros" else 0
+
+
+def _wrapping(width: int) -> Any:
+    def wrap(layer: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (torch.nn.functional.pad(inputs[0], (width, width, 0, 0), mode="circular"), *inputs[1:])
+
+    return wrap

@@ -1,0 +1,322 @@
+"""What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
+
+What is painted can be heard long before the end. A sound that grows would begin again in the middle of listening each
+time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
+is there.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import shorten_name
+from riffusion_ext.ui.players import details, message, panel, player
+from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.backend import Backend, OnPicture, Request
+    from riffusion_ext.generate.plan import Plan
+    from riffusion_ext.generate.run import Event
+
+__all__ = [
+    "STRETCHES",
+    "Batched",
+    "Heard",
+    "Made",
+    "Painted",
+    "Piece",
+    "Shown",
+    "attempt",
+    "keep_newest",
+    "paint",
+    "result_path",
+    "show",
+    "told",
+]
+
+STRETCHES = 8
+"""Players at most for what can be heard before the end."""
+
+_TITLE = 60
+_LOOK_AGAIN = 0.2
+_KEPT = 40
+_COUNTED = "Windows"
+STOPPING = message("Stopping; what is painted is kept ...")
+
+
+class Piece(Protocol):
+    """A song or a riff, as far as painting and listening go."""
+
+    plan: Plan
+
+    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Paint what is missing."""
+        ...
+
+    def beginning(self) -> Plan | None:
+        """Return the plan of what can be heard."""
+        ...
+
+    def part(self, first: int, stop: int) -> AudioClip:
+        """Return the sound of some windows."""
+        ...
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
+        """Write a sound with all that is needed to make it again."""
+        ...
+
+
+class Batched:
+    """A backend that is given at most so many pictures at once, and interrupted when they are not wanted any more.
+
+    Parameters
+    ----------
+    backend
+        Paints.
+    most
+        1 or more.
+    cancelled
+        Whether to stop; asked again and again while the backend is at work.
+    """
+
+    def __init__(self, backend: Backend, most: int, cancelled: Cancelled) -> None:
+        self._backend, self._most, self._cancelled = backend, most, cancelled
+
+    @property
+    def name(self) -> str:
+        """That of the backend."""
+        return self._backend.name
+
+    @property
+    def max_batch(self) -> int:
+        """The smaller one of the backend's and ours."""
+        return max(1, min(self._backend.max_batch, self._most))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the backend was."""
+        return self._backend.interrupted
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        """Paint pictures."""
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=(over,), daemon=True, name="riffusion-stop").start()
+        try:
+            return self._backend.generate(requests, on_picture)
+        finally:
+            over.set()
+
+    def interrupt(self) -> None:
+        """Interrupt the backend."""
+        self._backend.interrupt()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(_LOOK_AGAIN):  # more than once: the wish may come before the backend has begun
+            if self._cancelled():
+                self._backend.interrupt()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A stretch that can be heard: its number, its file, and where it lies in the song, in seconds."""
+
+    number: int
+    path: Path
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Painted:
+    """How painting ended: windows there and wanted, whether it was stopped, and the error that ended it."""
+
+    done: int
+    total: int
+    stopped: bool = False
+    error: Exception | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.stopped and self.error is None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a press: how it ended, and the players and messages to show."""
+
+    painted: Painted
+    players: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What changes on the page: texts as HTML, None where they stay; and values for the page's own use."""
+
+    status: str | None = None
+    result: str | None = None
+    stretches: Mapping[int, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def paint(
+    piece: Piece, backend: Backend, folder: Path, tell: Tell, cancelled: Cancelled, *, limit: int | None = None
+) -> Painted:
+    """Paint a piece, and make its stretches sound as soon as they can.
+
+    Parameters
+    ----------
+    piece
+        Song or riff.
+    backend
+        Paints.
+    folder
+        For the sounds of stretches.
+    tell
+        Is told the events of the painting, and each stretch as :class:`Heard`.
+    cancelled
+        Asked after each batch.
+    limit
+        See :func:`~riffusion_ext.generate.run.run`; without stretches.
+    """
+    from riffusion_ext.generate.run import Progress, Stopped
+    from riffusion_ext.generate.stretches import stretches
+
+    windows = len(piece.plan.windows)
+    pending = [] if limit else list(enumerate(stretches(windows, STRETCHES)))
+    done = total = 0
+    try:
+        for event in piece.paint(backend, limit=limit):
+            tell(event)
+            if isinstance(event, Stopped):
+                return Painted(event.done, event.total, stopped=True)
+            if not isinstance(event, Progress):
+                continue
+            done, total = event.done, event.total
+            ready = _ready(piece)
+            while pending and pending[0][1][1] <= ready < windows and not cancelled():
+                tell(_stretch(piece, *pending.pop(0), folder))
+            if done < total and cancelled():
+                return Painted(done, total, stopped=True)
+    except Exception as error:
+        return Painted(done, total, error=error)
+    return Painted(done, total)
+
+
+def _ready(piece: Piece) -> int:
+    plan = piece.beginning()
+    return len(plan.windows) if plan else 0
+
+
+def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Heard:
+    params = piece.plan.params
+    clip = piece.part(*windows)
+    path = piece.write(folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav", clip)
+    keep_newest(folder)
+    start = piece.plan.windows[windows[0]].first * params.hop_length / params.sample_rate
+    return Heard(number, path, start, clip.duration)
+
+
+def told(path: Path, infotext: str) -> tuple[str, str]:
+    """Return where a result lies, and how it was made, as HTML."""
+    return message(f"Saved as {path}"), details("Generation parameters", infotext)
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
+    for path in sorted(folder.glob("[0-9]*"))[:-_KEPT]:
+        with suppress(OSError):  # open elsewhere: another time
+            path.unlink()
+
+
+def attempt(work: Callable[[], str]) -> str:
+    """Return the HTML that the work makes, or why it cannot."""
+    from riffusion_ext.convert import explain
+
+    try:
+        return work()
+    except Exception as error:
+        return message(_sentence(error, explain(error)), "error")
+
+
+def _sentence(error: Exception, text: str) -> str:
+    return text if isinstance(error, RiffusionError) else f"This did not work: {text}"
+
+
+def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
+    """Do the work behind a press; yields what changes on the page, last what came of it."""
+    from riffusion_ext.convert import explain
+    from riffusion_ext.generate.run import Progress
+
+    status = bar(0.0, "Getting ready ...", _COUNTED)
+    begun = False
+    try:
+        for item in runs.follow(work):
+            if not begun:  # not before it is certain that no other run fills these players
+                begun = True
+                yield Shown(status, "", dict.fromkeys(range(STRETCHES), ""))
+            if isinstance(item, Progress):
+                status = bar(item.done / max(item.total, 1), _how_far(item), _COUNTED)
+            elif isinstance(item, Heard):
+                yield Shown(stretches={item.number: panel([_heard(place, item)])})
+            elif isinstance(item, Made):
+                yield Shown("".join(_ending(item)), panel(item.players), extra=item.extra)
+                return
+            # Also where nothing moved: only in sending gradio notices that the page was closed.
+            yield Shown(status + (runs.stopping_html if runs.stopping else ""))
+    except Exception as error:
+        yield Shown(message(_sentence(error, explain(error)), "error"))
+
+
+def _how_far(progress: Any) -> str:
+    left = "" if progress.seconds_left is None else f", {clock(progress.seconds_left)} left"
+    if progress.done == progress.total:
+        return f"All {progress.total} windows are painted; making the sound ..."
+    return f"Window {progress.done + 1} of {progress.total}{left}"
+
+
+def _heard(place: Place, heard: Heard) -> str:
+    label = f"{clock(heard.start).removesuffix(' min')} to {clock(heard.start + heard.seconds)}"
+    return player(place.serve(heard.path), label, heard.seconds, heard.path.name)
+
+
+def _ending(made: Made) -> list[str]:
+    from riffusion_ext.convert import explain
+
+    painted, notes = made.painted, list(made.notes)
+    if painted.error is not None:
+        text = _sentence(painted.error, explain(painted.error))
+        kept = (
+            f" {painted.done} of {painted.total} windows are kept; Resume goes on from there." if painted.done else ""
+        )
+        notes.insert(0, message(text.rstrip(".") + "." + kept, "error"))
+    elif painted.stopped:
+        text = f"Stopped after {painted.done} of {painted.total} windows; Resume goes on from there."
+        notes.insert(0, message(text, "warning"))
+    return notes
+
+
+def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
+    """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
+    now = datetime.now()
+    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
+    return (
+        place.output_dir()
+        / kind
+        / f"{now:%Y-%m-%d}"
+        / shorten_name(f"{now:%H-%M-%S} {' '.join(words.split())}", ending)
+    )

@@ -1,0 +1,239 @@
+"""Page "Song": prompts over time in, minutes of music out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.controls import control
+from riffusion_ext.ui.players import message, player
+from riffusion_ext.ui.tabs import making
+from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.making import Made, Shown
+from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
+from riffusion_ext.ui.tabs.screen import Screen, restored
+from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
+from riffusion_ext.ui.tabs.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.generate.song import Song, SongSettings
+
+__all__ = [
+    "build_page",
+    "last_end",
+    "make",
+    "new_runs",
+    "resume",
+    "window_picture",
+]
+
+KIND = "songs"
+PICTURES = ("seed_picture", "mask", "before")
+_OPTIONS = ("batch", "engine", "format")
+_ENDS = "ends"
+_NOTHING = "There is no song yet: make one first."
+
+
+def new_runs() -> Runs:
+    """Return the runs of this page."""
+    return Runs("A song is being made already; stop it first.", making.STOPPING)
+
+
+def make(
+    runs: Runs,
+    place: Place,
+    settings: SongSettings,
+    options: Mapping[str, Any],
+    pictures: Mapping[str, Image.Image | None],
+) -> Iterator[Shown]:
+    """Make a song, or go on with it where its windows are there already.
+
+    Parameters
+    ----------
+    runs, place
+        Of the page.
+    settings
+        What the song is.
+    options
+        ``batch``, ``engine`` and ``format``, as the controls of those names.
+    pictures
+        By the names in :data:`PICTURES`.
+    """
+
+    def work(tell: Tell, cancelled: Cancelled) -> Made:
+        from riffusion_ext.generate.record import to_record
+        from riffusion_ext.generate.song import Song
+
+        assert place.backend is not None
+        folder = place.output_dir() / KIND
+        song = Song(
+            settings,
+            folder / "windows",
+            decode=decode_settings(options, place),
+            **{name: pictures.get(name) for name in PICTURES},
+        )
+        ending = f".{control('format').clean(options['format'])}"
+        unfinished = Unfinished(folder)
+        unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
+        backend = making.Batched(place.backend(), int(options["batch"]), cancelled)
+        painted = making.paint(song, backend, folder / "parts", tell, cancelled)
+        clip = song.sound()
+        if clip is None:
+            return Made(painted)
+        first = song.settings.score.keyframes[0]
+        title = first.prompt
+        path = making.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
+        song.write(path, clip, title=title)
+        _keep_end(song, folder / _ENDS)
+        if painted.complete:
+            unfinished.forget()
+        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
+        extra = {"windows": str(song.windows_folder)}
+        return Made(painted, (shown,), making.told(path, song.infotext()), extra)
+
+    return making.show(runs, place, work)
+
+
+def _keep_end(song: Song, folder: Path) -> None:
+    """Keep the end of a song as a picture that another one can go on from."""
+    end = song.picture(columns=song.settings.width)
+    if end is not None:
+        path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.png"
+        write_atomically(path, lambda file: end.save(file, format="PNG"))
+        making.keep_newest(folder)
+
+
+def last_end(place: Place) -> tuple[Image.Image | None, str]:
+    """Return the end of the song that was made last; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        paths = sorted((place.output_dir() / KIND / _ENDS).glob("*.png"))
+        if not paths:
+            raise RiffusionError(_NOTHING)
+        return open_picture(paths[-1]).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+
+
+def resume(runs: Runs, place: Place) -> Iterator[Shown]:
+    """Go on with the last song that was stopped before its end."""
+    from riffusion_ext.generate.record import read_record
+    from riffusion_ext.generate.song import SongSettings
+
+    try:
+        values, pictures = Unfinished(place.output_dir() / KIND).load()
+        settings = read_record(SongSettings, values["settings"])
+    except RiffusionError as error:
+        yield Shown(message(str(error), "error"))
+        return
+    yield from make(runs, place, settings, values["options"], pictures)
+
+
+def _pictures() -> tuple[dict[str, Any], Any]:
+    import gradio as gr
+
+    made: dict[str, Any] = {}
+    with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
+        with gr.Row():
+            made["seed_picture"] = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_song_seed_picture")
+            made["mask"] = gr.Image(label="Mask: white is painted over", type="pil", elem_id="riffusion_song_mask")
+        made["before"] = gr.Image(label="Continue this clip", type="pil", elem_id="riffusion_song_before")
+        last = gr.Button("Continue the last song", elem_id="riffusion_song_last")
+    return made, last
+
+
+def window_picture(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
+    """Return the picture of a window of the song on the page, by its number from 1; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        files = sorted(Path(folder).glob("*.png")) if folder else []
+        if not files:
+            raise RiffusionError(_NOTHING)
+        path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
+        if path not in files:
+            raise RiffusionError(f"Window {int(number or 1)} is not painted; there are {len(files)}.")
+        return open_picture(path).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+
+
+def _hand_over(send: Callable[[Any, Any], None], windows: Any, screen: Screen) -> None:
+    """Lay out a way for windows to img2img."""
+    import gradio as gr
+
+    with gr.Accordion("Windows of the song", open=False, elem_id="riffusion_song_windows"):
+        with gr.Row():
+            number = gr.Number(value=1, precision=0, label="Number of the window", elem_id="riffusion_song_window")
+            show = gr.Button("Show the window", elem_id="riffusion_song_show")
+            button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
+        picture = gr.Image(label="Window", type="pil", interactive=False, elem_id="riffusion_song_picture")
+    number.do_not_save_to_config = True
+    send(button, picture)
+
+    def look(folder: str, number: float | None) -> tuple[Any, Any]:
+        picture, why = window_picture(folder, number)
+        return picture, why or gr.update()
+
+    show.click(fn=look, inputs=[windows, number], outputs=[picture, screen.status], **screen.quiet)
+
+
+def build_page(place: Place) -> None:
+    """Lay out the page inside the gradio context that is open."""
+    import gradio as gr
+
+    runs = new_runs()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            controls = song_controls(place)
+            pictures, last = _pictures()
+        with gr.Column(scale=1, min_width=320) as right:
+            screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
+            windows = gr.State("")
+            if place.send is not None:
+                _hand_over(place.send, windows, screen)
+    for name in ("seed_picture", "before"):
+        place.receive(name, pictures[name])
+    names, kinds = list(controls), list(pictures)
+    outputs = [*screen.outputs, windows]
+
+    def updates(shown: Shown) -> list[Any]:
+        return [*screen.updates(shown), shown.extra.get("windows", gr.update())]
+
+    def press(*given: Any) -> Iterator[list[Any]]:
+        values = dict(zip(names, given, strict=False))
+        try:
+            settings = settings_of(values)
+        except RiffusionError as error:
+            yield updates(Shown(message(str(error), "error")))
+            return
+        options = {name: values[name] for name in _OPTIONS}
+        for shown in make(runs, place, settings, options, dict(zip(kinds, given[len(names) :], strict=True))):
+            yield updates(shown)
+
+    def go_on() -> Iterator[list[Any]]:
+        for shown in resume(runs, place):
+            yield updates(shown)
+
+    def restore(file: Any) -> list[Any]:
+        values, note = restored(file, "song", values_of)
+        note = note or message("The settings are those of the file. Pictures that it began with are not in it.")
+        return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
+
+    def go_on_from_last() -> tuple[Any, Any]:
+        picture, why = last_end(place)
+        return picture if picture is not None else gr.update(), why or gr.update()
+
+    last.click(fn=go_on_from_last, outputs=[pictures["before"], screen.status], **screen.quiet)
+    screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
+    screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
+    with right:
+        screen.end(runs, restore, list(controls.values()))

@@ -1,0 +1,78 @@
+"""What Resume goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Unfinished"]
+
+
+class Unfinished:
+    """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
+
+    Parameters
+    ----------
+    folder
+        Of the page's results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / "unfinished.json"
+
+    def keep(self, values: Mapping[str, Any], pictures: Mapping[str, Image.Image | None]) -> None:
+        """Remember a press: values as JSON can hold them, and pictures by name."""
+        kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
+        text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
+        write_atomically(self._path, lambda file: file.write(text.encode("utf-8", "replace")))
+
+    def _picture(self, picture: Image.Image) -> str:
+        name = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16] + ".png"
+        path = self._folder / "pictures" / name
+        if not path.exists():
+            write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        return name
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Image.Image]]:
+        """Return values and pictures of the press.
+
+        Raises
+        ------
+        RiffusionError
+            There is none, or its pictures are gone.
+        """
+        from PIL import Image
+
+        try:
+            found = json.loads(self._path.read_text("utf-8"))
+            values, names = dict(found["values"]), dict(found["pictures"])
+        except FileNotFoundError:
+            raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
+        try:
+            pictures = {name: Image.open(self._folder / "pictures" / Path(file).name) for name, file in names.items()}
+            for picture in pictures.values():
+                picture.load()
+        except (OSError, TypeError) as error:
+            raise RiffusionError(f"What was stopped cannot be resumed, a picture of it is gone: {error}") from error
+        return values, pictures
+
+    def forget(self) -> None:
+        """Forget the press: it has come to its end."""
+        with suppress(OSError):  # an old one does no harm
+            self._path.unlink()

@@ -1,0 +1,108 @@
+"""Stop reaches what is painted for us, and nothing of others."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from riffusion_ext.generate.backend import Request
+from tests.contract.fake_webui import FakeWebui
+
+
+class Painting:
+    """The parts of the host that the backend waits for and runs."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+        self.lock = threading.Lock()
+        self.began = threading.Event()
+        self.painted = 0
+
+    def process(self, requests: list[Request]) -> list[Image.Image]:
+        """Paint until interrupted, as a sampler does, for at most some seconds."""
+        self.began.set()
+        for _ in range(200):
+            if self.state.interrupted:
+                break
+            threading.Event().wait(0.02)
+        self.painted += len(requests)
+        return [Image.new("RGB", (request.width, request.height)) for request in requests]
+
+
+@pytest.fixture
+def painting(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> tuple[Painting, Any]:
+    made = Painting(fake.state)
+    shared = sys.modules["modules.shared"]
+    monkeypatch.setattr(type(fake.state), "begin", _begin, raising=False)
+    monkeypatch.setattr(type(fake.state), "end", lambda state: setattr(state, "job", ""), raising=False)
+    monkeypatch.setattr(shared, "state", fake.state, raising=False)
+    monkeypatch.setattr(shared, "total_tqdm", SimpleNamespace(clear=lambda: None), raising=False)
+    contents: dict[str, dict[str, Any]] = {
+        "call_queue": {"queue_lock": made.lock},
+        "extra_networks": {},
+        "processing": {"StableDiffusionProcessingTxt2Img": object, "StableDiffusionProcessingImg2Img": object},
+        "rng": {},
+        "sd_samplers": {},
+    }
+    for name, names in contents.items():
+        module = ModuleType(f"modules.{name}")
+        module.__dict__.update(names)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(sys.modules["modules"], name, module, raising=False)
+    from riffusion_ext.host.generation import WebuiBackend
+
+    backend = WebuiBackend()
+    monkeypatch.setattr(backend, "_process", made.process)
+    return made, backend
+
+
+def _begin(state: Any, job: str) -> None:
+    state.job, state.interrupted, state.skipped = job, False, False
+
+
+def _started(backend: Any) -> tuple[threading.Thread, list[Any]]:
+    pictures: list[Any] = []
+    request = Request(("a", "a"), width=64, height=64)
+    thread = threading.Thread(target=lambda: backend.generate([request], lambda *item: pictures.append(item)))
+    thread.start()
+    return thread, pictures
+
+
+def test_what_is_being_painted_is_interrupted(painting: tuple[Painting, Any]) -> None:
+    host, backend = painting
+    thread, pictures = _started(backend)
+    assert host.began.wait(5)
+    backend.interrupt()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert backend.interrupted
+    assert pictures == [], "one that was interrupted half-way is noise"
+    assert host.state.job == ""
+
+
+def test_who_waits_for_others_gives_up_and_leaves_them_alone(painting: tuple[Painting, Any]) -> None:
+    host, backend = painting
+    with host.lock:
+        thread, pictures = _started(backend)
+        threading.Event().wait(0.1)
+        backend.interrupt()
+        assert not host.state.interrupted, "that job is somebody else's"
+    thread.join(5)
+    assert backend.interrupted
+    assert host.painted == 0
+    assert pictures == []
+
+
+def test_a_wish_does_not_outlive_its_job(painting: tuple[Painting, Any]) -> None:
+    host, backend = painting
+    backend.interrupt()
+    thread, _ = _started(backend)
+    assert host.began.wait(5)
+    assert thread.is_alive()
+    backend.interrupt()
+    thread.join(5)

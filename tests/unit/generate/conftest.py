@@ -1,0 +1,51 @@
+"""Small pictures and synthesised songs for the tests of generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+MakeSong = Callable[..., AudioClip]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch on one core: for sound this short, waiting for the others takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def small() -> SpectrogramParams:
+    """Return parameters of pictures that are quick to make: 64 bands up to 4 kHz."""
+    return SpectrogramParams(
+        sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
+    )
+
+
+@pytest.fixture
+def song() -> MakeSong:
+    """Return a maker of songs: plucked chords over a little noise, another one in each channel."""
+
+    def make(seconds: float, *, rate: int = 8000, channels: int = 1, seed: int = 1) -> AudioClip:
+        rng = np.random.default_rng(seed)
+        count = round(seconds * rate)
+        wave = 0.003 * rng.standard_normal((channels, count))
+        for start in range(0, count, rate // 4):
+            time = np.arange(min(rate // 2, count - start)) / rate
+            for side in range(channels):
+                for root in rng.choice([110.0, 147.0, 165.0, 196.0, 247.0], 2):
+                    for overtone in range(1, 6):
+                        tone = np.sin(2 * np.pi * root * overtone * time) / overtone
+                        wave[side, start : start + len(time)] += 0.08 * tone * np.exp(-time * (3 + overtone))
+        return AudioClip(wave.astype(np.float32), rate)
+
+    return make

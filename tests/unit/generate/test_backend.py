@@ -1,0 +1,57 @@
+"""Requests that no host could paint are refused where they are made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import Backend, Request
+from tests.unit.generate.painters import Painter, flat
+
+WHITE = Image.new("RGB", (512, 512), "white")
+MASK = Image.new("L", (512, 512), 255)
+PLAIN = Request(("a", "b"), 0.5)
+PAINTED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"alpha": 1.1}, "position between the prompts must lie between 0 and 1, got 1.1"),
+        ({"cfg": 0.5}, "CFG"),
+        ({"steps": 0}, "number of steps"),
+        ({"denoise": 2.0}, "denoising strength must lie between 0 and 1"),
+        ({"width": 500}, "width must be a multiple of 64"),
+        ({"height": 0}, "height must be a multiple of 64"),
+        ({"denoise": 0.5}, "only one of them"),
+        ({"init": WHITE}, "only one of them"),
+        ({"mask": MASK}, "a mask needs a picture"),
+        ({"init": MASK, "denoise": 0.5}, "must be RGB of 512 x 512, got L"),
+        ({"init": WHITE, "denoise": 0.5, "mask": MASK.resize((64, 64))}, "got L of 64 x 64"),
+    ],
+)
+def test_impossible_requests(values: dict[str, object], words: str) -> None:
+    with pytest.raises(RiffusionError, match=words):
+        replace(PLAIN, **values)
+
+
+def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
+    assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).together == PLAIN.together
+    other_init = replace(PAINTED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
+    assert other_init.together == PAINTED.together
+
+
+@pytest.mark.parametrize(
+    "values", [{"cfg": 8.0}, {"denoise": 0.6}, {"steps": 31}, {"sampler": "DDIM"}, {"loop": True}, {"mask": None}]
+)
+def test_what_a_host_takes_once_for_all_keeps_requests_apart(values: dict[str, object]) -> None:
+    assert replace(PAINTED, **values).together != PAINTED.together
+
+
+def test_a_stand_in_is_a_backend() -> None:
+    backend: Backend = Painter(flat(9))
+    pictures = backend.generate([PLAIN], lambda index, picture: None)
+    assert [picture.size for picture in pictures] == [(512, 512)]

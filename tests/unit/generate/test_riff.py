@@ -1,0 +1,291 @@
+"""A song that is painted over stays in step with itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio import AudioClip, read_audio, read_tags
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.curves import Curve, parse_curve
+from riffusion_ext.generate.keyframes import Keyframe
+from riffusion_ext.generate.record import read_record
+from riffusion_ext.generate.riff import Riff
+from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
+from riffusion_ext.generate.run import Finished, Progress, Stopped
+from riffusion_ext.metadata import parse_audio_comment
+from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from tests.unit.generate.conftest import MakeSong
+from tests.unit.generate.painters import Painter, as_it_is, by_seed
+
+NOTHING = (Keyframe("", seed=1, denoise=0.0, seconds=1.0),)
+RAW = DecodeSettings(level="raw")
+
+
+def settings_of(params: SpectrogramParams, **values: object) -> RiffSettings:
+    return RiffSettings(NOTHING, **{"width": 128, "overlap": 32, "params": params, **values})
+
+
+def painted(riff: Riff, painter: Painter | None = None) -> AudioClip:
+    list(riff.paint(painter or Painter(as_it_is, max_batch=4)))
+    wet = riff.wet()
+    assert wet is not None
+    return wet
+
+
+def whole(clip: AudioClip, params: SpectrogramParams) -> AudioClip:
+    """Decode the song from one picture of all of it."""
+    samples = clip.samples.shape[1]
+    padded = AudioClip(np.pad(clip.samples, ((0, 0), (0, -samples % params.hop_length or 0))), clip.sample_rate)
+    decoded = song_to_audio([audio_to_picture(padded, params).image], RAW).clip
+    return AudioClip(decoded.samples[:, :samples], clip.sample_rate)
+
+
+def column_errors(clip: AudioClip, other: AudioClip, params: SpectrogramParams) -> np.ndarray:
+    """Mean difference of the pictures of two sounds, in grey levels, column by column."""
+    one, two = (np.asarray(audio_to_picture(sound, params, max_value=3e6).image) for sound in (clip, other))
+    return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.28, 3.337, 9.0, 20.0001])
+def test_denoising_by_nothing_returns_the_song(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong, seconds: float
+) -> None:
+    clip = song(seconds)
+    wet = painted(Riff(clip, settings_of(small), tmp_path))
+    assert wet.samples.shape == clip.samples.shape
+    ours, codec = column_errors(wet, clip, small), column_errors(whole(clip, small), clip, small)
+    assert ours.mean() <= codec.mean() + 0.25
+    for first in range(0, len(ours), 20):  # at every position, not only on the whole
+        assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("minutes", [1, 11])
+def test_denoising_by_nothing_returns_a_long_song(tmp_path: Path, song: MakeSong, minutes: int) -> None:
+    params = PRESETS["riffusion-v1"]
+    clip = song(60.0 * minutes + 0.123, rate=44100)
+    wet = painted(Riff(clip, RiffSettings(NOTHING), tmp_path))
+    assert wet.samples.shape == clip.samples.shape
+    ours, codec = column_errors(wet, clip, params), column_errors(whole(clip, params), clip, params)
+    assert ours.mean() <= codec.mean() + 0.25
+    for first in range(0, len(ours), 20):
+        assert ours[first : first + 20].mean() <= codec[first : first + 20].mean() + 1.5
+
+
+def test_clicks_stay_where_they_are(tmp_path: Path, small: SpectrogramParams) -> None:
+    """In step to the sample: the mean of where the energy of each click lies does not move."""
+    places = np.arange(1000, 8000 * 9, 3517)
+    clicks = np.zeros((1, 8000 * 9 + 57), np.float32)
+    tone = np.hanning(65) * np.sin(np.arange(65))
+    for place in places:
+        clicks[0, place - 32 : place + 33] = tone
+    wet = painted(Riff(AudioClip(clicks, 8000), settings_of(small), tmp_path)).samples[0]
+    found = [place - 200 + np.average(np.arange(401), weights=wet[place - 200 : place + 201] ** 2) for place in places]
+    assert abs(np.mean(found - places)) < 8
+    assert np.abs(found - places).max() < 40
+
+
+def test_a_part_begins_and_ends_on_its_sample(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(10.0)
+    riff = Riff(clip, settings_of(small, start=2.5, duration=4.25), tmp_path)
+    wet = painted(riff)
+    assert wet.samples.shape[1] == 34000
+    np.testing.assert_array_equal(riff.dry.samples, clip.samples[:, 20000:54000])
+    np.testing.assert_array_equal(riff.mix(wet, share=Curve.constant(0.0)).samples, clip.samples[:, 20000:54000])
+
+
+def test_true_stereo_paints_each_side_with_one_noise(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(3.0, channels=2)
+    painter = Painter(as_it_is)
+    riff = Riff(clip, settings_of(small, channels="stereo"), tmp_path)
+    wet = painted(riff, painter)
+    count = len(riff.plan.windows)
+    seeds = [request.seeds for request in painter.requests]
+    assert len(seeds) == 2 * count
+    assert seeds[:count] == seeds[count:]
+    for side in range(2):
+        mono = AudioClip(np.ascontiguousarray(clip.samples[side, None]), 8000)
+        own = AudioClip(np.ascontiguousarray(wet.samples[side, None]), 8000)
+        assert column_errors(own, mono, small).mean() < column_errors(whole(mono, small), mono, small).mean() + 0.3
+
+
+def test_doubling_renders_twice_with_two_noises(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    painter = Painter(by_seed)
+    riff = Riff(song(3.0, channels=2), settings_of(small, channels="double", spread=1.0), tmp_path)
+    wet = painted(riff, painter)
+    count = len(riff.plan.windows)
+    assert [request.seeds for request in painter.requests] == [(1, 1)] * count + [(2, 2)] * count
+    assert wet.channels == 2
+    assert abs(np.corrcoef(wet.samples)[0, 1]) < 0.5
+    middle = Riff(song(3.0, channels=2), settings_of(small, channels="double", spread=0.0), tmp_path)
+    np.testing.assert_allclose(*painted(middle, Painter(by_seed)).samples, atol=1e-5)
+
+
+def test_pictures_in_stereo_are_painted_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    stereo = small.replace(stereo=True)
+    clip = song(2.0, channels=2)
+    wet = painted(Riff(clip, settings_of(stereo), tmp_path))
+    assert wet.channels == 2
+    with pytest.raises(RiffusionError, match="pictures in stereo hold both sides already"):
+        settings_of(stereo, channels="double")
+
+
+def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    settings = replace(
+        settings_of(small),
+        keyframes=(Keyframe("a", seed=4, seconds=1.0), Keyframe("b", seed=9, seconds=0.0)),
+        denoise=parse_curve("0:00 0.2, 0:10 0.4", name="denoise", low=0, high=1),
+        cfg=Curve.constant(5.0),
+    )
+    painter = Painter(by_seed)
+    riff = Riff(song(10.0), settings, tmp_path)
+    painted(riff, painter)
+    alphas = [request.alpha for request in painter.requests]
+    assert (alphas[0], alphas[-1]) == (0.0, 1.0)  # from the one prompt to the other, all the way
+    shares = [(window.first + window.last) / 2000 for window in riff.plan.windows]
+    for share, request in zip([0.0, *shares[1:-1], 1.0], painter.requests, strict=True):
+        assert (request.prompts, request.seeds, request.cfg) == (("a", "b"), (4, 9), 5.0)
+        assert request.alpha == pytest.approx(share)
+        assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=1e-4)
+
+
+def test_each_window_uses_the_whole_range_of_a_picture(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
+    clip = song(6.0)
+    quiet_end = np.linspace(1.0, 0.01, clip.samples.shape[1], dtype=np.float32)
+    painter = Painter(as_it_is)
+    painted(Riff(AudioClip(clip.samples * quiet_end, 8000), settings_of(small), tmp_path), painter)
+    assert all(np.asarray(request.init).min() == 0 for request in painter.requests)
+
+
+def test_last_samples_are_in_the_last_column(tmp_path: Path, small: SpectrogramParams) -> None:
+    tone = (0.5 * np.sin(np.arange(8000 + 79))).astype(np.float32)[None]
+    painter = Painter(as_it_is)
+    riff = Riff(AudioClip(tone, 8000), settings_of(small), tmp_path)
+    painted(riff, painter)
+    assert riff.plan.columns == 102
+    drawn = np.asarray(painter.requests[0].init)[..., 0].min(axis=0)
+    assert drawn[101] < 128
+    assert (drawn[102:] == 255).all()
+
+
+def test_another_song_of_that_length_is_another_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    wets = [painted(Riff(song(2.0, seed=seed), settings_of(small), tmp_path)).samples for seed in (1, 2)]
+    assert np.abs(wets[0] - wets[1]).max() > 0.01
+
+
+def test_silence_stays_silence(tmp_path: Path, small: SpectrogramParams) -> None:
+    wet = painted(Riff(AudioClip(np.zeros((1, 20000), np.float32), 8000), settings_of(small), tmp_path))
+    assert wet.peak < 1e-6
+
+
+def test_preview_then_the_whole(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    riff, painter = Riff(song(6.0), settings_of(small), tmp_path), Painter(as_it_is)
+    assert riff.wet() is None
+    events = list(riff.paint(painter, limit=1))
+    assert events[-1] == Progress(1, 1, 0.0)
+    preview = riff.wet()
+    assert preview is not None
+    assert preview.samples.shape[1] == 127 * 80
+    assert riff.mix(preview, share=Curve.constant(0.5)).samples.shape == preview.samples.shape
+    list(riff.paint(painter))
+    assert painter.painted == len(riff.plan.windows)
+    full = riff.wet()
+    assert full is not None
+    assert full.samples.shape[1] == 48000
+
+
+def test_stop_keeps_what_is_done_and_going_on_ends_the_same(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
+    settings = settings_of(small, channels="stereo")
+    clip = song(6.0, channels=2)
+    straight = painted(Riff(clip, settings, tmp_path / "straight"), Painter(by_seed))
+    total = 2 * len(Riff(clip, settings, tmp_path).plan.windows)
+    for after in range(total):
+        folder = tmp_path / str(after)
+        riff = Riff(clip, settings, folder)
+        events = list(riff.paint(Painter(by_seed, stop_after=after)))
+        assert events[-1] == Stopped(after, total)
+        heard = riff.wet()
+        assert (heard is None) == (after <= total // 2)
+        if heard is not None:
+            assert read_audio(riff.write(folder / "part.wav", riff.mix(heard))).samples.shape == heard.samples.shape
+        if after % 4 == 1:
+            rest = Painter(by_seed)
+            riff = Riff(clip, riff.settings, folder)
+            events = list(riff.paint(rest))
+            assert rest.painted == total - after
+            assert sum(isinstance(event, Finished) for event in events) == total - after
+            wet = riff.wet()
+            assert wet is not None
+            np.testing.assert_array_equal(wet.samples, straight.samples)
+
+
+def test_progress_counts_all_layers(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    riff = Riff(song(4.0), settings_of(small, channels="double"), tmp_path)
+    progress = [event for event in riff.paint(Painter(by_seed)) if isinstance(event, Progress)]
+    assert all(one.done <= other.done for one, other in pairwise(progress))
+    assert (progress[-1].done, progress[-1].total) == (2 * len(riff.plan.windows),) * 2
+
+
+def test_difference_is_what_was_added(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(3.0)
+    riff = Riff(clip, settings_of(small), tmp_path)
+    assert riff.difference() is None
+    painted(riff)
+    for lost in (False, True):
+        sound = riff.difference(lost=lost)
+        assert sound is not None
+        assert sound.samples.shape == clip.samples.shape
+        assert sound.rms < 1e-6  # nothing was changed
+    changed = Riff(clip, settings_of(small, seeds="new"), tmp_path)
+    painted(changed, Painter(lambda request: request.init.point(lambda level: max(level - 25, 0))))
+    added, lost_sound = changed.difference(), changed.difference(lost=True)
+    assert added is not None
+    assert lost_sound is not None
+    assert added.rms > 100 * lost_sound.rms
+
+
+def test_files_say_how_to_make_them_again(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    settings = replace(
+        settings_of(small, wet=parse_curve("0:00 0.2, 0:01 0.9", name="mix", low=0, high=1)),
+        keyframes=(Keyframe('a "quoted", prompt', "not: this", denoise=0.3, seconds=1.0),),
+    )
+    riff = Riff(song(1.5), settings, tmp_path)
+    path = riff.write(tmp_path / "out" / "riff.wav", riff.mix(painted(riff)))
+    comment = parse_audio_comment(read_tags(path)["comment"])
+    assert comment is not None
+    assert read_record(RiffSettings, comment["riff"]) == riff.settings
+    assert riff.settings.keyframes[0].seed >= 0
+    assert comment["parameters"].startswith('a "quoted", prompt\nNegative prompt: not: this\nSteps: 30, ')
+
+
+def test_songs_of_other_rates_are_resampled(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    riff = Riff(song(2.0, rate=12000, channels=2), settings_of(small), tmp_path)
+    assert painted(riff).samples.shape == (1, 16000)
+    assert riff.dry.samples.shape == (2, 16000)
+
+
+def test_presets_are_settings(small: SpectrogramParams) -> None:
+    for values in PRESETS_RIFF.values():
+        keyframe = Keyframe("a", denoise=values["denoise"], cfg=values["cfg"], seconds=1.0)
+        assert RiffSettings((keyframe,), steps=int(values["steps"])).keyframes[0].denoise <= 0.4
+
+
+@pytest.mark.parametrize(
+    ("values", "words"), [({"channels": "both"}, "mono, stereo, double"), ({"law": "loud"}, "equal-power, linear")]
+)
+def test_unknown_choices(small: SpectrogramParams, values: dict[str, object], words: str) -> None:
+    with pytest.raises(RiffusionError, match=words):
+        settings_of(small, **values)
+    with pytest.raises(RiffusionError, match="no samples"):
+        Riff(AudioClip(np.zeros((1, 0), np.float32), 8000), settings_of(small), Path())

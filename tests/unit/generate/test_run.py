@@ -1,0 +1,181 @@
+"""Nothing that is painted is lost, or painted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.generate.keyframes import Keyframe, Score
+from riffusion_ext.generate.plan import Window, plan_song
+from riffusion_ext.generate.run import Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.metadata import read_record
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from tests.unit.generate.painters import Painter, by_seed
+
+SMALL = SpectrogramParams(
+    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
+)
+
+
+def job_of(seconds: float = 6.0, **record: object) -> Job:
+    plan = plan_song(Score((Keyframe("a", seed=3, seconds=seconds),)), SMALL, width=128, overlap=32)
+
+    def request(window: Window, open_picture: OpenPicture) -> Request:
+        for number in plan.needs(window):  # what it needs is really there
+            assert open_picture(number).size == (128, 64)
+        return Request(("a", "a"), seeds=window.seeds, width=window.width, height=64)
+
+    return Job(plan, request, lambda number: 1e6 + number, record)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.png"))}
+
+
+@pytest.mark.parametrize("max_batch", [1, 2, 3, 4, 50])
+def test_every_window_is_painted_once(tmp_path: Path, max_batch: int) -> None:
+    job, painter = job_of(), Painter(by_seed, max_batch=max_batch)
+    events = list(run(Work(tmp_path, job), painter))
+    total = len(job.plan.windows)
+    assert sorted(event.window.number for event in events if isinstance(event, Finished)) == list(range(total))
+    assert len(painter.requests) == total
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.done for event in progress] == sorted({event.done for event in progress})
+    assert (progress[0], progress[-1].done, progress[-1].total) == (Progress(0, total, None), total, total)
+    assert all(event.seconds_left is not None and event.seconds_left >= 0 for event in progress[1:])
+    assert progress[-1].seconds_left == 0
+
+
+def test_beginning_comes_early(tmp_path: Path) -> None:
+    job = job_of(30.0)
+    painted: list[int] = []
+    for event in run(Work(tmp_path, job), Painter(by_seed, max_batch=2)):
+        if isinstance(event, Finished):
+            painted.append(event.window.number)
+            assert event.window.number <= len(painted) + 4
+    assert len(painted) > 20
+
+
+def test_batches_are_full_where_they_can_be(tmp_path: Path) -> None:
+    painter = Painter(by_seed, max_batch=4)
+    list(run(Work(tmp_path, job_of(30.0)), painter))
+    assert sum(len(batch) < 4 for batch in painter.batches) <= 4
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 7), st.integers(1, 4), st.booleans())
+def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
+    tmp_path_factory: pytest.TempPathFactory, after: int, max_batch: int, stop: bool
+) -> None:
+    straight, broken = tmp_path_factory.mktemp("straight"), tmp_path_factory.mktemp("broken")
+    list(run(Work(straight, job_of()), Painter(by_seed)))
+    first = Painter(by_seed, max_batch=max_batch, **({"stop_after": after} if stop else {"fail_after": after}))
+    total = len(job_of().plan.windows)
+    if stop or after >= total:
+        events = list(run(Work(broken, job_of()), first))
+        assert (events[-1] == Stopped(after, total)) == (after < total)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            list(run(Work(broken, job_of()), first))
+    kept = bytes_of(broken)
+    assert len(kept) == min(after, total)
+    second = Painter(by_seed, max_batch=max_batch)
+    events = list(run(Work(broken, job_of()), second))
+    assert events[0] == Progress(len(kept), total, None)
+    assert first.painted + second.painted == total
+    assert bytes_of(broken) == bytes_of(straight)
+    assert kept.items() <= bytes_of(broken).items()
+
+
+def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
+    work = Work(tmp_path, job_of())
+    list(run(work, Painter(by_seed)))
+    leftover = tmp_path / "windows" / ".0123456789ab.png"
+    leftover.write_bytes(b"half")
+    work.path(2).write_bytes(b"damaged")
+    Image.new("RGB", (64, 64)).save(work.path(4))
+    again = Painter(by_seed)
+    list(run(Work(tmp_path, job_of()), again))
+    assert again.painted == 2
+    assert not leftover.exists()
+    assert work.picture(2).size == (128, 64)
+
+
+def test_pictures_carry_their_records(tmp_path: Path) -> None:
+    work = Work(tmp_path, job_of())
+    list(run(work, Painter(by_seed)))
+    record = read_record(work.picture(3))
+    assert record.params == SMALL
+    assert record.max_value == pytest.approx(1e6 + 3)
+
+
+def test_first_windows_only(tmp_path: Path) -> None:
+    work = Work(tmp_path, job_of())
+    painter = Painter(by_seed)
+    events = list(run(work, painter, limit=1))
+    assert work.finished() == {0}
+    assert events[-1].total == 1
+    list(run(work, painter, limit=2))  # the second needs the third
+    assert work.finished() == {0, 1, 2}
+    list(run(work, painter))
+    assert painter.painted == len(work.job.plan.windows)
+
+
+def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
+    work = Work(tmp_path, job_of())
+    assert work.beginning() is None
+    list(run(work, Painter(by_seed, stop_after=4, max_batch=2)))
+    assert work.finished() == {0, 1, 2, 4} or work.finished() == {0, 1, 2, 3}
+    beginning = work.beginning()
+    assert beginning is not None
+    count = len(beginning.windows)
+    assert work.finished() >= set(range(count))
+    assert count not in work.finished()
+    list(run(work, Painter(by_seed)))
+    assert work.beginning() == work.job.plan
+
+
+def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
+    class Late(Painter):
+        def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+            pictures = super().generate(requests, on_picture)
+            self.interrupted = self.painted == len(job_of().plan.windows)
+            return pictures
+
+    assert isinstance(list(run(Work(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
+
+
+def test_another_song_does_not_get_in(tmp_path: Path) -> None:
+    Work(tmp_path, job_of(model="one"))
+    Work(tmp_path, job_of(model="one"))
+    for other in (job_of(model="two"), job_of(7.0, model="one")):
+        with pytest.raises(RiffusionError, match="holds the windows of another song"):
+            Work(tmp_path, other)
+
+
+def test_backends_that_do_not_keep_their_word(tmp_path: Path) -> None:
+    wrong = Painter(lambda request: Image.new("RGB", (64, 64)))
+    with pytest.raises(RiffusionError, match="a picture of 128 x 64 was asked for, the one painted is 64 x 64"):
+        list(run(Work(tmp_path, job_of()), wrong))
+
+    class Silent(Painter):
+        def generate(self, requests: object, on_picture: object) -> list[Image.Image]:
+            return []
+
+    with pytest.raises(RiffusionError, match="gave 0 pictures where 1 were asked for"):
+        list(run(Work(tmp_path, job_of()), Silent(by_seed)))
+
+
+def test_requests_that_differ_in_the_end_are_painted_apart(tmp_path: Path) -> None:
+    plan = job_of().plan
+    job = Job(plan, lambda w, _: Request(("a", "a"), steps=10 + w.number, width=128, height=64), lambda number: 1e6)
+    painter = Painter(by_seed, max_batch=4)
+    list(run(Work(tmp_path, job), painter))
+    assert [len(batch) for batch in painter.batches] == [1] * len(plan.windows)

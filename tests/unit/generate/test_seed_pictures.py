@@ -1,0 +1,87 @@
+"""Beats stand where the tempo says, in every picture of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.audio.beats import onset_strength
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, beat_picture, tiled
+from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+
+PARAMS = PRESETS["riffusion-v1"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS[1:])
+def test_pictures_are_of_the_model_s_kind(pattern: str) -> None:
+    picture = beat_picture(120, pattern, PARAMS)
+    assert (picture.mode, picture.size) == ("RGB", (512, 512))
+    again = beat_picture(120, pattern, PARAMS)
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(again))
+    levels = np.asarray(picture)[..., 0]
+    assert levels.min() == 0
+    assert 100 < levels.mean() < 250
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.floats(60, 200), st.sampled_from(PATTERNS[1:]), st.integers(0, 400_000), st.integers(1, 9000), st.integers(1, 7)
+)
+def test_parts_are_parts_of_one_beat(bpm: float, pattern: str, first: int, count: int, beats: int) -> None:
+    whole = beat_clip(bpm, pattern, 8000, first=max(first - 4000, 0), count=count + 4000, beats_per_bar=beats)
+    part = beat_clip(bpm, pattern, 8000, first=first, count=count, beats_per_bar=beats)
+    offset = first - max(first - 4000, 0)
+    np.testing.assert_allclose(part.samples, whole.samples[:, offset : offset + count], atol=1e-6)
+
+
+@pytest.mark.parametrize("bpm", [75.0, 112.4, 160.0])
+def test_hits_stand_on_the_beats(bpm: float) -> None:
+    clip = beat_clip(bpm, "four on the floor", 8000, count=80_000)
+    energy = np.square(clip.samples[0]).reshape(-1, 80).mean(axis=1)
+    for beat in range(1, int(10 * bpm / 60)):
+        column = beat * 60 / bpm * 100
+        assert energy[int(column) : int(column) + 4].max() > 4 * energy[int(column) - 4 : int(column) - 1].max()
+
+
+def test_patterns_are_different() -> None:
+    pictures = [np.asarray(beat_picture(120, pattern, PARAMS))[..., 0].astype(float) for pattern in PATTERNS[1:]]
+    for number, one in enumerate(pictures):
+        for other in pictures[number + 1 :]:
+            assert np.abs(one - other).mean() > 2
+
+
+def test_onsets_repeat_with_the_bar() -> None:
+    levels = 255.0 - np.asarray(beat_picture(120, "backbeat", PARAMS, width=832))[::-1, :, 0].T
+    onsets = onset_strength(levels.reshape(832, 32, 16).mean(axis=2) / 255 * 60 - 60)
+    assert np.corrcoef(onsets[20:400], onsets[220:600])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"pattern": "none"}, "four on the floor, backbeat"),
+        ({"bpm": 5.0}, "between 20 and 400"),
+        ({"beats_per_bar": 0}, "1 to 16 beats"),
+    ],
+)
+def test_impossible_beats(values: dict[str, object], words: str) -> None:
+    with pytest.raises(RiffusionError, match=words):
+        beat_picture(**{"bpm": 120, "pattern": "backbeat", "params": PARAMS, **values})
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5000), st.integers(1, 40).map(lambda n: 64 * n))
+def test_tiles_repeat_for_ever(start: int, width: int) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 77), np.uint8))
+    tile = np.asarray(tiled(picture, start, width, 64))
+    assert tile.shape == (64, width, 3)
+    np.testing.assert_array_equal(tile[:, 0, 0], np.asarray(picture)[:, start % 77])
+    np.testing.assert_array_equal(tile[:, 77:], tile[:, :-77]) if width > 77 else None
+
+
+def test_tiles_are_brought_to_the_height(small: SpectrogramParams) -> None:
+    assert tiled(Image.new("L", (10, 20)), 0, 64, small.num_frequencies).size == (64, 64)

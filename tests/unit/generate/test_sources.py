@@ -1,0 +1,56 @@
+"""Pictures to start from are drawn in one pass, in memory that does not grow with the song."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.generate.keyframes import Keyframe, Score
+from riffusion_ext.generate.plan import plan_riff
+from riffusion_ext.generate.sources import SongPictures
+from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from tests.unit.generate.conftest import MakeSong
+
+AT = Score((Keyframe("a", seconds=1.0),)).at
+
+
+def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(45.0)
+    plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
+    pictures = SongPictures(tmp_path, plan, clip, None)
+    pictures.draw()
+    for window in plan.windows:
+        whole = audio_to_picture(clip, small, max_value=pictures.black(window.number)).image
+        expected = np.asarray(whole)[:, window.start : window.end].astype(int)
+        got = np.asarray(pictures.picture(window.number)).astype(int)
+        assert np.abs(got - expected).max() <= 1
+        assert got.min() == 0
+
+
+def test_what_is_drawn_stays(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(10.0)
+    plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
+    SongPictures(tmp_path, plan, clip, None).draw()
+    paths = sorted(tmp_path.iterdir())
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
+    paths[3].unlink()
+    SongPictures(tmp_path, plan, clip, None).draw()
+    assert [path.read_bytes() for path in paths] == [data for data, _ in before]
+    assert [path.stat().st_mtime_ns == when for path, (_, when) in zip(paths, before, strict=True)].count(False) == 1
+
+
+def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramParams) -> None:
+    peaks = []
+    for seconds in (60, 240):
+        noise = np.random.default_rng(0).standard_normal((1, seconds * 8000)).astype(np.float32)
+        clip = AudioClip(0.1 * noise, 8000)
+        plan = plan_riff(clip.samples.shape[1], small, AT, width=512, overlap=32)
+        tracemalloc.start()
+        SongPictures(tmp_path / str(seconds), plan, clip, None).draw()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]

@@ -1,0 +1,32 @@
+"""Loops are reconstructed without ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from riffusion_ext.spectrogram.circular import reconstruct_loop
+from riffusion_ext.spectrogram.invert import PROGRAMS
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+PARAMS = SpectrogramParams(
+    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
+)
+
+
+@pytest.mark.parametrize("frames", [8, 33, 64, 700])
+def test_length_is_that_of_the_columns(frames: int) -> None:
+    rng = np.random.default_rng(0)
+    mel = torch.from_numpy(rng.rayleigh(1e5, (2, frames, 64)).astype(np.float32))
+    shares: list[float] = []
+    loop = reconstruct_loop(mel, PARAMS, PROGRAMS["fast"], tick=shares.append)
+    assert loop.shape == (2, frames * PARAMS.hop_length)
+    assert np.isfinite(loop).all()
+    assert loop.std() > 0
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_silence_stays_silence() -> None:
+    assert not np.abs(reconstruct_loop(torch.zeros(1, 40, 64), PARAMS, PROGRAMS["fast"])).max() > 1e-6

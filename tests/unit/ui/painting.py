@@ -1,0 +1,76 @@
+"""A place with a painter instead of a model, and songs to paint over."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.ui.tabs.making import Shown
+from riffusion_ext.ui.tabs.place import Place
+from tests.unit.generate.painters import Painter, by_seed
+
+
+class Studio(Painter):
+    """Paints clouds; can be interrupted as a webui is, held, and made to fail."""
+
+    def __init__(self, *, max_batch: int = 2, delay: float = 0.0, fail_at: int | None = None) -> None:
+        super().__init__(self._clouds, max_batch=max_batch, name="studio")
+        self.delay, self.fail_at = delay, fail_at
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.wish = threading.Event()
+        self.at_work = threading.Event()
+
+    def _clouds(self, request: Request) -> Image.Image:
+        if self.fail_at is not None and self.painted >= self.fail_at:
+            raise ZeroDivisionError("out of paint")
+        return by_seed(request)
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        self.wish.clear()
+        self.interrupted = False
+        self.at_work.set()
+        end = time.monotonic() + self.delay
+        while not self.wish.is_set() and (time.monotonic() < end or not self.go_on.is_set()):
+            time.sleep(0.01)
+        if self.wish.is_set():
+            self.interrupted = True
+            return []
+        return super().generate(requests, on_picture)
+
+    def interrupt(self) -> None:
+        self.wish.set()
+
+    def place(self, folder: Path, **more: Any) -> Place:
+        values: dict[str, Any] = {
+            "output_dir": lambda: folder,
+            "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
+            "device": lambda: "cpu",
+            "backend": lambda: self,
+            "samplers": lambda: ["Euler", "DPM++ 2M"],
+        }
+        return Place(**values | more)
+
+
+def page_of(steps: Iterable[Shown]) -> dict[str, Any]:
+    """Return what the page shows in the end: status, result, stretches by number, extra."""
+    page: dict[str, Any] = {"status": "", "result": "", "stretches": {}, "extra": {}}
+    for shown in steps:
+        for name in ("status", "result"):
+            if getattr(shown, name) is not None:
+                page[name] = getattr(shown, name)
+        page["stretches"] |= dict(shown.stretches)
+        page["extra"] |= dict(shown.extra)
+    return page
+
+
+def sources(html: str) -> list[str]:
+    """Return the addresses of all players."""
+    return re.findall(r'<audio[^>]* src="([^"]+)"', html)

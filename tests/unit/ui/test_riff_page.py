@@ -1,0 +1,197 @@
+"""The page "Riff": its controls, and songs that are painted over, mixed anew and compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import read_audio, write_audio
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.restore import settings_in
+from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
+from riffusion_ext.ui.tabs.place import Upload
+from riffusion_ext.ui.tabs.riff import difference, make, mixed, new_runs, resume
+from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
+from riffusion_ext.ui.tabs.screen import restored
+from tests.unit.ui.painting import Studio, page_of, sources
+
+# gradio 3 and 4 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
+SECONDS = 4.0
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Upload:
+    t = np.arange(int(SECONDS * 44100)) / 44100
+    wave = 0.3 * np.sin(2 * np.pi * 440 * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * t))
+    clip = AudioClip(np.stack([wave, 0.5 * wave]).astype(np.float32), 44100)
+    return Upload(write_audio(clip, tmp_path / "in" / "upload.wav"), "my <song>.wav")
+
+
+@pytest.fixture
+def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a prompt."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    with gr.Blocks(analytics_enabled=False):
+        opened = {name: control.value for name, control in riff_controls(studio.place(tmp_path)).items()}
+    return opened | {"prompt": "disco"}
+
+
+@pytest.fixture
+def short(values: dict[str, Any]) -> RiffSettings:
+    return settings_of(values | {"width": 128, "overlap": 48})
+
+
+LINES = "0:10 | a | denoise 0.2\n4 bars | b -- c | seed 9"
+CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
+    ({"prompt": " polka "}, lambda s: s.keyframes[0].prompt, "polka"),
+    ({"negative": "vocals"}, lambda s: s.keyframes[0].negative, "vocals"),
+    ({"seed": 77}, lambda s: s.keyframes[0].seed, 77),
+    ({"denoise": "0.25"}, lambda s: s.keyframes[0].denoise, 0.25),
+    ({"cfg": "4.5"}, lambda s: s.keyframes[0].cfg, 4.5),
+    ({"denoise": "0:00 0.2, 0:30 0.4"}, lambda s: s.denoise and s.denoise.at(15), pytest.approx(0.3)),
+    ({"cfg": "0:00 4, 0:30 8"}, lambda s: s.cfg and s.cfg.at(15), pytest.approx(6)),
+    ({"score": LINES}, lambda s: [frame.denoise for frame in s.keyframes], [0.2, 0.3]),
+    ({"score": LINES, "seed": 3}, lambda s: [frame.seed for frame in s.keyframes], [3, 9]),
+    ({"stretch": False}, lambda s: s.stretch, False),
+    ({"start": "0:01.5"}, lambda s: s.start, 1.5),
+    ({"duration": "2"}, lambda s: s.duration, 2.0),
+    ({"channels": "double"}, lambda s: s.channels, "double"),
+    ({"spread": 0.5}, lambda s: s.spread, 0.5),
+    ({"wet": "0:00 0, 0:10 1"}, lambda s: s.wet.at(5), 0.5),
+    ({"law": "linear"}, lambda s: s.law, "linear"),
+    ({"width": 256}, lambda s: s.width, 256),
+    ({"overlap": 64}, lambda s: s.overlap, 64),
+    ({"steps": 12}, lambda s: s.steps, 12),
+    ({"sampler": "Euler"}, lambda s: s.sampler, "Euler"),
+    ({"level": "peak"}, lambda s: s.level, "peak"),
+    ({"preset": "custom", "custom": "max_frequency=12000"}, lambda s: s.params.max_frequency, 12000),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
+def test_each_control_does_what_it_says_and_comes_back(
+    change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
+):
+    assert part(settings_of(values)) != expected
+    settings = settings_of(values | change)
+    assert part(settings) == expected
+    assert settings_of(values | values_of(settings)) == settings
+
+
+def test_every_control_is_tried(values: dict[str, Any]):
+    assert {name for change, *_ in CHANGES for name in change} | {"batch", "engine", "format"} == set(values)
+
+
+def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
+    settings = settings_of(values)
+    assert settings == RiffSettings(settings.keyframes)
+    recipes = [recipe["denoise"] for recipe in PRESETS_RIFF.values()]
+    assert min(recipes) <= settings.keyframes[0].denoise <= max(recipes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"denoise": "much"}, "the denoising strength"),
+        ({"denoise": "1.5"}, "the denoising strength must lie between 0 and 1"),
+        ({"cfg": "0"}, "the CFG scale must lie between 1 and 30"),
+        ({"wet": "0 1, 2"}, "the share of the result"),
+        ({"start": "soon"}, "'soon' is no time"),
+        ({"score": "nothing"}, "line 1"),
+        ({"seed": None}, "A value is missing: seed."),
+        ({"channels": "stereo", "preset": "20khz-stereo"}, "needs pictures in mono"),
+    ],
+)
+def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+    with pytest.raises(RiffusionError, match=words):
+        settings_of(values | change)
+
+
+@pytest.mark.parametrize("channels", ["mono", "stereo", "double"])
+def test_a_song_is_painted_over_and_stays_in_step(
+    channels: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
+):
+    place = studio.place(tmp_path)
+    settings = settings_of(values | {"width": 128, "overlap": 48, "channels": channels})
+    page = page_of(make(new_runs(), place, song, settings, OPTIONS))
+    (path,) = tmp_path.glob("riffs/*-*-*/*.wav")
+    assert sources(page["result"]) == [f"URL/{path.parent.name}/{path.name}"]
+    assert "my &lt;song&gt;" in page["result"]
+    clip = read_audio(path)
+    assert clip.samples.shape == (1 if channels == "mono" else 2, int(SECONDS * 44100))
+    kind, made = settings_in(path)
+    assert kind == "riff"
+    assert made.keyframes[0].seed == page["extra"]["seed"]
+    assert any(sources(html) for html in page["stretches"].values())
+    assert settings_of(values | restored(str(path), "riff", values_of)[0]) == made
+
+
+def test_the_preview_paints_one_window_and_the_song_begins_with_it(
+    values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
+):
+    place = studio.place(tmp_path)
+    runs = new_runs()
+    small = values | {"width": 128, "overlap": 48}
+    page = page_of(make(runs, place, song, settings_of(small), OPTIONS, limit=1))
+    assert studio.painted == 1
+    assert "first window" in page["result"]
+    assert not any(page["stretches"].values())
+    assert not (tmp_path / "riffs" / "unfinished.json").exists()
+    settings = settings_of(small | {"seed": page["extra"]["seed"]})
+    page_of(make(runs, place, song, settings, OPTIONS))
+    windows = len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
+    assert studio.painted == windows > 1, "the first window was not painted again"
+
+
+def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+    place = studio.place(tmp_path)
+    studio.fail_at = 2
+    page = page_of(make(new_runs(), place, song, short, OPTIONS))
+    assert "out of paint" in page["status"]
+    assert list(tmp_path.glob("riffs/*-*-*/*(unfinished).wav"))
+    studio.fail_at = None
+    page = page_of(resume(new_runs(), place))
+    assert "Saved as" in page["status"]
+    assert studio.painted == len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
+    studio.fail_at = 0
+    page_of(make(new_runs(), place, song, short, OPTIONS))
+    song.path.unlink()
+    assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(), place))["status"]
+
+
+def test_mixed_anew_and_compared_without_painting(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+    place = studio.place(tmp_path)
+    values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
+    assert "make one first" in mixed(place, {}, values)
+    done = page_of(make(new_runs(), place, song, short, OPTIONS))["extra"]["done"]
+    painted = studio.painted
+    html = mixed(place, done, values)
+    assert len(sources(html)) == 1
+    (path,) = tmp_path.glob("riffs/*-*-*/*(mix 0).wav")
+    original = read_audio(song.path)
+    assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "none of the result is the song"
+    assert settings_in(path)[1].wet.at(0) == 0
+    for lost in (False, True):
+        assert len(sources(difference(place, done, values, lost=lost))) == 1
+    assert studio.painted == painted
+    assert "the share of the result" in mixed(place, done, values | {"wet": "loud"})
+
+
+def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    (tmp_path / "bad.mp3").write_text("no music")
+    page = page_of(make(new_runs(), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
+    assert 'role="alert"' in page["status"]
+    assert studio.painted == 0

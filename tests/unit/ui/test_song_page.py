@@ -1,0 +1,307 @@
+"""The page "Song": its controls, and songs that are heard before their end, stopped, resumed and restored."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from riffusion_ext.audio.io import read_audio
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.restore import settings_in
+from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.ui.tabs.making import STRETCHES, Shown
+from riffusion_ext.ui.tabs.screen import restored
+from riffusion_ext.ui.tabs.song import last_end, make, new_runs, resume, window_picture
+from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
+from riffusion_ext.ui.tabs.unfinished import Unfinished
+from tests.unit.ui.painting import Studio, page_of, sources
+
+# gradio 3 and 4 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
+SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a score."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    with gr.Blocks(analytics_enabled=False):
+        opened = {name: control.value for name, control in song_controls(studio.place(tmp_path)).items()}
+    return opened | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
+
+
+@pytest.fixture
+def short(values: dict[str, Any]) -> SongSettings:
+    """Return settings of 10 small windows."""
+    return settings_of(values | {"score": SCORE, "width": 128, "overlap": 48, "level": "recorded"})
+
+
+CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
+    ({"negative": " noise "}, lambda s: s.score.keyframes[0].negative, "noise"),
+    ({"bpm": 90}, lambda s: s.score.bpm, 90),
+    ({"beats_per_bar": 3}, lambda s: s.score.beats_per_bar, 3),
+    ({"seed": 77}, lambda s: s.score.keyframes[0].seed, 77),
+    ({"cfg": 5}, lambda s: s.score.keyframes[0].cfg, 5),
+    ({"denoise": 0.5}, lambda s: s.score.keyframes[0].denoise, 0.5),
+    ({"power": 0.5}, lambda s: s.score.power, 0.5),
+    ({"back": True}, lambda s: s.score.loop, True),
+    ({"join": "plain"}, lambda s: s.join, "plain"),
+    ({"beat": "backbeat"}, lambda s: s.beat, "backbeat"),
+    ({"seeds": "new"}, lambda s: s.seeds, "new"),
+    ({"width": 256}, lambda s: s.width, 256),
+    ({"overlap": 64}, lambda s: s.overlap, 64),
+    ({"steps": 12}, lambda s: s.steps, 12),
+    ({"sampler": "Euler"}, lambda s: s.sampler, "Euler"),
+    ({"level": "loudness"}, lambda s: s.level, "loudness"),
+    ({"preset": "20khz-stereo"}, lambda s: s.params.stereo, True),
+    ({"preset": "custom", "custom": "max_frequency=12000"}, lambda s: s.params.max_frequency, 12000),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
+def test_each_control_does_what_it_says_and_comes_back(
+    change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]
+):
+    assert part(settings_of(values)) != expected
+    settings = settings_of(values | change)
+    assert part(settings) == expected
+    assert settings_of(values | values_of(settings)) == settings
+
+
+def test_every_control_is_tried(values: dict[str, Any]):
+    assert {name for change, *_ in CHANGES for name in change} | {"score", "batch", "engine", "format"} == set(values)
+
+
+def test_a_page_just_opened_means_the_usual_settings(values: dict[str, Any]):
+    settings = settings_of(values)
+    assert settings == SongSettings(settings.score)
+    assert [frame.seed for frame in settings.score.keyframes] == [-1, 5]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"score": " "}, "write at least one line"),
+        ({"score": "a\nb"}, "line 1"),
+        ({"bpm": None, "beats_per_bar": None}, "A value is missing: bpm, beats per bar."),
+        ({"bpm": 1}, "between 20 and 400"),
+        ({"preset": "custom", "custom": "max_frequency=high"}, "max_frequency must be a number"),
+        ({"seed": -7}, "a seed must lie between"),
+    ],
+)
+def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):
+    with pytest.raises(RiffusionError, match=words):
+        settings_of(values | change)
+
+
+def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    seen: list[Shown] = list(make(new_runs(), place, short, OPTIONS, {}))
+    heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
+    assert len(heard) >= 3
+    assert seen[heard[0]].stretches.keys() == {0}, "the first window comes first"
+    assert not any(seen[index].status or seen[index].result for index in heard), "players change by themselves alone"
+    page = page_of(seen)
+    filled = [number for number, html in page["stretches"].items() if html]
+    assert filled == list(range(len(filled)))
+    (source,) = sources(page["result"])
+    assert "funky bass" in page["result"]
+    assert "seed 3" in page["result"]
+    assert "Saved as" in page["status"]
+    assert "Riffusion song: " in page["status"]
+    assert "<b>" not in page["status"]
+    (path,) = tmp_path.glob("songs/*-*-*/*.wav")
+    assert source == f"URL/{path.parent.name}/{path.name}"
+    assert read_audio(path).duration == pytest.approx(8.0, abs=1e-4)
+    assert settings_in(path) == ("song", short.settled())
+    assert not (tmp_path / "songs" / "unfinished.json").exists()
+    progress = [shown.status for shown in seen if shown.status and "progressbar" in shown.status]
+    assert any("Window 3 of 10" in status for status in progress)
+    assert any("left" in status for status in progress)
+
+
+@pytest.mark.parametrize("ending", ["flac", "mp3"])
+def test_files_of_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    page_of(make(new_runs(), place, short, OPTIONS | {"format": ending}, {}))
+    (path,) = tmp_path.glob(f"songs/*-*-*/*.{ending}")
+    assert settings_in(path)[0] == "song"
+
+
+def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    runs = new_runs()
+    assert runs.stop() == ""
+    steps = make(runs, place, short, OPTIONS, {})
+    for shown in steps:
+        if any(sources(html) for html in shown.stretches.values()):
+            studio.go_on.clear()  # the next batch takes for ever, were it not for the interrupt
+            break
+    assert "Stopping" in runs.stop()
+    page = page_of(steps)
+    assert "Stopped after" in page["status"]
+    assert "Resume goes on from there" in page["status"]
+    (part,) = tmp_path.glob("songs/*-*-*/*(unfinished).wav")
+    assert sources(page["result"]) == [f"URL/{part.parent.name}/{part.name}"]
+    assert 0.5 < read_audio(part).duration < 7.9
+    before = studio.painted
+    assert 0 < before < 10
+    studio.go_on.set()
+    page = page_of(resume(new_runs(), place))  # even after a restart
+    assert studio.painted == 10
+    assert "Saved as" in page["status"]
+    assert "Stopped" not in page["status"]
+    assert "There is nothing to resume" in page_of(resume(runs, place))["status"]
+
+
+def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    settings = settings_of(values | {"score": "4 | a", "width": 128, "overlap": 32})
+    studio.fail_at = 2
+    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
+    assert "This did not work: ZeroDivisionError: out of paint. 2 of" in page["status"]
+    assert "windows are kept; Resume goes on from there" in page["status"]
+    studio.fail_at = None
+    page_of(resume(new_runs(), place))
+    assert len({seed for request in studio.requests for seed in request.seeds if request.init is None}) >= 1
+    whole, part = (settings_in(path)[1] for path in sorted(tmp_path.glob("songs/*-*-*/*.wav")))
+    assert whole.score == part.score
+
+
+def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    settings = settings_of(values | {"score": "2 | a | seed 1", "width": 128, "overlap": 32, "denoise": 0.5})
+    pictures = {
+        "seed_picture": Image.new("RGB", (128, 512), (200, 100, 50)),
+        "mask": Image.new("RGB", (64, 64), "white"),
+        "before": Image.new("RGB", (90, 512), "black"),
+    }
+    studio.fail_at = 1
+    page_of(make(new_runs(), place, settings, OPTIONS | {"batch": 1}, pictures))
+    studio.fail_at = None
+    page_of(resume(new_runs(), place))
+    firsts = [request for request in studio.requests if request.init is not None]
+    assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
+    assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
+    assert firsts[0].mask is not None
+    assert studio.painted == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
+
+
+def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
+    unfinished = Unfinished(tmp_path / "songs")
+    unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
+    for path in (tmp_path / "songs" / "pictures").iterdir():
+        path.unlink()
+    with pytest.raises(RiffusionError, match="a picture of it is gone"):
+        unfinished.load()
+    (tmp_path / "songs" / "unfinished.json").write_text("[]")
+    with pytest.raises(RiffusionError, match="cannot be resumed"):
+        unfinished.load()
+
+
+def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    runs = new_runs()
+    studio.go_on.clear()
+    first = make(runs, place, short, OPTIONS, {})
+    next(first)
+    (shown,) = make(runs, place, short, OPTIONS, {})
+    assert "A song is being made already" in (shown.status or "")
+    assert shown.result is None
+    assert not shown.stretches
+    studio.go_on.set()
+    assert "Saved as" in page_of(first)["status"]
+
+
+def test_a_closed_page_stops_the_painting(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    runs = new_runs()
+    studio.go_on.clear()
+    with closing(make(runs, place, short, OPTIONS, {})) as steps:
+        next(steps)
+        assert studio.at_work.wait(10)
+    for _ in range(200):
+        if not runs._busy.locked():
+            break
+        time.sleep(0.05)
+    assert studio.interrupted
+    assert not runs._busy.locked()
+
+
+@pytest.mark.parametrize("change", [{"overlap": 100}, {"join": "plain", "before": True}, {"mask": True}])
+def test_settings_that_do_not_fit_are_said_before_the_work(
+    change: dict[str, Any], values: dict[str, Any], studio: Studio, tmp_path: Path
+):
+    place = studio.place(tmp_path)
+    settings = settings_of(values | change)
+    pictures = {name: Image.new("RGB", (64, 512)) for name in ("before", "mask") if name in change}
+    page = page_of(make(new_runs(), place, settings, OPTIONS, pictures))
+    assert 'role="alert"' in page["status"]
+    assert studio.painted == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_fills_the_page_and_those_of_others_do_not(
+    short: SongSettings, values: dict[str, Any], studio: Studio, tmp_path: Path
+):
+    place = studio.place(tmp_path)
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    (path,) = tmp_path.glob("songs/*-*-*/*.wav")
+    for file in (str(path), SimpleNamespace(name=str(path), orig_name="mine.wav")):
+        found, note = restored(file, "song", values_of)
+        assert note == ""
+        assert settings_of(values | found) == short.settled()
+    picture = next(tmp_path.glob("songs/windows/**/00000.png"))
+    assert settings_of(values | restored(str(picture), "song", values_of)[0]) == short.settled()
+    found, note = restored(str(path), "loop", values_of)
+    assert found == {}
+    assert "is a song: drop it on the page of that name" in note
+    assert "does not say how it was made" in restored(str(tmp_path / "no.wav"), "song", values_of)[1]
+    assert restored(None, "song", values_of) == ({}, "")
+
+
+def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
+    place = studio.place(tmp_path)
+    settings = settings_of(values | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
+    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
+    assert set(page["stretches"]) == set(range(STRETCHES))
+
+
+def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
+    assert "make one first" in window_picture("", 1)[1]
+    place = studio.place(tmp_path)
+    folder = page_of(make(new_runs(), place, short, OPTIONS, {}))["extra"]["windows"]
+    picture, why = window_picture(folder, 2)
+    assert why == ""
+    assert picture is not None
+    assert picture.size == (128, 512)
+    assert "Window 11 is not painted; there are 10." in window_picture(folder, 11)[1]
+
+
+def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    assert "make one first" in last_end(place)[1]
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    end, why = last_end(place)
+    assert why == ""
+    assert end is not None
+    assert end.size == (128, 512)
+    before = len(studio.requests)
+    page_of(make(new_runs(), place, short, OPTIONS, {"before": end}))
+    first = min(studio.requests[before:], key=lambda request: request.init is None)
+    assert first.init is not None
+    left = first.init.crop((0, 0, 48, 512))
+    assert left.tobytes() == end.crop((80, 0, 128, 512)).tobytes()
