@@ -16,7 +16,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["GRAIN", "LARGEST_SIDE", "Backend", "OnPicture", "Request"]
+__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "OnPicture", "Request"]
 
 GRAIN = 64
 """Widths and heights are multiples of this many pixels: hosts rescale pictures of other sizes."""
@@ -108,6 +108,15 @@ class Request:
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What a backend is at just now: a step of its sampler, 1 to `steps`; or it waits for its turn."""
+
+    step: int = 0
+    steps: int = 0
+    waiting: bool = False
+
+
 class Backend(Protocol):
     """Something that paints pictures."""
 
@@ -124,6 +133,11 @@ class Backend(Protocol):
     @property
     def interrupted(self) -> bool:
         """Whether the last :meth:`generate` was stopped by the user before all its pictures were finished."""
+        ...
+
+    @property
+    def activity(self) -> Activity | None:
+        """What :meth:`generate` is at, asked from another thread; None where there is nothing to say."""
         ...
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:

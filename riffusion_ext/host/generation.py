@@ -16,7 +16,7 @@ from modules import call_queue, extra_networks, processing, rng, scripts, sd_sam
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.generate.backend import Activity, OnPicture, Request
 from riffusion_ext.host.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.noise import MixedNoise
 from riffusion_ext.host.seamless import looped
@@ -124,13 +124,23 @@ class WebuiBackend:
     def __init__(self, *, max_batch: int = 4) -> None:
         self.max_batch = max_batch
         self.interrupted = False
-        self._wish = self._at_work = False
+        self._wish = self._waits = self._at_work = False
 
     @property
     def name(self) -> str:
         """The checkpoint."""
         info = getattr(shared.sd_model, "sd_checkpoint_info", None)
         return str(getattr(info, "name_for_extra", None) or "webui")
+
+    @property
+    def activity(self) -> Activity | None:
+        """The host's own count of steps; see :attr:`riffusion_ext.generate.backend.Backend.activity`."""
+        if self._waits:
+            return Activity(waiting=True)
+        if self._at_work and shared.state.sampling_steps:
+            steps = shared.state.sampling_steps
+            return Activity(min(shared.state.sampling_step + 1, steps), steps)
+        return None
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         """Paint pictures; see :meth:`riffusion_ext.generate.backend.Backend.generate`.
@@ -161,7 +171,9 @@ class WebuiBackend:
     def _paint(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
             return [request.init.copy() for request in requests if request.init is not None]
+        self._waits = True
         with call_queue.queue_lock:
+            self._waits = False
             if self._wish:
                 self.interrupted = True
                 return []

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -269,7 +269,18 @@ def _painting() -> dict[str, Any]:
     return {
         "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
         "samplers": generation.sampler_names,
+        "styles": _style_names if hasattr(shared, "prompt_styles") else None,
+        "styled": _styled,
     }
+
+
+def _style_names() -> list[str]:
+    return list(shared.prompt_styles.styles)
+
+
+def _styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    kept = shared.prompt_styles
+    return kept.apply_styles_to_prompt(prompt, styles), kept.apply_negative_styles_to_prompt(negative, styles)
 
 
 _MOST_AT_ONCE = 16

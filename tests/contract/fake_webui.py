@@ -162,11 +162,12 @@ class Options:
 
 
 class State:
-    __slots__ = ("interrupted", "job", "job_timestamp", "skipped", "textinfo")
+    __slots__ = ("interrupted", "job", "job_timestamp", "sampling_step", "sampling_steps", "skipped", "textinfo")
 
     def __init__(self) -> None:
         self.interrupted, self.skipped, self.textinfo, self.job_timestamp = False, False, None, "20240101000000"
         self.job = ""
+        self.sampling_step = self.sampling_steps = 0
 
     def interrupt(self) -> None:
         self.interrupted = True

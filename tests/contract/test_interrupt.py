@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from riffusion_ext.generate.backend import Request
+from riffusion_ext.generate.backend import Activity, Request
 from tests.contract.fake_webui import FakeWebui
 
 
@@ -106,3 +106,23 @@ def test_a_wish_does_not_outlive_its_job(painting: tuple[Painting, Any]) -> None
     assert thread.is_alive()
     backend.interrupt()
     thread.join(5)
+
+
+def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
+    host, backend = painting
+    assert backend.activity is None
+    host.lock.acquire()
+    host.state.sampling_step, host.state.sampling_steps = 6, 20
+    thread = threading.Thread(target=backend.generate, args=([Request(("a", "a"))], lambda *_: None), daemon=True)
+    thread.start()
+    while backend.activity is None:
+        threading.Event().wait(0.01)
+    assert backend.activity == Activity(waiting=True), "those steps are of others"
+    host.lock.release()
+    assert host.began.wait(5)
+    assert backend.activity == Activity(7, 20)
+    host.state.sampling_step = 20  # after the last one
+    assert backend.activity == Activity(20, 20)
+    backend.interrupt()
+    thread.join(5)
+    assert backend.activity is None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.render import component, row
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.place import Place, Styled
 
 if TYPE_CHECKING:
+    from riffusion_ext.generate.keyframes import Keyframe
+    from riffusion_ext.generate.loops import LoopSettings
     from riffusion_ext.spectrogram.params import SpectrogramParams
     from riffusion_ext.spectrogram.settings import DecodeSettings
+
+Painted = TypeVar("Painted", bound="Keyframe | LoopSettings")
 
 __all__ = [
     "AUTOMATIC",
@@ -21,7 +26,9 @@ __all__ = [
     "decode_settings",
     "model_params",
     "sampler_of",
+    "styles_control",
     "values_of_common",
+    "with_styles",
 ]
 
 AUTOMATIC = "automatic"
@@ -90,6 +97,28 @@ def common_controls(
     return made
 
 
+def styles_control(place: Place, page: str) -> dict[str, Any]:
+    """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
+    import gradio as gr
+
+    if place.styles is None:
+        return {}
+    styles = gr.Dropdown(
+        list(place.styles()), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles"
+    )
+    styles.do_not_save_to_config = True
+    return {"styles": styles}
+
+
+def with_styles(keyframe: Painted, values: Mapping[str, Any], styled: Styled) -> Painted:
+    """Return a keyframe, or settings with a prompt of their own, with the chosen styles in its prompts."""
+    names = list(values.get("styles") or ())
+    if not names:
+        return keyframe
+    prompt, negative = styled(keyframe.prompt, keyframe.negative, names)
+    return replace(keyframe, prompt=prompt, negative=negative)
+
+
 def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
     """Raise a RiffusionError that names the controls without a value; a number box that was emptied has none."""
     missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
@@ -121,6 +150,7 @@ def values_of_common(settings: Any) -> dict[str, Any]:
         "steps": settings.steps,
         "sampler": settings.sampler or AUTOMATIC,
         "level": settings.level,
+        "styles": [],  # they are in the prompts
         "preset": named,
         "custom": custom,
     }

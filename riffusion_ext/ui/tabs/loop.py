@@ -16,10 +16,12 @@ from riffusion_ext.ui.tabs.common_controls import (
     decode_settings,
     model_params,
     sampler_of,
+    styles_control,
     values_of_common,
+    with_styles,
 )
 from riffusion_ext.ui.tabs.making import Made, Painted, Shown
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.place import Place, Styled, unstyled
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
 from riffusion_ext.ui.tabs.screen import Screen, restored
 
@@ -64,7 +66,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         decode = decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        for event in loop.paint(making.Batched(place.backend(), 1, cancelled)):
+        for event in loop.paint(making.Batched(place.backend(), 1, tell, cancelled)):
             tell(event)
             if isinstance(event, Stopped):
                 return Made(Painted(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
@@ -81,8 +83,8 @@ def make(
     return making.show(runs, place, work)
 
 
-def settings_of(values: Mapping[str, Any]) -> LoopSettings:
-    """Return the settings of the page's controls, by name.
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSettings:
+    """Return the settings of the page's controls, by name; `styled` puts the chosen styles into the prompts.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def settings_of(values: Mapping[str, Any]) -> LoopSettings:
     from riffusion_ext.generate.loops import LoopSettings
 
     check_values(values)
-    return LoopSettings(
+    settings = LoopSettings(
         str(values["prompt"]).strip(),
         str(values["negative"]).strip(),
         seed=int(values["seed"]),
@@ -107,6 +109,7 @@ def settings_of(values: Mapping[str, Any]) -> LoopSettings:
         params=model_params(values),
         level=str(values["level"]),
     )
+    return with_styles(settings, values, styled)
 
 
 def values_of(settings: LoopSettings) -> dict[str, Any]:
@@ -124,6 +127,7 @@ def loop_controls(place: Place) -> dict[str, Any]:
     made: dict[str, Any] = {}
     made["prompt"] = gr.Textbox(label="Prompt", value="", max_lines=4, elem_id="riffusion_loop_prompt")
     made["negative"] = gr.Textbox(label="Negative prompt", value="", max_lines=4, elem_id="riffusion_loop_negative")
+    made |= styles_control(place, "loop")
     with row():
         made["bars"] = gr.Number(value=2, label="Bars", elem_id="riffusion_loop_bars")
         made["bpm"] = gr.Number(value=120, label="Beats per minute", elem_id="riffusion_loop_bpm")
@@ -163,7 +167,7 @@ def build_page(place: Place) -> None:
     def press(picture: Any, *given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=True))
         try:
-            settings = settings_of(values)
+            settings = settings_of(values, place.styled)
         except RiffusionError as error:
             yield screen.updates(Shown(message(str(error), "error")))
             return

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.backend import Backend, OnPicture, Request
+    from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request
     from riffusion_ext.generate.plan import Plan
-    from riffusion_ext.generate.run import Event
+    from riffusion_ext.generate.run import Event, Progress
 
 __all__ = [
     "STRETCHES",
@@ -87,12 +87,14 @@ class Batched:
         Paints.
     most
         1 or more.
+    tell
+        Is told the backend's :class:`~riffusion_ext.generate.backend.Activity` whenever it is another.
     cancelled
         Whether to stop; asked again and again while the backend is at work.
     """
 
-    def __init__(self, backend: Backend, most: int, cancelled: Cancelled) -> None:
-        self._backend, self._most, self._cancelled = backend, most, cancelled
+    def __init__(self, backend: Backend, most: int, tell: Tell, cancelled: Cancelled) -> None:
+        self._backend, self._most, self._tell, self._cancelled = backend, most, tell, cancelled
 
     @property
     def name(self) -> str:
@@ -109,6 +111,11 @@ class Batched:
         """Whether the backend was."""
         return self._backend.interrupted
 
+    @property
+    def activity(self) -> Activity | None:
+        """That of the backend."""
+        return self._backend.activity
+
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         """Paint pictures."""
         over = threading.Event()
@@ -123,7 +130,12 @@ class Batched:
         self._backend.interrupt()
 
     def _watch(self, over: threading.Event) -> None:
+        said = None
         while not over.wait(_LOOK_AGAIN):  # more than once: the wish may come before the backend has begun
+            activity = self._backend.activity
+            if activity is not None and activity != said:
+                said = activity
+                self._tell(said)
             if self._cancelled():
                 self._backend.interrupt()
 
@@ -260,8 +272,10 @@ def _sentence(error: Exception, text: str) -> str:
 def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
     """Do the work behind a press; yields what changes on the page, last what came of it."""
     from riffusion_ext.convert import explain
+    from riffusion_ext.generate.backend import Activity
     from riffusion_ext.generate.run import Progress
 
+    progress = Progress(0, 0, None)
     status = bar(0.0, "Getting ready ...", _COUNTED)
     begun = False
     try:
@@ -270,7 +284,10 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
                 begun = True
                 yield Shown(status, "", dict.fromkeys(range(STRETCHES), ""))
             if isinstance(item, Progress):
-                status = bar(item.done / max(item.total, 1), _how_far(item), _COUNTED)
+                progress = item
+                status = _how_far(progress, None)
+            elif isinstance(item, Activity):
+                status = _how_far(progress, item)
             elif isinstance(item, Heard):
                 yield Shown(stretches={item.number: panel([_heard(place, item)])})
             elif isinstance(item, Made):
@@ -282,11 +299,19 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
         yield Shown(message(_sentence(error, explain(error)), "error"))
 
 
-def _how_far(progress: Any) -> str:
-    left = "" if progress.seconds_left is None else f", {clock(progress.seconds_left)} left"
+def _how_far(progress: Progress, activity: Activity | None) -> str:
     if progress.done == progress.total:
-        return f"All {progress.total} windows are painted; making the sound ..."
-    return f"Window {progress.done + 1} of {progress.total}{left}"
+        return bar(1.0, f"All {progress.total} windows are painted; making the sound ...", _COUNTED)
+    text, share = f"Window {progress.done + 1} of {progress.total}", 0.0
+    if activity is not None and activity.waiting:
+        text += "; waiting until the webui has finished its other work ..."
+    else:
+        if activity is not None:
+            text += f", step {activity.step} of {activity.steps}"
+            share = (activity.step - 1) / activity.steps
+        if progress.seconds_left is not None:
+            text += f", {clock(progress.seconds_left)} left"
+    return bar((progress.done + share) / progress.total, text, _COUNTED)
 
 
 def _heard(place: Place, heard: Heard) -> str:

@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Place",
+    "Styled",
     "Upload",
     "chosen_files",
     "gradio_url",
     "named_error",
     "named_folder",
     "result_messages",
+    "unstyled",
     "zip_or_tidy",
 ]
+
+Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _MOST_MESSAGES = 12
 _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui."
@@ -38,6 +42,11 @@ _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page insid
 def gradio_url(path: Path) -> str:
     """Return gradio's own URL of a file below an allowed folder, relative to the page."""
     return f"file={quote(path.resolve().as_posix())}"
+
+
+def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    """Return the two prompts as they are, whatever the styles."""
+    return prompt, negative
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,10 @@ class Place:
         One sentence why there is none.
     samplers
         Returns the names of the backend's samplers.
+    styles
+        Returns the names of the prompt styles that users keep; None where there are no such things.
+    styled
+        Puts styles, by name, into a prompt and a negative prompt.
     receive
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
@@ -73,6 +86,8 @@ class Place:
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
+    styles: Callable[[], Sequence[str]] | None = None
+    styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
 

@@ -78,7 +78,7 @@ def make(
         if limit is None:
             kept = {"settings": record, "options": dict(options), "song": str(song.path), "name": song.name}
             unfinished.keep(kept, {})
-        backend = making.Batched(place.backend(), int(options["batch"]), cancelled)
+        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
         wet = riff.wet()
         if wet is None:
@@ -225,7 +225,7 @@ def build_page(place: Place) -> None:
         values = dict(zip(names, rest, strict=True))
         try:
             uploads, _ = chosen_files(file, None, ())
-            settings = settings_of(values)
+            settings = settings_of(values, place.styled)
         except RiffusionError as error:
             yield [*screen.updates(Shown(message(str(error), "error"))), gr.update(), gr.update()]
             return

@@ -13,9 +13,11 @@ from riffusion_ext.ui.tabs.common_controls import (
     common_controls,
     model_params,
     sampler_of,
+    styles_control,
     values_of_common,
+    with_styles,
 )
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.place import Place, Styled, unstyled
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.curves import Curve
@@ -27,8 +29,8 @@ __all__ = ["riff_controls", "settings_of", "values_of"]
 _BPM = 120.0  # bars of a score for a riff count in proportion, so any tempo does
 
 
-def settings_of(values: Mapping[str, Any]) -> RiffSettings:
-    """Return the settings of the page's controls, by name.
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> RiffSettings:
+    """Return the settings of the page's controls, by name; `styled` puts the chosen styles into the prompts.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def settings_of(values: Mapping[str, Any]) -> RiffSettings:
     cfg = parse_curve(str(values["cfg"]), name="the CFG scale", low=1.0, high=30.0)
     duration = str(values["duration"]).strip()
     return RiffSettings(
-        _keyframes(values, denoise, cfg),
+        tuple(with_styles(frame, values, styled) for frame in _keyframes(values, denoise, cfg)),
         stretch=bool(values["stretch"]),
         denoise=None if denoise.fixed else denoise,
         cfg=None if cfg.fixed else cfg,
@@ -125,6 +127,7 @@ def riff_controls(place: Place) -> dict[str, Any]:
     made: dict[str, Any] = {}
     made["prompt"] = gr.Textbox(label="Prompt", value="", max_lines=4, elem_id="riffusion_riff_prompt")
     made["negative"] = gr.Textbox(label="Negative prompt", value="", max_lines=4, elem_id="riffusion_riff_negative")
+    made |= styles_control(place, "riff")
     with row():
         recipe = gr.Dropdown(
             [_OWN, *PRESETS_RIFF],

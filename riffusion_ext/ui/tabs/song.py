@@ -82,7 +82,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
         unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
-        backend = making.Batched(place.backend(), int(options["batch"]), cancelled)
+        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
         clip = song.sound()
         if clip is None:
@@ -211,7 +211,7 @@ def build_page(place: Place) -> None:
     def press(*given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=False))
         try:
-            settings = settings_of(values)
+            settings = settings_of(values, place.styled)
         except RiffusionError as error:
             yield updates(Shown(message(str(error), "error")))
             return

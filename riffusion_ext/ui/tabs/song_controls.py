@@ -12,9 +12,11 @@ from riffusion_ext.ui.tabs.common_controls import (
     common_controls,
     model_params,
     sampler_of,
+    styles_control,
     values_of_common,
+    with_styles,
 )
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.tabs.place import Place, Styled, unstyled
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -26,8 +28,8 @@ EXAMPLE = """8 bars | funky saxophone, upbeat -- vocals
 0:10 | slow solo piano"""
 
 
-def settings_of(values: Mapping[str, Any]) -> SongSettings:
-    """Return the settings of the page's controls, by name.
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> SongSettings:
+    """Return the settings of the page's controls, by name; `styled` puts the chosen styles into the prompts.
 
     Raises
     ------
@@ -53,6 +55,7 @@ def settings_of(values: Mapping[str, Any]) -> SongSettings:
     first = score.keyframes[0]
     if first.seed == -1:  # lines that name a seed keep it
         score = replace(score, keyframes=(replace(first, seed=int(values["seed"])), *score.keyframes[1:]))
+    score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
     return SongSettings(
         score,
         join=str(values["join"]),
@@ -112,6 +115,7 @@ def song_controls(place: Place) -> dict[str, Any]:
     made["negative"] = gr.Textbox(
         label="Negative prompt of lines without one", value="", max_lines=3, elem_id="riffusion_song_negative"
     )
+    made |= styles_control(place, "song")
     with row():
         made["bpm"] = gr.Number(value=120, label="Beats per minute", elem_id="riffusion_song_bpm")
         made["beats_per_bar"] = gr.Number(value=4, precision=0, label="Beats per bar", elem_id="riffusion_song_beats")

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.generate.backend import Activity, OnPicture, Request
 
 
 class Painter:
     """Paints what a function makes of each request; can be stopped after some pictures, or fail."""
+
+    activity: Activity | None = None
 
     def __init__(
         self,

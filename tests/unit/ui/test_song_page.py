@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
@@ -305,3 +307,33 @@ def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, t
     assert first.init is not None
     left = first.init.crop((0, 0, 48, 512))
     assert left.tobytes() == end.crop((80, 0, 128, 512)).tobytes()
+
+
+def test_what_the_painter_is_at_is_said(short: SongSettings, studio: Studio, tmp_path: Path):
+    studio.delay = 1.0
+    studio.activity = Activity(waiting=True)
+    said = []
+    for shown in make(new_runs(), studio.place(tmp_path), short, OPTIONS, {}):
+        said.append(shown.status or "")
+        if "waiting" in said[-1]:
+            studio.activity = Activity(3, 30)
+    (waiting,) = {text for text in said if "waiting until the webui has finished its other work" in text}
+    assert "Window 1 of " in waiting
+    steps = [text for text in said if "step 3 of 30" in text]
+    assert steps
+    assert 'aria-valuenow="0.0"' in waiting
+    assert 'aria-valuenow="0.0"' not in steps[0]
+    assert "Saved as" in said[-1]
+
+
+def test_styles_go_into_all_prompts(values: dict[str, Any]):
+    def styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+        return f"{prompt}, {' and '.join(styles)}", f"{negative}, noise"
+
+    score = "4 | sax -- vocals\n4 | harp"
+    plain = settings_of(values | {"score": score, "styles": []}, styled)
+    made = settings_of(values | {"score": score, "styles": ["live", "slow"]}, styled)
+    assert [frame.prompt for frame in plain.score.keyframes] == ["sax", "harp"]
+    assert [frame.prompt for frame in made.score.keyframes] == ["sax, live and slow", "harp, live and slow"]
+    assert [frame.negative for frame in made.score.keyframes] == ["vocals, noise", ", noise"]
+    assert settings_of(values | values_of(made), styled) == made, "they are not put in twice"
