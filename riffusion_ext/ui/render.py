@@ -51,10 +51,10 @@ def row() -> Any:
 
 
 def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Make a row of small buttons, from ids and texts; returns them by id."""
+    """Make a row of small buttons, from ids and texts, that is shown where there are players; returns them by id."""
     import gradio as gr
 
-    with gr.Row(elem_classes=["riffusion-row"]):
+    with gr.Row(elem_classes=["riffusion-row", "riffusion-with-players"]):
         return {elem_id: gr.Button(text, size="sm", elem_id=elem_id) for elem_id, text in texts.items()}
 
 

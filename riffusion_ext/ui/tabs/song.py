@@ -137,16 +137,20 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     yield from make(runs, place, settings, values["options"], pictures)
 
 
-def _pictures() -> tuple[dict[str, Any], Any]:
+def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Lay out the pictures, and buttons that fill some of them from the last song; both by name of the picture."""
     import gradio as gr
 
     made: dict[str, Any] = {}
+    last: dict[str, Any] = {}
     with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
             made["seed_picture"] = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_song_seed_picture")
             made["mask"] = gr.Image(label="Mask: white is painted over", type="pil", elem_id="riffusion_song_mask")
         made["before"] = gr.Image(label="Continue this clip", type="pil", elem_id="riffusion_song_before")
-        last = gr.Button("Continue the last song", elem_id="riffusion_song_last")
+        with gr.Row():
+            last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
+            last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
     return made, last
 
 
@@ -228,11 +232,12 @@ def build_page(place: Place) -> None:
         note = note or message("The settings are those of the file. Pictures that it began with are not in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
-    def go_on_from_last() -> tuple[Any, Any]:
+    def take_last() -> tuple[Any, Any]:
         picture, why = last_end(place)
         return picture if picture is not None else gr.update(), why or gr.update()
 
-    last.click(fn=go_on_from_last, outputs=[pictures["before"], screen.status], **screen.quiet)
+    for name, button in last.items():
+        button.click(fn=take_last, outputs=[pictures[name], screen.status], **screen.quiet)
     screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
     screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
     with right:
