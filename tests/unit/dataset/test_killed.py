@@ -133,8 +133,18 @@ def command(songs: Path, out: Path, *options: str) -> list[str]:
 
 def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(songs, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(songs, out, *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to all that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
