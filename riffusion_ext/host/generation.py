@@ -17,6 +17,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, OnPicture, Request
+from riffusion_ext.host.checkpoint import chosen_name
 from riffusion_ext.host.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.noise import MixedNoise
 from riffusion_ext.host.seamless import looped
@@ -128,9 +129,8 @@ class WebuiBackend:
 
     @property
     def name(self) -> str:
-        """The checkpoint."""
-        info = getattr(shared.sd_model, "sd_checkpoint_info", None)
-        return str(getattr(info, "name_for_extra", None) or "webui")
+        """The checkpoint that is chosen, loaded or not."""
+        return chosen_name() or "webui"
 
     @property
     def activity(self) -> Activity | None:

@@ -24,6 +24,7 @@ from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.checkpoint import chosen_checkpoint
 from riffusion_ext.host.handover import HandOver
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
@@ -138,21 +139,9 @@ class Webui:
         title
             The checkpoint's title; the host's choice when empty.
         """
-        names, hashes = _chosen_checkpoint(title)
+        names, hashes = chosen_checkpoint(title)
         patterns = patterns_from_text(self.setting("riffusion_model_patterns", "riffusion"))
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
-
-
-def _chosen_checkpoint(title: str) -> tuple[list[str], list[str]]:
-    """Names and hashes of a checkpoint. Never loads one: Forge loads its model only when it is first needed."""
-    from modules import sd_models
-
-    title = title or str(getattr(shared.opts, "sd_model_checkpoint", "") or "")
-    info = getattr(sd_models, "checkpoint_aliases", {}).get(title)
-    if info is None:
-        return [title], []
-    hashes = [getattr(info, name, None) for name in ("sha256", "shorthash", "hash")]
-    return [info.name_for_extra, title, Path(info.filename).stem], [str(value) for value in hashes if value]
 
 
 def _in_dot_folder(path: Path) -> bool:
