@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,7 @@ from riffusion_ext.generate.listen import mel_difference, sound_of
 from riffusion_ext.generate.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.run import Event, Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run_layers
 from riffusion_ext.generate.sources import SongPictures
 from riffusion_ext.generate.stretches import part_of
 from riffusion_ext.generate.weave import HOLD_RIFF
@@ -124,7 +123,7 @@ class Riff:
         return plan(wanted.moment_at(length))
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint the windows that are not there yet, layer by layer.
+        """Paint the windows that are not there yet, of all layers from left to right.
 
         Parameters
         ----------
@@ -136,24 +135,10 @@ class Riff:
         Yields
         ------
         Event
-            As :func:`~riffusion_ext.generate.run.run`, counting the windows of all layers.
+            As :func:`~riffusion_ext.generate.run.run_layers`.
         """
         self.open(backend.name)
-        count = len(self.plan.windows) if limit is None else min(max(limit, 1), len(self.plan.windows))
-        total = count * len(self._layers)
-        began, painted = time.monotonic(), 0
-        for before, work in zip(range(0, total, count), self._works, strict=True):
-            for event in run(work, backend, limit=limit):
-                if isinstance(event, Finished):
-                    painted += 1
-                    yield event
-                elif isinstance(event, Stopped):
-                    yield Stopped(before + event.done, total)
-                    return
-                else:
-                    done = before + event.done
-                    each = (time.monotonic() - began) / painted if painted else None
-                    yield Progress(done, total, None if each is None else each * (total - done))
+        yield from run_layers(self._works, backend, limit=limit)
 
     def open(self, model: str) -> None:
         """Make or find the layers' folders, and draw what they start from; what was painted there can be heard then.

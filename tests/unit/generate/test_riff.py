@@ -109,7 +109,7 @@ def test_true_stereo_paints_each_side_with_one_noise(tmp_path: Path, small: Spec
     count = len(riff.plan.windows)
     seeds = [request.seeds for request in painter.requests]
     assert len(seeds) == 2 * count
-    assert seeds[:count] == seeds[count:]
+    assert seeds[::2] == seeds[1::2]
     for side in range(2):
         mono = AudioClip(np.ascontiguousarray(clip.samples[side, None]), 8000)
         own = AudioClip(np.ascontiguousarray(wet.samples[side, None]), 8000)
@@ -121,7 +121,7 @@ def test_doubling_renders_twice_with_two_noises(tmp_path: Path, small: Spectrogr
     riff = Riff(song(3.0, channels=2), settings_of(small, channels="double", spread=1.0), tmp_path)
     wet = painted(riff, painter)
     count = len(riff.plan.windows)
-    assert [request.seeds for request in painter.requests] == [(1, 1)] * count + [(2, 2)] * count
+    assert [request.seeds for request in painter.requests] == [(1, 1), (2, 2)] * count
     assert wet.channels == 2
     assert abs(np.corrcoef(wet.samples)[0, 1]) < 0.5
     middle = Riff(song(3.0, channels=2), settings_of(small, channels="double", spread=0.0), tmp_path)
@@ -216,7 +216,9 @@ def test_stop_keeps_what_is_done_and_going_on_ends_the_same(
         events = list(riff.paint(Painter(by_seed, stop_after=after)))
         assert events[-1] == Stopped(after, total)
         heard = riff.wet()
-        assert (heard is None) == (after <= total // 2)
+        beginning = riff.beginning()
+        assert (len(beginning.windows) if beginning else 0) == after // 2  # both sides of it, from the first on
+        assert (heard is None) == (after < 2)
         if heard is not None:
             assert read_audio(riff.write(folder / "part.wav", riff.mix(heard))).samples.shape == heard.samples.shape
         if after % 4 == 1:
@@ -235,6 +237,16 @@ def test_progress_counts_all_layers(tmp_path: Path, small: SpectrogramParams, so
     progress = [event for event in riff.paint(Painter(by_seed)) if isinstance(event, Progress)]
     assert all(one.done <= other.done for one, other in pairwise(progress))
     assert (progress[-1].done, progress[-1].total) == (2 * len(riff.plan.windows),) * 2
+
+
+def test_layers_share_batches(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    painter = Painter(by_seed, max_batch=4)
+    riff = Riff(song(4.5), settings_of(small, channels="double"), tmp_path)
+    painted(riff, painter)
+    count = len(riff.plan.windows)
+    assert count % 2 == 1  # windows of one layer would leave batches half empty
+    assert [len(batch) for batch in painter.batches] == [4] * (count // 2) + [2]
+    assert [request.seeds for request in painter.batches[0]] == [(1, 1), (2, 2)] * 2
 
 
 def test_difference_is_what_was_added(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
