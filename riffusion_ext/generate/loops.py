@@ -300,7 +300,7 @@ class Loop:
 
     def picture(self) -> Image.Image | None:
         """Return the picture, once it is painted."""
-        return self._work.picture(0) if self._work and self._work.is_finished(0) else None
+        return self._work.picture(0) if self._work and self._work.finished() else None
 
     def sound(self) -> AudioClip | None:
         """Return the loop, once it is painted, at the level of choice."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.image import open_picture
+from riffusion_ext.spectrogram.image import is_whole, open_picture
 
 __all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run", "run_layers"]
 
@@ -100,7 +99,7 @@ class Work:
     Parameters
     ----------
     folder
-        Made where it is missing.
+        Made where it is missing. Damaged pictures in it count as not painted.
     job
         The one that is run there.
 
@@ -113,15 +112,18 @@ class Work:
     def __init__(self, folder: Path, job: Job) -> None:
         self.folder, self.job = folder, job
         path, text = folder / "plan.json", job.text()
-        if path.exists():
-            if path.read_bytes() != text.encode():
-                raise RiffusionError(
-                    f"{folder} holds the windows of another song, or of the same one with other settings; "
-                    "choose another folder, or remove that one"
-                )
-        else:
+        found = _plan_in(path)
+        if found is None:
             write_atomically(path, lambda file: file.write(text.encode()))
+        elif found != json.loads(text):
+            raise RiffusionError(
+                f"{folder} holds the windows of another song, or of the same one with other settings; "
+                "choose another folder, or remove that one"
+            )
         remove_leftovers(folder / "windows")
+        height = job.plan.params.num_frequencies
+        windows = job.plan.windows
+        self._finished = {item.number for item in windows if is_whole(self.path(item.number), item.width, height)}
 
     def path(self, number: int) -> Path:
         """Where the picture of a window lies, or will."""
@@ -131,16 +133,9 @@ class Work:
         """Open the picture of a finished window."""
         return open_picture(self.path(number))
 
-    def is_finished(self, number: int) -> bool:
-        """Whether the window's picture is there and of the right size."""
-        window = self.job.plan.windows[number]
-        with suppress(Exception), Image.open(self.path(number)) as picture:
-            return picture.size == (window.width, self.job.plan.params.num_frequencies)
-        return False
-
     def finished(self) -> set[int]:
         """Numbers of the windows that are painted."""
-        return {window.number for window in self.job.plan.windows if self.is_finished(window.number)}
+        return set(self._finished)
 
     def beginning(self) -> Plan | None:
         """Return the plan of the windows from the first on that are painted without a gap; None where the first is not.
@@ -148,14 +143,24 @@ class Work:
         That much can be heard.
         """
         count = 0
-        while count < len(self.job.plan.windows) and self.is_finished(count):
+        while count in self._finished:
             count += 1
         return self.job.plan.head(count) if count else None
 
     def keep(self, number: int, picture: Image.Image) -> Path:
         """Write the picture of a window, with its record."""
         text = {"parameters": self.job.infotext} if self.job.infotext else {}
-        return save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        path = save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        self._finished.add(number)
+        return path
+
+
+def _plan_in(path: Path) -> object:
+    """Return what a plan.json holds; None where there is none, or one that a power cut has left without contents."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:

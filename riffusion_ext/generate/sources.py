@@ -15,7 +15,7 @@ from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.metadata import read_record, save_picture
 from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.image import mel_to_image, open_picture
+from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE
 
 __all__ = ["SongPictures"]
@@ -59,9 +59,10 @@ class SongPictures:
         return self._blacks[number]
 
     def draw(self) -> None:
-        """Draw the windows, in one pass through the song; what is there already stays."""
+        """Draw the windows, in one pass through the song; what is there whole already stays."""
         remove_leftovers(self._folder)
-        windows = [window for window in self._plan.windows if not self._path(window.number).exists()]
+        height = self._plan.params.num_frequencies
+        windows = [item for item in self._plan.windows if not is_whole(self._path(item.number), item.width, height)]
         if not windows:
             return
         params = self._plan.params
