@@ -29,6 +29,7 @@ from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, tiled
+from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.circular import reconstruct_loop
 from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
@@ -207,7 +208,7 @@ class Loop:
     settings
         A seed of -1 is decided here: :attr:`settings` has it.
     folder
-        For the picture.
+        For pictures; old ones are removed, see :mod:`riffusion_ext.generate.tidy`.
     seed_picture
         What it starts from; its first columns, repeated where it is narrower than the loop.
     decode
@@ -278,6 +279,7 @@ class Loop:
         job = Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
         self._work = Work(self.folder / key, job)
         yield from run(self._work, backend)
+        remove_old(self.folder)
 
     def _start_picture(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies

@@ -6,7 +6,8 @@ A work folder holds the plan and one picture for each finished window::
       plan.json          what is to be painted, and what it is made of
       windows/00000.png  each there whole or not at all
 
-To go on after a stop, an error or a power cut, run the same job in the same folder again.
+To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
+all there is marked for :mod:`riffusion_ext.generate.tidy`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
+from riffusion_ext.generate.tidy import mark
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -230,6 +232,9 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
             raise RiffusionError(f"{backend.name} gave {len(paths)} pictures where {len(batch)} were asked for")
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
+    for work in works:
+        if len(work.finished()) == len(plan.windows):
+            mark(work.folder)
 
 
 def _wanted(plan: Plan, limit: int) -> set[int]:

@@ -23,6 +23,7 @@ from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -98,7 +99,8 @@ class Song:
     settings
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
     folder
-        For windows; each song has a folder of its own inside, named after all that decides its pictures.
+        For windows; each song has a folder of its own inside, named after all that decides its pictures. Old ones of
+        finished songs are removed, see :mod:`riffusion_ext.generate.tidy`.
     seed_picture
         What the windows start from, repeated along the song; None: the beat, or noise alone.
     mask
@@ -168,6 +170,7 @@ class Song:
         job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
         self._work = Work(self.folder / key, job)
         yield from run(self._work, backend, limit=limit)
+        remove_old(self.folder)
 
     def _request(self, window: Window, open_picture: OpenPicture) -> Request:
         moment, height = window.moment, self.settings.params.num_frequencies

@@ -248,9 +248,9 @@ def told(path: Path, infotext: str) -> tuple[str, str]:
     return message(f"Saved as {path}"), details("Generation parameters", infotext)
 
 
-def keep_newest(folder: Path) -> None:
+def keep_newest(folder: Path, kept: int = _KEPT) -> None:
     """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
-    for path in sorted(folder.glob("[0-9]*"))[:-_KEPT]:
+    for path in sorted(folder.glob("[0-9]*"))[:-kept]:
         with suppress(OSError):  # open elsewhere: another time
             path.unlink()
 

@@ -27,6 +27,7 @@ __all__ = ["build_page", "difference", "make", "mixed", "new_runs", "resume"]
 
 KIND = "riffs"
 _OPTIONS = ("batch", "engine", "format")
+_KEPT = 4  # results to mix anew: 20 MB for each minute in stereo
 _NOTHING = "There is no riff yet: make one first."
 
 
@@ -85,7 +86,7 @@ def make(
             return Made(painted)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"
         write_audio(wet, wet_path, subtype="float")
-        making.keep_newest(wet_path.parent)
+        making.keep_newest(wet_path.parent, _KEPT)
         clip = riff.mix(wet)
         part = " (first window)" if limit else "" if painted.complete else " (unfinished)"
         title = Path(song.name).stem + part

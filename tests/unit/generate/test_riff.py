@@ -203,6 +203,36 @@ def test_preview_then_the_whole(tmp_path: Path, small: SpectrogramParams, song: 
     assert full.samples.shape[1] == 48000
 
 
+def test_what_riffs_start_from_is_drawn_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    def drawn() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "sources").rglob("*.png")}
+
+    clip = song(6.0)
+    riff = Riff(clip, settings_of(small), tmp_path)
+    list(riff.paint(Painter(as_it_is), limit=2))
+    assert [path.name for path in sorted(drawn())] == ["00000.png", "00001.png"]  # a preview draws no more
+    assert riff.difference() is not None
+    assert len(drawn()) == 2
+    painted(riff)
+    first = drawn()
+    assert len(first) == len(riff.plan.windows)
+    other = replace(settings_of(small, steps=9, channels="double"), keyframes=(Keyframe("b", seconds=1.0),))
+    painted(Riff(clip, other, tmp_path))
+    assert drawn() == first
+    painted(Riff(song(6.0, seed=2), settings_of(small), tmp_path))
+    assert len(drawn()) == 2 * len(first)
+
+
+def test_both_sides_of_a_song_in_mono_are_painted_once(
+    tmp_path: Path, small: SpectrogramParams, song: MakeSong
+) -> None:
+    painter = Painter(as_it_is)
+    riff = Riff(song(3.0), settings_of(small, channels="stereo"), tmp_path)
+    wet = painted(riff, painter)
+    assert painter.painted == len(riff.plan.windows)
+    assert riff.mix(wet).samples.shape == (1, 24000)
+
+
 def test_stop_keeps_what_is_done_and_going_on_ends_the_same(
     tmp_path: Path, small: SpectrogramParams, song: MakeSong
 ) -> None:
