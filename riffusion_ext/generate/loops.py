@@ -26,7 +26,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE, Backend, Request
 from riffusion_ext.generate.keyframes import CHOOSE, Keyframe, Moment, choose_seed
 from riffusion_ext.generate.plan import Plan, Window
-from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, tiled
 from riffusion_ext.generate.tidy import remove_old
@@ -238,6 +238,7 @@ class Loop:
             params=settings.params,
         )
         self._seed = seed_picture
+        self._model = ""
         keyframe = Keyframe(
             settings.prompt, settings.negative, settings.seed, settings.denoise, settings.cfg, bars=settings.bars
         )
@@ -251,6 +252,7 @@ class Loop:
         """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.run.run`."""
         init = self._start_picture()
         start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
+        self._model = backend.name
         record = {
             "model": backend.name,
             "steps": self.settings.steps,
@@ -320,6 +322,8 @@ class Loop:
             negative=self.settings.negative,
             size=(self.fit.width, self.settings.params.num_frequencies),
             extra={"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
+            model=self._model,
+            pictures={} if self._seed is None else {"seed_picture": picture_id(self._seed)},
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:

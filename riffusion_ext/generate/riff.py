@@ -106,6 +106,7 @@ class Riff:
         self._layers = _LAYERS["mono" if same else settings.channels]
         self._works: list[Work] = []
         self._sources: list[SongPictures] = []
+        self._model = ""
 
     def _plan(self, total: int) -> Plan:
         wanted = self.settings
@@ -156,6 +157,7 @@ class Riff:
             :attr:`~riffusion_ext.generate.backend.Backend.name` of what paints, or painted.
         """
         self._works, self._sources = [], []
+        self._model = model
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
         for layer in self._layers:
             plan = _with_seeds(self.plan, layer.seed_offset)
@@ -280,6 +282,7 @@ class Riff:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra=extra,
+            model=self._model,
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:

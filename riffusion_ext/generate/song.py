@@ -19,7 +19,7 @@ from riffusion_ext.generate.keyframes import Score
 from riffusion_ext.generate.listen import picture_of, sound_of
 from riffusion_ext.generate.mask import combined, ramp, soft_mask
 from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
-from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.stretches import part_of
@@ -132,6 +132,9 @@ class Song:
         if mask is not None and seed_picture is None and settings.beat == "none":
             raise RiffusionError("a mask keeps parts of a seed picture, so it needs one: choose a picture or a beat")
         self._seed = seed_picture
+        given = {"seed_picture": seed_picture, "mask": mask, "before": before}
+        self._pictures = {name: picture_id(picture) for name, picture in given.items() if picture is not None}
+        self._model = ""
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
         self._before = None if before is None else tiled(before, 0, before.width, height)
@@ -156,6 +159,7 @@ class Song:
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
         """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.run.run`."""
+        self._model = backend.name
         record = {
             "model": backend.name,
             "steps": self.settings.steps,
@@ -164,7 +168,7 @@ class Song:
             "bpm": self.settings.score.bpm,
             "beats_per_bar": self.settings.score.beats_per_bar,
             "bridge_denoise": self.settings.bridge_denoise,
-            "pictures": [_digest(picture) for picture in (self._seed, self._mask, self._before)],
+            "pictures": self._pictures,
         }
         key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
         job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
@@ -294,6 +298,8 @@ class Song:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra={"CFG scale": moment.cfg, "Seed": moment.a.seed},
+            model=self._model,
+            pictures=self._pictures,
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
@@ -319,9 +325,3 @@ def _mirrored(known: list[np.ndarray | None], width: int) -> np.ndarray:
     share = ramp(width)[None, :, None]
     mixed: np.ndarray = np.rint(sides[0] * (1.0 - share) + sides[1] * share).astype(np.uint8)
     return mixed
-
-
-def _digest(picture: Image.Image | None) -> str:
-    if picture is None:
-        return ""
-    return hashlib.sha256(repr((picture.mode, picture.size)).encode() + picture.tobytes()).hexdigest()

@@ -170,6 +170,7 @@ def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> s
 
     def work() -> str:
         riff = _again(place, done, values)
+        riff.open(done["model"])
         clip = riff.mix(read_audio(done["wet"]))
         title = f"{Path(done['name']).stem} (mix {values['wet']})"
         ending = f".{control('format').clean(values['format'])}"
