@@ -27,6 +27,7 @@ from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.curves import Curve
 from riffusion_ext.generate.keyframes import Moment
 from riffusion_ext.generate.listen import mel_difference, sound_of
+from riffusion_ext.generate.notes import passed_over
 from riffusion_ext.generate.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.riff_settings import RiffSettings
@@ -270,6 +271,11 @@ class Riff:
             more, less = (sources, work) if lost else (work, sources)
             clips.append(mel_difference(plan, more.picture, less.picture, self.decode, hold=HOLD_RIFF, progress=part))
         return double(*clips) if len(clips) == 2 else clips[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about keyframes that will not be heard."""
+        return passed_over(self.plan, self.settings.keyframes)
 
     def infotext(self) -> str:
         """Return generation parameters from which the riff can be made again."""

@@ -18,6 +18,7 @@ from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.keyframes import Score
 from riffusion_ext.generate.listen import picture_of, sound_of
 from riffusion_ext.generate.mask import combined, ramp, soft_mask
+from riffusion_ext.generate.notes import passed_over
 from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
@@ -287,6 +288,11 @@ class Song:
             return None
         start = 0 if columns is None else max(plan.columns - columns, 0)
         return picture_of(plan, self._work.picture, start=start)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about keyframes that will not be heard."""
+        return passed_over(self.plan, self.settings.score.keyframes)
 
     def infotext(self) -> str:
         """Return generation parameters from which the song can be made again."""

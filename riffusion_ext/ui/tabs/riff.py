@@ -103,7 +103,7 @@ def make(
             "wet": str(wet_path),
         }
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
-        return Made(painted, (shown,), making.told(path, riff.infotext()), {"seed": seed, "done": done})
+        return Made(painted, (shown,), making.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done})
 
     return making.show(runs, place, work)
 

@@ -97,7 +97,7 @@ def make(
             unfinished.forget()
         shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
         extra = {"windows": str(song.windows_folder)}
-        return Made(painted, (shown,), making.told(path, song.infotext()), extra)
+        return Made(painted, (shown,), making.told(path, song.infotext(), song.notes), extra)
 
     return making.show(runs, place, work)
 
