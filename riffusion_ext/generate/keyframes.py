@@ -20,13 +20,14 @@ from itertools import accumulate
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["CHOOSE", "LONGEST_SECONDS", "Keyframe", "Moment", "Score", "choose_seed"]
+__all__ = ["CHOOSE", "LONGEST_SECONDS", "TEMPI", "Keyframe", "Moment", "Score", "choose_seed"]
 
 CHOOSE = -1
 """The seed that stands for "choose one"."""
 
 LONGEST_SECONDS = 3 * 3600.0
 TEMPI = (20.0, 400.0)
+"""Slowest and fastest, in beats per minute."""
 
 
 @dataclass(frozen=True)
