@@ -153,7 +153,17 @@ def test_curves_and_prompts_move_along_the_song(tmp_path: Path, small: Spectrogr
     for share, request in zip([0.0, *shares[1:-1], 1.0], painter.requests, strict=True):
         assert (request.prompts, request.seeds, request.cfg) == (("a", "b"), (4, 9), 5.0)
         assert request.alpha == pytest.approx(share)
-        assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=1e-4)
+        assert request.denoise == pytest.approx(0.2 + 0.2 * share, abs=0.0051)
+
+
+def test_windows_share_batches_while_numbers_move(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    settings = settings_of(small, denoise=parse_curve("0:00 0.2, 1:00 0.3", name="denoise", low=0, high=1))
+    painter = Painter(as_it_is, max_batch=4)
+    riff = Riff(song(60.0), settings, tmp_path)
+    list(riff.paint(painter))
+    assert len(painter.batches) <= len(riff.plan.windows) / 2
+    fixed = Riff(song(1.0), settings_of(small, denoise=Curve.constant(0.3125), cfg=Curve.constant(5.25)), tmp_path)
+    assert (fixed.plan.windows[0].moment.denoise, fixed.plan.windows[0].moment.cfg) == (0.3125, 5.25)
 
 
 def test_each_window_uses_the_whole_range_of_a_picture(
