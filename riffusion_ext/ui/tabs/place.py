@@ -91,6 +91,10 @@ class Place:
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
 
+    def model(self) -> str:
+        """Return the name of the model that paints; empty where there is none."""
+        return self.backend().name if self.backend else ""
+
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
         parent = self.output_dir() / kind

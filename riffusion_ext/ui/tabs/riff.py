@@ -75,11 +75,17 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
+        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        kept = {
+            "settings": record,
+            "options": dict(options),
+            "song": str(song.path),
+            "name": song.name,
+            "model": backend.name,
+        }
         unfinished = Unfinished(folder)
         if limit is None:
-            kept = {"settings": record, "options": dict(options), "song": str(song.path), "name": song.name}
             unfinished.keep(kept, {})
-        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
         wet = riff.wet()
         if wet is None:
@@ -94,14 +100,7 @@ def make(
         if painted.complete and limit is None:
             unfinished.forget()
         seed = riff.settings.keyframes[0].seed
-        done = {
-            "settings": record,
-            "options": dict(options),
-            "song": str(song.path),
-            "name": song.name,
-            "model": backend.name,
-            "wet": str(wet_path),
-        }
+        done = kept | {"wet": str(wet_path)}
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
         return Made(painted, (shown,), making.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done})
 
@@ -122,7 +121,7 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     from riffusion_ext.generate.riff_settings import RiffSettings
 
     try:
-        values, _ = Unfinished(place.output_dir() / KIND).load()
+        values, _ = Unfinished(place.output_dir() / KIND).load(place.model())
         settings = read_record(RiffSettings, values["settings"])
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():

@@ -82,8 +82,10 @@ def make(
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
-        unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
         backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        unfinished.keep(
+            {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
+        )
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
         clip = song.sound()
         if clip is None:
@@ -143,7 +145,7 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, pictures = Unfinished(place.output_dir() / KIND).load()
+        values, pictures = Unfinished(place.output_dir() / KIND).load(place.model())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))

@@ -59,13 +59,18 @@ class Unfinished:
         except RiffusionError:
             return None
 
-    def load(self) -> tuple[dict[str, Any], dict[str, Image.Image]]:
+    def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
         """Return values and pictures of the press.
+
+        Parameters
+        ----------
+        model
+            What would paint now; windows of two models make no song, so it would be painted from its beginning.
 
         Raises
         ------
         RiffusionError
-            There is none, or its pictures are gone.
+            There is none, its pictures are gone, or it was begun with another model.
         """
         from PIL import Image
 
@@ -76,6 +81,9 @@ class Unfinished:
             raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
+        begun = str(values.get("model", ""))
+        if begun and model and begun != model:
+            raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
         try:
             pictures = {name: Image.open(self._folder / "pictures" / Path(file).name) for name, file in names.items()}
             for picture in pictures.values():

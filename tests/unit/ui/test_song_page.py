@@ -202,6 +202,20 @@ def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any
     assert studio.painted == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
 
 
+def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
+    """It would begin from the beginning, with nothing said."""
+    place = studio.place(tmp_path)
+    studio.fail_at = 3
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    studio.fail_at, studio.name = None, "another"
+    page = page_of(resume(new_runs(), place))
+    assert "was begun with the model studio; choose it to go on, not another." in page["status"]
+    assert studio.painted == 3
+    studio.name = "studio"
+    page_of(resume(new_runs(), place))
+    assert studio.painted == 10
+
+
 def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
     unfinished = Unfinished(tmp_path / "songs")
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
