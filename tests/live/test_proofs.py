@@ -239,6 +239,24 @@ def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: fl
     assert distance(probe.plain(SAX, 1), picture) == 0
 
 
+@pytest.mark.parametrize("button", ["interrupt", "skip"])
+def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
+    before, painted = probe.state()["patches"], []
+    request = at(SAX, 1, loop=True, steps=150)
+    job = threading.Thread(target=lambda: painted.append(probe.paint(request)))
+    job.start()
+    try:
+        _until(lambda: probe.webui.call("progress?skip_current_image=true")["state"]["sampling_step"] >= 1)
+    finally:
+        probe.webui.call(button, {})
+        job.join()
+    (found,) = painted
+    assert found.error == ""
+    assert found.interrupted
+    assert found.pictures == found.reported == []
+    assert_clean(found.patches, before)
+
+
 def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
     before, picture = probe.state()["patches"], probe.plain(SAX, 1)
     for call in (1, 3):  # before the first step, and between two

@@ -164,7 +164,7 @@ def through_the_codec(clip: AudioClip) -> AudioClip:
 
 def column_errors(clip: AudioClip, other: AudioClip) -> np.ndarray:
     """Mean difference of the pictures of two sounds, in grey levels, column by column."""
-    black = audio_to_picture(other, PARAMS).params.max_value
+    black = audio_to_picture(other, PARAMS).max_value
     one, two = (np.asarray(audio_to_picture(sound, PARAMS, max_value=black).image) for sound in (clip, other))
     return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
 
@@ -223,6 +223,26 @@ def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
     page.click(f"#{start}_send")
     page.locator("#img2img_prompt").wait_for(state="visible")
     assert tab.pixels("#img2img_image img") == window
+
+
+def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> None:
+    start, page = tab.open("Song"), tab.page
+    samples = round(4 * 60 / 113 * RATE)
+    tab.unfold("song", "From one part to the next", "Sound and model")
+    tab.fill(**{f"{start}_score": "1 bars | funky bass", f"{start}_bpm": 113, f"{start}_steps": 40})
+    tab.fill(**{f"{start}_width": WIDTH, f"{start}_overlap": 16, f"{start}_batch": 1})
+    page.click(f"#{start}_go")
+    tab.until(f"{start}_status", "Window 1 of ")
+    page.click(f"#{start}_stop")
+    assert "Saved as" not in tab.until(f"{start}_status", "Stopped after 0 of ")
+    page.click(f"#{start}_resume")
+    page.wait_for_timeout(1000)
+    tab.until(f"{start}_status", "Window 1 of ")
+    page.click(f"#{start}_stop")
+    tab.until(f"{start}_status", "Stopped after 0 of ")
+    tab.fill(**{f"{start}_steps": 1})
+    page.click(f"#{start}_go")
+    assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
 def test_pictures_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
