@@ -15,7 +15,7 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
 
-__all__ = ["LAWS", "difference", "double", "dry_wet"]
+__all__ = ["LAWS", "double", "dry_wet"]
 
 LAWS = ("equal-power", "linear")
 """How two sounds share the loudness. "equal-power": for sounds whose waves are unrelated, as a picture's new phases
@@ -93,12 +93,6 @@ def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip
     angle = (1.0 - width) * math.pi / 4
     near, far = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     return AudioClip(np.concatenate([near * a + far * b, far * a + near * b]), one.sample_rate)
-
-
-def difference(one: AudioClip, other: AudioClip) -> AudioClip:
-    """Subtract the second sound from the first: silence where they are the same wave."""
-    a, b = _aligned(one, other)
-    return AudioClip(a - b, one.sample_rate)
 
 
 def _aligned(one: AudioClip, other: AudioClip) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -20,13 +20,27 @@ from itertools import accumulate
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["CHOOSE", "LONGEST_SECONDS", "Keyframe", "Moment", "Score", "choose_seed"]
+__all__ = [
+    "CFG_DECIMALS",
+    "CHOOSE",
+    "DENOISE_DECIMALS",
+    "LONGEST_SECONDS",
+    "TEMPI",
+    "Keyframe",
+    "Moment",
+    "Score",
+    "choose_seed",
+]
 
 CHOOSE = -1
 """The seed that stands for "choose one"."""
 
+DENOISE_DECIMALS, CFG_DECIMALS = 2, 1
+"""How finely numbers move: smaller steps are not heard, and windows with equal numbers can share a batch."""
+
 LONGEST_SECONDS = 3 * 3600.0
 TEMPI = (20.0, 400.0)
+"""Slowest and fastest, in beats per minute."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +194,9 @@ class Score:
         lasts = starts[number + 1] - starts[number]
         share = min(max((seconds - starts[number]) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
         alpha = 0.0 if b is a else curved(share, self.power)
-        return Moment(a, b, alpha, _mix(a.denoise, b.denoise, alpha), _mix(a.cfg, b.cfg, alpha))
+        return Moment(
+            a, b, alpha, _mix(a.denoise, b.denoise, alpha, DENOISE_DECIMALS), _mix(a.cfg, b.cfg, alpha, CFG_DECIMALS)
+        )
 
     def settled(self, seed: int = CHOOSE) -> Score:
         """Return the score with every seed decided: -1 is the seed before, and `seed` (or a random one) at first."""
@@ -203,9 +219,8 @@ def choose_seed(seed: int) -> int:
     return random.randrange(2**32) if seed == CHOOSE else seed
 
 
-def _mix(a: float, b: float, alpha: float) -> float:
-    """Linear, and rounded: windows whose numbers differ by rounding errors could not share a batch."""
-    return round(a + (b - a) * alpha, 4)
+def _mix(a: float, b: float, alpha: float, decimals: int) -> float:
+    return min(max(round(a + (b - a) * alpha, decimals), min(a, b)), max(a, b))
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,12 @@ from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE, Backend, Request
-from riffusion_ext.generate.keyframes import CHOOSE, Keyframe, Moment, choose_seed
+from riffusion_ext.generate.keyframes import CHOOSE, TEMPI, Keyframe, Moment, choose_seed
 from riffusion_ext.generate.plan import Plan, Window
-from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, tiled
+from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.circular import reconstruct_loop
 from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
@@ -92,8 +94,8 @@ def fit_loop(
     RiffusionError
         The loop is too short or too long for one picture.
     """
-    if not (math.isfinite(bpm) and 20 <= bpm <= 400):
-        raise RiffusionError(f"the tempo must lie between 20 and 400 beats per minute, got {bpm:g}")
+    if not (math.isfinite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
+        raise RiffusionError(f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {bpm:g}")
     if not (math.isfinite(bars) and bars > 0 and 1 <= beats_per_bar <= 16):
         raise RiffusionError(f"a loop has more than 0 bars of 1 to 16 beats, got {bars:g} of {beats_per_bar}")
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
@@ -207,7 +209,7 @@ class Loop:
     settings
         A seed of -1 is decided here: :attr:`settings` has it.
     folder
-        For the picture.
+        For pictures; old ones are removed, see :mod:`riffusion_ext.generate.tidy`.
     seed_picture
         What it starts from; its first columns, repeated where it is narrower than the loop.
     decode
@@ -237,6 +239,7 @@ class Loop:
             params=settings.params,
         )
         self._seed = seed_picture
+        self._model = ""
         keyframe = Keyframe(
             settings.prompt, settings.negative, settings.seed, settings.denoise, settings.cfg, bars=settings.bars
         )
@@ -250,6 +253,7 @@ class Loop:
         """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.run.run`."""
         init = self._start_picture()
         start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
+        self._model = backend.name
         record = {
             "model": backend.name,
             "steps": self.settings.steps,
@@ -278,6 +282,7 @@ class Loop:
         job = Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
         self._work = Work(self.folder / key, job)
         yield from run(self._work, backend)
+        remove_old(self.folder)
 
     def _start_picture(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies
@@ -287,20 +292,26 @@ class Loop:
             return None
         from riffusion_ext.spectrogram.codec import audio_to_picture
 
-        # Three times around, at the tempo that makes the picture's own hops the loop; the middle has no ends.
+        # At the tempo that makes the picture's own hops the loop, from a bar line on, so that the last hits ring in the
+        # first; three times around: the middle has no ends.
         params, width = self.fit.params, self.fit.width
         length = width * params.hop_length
-        bpm = self.settings.bpm * self.fit.samples / length
-        clip = beat_clip(
-            bpm, self.settings.beat, params.sample_rate, count=3 * length, beats_per_bar=self.settings.beats_per_bar
+        bpm = min(max(self.settings.bpm * self.fit.samples / length, TEMPI[0]), TEMPI[1])
+        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # so many are whole bars
+        period = beat_clip(
+            bpm,
+            self.settings.beat,
+            params.sample_rate,
+            first=loops * length,
+            count=length,
+            beats_per_bar=self.settings.beats_per_bar,
         )
-        period = clip.samples[:, length : 2 * length]
-        around = AudioClip(np.tile(period, 3), params.sample_rate)
+        around = AudioClip(np.tile(period.samples, 3), params.sample_rate)
         return audio_to_picture(around, params).image.crop((width, 0, 2 * width, height))
 
     def picture(self) -> Image.Image | None:
         """Return the picture, once it is painted."""
-        return self._work.picture(0) if self._work and self._work.is_finished(0) else None
+        return self._work.picture(0) if self._work and self._work.finished() else None
 
     def sound(self) -> AudioClip | None:
         """Return the loop, once it is painted, at the level of choice."""
@@ -318,6 +329,8 @@ class Loop:
             negative=self.settings.negative,
             size=(self.fit.width, self.settings.params.num_frequencies),
             extra={"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
+            model=self._model,
+            pictures={} if self._seed is None else {"seed_picture": picture_id(self._seed)},
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:

@@ -20,11 +20,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE
-from riffusion_ext.generate.keyframes import Keyframe, Moment, Score
+from riffusion_ext.generate.keyframes import Moment, Score
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
 __all__ = ["SEEDS", "Plan", "Window", "plan_plain", "plan_riff", "plan_song"]
@@ -146,33 +145,6 @@ class Plan:
     def to_json(self) -> str:
         """Write the plan down."""
         return json.dumps({"version": _VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Read what :meth:`to_json` wrote.
-
-        Raises
-        ------
-        RiffusionError
-            It is no plan, or that of another version.
-        """
-        try:
-            values = json.loads(text)
-            if values.pop("version") != _VERSION:
-                raise RiffusionError("the plan was written by another version of this program")
-            values["params"] = SpectrogramParams.from_mapping(values["params"])
-            values["windows"] = tuple(_window(item) for item in values["windows"])
-            return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, RiffusionError):
-                raise
-            raise RiffusionError(f"the plan cannot be read: {error}") from error
-
-
-def _window(values: dict[str, Any]) -> Window:
-    moment = values.pop("moment")
-    a, b = (Keyframe(**moment.pop(side)) for side in ("a", "b"))
-    return Window(**{**values, "seeds": tuple(values["seeds"]), "moment": Moment(a, b, **moment)})
 
 
 def plan_song(
@@ -323,7 +295,8 @@ def _lay(
     """Make windows of given starts; the borders between them lie in the middle of what they share.
 
     Each is to be what the song is in the middle of its columns, but the first and the last what it is at its ends: the
-    way from one prompt to another begins and ends with the prompts themselves.
+    way from one prompt to another begins and ends with the prompts themselves. Plain windows go that way in even
+    steps, as in the original.
     """
     if seeds not in SEEDS:
         raise RiffusionError(f"the seeds must be one of {', '.join(SEEDS)}, got {seeds!r}")
@@ -334,7 +307,8 @@ def _lay(
         first = borders[number - 1] if number else 0
         last = borders[number] if number < len(borders) else total
         middle = 0 if number == 0 else total if number == len(borders) else (first + last) / 2
-        moment = moment_at(min(middle * params.hop_length, samples) / params.sample_rate)
+        sample = samples * number / max(len(borders), 1) if kind == "plain" else middle * params.hop_length
+        moment = moment_at(min(sample, samples) / params.sample_rate)
         noise = _seeds_of(moment, number, seeds)
         windows.append(Window(number, start, width, first, last, 0, 0, moment, 0, noise))
     return Plan(kind, params, samples, first_sample, overlap, tuple(windows))

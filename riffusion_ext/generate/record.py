@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["infotext", "read_record", "to_record"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["PICTURES_KEY", "infotext", "picture_id", "read_record", "to_record"]
+
+PICTURES_KEY = "Riffusion pictures"
+"""Name of the record of the pictures that something began with."""
 
 
 def to_record(settings: Any) -> dict[str, Any]:
@@ -43,8 +50,22 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         raise RiffusionError(f"the record of the settings cannot be read: {error}") from error
 
 
+def picture_id(picture: Image.Image) -> str:
+    """Return what tells a picture from all others: 16 hexadecimal digits, of its mode, size and pixels."""
+    shape = repr((picture.mode, picture.size)).encode()
+    return hashlib.sha256(shape + picture.tobytes()).hexdigest()[:16]
+
+
 def infotext(
-    key: str, settings: Any, *, prompt: str, negative: str, size: tuple[int, int], extra: Mapping[str, Any]
+    key: str,
+    settings: Any,
+    *,
+    prompt: str,
+    negative: str,
+    size: tuple[int, int],
+    extra: Mapping[str, Any],
+    model: str = "",
+    pictures: Mapping[str, str] = {},
 ) -> str:
     """Return generation parameters as webuis write and read them, with all the settings under one key.
 
@@ -60,11 +81,20 @@ def infotext(
         Of a window.
     extra
         More numbers, by name.
+    model
+        What painted it; left out where that is not known yet.
+    pictures
+        Identities of the pictures that it began with (:func:`picture_id`), by name.
     """
     values: dict[str, Any] = {"Steps": settings.steps}
     if settings.sampler:
         values["Sampler"] = settings.sampler
-    values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}", key: json.dumps(to_record(settings), ensure_ascii=False)}
+    values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}"}
+    if model:
+        values["Model"] = model
+    if pictures:
+        values[PICTURES_KEY] = json.dumps(dict(pictures))
+    values[key] = json.dumps(to_record(settings), ensure_ascii=False)
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
 

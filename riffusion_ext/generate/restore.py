@@ -10,11 +10,11 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.record import read_record
 
-__all__ = ["KINDS", "settings_in"]
+__all__ = ["KINDS", "pictures_in", "settings_in"]
 
 KINDS = ("song", "riff", "loop")
 
-_KEY = re.compile(r'Riffusion (song|riff|loop): ("(?:[^"\\]|\\.)*"|[^,\n]*)')
+_KEY = re.compile(r'Riffusion (song|riff|loop|pictures): ("(?:[^"\\]|\\.)*")')
 
 
 def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
@@ -61,37 +61,56 @@ def _settings_of(kind: str) -> type[Any]:
     return LoopSettings
 
 
-def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
-    from riffusion_ext.audio.io import read_tags
-    from riffusion_ext.metadata import parse_audio_comment
+def pictures_in(path: Path) -> dict[str, str]:
+    """Return the identities of the pictures that a sound or picture of ours began with, by name; {} where it had none.
 
-    try:
-        comment = read_tags(path).get("comment", "")
-    except RiffusionError:  # no sound: perhaps a picture
-        return None
-    record = parse_audio_comment(comment) or {}
+    See :func:`~riffusion_ext.generate.record.picture_id`.
+    """
+    text = _comment(path).get("parameters") or _parameters(path)
+    return {name: str(value) for name, value in _records(str(text)).get("pictures", {}).items()}
+
+
+def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
+    record = _comment(path)
     return next(((kind, record[kind]) for kind in KINDS if isinstance(record.get(kind), dict)), None)
 
 
 def _in_picture(path: Path) -> tuple[str, dict[str, Any]] | None:
+    records = _records(_parameters(path))
+    return next(((kind, records[kind]) for kind in KINDS if kind in records), None)
+
+
+def _comment(path: Path) -> dict[str, Any]:
+    """Return the record in the comment of a sound file; {} where there is none."""
+    from riffusion_ext.audio.io import read_tags
+    from riffusion_ext.metadata import parse_audio_comment
+
+    try:
+        return parse_audio_comment(read_tags(path).get("comment", "")) or {}
+    except RiffusionError:  # no sound: perhaps a picture
+        return {}
+
+
+def _parameters(path: Path) -> str:
+    """Return the generation parameters in a picture; "" where there are none."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
             text = picture.info.get("parameters")
     except Exception:  # Pillow raises many kinds of error for what is no picture
-        return None
-    return settings_in_text(text) if isinstance(text, str) else None
+        return ""
+    return text if isinstance(text, str) else ""
 
 
-def settings_in_text(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return kind and record in generation parameters; None where there are none of ours."""
-    match = _KEY.search(text)
-    if match is None:
-        return None
-    try:
-        value = json.loads(match[2])
-        record = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return None
-    return (match[1], record) if isinstance(record, dict) else None
+def _records(text: str) -> dict[str, dict[str, Any]]:
+    """Return our records in generation parameters, by kind; of two of a kind the last, as prompts come first."""
+    records = {}
+    for kind, quoted in _KEY.findall(text):
+        try:
+            record = json.loads(json.loads(quoted))
+        except (ValueError, TypeError):
+            continue
+        if isinstance(record, dict):
+            records[kind] = record
+    return records

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,12 +27,14 @@ from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.curves import Curve
 from riffusion_ext.generate.keyframes import Moment
 from riffusion_ext.generate.listen import mel_difference, sound_of
+from riffusion_ext.generate.notes import passed_over
 from riffusion_ext.generate.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.run import Event, Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run_layers
 from riffusion_ext.generate.sources import SongPictures
 from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.tidy import mark, remove_old
 from riffusion_ext.generate.weave import HOLD_RIFF
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -79,7 +80,9 @@ class Riff:
     settings
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished riff, give those.
     folder
-        For windows; each riff has folders of its own inside, named after all that decides its pictures.
+        For windows; each riff has folders of its own inside, named after all that decides its pictures, and so have
+        the pictures that they start from, which riffs of one song share. Old ones of finished riffs are removed, see
+        :mod:`riffusion_ext.generate.tidy`.
     decode
         Engine and device for the sound.
 
@@ -99,9 +102,12 @@ class Riff:
         self.plan = self._plan(song.samples.shape[1])
         first = self.plan.first_sample
         self.dry = AudioClip(song.samples[:, first : first + self.plan.samples], song.sample_rate)
-        self._layers = _LAYERS[settings.channels]
+        # Both sides of a song in mono are the same, and so would be what becomes of them.
+        same = settings.channels == "stereo" and song.channels == 1
+        self._layers = _LAYERS["mono" if same else settings.channels]
         self._works: list[Work] = []
         self._sources: list[SongPictures] = []
+        self._model = ""
 
     def _plan(self, total: int) -> Plan:
         wanted = self.settings
@@ -124,7 +130,7 @@ class Riff:
         return plan(wanted.moment_at(length))
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint the windows that are not there yet, layer by layer.
+        """Paint the windows that are not there yet, of all layers from left to right.
 
         Parameters
         ----------
@@ -136,27 +142,15 @@ class Riff:
         Yields
         ------
         Event
-            As :func:`~riffusion_ext.generate.run.run`, counting the windows of all layers.
+            As :func:`~riffusion_ext.generate.run.run_layers`.
         """
         self.open(backend.name)
-        count = len(self.plan.windows) if limit is None else min(max(limit, 1), len(self.plan.windows))
-        total = count * len(self._layers)
-        began, painted = time.monotonic(), 0
-        for before, work in zip(range(0, total, count), self._works, strict=True):
-            for event in run(work, backend, limit=limit):
-                if isinstance(event, Finished):
-                    painted += 1
-                    yield event
-                elif isinstance(event, Stopped):
-                    yield Stopped(before + event.done, total)
-                    return
-                else:
-                    done = before + event.done
-                    each = (time.monotonic() - began) / painted if painted else None
-                    yield Progress(done, total, None if each is None else each * (total - done))
+        self._draw(limit)
+        yield from run_layers(self._works, backend, limit=limit)
+        remove_old(self.folder)
 
     def open(self, model: str) -> None:
-        """Make or find the layers' folders, and draw what they start from; what was painted there can be heard then.
+        """Make or find the layers' folders; what was painted there can be heard then.
 
         Parameters
         ----------
@@ -164,18 +158,28 @@ class Riff:
             :attr:`~riffusion_ext.generate.backend.Backend.name` of what paints, or painted.
         """
         self._works, self._sources = [], []
+        self._model = model
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
         for layer in self._layers:
             plan = _with_seeds(self.plan, layer.seed_offset)
             painting = {"model": model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **painting}
-            key = hashlib.sha256(json.dumps([record, plan.to_json()]).encode()).hexdigest()[:16]
-            sources = SongPictures(self.folder / key / "sources", plan, self.dry, layer.channel)
+            sources = SongPictures(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
             job = Job(plan, partial(self._request, sources), sources.black, record, self.infotext())
-            work = Work(self.folder / key, job)
-            sources.draw()
-            self._works.append(work)
+            self._works.append(Work(self.folder / _short_digest([record, plan.to_json()]), job))
             self._sources.append(sources)
+
+    def _sources_folder(self, digest: str, layer: _Layer) -> Path:
+        """Return where the pictures lie that a layer starts from, named after all that decides them."""
+        windows = [(window.start, window.width) for window in self.plan.windows]
+        return self.folder / "sources" / _short_digest([digest, layer.channel, asdict(self.plan.params), windows])
+
+    def _draw(self, count: int | None) -> None:
+        """Draw what the first so many windows start from, where it is not there."""
+        for sources in self._sources:
+            sources.draw(count)
+            mark(sources.folder)
+        remove_old(self.folder / "sources")
 
     def _request(self, sources: SongPictures, window: Window, _open: OpenPicture) -> Request:
         moment = window.moment
@@ -230,9 +234,9 @@ class Riff:
             sound_of(plan, opened(work), self.decode, hold=HOLD_RIFF, progress=part)
             for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
         ]
-        if self.settings.channels == "stereo":
-            return double(*clips)
-        return double(*clips, width=self.settings.spread) if self.settings.channels == "double" else clips[0]
+        if len(clips) == 1:
+            return clips[0]
+        return double(*clips, width=self.settings.spread if self.settings.channels == "double" else 1.0)
 
     def mix(self, wet: AudioClip, *, share: Curve | None = None, begin: int = 0) -> AudioClip:
         """Mix the result with the song, sample on sample, over the length of the result; at the level of choice.
@@ -260,12 +264,18 @@ class Riff:
         plan = self.beginning()
         if plan is None:
             return None
+        self._draw(len(plan.windows))
         clips = []
         parts = _parts(progress, len(self._works))
         for work, sources, part in zip(self._works, self._sources, parts, strict=True):
             more, less = (sources, work) if lost else (work, sources)
             clips.append(mel_difference(plan, more.picture, less.picture, self.decode, hold=HOLD_RIFF, progress=part))
         return double(*clips) if len(clips) == 2 else clips[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about keyframes that will not be heard."""
+        return passed_over(self.plan, self.settings.keyframes)
 
     def infotext(self) -> str:
         """Return generation parameters from which the riff can be made again."""
@@ -278,6 +288,7 @@ class Riff:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra=extra,
+            model=self._model,
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
@@ -285,6 +296,10 @@ class Riff:
         extra = {"riff": to_record(self.settings), "parameters": self.infotext()}
         tags = audio_tags(self.settings.params, title=title or path.stem, comment_extra=extra)
         return write_audio(clip, path, subtype=subtype, tags=tags)
+
+
+def _short_digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

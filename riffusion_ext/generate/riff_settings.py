@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from riffusion_ext.audio.mix import LAWS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve
-from riffusion_ext.generate.keyframes import Keyframe, Moment, Score
+from riffusion_ext.generate.keyframes import CFG_DECIMALS, DENOISE_DECIMALS, Keyframe, Moment, Score
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "RiffSettings"]
@@ -96,11 +96,17 @@ class RiffSettings:
 
         def at(seconds: float) -> Moment:
             moment = score.at(seconds)
-            denoise = moment.denoise if self.denoise is None else round(self.denoise.at(seconds), 4)
-            cfg = moment.cfg if self.cfg is None else round(self.cfg.at(seconds), 4)
+            denoise = _number(self.denoise, seconds, DENOISE_DECIMALS, otherwise=moment.denoise)
+            cfg = _number(self.cfg, seconds, CFG_DECIMALS, otherwise=moment.cfg)
             return replace(moment, denoise=denoise, cfg=cfg)
 
         return at
+
+
+def _number(curve: Curve | None, seconds: float, decimals: int, *, otherwise: float) -> float:
+    if curve is None:
+        return otherwise
+    return curve.at(seconds) if curve.fixed else round(curve.at(seconds), decimals)
 
 
 PRESETS_RIFF: dict[str, dict[str, float | int]] = {

@@ -6,15 +6,15 @@ A work folder holds the plan and one picture for each finished window::
       plan.json          what is to be painted, and what it is made of
       windows/00000.png  each there whole or not at all
 
-To go on after a stop, an error or a power cut, run the same job in the same folder again.
+To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
+all there is marked for :mod:`riffusion_ext.generate.tidy`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +24,16 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
+from riffusion_ext.generate.tidy import mark
 from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.image import open_picture
+from riffusion_ext.spectrogram.image import is_whole, open_picture
 
-__all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run"]
+__all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run", "run_layers"]
 
 OpenPicture = Callable[[int], Image.Image]
+
+_Place = tuple[int, int]
+"""Number of a window, and of its layer."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Work:
     Parameters
     ----------
     folder
-        Made where it is missing.
+        Made where it is missing. Damaged pictures in it count as not painted.
     job
         The one that is run there.
 
@@ -110,15 +114,18 @@ class Work:
     def __init__(self, folder: Path, job: Job) -> None:
         self.folder, self.job = folder, job
         path, text = folder / "plan.json", job.text()
-        if path.exists():
-            if path.read_bytes() != text.encode():
-                raise RiffusionError(
-                    f"{folder} holds the windows of another song, or of the same one with other settings; "
-                    "choose another folder, or remove that one"
-                )
-        else:
+        found = _plan_in(path)
+        if found is None:
             write_atomically(path, lambda file: file.write(text.encode()))
+        elif found != json.loads(text):
+            raise RiffusionError(
+                f"{folder} holds the windows of another song, or of the same one with other settings; "
+                "choose another folder, or remove that one"
+            )
         remove_leftovers(folder / "windows")
+        height = job.plan.params.num_frequencies
+        windows = job.plan.windows
+        self._finished = {item.number for item in windows if is_whole(self.path(item.number), item.width, height)}
 
     def path(self, number: int) -> Path:
         """Where the picture of a window lies, or will."""
@@ -128,16 +135,9 @@ class Work:
         """Open the picture of a finished window."""
         return open_picture(self.path(number))
 
-    def is_finished(self, number: int) -> bool:
-        """Whether the window's picture is there and of the right size."""
-        window = self.job.plan.windows[number]
-        with suppress(Exception), Image.open(self.path(number)) as picture:
-            return picture.size == (window.width, self.job.plan.params.num_frequencies)
-        return False
-
     def finished(self) -> set[int]:
         """Numbers of the windows that are painted."""
-        return {window.number for window in self.job.plan.windows if self.is_finished(window.number)}
+        return set(self._finished)
 
     def beginning(self) -> Plan | None:
         """Return the plan of the windows from the first on that are painted without a gap; None where the first is not.
@@ -145,26 +145,41 @@ class Work:
         That much can be heard.
         """
         count = 0
-        while count < len(self.job.plan.windows) and self.is_finished(count):
+        while count in self._finished:
             count += 1
         return self.job.plan.head(count) if count else None
 
     def keep(self, number: int, picture: Image.Image) -> Path:
         """Write the picture of a window, with its record."""
         text = {"parameters": self.job.infotext} if self.job.infotext else {}
-        return save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        path = save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        self._finished.add(number)
+        return path
+
+
+def _plan_in(path: Path) -> object:
+    """Return what a plan.json holds; None where there is none, or one that a power cut has left without contents."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-    """Paint the windows of a job that are not there yet.
+    """Paint the windows of a job that are not there yet; see :func:`run_layers`."""
+    yield from run_layers([work], backend, limit=limit)
 
-    Batches go from left to right, so that the beginning can be heard early. Each picture is written as soon as the
-    backend has it: whatever happens later, it is kept.
+
+def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+    """Paint the windows that are not there yet of jobs that belong together, such as the two sides of a song.
+
+    Batches go from left to right through all layers at once, so that the beginning can be heard early. Each picture is
+    written as soon as the backend has it: whatever happens later, it is kept.
 
     Parameters
     ----------
-    work
-        Folder and job.
+    works
+        Folder and job of each layer, at least one; their plans differ in nothing but seeds.
     backend
         Paints.
     limit
@@ -174,37 +189,40 @@ def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[E
     ------
     Event
         :class:`Progress` at first and after each batch, :class:`Finished` for each window painted now, and
-        :class:`Stopped` as the last one if the user stopped.
+        :class:`Stopped` as the last one if the user stopped. All count the windows of all layers.
 
     Raises
     ------
     RiffusionError
         The backend gave a picture of another size, or a file cannot be written. Errors of the backend come through.
     """
-    plan = work.job.plan
-    wanted = _wanted(plan, len(plan.windows) if limit is None else limit)
-    finished = work.finished()
+    plan = works[0].job.plan
+    numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
+    wanted = {(number, layer) for number in numbers for layer in range(len(works))}
+    finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
     began, painted = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
         batch = _next_batch(plan, missing, finished, max(1, backend.max_batch))
-        batch, requests = _requests(work, batch)
+        batch, requests = _requests(works, batch)
         paths: dict[int, Path] = {}
 
         def keep(
             index: int,
             picture: Image.Image,
-            batch: list[Window] = batch,
+            batch: list[_Place] = batch,
             requests: list[Request] = requests,
             paths: dict[int, Path] = paths,
         ) -> None:
             _check_size(picture, requests[index])
-            paths[index] = work.keep(batch[index].number, picture)
+            number, layer = batch[index]
+            paths[index] = works[layer].keep(number, picture)
 
         backend.generate(requests, keep)
         for index, path in sorted(paths.items()):
-            finished.add(batch[index].number)
-            yield Finished(batch[index], path)
+            number, layer = batch[index]
+            finished.add((number, layer))
+            yield Finished(works[layer].job.plan.windows[number], path)
         painted += len(paths)
         done = len(finished & wanted)
         if backend.interrupted and done < len(wanted):
@@ -214,6 +232,9 @@ def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[E
             raise RiffusionError(f"{backend.name} gave {len(paths)} pictures where {len(batch)} were asked for")
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
+    for work in works:
+        if len(work.finished()) == len(plan.windows):
+            mark(work.folder)
 
 
 def _wanted(plan: Plan, limit: int) -> set[int]:
@@ -221,20 +242,21 @@ def _wanted(plan: Plan, limit: int) -> set[int]:
     return wanted | {needed for number in wanted for needed in plan.needs(plan.windows[number])}
 
 
-def _next_batch(plan: Plan, missing: Iterable[int], finished: set[int], most: int) -> list[Window]:
+def _next_batch(plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int) -> list[_Place]:
     """Choose the windows to paint next: of the groups that fill a batch, the leftmost; else the largest group."""
-    groups: dict[tuple[object, ...], list[Window]] = {}
-    for number in missing:
+    groups: dict[tuple[object, ...], list[_Place]] = {}
+    for number, layer in missing:
         window = plan.windows[number]
         group = groups.setdefault(window.together, [])
-        if len(group) < most and finished.issuperset(plan.needs(window)):
-            group.append(window)
-    return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0].number))
+        if len(group) < most and finished.issuperset((needed, layer) for needed in plan.needs(window)):
+            group.append((number, layer))
+    return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(work: Work, batch: list[Window]) -> tuple[list[Window], list[Request]]:
+def _requests(works: Sequence[Work], batch: list[_Place]) -> tuple[list[_Place], list[Request]]:
     """Make the requests of those windows of a batch that can really be painted together."""
-    requests = [work.job.request(window, work.picture) for window in batch]
+    jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
+    requests = [work.job.request(window, work.picture) for work, window in jobs]
     chosen = [index for index, request in enumerate(requests) if request.together == requests[0].together]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 

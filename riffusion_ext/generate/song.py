@@ -18,11 +18,13 @@ from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.keyframes import Score
 from riffusion_ext.generate.listen import picture_of, sound_of
 from riffusion_ext.generate.mask import combined, ramp, soft_mask
+from riffusion_ext.generate.notes import passed_over
 from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
-from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -98,7 +100,8 @@ class Song:
     settings
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
     folder
-        For windows; each song has a folder of its own inside, named after all that decides its pictures.
+        For windows; each song has a folder of its own inside, named after all that decides its pictures. Old ones of
+        finished songs are removed, see :mod:`riffusion_ext.generate.tidy`.
     seed_picture
         What the windows start from, repeated along the song; None: the beat, or noise alone.
     mask
@@ -130,6 +133,9 @@ class Song:
         if mask is not None and seed_picture is None and settings.beat == "none":
             raise RiffusionError("a mask keeps parts of a seed picture, so it needs one: choose a picture or a beat")
         self._seed = seed_picture
+        given = {"seed_picture": seed_picture, "mask": mask, "before": before}
+        self._pictures = {name: picture_id(picture) for name, picture in given.items() if picture is not None}
+        self._model = ""
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
         self._before = None if before is None else tiled(before, 0, before.width, height)
@@ -154,6 +160,7 @@ class Song:
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
         """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.run.run`."""
+        self._model = backend.name
         record = {
             "model": backend.name,
             "steps": self.settings.steps,
@@ -162,12 +169,13 @@ class Song:
             "bpm": self.settings.score.bpm,
             "beats_per_bar": self.settings.score.beats_per_bar,
             "bridge_denoise": self.settings.bridge_denoise,
-            "pictures": [_digest(picture) for picture in (self._seed, self._mask, self._before)],
+            "pictures": self._pictures,
         }
         key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
         job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
         self._work = Work(self.folder / key, job)
         yield from run(self._work, backend, limit=limit)
+        remove_old(self.folder)
 
     def _request(self, window: Window, open_picture: OpenPicture) -> Request:
         moment, height = window.moment, self.settings.params.num_frequencies
@@ -281,6 +289,11 @@ class Song:
         start = 0 if columns is None else max(plan.columns - columns, 0)
         return picture_of(plan, self._work.picture, start=start)
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about keyframes that will not be heard."""
+        return passed_over(self.plan, self.settings.score.keyframes)
+
     def infotext(self) -> str:
         """Return generation parameters from which the song can be made again."""
         moment = self.plan.windows[0].moment
@@ -291,6 +304,8 @@ class Song:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra={"CFG scale": moment.cfg, "Seed": moment.a.seed},
+            model=self._model,
+            pictures=self._pictures,
         )
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
@@ -316,9 +331,3 @@ def _mirrored(known: list[np.ndarray | None], width: int) -> np.ndarray:
     share = ramp(width)[None, :, None]
     mixed: np.ndarray = np.rint(sides[0] * (1.0 - share) + sides[1] * share).astype(np.uint8)
     return mixed
-
-
-def _digest(picture: Image.Image | None) -> str:
-    if picture is None:
-        return ""
-    return hashlib.sha256(repr((picture.mode, picture.size)).encode() + picture.tobytes()).hexdigest()

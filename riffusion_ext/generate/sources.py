@@ -15,7 +15,7 @@ from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.metadata import read_record, save_picture
 from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.image import mel_to_image, open_picture
+from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE
 
 __all__ = ["SongPictures"]
@@ -42,11 +42,11 @@ class SongPictures:
     """
 
     def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
-        self._folder, self._plan, self._song, self._channel = folder, plan, song, channel
+        self.folder, self._plan, self._song, self._channel = folder, plan, song, channel
         self._blacks: dict[int, float] = {}
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:05d}.png"
+        return self.folder / f"{number:05d}.png"
 
     def picture(self, number: int) -> Image.Image:
         """Open the picture of a window."""
@@ -58,10 +58,13 @@ class SongPictures:
             self._blacks[number] = read_record(self.picture(number)).max_value or DEFAULT_MAX_VALUE
         return self._blacks[number]
 
-    def draw(self) -> None:
-        """Draw the windows, in one pass through the song; what is there already stays."""
-        remove_leftovers(self._folder)
-        windows = [window for window in self._plan.windows if not self._path(window.number).exists()]
+    def draw(self, count: int | None = None) -> None:
+        """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
+        remove_leftovers(self.folder)
+        height = self._plan.params.num_frequencies
+        windows = [
+            item for item in self._plan.windows[:count] if not is_whole(self._path(item.number), item.width, height)
+        ]
         if not windows:
             return
         params = self._plan.params
@@ -80,6 +83,9 @@ class SongPictures:
                 return
             drop = min(max(window.start - begin, 0), held.shape[1])
             held, begin = held[:, drop:], begin + drop
+
+    def _is_drawn(self, window: Window) -> bool:
+        return is_whole(self._path(window.number), window.width, self._plan.params.num_frequencies)
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params

@@ -243,14 +243,15 @@ def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) 
     return Heard(number, path, start, clip.duration)
 
 
-def told(path: Path, infotext: str) -> tuple[str, str]:
-    """Return where a result lies, and how it was made, as HTML."""
-    return message(f"Saved as {path}"), details("Generation parameters", infotext)
+def told(path: Path, infotext: str, notes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return where a result lies, what is to be said of it, and how it was made, as HTML."""
+    said = (message(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes)
+    return message(f"Saved as {path}"), *said, details("Generation parameters", infotext)
 
 
-def keep_newest(folder: Path) -> None:
+def keep_newest(folder: Path, kept: int = _KEPT) -> None:
     """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
-    for path in sorted(folder.glob("[0-9]*"))[:-_KEPT]:
+    for path in sorted(folder.glob("[0-9]*"))[:-kept]:
         with suppress(OSError):  # open elsewhere: another time
             path.unlink()
 

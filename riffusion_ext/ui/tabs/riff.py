@@ -27,6 +27,7 @@ __all__ = ["build_page", "difference", "make", "mixed", "new_runs", "resume"]
 
 KIND = "riffs"
 _OPTIONS = ("batch", "engine", "format")
+_KEPT = 4  # results to mix anew: 20 MB for each minute in stereo
 _NOTHING = "There is no riff yet: make one first."
 
 
@@ -85,7 +86,7 @@ def make(
             return Made(painted)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"
         write_audio(wet, wet_path, subtype="float")
-        making.keep_newest(wet_path.parent)
+        making.keep_newest(wet_path.parent, _KEPT)
         clip = riff.mix(wet)
         part = " (first window)" if limit else "" if painted.complete else " (unfinished)"
         title = Path(song.name).stem + part
@@ -102,7 +103,7 @@ def make(
             "wet": str(wet_path),
         }
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
-        return Made(painted, (shown,), making.told(path, riff.infotext()), {"seed": seed, "done": done})
+        return Made(painted, (shown,), making.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done})
 
     return making.show(runs, place, work)
 
@@ -169,6 +170,7 @@ def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> s
 
     def work() -> str:
         riff = _again(place, done, values)
+        riff.open(done["model"])
         clip = riff.mix(read_audio(done["wet"]))
         title = f"{Path(done['name']).stem} (mix {values['wet']})"
         ending = f".{control('format').clean(values['format'])}"

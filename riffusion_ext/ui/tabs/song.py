@@ -30,12 +30,13 @@ __all__ = [
     "last_end",
     "make",
     "new_runs",
+    "restored_pictures",
     "resume",
     "window_picture",
 ]
 
 KIND = "songs"
-PICTURES = ("seed_picture", "mask", "before")
+PICTURES = {"seed_picture": "seed picture", "mask": "mask", "before": "clip to continue"}
 _OPTIONS = ("batch", "engine", "format")
 _ENDS = "ends"
 _NOTHING = "There is no song yet: make one first."
@@ -96,7 +97,7 @@ def make(
             unfinished.forget()
         shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
         extra = {"windows": str(song.windows_folder)}
-        return Made(painted, (shown,), making.told(path, song.infotext()), extra)
+        return Made(painted, (shown,), making.told(path, song.infotext(), song.notes), extra)
 
     return making.show(runs, place, work)
 
@@ -121,6 +122,19 @@ def last_end(place: Place) -> tuple[Image.Image | None, str]:
         return open_picture(paths[-1]).convert("RGB"), ""
     except RiffusionError as error:
         return None, message(str(error), "error")
+
+
+def restored_pictures(place: Place, path: Path) -> tuple[dict[str, Image.Image | None], str]:
+    """Return the pictures that a song began with, all of :data:`PICTURES`, and what to say of them, as HTML."""
+    from riffusion_ext.generate.restore import pictures_in
+
+    kept, identities = Unfinished(place.output_dir() / KIND), pictures_in(path)
+    found = {name: kept.picture(identities[name]) if name in identities else None for name in PICTURES}
+    gone = [PICTURES[name] for name in identities if name in found and found[name] is None]
+    if not gone:
+        return found, message("The settings are those of the file.")
+    which = " and ".join(gone)
+    return found, message(f"The settings are those of the file. Choose its {which}: that is not kept here.", "warning")
 
 
 def resume(runs: Runs, place: Place) -> Iterator[Shown]:
@@ -229,8 +243,11 @@ def build_page(place: Place) -> None:
 
     def restore(file: Any) -> list[Any]:
         values, note = restored(file, "song", values_of)
-        note = note or message("The settings are those of the file. Pictures that it began with are not in it.")
-        return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
+        begun: dict[str, Image.Image | None] = {}
+        if values:
+            begun, note = restored_pictures(place, Path(str(getattr(file, "name", file))))
+        found = values | begun
+        return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
 
     def take_last() -> tuple[Any, Any]:
         picture, why = last_end(place)
@@ -241,4 +258,4 @@ def build_page(place: Place) -> None:
     screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
     screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
     with right:
-        screen.end(runs, restore, list(controls.values()))
+        screen.end(runs, restore, [*controls.values(), *pictures.values()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,11 +40,24 @@ class Unfinished:
         write_atomically(self._path, lambda file: file.write(text.encode("utf-8", "replace")))
 
     def _picture(self, picture: Image.Image) -> str:
-        name = hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16] + ".png"
-        path = self._folder / "pictures" / name
+        from riffusion_ext.generate.record import picture_id
+
+        path = self._file(picture_id(picture))
         if not path.exists():
             write_atomically(path, lambda file: picture.save(file, format="PNG"))
-        return name
+        return path.name
+
+    def _file(self, identity: str) -> Path:
+        return self._folder / "pictures" / f"{Path(identity).name}.png"
+
+    def picture(self, identity: str) -> Image.Image | None:
+        """Return a picture that some press was given, by its identity; None where it is not there any more."""
+        from riffusion_ext.spectrogram.image import open_picture
+
+        try:
+            return open_picture(self._file(identity))
+        except RiffusionError:
+            return None
 
     def load(self) -> tuple[dict[str, Any], dict[str, Image.Image]]:
         """Return values and pictures of the press.

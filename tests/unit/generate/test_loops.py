@@ -153,6 +153,27 @@ def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) ->
     assert abs(10 * np.log10(ends.max() / inside.max())) < 2.5
 
 
+@pytest.mark.parametrize("bars", [1.5, 2.25])
+def test_beat_of_a_loop_begins_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
+    """Also where the loop is not so many whole bars: its first beat is the one with the kick."""
+    painter = Painter(as_it_is)
+    loop = Loop(LoopSettings("a", bars=bars, bpm=100.0, beat="half time", params=small), tmp_path)
+    list(loop.paint(painter))
+    low = 255.0 - np.asarray(painter.requests[0].init)[-4:, :, 0]  # up to 100 Hz or so
+    beat = loop.fit.width / (4 * bars)
+    levels = [low[:, round(n * beat) + 1 : round(n * beat) + 6].mean() for n in range(int(4 * bars))]
+    assert [n for n, level in enumerate(levels) if level > 0.6 * max(levels)] == list(range(0, len(levels), 4))
+
+
+@pytest.mark.parametrize("bpm", [20.0, 400.0])
+def test_beats_at_the_slowest_and_the_fastest(tmp_path: Path, small: SpectrogramParams, bpm: float) -> None:
+    for number in range(1, 8):
+        bars = number * bpm / 320
+        loop = Loop(LoopSettings("a", bars=bars, bpm=bpm, beat="backbeat", params=small), tmp_path)
+        list(loop.paint(Painter(as_it_is)))
+        assert loop.picture() is not None
+
+
 def smpl_chunk(path: Path) -> tuple[int, ...]:
     data = path.read_bytes()
     position = 12

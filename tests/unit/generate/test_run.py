@@ -108,6 +108,38 @@ def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
     assert work.picture(2).size == (128, 64)
 
 
+def test_what_a_power_cut_has_damaged_is_painted_again(tmp_path: Path) -> None:
+    """Also where the header of a picture is whole, so that its size can be read."""
+    straight = Work(tmp_path / "straight", job_of())
+    list(run(straight, Painter(by_seed)))
+    work = Work(tmp_path / "cut", job_of())
+    list(run(work, Painter(by_seed)))
+    whole = work.path(1).read_bytes()
+    work.path(1).write_bytes(whole[: len(whole) // 2])
+    work.path(3).write_bytes(whole[:-400] + bytes(400))
+    (work.folder / "plan.json").write_bytes(b"")
+    again, painter = Work(work.folder, job_of()), Painter(by_seed)
+    beginning = again.beginning()
+    assert beginning is not None
+    assert len(beginning.windows) == 1
+    list(run(again, painter))
+    assert painter.painted == 2
+    assert bytes_of(work.folder) == bytes_of(straight.folder)
+    assert (work.folder / "plan.json").read_bytes() == (straight.folder / "plan.json").read_bytes()
+
+
+def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked after each batch: to look at all pictures again each time would take ever longer."""
+    work = Work(tmp_path, job_of())
+    counts = []
+    for _ in run(work, Painter(by_seed)):
+        with monkeypatch.context() as blind:
+            blind.setattr(Image, "open", None)
+            beginning = work.beginning()
+        counts.append(len(beginning.windows) if beginning else 0)
+    assert counts[-1] == len(work.job.plan.windows)
+
+
 def test_pictures_carry_their_records(tmp_path: Path) -> None:
     work = Work(tmp_path, job_of())
     list(run(work, Painter(by_seed)))

@@ -37,7 +37,7 @@ def test_what_is_drawn_stays(tmp_path: Path, small: SpectrogramParams, song: Mak
     SongPictures(tmp_path, plan, clip, None).draw()
     paths = sorted(tmp_path.iterdir())
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
-    paths[3].unlink()
+    paths[3].write_bytes(before[3][0][:-300])  # cut off
     SongPictures(tmp_path, plan, clip, None).draw()
     assert [path.read_bytes() for path in paths] == [data for data, _ in before]
     assert [path.stat().st_mtime_ns == when for path, (_, when) in zip(paths, before, strict=True)].count(False) == 1

@@ -19,7 +19,7 @@ from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import last_end, make, new_runs, resume, window_picture
+from riffusion_ext.ui.tabs.song import last_end, make, new_runs, restored_pictures, resume, window_picture
 from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
 from riffusion_ext.ui.tabs.unfinished import Unfinished
 from tests.unit.ui.painting import Studio, page_of, sources
@@ -273,6 +273,26 @@ def test_a_file_fills_the_page_and_those_of_others_do_not(
     assert "is a song: drop it on the page of that name" in note
     assert "does not say how it was made" in restored(str(tmp_path / "no.wav"), "song", values_of)[1]
     assert restored(None, "song", values_of) == ({}, "")
+
+
+def test_a_file_brings_the_pictures_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path)
+    seed = Image.effect_noise((100, 512), 50).convert("RGB")
+    page_of(make(new_runs(), place, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
+    (path,) = tmp_path.glob("songs/*-*-*/*.wav")
+    found, note = restored_pictures(place, path)
+    assert (found["mask"], found["before"]) == (None, None)
+    assert found["seed_picture"] is not None
+    assert found["seed_picture"].tobytes() == seed.tobytes()
+    assert "Choose" not in note
+    painted = studio.painted
+    page_of(make(new_runs(), place, short, OPTIONS, found))
+    assert studio.painted == painted  # it is the very same song
+    for picture in tmp_path.glob("songs/pictures/*"):
+        picture.unlink()
+    found, note = restored_pictures(place, path)
+    assert found["seed_picture"] is None
+    assert "Choose its seed picture: that is not kept here" in note
 
 
 def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):

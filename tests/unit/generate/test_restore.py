@@ -1,0 +1,75 @@
+"""Files say how to make them again: with what settings, by which model, beginning with which pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip, write_audio
+from riffusion_ext.generate.keyframes import Keyframe
+from riffusion_ext.generate.loops import Loop, LoopSettings
+from riffusion_ext.generate.record import picture_id
+from riffusion_ext.generate.restore import pictures_in, settings_in
+from riffusion_ext.generate.riff import Riff
+from riffusion_ext.generate.riff_settings import RiffSettings
+from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.song import Song, SongSettings
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from tests.unit.generate.conftest import MakeSong
+from tests.unit.generate.painters import Painter, by_seed
+
+
+def test_a_song_names_its_model_and_pictures(tmp_path: Path, small: SpectrogramParams) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 128), np.uint8)
+    pictures = {"seed_picture": Image.fromarray(noise).convert("RGB"), "mask": Image.fromarray(noise)}
+    settings = SongSettings(parse_score("0:03 | a | seed 1"), width=128, overlap=32, params=small)
+    song = Song(settings, tmp_path / "windows", **pictures)
+    list(song.paint(Painter(by_seed, name="one, two")))
+    clip = song.sound()
+    assert clip is not None
+    sound = song.write(tmp_path / "song.wav", clip)
+    window = next(tmp_path.glob("windows/*/windows/00001.png"))
+    for path in (sound, window):
+        assert settings_in(path) == ("song", settings)
+        assert pictures_in(path) == {name: picture_id(picture) for name, picture in pictures.items()}
+    assert picture_id(pictures["mask"]) != picture_id(pictures["seed_picture"])
+    assert 'Size: 128x64, Model: "one, two", Riffusion pictures: ' in song.infotext()
+
+
+def test_what_a_prompt_says_is_no_record(tmp_path: Path, small: SpectrogramParams) -> None:
+    prompt = 'Riffusion loop: "{}", Riffusion pictures: "{\\"mask\\": \\"x\\"}"'
+    loop = Loop(
+        LoopSettings(prompt, bars=1, params=small), tmp_path / "windows", seed_picture=Image.new("RGB", (64, 64))
+    )
+    list(loop.paint(Painter(by_seed, name="model")))
+    window = next(tmp_path.glob("windows/*/windows/*.png"))
+    assert settings_in(window) == ("loop", loop.settings)
+    assert list(pictures_in(window)) == ["seed_picture"]
+    assert "Model: model" in loop.infotext()
+
+
+def test_a_riff_names_its_model(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), width=128, overlap=32, params=small)
+    riff = Riff(song(1.0), settings, tmp_path / "windows")
+    list(riff.paint(Painter(by_seed, name="model")))
+    wet = riff.wet()
+    assert wet is not None
+    path = riff.write(tmp_path / "riff.wav", wet)
+    assert settings_in(path) == ("riff", settings)
+    assert pictures_in(path) == {}
+    assert "Model: model" in riff.infotext()
+
+
+def test_other_files_have_no_pictures(tmp_path: Path) -> None:
+    plain = write_audio(AudioClip(np.zeros((1, 100), np.float32), 8000), tmp_path / "plain.wav")
+    foreign = tmp_path / "foreign.png"
+    Image.new("RGB", (8, 8)).save(foreign)
+    odd = {"riffusion": {"parameters": 'Riffusion pictures: "[1]"'}}
+    strange = write_audio(
+        AudioClip(np.zeros((1, 100), np.float32), 8000), tmp_path / "b.wav", tags={"comment": json.dumps(odd)}
+    )
+    for path in (plain, foreign, strange, tmp_path / "nowhere.wav"):
+        assert pictures_in(path) == {}

@@ -1,0 +1,63 @@
+"""The disk does not fill up with windows of finished songs, and nothing unfinished goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from riffusion_ext.generate.loops import Loop, LoopSettings
+from riffusion_ext.generate.run import run
+from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.song import Song, SongSettings
+from riffusion_ext.generate.tidy import KEPT, mark, remove_old
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from tests.unit.generate.painters import Painter, flat
+
+
+def test_marked_folders_go_oldest_first(tmp_path: Path) -> None:
+    for number in range(6):
+        folder = tmp_path / str(number)
+        (folder / "windows").mkdir(parents=True)
+        (folder / "windows" / "00000.png").write_bytes(b"x")
+        if number != 1:
+            mark(folder)
+            os.utime(folder / "finished", (1000 + number, 1000 + number))
+    mark(tmp_path / "0")  # used again
+    remove_old(tmp_path, kept=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "5"}
+    remove_old(tmp_path / "nowhere")
+    mark(tmp_path / "nowhere")
+
+
+def test_songs_leave_the_windows_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
+    songs = []
+    for number in range(KEPT + 3):
+        settings = SongSettings(parse_score(f"0:03 | {number} | seed 1"), width=128, overlap=32, params=small)
+        song = Song(settings, tmp_path)
+        list(song.paint(Painter(flat(90), stop_after=1 if number == 0 else None)))
+        songs.append(song)
+    folders = [song.windows_folder for song in songs]
+    there = [number for number, folder in enumerate(folders) if folder is not None and folder.exists()]
+    assert there == [0, *range(3, KEPT + 3)]  # the first was stopped
+    rest = Painter(flat(90))
+    list(Song(songs[0].settings, tmp_path).paint(rest))
+    assert rest.painted == len(songs[0].plan.windows) - 1
+    assert songs[-1].sound() is not None
+
+
+def test_loops_leave_the_pictures_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
+    for number in range(KEPT + 2):
+        list(Loop(LoopSettings(str(number), bars=1, params=small), tmp_path).paint(Painter(flat(90))))
+    assert len(list(tmp_path.iterdir())) == KEPT
+
+
+def test_a_preview_is_not_finished(tmp_path: Path, small: SpectrogramParams) -> None:
+    settings = SongSettings(parse_score("0:05 | a | seed 1"), width=128, overlap=32, params=small)
+    song = Song(settings, tmp_path)
+    list(song.paint(Painter(flat(90)), limit=1))
+    remove_old(tmp_path, kept=0)
+    assert song.sound() is not None
+    assert song._work is not None
+    list(run(song._work, Painter(flat(90))))
+    remove_old(tmp_path, kept=0)
+    assert not list(tmp_path.iterdir())
