@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-OUR_MODULES = tuple(f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation"))
+OUR_MODULES = tuple(f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation", "checkpoint"))
 
 
 # -- modules.scripts

@@ -128,12 +128,9 @@ def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
     assert backend.activity is None
 
 
-def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(
-    painting: tuple[Painting, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(painting: tuple[Painting, Any], fake: FakeWebui):
     """A song that was begun before the model was loaded goes on afterwards."""
     _, backend = painting
-    monkeypatch.delattr(sys.modules["modules.shared"], "sd_model")  # to ask for it would load it
     assert backend.name == "riffusion-tiny"
-    fake.opts.sd_model_checkpoint = "away.safetensors"
+    fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
     assert backend.name == "away.safetensors"

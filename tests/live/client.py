@@ -49,9 +49,9 @@ class Webui:
     def __init__(self, name: str, url: str, folder: Path) -> None:
         self.name, self.url, self.folder = name, url.rstrip("/"), folder
 
-    def call(self, route: str, body: object = None) -> Any:
+    def call(self, route: str, body: object = None, *, api: str = "sdapi/v1") -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/sdapi/v1/{route}", data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"{self.url}/{api}/{route}", data, {"Content-Type": "application/json"})
         with _opener.open(request, timeout=600) as answer:
             return json.loads(answer.read())
 

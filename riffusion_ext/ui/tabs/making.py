@@ -302,7 +302,7 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
 
 def _how_far(progress: Progress, activity: Activity | None) -> str:
     if progress.done == progress.total:
-        return bar(1.0, f"All {progress.total} windows are painted; making the sound ...", _COUNTED)
+        return bar(1.0, "All is painted; making the sound ...", _COUNTED)
     text, share = f"Window {progress.done + 1} of {progress.total}", 0.0
     if activity is not None and activity.waiting:
         text += "; waiting until the webui has finished its other work ..."

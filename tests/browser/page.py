@@ -1,0 +1,54 @@
+"""webui's page, and what a user does on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Page:
+    """webui's page, with the few things a user does on it."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        page.set_default_timeout(120_000)
+        page.goto(address, wait_until="domcontentloaded")
+        page.wait_for_selector("#txt2img_prompt textarea")
+        page.wait_for_timeout(2000)  # the host's own scripts settle
+
+    def number(self, elem_id: str, value: int) -> None:
+        self.page.fill(f"#{elem_id} input[type=number]", str(value))
+        self.page.keyboard.press("Tab")
+
+    def prepare(self, tab: str, prompt: str, *, width: int = 128) -> None:
+        if tab == "img2img":
+            self.page.click("#tabs button:has-text('img2img')")
+        self.page.fill(f"#{tab}_prompt textarea", prompt)
+        self.number(f"{tab}_steps", 1 if tab == "txt2img" else 2)
+        self.number(f"{tab}_width", width)
+        self.page.wait_for_timeout(300)
+
+    def generate(self, tab: str) -> list[dict[str, Any]]:
+        """Press Generate and return what the players under the gallery know once they are there."""
+        before = self.page.inner_html(f"#{tab}_riffusion_players")
+        self.page.click(f"#{tab}_generate")
+        self.page.wait_for_function(
+            "([id, before]) => { const e = document.querySelector(id);"
+            " return e.innerHTML !== before && e.querySelector('audio'); }",
+            arg=[f"#{tab}_riffusion_players", before],
+            timeout=300_000,
+        )
+        return self.players(tab)
+
+    def players(self, tab: str) -> list[dict[str, Any]]:
+        self.page.wait_for_function(
+            "id => [...document.querySelectorAll(id + ' audio')].every(a => a.readyState >= 1 || a.error)",
+            arg=f"#{tab}_riffusion_players",
+        )
+        return self.page.eval_on_selector_all(
+            f"#{tab}_riffusion_players .riffusion-clip",
+            "clips => clips.map(c => ({"
+            " duration: c.querySelector('audio').duration, error: c.querySelector('audio').error?.message ?? '',"
+            " title: c.querySelector('.riffusion-title').textContent,"
+            " facts: c.querySelector('.riffusion-facts').innerText,"
+            " download: c.querySelector('a').download, url: c.querySelector('a').href }))",
+        )

@@ -1,0 +1,317 @@
+"""What songs rely on, shown on the model of a real webui: by the extension of tests/live/probe, which paints in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.live.client import Webui
+
+pytestmark = pytest.mark.live
+
+WIDTH, HEIGHT = 128, 64
+STEPS = 3
+# A checkpoint of random numbers knows words that it answers with NaN; these are none of them.
+SAX, BELLS = "funky sax, loud", "jazz bells"
+LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
+EDITED = "[slow strings:fast drums:0.5], loud"
+BOTH = "jazz bells AND fast drums"
+LEAST = 1  # of 255: pictures are rounded
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Answer of the probe."""
+
+    pictures: list[np.ndarray]
+    reported: list[int]
+    interrupted: bool
+    error: str
+    patches: dict[str, Any]
+
+
+class Probe:
+    """Paints in the webui as the Riffusion tab does, and by its ordinary API."""
+
+    def __init__(self, webui: Webui) -> None:
+        self.webui = webui
+
+    def state(self) -> dict[str, Any]:
+        return self.webui.call("state", api="riffusion-probe")
+
+    def paint(self, *requests: Fields, **options: Any) -> Painted:
+        answer = self.webui.call("paint", {"requests": requests, **options}, api="riffusion-probe")
+        pictures = [_pixels(text) for text in answer.pop("pictures")]
+        return Painted(pictures, **answer)
+
+    def picture(self, request: Fields, **options: Any) -> np.ndarray:
+        painted = self.paint(request, **options)
+        assert painted.error == ""
+        (picture,) = painted.pictures
+        return picture
+
+    def plain(self, prompt: str, seed: int, negative: str = "", **fields: Any) -> np.ndarray:
+        """Paint by the API of the host, without anything of ours."""
+        size = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, "sampler_name": "Euler a", "cfg_scale": 7}
+        texts = {"prompt": prompt, "negative_prompt": negative, "seed": seed}
+        reply = self.webui.generate(riffusion=["Off"], save_images=False, **{**size, **texts, **fields})
+        return np.asarray(reply.images[0].convert("RGB"))
+
+
+@pytest.fixture
+def probe(webui: Webui) -> Probe:
+    probe = Probe(webui)
+    try:
+        probe.state()
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        pytest.skip(f"tests/live/probe is not linked into the extensions of {webui.name}: nothing to paint with")
+    return probe
+
+
+def _pixels(text: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def between(first: str, second: str, alpha: float, **fields: Any) -> Fields:
+    """Return a request between two prompts, with two noises and two negative prompts."""
+    size = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, "sampler": "Euler a", "cfg": 7}
+    texts = {"prompts": [first, second], "negatives": ["", "noise"], "seeds": [1, 2]}
+    return {**size, **texts, "alpha": alpha, **fields}
+
+
+def at(prompt: str, seed: int, **fields: Any) -> Fields:
+    return between(prompt, prompt, 0.0, seeds=[seed, seed], negatives=["", ""], **fields)
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def colourful(width: int = WIDTH, phase: float = 0.0) -> np.ndarray:
+    y, x = np.mgrid[:HEIGHT, :width]
+    layers = [128 + 100 * np.sin(0.11 * x + 0.05 * (n + 1) * y + phase + n) for n in range(3)]
+    return np.stack(layers, axis=-1).astype(np.uint8)
+
+
+def assert_clean(patches: dict[str, Any], before: dict[str, Any]) -> None:
+    assert patches["convolutions"] > 50
+    assert {name: patches[name] for name in ("hooks", "uneven", "circular")} == dict.fromkeys(
+        ("hooks", "uneven", "circular"), 0
+    )
+    assert patches == before
+
+
+# --- between prompts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(SAX, BELLS), (SAX, LONG), (EDITED, BELLS), (SAX, BOTH), (EDITED, BOTH)],
+    ids=["plain", "longer", "edited", "and", "edited and"],
+)
+def test_the_ends_of_a_way_between_prompts_are_the_prompts_pictures(probe: Probe, first: str, second: str) -> None:
+    one, other = probe.plain(first, 1), probe.plain(second, 2, "noise")
+    painted = probe.paint(*(between(first, second, alpha) for alpha in (0.0, 0.5, 1.0)))
+    assert painted.error == ""
+    assert painted.reported == [0, 1, 2]
+    start, middle, end = painted.pictures
+    assert distance(start, one) <= LEAST
+    assert distance(end, other) <= LEAST
+    assert distance(one, other) > 50, "these prompts should show anything"
+    assert min(distance(middle, one), distance(middle, other)) > 50
+    assert distance(middle, probe.picture(between(first, second, 0.5))) <= LEAST, "alone or in a batch"
+
+
+def test_prompts_of_any_length_share_a_batch(probe: Probe) -> None:
+    wanted = [(SAX, 1), (LONG, 5), (EDITED, 3), (BOTH, 4)]
+    painted = probe.paint(*(at(prompt, seed) for prompt, seed in wanted))
+    assert painted.error == ""
+    for picture, (prompt, seed) in zip(painted.pictures, wanted, strict=True):
+        assert distance(picture, probe.plain(prompt, seed)) <= LEAST, prompt
+
+
+def test_the_same_holds_from_pictures(probe: Probe) -> None:
+    init = _png(colourful())
+    fields = {"route": "img2img", "init_images": [init], "denoising_strength": 0.5, "steps": 4}
+    for alpha, text in ((0.0, (SAX, 1)), (1.0, (BELLS, 2, "noise"))):
+        # An encoder of random numbers is noisy, by a noise that the host seeds with the job before.
+        probe.plain(BELLS, 3, steps=1)
+        wanted = probe.plain(*text, **fields)
+        probe.plain(BELLS, 3, steps=1)
+        request = between(SAX, BELLS, alpha, denoise=0.5, init=init, steps=4)
+        assert distance(probe.picture(request), wanted) <= LEAST
+
+
+# --- loops -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
+def test_rolling_the_noise_rolls_a_loop_and_nothing_else(probe: Probe, sampler: str) -> None:
+    roll = 8  # latent columns: the denoiser halves its picture three times
+    before = probe.state()["patches"]
+    loop, plain = at(SAX, 5, sampler=sampler, loop=True), at(SAX, 5, sampler=sampler)
+    still, rolled = probe.picture(loop), probe.picture(loop, roll=roll)
+    assert distance(np.roll(still, 8 * roll, axis=1), rolled) <= 2
+    assert distance(still, rolled) > 50
+    open_ended = probe.picture(plain)
+    assert distance(np.roll(open_ended, 8 * roll, axis=1), probe.picture(plain, roll=roll)) > 10
+    assert distance(open_ended, still) > 10
+    assert distance(open_ended, probe.plain(SAX, 5, sampler_name=sampler)) <= LEAST
+    assert_clean(probe.state()["patches"], before)
+
+
+def test_a_loop_between_prompts_rolls_too(probe: Probe) -> None:
+    loop = between(SAX, LONG, 0.4, sampler="Euler", loop=True)
+    assert distance(np.roll(probe.picture(loop), 64, axis=1), probe.picture(loop, roll=8)) <= 2
+
+
+# --- pictures to start from ------------------------------------------------------------------------------------------
+
+
+def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
+    ramp = np.concatenate([np.zeros(48), np.linspace(0, 255, 32), np.full(48, 255)])
+    mask = np.tile(ramp.round().astype(np.uint8), (HEIGHT, 1))
+    inits = [colourful(), colourful(phase=1.0)]
+    requests = [between(SAX, BELLS, 0.5, denoise=0.8, init=_png(init), mask=_png(mask), steps=4) for init in inits]
+    painted = probe.paint(*requests)
+    assert painted.error == ""
+    for picture, init in zip(painted.pictures, inits, strict=True):
+        assert distance(picture[:, :48], init[:, :48]) == 0
+        assert distance(picture[:, 80:], init[:, 80:]) > 50
+
+
+def test_a_picture_that_is_all_kept_comes_back(probe: Probe) -> None:
+    init, black = colourful(), np.zeros((HEIGHT, WIDTH), np.uint8)
+    assert distance(probe.picture(at(SAX, 1, denoise=0.8, init=_png(init), mask=_png(black), steps=4)), init) == 0
+
+
+def test_denoising_by_nothing_returns_the_picture(probe: Probe) -> None:
+    init = colourful()
+    assert distance(probe.picture(at(SAX, 1, denoise=0, init=_png(init))), init) == 0
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "fields"),
+    [
+        (0.0, {"loop": True}),
+        (0.03, {"loop": True, "alpha": 0.4}),
+        (0.1, {"loop": True, "denoise": 0.9}),
+        (0.3, {"loop": True, "alpha": 0.4}),
+        (2.0, {"loop": True}),
+        (2.0, {"alpha": 0.4, "denoise": 0.9}),
+    ],
+    ids=str,
+)
+def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: float, fields: Fields) -> None:
+    before, picture = probe.state()["patches"], probe.plain(SAX, 1)
+    init = {"init": _png(colourful())} if "denoise" in fields else {}
+    painted = probe.paint(between(SAX, LONG, **{"alpha": 0.0, **fields, **init, "steps": 150}), interrupt_after=after)
+    assert painted.error == ""
+    assert painted.interrupted
+    assert painted.pictures == painted.reported == [], "one that was interrupted is noise still"
+    assert_clean(painted.patches, before)
+    assert not probe.state()["busy"]
+    assert distance(probe.plain(SAX, 1), picture) == 0
+
+
+@pytest.mark.parametrize("button", ["interrupt", "skip"])
+def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
+    before, painted = probe.state()["patches"], []
+    request = at(SAX, 1, loop=True, steps=150)
+    job = threading.Thread(target=lambda: painted.append(probe.paint(request)))
+    job.start()
+    try:
+        _until(lambda: probe.webui.call("progress?skip_current_image=true")["state"]["sampling_step"] >= 1)
+    finally:
+        probe.webui.call(button, {})
+        job.join()
+    (found,) = painted
+    assert found.error == ""
+    assert found.interrupted
+    assert found.pictures == found.reported == []
+    assert_clean(found.patches, before)
+
+
+def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
+    before, picture = probe.state()["patches"], probe.plain(SAX, 1)
+    for call in (1, 3):  # before the first step, and between two
+        painted = probe.paint(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
+        assert "the noise failed" in painted.error
+        assert painted.pictures == painted.reported == []
+        assert_clean(painted.patches, before)
+        assert not probe.state()["busy"]
+    assert distance(probe.plain(SAX, 1), picture) == 0
+
+
+def test_what_cannot_be_painted_is_said(probe: Probe) -> None:
+    before = probe.state()["patches"]
+    assert "multiple of 64" in probe.paint(at(SAX, 1, width=100)).error
+    assert_clean(probe.state()["patches"], before)
+
+
+# --- while the host is at work ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def another_job(probe: Probe, into: list[np.ndarray]) -> Iterator[None]:
+    """Let the host paint for somebody else meanwhile."""
+    job = threading.Thread(target=lambda: into.append(probe.plain(BELLS, 9, steps=12)))
+    job.start()
+    try:
+        _until(lambda: probe.state()["busy"])
+        yield
+    finally:
+        job.join()
+
+
+def _until(done: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if done():
+            return
+        time.sleep(0.1)
+    pytest.fail("the host did not come to what was waited for")
+
+
+def test_a_generation_waits_for_its_turn(probe: Probe) -> None:
+    alone, theirs, after = probe.picture(at(SAX, 1, loop=True)), probe.plain(BELLS, 9, steps=12), []
+    with another_job(probe, after):
+        assert not after
+        picture = probe.picture(at(SAX, 1, loop=True))
+        assert after, "it should have waited"
+    assert distance(picture, alone) <= LEAST
+    assert distance(after[0], theirs) == 0
+
+
+def test_an_interrupt_of_one_that_waits_does_not_touch_the_other(probe: Probe) -> None:
+    before, theirs, after = probe.state()["patches"], probe.plain(BELLS, 9, steps=12), []
+    with another_job(probe, after):
+        painted = probe.paint(at(SAX, 1, loop=True), interrupt_after=0.1)
+    assert painted.interrupted
+    assert painted.pictures == []
+    assert distance(after[0], theirs) == 0
+    assert_clean(probe.state()["patches"], before)
