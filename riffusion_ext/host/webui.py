@@ -225,6 +225,7 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         output_dir=HOST.output_folder,
         serve=HOST.url,
         device=HOST.device,
+        subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         **fields,
     )

@@ -74,7 +74,7 @@ def make(
         if clip is None:
             raise RiffusionError("the loop was not painted")
         title = settings.prompt.strip() or "loop"
-        path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
         tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
         shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.settings.seed, loop=True)

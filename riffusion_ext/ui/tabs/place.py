@@ -61,6 +61,8 @@ class Place:
         Returns the URL of a file that was just written.
     device
         Returns the torch device to use.
+    subtype
+        Returns the resolution of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
     folders
         Whether users may name folders of the machine the server runs on.
     backend
@@ -82,6 +84,7 @@ class Place:
     output_dir: Callable[[], Path]
     serve: Callable[[Path], str] = gradio_url
     device: Callable[[], str] = lambda: "auto"
+    subtype: Callable[[], str] = lambda: "pcm16"
     folders: bool = True
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL

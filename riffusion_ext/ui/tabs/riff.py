@@ -96,7 +96,7 @@ def make(
         clip = riff.mix(wet)
         part = " (first window)" if limit else "" if painted.complete else " (unfinished)"
         title = Path(song.name).stem + part
-        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         if painted.complete and limit is None:
             unfinished.forget()
         seed = riff.settings.keyframes[0].seed
@@ -173,7 +173,7 @@ def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> s
         clip = riff.mix(read_audio(done["wet"]))
         title = f"{Path(done['name']).stem} (mix {values['wet']})"
         ending = f".{control('format').clean(values['format'])}"
-        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         return panel([player(place.serve(path), title, clip.duration, path.name)], [message(f"Saved as {path}")])
 
     return making.attempt(work)
@@ -189,7 +189,7 @@ def difference(place: Place, done: Mapping[str, Any], values: Mapping[str, Any],
         if clip is None:
             raise RiffusionError(_NOTHING)
         title = f"{Path(done['name']).stem} ({'lost' if lost else 'gained'})"
-        path = riff.write(making.result_path(place, KIND, title, ".wav"), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ".wav"), clip, title=title, subtype=place.subtype())
         return panel([player(place.serve(path), title, clip.duration, path.name)])
 
     return making.attempt(work)

@@ -93,7 +93,7 @@ def make(
         first = song.settings.score.keyframes[0]
         title = first.prompt
         path = making.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
-        song.write(path, clip, title=title)
+        song.write(path, clip, title=title, subtype=place.subtype())
         _keep_end(song, folder / _ENDS)
         if painted.complete:
             unfinished.forget()

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
+from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity
 from riffusion_ext.generate.restore import settings_in
@@ -200,6 +201,14 @@ def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
     assert firsts[0].mask is not None
     assert studio.painted == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
+
+
+def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path, subtype=lambda: "float")
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    (path,) = tmp_path.glob("songs/*-*-*/*.wav")
+    with path.open("rb") as file:
+        assert read_layout(file).is_float
 
 
 def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
