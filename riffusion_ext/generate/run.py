@@ -7,7 +7,7 @@ A work folder holds the plan and one picture for each finished window::
       windows/00000.png  each there whole or not at all
 
 To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
-all there is marked for :mod:`riffusion_ext.generate.tidy`.
+there, as far as they were wanted, is marked for :mod:`riffusion_ext.generate.tidy`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
-from riffusion_ext.generate.tidy import mark
+from riffusion_ext.generate.tidy import mark, unmark
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -200,6 +200,8 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
     numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
     wanted = {(number, layer) for number in numbers for layer in range(len(works))}
     finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
+    for work in works:
+        unmark(work.folder)
     began, painted = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
@@ -233,8 +235,7 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
     for work in works:
-        if len(work.finished()) == len(plan.windows):
-            mark(work.folder)
+        mark(work.folder)
 
 
 def _wanted(plan: Plan, limit: int) -> set[int]:
