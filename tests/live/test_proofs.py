@@ -233,7 +233,7 @@ def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: fl
     painted = probe.paint(between(SAX, LONG, **{"alpha": 0.0, **fields, **init, "steps": 150}), interrupt_after=after)
     assert painted.error == ""
     assert painted.interrupted
-    assert painted.pictures == painted.reported == [], "one that was interrupted is noise still"
+    assert len(painted.pictures) == len(painted.reported) == 0, "one that was interrupted is noise still"
     assert_clean(painted.patches, before)
     assert not probe.state()["busy"]
     assert distance(probe.plain(SAX, 1), picture) == 0
@@ -253,7 +253,7 @@ def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
     (found,) = painted
     assert found.error == ""
     assert found.interrupted
-    assert found.pictures == found.reported == []
+    assert len(found.pictures) == len(found.reported) == 0
     assert_clean(found.patches, before)
 
 
@@ -262,7 +262,7 @@ def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
     for call in (1, 3):  # before the first step, and between two
         painted = probe.paint(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
         assert "the noise failed" in painted.error
-        assert painted.pictures == painted.reported == []
+        assert len(painted.pictures) == len(painted.reported) == 0
         assert_clean(painted.patches, before)
         assert not probe.state()["busy"]
     assert distance(probe.plain(SAX, 1), picture) == 0
@@ -312,6 +312,6 @@ def test_an_interrupt_of_one_that_waits_does_not_touch_the_other(probe: Probe) -
     with another_job(probe, after):
         painted = probe.paint(at(SAX, 1, loop=True), interrupt_after=0.1)
     assert painted.interrupted
-    assert painted.pictures == []
+    assert len(painted.pictures) == 0
     assert distance(after[0], theirs) == 0
     assert_clean(probe.state()["patches"], before)
