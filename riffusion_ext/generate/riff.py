@@ -231,7 +231,9 @@ class Riff:
             return lambda number: work.picture(first + number)
 
         clips = [
-            sound_of(plan, opened(work), self.decode, hold=HOLD_RIFF, progress=part)
+            sound_of(
+                plan, opened(work), self.decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part
+            )
             for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
         ]
         if len(clips) == 1:

@@ -256,7 +256,7 @@ class Song:
         plan = self.beginning()
         if plan is None or self._work is None:
             return None
-        clip = sound_of(plan, self._work.picture, self.decode, progress=progress)
+        clip = sound_of(plan, self._work.picture, self.decode, measured=self._work.measured, progress=progress)
         return apply_level(clip, self.settings.level)
 
     def part(self, first: int, stop: int) -> AudioClip:
@@ -274,8 +274,12 @@ class Song:
         """
         if self._work is None:
             raise RiffusionError("nothing is painted yet")
-        opened = self._work.picture
-        clip = sound_of(part_of(self.plan, first, stop), lambda number: opened(first + number), self.decode)
+        work, plan = self._work, part_of(self.plan, first, stop)
+
+        def opened(number: int) -> Image.Image:
+            return work.picture(first + number)
+
+        clip = sound_of(plan, opened, self.decode, measured=work.measured, first=first)
         return apply_level(clip, self.settings.level)
 
     def picture(self, *, columns: int | None = None) -> Image.Image | None:
@@ -287,7 +291,7 @@ class Song:
         if plan is None or self._work is None:
             return None
         start = 0 if columns is None else max(plan.columns - columns, 0)
-        return picture_of(plan, self._work.picture, start=start)
+        return picture_of(plan, self._work.picture, start=start, measured=self._work.measured)
 
     @property
     def notes(self) -> list[str]:
