@@ -25,23 +25,33 @@ _Result = TypeVar("_Result")
 
 
 class Clock:
-    """Seconds by the name of what they were spent on; what is timed within something else is taken out of that."""
+    """Seconds by the name of what they were spent on; what is timed within something else is taken out of that.
+
+    Attributes
+    ----------
+    seconds, cpu
+        By the wall clock, and processor time of all threads.
+    """
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._inner = [0.0]
+        self.cpu: defaultdict[str, float] = defaultdict(float)
+        self._inner = [(0.0, 0.0)]
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
         """Count the time within for `name`."""
-        begun = time.perf_counter()
-        self._inner.append(0.0)
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        self._inner.append((0.0, 0.0))
         try:
             yield
         finally:
-            whole = time.perf_counter() - begun
-            self.seconds[name] += whole - self._inner.pop()
-            self._inner[-1] += whole
+            whole, cpu_whole = time.perf_counter() - begun, time.process_time() - cpu_begun
+            inner, cpu_inner = self._inner.pop()
+            self.seconds[name] += whole - inner
+            self.cpu[name] += cpu_whole - cpu_inner
+            outer, cpu_outer = self._inner[-1]
+            self._inner[-1] = (outer + whole, cpu_outer + cpu_whole)
 
     def time(self, name: str, call: Callable[[], _Result]) -> _Result:
         """Call, and count the time for `name`."""
