@@ -23,7 +23,7 @@ from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
-from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.stretches import part_of, quickly
 from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
@@ -262,6 +262,8 @@ class Song:
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of some windows by themselves, all of them painted: something to hear before the end.
 
+        By the fast engine, whatever was chosen for the song.
+
         Parameters
         ----------
         first, stop
@@ -279,7 +281,7 @@ class Song:
         def opened(number: int) -> Image.Image:
             return work.picture(first + number)
 
-        clip = sound_of(plan, opened, self.decode, measured=work.measured, first=first)
+        clip = sound_of(plan, opened, quickly(self.decode), measured=work.measured, first=first)
         return apply_level(clip, self.settings.level)
 
     def picture(self, *, columns: int | None = None) -> Image.Image | None:
