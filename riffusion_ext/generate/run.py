@@ -25,6 +25,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.tidy import mark, unmark
+from riffusion_ext.generate.weave import Measured
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -109,6 +110,11 @@ class Work:
     ------
     RiffusionError
         The folder belongs to another job, or cannot be written.
+
+    Attributes
+    ----------
+    measured
+        Of the finished pictures, which never change.
     """
 
     def __init__(self, folder: Path, job: Job) -> None:
@@ -126,6 +132,7 @@ class Work:
         height = job.plan.params.num_frequencies
         windows = job.plan.windows
         self._finished = {item.number for item in windows if is_whole(self.path(item.number), item.width, height)}
+        self.measured = Measured()
 
     def path(self, number: int) -> Path:
         """Where the picture of a window lies, or will."""
