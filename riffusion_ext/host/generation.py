@@ -178,6 +178,7 @@ class WebuiBackend:
                 self.interrupted = True
                 return []
             shared.state.begin(job="riffusion")
+            shared.state.sampling_steps = 0  # those of the job before
             self._at_work = True
             try:
                 done = self._evenly(requests)

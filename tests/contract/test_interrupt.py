@@ -120,6 +120,8 @@ def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
     assert backend.activity == Activity(waiting=True), "those steps are of others"
     host.lock.release()
     assert host.began.wait(5)
+    assert backend.activity is None, "the sampler has not said anything yet"
+    host.state.sampling_step, host.state.sampling_steps = 6, 20
     assert backend.activity == Activity(7, 20)
     host.state.sampling_step = 20  # after the last one
     assert backend.activity == Activity(20, 20)
