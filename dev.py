@@ -24,7 +24,7 @@ MARK = "made-by-dev-py.txt"  # written into an environment first: a folder witho
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
 FORGE_TESTS = ("tests/browser", "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
-"""Tests that meet packages whose versions differ: gradio and what it stands on, joblib. torch and numpy are the same."""
+"""Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
 

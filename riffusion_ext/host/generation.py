@@ -22,7 +22,7 @@ from riffusion_ext.host.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.noise import MixedNoise
 from riffusion_ext.host.seamless import looped
 
-__all__ = ["WebuiBackend", "sampler_names"]
+__all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
 _PREFERRED = ("DPM++ 2M", "Euler")
 """Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
@@ -46,6 +46,12 @@ _SETTINGS = {  # what else would change a picture behind our back
 def sampler_names() -> list[str]:
     """Return the names of the host's samplers."""
     return [sampler.name for sampler in sd_samplers.visible_samplers()]
+
+
+def usual_sampler() -> str:
+    """Return the name of the sampler for those who name none."""
+    names = sampler_names()
+    return next((name for name in _PREFERRED if name in names), names[0])
 
 
 class _UnevenError(Exception):
@@ -212,7 +218,7 @@ class WebuiBackend:
             "seed": [request.seeds[0] % 2**32 for request in requests],
             "subseed": [0] * len(requests),
             "subseed_strength": 0,
-            "sampler_name": first.sampler or _usual_sampler(),
+            "sampler_name": first.sampler or usual_sampler(),
             "batch_size": len(requests),
             "n_iter": 1,
             "steps": first.steps,
@@ -259,11 +265,6 @@ def _length(composable: Any) -> int:
 
 def _networks(request: Request) -> tuple[str, ...]:
     return tuple(sorted({found for prompt in request.prompts for found in _NETWORKS.findall(prompt)}))
-
-
-def _usual_sampler() -> str:
-    names = sampler_names()
-    return next((name for name in _PREFERRED if name in names), names[0])
 
 
 def _convolutional(model: Any) -> list[Any]:

@@ -259,6 +259,7 @@ def _painting() -> dict[str, Any]:
     return {
         "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
         "samplers": generation.sampler_names,
+        "usual_sampler": generation.usual_sampler,
         "styles": _style_names if hasattr(shared, "prompt_styles") else None,
         "styled": _styled,
     }

@@ -194,6 +194,7 @@ def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     batches: list[int] = []
     module = ModuleType("riffusion_ext.host.generation")
     module.sampler_names = lambda: ["DPM++ 2M", "Euler"]  # type: ignore[attr-defined]
+    module.usual_sampler = lambda: "DPM++ 2M"  # type: ignore[attr-defined]
     module.WebuiBackend = lambda *, max_batch: batches.append(max_batch)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(riffusion_ext.host, "generation", module, raising=False)

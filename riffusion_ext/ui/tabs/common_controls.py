@@ -14,10 +14,13 @@ from riffusion_ext.ui.tabs.place import Place, Styled
 if TYPE_CHECKING:
     from riffusion_ext.generate.keyframes import Keyframe
     from riffusion_ext.generate.loops import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.params import SpectrogramParams
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 Painted = TypeVar("Painted", bound="Keyframe | LoopSettings")
+Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings")
 
 __all__ = [
     "AUTOMATIC",
@@ -28,6 +31,7 @@ __all__ = [
     "sampler_of",
     "styles_control",
     "values_of_common",
+    "with_sampler",
     "with_styles",
 ]
 
@@ -165,3 +169,8 @@ def _text_of(params: SpectrogramParams) -> str:
 def sampler_of(values: Mapping[str, Any]) -> str:
     """Return the sampler's name as a backend takes it."""
     return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])
+
+
+def with_sampler(settings: Settings, place: Place) -> Settings:
+    """Return settings that name their sampler, so that what is made can be made again."""
+    return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())

@@ -18,6 +18,7 @@ from riffusion_ext.ui.tabs.common_controls import (
     sampler_of,
     styles_control,
     values_of_common,
+    with_sampler,
     with_styles,
 )
 from riffusion_ext.ui.tabs.making import Made, Painted, Shown
@@ -56,6 +57,7 @@ def make(
     picture
         What it starts from.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.loops import Loop

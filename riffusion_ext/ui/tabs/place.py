@@ -71,6 +71,8 @@ class Place:
         One sentence why there is none.
     samplers
         Returns the names of the backend's samplers.
+    usual_sampler
+        Returns the name of the one that is taken where none is chosen; empty where only the backend knows.
     styles
         Returns the names of the prompt styles that users keep; None where there are no such things.
     styled
@@ -89,6 +91,7 @@ class Place:
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
+    usual_sampler: Callable[[], str] = str
     styles: Callable[[], Sequence[str]] | None = None
     styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None

@@ -12,7 +12,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.tabs import making
-from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.making import Made, Shown
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files
 from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
@@ -65,6 +65,7 @@ def make(
     Shown
         The last one's ``extra`` has ``seed``, and ``done``: what :func:`mixed` and :func:`difference` take.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio

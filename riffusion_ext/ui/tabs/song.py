@@ -12,7 +12,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.tabs import making
-from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.making import Made, Shown
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
@@ -67,6 +67,7 @@ def make(
     pictures
         By the names in :data:`PICTURES`.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.record import to_record

@@ -380,3 +380,13 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
     assert [frame.prompt for frame in made.score.keyframes] == ["sax, live and slow", "harp, live and slow"]
     assert [frame.negative for frame in made.score.keyframes] == ["vocals, noise", ", noise"]
     assert settings_of(values | values_of(made), styled) == made, "they are not put in twice"
+
+
+@pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
+def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
+    settings = settings_of(values | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
+    place = studio.place(tmp_path, usual_sampler=lambda: "DPM++ 2M")
+    assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]
+    (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
+    assert restored(str(path), "song", values_of)[0]["sampler"] == named
+    assert {request.sampler for request in studio.requests} == {named}
