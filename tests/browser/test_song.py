@@ -13,7 +13,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import serving
+from tests.browser.conftest import ROOT, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

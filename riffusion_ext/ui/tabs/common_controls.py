@@ -31,6 +31,7 @@ __all__ = [
     "sampler_of",
     "styles_control",
     "values_of_common",
+    "window_controls",
     "with_sampler",
     "with_styles",
 ]
@@ -112,6 +113,32 @@ def styles_control(place: Place, page: str) -> dict[str, Any]:
     )
     styles.do_not_save_to_config = True
     return {"styles": styles}
+
+
+def window_controls(page: str) -> dict[str, Any]:
+    """Lay out how large windows are, for pages that make more than one."""
+    import gradio as gr
+
+    with row():
+        width = gr.Slider(
+            128,
+            1024,
+            512,
+            step=64,
+            label="Width of a window",
+            info="512 are 5.11 s",
+            elem_id=f"riffusion_{page}_width",
+        )
+        overlap = gr.Slider(
+            16,
+            256,
+            128,
+            step=16,
+            label="Overlap of windows",
+            info="at most half the width",
+            elem_id=f"riffusion_{page}_overlap",
+        )
+    return {"width": width, "overlap": overlap}
 
 
 def with_styles(keyframe: Painted, values: Mapping[str, Any], styled: Styled) -> Painted:
