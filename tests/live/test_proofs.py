@@ -26,7 +26,7 @@ STEPS = 3
 SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
 EDITED = "[slow strings:fast drums:0.5], loud"
-BOTH = "jazz bells AND fast drums"
+BOTH = "jazz bells AND slow strings, loud"
 LEAST = 1  # of 255: pictures are rounded
 
 Fields = dict[str, Any]
