@@ -73,6 +73,8 @@ class Place:
         Returns the names of the backend's samplers.
     usual_sampler
         Returns the name of the one that is taken where none is chosen; empty where only the backend knows.
+    doubt
+        Returns one sentence where the model that is chosen seems to be made for something else.
     styles
         Returns the names of the prompt styles that users keep; None where there are no such things.
     styled
@@ -92,6 +94,7 @@ class Place:
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
     usual_sampler: Callable[[], str] = str
+    doubt: Callable[[], str] = str
     styles: Callable[[], Sequence[str]] | None = None
     styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None

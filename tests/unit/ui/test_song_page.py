@@ -225,6 +225,14 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
     assert studio.painted == 10
 
 
+def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path, doubt=lambda: "The checkpoint <cats> is none.")
+    steps = list(make(new_runs(), place, short, OPTIONS, {}))
+    assert "&lt;cats&gt; is none" in str(steps[0].result)
+    assert "&lt;cats&gt; is none" in str(steps[-1].status)
+    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
+
+
 def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
     unfinished = Unfinished(tmp_path / "songs")
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
