@@ -220,7 +220,7 @@ def _add_tab() -> list[tuple[Any, str, str]]:
 
     fields = _painting()
     if _hand_over is not None:
-        fields |= {"receive": _hand_over.receive, "send": _hand_over.send}
+        fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
     place = Place(
         output_dir=HOST.output_folder,
         serve=HOST.url,

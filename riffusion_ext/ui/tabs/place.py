@@ -83,6 +83,8 @@ class Place:
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
         Lets a button send the picture of an Image component to img2img; None where there is no such place.
+    send_text
+        Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
     """
 
     output_dir: Callable[[], Path]
@@ -99,6 +101,7 @@ class Place:
     styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
+    send_text: Callable[[Any, Any], None] | None = None
 
     def model(self) -> str:
         """Return the name of the model that paints; empty where there is none."""

@@ -333,6 +333,18 @@ def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str,
     assert set(page["stretches"]) == set(range(STRETCHES))
 
 
+def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
+    """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
+    first, second = Unfinished(tmp_path), Unfinished(tmp_path)
+    first.keep({"settings": 1}, {})
+    second.keep({"settings": 2}, {})
+    first.forget()
+    assert second.load()[0] == {"settings": 2}
+    second.forget()
+    with pytest.raises(RiffusionError, match="nothing to resume"):
+        second.load()
+
+
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_picture("", 1)[1]
     place = studio.place(tmp_path)
