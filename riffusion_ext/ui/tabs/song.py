@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.tabs import making
@@ -162,9 +163,9 @@ def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
     last: dict[str, Any] = {}
     with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
-            made["seed_picture"] = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_song_seed_picture")
-            made["mask"] = gr.Image(label="Mask: white is painted over", type="pil", elem_id="riffusion_song_mask")
-        made["before"] = gr.Image(label="Continue this clip", type="pil", elem_id="riffusion_song_before")
+            made["seed_picture"] = render.picture("Seed picture", "riffusion_song_seed_picture")
+            made["mask"] = render.picture("Mask: white is painted over", "riffusion_song_mask")
+        made["before"] = render.picture("Continue this clip", "riffusion_song_before")
         with gr.Row():
             last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
             last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
@@ -199,7 +200,7 @@ def _hand_over(place: Place, windows: Any, screen: Screen) -> None:
             again = gr.Button(
                 "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
             )
-        picture = gr.Image(label="Window", type="pil", interactive=False, elem_id="riffusion_song_picture")
+        picture = render.picture("Window", "riffusion_song_picture", interactive=False)
         text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
     number.do_not_save_to_config = text.do_not_save_to_config = True
     if place.send is not None:

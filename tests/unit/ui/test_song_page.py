@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,9 +19,10 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.ui.tabs import loop
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import last_end, make, new_runs, restored_pictures, resume, window_picture
+from riffusion_ext.ui.tabs.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
 from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
 from riffusion_ext.ui.tabs.unfinished import Unfinished
 from tests.unit.ui.painting import Studio, page_of, sources
@@ -343,6 +345,21 @@ def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
     second.forget()
     with pytest.raises(RiffusionError, match="nothing to resume"):
         second.load()
+
+
+@pytest.mark.parametrize("build", [build_page, loop.build_page])
+def test_pictures_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
+    """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    with gr.Blocks(analytics_enabled=False) as page:
+        build(studio.place(tmp_path, send=lambda *_: None))
+    pictures = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
+    assert pictures
+    for block in pictures:
+        block.GRADIO_CACHE = str(tmp_path)
+        arrived = block.preprocess(block.postprocess(noise))
+        assert np.array_equal(np.asarray(arrived.convert("RGB")), np.asarray(noise)), block.label
 
 
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
