@@ -294,6 +294,7 @@ class Riff:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra=extra,
+            host=self._works[0].host_values() if self._works else {},
             model=self._model,
         )
 

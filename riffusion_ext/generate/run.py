@@ -24,6 +24,7 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
+from riffusion_ext.generate.record import host_values, with_records
 from riffusion_ext.generate.tidy import mark, unmark
 from riffusion_ext.generate.weave import Measured
 from riffusion_ext.metadata import save_picture
@@ -52,7 +53,7 @@ class Job:
     record
         All that decides what the pictures look like, as JSON can hold it; another record is another job.
     infotext
-        Generation parameters that are written into each picture.
+        Generation parameters that are written into each picture; behind the backend's own, if it gave some.
     """
 
     plan: Plan
@@ -156,9 +157,16 @@ class Work:
             count += 1
         return self.job.plan.head(count) if count else None
 
+    def host_values(self) -> dict[str, str]:
+        """Return what the backend wrote into the first picture of its own; nothing where it is not painted."""
+        text = self.picture(0).info.get("parameters") if 0 in self._finished else ""
+        return host_values(text) if isinstance(text, str) else {}
+
     def keep(self, number: int, picture: Image.Image) -> Path:
         """Write the picture of a window, with its record."""
-        text = {"parameters": self.job.infotext} if self.job.infotext else {}
+        own, ours = picture.info.get("parameters"), self.job.infotext
+        parameters = with_records(own, ours) if isinstance(own, str) and own else ours
+        text = {"parameters": parameters} if parameters else {}
         path = save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
         self._finished.add(number)
         return path

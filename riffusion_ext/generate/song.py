@@ -310,6 +310,7 @@ class Song:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra={"CFG scale": moment.cfg, "Seed": moment.a.seed},
+            host=self._work.host_values() if self._work else {},
             model=self._model,
             pictures=self._pictures,
         )

@@ -57,7 +57,11 @@ def common_controls(
             1, 150, 30, step=1, label="Steps", info=steps_help or None, elem_id=f"riffusion_{page}_steps"
         )
         made["sampler"] = gr.Dropdown(
-            [AUTOMATIC, *place.samplers()], value=AUTOMATIC, label="Sampler", elem_id=f"riffusion_{page}_sampler"
+            [AUTOMATIC, *place.samplers()],
+            value=AUTOMATIC,
+            label="Sampler",
+            info="those with SDE in their name jump where seeds should travel",
+            elem_id=f"riffusion_{page}_sampler",
         )
     with gr.Accordion("Sound and model", open=False):
         with row():

@@ -73,6 +73,8 @@ class Place:
         Returns the names of the backend's samplers.
     usual_sampler
         Returns the name of the one that is taken where none is chosen; empty where only the backend knows.
+    doubt
+        Returns one sentence where the model that is chosen seems to be made for something else.
     styles
         Returns the names of the prompt styles that users keep; None where there are no such things.
     styled
@@ -81,6 +83,8 @@ class Place:
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
         Lets a button send the picture of an Image component to img2img; None where there is no such place.
+    send_text
+        Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
     """
 
     output_dir: Callable[[], Path]
@@ -92,10 +96,12 @@ class Place:
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
     usual_sampler: Callable[[], str] = str
+    doubt: Callable[[], str] = str
     styles: Callable[[], Sequence[str]] | None = None
     styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
+    send_text: Callable[[Any, Any], None] | None = None
 
     def model(self) -> str:
         """Return the name of the model that paints; empty where there is none."""

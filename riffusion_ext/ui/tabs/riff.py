@@ -127,7 +127,8 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
             raise RiffusionError(
-                f"The song {song.name} is gone: choose it again and press Riff with the same settings."
+                f"The song {song.name} is gone: choose it again, restore the settings from the sound file of what is "
+                "painted, and press Riff."
             )
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))

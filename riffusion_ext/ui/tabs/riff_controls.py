@@ -188,7 +188,13 @@ def riff_controls(place: Place) -> dict[str, Any]:
                 max_lines=2,
                 elem_id="riffusion_riff_wet",
             )
-            made["law"] = gr.Dropdown(list(LAWS), value=LAWS[0], label="Law of the mix", elem_id="riffusion_riff_law")
+            made["law"] = gr.Dropdown(
+                list(LAWS),
+                value=LAWS[0],
+                label="Law of the mix",
+                info="equal-power: as loud in the middle; linear: for a result that is nearly the song",
+                elem_id="riffusion_riff_law",
+            )
         made |= window_controls("riff")
     made |= common_controls(place, "riff", level="recorded", steps_help=WARNINGS["steps"])
     for transient in ("prompt", "negative", "score", "seed", "start", "duration"):

@@ -148,7 +148,7 @@ def song_controls(place: Place) -> dict[str, Any]:
                 list(JOINS),
                 value="outpaint",
                 label="Joins of the windows",
-                info="outpaint: each is painted on from the last; plain: side by side, the original's way",
+                info="outpaint: every second one is painted between two; plain: side by side, the original's way",
                 elem_id="riffusion_song_join",
             )
             made["seeds"] = gr.Dropdown(

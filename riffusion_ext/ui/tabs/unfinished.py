@@ -28,6 +28,7 @@ class Unfinished:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._kept = b""
 
     @property
     def _path(self) -> Path:
@@ -37,7 +38,8 @@ class Unfinished:
         """Remember a press: values as JSON can hold them, and pictures by name."""
         kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
         text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
-        write_atomically(self._path, lambda file: file.write(text.encode("utf-8", "replace")))
+        self._kept = text.encode("utf-8", "replace")
+        write_atomically(self._path, lambda file: file.write(self._kept))
 
     def _picture(self, picture: Image.Image) -> str:
         from riffusion_ext.generate.record import picture_id
@@ -93,6 +95,7 @@ class Unfinished:
         return values, pictures
 
     def forget(self) -> None:
-        """Forget the press: it has come to its end."""
+        """Forget the press that this object was told of, as it has come to its end; a later one stays."""
         with suppress(OSError):  # an old one does no harm
-            self._path.unlink()
+            if self._path.read_bytes() == self._kept:
+                self._path.unlink()
