@@ -28,6 +28,8 @@ LONG = "very long prompt with many words, " * 20  # more than one chunk of token
 EDITED = "[slow strings:fast drums:0.5], loud"
 BOTH = "jazz bells AND slow strings, loud"
 LEAST = 1  # of 255: pictures are rounded
+BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights
+# make much of it
 
 Fields = dict[str, Any]
 
@@ -134,15 +136,17 @@ def assert_clean(patches: dict[str, Any], before: dict[str, Any]) -> None:
 )
 def test_the_ends_of_a_way_between_prompts_are_the_prompts_pictures(probe: Probe, first: str, second: str) -> None:
     one, other = probe.plain(first, 1), probe.plain(second, 2, "noise")
+    assert distance(probe.picture(between(first, second, 0.0)), one) <= LEAST
+    assert distance(probe.picture(between(first, second, 1.0)), other) <= LEAST
     painted = probe.paint(*(between(first, second, alpha) for alpha in (0.0, 0.5, 1.0)))
     assert painted.error == ""
     assert painted.reported == [0, 1, 2]
     start, middle, end = painted.pictures
-    assert distance(start, one) <= LEAST
-    assert distance(end, other) <= LEAST
+    assert distance(start, one) <= BATCHED
+    assert distance(end, other) <= BATCHED
     assert distance(one, other) > 50, "these prompts should show anything"
     assert min(distance(middle, one), distance(middle, other)) > 50
-    assert distance(middle, probe.picture(between(first, second, 0.5))) <= LEAST, "alone or in a batch"
+    assert distance(middle, probe.picture(between(first, second, 0.5))) <= BATCHED, "alone or in a batch"
 
 
 def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
@@ -150,7 +154,7 @@ def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
     painted = probe.paint(*(at(prompt, seed) for prompt, seed in wanted))
     assert painted.error == ""
     for picture, (prompt, seed) in zip(painted.pictures, wanted, strict=True):
-        assert distance(picture, probe.plain(prompt, seed)) <= LEAST, prompt
+        assert distance(picture, probe.plain(prompt, seed)) <= BATCHED, prompt
 
 
 def test_the_same_holds_from_pictures(probe: Probe) -> None:
