@@ -259,7 +259,9 @@ def test_pictures_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: W
         page.click(f"#txt2img_riffusion_{name}")
         page.locator(f"#riffusion_song_{name} img").first.wait_for(state="visible", timeout=WAIT)
         sent = tab.pixels(f"#riffusion_song_{name} img")
-        assert sent == [WIDTH, PARAMS.num_frequencies, *painted]
+        assert sent[:2] == [WIDTH, PARAMS.num_frequencies]
+        # Forge's pictures let 1/255 of the light through, and a canvas rounds such colours.
+        assert np.abs(np.subtract(sent[2:], painted)).max() <= (1 if 254 in painted[3::4] else 0)
 
     start, samples = "riffusion_song", round(4 * 60 / 240 * RATE)
     tab.unfold("song", "From one part to the next")
