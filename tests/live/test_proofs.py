@@ -25,7 +25,7 @@ STEPS = 3
 # A checkpoint of random numbers knows words that it answers with NaN; these are none of them.
 SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
-EDITED = "[slow strings:fast drums:0.5], loud"
+EDITED = "[slow strings:funky bass:0.5], loud"
 BOTH = "jazz bells AND slow strings, loud"
 LEAST = 1  # of 255: pictures are rounded
 BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights

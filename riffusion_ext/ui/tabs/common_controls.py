@@ -60,7 +60,7 @@ def common_controls(
             [AUTOMATIC, *place.samplers()],
             value=AUTOMATIC,
             label="Sampler",
-            info="those with SDE in their name jump where seeds should travel",
+            info="those named SDE jump where seeds should travel",
             elem_id=f"riffusion_{page}_sampler",
         )
     with gr.Accordion("Sound and model", open=False):
