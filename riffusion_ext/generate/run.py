@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from riffusion_ext.atomic import remove_leftovers, write_atomically
-from riffusion_ext.errors import RiffusionError
+from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.record import host_values, with_records
@@ -158,8 +159,10 @@ class Work:
         return self.job.plan.head(count) if count else None
 
     def host_values(self) -> dict[str, str]:
-        """Return what the backend wrote into the first picture of its own; nothing where it is not painted."""
-        text = self.picture(0).info.get("parameters") if 0 in self._finished else ""
+        """Return what the backend wrote into the first picture of its own; nothing where it is not there."""
+        text: object = ""
+        with suppress(PictureError):  # an old folder may have been removed meanwhile
+            text = self.picture(0).info.get("parameters")
         return host_values(text) if isinstance(text, str) else {}
 
     def keep(self, number: int, picture: Image.Image) -> Path:
