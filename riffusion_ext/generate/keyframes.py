@@ -29,6 +29,7 @@ __all__ = [
     "Keyframe",
     "Moment",
     "Score",
+    "check_tempo",
     "choose_seed",
 ]
 
@@ -212,6 +213,12 @@ def curved(share: float, power: float) -> float:
     """Alpha of the original's power curve, symmetric about the middle."""
     a = 2.0 * share - 1.0
     return (math.copysign(abs(a) ** power, a) + 1.0) / 2.0
+
+
+def check_tempo(bpm: float) -> None:
+    """Raise a RiffusionError where a tempo in beats per minute is outside of :data:`TEMPI`."""
+    if not (math.isfinite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
+        raise RiffusionError(f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {bpm:g}")
 
 
 def choose_seed(seed: int) -> int:

@@ -25,7 +25,7 @@ from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE, Backend, Request
-from riffusion_ext.generate.keyframes import CHOOSE, TEMPI, Keyframe, Moment, choose_seed
+from riffusion_ext.generate.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
@@ -94,8 +94,7 @@ def fit_loop(
     RiffusionError
         The loop is too short or too long for one picture.
     """
-    if not (math.isfinite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
-        raise RiffusionError(f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {bpm:g}")
+    check_tempo(bpm)
     if not (math.isfinite(bars) and bars > 0 and 1 <= beats_per_bar <= 16):
         raise RiffusionError(f"a loop has more than 0 bars of 1 to 16 beats, got {bars:g} of {beats_per_bar}")
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)

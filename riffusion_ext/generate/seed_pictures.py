@@ -15,7 +15,7 @@ from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.keyframes import TEMPI
+from riffusion_ext.generate.keyframes import check_tempo
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
 __all__ = ["PATTERNS", "beat_clip", "beat_picture", "tiled"]
@@ -70,8 +70,7 @@ def beat_clip(bpm: float, pattern: str, rate: int, *, first: int = 0, count: int
     """Synthesise samples `first` to ``first + count`` of a beat that begins at sample 0; mono."""
     if pattern not in PATTERNS[1:]:
         raise RiffusionError(f"the pattern must be one of {', '.join(PATTERNS[1:])}, got {pattern!r}")
-    if not (math.isfinite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
-        raise RiffusionError(f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {bpm:g}")
+    check_tempo(bpm)
     if not 1 <= beats_per_bar <= 16:
         raise RiffusionError(f"a bar has 1 to 16 beats, got {beats_per_bar}")
     beat = 60.0 * rate / bpm

@@ -62,10 +62,7 @@ class SongPictures:
     def draw(self, count: int | None = None) -> None:
         """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
         remove_leftovers(self.folder)
-        height = self._plan.params.num_frequencies
-        windows = [
-            item for item in self._plan.windows[:count] if not is_whole(self._path(item.number), item.width, height)
-        ]
+        windows = [window for window in self._plan.windows[:count] if not self._is_drawn(window)]
         if not windows:
             return
         params = self._plan.params
