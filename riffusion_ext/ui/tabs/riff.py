@@ -68,6 +68,7 @@ def make(
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
+        from riffusion_ext.generate.batched import Batched
         from riffusion_ext.generate.record import to_record
 
         assert place.backend is not None
@@ -79,7 +80,7 @@ def make(
         if limit is None:
             kept = {"settings": record, "options": dict(options), "song": str(song.path), "name": song.name}
             unfinished.keep(kept, {})
-        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
         wet = riff.wet()
         if wet is None:

@@ -69,6 +69,7 @@ def make(
     """
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
+        from riffusion_ext.generate.batched import Batched
         from riffusion_ext.generate.record import to_record
         from riffusion_ext.generate.song import Song
 
@@ -83,7 +84,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
         unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
-        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
         clip = song.sound()
         if clip is None:
