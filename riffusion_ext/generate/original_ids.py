@@ -131,7 +131,7 @@ def _top_part(share: float, level: float) -> Rows:
 
 
 def _beat_lines() -> Rows:
-    """Mask [512, 512] that keeps a fifth of the columns around each beat."""
+    """Mask [512, 512] that keeps a fifth of the first columns of each beat, where its hit is."""
     places = np.arange(SIDE) % (SIDE // _BEATS)
     return np.repeat(np.where(places < 8, 0.8, 1.0)[None], SIDE, axis=0)
 

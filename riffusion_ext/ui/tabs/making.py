@@ -23,7 +23,7 @@ from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
 
 if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.backend import Backend
+    from riffusion_ext.generate.backend import Activity, Backend
     from riffusion_ext.generate.plan import Plan
     from riffusion_ext.generate.run import Event, Progress
 
