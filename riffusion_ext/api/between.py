@@ -89,9 +89,8 @@ def _interpolate(service: Service, body: Interpolate) -> Response:
 
     if body.engine not in available_engines():
         raise ApiError(422, f"the engine {body.engine} is not there; there are {', '.join(available_engines())}")
-    decode = DecodeSettings(
-        engine=body.engine, level=body.level, params=PRESETS["riffusion-v1"], device=service.device()
-    )
+    params = PRESETS["riffusion-v1"]
+    decode = DecodeSettings(engine=body.engine, level=body.level, params=params, device=service.device())
     places = alphas(body.count, body.power)
     interpolation = _interpolation(service, body)
     requests = [interpolation.request(alpha) for alpha in places]

@@ -85,7 +85,7 @@ class Interpolation:
             prompts=(a.prompt, b.prompt),
             alpha=alpha,
             negatives=(a.negative, b.negative),
-            seeds=(a.seed, b.seed),
+            seeds=(a.seed % 2**32, b.seed % 2**32),
             cfg=_between(a.cfg, b.cfg, alpha),
             denoise=None if init is None else _between(a.denoise, b.denoise, alpha),
             steps=self.steps,

@@ -24,7 +24,6 @@ from riffusion_ext.api.service import Service
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.wav import write_wav
 from riffusion_ext.generate.backend import OnPicture, Request
-from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.spectrogram.params import SpectrogramParams
@@ -156,7 +155,7 @@ def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, A
         assert time.monotonic() < end
         time.sleep(0.02)
         view = client.get(view["url"]).json()
-    assert view["state"] == state, view
+    assert view["state"] == state, (view["error"], view)
     return view
 
 
