@@ -10,23 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, request_response
 
 from riffusion_ext import __version__
 from riffusion_ext.api import about, between, compat, convert, datasets, make, uploads, watching
 from riffusion_ext.api.describe import described
 from riffusion_ext.api.guard import Credentials, Guard
-from riffusion_ext.api.media import file_reply
-from riffusion_ext.api.page import PageDoor
-from riffusion_ext.api.replies import AsciiJSON, add_handlers, not_found, refusal
+from riffusion_ext.api.page import add_first
+from riffusion_ext.api.replies import AsciiJSON, add_handlers
 from riffusion_ext.api.service import ROOT, Service
 
-__all__ = ["MEDIA", "build", "mount", "mount_media"]
-
-MEDIA = "/riffusion/media"
-"""Clips for players of our own pages: there whether or not the host's API is on."""
+__all__ = ["build", "mount"]
 
 _UPLOADS = frozenset({"/pictures", "/clips"})
 
@@ -69,33 +63,7 @@ def mount(app: Any, service: Service, credentials: Credentials | None = None) ->
         for place in (path, f"{path}/"):
             inner = guarded(request_response(endpoint), answer=answer)
             routes.append(Route(place, inner, methods=["POST"], include_in_schema=False))
-    _add(app, routes)
-
-
-def mount_media(app: Any, service: Service) -> None:
-    """Put the route for players of our own pages into an application, open to whom the page is open."""
-    door = PageDoor(app)
-
-    async def media(request: Request) -> Response:
-        if not door.is_open(request):
-            return refusal(401, "log in on the page first")
-        record = service.files["clips"].get(request.path_params["id_"])
-        try:
-            if record is None:
-                raise not_found("clip")
-            return file_reply(request, record, "clip")
-        except Exception as error:
-            status = getattr(error, "status", 500)
-            if status == 500:
-                raise
-            return refusal(status, str(error), getattr(error, "headers", None))
-
-    _add(app, [Route(f"{MEDIA}/{{id_}}", media, methods=["GET", "HEAD"], include_in_schema=False)])
-
-
-def _add(app: Any, routes: list[BaseRoute]) -> None:
-    """Put routes before those of the host, some of which catch every path."""
-    app.router.routes[:0] = routes
+    add_first(app, routes)
 
 
 def _is_upload(scope: Mapping[str, Any]) -> bool:

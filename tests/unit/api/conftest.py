@@ -18,8 +18,9 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.app import mount, mount_media
+from riffusion_ext.api.app import mount
 from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.page import mount_media
 from riffusion_ext.api.service import Service
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.wav import write_wav
@@ -95,7 +96,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
         )
         app = FastAPI()
         mount(app, service, credentials)
-        mount_media(app, service)
+        mount_media(app, service.files["clips"])
         client = TestClient(app, raise_server_exceptions=False)
         client.service = service  # type: ignore[attr-defined]
         opened.append(client)

@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.app import mount, mount_media
+from riffusion_ext.api.app import mount
 from riffusion_ext.api.guard import is_allowed, parse_credentials
+from riffusion_ext.api.page import mount_media
 from riffusion_ext.api.service import Service
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
@@ -177,8 +178,7 @@ def test_the_door_of_the_page_is_as_open_as_the_page(tmp_path: Path) -> None:
     id_ = clips.add(path, title="a", duration=0.5).id
     for mark in (None, "abc"):
         app: Any = FastAPI()
-        service = Service(clips=clips, scratch=lambda: tmp_path)
-        mount_media(app, service)
+        mount_media(app, clips)
         client = TestClient(app)
         url = f"/riffusion/media/{id_}"
         assert client.get(url).status_code == 200  # no login
