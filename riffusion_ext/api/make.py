@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
 from riffusion_ext.api.models import Keyframe, Loop, Riff, Song, given
-from riffusion_ext.api.painting import Watch, keep_picture, paint, result_of, watched
+from riffusion_ext.api.painting import Watch, keep_picture, paint, result_of, watched, work_folder
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.take import check_text, kept_picture, kept_sound
@@ -105,7 +105,7 @@ def _song(service: Service, body: Song) -> Response:
 
     decode = _decode(service, body.engine)
     pictures = {name: kept_picture(service, getattr(body, name)) for name in ("seed_picture", "mask", "before")}
-    song = core.Song(_song_settings(service, body), service.folder("songs"), decode=decode, **pictures)
+    song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **pictures)
     first = song.settings.score.keyframes[0]
 
     def work(job: Job) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _riff(service: Service, body: Riff) -> Response:
     title = service.find("clips", body.clip).title
 
     def work(job: Job) -> dict[str, Any]:
-        riff = core.Riff(kept_sound(service, body.clip), settings, service.folder("riffs"), decode=decode)
+        riff = core.Riff(kept_sound(service, body.clip), settings, work_folder(service, "riffs"), decode=decode)
         _check_length(service, riff.plan.seconds)
         watch = Watch(job)
         backend = watched(service.backend(), body.batch, job, watch)
@@ -183,7 +183,7 @@ def _loop(service: Service, body: Loop) -> Response:
 
     decode = _decode(service, body.engine)
     picture = kept_picture(service, body.seed_picture)
-    loop = core.Loop(_loop_settings(body), service.folder("loops"), seed_picture=picture, decode=decode)
+    loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=picture, decode=decode)
 
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
     from riffusion_ext.library import ClipRecord
     from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["Watch", "keep_clip", "keep_picture", "paint", "result_of", "watched"]
+__all__ = ["Watch", "keep_clip", "keep_picture", "paint", "result_of", "watched", "work_folder"]
 
 _PAINTED = 0.95
 """Share of the whole that is painting; the rest makes the sound."""
+
+
+_WORK_FOLDERS = 32
+"""More than can be waiting for their turn."""
 
 
 class Piece(Protocol):
@@ -81,6 +87,16 @@ def paint(events: Iterator[Event], job: Job, watch: Watch) -> bool:
             if event.done < event.total and job.stop_wanted:
                 return False
     return True
+
+
+def work_folder(service: Service, kind: str) -> Path:
+    """Return the folder for the windows of a kind of piece; the oldest in it go, also those of what was stopped."""
+    folder = service.folder(kind)
+    with suppress(OSError):
+        pieces = [path for path in folder.iterdir() if path.name != "sources"]
+        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_WORK_FOLDERS]:
+            shutil.rmtree(path, ignore_errors=True)
+    return folder
 
 
 def keep_clip(

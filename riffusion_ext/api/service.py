@@ -46,8 +46,8 @@ class Service:
         One sentence why.
     samplers
         Returns the names of the backend's samplers.
-    clips
-        Where clips are found by their ids; that of the pages where they have one.
+    others
+        Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
     limits
         How much to take on.
     prefix
@@ -63,7 +63,7 @@ class Service:
         backend: Callable[[], Backend] | None = None,
         no_backend: str = _NO_MODEL,
         samplers: Callable[[], Sequence[str]] = list,
-        clips: ClipLibrary = LIBRARY,
+        others: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
         prefix: str = "",
     ) -> None:
@@ -71,11 +71,8 @@ class Service:
         self.limits = limits or Limits()
         self.prefix = prefix
         room = self.limits.kept_bytes
-        self.files = {
-            "clips": clips,
-            "pictures": ClipLibrary(temporary_bytes=room),
-            "archives": ClipLibrary(temporary_bytes=room),
-        }
+        self.files = {kind: ClipLibrary(temporary_bytes=room) for kind in KINDS}
+        self._others = others
         self.jobs = Jobs(self.limits.lanes)
         self.weight = Weight(self.limits.bodies_bytes)
         self.uploads = self.listeners = 0
@@ -135,6 +132,8 @@ class Service:
             There is none of this id.
         """
         record = self.files[kind].get(id_)
+        if record is None and kind == "clips":
+            record = self._others.get(id_)
         if record is None or not record.path.is_file():
             raise not_found(KINDS[kind])
         return record

@@ -86,17 +86,18 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
     def make(*, credentials: Any = None, paints: bool = True, lanes: Any = None, **limits: Any) -> TestClient:
         limit = Limits(**limits)
         limit = replace(limit, lanes={**limit.lanes, **(lanes or {})})
+        others = ClipLibrary()
         service = Service(
             scratch=lambda: tmp_path / "scratch",
             device=lambda: "cpu",
             backend=(lambda: studio) if paints else None,
             samplers=lambda: ["Euler", "DPM++ 2M"],
-            clips=ClipLibrary(),
+            others=others,
             limits=limit,
         )
         app = FastAPI()
         mount(app, service, credentials)
-        mount_media(app, service.files["clips"])
+        mount_media(app, others)
         client = TestClient(app, raise_server_exceptions=False)
         client.service = service  # type: ignore[attr-defined]
         opened.append(client)

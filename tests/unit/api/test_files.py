@@ -75,13 +75,18 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, pictu
     assert client.get(url, headers={**part, "If-Range": '"other"'}).status_code == 200
 
 
-def test_pages_play_clips_from_a_door_of_their_own(client: TestClient) -> None:
+def test_pages_play_their_clips_from_a_door_of_their_own(client: TestClient, tmp_path: Path) -> None:
     data = sound_bytes(1.0)
-    id_ = upload(client, "clips", data)["id"]
-    reply = client.get(f"/riffusion/media/{id_}", headers={"Range": "bytes=4-7"})
-    assert (reply.status_code, reply.content) == (206, data[4:8])
+    (tmp_path / "a.wav").write_bytes(data)
+    pages = client.service._others  # type: ignore[attr-defined]
+    id_ = pages.add(tmp_path / "a.wav", title="a", duration=1.0).id
+    for url in (f"/riffusion/media/{id_}", f"{V1}/clips/{id_}"):
+        reply = client.get(url, headers={"Range": "bytes=4-7"})
+        assert (reply.status_code, reply.content) == (206, data[4:8])
+        sentence(client.get(url, headers={"Range": "bytes=999999-"}), 416)
     sentence(client.get("/riffusion/media/nothing"), 404)
-    sentence(client.get(f"/riffusion/media/{id_}", headers={"Range": "bytes=999999-"}), 416)
+    sent = upload(client, "clips", data)["id"]  # what came by the API is none of the pages'
+    sentence(client.get(f"/riffusion/media/{sent}"), 404)
 
 
 PATHS = (
@@ -147,10 +152,6 @@ def test_what_is_no_sound_or_picture_is_not_kept(client: TestClient, picture: by
 
 def test_the_oldest_files_leave_when_there_is_no_more_room(make_client: MakeClient, tmp_path: Path) -> None:
     client = make_client(kept_bytes=3 * len(sound_bytes(0.5)))
-    pictures = client.service.files["pictures"]  # type: ignore[attr-defined]
-    assert pictures._temporary_bytes == 3 * len(sound_bytes(0.5))
-    clips = client.service.files["clips"]  # type: ignore[attr-defined]
-    clips._temporary_bytes = 3 * len(sound_bytes(0.5))
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(5)]
     assert [client.get(url).status_code for url in urls] == [404, 404, 200, 200, 200]
     assert len(list((tmp_path / "scratch" / "api" / "clips").iterdir())) == 3
