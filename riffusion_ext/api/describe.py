@@ -88,9 +88,9 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of an application; made once."""
+    """Return the OpenAPI description of an application; made once, but for where the server says that it is."""
     if app.openapi_schema:
-        return app.openapi_schema
+        return {**app.openapi_schema, "servers": app.servers}
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     for path, methods in schema["paths"].items():
         for method, item in methods.items():
@@ -105,7 +105,7 @@ def described(app: FastAPI) -> dict[str, Any]:
         "required": ["detail"],
     }
     app.openapi_schema = schema
-    return schema
+    return {**schema, "servers": app.servers}
 
 
 def _describe(path: str, method: str, item: dict[str, Any]) -> None:

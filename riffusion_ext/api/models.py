@@ -58,7 +58,7 @@ class AudioToImages(_Strict):
     columns: int | None = Field(512, ge=2, le=16384, description="width of each picture; null for one picture")
     level: Literal["song", "tile"] = Field("song", description="one scale for all pictures, or each its own")
     start: float = Field(0.0, ge=0, le=86400, description="seconds")
-    duration: float | None = Field(None, gt=0, le=86400, description="seconds; null for all that follows")
+    duration: float | None = Field(None, ge=0.001, le=86400, description="seconds; null for all that follows")
     preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
     inline: bool = Field(False, description="give the pictures themselves, too: image is a data URL in base64")
 
@@ -83,7 +83,7 @@ class Keyframe(_Strict):
 
     prompt: str = Field(..., max_length=_TEXT)
     negative: str = Field("", max_length=_TEXT)
-    seed: int = Field(-1, ge=-1, lt=2**32, description="-1: that of the part before")
+    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="-1: that of the part before")
     denoise: float = Field(0.75, ge=0, le=1)
     cfg: float = Field(7.0, ge=1, le=30)
     seconds: float | None = Field(None, ge=0, le=10800)
@@ -95,7 +95,7 @@ class Song(_Painting):
 
     score: str | None = Field(None, max_length=_TEXT, description="a line for each part, as on the page; or keyframes")
     keyframes: list[Keyframe] | None = None
-    seed: int = Field(-1, ge=-1, lt=2**32, description="of the parts that name none; -1 chooses one")
+    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="of the parts that name none; -1 chooses one")
     bpm: float | None = Field(None, ge=20, le=400)
     beats_per_bar: int = Field(4, ge=1, le=16)
     power: float = Field(1.0, ge=0.05, le=20)
@@ -119,12 +119,12 @@ class Riff(_Painting):
     keyframes: list[Keyframe] | None = None
     prompt: str | None = Field(None, max_length=_TEXT, description="instead of keyframes")
     negative: str = Field("", max_length=_TEXT)
-    seed: int = Field(-1, ge=-1, lt=2**32)
+    seed: int = Field(-1, ge=-1, le=2**32 - 1)
     denoise: str = Field("0.3", max_length=500, description="a number, or as in 0:00 0.2, 0:30 0.4")
     cfg: str = Field("6", max_length=500, description="a number, or as in 0:00 5, 0:30 8")
     wet: str = Field("1", max_length=500, description="share of the result in the mix, 0 to 1; may change over time")
     start: float = Field(0.0, ge=0, le=86400)
-    duration: float | None = Field(None, gt=0, le=86400)
+    duration: float | None = Field(None, ge=0.001, le=86400)
     channels: Literal["mono", "stereo", "double"] = "mono"
     spread: float = Field(1.0, ge=0, le=1)
     law: Literal["equal-power", "linear"] = "equal-power"
@@ -140,10 +140,10 @@ class Loop(_Painting):
 
     prompt: str = Field(..., max_length=_TEXT)
     negative: str = Field("", max_length=_TEXT)
-    seed: int = Field(-1, ge=-1, lt=2**32)
+    seed: int = Field(-1, ge=-1, le=2**32 - 1)
     cfg: float = Field(7.0, ge=1, le=30)
     denoise: float = Field(0.75, ge=0, le=1)
-    bars: float = Field(2.0, gt=0, le=256)
+    bars: float = Field(2.0, ge=0.01, le=256)
     bpm: float = Field(120.0, ge=20, le=400)
     beats_per_bar: int = Field(4, ge=1, le=16)
     beat: Beat = "none"
@@ -156,7 +156,7 @@ class InterpolateEnd(_Strict):
 
     prompt: str = Field(..., max_length=_TEXT)
     negative: str = Field("", max_length=_TEXT)
-    seed: int = Field(0, ge=-(2**31), lt=2**32)
+    seed: int = Field(0, ge=-(2**31), le=2**32 - 1)
     denoise: float = Field(0.75, ge=0, le=1)
     cfg: float = Field(7.0, ge=1, le=30)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,11 +38,23 @@ def test_the_description_is_complete(client: TestClient) -> None:
             if method == "post" and "cancel" not in path:
                 (content, *_) = route["requestBody"]["content"].values()
                 assert "example" in content or content["schema"].get("format") == "binary", path
+    assert schema["servers"] == [{"url": V1}]
+    numbers = [part for part in _parts(schema) if "exclusiveMaximum" in part or "exclusiveMinimum" in part]
+    assert numbers == []  # which OpenAPI 3.0 and 3.1 write in different ways
     ids = [route["operationId"] for item in schema["paths"].values() for route in item.values()]
     assert len(ids) == len(set(ids))
     docs = client.get(f"{V1}/docs")
     assert docs.status_code == 200
     assert f"{V1}/openapi.json" in docs.text
+
+
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _parts(item)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES))
