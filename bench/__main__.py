@@ -22,6 +22,7 @@ SECTIONS = (
     "pipeline",
     "length",
     "curation",
+    "making",
     "startup",
     "gpu",
 )
@@ -53,12 +54,20 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--sgd-pieces", type=int, help="pieces to judge INC-SGD by (default 2; quick 0)")
     add("--tracks", type=int, metavar="N", help="songs to slice; 0 for all (default 8; quick 1)")
     add("--generation-seconds", type=float, metavar="S", help="what 50 steps take on this GPU, to compare with")
+    add(
+        "--sampler-seconds-per-step",
+        type=float,
+        metavar="S",
+        help="what a step of 512 x 512 takes in a webui, to compare with (default: several are assumed)",
+    )
     add("--json", type=Path, metavar="OUT", help="write all numbers")
     add("--markdown", action="store_true", help="print Markdown for a README")
     options = parser.parse_args(argv)
     for name, full, quick in (("rounds", 5, 3), ("sgd_rounds", 5, 1), ("sgd_pieces", 2, 0), ("tracks", 8, 1)):
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)
+    if options.sampler_seconds_per_step is not None and options.sampler_seconds_per_step <= 0:
+        parser.error("--sampler-seconds-per-step must be more than 0")
     if options.rounds < 1 or min(options.sgd_rounds, options.sgd_pieces, options.tracks) < 0:
         parser.error("--rounds must be at least 1, --sgd-rounds, --sgd-pieces and --tracks at least 0")
     return options
@@ -77,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         encode,
         gpu,
         length,
+        making,
         material,
         memory,
         pipeline,
@@ -107,6 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
+        "making": lambda: making.measure(
+            stuff,
+            options.music,
+            rounds=few,
+            quick=options.quick,
+            step_seconds=options.sampler_seconds_per_step,
+        ),
         "startup": lambda: startup.measure(rounds=rounds),
         "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),
     }

@@ -9,7 +9,7 @@ tests/unit/test_bench.py holds them against torchaudio where that can be importe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -162,3 +162,25 @@ def inc_lstsq(
 def inc_sgd(image: Image.Image, max_value: float = 30e6, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
     """Waveform [S] of a picture by gradient descent and Griffin-Lim, in 16-bit sample units."""
     return _decode(unmel_sgd, image, max_value, seed, device, ITERATIONS)
+
+
+def append_clips(clips: Sequence[np.ndarray], crossfade: int) -> np.ndarray:
+    """Append waveforms [S] one to another, as riffusion's ``stitch_segments`` does by pydub.
+
+    Each is brought to 16 bits at full scale by itself; fades are linear, and all that is there is copied each time.
+
+    Parameters
+    ----------
+    crossfade
+        Samples in which one goes over into the next.
+    """
+    joined: np.ndarray | None = None
+    rising = np.linspace(0.0, 1.0, crossfade, dtype=np.float32)
+    for clip in clips:
+        levelled = (clip * (32767.0 / max(float(np.abs(clip).max()), 1e-9))).astype(np.int16)
+        if joined is None:
+            joined = levelled
+            continue
+        fade = joined[-crossfade:] * (1 - rising) + levelled[:crossfade] * rising if crossfade else levelled[:0]
+        joined = np.concatenate([joined[: len(joined) - crossfade], fade.astype(np.int16), levelled[crossfade:]])
+    return np.zeros(0, np.int16) if joined is None else joined

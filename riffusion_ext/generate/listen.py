@@ -10,7 +10,7 @@ from PIL import Image
 
 from riffusion_ext.audio import RAW, AudioClip
 from riffusion_ext.generate.plan import Plan
-from riffusion_ext.generate.weave import HOLD_SONG, Weave
+from riffusion_ext.generate.weave import HOLD_SONG, Measured, Weave
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram.codec import source_to_audio
 from riffusion_ext.spectrogram.image import mel_to_image
@@ -27,6 +27,8 @@ def sound_of(
     settings: DecodeSettings,
     *,
     hold: float = HOLD_SONG,
+    measured: Measured | None = None,
+    first: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
     """Turn painted windows into sound without a level: at that of their pictures, even past full scale.
@@ -39,8 +41,8 @@ def sound_of(
         Opens the picture of a window by number.
     settings
         Engine, seed and device; the rest is settled by the plan.
-    hold
-        See :func:`~riffusion_ext.generate.weave.level_gains`.
+    hold, measured, first
+        See :class:`~riffusion_ext.generate.weave.Weave`.
     progress
         Called with the share done.
 
@@ -49,7 +51,7 @@ def sound_of(
     AudioClip
         Of exactly ``plan.samples`` samples.
     """
-    source = Weave(plan, open_picture, hold=hold).source()
+    source = Weave(plan, open_picture, hold=hold, measured=measured, first=first).source()
     return _decoded(source, plan, settings, progress)
 
 
@@ -60,12 +62,13 @@ def picture_of(
     start: int = 0,
     stop: int | None = None,
     hold: float = HOLD_SONG,
+    measured: Measured | None = None,
 ) -> Image.Image:
     """Draw columns of a woven song as one picture, as wide as they are many; None: to its end.
 
     The picture carries its record, with the largest magnitude in it for black.
     """
-    mel = Weave(plan, open_picture, hold=hold).mel(start, plan.columns if stop is None else stop)
+    mel = Weave(plan, open_picture, hold=hold, measured=measured).mel(start, plan.columns if stop is None else stop)
     black = float(mel.max()) or DEFAULT_MAX_VALUE
     image = mel_to_image(mel, plan.params, black)
     image.info[TEXT_KEY] = record_text(plan.params, black)

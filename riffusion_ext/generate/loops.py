@@ -329,6 +329,7 @@ class Loop:
             negative=self.settings.negative,
             size=(self.fit.width, self.settings.params.num_frequencies),
             extra={"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
+            host=self._work.host_values() if self._work else {},
             model=self._model,
             pictures={} if self._seed is None else {"seed_picture": picture_id(self._seed)},
         )

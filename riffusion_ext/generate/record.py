@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,15 @@ from riffusion_ext.spectrogram.params import SpectrogramParams
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PICTURES_KEY", "infotext", "picture_id", "read_record", "to_record"]
+__all__ = ["PICTURES_KEY", "host_values", "infotext", "picture_id", "read_record", "to_record", "with_records"]
 
 PICTURES_KEY = "Riffusion pictures"
 """Name of the record of the pictures that something began with."""
+
+
+_RECORDS = re.compile(r'Riffusion \w+: "(?:[^"\\]|\\.)*"')
+_VALUE = re.compile(r'(\w[\w \-/]+): ("(?:[^"\\]|\\.)*"|[^,]+)(?:, |$)')
+_HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "Version")
 
 
 def to_record(settings: Any) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def infotext(
     negative: str,
     size: tuple[int, int],
     extra: Mapping[str, Any],
+    host: Mapping[str, str] = {},
     model: str = "",
     pictures: Mapping[str, str] = {},
 ) -> str:
@@ -81,6 +88,8 @@ def infotext(
         Of a window.
     extra
         More numbers, by name.
+    host
+        What the host said of itself (:func:`host_values`).
     model
         What painted it; left out where that is not known yet.
     pictures
@@ -92,11 +101,27 @@ def infotext(
     values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}"}
     if model:
         values["Model"] = model
+    values |= host
     if pictures:
         values[PICTURES_KEY] = json.dumps(dict(pictures))
     values[key] = json.dumps(to_record(settings), ensure_ascii=False)
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
+
+
+def with_records(text: str, ours: str) -> str:
+    """Return a host's generation parameters of one picture, and behind them the records of the whole (`ours`)."""
+    return ", ".join([text, *_RECORDS.findall(ours.rpartition("\n")[2])])
+
+
+def host_values(text: str) -> dict[str, str]:
+    """Return what a host's generation parameters say of a picture beyond the settings of ours: model, VAE, versions."""
+    found = dict(_VALUE.findall(text.rpartition("\n")[2]))
+    values = {name: found[name] for name in _HOST if name in found}
+    try:
+        return {name: json.loads(value) if value.startswith('"') else value for name, value in values.items()}
+    except ValueError:  # not quoted as JSON: then it is not for us
+        return {}
 
 
 def _quoted(value: Any) -> str:

@@ -33,7 +33,7 @@ from riffusion_ext.generate.record import infotext, to_record
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run_layers
 from riffusion_ext.generate.sources import SongPictures
-from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.stretches import part_of, quickly
 from riffusion_ext.generate.tidy import mark, remove_old
 from riffusion_ext.generate.weave import HOLD_RIFF
 from riffusion_ext.metadata import audio_tags
@@ -206,10 +206,12 @@ class Riff:
     def wet(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the result by itself, as loud as its pictures say, as far as it can be heard; None: nothing yet."""
         plan = self.beginning()
-        return None if plan is None else self._wet(plan, 0, progress)
+        return None if plan is None else self._wet(plan, 0, self.decode, progress)
 
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the mix of some windows by themselves, all of them painted: something to hear before the end.
+
+        By the fast engine, whatever was chosen for the result.
 
         Parameters
         ----------
@@ -224,14 +226,18 @@ class Riff:
         if not self._works:
             raise RiffusionError("nothing is painted yet")
         plan = part_of(self.plan, first, stop)
-        return self.mix(self._wet(plan, first, None), begin=plan.first_sample - self.plan.first_sample)
+        return self.mix(
+            self._wet(plan, first, quickly(self.decode), None), begin=plan.first_sample - self.plan.first_sample
+        )
 
-    def _wet(self, plan: Plan, first: int, progress: Callable[[float], None] | None) -> AudioClip:
+    def _wet(
+        self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
+    ) -> AudioClip:
         def opened(work: Work) -> OpenPicture:
             return lambda number: work.picture(first + number)
 
         clips = [
-            sound_of(plan, opened(work), self.decode, hold=HOLD_RIFF, progress=part)
+            sound_of(plan, opened(work), decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part)
             for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
         ]
         if len(clips) == 1:
@@ -288,6 +294,7 @@ class Riff:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra=extra,
+            host=self._works[0].host_values() if self._works else {},
             model=self._model,
         )
 

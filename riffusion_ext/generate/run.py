@@ -7,7 +7,7 @@ A work folder holds the plan and one picture for each finished window::
       windows/00000.png  each there whole or not at all
 
 To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
-all there is marked for :mod:`riffusion_ext.generate.tidy`.
+there, as far as they were wanted, is marked for :mod:`riffusion_ext.generate.tidy`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.plan import Plan, Window
-from riffusion_ext.generate.tidy import mark
+from riffusion_ext.generate.record import host_values, with_records
+from riffusion_ext.generate.tidy import mark, unmark
+from riffusion_ext.generate.weave import Measured
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -51,7 +53,7 @@ class Job:
     record
         All that decides what the pictures look like, as JSON can hold it; another record is another job.
     infotext
-        Generation parameters that are written into each picture.
+        Generation parameters that are written into each picture; behind the backend's own, if it gave some.
     """
 
     plan: Plan
@@ -109,6 +111,11 @@ class Work:
     ------
     RiffusionError
         The folder belongs to another job, or cannot be written.
+
+    Attributes
+    ----------
+    measured
+        Of the finished pictures, which never change.
     """
 
     def __init__(self, folder: Path, job: Job) -> None:
@@ -126,6 +133,7 @@ class Work:
         height = job.plan.params.num_frequencies
         windows = job.plan.windows
         self._finished = {item.number for item in windows if is_whole(self.path(item.number), item.width, height)}
+        self.measured = Measured()
 
     def path(self, number: int) -> Path:
         """Where the picture of a window lies, or will."""
@@ -149,9 +157,16 @@ class Work:
             count += 1
         return self.job.plan.head(count) if count else None
 
+    def host_values(self) -> dict[str, str]:
+        """Return what the backend wrote into the first picture of its own; nothing where it is not painted."""
+        text = self.picture(0).info.get("parameters") if 0 in self._finished else ""
+        return host_values(text) if isinstance(text, str) else {}
+
     def keep(self, number: int, picture: Image.Image) -> Path:
         """Write the picture of a window, with its record."""
-        text = {"parameters": self.job.infotext} if self.job.infotext else {}
+        own, ours = picture.info.get("parameters"), self.job.infotext
+        parameters = with_records(own, ours) if isinstance(own, str) and own else ours
+        text = {"parameters": parameters} if parameters else {}
         path = save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
         self._finished.add(number)
         return path
@@ -200,6 +215,8 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
     numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
     wanted = {(number, layer) for number in numbers for layer in range(len(works))}
     finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
+    for work in works:
+        unmark(work.folder)
     began, painted = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
@@ -233,8 +250,7 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
     for work in works:
-        if len(work.finished()) == len(plan.windows):
-            mark(work.folder)
+        mark(work.folder)
 
 
 def _wanted(plan: Plan, limit: int) -> set[int]:

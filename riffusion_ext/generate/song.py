@@ -23,7 +23,7 @@ from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
-from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.stretches import part_of, quickly
 from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
@@ -256,11 +256,13 @@ class Song:
         plan = self.beginning()
         if plan is None or self._work is None:
             return None
-        clip = sound_of(plan, self._work.picture, self.decode, progress=progress)
+        clip = sound_of(plan, self._work.picture, self.decode, measured=self._work.measured, progress=progress)
         return apply_level(clip, self.settings.level)
 
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of some windows by themselves, all of them painted: something to hear before the end.
+
+        By the fast engine, whatever was chosen for the song.
 
         Parameters
         ----------
@@ -274,8 +276,12 @@ class Song:
         """
         if self._work is None:
             raise RiffusionError("nothing is painted yet")
-        opened = self._work.picture
-        clip = sound_of(part_of(self.plan, first, stop), lambda number: opened(first + number), self.decode)
+        work, plan = self._work, part_of(self.plan, first, stop)
+
+        def opened(number: int) -> Image.Image:
+            return work.picture(first + number)
+
+        clip = sound_of(plan, opened, quickly(self.decode), measured=work.measured, first=first)
         return apply_level(clip, self.settings.level)
 
     def picture(self, *, columns: int | None = None) -> Image.Image | None:
@@ -287,7 +293,7 @@ class Song:
         if plan is None or self._work is None:
             return None
         start = 0 if columns is None else max(plan.columns - columns, 0)
-        return picture_of(plan, self._work.picture, start=start)
+        return picture_of(plan, self._work.picture, start=start, measured=self._work.measured)
 
     @property
     def notes(self) -> list[str]:
@@ -304,6 +310,7 @@ class Song:
             negative=moment.a.negative,
             size=(self.settings.width, self.settings.params.num_frequencies),
             extra={"CFG scale": moment.cfg, "Seed": moment.a.seed},
+            host=self._work.host_values() if self._work else {},
             model=self._model,
             pictures=self._pictures,
         )

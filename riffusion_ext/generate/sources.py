@@ -55,7 +55,8 @@ class SongPictures:
     def black(self, number: int) -> float:
         """Return the magnitude of black in the picture of a window."""
         if number not in self._blacks:
-            self._blacks[number] = read_record(self.picture(number)).max_value or DEFAULT_MAX_VALUE
+            with Image.open(self._path(number)) as picture:  # its record stands before the pixels, which stay packed
+                self._blacks[number] = read_record(picture).max_value or DEFAULT_MAX_VALUE
         return self._blacks[number]
 
     def draw(self, count: int | None = None) -> None:

@@ -4,6 +4,9 @@
 
     windows    0   1   2   3   4   5   6   7   8   9
     stretches  [0] [1       3] [4       6] [7      9]     the first one is short, so that it is soon heard
+
+No window is in two of them, and they are decoded by the fast engine, so that all of them together cost at most what
+the whole costs with it.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from itertools import pairwise
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.plan import Plan
+from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["part_of", "stretches"]
+__all__ = ["part_of", "quickly", "stretches"]
 
 
 def stretches(windows: int, most: int) -> list[tuple[int, int]]:
@@ -35,6 +39,11 @@ def stretches(windows: int, most: int) -> list[tuple[int, int]]:
     rest = min(windows - 1, most - 1)
     borders = [0, 1, *(1 + round((windows - 1) * number / rest) for number in range(1, rest + 1))]
     return list(pairwise(borders))
+
+
+def quickly(settings: DecodeSettings) -> DecodeSettings:
+    """Return how to decode what is heard but once, while the model waits: with the fast engine, whatever was chosen."""
+    return replace(settings, engine="fast")
 
 
 def part_of(plan: Plan, first: int, stop: int) -> Plan:

@@ -17,6 +17,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from riffusion_ext.generate.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source, read_picture
 
-__all__ = ["HOLD_RIFF", "HOLD_SONG", "Weave", "level_gains", "weights_of"]
+__all__ = ["HOLD_RIFF", "HOLD_SONG", "Measured", "Weave", "level_gains", "weights_of"]
 
 HOLD_SONG = 1e-3
 """How strongly windows are held at their own level, where nothing says what it should be: seams come first."""
@@ -57,6 +58,22 @@ def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
     return weights
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What is known of the pictures of a song's windows, so that none is opened twice for it.
+
+    Attributes
+    ----------
+    blacks
+        Magnitudes of black, by the window's number in the song.
+    steps
+        Of the levels, in dB, by (number of the window before the seam, columns of the fade).
+    """
+
+    blacks: dict[int, float] = field(default_factory=dict)
+    steps: dict[tuple[int, int], float] = field(default_factory=dict)
+
+
 class Weave:
     """The magnitudes of a whole song, given out piece by piece from the pictures of its windows.
 
@@ -71,6 +88,10 @@ class Weave:
         Of the windows, as factors; None: measured with `hold`.
     hold
         See :func:`level_gains`.
+    measured
+        Of these pictures, from earlier; what is missing is added.
+    first
+        Number in the song of the plan's first window.
 
     Raises
     ------
@@ -85,12 +106,15 @@ class Weave:
         *,
         gains: Sequence[float] | None = None,
         hold: float = HOLD_SONG,
+        measured: Measured | None = None,
+        first: int = 0,
     ) -> None:
         self.plan = plan
+        self._measured = Measured() if measured is None else measured
+        self._first = first
         self._open = open_picture
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
-        self._blacks: dict[int, float] = {}
         self._lock = threading.Lock()
         self.gains = tuple(level_gains(self, hold=hold) if gains is None else gains)
         if len(self.gains) != len(plan.windows):
@@ -125,7 +149,15 @@ class Weave:
 
     def black(self, number: int) -> float:
         """Magnitude of black in the picture of a window, without its gain."""
-        return self._blacks[number] if number in self._blacks else self._source(number).max_value
+        blacks, place = self._measured.blacks, self._first + number
+        return blacks[place] if place in blacks else self._source(number).max_value
+
+    def step_db(self, number: int) -> float:
+        """How much louder window `number` is than the next, in dB, in the columns both show; NaN where it is silent."""
+        steps, seam = self._measured.steps, (self._first + number, self.plan.fade(number))
+        if seam not in steps:
+            steps[seam] = _step_db(self, number)
+        return steps[seam]
 
     def _source(self, number: int) -> Source:
         with self._lock:
@@ -142,7 +174,7 @@ class Weave:
         source = read_picture(picture, self._settings)
         with self._lock:
             self._sources[number] = source
-            self._blacks[number] = source.max_value
+            self._measured.blacks[self._first + number] = source.max_value
             while len(self._sources) > _CACHE:
                 self._sources.popitem(last=False)
         return source
@@ -157,7 +189,7 @@ def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
     Parameters
     ----------
     weave
-        Its pictures are read once from left to right.
+        Its pictures are read once from left to right, those that are not measured yet.
     hold
         Pull towards no gain, above 0; a step of levels is then spread over about ``2 / sqrt(hold)`` windows.
 
@@ -167,7 +199,7 @@ def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
         Factors, each above 0.
     """
     windows = weave.plan.windows
-    steps = np.array([_step_db(weave, number) for number in range(len(windows) - 1)])
+    steps = np.array([weave.step_db(number) for number in range(len(windows) - 1)])
     if not np.any(steps):  # silence, or pictures that agree already
         return [1.0] * len(windows)
     from scipy.linalg import solveh_banded
@@ -183,7 +215,7 @@ def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
 
 
 def _step_db(weave: Weave, number: int) -> float:
-    """How much louder window `number` is than the next, in dB, in the columns that both show; NaN where it is silent.
+    """Measure what :meth:`Weave.step_db` returns.
 
     The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
     Where one was painted on from the other, the columns count as far as it had to keep them: there both show the same

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from modules import call_queue, extra_networks, processing, rng, scripts, sd_samplers, shared
 from PIL import Image
 
@@ -22,7 +23,7 @@ from riffusion_ext.host.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.noise import MixedNoise
 from riffusion_ext.host.seamless import looped
 
-__all__ = ["WebuiBackend", "sampler_names"]
+__all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
 _PREFERRED = ("DPM++ 2M", "Euler")
 """Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
@@ -46,6 +47,12 @@ _SETTINGS = {  # what else would change a picture behind our back
 def sampler_names() -> list[str]:
     """Return the names of the host's samplers."""
     return [sampler.name for sampler in sd_samplers.visible_samplers()]
+
+
+def usual_sampler() -> str:
+    """Return the name of the sampler for those who name none."""
+    names = sampler_names()
+    return next((name for name in _PREFERRED if name in names), names[0])
 
 
 class _UnevenError(Exception):
@@ -114,7 +121,7 @@ class _FromPicture(_Between, processing.StableDiffusionProcessingImg2Img):
 
 
 class WebuiBackend:
-    """The model that the webui has loaded.
+    """The model that is chosen in the webui when this is made; it paints with no other.
 
     Parameters
     ----------
@@ -125,12 +132,13 @@ class WebuiBackend:
     def __init__(self, *, max_batch: int = 4) -> None:
         self.max_batch = max_batch
         self.interrupted = False
+        self._model = chosen_name()
         self._wish = self._waits = self._at_work = False
 
     @property
     def name(self) -> str:
         """The checkpoint that is chosen, loaded or not."""
-        return chosen_name() or "webui"
+        return self._model or "webui"
 
     @property
     def activity(self) -> Activity | None:
@@ -177,7 +185,9 @@ class WebuiBackend:
             if self._wish:
                 self.interrupted = True
                 return []
+            self._check_model()
             shared.state.begin(job="riffusion")
+            shared.state.sampling_steps = 0  # those of the job before
             self._at_work = True
             try:
                 done = self._evenly(requests)
@@ -188,6 +198,14 @@ class WebuiBackend:
                 shared.total_tqdm.clear()
         # One that was interrupted half-way is noise still.
         return [] if self.interrupted else done
+
+    def _check_model(self) -> None:
+        """Windows of two models make no song; between two batches, anybody may choose another one."""
+        now = chosen_name()
+        if self._model and now != self._model:
+            raise RiffusionError(
+                f"the model of the webui was changed from {self._model} to {now}: choose {self._model} again to go on"
+            )
 
     def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
         """Paint a batch; in parts where some prompts are longer than others, so that each is painted as if alone."""
@@ -211,7 +229,7 @@ class WebuiBackend:
             "seed": [request.seeds[0] % 2**32 for request in requests],
             "subseed": [0] * len(requests),
             "subseed_strength": 0,
-            "sampler_name": first.sampler or _usual_sampler(),
+            "sampler_name": first.sampler or usual_sampler(),
             "batch_size": len(requests),
             "n_iter": 1,
             "steps": first.steps,
@@ -245,9 +263,21 @@ class WebuiBackend:
         pictures = done.images[done.index_of_first_image :][: len(requests)]
         if len(pictures) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
             raise RiffusionError(f"the webui returned {len(pictures)} pictures where {len(requests)} were asked for")
-        for picture, text in zip(pictures, done.infotexts[done.index_of_first_image :]):  # noqa: B905
+        for picture, text, request in zip(pictures, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
+            _check_painted(picture, request.mask)
             picture.info["parameters"] = text
         return [picture if picture.mode == "RGB" else picture.convert("RGB") for picture in pictures]
+
+
+def _check_painted(picture: Image.Image, mask: Image.Image | None) -> None:
+    """Refuse what comes of numbers that are none (NaN), where the host does not: black, the loudest sound there is."""
+    pixels = np.asarray(picture.convert("L"))
+    painted = pixels if mask is None else pixels[np.asarray(mask) == 255]
+    if painted.size and not painted.any():
+        raise RiffusionError(
+            "the model painted nothing but black, as it does when its numbers overflow: try another VAE or prompt, or "
+            "start the webui with --no-half-vae or --no-half"
+        )
 
 
 def _length(composable: Any) -> int:
@@ -258,11 +288,6 @@ def _length(composable: Any) -> int:
 
 def _networks(request: Request) -> tuple[str, ...]:
     return tuple(sorted({found for prompt in request.prompts for found in _NETWORKS.findall(prompt)}))
-
-
-def _usual_sampler() -> str:
-    names = sampler_names()
-    return next((name for name in _PREFERRED if name in names), names[0])
 
 
 def _convolutional(model: Any) -> list[Any]:

@@ -57,7 +57,11 @@ class HandOver:
 
     def send(self, button: Any, picture: Any) -> None:
         """Let a button of ours send an Image component's picture to img2img."""
-        self._register(button, "img2img", picture)
+        self._register(button, "img2img", source_image_component=picture)
+
+    def send_text(self, button: Any, text: Any) -> None:
+        """Let a button of ours send generation parameters, in a Textbox component, to txt2img."""
+        self._register(button, "txt2img", source_text_component=text)
 
     def connect(self) -> None:
         """Register the buttons under the galleries that lead somewhere."""
@@ -65,8 +69,8 @@ class HandOver:
             for elem_id, button in buttons.items():
                 target = elem_id.removeprefix(f"{tab}_")
                 if tab in self._galleries and target in self._received:
-                    self._register(button, target, self._galleries[tab])
+                    self._register(button, target, source_image_component=self._galleries[tab])
 
-    def _register(self, button: Any, target: str, picture: Any) -> None:
-        binding = self._utils.ParamBinding(paste_button=button, tabname=target, source_image_component=picture)
+    def _register(self, button: Any, target: str, **source: Any) -> None:
+        binding = self._utils.ParamBinding(paste_button=button, tabname=target, **source)
         self._utils.register_paste_params_button(binding)

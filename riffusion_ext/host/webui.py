@@ -222,11 +222,12 @@ def _add_tab() -> list[tuple[Any, str, str]]:
 
     fields = _painting()
     if _hand_over is not None:
-        fields |= {"receive": _hand_over.receive, "send": _hand_over.send}
+        fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
     place = Place(
         output_dir=HOST.output_folder,
         serve=HOST.url,
         device=HOST.device,
+        subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         **fields,
     )
@@ -260,9 +261,18 @@ def _painting() -> dict[str, Any]:
     return {
         "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
         "samplers": generation.sampler_names,
+        "usual_sampler": generation.usual_sampler,
+        "doubt": _doubt,
         "styles": _style_names if hasattr(shared, "prompt_styles") else None,
         "styled": _styled,
     }
+
+
+def _doubt() -> str:
+    from riffusion_ext.host.status import other_model_warning
+
+    known, name = HOST.checkpoint_is_riffusion()
+    return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
 
 
 def _style_names() -> list[str]:

@@ -6,11 +6,22 @@ What differs between the versions stays in this file. gradio is imported by the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any
 
 from riffusion_ext.ui.controls import Control
 
-__all__ = ["component", "fold", "live_html", "on_change", "open_queue", "radio_class", "row", "small_buttons"]
+__all__ = [
+    "component",
+    "fold",
+    "live_html",
+    "on_change",
+    "open_queue",
+    "picture",
+    "radio_class",
+    "row",
+    "small_buttons",
+]
 
 
 def component(item: Control, elem_id: str, value: object = None) -> Any:
@@ -48,6 +59,14 @@ def row() -> Any:
     import gradio as gr
 
     return gr.Row(elem_classes=["riffusion-row"])
+
+
+def picture(label: str, elem_id: str, **more: Any) -> Any:
+    """Return a picture that arrives as it was sent: newer gradios would make a lossy WebP of it, which can be heard."""
+    import gradio as gr
+
+    exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}
+    return gr.Image(label=label, type="pil", elem_id=elem_id, **exact, **more)
 
 
 def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -22,14 +22,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def serving(results: Path) -> Iterator[str]:
-    """Serve the tab by itself; gives its address. What the server says is in ``log.txt`` beside the results."""
+def serving(results: Path, *program: str) -> Iterator[str]:
+    """Serve the tab by itself; gives its address. What the server says is in ``log.txt`` beside the results.
+
+    Parameters
+    ----------
+    results
+        Folder for what is made.
+    program
+        Arguments of Python that start another server, with ``PORT`` in the place of the port; none: our own.
+    """
     pytest.importorskip("gradio", exc_type=ImportError)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "riffusion_ext", "ui", "--port", str(port), "--output-dir", str(results)]
+    program = program or ("-m", "riffusion_ext", "ui", "--port", "PORT", "--output-dir", str(results))
+    command = [sys.executable, *(str(port) if part == "PORT" else part for part in program)]
     log = results.parent / "log.txt"
     with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
         try:

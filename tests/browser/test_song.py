@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +13,11 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
+from tests.browser.conftest import ROOT, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WAIT = 90_000
-ROOT = Path(__file__).resolve().parents[2]
 BATCH_SECONDS = 2.0
 PLAYS = "id => { const a = document.querySelector(id + ' audio'); return a && !a.paused && a.currentTime > 0.2; }"
 
@@ -33,31 +29,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(results: Path) -> Iterator[str]:
-    pytest.importorskip("gradio", exc_type=ImportError)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     results.mkdir()
-    command = [sys.executable, "-m", "tests.browser.painting_server", str(port), str(results), str(BATCH_SECONDS)]
-    log = results.parent / "log.txt"
-    with log.open("w") as file, subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as server:
-        try:
-            for _ in range(240):
-                if server.poll() is not None:
-                    pytest.fail(f"the server ended: {log.read_text()}")
-                try:
-                    urllib.request.urlopen(address, timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            else:
-                pytest.fail(f"no answer from the server: {log.read_text()}")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
-    assert "Traceback" not in log.read_text()
+    program = ("-m", "tests.browser.painting_server", "PORT", str(results), str(BATCH_SECONDS))
+    with serving(results, *program) as address:
+        yield address
+    assert "Traceback" not in (results.parent / "log.txt").read_text()
 
 
 @pytest.fixture

@@ -197,6 +197,7 @@ class ParamBinding:
         source_image_component: Any = None,
     ) -> None:
         self.paste_button, self.tabname, self.source_image_component = paste_button, tabname, source_image_component
+        self.source_text_component = source_text_component
 
 
 # -- modules.processing

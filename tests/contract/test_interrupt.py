@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, Request
 from tests.contract.fake_webui import FakeWebui
 
@@ -120,6 +121,8 @@ def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
     assert backend.activity == Activity(waiting=True), "those steps are of others"
     host.lock.release()
     assert host.began.wait(5)
+    assert backend.activity is None, "the sampler has not said anything yet"
+    host.state.sampling_step, host.state.sampling_steps = 6, 20
     assert backend.activity == Activity(7, 20)
     host.state.sampling_step = 20  # after the last one
     assert backend.activity == Activity(20, 20)
@@ -133,4 +136,43 @@ def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(painting: tuple[
     _, backend = painting
     assert backend.name == "riffusion-tiny"
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
-    assert backend.name == "away.safetensors"
+    assert type(backend)().name == "away.safetensors"
+    assert backend.name == "riffusion-tiny", "a song is made with one model"
+
+
+def test_another_model_than_at_the_beginning_is_refused_and_nothing_is_painted(
+    painting: tuple[Painting, Any], fake: FakeWebui
+) -> None:
+    """Between two batches, anybody else who uses the webui may choose another one."""
+    host, backend = painting
+    host.state.interrupted = True  # paint at once
+
+    def paint() -> None:
+        backend.generate([Request(("a", "a"), width=64, height=64)], lambda *_: None)
+
+    fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
+    with pytest.raises(RiffusionError, match=r"from riffusion-tiny to away\.safetensors: choose riffusion-tiny again"):
+        paint()
+    assert host.painted == 0
+    assert not host.lock.locked()
+    assert backend.activity is None
+    fake.opts.data["sd_model_checkpoint"] = "riffusion-tiny.safetensors [c283a100ba]"
+    paint()
+    assert host.painted == 1
+
+
+def test_black_pictures_are_refused_also_where_only_a_part_was_painted(painting: tuple[Painting, Any]) -> None:
+    """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
+    from riffusion_ext.host import generation
+
+    mask, kept = Image.new("L", (64, 64), 255), Image.new("RGB", (64, 64))
+    mask.paste(0, (0, 0, 16, 64))
+    mask.paste(128, (16, 0, 24, 64))
+    kept.paste((200, 200, 200), (0, 0, 24, 64))
+    for picture, where in ((Image.new("RGB", (64, 64)), None), (kept, mask)):
+        with pytest.raises(RiffusionError, match="nothing but black"):
+            generation._check_painted(picture, where)
+        dot = picture.copy()
+        dot.putpixel((63, 63), (9, 9, 9))
+        generation._check_painted(dot, where)
+    generation._check_painted(Image.new("RGB", (64, 64)), Image.new("L", (64, 64), 128))

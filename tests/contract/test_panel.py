@@ -194,6 +194,7 @@ def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     batches: list[int] = []
     module = ModuleType("riffusion_ext.host.generation")
     module.sampler_names = lambda: ["DPM++ 2M", "Euler"]  # type: ignore[attr-defined]
+    module.usual_sampler = lambda: "DPM++ 2M"  # type: ignore[attr-defined]
     module.WebuiBackend = lambda *, max_batch: batches.append(max_batch)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(riffusion_ext.host, "generation", module, raising=False)
@@ -208,8 +209,14 @@ def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: 
     (sampler,) = [block for block in tab.blocks.values() if block.elem_id == "riffusion_song_sampler"]
     choices = [choice if isinstance(choice, str) else choice[0] for choice in sampler.choices]
     assert choices == ["automatic", "DPM++ 2M", "Euler"]
-    webui._painting()["backend"]()
+    fields = webui._painting()
+    fields["backend"]()
     assert painting == [16]
+    assert fields["doubt"]() == ""
+    bench.host.opts.data["sd_model_checkpoint"] = "cats.safetensors"
+    assert "cats.safetensors does not look like a Riffusion model" in fields["doubt"]()
+    bench.host.opts.data["riffusion_warn"] = False
+    assert fields["doubt"]() == ""
 
 
 def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:
@@ -232,16 +239,19 @@ def test_galleries_hand_pictures_to_the_page_song_and_windows_go_to_img2img(benc
     for name in ("seed_picture", "before"):
         assert bench.host.paste_fields[f"riffusion_{name}"]["init_img"] is parts[f"riffusion_song_{name}"]
     ways = {
-        (binding.paste_button.elem_id, binding.tabname): binding.source_image_component.elem_id
+        (binding.paste_button.elem_id, binding.tabname): (
+            binding.source_image_component or binding.source_text_component
+        ).elem_id
         for binding in bench.host.bindings
     }
     assert ways == {
         ("txt2img_riffusion_seed_picture", "riffusion_seed_picture"): "txt2img_gallery",
         ("txt2img_riffusion_before", "riffusion_before"): "txt2img_gallery",
         ("riffusion_song_send", "img2img"): "riffusion_song_picture",
+        ("riffusion_song_send_text", "txt2img"): "riffusion_song_parameters",
     }
     for binding in bench.host.bindings:
-        assert binding.tabname in {*bench.host.paste_fields, "img2img"}, "the host would not start"
+        assert binding.tabname in {*bench.host.paste_fields, "img2img", "txt2img"}, "the host would not start"
 
 
 def test_where_nothing_can_be_painted_no_button_leads_anywhere(bench: Bench) -> None:

@@ -26,8 +26,10 @@ STEPS = 3
 SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
 EDITED = "[slow strings:fast drums:0.5], loud"
-BOTH = "jazz bells AND fast drums"
+BOTH = "jazz bells AND slow strings, loud"
 LEAST = 1  # of 255: pictures are rounded
+BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights
+# make much of it
 
 Fields = dict[str, Any]
 
@@ -75,7 +77,8 @@ class Probe:
 def probe(webui: Webui) -> Probe:
     probe = Probe(webui)
     try:
-        probe.state()
+        if not probe.state()["patches"]["convolutions"]:
+            probe.plain(SAX, 1, steps=1)  # Forge loads its model only now
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
@@ -133,23 +136,25 @@ def assert_clean(patches: dict[str, Any], before: dict[str, Any]) -> None:
 )
 def test_the_ends_of_a_way_between_prompts_are_the_prompts_pictures(probe: Probe, first: str, second: str) -> None:
     one, other = probe.plain(first, 1), probe.plain(second, 2, "noise")
+    assert distance(probe.picture(between(first, second, 0.0)), one) <= LEAST
+    assert distance(probe.picture(between(first, second, 1.0)), other) <= LEAST
     painted = probe.paint(*(between(first, second, alpha) for alpha in (0.0, 0.5, 1.0)))
     assert painted.error == ""
     assert painted.reported == [0, 1, 2]
     start, middle, end = painted.pictures
-    assert distance(start, one) <= LEAST
-    assert distance(end, other) <= LEAST
+    assert distance(start, one) <= BATCHED
+    assert distance(end, other) <= BATCHED
     assert distance(one, other) > 50, "these prompts should show anything"
     assert min(distance(middle, one), distance(middle, other)) > 50
-    assert distance(middle, probe.picture(between(first, second, 0.5))) <= LEAST, "alone or in a batch"
+    assert distance(middle, probe.picture(between(first, second, 0.5))) <= BATCHED, "alone or in a batch"
 
 
-def test_prompts_of_any_length_share_a_batch(probe: Probe) -> None:
-    wanted = [(SAX, 1), (LONG, 5), (EDITED, 3), (BOTH, 4)]
+def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
+    wanted = [(SAX, 1), (LONG, 5), (EDITED, 3), (BOTH, 4), (f"{BELLS} <lora:none:0.5>", 6)]
     painted = probe.paint(*(at(prompt, seed) for prompt, seed in wanted))
     assert painted.error == ""
     for picture, (prompt, seed) in zip(painted.pictures, wanted, strict=True):
-        assert distance(picture, probe.plain(prompt, seed)) <= LEAST, prompt
+        assert distance(picture, probe.plain(prompt, seed)) <= BATCHED, prompt
 
 
 def test_the_same_holds_from_pictures(probe: Probe) -> None:
@@ -233,7 +238,7 @@ def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: fl
     painted = probe.paint(between(SAX, LONG, **{"alpha": 0.0, **fields, **init, "steps": 150}), interrupt_after=after)
     assert painted.error == ""
     assert painted.interrupted
-    assert painted.pictures == painted.reported == [], "one that was interrupted is noise still"
+    assert len(painted.pictures) == len(painted.reported) == 0, "one that was interrupted is noise still"
     assert_clean(painted.patches, before)
     assert not probe.state()["busy"]
     assert distance(probe.plain(SAX, 1), picture) == 0
@@ -253,7 +258,7 @@ def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
     (found,) = painted
     assert found.error == ""
     assert found.interrupted
-    assert found.pictures == found.reported == []
+    assert len(found.pictures) == len(found.reported) == 0
     assert_clean(found.patches, before)
 
 
@@ -262,7 +267,7 @@ def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
     for call in (1, 3):  # before the first step, and between two
         painted = probe.paint(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
         assert "the noise failed" in painted.error
-        assert painted.pictures == painted.reported == []
+        assert len(painted.pictures) == len(painted.reported) == 0
         assert_clean(painted.patches, before)
         assert not probe.state()["busy"]
     assert distance(probe.plain(SAX, 1), picture) == 0
@@ -312,6 +317,6 @@ def test_an_interrupt_of_one_that_waits_does_not_touch_the_other(probe: Probe) -
     with another_job(probe, after):
         painted = probe.paint(at(SAX, 1, loop=True), interrupt_after=0.1)
     assert painted.interrupted
-    assert painted.pictures == []
+    assert len(painted.pictures) == 0
     assert distance(after[0], theirs) == 0
     assert_clean(probe.state()["patches"], before)

@@ -255,7 +255,7 @@ def test_pictures_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: W
     with Image.open(next(webui.folder.rglob("*.png"))) as saved:
         painted = np.asarray(saved.convert("RGBA")).ravel().tolist()
     for name in ("seed_picture", "before"):
-        page.locator("#tabs > .tab-nav > button", has_text=re.compile(r"^\s*txt2img\s*$")).first.click()
+        page.locator("#tabs > .tab-nav > button", has_text=re.compile(r"^\s*txt2img\s*$", re.IGNORECASE)).first.click()
         page.click(f"#txt2img_riffusion_{name}")
         page.locator(f"#riffusion_song_{name} img").first.wait_for(state="visible", timeout=WAIT)
         sent = tab.pixels(f"#riffusion_song_{name} img")

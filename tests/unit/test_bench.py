@@ -14,7 +14,21 @@ import torch
 from PIL import Image
 
 from bench import __main__ as program
-from bench import collection, curation, length, material, measures, pipeline, recipes, report, seams, slicing, timing
+from bench import (
+    collection,
+    curation,
+    length,
+    making,
+    material,
+    measures,
+    painter,
+    pipeline,
+    recipes,
+    report,
+    seams,
+    slicing,
+    timing,
+)
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
 from riffusion_ext.spectrogram.image import open_picture
 
@@ -395,3 +409,76 @@ def test_processes_of_their_own_slice_and_build(song: Path) -> None:
     assert (built["songs"], built["failed"], built["windows"]) == (1, 0, 2)
     assert built["wall_s"] > 0
     assert built["cpu_s"] > 0
+
+
+# -- songs, riffs and loops
+
+
+def test_clocks_take_out_what_is_timed_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 1.0, 3.0, 10.0, 20.0, 21.0])
+    monkeypatch.setattr(painter.time, "perf_counter", lambda: next(ticks))
+    clock = painter.Clock()
+    with clock.on("outer"):
+        assert clock.time("inner", lambda: 5) == 5
+    clock.time("outer", lambda: None)
+    assert clock.seconds == {"inner": 2.0, "outer": 9.0}
+
+
+def test_clips_are_appended_with_a_crossfade() -> None:
+    loud, quiet = np.full(100, 8.0, np.float32), np.full(100, -2.0, np.float32)
+    joined = recipes.append_clips([loud, quiet, loud], 20)
+    assert joined.dtype == np.int16
+    assert joined.shape == (260,)
+    assert (joined[:80] == 32767).all()
+    assert (joined[100:160] == -32767).all()
+    assert (np.diff(joined[80:100].astype(int)) < 0).all()
+    assert recipes.append_clips([loud, quiet], 0).shape == (200,)
+    assert recipes.append_clips([], 20).shape == (0,)
+
+
+def _making(share: float = 0.5, own: float = 4.0) -> making.Run:
+    stages = {name: own / len(making.STAGES) for name in making.STAGES}
+    return making.Run(stages, cpu=6.0, music=30.0, windows=8, window_columns=8 * 512, stretch_share=share)
+
+
+def test_the_share_is_that_of_fifty_steps_of_all_windows() -> None:
+    assert _making().share(0.1) == pytest.approx(100 * 4 / (8 * 50 * 0.1))
+    wide = making.Run({"sound": 1.0}, 1.0, 8.0, 1, 1024, 0.0)
+    assert wide.share(0.02) == pytest.approx(100 * 1 / (2 * 50 * 0.02))
+
+
+@pytest.mark.parametrize(("seconds", "device", "gates"), [(None, math.nan, 2), (0.1, math.nan, 3), (0.1, 1e9, 4)])
+def test_making_is_judged_where_there_is_something_to_judge(seconds: float | None, device: float, gates: int) -> None:
+    memory = {1: {"peak": 1e8, "result": 1e7, "device": 1e9}, 10: {"peak": 4e8, "result": 1e8, "device": device}}
+    found = making._gates({"song": [_making(), _making(), _making(1.2, 400.0)], "riff": [_making()]}, memory, seconds)
+    assert len(found) == gates
+    assert (found[0].measured, found[0].ok) == (1.2, False), "the worst of all runs"
+    if seconds is not None:
+        assert found[1].measured == pytest.approx(10.0), "the median"
+    if device > 0:
+        assert (found[-1].measured, found[-1].ok) == (1.0, True)
+
+
+def test_sampler_times_are_called_what_they_are() -> None:
+    runs = {"song": [_making()]}
+    assumed, given = making._shares(runs, None), making._shares(runs, 0.5)
+    assert len(assumed.rows) == len(making.ASSUMED)
+    assert all("assumed" in row[0] for row in assumed.rows)
+    assert given.rows == [["0.5, given", "2.00"]]
+    with pytest.raises(SystemExit):
+        program.arguments(["--sampler-seconds-per-step", "0"])
+
+
+@pytest.mark.slow
+def test_songs_and_loops_are_made_in_full(tmp_path: Path) -> None:
+    pictures = [piece.image.convert("RGB") for piece in material.load(None, [], quick=True).music]
+    song = making.make_song(pictures, tmp_path / "song", seconds=12.0)
+    assert (song.windows, song.music) == (3, pytest.approx(12.0))
+    assert 0 < song.stretch_share < 1
+    assert min(song.stages[name] for name in ("requests", "keep", "stretches", "sound", "write")) > 0
+    sound = making._song_file(None, tmp_path, 6.0)
+    riff = making.make_riff(pictures, tmp_path / "riff", song=sound)
+    assert (riff.windows, riff.music) == (2, pytest.approx(6.0))
+    assert min(riff.stages[name] for name in ("read", "prepare", "mix")) > 0
+    loop = making.make_loop(pictures, tmp_path / "loop")
+    assert (loop.windows, loop.music, loop.window_columns) == (1, pytest.approx(8.0), 768)

@@ -14,10 +14,13 @@ from riffusion_ext.ui.tabs.place import Place, Styled
 if TYPE_CHECKING:
     from riffusion_ext.generate.keyframes import Keyframe
     from riffusion_ext.generate.loops import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.params import SpectrogramParams
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 Painted = TypeVar("Painted", bound="Keyframe | LoopSettings")
+Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings")
 
 __all__ = [
     "AUTOMATIC",
@@ -28,6 +31,8 @@ __all__ = [
     "sampler_of",
     "styles_control",
     "values_of_common",
+    "window_controls",
+    "with_sampler",
     "with_styles",
 ]
 
@@ -52,7 +57,11 @@ def common_controls(
             1, 150, 30, step=1, label="Steps", info=steps_help or None, elem_id=f"riffusion_{page}_steps"
         )
         made["sampler"] = gr.Dropdown(
-            [AUTOMATIC, *place.samplers()], value=AUTOMATIC, label="Sampler", elem_id=f"riffusion_{page}_sampler"
+            [AUTOMATIC, *place.samplers()],
+            value=AUTOMATIC,
+            label="Sampler",
+            info="those with SDE in their name jump where seeds should travel",
+            elem_id=f"riffusion_{page}_sampler",
         )
     with gr.Accordion("Sound and model", open=False):
         with row():
@@ -110,6 +119,32 @@ def styles_control(place: Place, page: str) -> dict[str, Any]:
     return {"styles": styles}
 
 
+def window_controls(page: str) -> dict[str, Any]:
+    """Lay out how large windows are, for pages that make more than one."""
+    import gradio as gr
+
+    with row():
+        width = gr.Slider(
+            128,
+            1024,
+            512,
+            step=64,
+            label="Width of a window",
+            info="512 are 5.11 s",
+            elem_id=f"riffusion_{page}_width",
+        )
+        overlap = gr.Slider(
+            16,
+            256,
+            128,
+            step=16,
+            label="Overlap of windows",
+            info="at most half the width",
+            elem_id=f"riffusion_{page}_overlap",
+        )
+    return {"width": width, "overlap": overlap}
+
+
 def with_styles(keyframe: Painted, values: Mapping[str, Any], styled: Styled) -> Painted:
     """Return a keyframe, or settings with a prompt of their own, with the chosen styles in its prompts."""
     names = list(values.get("styles") or ())
@@ -165,3 +200,8 @@ def _text_of(params: SpectrogramParams) -> str:
 def sampler_of(values: Mapping[str, Any]) -> str:
     """Return the sampler's name as a backend takes it."""
     return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])
+
+
+def with_sampler(settings: Settings, place: Place) -> Settings:
+    """Return settings that name their sampler, so that what is made can be made again."""
+    return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
-from riffusion_ext.ui.render import row
 from riffusion_ext.ui.tabs import making
 from riffusion_ext.ui.tabs.common_controls import (
     check_values,
@@ -18,6 +18,7 @@ from riffusion_ext.ui.tabs.common_controls import (
     sampler_of,
     styles_control,
     values_of_common,
+    with_sampler,
     with_styles,
 )
 from riffusion_ext.ui.tabs.making import Made, Painted, Shown
@@ -56,6 +57,7 @@ def make(
     picture
         What it starts from.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.batched import Batched
@@ -75,7 +77,7 @@ def make(
         if clip is None:
             raise RiffusionError("the loop was not painted")
         title = settings.prompt.strip() or "loop"
-        path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = loop.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
         tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
         shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.settings.seed, loop=True)
@@ -129,14 +131,14 @@ def loop_controls(place: Place) -> dict[str, Any]:
     made["prompt"] = gr.Textbox(label="Prompt", value="", max_lines=4, elem_id="riffusion_loop_prompt")
     made["negative"] = gr.Textbox(label="Negative prompt", value="", max_lines=4, elem_id="riffusion_loop_negative")
     made |= styles_control(place, "loop")
-    with row():
+    with render.row():
         made["bars"] = gr.Number(value=2, label="Bars", elem_id="riffusion_loop_bars")
         made["bpm"] = gr.Number(value=120, label="Beats per minute", elem_id="riffusion_loop_bpm")
         made["beats_per_bar"] = gr.Number(value=4, precision=0, label="Beats per bar", elem_id="riffusion_loop_beats")
-    with row():
+    with render.row():
         made["seed"] = gr.Number(value=-1, precision=0, label="Seed", elem_id="riffusion_loop_seed")
         made["cfg"] = gr.Slider(1, 30, 7, step=0.5, label="CFG scale", elem_id="riffusion_loop_cfg")
-    with row():
+    with render.row():
         made["beat"] = gr.Dropdown(
             list(PATTERNS), value="none", label="Begin with a beat", elem_id="riffusion_loop_beat"
         )
@@ -158,7 +160,7 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320):
             controls = loop_controls(place)
             with gr.Accordion("Picture to begin with", open=False):
-                picture = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_loop_seed_picture")
+                picture = render.picture("Seed picture", "riffusion_loop_seed_picture")
         with gr.Column(scale=1, min_width=320) as right:
             screen = Screen(
                 "loop", "Make the loop", "The loop appears here, and plays round and round.", stretches=False

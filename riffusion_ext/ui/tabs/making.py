@@ -211,12 +211,15 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
 
     progress = Progress(0, 0, None)
     status = bar(0.0, "Getting ready ...", _COUNTED)
-    begun = False
+    begun, doubt = False, ""
     try:
         for item in runs.follow(work):
             if not begun:  # not before it is certain that no other run fills these players
                 begun = True
-                yield Shown(status, "", dict.fromkeys(range(STRETCHES), ""))
+                why = place.doubt()
+                doubt = message(why, "warning") if why else ""
+                # Not in the status, which changes all the time: a screen reader would say it again and again.
+                yield Shown(status, doubt, dict.fromkeys(range(STRETCHES), ""))
             if isinstance(item, Progress):
                 progress = item
                 status = _how_far(progress, None)
@@ -225,7 +228,7 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
             elif isinstance(item, Heard):
                 yield Shown(stretches={item.number: panel([_heard(place, item)])})
             elif isinstance(item, Made):
-                yield Shown("".join(_ending(item)), panel(item.players), extra=item.extra)
+                yield Shown("".join(_ending(item)) + doubt, panel(item.players), extra=item.extra)
                 return
             # Also where nothing moved: only in sending gradio notices that the page was closed.
             yield Shown(status + (runs.stopping_html if runs.stopping else ""))

@@ -78,10 +78,12 @@ def convert(
         ending = f".{control('format').clean(sound_format)}"
         if kind == SONG:
             sources = [upload.path for upload in uploads]
-            results = song_to_sound(sources, target / f"song{ending}", settings, progress=progress)
+            results = song_to_sound(
+                sources, target / f"song{ending}", settings, subtype=place.subtype(), progress=progress
+            )
         else:
             joined = joined_path(target, joined_name, ending)
-            results = _clips(uploads, joined, kind, settings, crossfade, cut, progress)
+            results = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), None
     except Exception as error:
@@ -117,6 +119,7 @@ def _clips(
     settings: Any,
     crossfade: float,
     cut: Any,
+    subtype: str,
     progress: Callable[[float], None] | None,
 ) -> list[Result]:
     giver = NameGiver()
@@ -129,7 +132,7 @@ def _clips(
     ]
     results: list[Result] = []
     for result in pictures_to_clips(
-        pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade)
+        pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade), subtype=subtype
     ):
         results.append(result)
         if progress:

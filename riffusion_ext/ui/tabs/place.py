@@ -61,6 +61,8 @@ class Place:
         Returns the URL of a file that was just written.
     device
         Returns the torch device to use.
+    subtype
+        Returns the resolution of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
     folders
         Whether users may name folders of the machine the server runs on.
     backend
@@ -69,6 +71,10 @@ class Place:
         One sentence why there is none.
     samplers
         Returns the names of the backend's samplers.
+    usual_sampler
+        Returns the name of the one that is taken where none is chosen; empty where only the backend knows.
+    doubt
+        Returns one sentence where the model that is chosen seems to be made for something else.
     styles
         Returns the names of the prompt styles that users keep; None where there are no such things.
     styled
@@ -77,19 +83,29 @@ class Place:
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
         Lets a button send the picture of an Image component to img2img; None where there is no such place.
+    send_text
+        Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
     """
 
     output_dir: Callable[[], Path]
     serve: Callable[[Path], str] = gradio_url
     device: Callable[[], str] = lambda: "auto"
+    subtype: Callable[[], str] = lambda: "pcm16"
     folders: bool = True
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL
     samplers: Callable[[], Sequence[str]] = list
+    usual_sampler: Callable[[], str] = str
+    doubt: Callable[[], str] = str
     styles: Callable[[], Sequence[str]] | None = None
     styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
+    send_text: Callable[[Any, Any], None] | None = None
+
+    def model(self) -> str:
+        """Return the name of the model that paints; empty where there is none."""
+        return self.backend().name if self.backend else ""
 
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

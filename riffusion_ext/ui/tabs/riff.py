@@ -12,7 +12,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.tabs import making
-from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.making import Made, Shown
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files
 from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
@@ -65,6 +65,7 @@ def make(
     Shown
         The last one's ``extra`` has ``seed``, and ``done``: what :func:`mixed` and :func:`difference` take.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
@@ -76,11 +77,17 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        kept = {
+            "settings": record,
+            "options": dict(options),
+            "song": str(song.path),
+            "name": song.name,
+            "model": backend.name,
+        }
         unfinished = Unfinished(folder)
         if limit is None:
-            kept = {"settings": record, "options": dict(options), "song": str(song.path), "name": song.name}
             unfinished.keep(kept, {})
-        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
         wet = riff.wet()
         if wet is None:
@@ -91,18 +98,11 @@ def make(
         clip = riff.mix(wet)
         part = " (first window)" if limit else "" if painted.complete else " (unfinished)"
         title = Path(song.name).stem + part
-        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         if painted.complete and limit is None:
             unfinished.forget()
         seed = riff.settings.keyframes[0].seed
-        done = {
-            "settings": record,
-            "options": dict(options),
-            "song": str(song.path),
-            "name": song.name,
-            "model": backend.name,
-            "wet": str(wet_path),
-        }
+        done = kept | {"wet": str(wet_path)}
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
         return Made(painted, (shown,), making.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done})
 
@@ -123,12 +123,13 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     from riffusion_ext.generate.riff_settings import RiffSettings
 
     try:
-        values, _ = Unfinished(place.output_dir() / KIND).load()
+        values, _ = Unfinished(place.output_dir() / KIND).load(place.model())
         settings = read_record(RiffSettings, values["settings"])
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
             raise RiffusionError(
-                f"The song {song.name} is gone: choose it again and press Riff with the same settings."
+                f"The song {song.name} is gone: choose it again, restore the settings from the sound file of what is "
+                "painted, and press Riff."
             )
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
@@ -175,7 +176,7 @@ def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> s
         clip = riff.mix(read_audio(done["wet"]))
         title = f"{Path(done['name']).stem} (mix {values['wet']})"
         ending = f".{control('format').clean(values['format'])}"
-        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype())
         return panel([player(place.serve(path), title, clip.duration, path.name)], [message(f"Saved as {path}")])
 
     return making.attempt(work)
@@ -191,7 +192,7 @@ def difference(place: Place, done: Mapping[str, Any], values: Mapping[str, Any],
         if clip is None:
             raise RiffusionError(_NOTHING)
         title = f"{Path(done['name']).stem} ({'lost' if lost else 'gained'})"
-        path = riff.write(making.result_path(place, KIND, title, ".wav"), clip, title=title)
+        path = riff.write(making.result_path(place, KIND, title, ".wav"), clip, title=title, subtype=place.subtype())
         return panel([player(place.serve(path), title, clip.duration, path.name)])
 
     return making.attempt(work)

@@ -15,6 +15,7 @@ from riffusion_ext.ui.tabs.common_controls import (
     sampler_of,
     styles_control,
     values_of_common,
+    window_controls,
     with_styles,
 )
 from riffusion_ext.ui.tabs.place import Place, Styled, unstyled
@@ -187,26 +188,14 @@ def riff_controls(place: Place) -> dict[str, Any]:
                 max_lines=2,
                 elem_id="riffusion_riff_wet",
             )
-            made["law"] = gr.Dropdown(list(LAWS), value=LAWS[0], label="Law of the mix", elem_id="riffusion_riff_law")
-        with row():
-            made["width"] = gr.Slider(
-                128,
-                1024,
-                512,
-                step=64,
-                label="Width of a window",
-                info="512 are 5.11 s",
-                elem_id="riffusion_riff_width",
+            made["law"] = gr.Dropdown(
+                list(LAWS),
+                value=LAWS[0],
+                label="Law of the mix",
+                info="equal-power: as loud in the middle; linear: for a result that is nearly the song",
+                elem_id="riffusion_riff_law",
             )
-            made["overlap"] = gr.Slider(
-                16,
-                256,
-                128,
-                step=16,
-                label="Overlap of windows",
-                info="at most half the width",
-                elem_id="riffusion_riff_overlap",
-            )
+        made |= window_controls("riff")
     made |= common_controls(place, "riff", level="recorded", steps_help=WARNINGS["steps"])
     for transient in ("prompt", "negative", "score", "seed", "start", "duration"):
         made[transient].do_not_save_to_config = True

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.tabs import making
-from riffusion_ext.ui.tabs.common_controls import decode_settings
+from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.making import Made, Shown
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
@@ -67,6 +68,7 @@ def make(
     pictures
         By the names in :data:`PICTURES`.
     """
+    settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.batched import Batched
@@ -83,8 +85,10 @@ def make(
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
-        unfinished.keep({"settings": to_record(song.settings), "options": dict(options)}, pictures)
         backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        unfinished.keep(
+            {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
+        )
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
         clip = song.sound()
         if clip is None:
@@ -92,7 +96,7 @@ def make(
         first = song.settings.score.keyframes[0]
         title = first.prompt
         path = making.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
-        song.write(path, clip, title=title)
+        song.write(path, clip, title=title, subtype=place.subtype())
         _keep_end(song, folder / _ENDS)
         if painted.complete:
             unfinished.forget()
@@ -144,7 +148,7 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, pictures = Unfinished(place.output_dir() / KIND).load()
+        values, pictures = Unfinished(place.output_dir() / KIND).load(place.model())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
@@ -160,9 +164,9 @@ def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
     last: dict[str, Any] = {}
     with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
-            made["seed_picture"] = gr.Image(label="Seed picture", type="pil", elem_id="riffusion_song_seed_picture")
-            made["mask"] = gr.Image(label="Mask: white is painted over", type="pil", elem_id="riffusion_song_mask")
-        made["before"] = gr.Image(label="Continue this clip", type="pil", elem_id="riffusion_song_before")
+            made["seed_picture"] = render.picture("Seed picture", "riffusion_song_seed_picture")
+            made["mask"] = render.picture("Mask: white is painted over", "riffusion_song_mask")
+        made["before"] = render.picture("Continue this clip", "riffusion_song_before")
         with gr.Row():
             last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
             last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
@@ -185,8 +189,8 @@ def window_picture(folder: str, number: float | None) -> tuple[Image.Image | Non
         return None, message(str(error), "error")
 
 
-def _hand_over(send: Callable[[Any, Any], None], windows: Any, screen: Screen) -> None:
-    """Lay out a way for windows to img2img."""
+def _hand_over(place: Place, windows: Any, screen: Screen) -> None:
+    """Lay out a way for windows to img2img, and for how they were made to txt2img."""
     import gradio as gr
 
     with gr.Accordion("Windows of the song", open=False, elem_id="riffusion_song_windows"):
@@ -194,15 +198,22 @@ def _hand_over(send: Callable[[Any, Any], None], windows: Any, screen: Screen) -
             number = gr.Number(value=1, precision=0, label="Number of the window", elem_id="riffusion_song_window")
             show = gr.Button("Show the window", elem_id="riffusion_song_show")
             button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
-        picture = gr.Image(label="Window", type="pil", interactive=False, elem_id="riffusion_song_picture")
-    number.do_not_save_to_config = True
-    send(button, picture)
+            again = gr.Button(
+                "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
+            )
+        picture = render.picture("Window", "riffusion_song_picture", interactive=False)
+        text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
+    number.do_not_save_to_config = text.do_not_save_to_config = True
+    if place.send is not None:
+        place.send(button, picture)
+    if place.send_text is not None:
+        place.send_text(again, text)
 
-    def look(folder: str, number: float | None) -> tuple[Any, Any]:
+    def look(folder: str, number: float | None) -> tuple[Any, Any, Any]:
         picture, why = window_picture(folder, number)
-        return picture, why or gr.update()
+        return picture, str(picture.info.get("parameters", "")) if picture else "", why or gr.update()
 
-    show.click(fn=look, inputs=[windows, number], outputs=[picture, screen.status], **screen.quiet)
+    show.click(fn=look, inputs=[windows, number], outputs=[picture, text, screen.status], **screen.quiet)
 
 
 def build_page(place: Place) -> None:
@@ -218,7 +229,7 @@ def build_page(place: Place) -> None:
             screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
             windows = gr.State("")
             if place.send is not None:
-                _hand_over(place.send, windows, screen)
+                _hand_over(place, windows, screen)
     for name in ("seed_picture", "before"):
         place.receive(name, pictures[name])
     names, kinds = list(controls), list(pictures)

@@ -14,6 +14,7 @@ from riffusion_ext.ui.tabs.common_controls import (
     sampler_of,
     styles_control,
     values_of_common,
+    window_controls,
     with_styles,
 )
 from riffusion_ext.ui.tabs.place import Place, Styled, unstyled
@@ -147,7 +148,7 @@ def song_controls(place: Place) -> dict[str, Any]:
                 list(JOINS),
                 value="outpaint",
                 label="Joins of the windows",
-                info="outpaint: each is painted on from the last; plain: side by side, the original's way",
+                info="outpaint: every second one is painted between two; plain: side by side, the original's way",
                 elem_id="riffusion_song_join",
             )
             made["seeds"] = gr.Dropdown(
@@ -157,25 +158,7 @@ def song_controls(place: Place) -> dict[str, Any]:
                 info="auto: new where the music would repeat itself",
                 elem_id="riffusion_song_seeds",
             )
-        with row():
-            made["width"] = gr.Slider(
-                128,
-                1024,
-                512,
-                step=64,
-                label="Width of a window",
-                info="512 are 5.11 s",
-                elem_id="riffusion_song_width",
-            )
-            made["overlap"] = gr.Slider(
-                16,
-                256,
-                128,
-                step=16,
-                label="Overlap of windows",
-                info="at most half the width",
-                elem_id="riffusion_song_overlap",
-            )
+        made |= window_controls("song")
     made |= common_controls(place, "song")
     for transient in ("score", "seed"):
         made[transient].do_not_save_to_config = True

@@ -28,6 +28,7 @@ class Unfinished:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._kept = b""
 
     @property
     def _path(self) -> Path:
@@ -37,7 +38,8 @@ class Unfinished:
         """Remember a press: values as JSON can hold them, and pictures by name."""
         kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
         text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
-        write_atomically(self._path, lambda file: file.write(text.encode("utf-8", "replace")))
+        self._kept = text.encode("utf-8", "replace")
+        write_atomically(self._path, lambda file: file.write(self._kept))
 
     def _picture(self, picture: Image.Image) -> str:
         from riffusion_ext.generate.record import picture_id
@@ -59,13 +61,18 @@ class Unfinished:
         except RiffusionError:
             return None
 
-    def load(self) -> tuple[dict[str, Any], dict[str, Image.Image]]:
+    def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
         """Return values and pictures of the press.
+
+        Parameters
+        ----------
+        model
+            What would paint now; windows of two models make no song, so it would be painted from its beginning.
 
         Raises
         ------
         RiffusionError
-            There is none, or its pictures are gone.
+            There is none, its pictures are gone, or it was begun with another model.
         """
         from PIL import Image
 
@@ -76,6 +83,9 @@ class Unfinished:
             raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
+        begun = str(values.get("model", ""))
+        if begun and model and begun != model:
+            raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
         try:
             pictures = {name: Image.open(self._folder / "pictures" / Path(file).name) for name, file in names.items()}
             for picture in pictures.values():
@@ -85,6 +95,7 @@ class Unfinished:
         return values, pictures
 
     def forget(self) -> None:
-        """Forget the press: it has come to its end."""
+        """Forget the press that this object was told of, as it has come to its end; a later one stays."""
         with suppress(OSError):  # an old one does no harm
-            self._path.unlink()
+            if self._path.read_bytes() == self._kept:
+                self._path.unlink()

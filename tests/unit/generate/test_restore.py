@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
+from riffusion_ext.generate.backend import Request
 from riffusion_ext.generate.keyframes import Keyframe
 from riffusion_ext.generate.loops import Loop, LoopSettings
 from riffusion_ext.generate.record import picture_id
@@ -37,6 +38,41 @@ def test_a_song_names_its_model_and_pictures(tmp_path: Path, small: SpectrogramP
         assert pictures_in(path) == {name: picture_id(picture) for name, picture in pictures.items()}
     assert picture_id(pictures["mask"]) != picture_id(pictures["seed_picture"])
     assert 'Size: 128x64, Model: "one, two", Riffusion pictures: ' in song.infotext()
+
+
+HOST_SAYS = (
+    "{prompt}\nNegative prompt: Model hash: none, x\nSteps: 9, Sampler: Euler, Schedule type: Automatic, "
+    'Seed: {seed}, Model hash: c283a100ba, VAE: "a, b.pt", Clip skip: 2, Lora hashes: "x: 1, RNG: CPU", '
+    "Version: v1.10.1"
+)
+
+
+def _as_a_host(request: Request) -> Image.Image:
+    picture = by_seed(request)
+    picture.info["parameters"] = HOST_SAYS.format(prompt=request.prompts[0], seed=request.seeds[0])
+    return picture
+
+
+def test_each_window_says_how_it_was_made_itself_and_the_sound_what_its_host_said(
+    tmp_path: Path, small: SpectrogramParams
+) -> None:
+    """A host's reader of parameters brings back a window's own prompt and seed, and this program the whole song."""
+    settings = SongSettings(parse_score("0:02 | a | seed 1\n0:02 | b | seed 2"), width=128, overlap=32, params=small)
+    song = Song(settings, tmp_path / "windows")
+    list(song.paint(Painter(_as_a_host, name="model")))
+    last = song.plan.windows[-1]
+    folder = song.windows_folder
+    assert folder is not None
+    path = folder / f"{last.number:05d}.png"
+    with Image.open(path) as picture:
+        text = str(picture.info["parameters"])
+    assert text.startswith(HOST_SAYS.format(prompt="b", seed=last.seeds[0]) + ", Riffusion song: ")
+    assert settings_in(path) == ("song", settings)
+    said = 'Model: model, Schedule type: Automatic, Model hash: c283a100ba, VAE: "a, b.pt", Clip skip: 2, Version: v1'
+    assert said in song.infotext()
+    clip = song.sound()
+    assert clip is not None
+    assert settings_in(song.write(tmp_path / "song.wav", clip)) == ("song", settings)
 
 
 def test_what_a_prompt_says_is_no_record(tmp_path: Path, small: SpectrogramParams) -> None:

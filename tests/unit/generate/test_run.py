@@ -15,7 +15,7 @@ from riffusion_ext.generate.backend import OnPicture, Request
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.generate.plan import Window, plan_song
 from riffusion_ext.generate.run import Finished, Job, OpenPicture, Progress, Stopped, Work, run
-from riffusion_ext.metadata import read_record
+from riffusion_ext.metadata import read_record, save_picture
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, by_seed
 
@@ -138,6 +138,27 @@ def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: py
             beginning = work.beginning()
         counts.append(len(beginning.windows) if beginning else 0)
     assert counts[-1] == len(work.job.plan.windows)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(tmp_path, job_of())
+    written = 0
+
+    def save(*args: object, **text: str) -> Path:
+        nonlocal written
+        written += 1
+        if written == 4:
+            raise RiffusionError("the disk is full")
+        return save_picture(*args, **text)
+
+    with monkeypatch.context() as full:
+        full.setattr("riffusion_ext.generate.run.save_picture", save)
+        with pytest.raises(RiffusionError, match="the disk is full"):
+            list(run(work, Painter(by_seed, max_batch=2)))
+    assert len(work.finished()) == len(bytes_of(tmp_path)) == 3
+    rest = Painter(by_seed, max_batch=2)
+    list(run(Work(tmp_path, job_of()), rest))
+    assert rest.painted == len(work.job.plan.windows) - 3
 
 
 def test_pictures_carry_their_records(tmp_path: Path) -> None:

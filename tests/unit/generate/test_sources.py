@@ -11,6 +11,7 @@ from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.generate.plan import plan_riff
 from riffusion_ext.generate.sources import SongPictures
+from riffusion_ext.metadata import read_record
 from riffusion_ext.spectrogram.codec import audio_to_picture
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
@@ -54,3 +55,15 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramPa
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_black_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+    clip = song(6.0)
+    plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
+    drawn = SongPictures(tmp_path, plan, clip, None)
+    drawn.draw()
+    expected = [read_record(drawn.picture(window.number)).max_value for window in plan.windows]
+    for path in tmp_path.glob("*.png"):
+        data = path.read_bytes()
+        path.write_bytes(data[: data.index(b"IDAT") + 4])
+    assert [SongPictures(tmp_path, plan, clip, None).black(window.number) for window in plan.windows] == expected

@@ -24,6 +24,7 @@ from riffusion_ext.generate.score_text import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.stretches import part_of, stretches
 from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, by_seed
 
 PARAMS = PRESETS["riffusion-v1"]
@@ -102,6 +103,23 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     assert still > 4410, "the part begins before the result comes in"
     assert np.array_equal(mixed[:, :still], there[:, :still])
     assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
+
+
+def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
+    painter = Painter(by_seed, max_batch=4)
+    settings = SongSettings(parse_score("0:04 | a | seed 3"), width=128, overlap=32)
+    song, fast = (Song(settings, tmp_path, decode=DecodeSettings(engine=name)) for name in ("best", "fast"))
+    clip = AudioClip(np.random.default_rng(0).uniform(-0.2, 0.2, (2, 4 * 44100)).astype(np.float32), 44100)
+    keyframes = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), width=128, overlap=32)
+    riff, fast_riff = (Riff(clip, keyframes, tmp_path, decode=DecodeSettings(engine=name)) for name in ("best", "fast"))
+    for piece in (song, fast, riff, fast_riff):
+        list(piece.paint(painter))
+    assert np.array_equal(song.part(1, 3).samples, fast.part(1, 3).samples)
+    assert np.array_equal(riff.part(1, 3).samples, fast_riff.part(1, 3).samples)
+    wholes = [piece.sound() for piece in (song, fast)] + [piece.wet() for piece in (riff, fast_riff)]
+    waves = [whole.samples for whole in wholes if whole is not None]
+    assert not np.allclose(waves[0], waves[1])
+    assert not np.allclose(waves[2], waves[3])
 
 
 # --- files tell how they were made ---------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from riffusion_ext.generate.loops import Loop, LoopSettings
-from riffusion_ext.generate.run import run
 from riffusion_ext.generate.score_text import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.tidy import KEPT, mark, remove_old
@@ -51,13 +50,15 @@ def test_loops_leave_the_pictures_of_the_last_ones(tmp_path: Path, small: Spectr
     assert len(list(tmp_path.iterdir())) == KEPT
 
 
-def test_a_preview_is_not_finished(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_a_preview_may_go_and_a_stop_after_it_stays(tmp_path: Path, small: SpectrogramParams) -> None:
     settings = SongSettings(parse_score("0:05 | a | seed 1"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path)
     list(song.paint(Painter(flat(90)), limit=1))
+    list(song.paint(Painter(flat(90), stop_after=1)))
     remove_old(tmp_path, kept=0)
     assert song.sound() is not None
-    assert song._work is not None
-    list(run(song._work, Painter(flat(90))))
-    remove_old(tmp_path, kept=0)
-    assert not list(tmp_path.iterdir())
+    for limit in (1, None):
+        list(song.paint(Painter(flat(90)), limit=limit))
+        assert len(list(tmp_path.iterdir())) == 1
+        remove_old(tmp_path, kept=0)
+        assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ from PIL import Image
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.keyframes import Keyframe, Score
 from riffusion_ext.generate.plan import Plan, plan_plain, plan_riff, plan_song
-from riffusion_ext.generate.weave import HOLD_RIFF, HOLD_SONG, Weave
+from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.generate.weave import HOLD_RIFF, HOLD_SONG, Measured, Weave
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram.image import mel_to_image
 from riffusion_ext.spectrogram.params import SpectrogramParams
@@ -178,3 +179,41 @@ def test_pictures_of_another_size_are_refused() -> None:
         Weave(plan, lambda number: Image.new("RGB", (64, 64)))
     with pytest.raises(RiffusionError, match="need as many gains"):
         Weave(plan, lambda number: Image.new("RGB", (128, 64)), gains=[1.0])
+
+
+def test_what_was_measured_of_pictures_is_not_read_again() -> None:
+    plan = plan_song(SCORE, SMALL, width=64, overlap=16)
+    count = len(plan.windows)
+    opened: list[int] = []
+    pictures = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
+
+    def open_picture(number: int) -> Image.Image:
+        opened.append(number)
+        return pictures(number)
+
+    measured = Measured()
+    part = part_of(plan, 2, 5)
+    Weave(part, lambda number: open_picture(2 + number), measured=measured, first=2)
+    assert sorted(set(opened)) == [2, 3, 4]
+    opened.clear()
+    Weave(plan, open_picture, measured=measured)
+    assert 3 not in opened, "both of its seams are known, and its black"
+    opened.clear()
+    again = Weave(plan, open_picture, measured=measured)
+    again.source()
+    assert not opened
+    fresh = Weave(plan, pictures)
+    assert again.gains == fresh.gains
+    assert again.source().max_value == fresh.source().max_value
+    assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
+
+
+def test_the_end_of_what_is_heard_has_seams_of_its_own() -> None:
+    """Fades of a song that was cut off may be longer than those of the whole."""
+    plan = plan_song(SCORE, SMALL, width=64, overlap=32)
+    count = len(plan.windows)
+    pictures = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
+    measured = Measured()
+    for number in range(1, count + 1):
+        head = plan.head(number)
+        assert Weave(head, pictures, measured=measured).gains == Weave(head, pictures).gains

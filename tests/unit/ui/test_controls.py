@@ -144,7 +144,8 @@ def _of_the_tab() -> set[str]:
     from tests.unit.ui.painting import Studio
 
     found: set[str] = set()
-    for block in build_tab(Studio().place(Path(), send=lambda button, picture: None)).blocks.values():
+    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, styles=list)
+    for block in build_tab(place).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""

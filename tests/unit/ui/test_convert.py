@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
+from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
@@ -73,6 +75,17 @@ def test_joined_clip_and_song(place: Place, tmp_path: Path):
     assert archive is None
     (song,) = (tmp_path / "out" / "sounds").glob("*/song.wav")
     assert read_audio(song).samples.shape[1] == 59 * 441
+
+
+@pytest.mark.parametrize("kind", [EACH, CLIPS, JOINED, SONG])
+def test_files_have_the_resolution_of_the_place(place: Place, tmp_path: Path, kind: str):
+    files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
+    to_sound(replace(place, subtype=lambda: "pcm24"), files, kind=kind)
+    paths = list((tmp_path / "out" / "sounds").glob("*/*.wav"))
+    assert paths
+    for path in paths:
+        with path.open("rb") as file:
+            assert read_layout(file).width == 3
 
 
 def test_a_folder_on_the_server(place: Place, tmp_path: Path):

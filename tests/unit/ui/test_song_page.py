@@ -9,17 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
+from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.ui.tabs import loop
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import last_end, make, new_runs, restored_pictures, resume, window_picture
+from riffusion_ext.ui.tabs.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
 from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
 from riffusion_ext.ui.tabs.unfinished import Unfinished
 from tests.unit.ui.painting import Studio, page_of, sources
@@ -202,6 +205,36 @@ def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any
     assert studio.painted == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
 
 
+def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path, subtype=lambda: "float")
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    (path,) = tmp_path.glob("songs/*-*-*/*.wav")
+    with path.open("rb") as file:
+        assert read_layout(file).is_float
+
+
+def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
+    """It would begin from the beginning, with nothing said."""
+    place = studio.place(tmp_path)
+    studio.fail_at = 3
+    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    studio.fail_at, studio.name = None, "another"
+    page = page_of(resume(new_runs(), place))
+    assert "was begun with the model studio; choose it to go on, not another." in page["status"]
+    assert studio.painted == 3
+    studio.name = "studio"
+    page_of(resume(new_runs(), place))
+    assert studio.painted == 10
+
+
+def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSettings, studio: Studio, tmp_path: Path):
+    place = studio.place(tmp_path, doubt=lambda: "The checkpoint <cats> is none.")
+    steps = list(make(new_runs(), place, short, OPTIONS, {}))
+    assert "&lt;cats&gt; is none" in str(steps[0].result)
+    assert "&lt;cats&gt; is none" in str(steps[-1].status)
+    assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
+
+
 def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
     unfinished = Unfinished(tmp_path / "songs")
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
@@ -302,6 +335,33 @@ def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str,
     assert set(page["stretches"]) == set(range(STRETCHES))
 
 
+def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
+    """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
+    first, second = Unfinished(tmp_path), Unfinished(tmp_path)
+    first.keep({"settings": 1}, {})
+    second.keep({"settings": 2}, {})
+    first.forget()
+    assert second.load()[0] == {"settings": 2}
+    second.forget()
+    with pytest.raises(RiffusionError, match="nothing to resume"):
+        second.load()
+
+
+@pytest.mark.parametrize("build", [build_page, loop.build_page])
+def test_pictures_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
+    """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    with gr.Blocks(analytics_enabled=False) as page:
+        build(studio.place(tmp_path, send=lambda *_: None))
+    pictures = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
+    assert pictures
+    for block in pictures:
+        block.GRADIO_CACHE = str(tmp_path)
+        arrived = block.preprocess(block.postprocess(noise))
+        assert np.array_equal(np.asarray(arrived.convert("RGB")), np.asarray(noise)), block.label
+
+
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_picture("", 1)[1]
     place = studio.place(tmp_path)
@@ -357,3 +417,13 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
     assert [frame.prompt for frame in made.score.keyframes] == ["sax, live and slow", "harp, live and slow"]
     assert [frame.negative for frame in made.score.keyframes] == ["vocals, noise", ", noise"]
     assert settings_of(values | values_of(made), styled) == made, "they are not put in twice"
+
+
+@pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
+def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
+    settings = settings_of(values | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
+    place = studio.place(tmp_path, usual_sampler=lambda: "DPM++ 2M")
+    assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]
+    (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
+    assert restored(str(path), "song", values_of)[0]["sampler"] == named
+    assert {request.sampler for request in studio.requests} == {named}

@@ -1,0 +1,354 @@
+"""Songs, riffs and loops: our own time on top of the sampler's, and what they take of memory.
+
+Each is made as its page makes it, stretches to listen to included, with a painter in place of the model that gives
+pictures at once. What the page itself draws is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bench import collection, recipes
+from bench.material import Material
+from bench.memory import MB, STATUS, forget_peak, status
+from bench.painter import Clock, Painter, Watched
+from bench.report import AIM, Gate, Section, Table, number
+from bench.timing import THREADS, in_new_process, threads
+from riffusion_ext.audio import AudioClip, read_audio, write_audio
+from riffusion_ext.generate.keyframes import Keyframe, Score
+from riffusion_ext.generate.loops import Loop, LoopSettings
+from riffusion_ext.generate.riff import Riff, RiffSettings
+from riffusion_ext.generate.song import Song, SongSettings
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.ui.tabs.making import paint
+
+STEPS = 50
+ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
+"""Seconds a step of 512 x 512 may take, where nobody measured it: assumptions, from a fast GPU to a CPU."""
+
+STAGES = {
+    "read": "read the song",
+    "plan": "plan",
+    "prepare": "folder, pictures of the song to start from",
+    "requests": "requests: seed pictures, masks, what neighbours decide",
+    "keep": "write the windows' pictures",
+    "stretches": "stretches to hear meanwhile",
+    "sound": "weave and decode",
+    "mix": "mix, level",
+    "write": "write the result",
+}
+MEMORY_MINUTES = (1, 3, 10)
+_BPM, _BEAT, _BATCH = 120.0, "backbeat", 4
+_OVERLAP = 128
+_COMPARED = 3
+_LIMIT = 5.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One piece, made once.
+
+    Attributes
+    ----------
+    stages
+        Seconds by the keys of :data:`STAGES`.
+    cpu
+        Processor time of all of them together.
+    music
+        Length of the result in seconds.
+    windows, window_columns
+        How many were painted, and their widths together.
+    stretch_share
+        Columns decoded for stretches over those of the whole.
+    """
+
+    stages: dict[str, float]
+    cpu: float
+    music: float
+    windows: int
+    window_columns: int
+    stretch_share: float
+
+    @property
+    def own(self) -> float:
+        """Seconds in all but the painter."""
+        return sum(self.stages.values())
+
+    def share(self, seconds_per_step: float) -> float:
+        """Own time in per cent of the sampler's, which is taken to grow with the width."""
+        return 100 * self.own / (self.window_columns / 512 * STEPS * seconds_per_step)
+
+
+Make = Callable[[Sequence[Image.Image], Path], Run]
+
+
+def measure(material: Material, music: Path | None, *, rounds: int, quick: bool, step_seconds: float | None) -> Section:
+    """Make songs, a riff and a loop by turns, then the original's way for some of the same windows.
+
+    Parameters
+    ----------
+    music
+        Folder to take the song of the riff from; without one it is synthesised.
+    step_seconds
+        What a step of the sampler takes for 512 x 512 on the machine of interest; None: several are assumed.
+    """
+    pictures = [piece.image.convert("RGB") for piece in material.music]
+    with tempfile.TemporaryDirectory() as name, threads(THREADS):
+        song = _song_file(music, Path(name), 10.0 if quick else 180.0)
+        pieces = _pieces(song, quick=quick)
+        make_song(pictures, Path(name) / "warm", seconds=6.0)
+        runs: dict[str, list[Run]] = {piece: [] for piece in pieces}
+        originals: list[float] = []
+        with threads(1):
+            original_cpu = _original(pictures[:1], time.process_time)
+        for turn in range(rounds):
+            for piece, make in pieces.items():
+                runs[piece].append(make(pictures, Path(name) / f"{turn} {piece}"))
+            originals.append(_original(pictures[:_COMPARED]))
+        memory = _memory(pictures, Path(name), quick=quick)
+    tables = [
+        _stages(runs),
+        _shares(runs, step_seconds),
+        _against(runs, originals, original_cpu),
+        *_memory_tables(memory),
+    ]
+    data = {name: [asdict(run) for run in found] for name, found in runs.items()}
+    data |= {
+        "original_s_per_window": originals,
+        "original_cpu_s_per_window": original_cpu,
+        "memory": memory,
+        "step_seconds": step_seconds,
+    }
+    return Section("making", tables, _gates(runs, memory, step_seconds), data)
+
+
+def _pieces(song: Path, *, quick: bool) -> dict[str, Make]:
+    songs = {"song, 20 s": 20.0} if quick else {"song, 1 min": 60.0, "song, 5 min": 300.0}
+    found: dict[str, Make] = {name: partial(make_song, seconds=seconds) for name, seconds in songs.items()}
+    found["riff, 10 s" if quick else "riff, 3 min"] = partial(make_riff, song=song)
+    found["loop, 4 bars"] = make_loop
+    return found
+
+
+def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
+    """Write so much of a song of the folder as stereo, again and again where it is shorter."""
+    clip = read_audio(collection.songs(music, 1, folder)[0]).resample(recipes.SAMPLE_RATE).to_channels(2)
+    count = round(seconds * recipes.SAMPLE_RATE)
+    samples = np.tile(clip.samples, (1, -(-count // clip.samples.shape[1])))[:, :count]
+    return write_audio(AudioClip(samples, recipes.SAMPLE_RATE), folder / "song.wav")
+
+
+# -- ours
+
+
+def make_song(pictures: Sequence[Image.Image], folder: Path, *, seconds: float) -> Run:
+    """Make a song as its page does: from one prompt to another, with a beat to start from."""
+    clock = Clock()
+    keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
+    settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
+    song = clock.time("plan", lambda: Song(settings, folder, decode=DecodeSettings()))
+    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(song, clock)
+    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
+    if painted.error is not None:
+        raise painted.error
+    clip = clock.time("sound", song.sound)
+    assert clip is not None
+    with clock.on("write"):
+        song.write(folder / "song.wav", clip)
+        song.picture(columns=settings.width)  # the page keeps the end, for another song to go on from
+    return _run(clock, painter, clip, watched.stretch_columns / song.plan.columns)
+
+
+def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
+    """Paint a song over as its page does, half dry and half wet."""
+    from riffusion_ext.generate.curves import Curve
+
+    clock = Clock()
+    clip = clock.time("read", lambda: read_audio(song))
+    keyframes = (Keyframe("one", seed=1, seconds=1.0, denoise=0.3),)
+    settings = RiffSettings(keyframes, wet=Curve.constant(0.5), overlap=_OVERLAP, steps=STEPS)
+    riff = clock.time("plan", lambda: Riff(clip, settings, folder, decode=DecodeSettings()))
+    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(riff, clock)
+    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
+    if painted.error is not None:
+        raise painted.error
+    wet = clock.time("sound", riff.wet)
+    assert wet is not None
+    clock.time("write", lambda: write_audio(wet, folder / "wet.wav", subtype="float"))
+    mixed = clock.time("mix", lambda: riff.mix(wet))
+    clock.time("write", lambda: riff.write(folder / "riff.wav", mixed))
+    return _run(clock, painter, mixed, watched.stretch_columns / riff.plan.columns)
+
+
+def make_loop(pictures: Sequence[Image.Image], folder: Path) -> Run:
+    """Make a loop of four bars as its page does, from a beat."""
+    clock = Clock()
+    settings = LoopSettings("one", seed=1, bars=4, bpm=_BPM, beat=_BEAT, steps=STEPS)
+    loop = clock.time("plan", lambda: Loop(settings, folder, decode=DecodeSettings()))
+    painter = Painter(pictures, clock, max_batch=_BATCH)
+    clock.time("requests", lambda: list(loop.paint(painter)))
+    clip = clock.time("sound", loop.sound)
+    assert clip is not None
+    clock.time("write", lambda: loop.write(folder / "loop.wav", clip))
+    return _run(clock, painter, clip, 0.0)
+
+
+def _run(clock: Clock, painter: Painter, clip: AudioClip, stretch_share: float) -> Run:
+    stages = {name: clock.seconds.get(name, 0.0) for name in STAGES}
+    cpu = sum(clock.cpu.get(name, 0.0) for name in STAGES)
+    return Run(stages, cpu, clip.duration, painter.painted, painter.columns, stretch_share)
+
+
+# -- the original's
+
+
+def _original(pictures: Sequence[Image.Image], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of a window, decoded by itself and appended with a crossfade, by the original recipe."""
+    begun = clock()
+    recipes.append_clips([recipes.inc_lstsq(picture) for picture in pictures], _OVERLAP * recipes.HOP_LENGTH)
+    return (clock() - begun) / len(pictures)
+
+
+# -- tables
+
+
+def _median(runs: Sequence[Run], of: Callable[[Run], float]) -> float:
+    return statistics.median(of(run) for run in runs)
+
+
+def _stages(runs: dict[str, list[Run]]) -> Table:
+    table = Table(
+        "Own time of songs, riffs and loops",
+        ["seconds", *runs],
+        note=f"Medians of {len(next(iter(runs.values())))} runs, {THREADS} threads, windows painted {_BATCH} at a time "
+        "by a painter that takes no time; what takes none is left out.",
+    )
+
+    def add(name: str, of: Callable[[Run], float], digits: int = 2) -> None:
+        table.rows.append([name, *(number(_median(found, of), digits) for found in runs.values())])
+
+    for key, label in STAGES.items():
+        if any(_median(found, lambda run, key=key: run.stages[key]) >= 0.005 for found in runs.values()):
+            add(label, lambda run, key=key: run.stages[key])
+    add("together", lambda run: run.own)
+    add("processor time", lambda run: run.cpu)
+    add("windows", lambda run: run.windows, 0)
+    add("own time of a minute of music", lambda run: 60 * run.own / run.music)
+    add("own time of 512 columns painted", lambda run: run.own / run.window_columns * 512)
+    add("processor time of 512 columns painted", lambda run: run.cpu / run.window_columns * 512)
+    add("columns decoded for stretches over all", lambda run: run.stretch_share)
+    return table
+
+
+def _shares(runs: dict[str, list[Run]], step_seconds: float | None) -> Table:
+    told = (
+        "Seconds per step are assumed, from a fast GPU to a CPU: nobody measured them here."
+        if step_seconds is None
+        else f"{step_seconds:g} s per step are given by --sampler-seconds-per-step."
+    )
+    table = Table(
+        f"Own time in per cent of {STEPS} steps of each window",
+        ["seconds per step of 512 x 512", *runs],
+        note=f"{told} The sampler's time is taken to grow with the width of a window.",
+    )
+    for seconds in ASSUMED if step_seconds is None else (step_seconds,):
+        label = f"{seconds:g}, {'assumed' if step_seconds is None else 'given'}"
+        table.rows.append([label, *(number(_median(f, lambda r, s=seconds: r.share(s)), 2) for f in runs.values())])
+    return table
+
+
+def _against(runs: dict[str, list[Run]], originals: Sequence[float], original_cpu: float) -> Table:
+    table = Table(
+        "A window in seconds, and against the original",
+        ["", "wall s", "CPU s", "x original, wall", "x original, CPU"],
+        note=f"Original: {_COMPARED} of the windows, INC-LSTSQ each, appended with a crossfade as long as our overlap "
+        f"of {_OVERLAP} columns, its processor time with one thread; of its own requests and files nothing is counted. "
+        "Ours: everything that the table above has.",
+    )
+    wall = statistics.median(originals)
+    table.rows.append(
+        ["original: decode and append", number(wall), number(original_cpu), number(1.0, 1), number(1.0, 1)]
+    )
+    for name, found in runs.items():
+        columns = _median(found, lambda run: run.window_columns / 512)
+        own, cpu = (_median(found, of) / columns for of in (lambda run: run.own, lambda run: run.cpu))
+        table.rows.append([name, number(own), number(cpu), number(wall / own, 1), number(original_cpu / cpu, 1)])
+    return table
+
+
+def _memory_tables(memory: dict[int, dict[str, float]]) -> list[Table]:
+    if not memory:
+        return []
+    table = Table(
+        "Memory of a song by its length",
+        ["minutes", "host: peak MB over torch", "of it result MB", "device: peak MB"],
+        note="The whole way as above, each length in a process of its own. Device: `max_memory_allocated`.",
+    )
+    for minutes, run in memory.items():
+        cells = [number(run[key] / MB, 0) for key in ("peak", "result", "device")]
+        table.rows.append([f"{minutes:g}", *cells])
+    return [table]
+
+
+def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step_seconds: float | None) -> list[Gate]:
+    most = max(run.stretch_share for found in runs.values() for run in found)
+    gates = [Gate("making: columns decoded for stretches over all", most, "<=", 1, "x")]
+    if step_seconds is not None:
+        worst = max(_median(found, lambda run: run.share(step_seconds)) for found in runs.values())
+        gates.append(Gate(f"making: own time over {STEPS} steps, worst piece", worst, "<", _LIMIT, "%"))
+    if memory:
+        first, last = memory[min(memory)], memory[max(memory)]
+        growth = (last["peak"] - first["peak"]) / (last["result"] - first["result"])
+        gates.append(Gate("making: host memory that grows, in sizes of the result", growth, "<=", 6, "x", AIM))
+        if last["device"] > 0:
+            flat = last["device"] / first["device"]
+            gates.append(Gate("making: device memory, longest song over shortest", flat, "<=", 1.1, "x"))
+    return gates
+
+
+# -- memory, in a process of its own
+
+
+def _memory(pictures: Sequence[Image.Image], folder: Path, *, quick: bool) -> dict[int, dict[str, float]]:
+    if not STATUS.is_file():
+        return {}
+    for place, picture in enumerate(pictures):
+        picture.save(folder / f"{place}.png")
+    found: dict[int, dict[str, float]] = {}
+    for minutes in MEMORY_MINUTES[:2] if quick else MEMORY_MINUTES:
+        found[minutes] = in_new_process("bench.making", str(minutes), str(folder))
+    return found
+
+
+def _peak(minutes: float, folder: Path) -> dict[str, float]:
+    torch.set_num_threads(THREADS)
+    pictures = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]
+    on_device = torch.cuda.is_available()
+    if on_device:
+        torch.zeros(1, device="cuda")
+        torch.cuda.reset_peak_memory_stats()
+    forget_peak()
+    before = status("VmRSS")
+    with tempfile.TemporaryDirectory() as work:
+        run = make_song(pictures, Path(work), seconds=60.0 * minutes)
+    result = 4.0 * run.music * recipes.SAMPLE_RATE
+    device = float(torch.cuda.max_memory_allocated()) if on_device else float("nan")
+    return {"peak": status("VmHWM") - before, "result": result, "device": device}
+
+
+if __name__ == "__main__":
+    found: dict[str, Any] = _peak(float(sys.argv[1]), Path(sys.argv[2]))
+    print(json.dumps(found))

@@ -1,0 +1,138 @@
+"""What stands in for a model where making music is timed: pictures that are there already, and clocks."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.generate.backend import Backend, OnPicture, Request
+from riffusion_ext.generate.plan import Plan
+from riffusion_ext.generate.run import Event, Progress
+from riffusion_ext.generate.seed_pictures import tiled
+from riffusion_ext.generate.stretches import part_of
+from riffusion_ext.ui.tabs.making import Piece
+
+__all__ = ["Clock", "Painter", "Watched"]
+
+_Result = TypeVar("_Result")
+
+
+class Clock:
+    """Seconds by the name of what they were spent on; what is timed within something else is taken out of that.
+
+    Attributes
+    ----------
+    seconds, cpu
+        By the wall clock, and processor time of all threads.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.cpu: defaultdict[str, float] = defaultdict(float)
+        self._inner = [(0.0, 0.0)]
+
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Count the time within for `name`."""
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        self._inner.append((0.0, 0.0))
+        try:
+            yield
+        finally:
+            whole, cpu_whole = time.perf_counter() - begun, time.process_time() - cpu_begun
+            inner, cpu_inner = self._inner.pop()
+            self.seconds[name] += whole - inner
+            self.cpu[name] += cpu_whole - cpu_inner
+            outer, cpu_outer = self._inner[-1]
+            self._inner[-1] = (outer + whole, cpu_outer + cpu_whole)
+
+    def time(self, name: str, call: Callable[[], _Result]) -> _Result:
+        """Call, and count the time for `name`."""
+        with self.on(name):
+            return call()
+
+
+class Painter:
+    """A backend that gives pictures it was given, one after another; its own time is counted as ``"painter"``.
+
+    Parameters
+    ----------
+    pictures
+        At least one. Repeated or cut where a window has another size.
+    clock
+        What is done with a finished picture is counted as ``"keep"``.
+    max_batch
+        As for any backend.
+    """
+
+    name = "painter"
+    interrupted = False
+
+    def __init__(self, pictures: Sequence[Image.Image], clock: Clock, *, max_batch: int) -> None:
+        self._pictures, self._clock, self.max_batch = pictures, clock, max_batch
+        self.columns = 0
+        self.painted = 0
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        """Give pictures."""
+        made = []
+        with self._clock.on("painter"):
+            for index, request in enumerate(requests):
+                picture = self._pictures[self.painted % len(self._pictures)]
+                made.append(tiled(picture, 0, request.width, request.height))
+                self.painted += 1
+                self.columns += request.width
+                with self._clock.on("keep"):
+                    on_picture(index, made[-1])
+        return made
+
+    def interrupt(self) -> None:
+        """Nothing to stop: it takes no time."""
+
+
+class Watched:
+    """A song or a riff whose parts are timed as the page asks for them.
+
+    Attributes
+    ----------
+    stretch_columns
+        Columns decoded so far for what can be heard before the end.
+    """
+
+    def __init__(self, piece: Piece, clock: Clock) -> None:
+        self.plan: Plan = piece.plan
+        self._piece, self._clock = piece, clock
+        self.stretch_columns = 0
+
+    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Paint; up to the first event as ``"prepare"``, afterwards as ``"requests"``."""
+        events = self._piece.paint(backend, limit=limit)
+        stage = "prepare"
+        while True:
+            with self._clock.on(stage):
+                event = next(events, None)
+            if event is None:
+                return
+            if isinstance(event, Progress):
+                stage = "requests"
+            yield event
+
+    def beginning(self) -> Plan | None:
+        """Return what can be heard."""
+        return self._clock.time("requests", self._piece.beginning)
+
+    def part(self, first: int, stop: int) -> AudioClip:
+        """Return the sound of a stretch."""
+        self.stretch_columns += part_of(self.plan, first, stop).columns
+        return self._clock.time("stretches", lambda: self._piece.part(first, stop))
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
+        """Write the sound of a stretch."""
+        return self._clock.time("stretches", lambda: self._piece.write(path, clip, title=title))
