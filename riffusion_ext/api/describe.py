@@ -75,6 +75,7 @@ _REPLIES: dict[tuple[str, str], tuple[str, Any]] = {
 }
 
 _REFUSALS = {
+    "400": "The body cannot be read at all",
     "401": "User or password are wrong",
     "404": "There is nothing of this id",
     "413": "Larger than the limits allow",

@@ -101,7 +101,7 @@ def serve(
     app = build_app(folder, folders=is_loopback(host))
     open_queue(app)
     try:
-        server, *_ = app.launch(
+        launched = app.launch(
             server_name=host,
             server_port=port,
             inbrowser=open_browser,
@@ -117,7 +117,7 @@ def serve(
         from riffusion_ext.api.app import mount
         from riffusion_ext.api.service import Service
 
-        mount(server, Service(), credentials)
+        mount(launched[0], Service(), credentials)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
     sys.stdout.flush()
