@@ -22,6 +22,7 @@ __all__ = [
     "is_folder_name",
     "natural_key",
     "shorten_name",
+    "without_folders",
 ]
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -34,6 +35,14 @@ SOUND_SUFFIXES = frozenset(
 
 _LONGEST_NAME = 240
 """Bytes of a file name: systems allow 255, and a file being written needs a few more for its temporary name."""
+
+
+_FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
+
+
+def without_folders(text: str) -> str:
+    """Return the text with each absolute path cut down to its file name: messages travel to any client of the API."""
+    return _FOLDERS.sub("", text)
 
 
 def natural_key(path: str | Path) -> tuple[tuple[int, int, str], ...]:

@@ -26,6 +26,7 @@ __all__ = [
     "read_audio",
     "read_tags",
     "sound_length",
+    "sound_shape",
     "write_audio",
 ]
 
@@ -95,6 +96,27 @@ def sound_length(path: str | PathLike[str]) -> float:
         return sndfile.length(path)
     except UnsupportedError:
         return read_audio(path).duration
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
+    """Return frames, channels and sample rate of a sound file by its header; None where the header does not tell.
+
+    Raises
+    ------
+    AudioError
+        The file is missing or cannot be opened.
+    """
+    path = Path(path)
+    try:
+        if file_head(path)[:4] == b"RIFF":
+            with path.open("rb") as file:
+                layout = read_layout(file)
+            return layout.frames, layout.channels, layout.sample_rate
+        return sndfile.shape(path)
+    except UnsupportedError:
+        return None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -20,7 +20,7 @@ from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.errors import AudioError
 
-__all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings"]
+__all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings", "shape"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
@@ -185,11 +185,23 @@ def length(path: Path) -> float:
     UnsupportedError
         soundfile is missing, cannot read the file, or cannot tell before the file is read.
     """
+    frames, _, rate = shape(path)
+    return float(frames / rate)
+
+
+def shape(path: Path) -> tuple[int, int, int]:
+    """Return frames, channels and sample rate of a sound file, by its header.
+
+    Raises
+    ------
+    UnsupportedError
+        As :func:`length`.
+    """
     with opened(path) as file:
-        frames, rate = file.frames, file.samplerate
+        frames, channels, rate = file.frames, file.channels, file.samplerate
     if not 0 < frames < _UNKNOWN_FRAMES:
         raise UnsupportedError("soundfile does not know how long it is")
-    return float(frames / rate)
+    return frames, channels, rate
 
 
 def read_strings(path: Path) -> dict[str, str]:

@@ -26,6 +26,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output-dir", default="riffusion-output", metavar="DIR", help="folder for results (riffusion-output)"
     )
+    parser.add_argument(
+        "--api", action="store_true", help="let other programs convert by HTTP, too: /riffusion/v1/docs has the routes"
+    )
+    parser.add_argument(
+        "--api-auth", default="", metavar="USER:PASSWORD", help="passwords for --api, several with commas between them"
+    )
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
     parser.set_defaults(run=run)
 
@@ -37,6 +43,21 @@ def run(args: argparse.Namespace) -> int:
             'riffusion-ext ui needs gradio, which is not installed here: pip install "riffusion-ext[ui]"\n'
         )
         return 1
+    credentials: dict[str, str] = {}
+    if args.api_auth:
+        from riffusion_ext.api.guard import parse_credentials
+
+        credentials = parse_credentials(args.api_auth)
+        if not credentials:
+            sys.stderr.write("riffusion-ext ui: --api-auth takes user:password\n")
+            return 2
     from riffusion_ext.ui.app import serve
 
-    return serve(host=args.host, port=args.port, output_dir=Path(args.output_dir), open_browser=args.open)
+    return serve(
+        host=args.host,
+        port=args.port,
+        output_dir=Path(args.output_dir),
+        open_browser=args.open,
+        api=args.api,
+        credentials=credentials,
+    )

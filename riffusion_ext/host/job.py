@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from riffusion_ext.host.pictures import Made
 from riffusion_ext.library import ClipRecord
+from riffusion_ext.paths import without_folders
 
-__all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "Job", "Payload", "without_folders"]
+__all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "Job", "Payload"]
 
 PAYLOAD_KEY = "riffusion"
 """Key of the payload in webui's extra generation parameters."""
@@ -16,13 +16,6 @@ PAYLOAD_KEY = "riffusion"
 
 JOB_ATTRIBUTE = "_riffusion_job"
 """Attribute of the host's job that holds ours."""
-
-_FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
-
-
-def without_folders(text: str) -> str:
-    """Return the text with each absolute path cut down to its file name: messages travel to any client of the API."""
-    return _FOLDERS.sub("", text)
 
 
 class Payload(dict[str, Any]):

@@ -29,6 +29,7 @@ from riffusion_ext.host.handover import HandOver
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
+from riffusion_ext.host.routes import Routes
 from riffusion_ext.ui import render
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
@@ -174,6 +175,7 @@ def register() -> None:
     _on("before_image_saved", _write_record)
     _on("image_saved", _note_saved_name)
     _on("ui_tabs", _add_tab)
+    _on("app_started", _routes.started)
 
 
 def _on(category: str, callback: Callable[..., Any]) -> None:
@@ -283,6 +285,8 @@ def _styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str
 
 
 _MOST_AT_ONCE = 16
+
+_routes = Routes(HOST, _painting)
 
 
 def start_pictures(p: Any) -> list[Any]:

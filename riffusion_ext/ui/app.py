@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False) -> int:
+def serve(
+    *,
+    host: str,
+    port: int,
+    output_dir: Path,
+    open_browser: bool = False,
+    api: bool = False,
+    credentials: Mapping[str, str] | None = None,
+) -> int:
     """Serve the page until Ctrl-C.
 
     Parameters
@@ -69,6 +78,10 @@ def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False)
         Folder for results; the browser may fetch what lies below it.
     open_browser
         Open the page in the user's browser.
+    api
+        Whether other programs find the routes of :mod:`riffusion_ext.api` there.
+    credentials
+        Their passwords, by user; None: none is asked for.
 
     Returns
     -------
@@ -88,7 +101,7 @@ def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False)
     app = build_app(folder, folders=is_loopback(host))
     open_queue(app)
     try:
-        app.launch(
+        launched = app.launch(
             server_name=host,
             server_port=port,
             inbrowser=open_browser,
@@ -100,6 +113,11 @@ def serve(*, host: str, port: int, output_dir: Path, open_browser: bool = False)
     except OSError as error:
         sys.stderr.write(f"riffusion-ext ui: cannot listen on {host}:{port}: {error}. Try another --port.\n")
         return 1
+    if api:
+        from riffusion_ext.api.app import mount
+        from riffusion_ext.api.service import Service
+
+        mount(launched[0], Service(), credentials)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
     sys.stdout.flush()

@@ -19,7 +19,9 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-OUR_MODULES = tuple(f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation", "checkpoint"))
+OUR_MODULES = tuple(
+    f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation", "checkpoint", "routes")
+)
 
 
 # -- modules.scripts
@@ -108,6 +110,7 @@ CALLBACK_KINDS = (
     "on_before_image_saved",
     "on_image_saved",
     "on_ui_tabs",
+    "on_app_started",
 )
 
 
@@ -343,7 +346,7 @@ class FakeWebui:
                 "state": self.state,
                 "OptionInfo": OptionInfo,
                 "demo": self.demo,
-                "cmd_opts": types.SimpleNamespace(hide_ui_dir_config=False),
+                "cmd_opts": types.SimpleNamespace(hide_ui_dir_config=False, api=False, api_auth=None, subpath=None),
             },
             "devices": {"device": "cpu"},
             "errors": {"report": report},

@@ -60,6 +60,7 @@ def make(
     settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
+        from riffusion_ext.generate.batched import Batched
         from riffusion_ext.generate.loops import Loop
         from riffusion_ext.generate.run import Stopped
 
@@ -68,7 +69,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         decode = decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        for event in loop.paint(making.Batched(place.backend(), 1, tell, cancelled)):
+        for event in loop.paint(Batched(place.backend(), 1, tell, cancelled)):
             tell(event)
             if isinstance(event, Stopped):
                 return Made(Painted(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))

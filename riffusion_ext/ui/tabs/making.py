@@ -8,7 +8,6 @@ is there.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,16 +22,13 @@ from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request
+    from riffusion_ext.generate.backend import Activity, Backend
     from riffusion_ext.generate.plan import Plan
     from riffusion_ext.generate.run import Event, Progress
 
 __all__ = [
     "STRETCHES",
-    "Batched",
     "Heard",
     "Made",
     "Painted",
@@ -50,7 +46,6 @@ STRETCHES = 8
 """Players at most for what can be heard before the end."""
 
 _TITLE = 60
-_LOOK_AGAIN = 0.2
 _KEPT = 40
 _COUNTED = "Windows"
 STOPPING = message("Stopping; what is painted is kept ...")
@@ -76,68 +71,6 @@ class Piece(Protocol):
     def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
         """Write a sound with all that is needed to make it again."""
         ...
-
-
-class Batched:
-    """A backend that is given at most so many pictures at once, and interrupted when they are not wanted any more.
-
-    Parameters
-    ----------
-    backend
-        Paints.
-    most
-        1 or more.
-    tell
-        Is told the backend's :class:`~riffusion_ext.generate.backend.Activity` whenever it is another.
-    cancelled
-        Whether to stop; asked again and again while the backend is at work.
-    """
-
-    def __init__(self, backend: Backend, most: int, tell: Tell, cancelled: Cancelled) -> None:
-        self._backend, self._most, self._tell, self._cancelled = backend, most, tell, cancelled
-
-    @property
-    def name(self) -> str:
-        """That of the backend."""
-        return self._backend.name
-
-    @property
-    def max_batch(self) -> int:
-        """The smaller one of the backend's and ours."""
-        return max(1, min(self._backend.max_batch, self._most))
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the backend was."""
-        return self._backend.interrupted
-
-    @property
-    def activity(self) -> Activity | None:
-        """That of the backend."""
-        return self._backend.activity
-
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Paint pictures."""
-        over = threading.Event()
-        threading.Thread(target=self._watch, args=(over,), daemon=True, name="riffusion-stop").start()
-        try:
-            return self._backend.generate(requests, on_picture)
-        finally:
-            over.set()
-
-    def interrupt(self) -> None:
-        """Interrupt the backend."""
-        self._backend.interrupt()
-
-    def _watch(self, over: threading.Event) -> None:
-        said = None
-        while not over.wait(_LOOK_AGAIN):  # more than once: the wish may come before the backend has begun
-            activity = self._backend.activity
-            if activity is not None and activity != said:
-                said = activity
-                self._tell(said)
-            if self._cancelled():
-                self._backend.interrupt()
 
 
 @dataclass(frozen=True)

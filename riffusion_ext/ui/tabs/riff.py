@@ -69,6 +69,7 @@ def make(
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
+        from riffusion_ext.generate.batched import Batched
         from riffusion_ext.generate.record import to_record
 
         assert place.backend is not None
@@ -76,7 +77,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
-        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
         kept = {
             "settings": record,
             "options": dict(options),

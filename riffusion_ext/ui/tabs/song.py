@@ -71,6 +71,7 @@ def make(
     settings = with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
+        from riffusion_ext.generate.batched import Batched
         from riffusion_ext.generate.record import to_record
         from riffusion_ext.generate.song import Song
 
@@ -84,7 +85,7 @@ def make(
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = Unfinished(folder)
-        backend = making.Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
         unfinished.keep(
             {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
         )

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
-from riffusion_ext.host.job import Job, without_folders
+from riffusion_ext.host.job import Job
 from riffusion_ext.host.pictures import Made, Picture
 from riffusion_ext.host.sound import SoundMaker
 from riffusion_ext.library import ClipLibrary
+from riffusion_ext.paths import without_folders
 from riffusion_ext.ui.controls import SoundOptions
 
 

@@ -1,0 +1,58 @@
+"""Routes about the service itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from riffusion_ext import __version__
+from riffusion_ext.api.replies import AsciiJSON
+from riffusion_ext.api.service import Service
+
+__all__ = ["router"]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["about"])
+
+    @routes.get("/health", summary="Whether the service is there, and how busy it is")
+    async def health() -> Response:
+        jobs = service.jobs
+        waiting, running = jobs.count(["waiting"]), jobs.count(["running"])
+        return AsciiJSON({"status": "ok", "jobs": {"waiting": waiting, "running": running}})
+
+    @routes.get("/version", summary="Versions of the extension and of these routes")
+    async def version() -> Response:
+        return AsciiJSON({"version": __version__, "api": "v1", "host": service.host})
+
+    @routes.get("/capabilities", summary="What can be asked for here")
+    async def capabilities() -> Response:
+        return AsciiJSON(await run_in_threadpool(_capabilities, service))
+
+    return routes
+
+
+def _capabilities(service: Service) -> dict[str, Any]:
+    from riffusion_ext.audio.io import available_formats
+    from riffusion_ext.generate.original_ids import MASKS, SEEDS
+    from riffusion_ext.generate.seed_pictures import PATTERNS
+    from riffusion_ext.spectrogram.params import PRESETS
+    from riffusion_ext.spectrogram.settings import available_engines
+
+    paints = service.paints
+    return {
+        "paints": paints,
+        "model": service.backend().name if paints else None,
+        "samplers": list(service.samplers()) if paints else [],
+        "engines": list(available_engines()),
+        "formats": list(available_formats()),
+        "presets": list(PRESETS),
+        "beats": list(PATTERNS),
+        "seed_images": list(SEEDS),
+        "mask_images": list(MASKS),
+        "limits": service.limits.as_dict(),
+    }

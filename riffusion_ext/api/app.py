@@ -1,0 +1,72 @@
+"""All routes, put into a FastAPI application: a webui's, or that of the program by itself.
+
+Ours are an application of their own below ``/riffusion/v1``. Its errors, its documentation and its limits are ours
+alone, and those of the host stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Mount, Route, request_response
+
+from riffusion_ext import __version__
+from riffusion_ext.api import about, between, compat, convert, datasets, make, uploads, watching
+from riffusion_ext.api.describe import described
+from riffusion_ext.api.guard import Credentials, Guard
+from riffusion_ext.api.page import add_first
+from riffusion_ext.api.replies import AsciiJSON, add_handlers
+from riffusion_ext.api.service import ROOT, Service
+
+__all__ = ["build", "mount"]
+
+_UPLOADS = frozenset({"/pictures", "/clips"})
+
+
+def build(service: Service) -> FastAPI:
+    """Return the application with our own routes."""
+    app = FastAPI(
+        title="Riffusion",
+        version=__version__,
+        description="Spectrogram pictures to sound, sound to pictures, and music from prompts.",
+        default_response_class=AsciiJSON,
+    )
+    add_handlers(app)
+    for module in (about, uploads, convert, make, between, datasets, watching):
+        app.include_router(module.router(service))
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    return app
+
+
+def mount(app: Any, service: Service, credentials: Credentials | None = None) -> None:
+    """Put the routes into an application, all behind one password.
+
+    Parameters
+    ----------
+    app
+        A FastAPI or Starlette application.
+    service
+        What they work with.
+    credentials
+        Passwords by user; None or empty: none is asked for, as the host's own API asks for none.
+    """
+    limits = service.limits
+
+    def guarded(inner: Any, **more: Any) -> Guard:
+        return Guard(inner, credentials=credentials, body_bytes=limits.body_bytes, weight=service.weight, **more)
+
+    ours = guarded(build(service), streamed=_is_upload)
+    routes: list[BaseRoute] = [Mount(ROOT, app=ours)]
+    for path, (endpoint, answer) in compat.endpoints(service).items():
+        for place in (path, f"{path}/"):
+            inner = guarded(request_response(endpoint), answer=answer)
+            routes.append(Route(place, inner, methods=["POST"], include_in_schema=False))
+    add_first(app, routes)
+
+
+def _is_upload(scope: Mapping[str, Any]) -> bool:
+    path = str(scope["path"])
+    root = str(scope.get("root_path", ""))
+    return scope["method"] == "POST" and path.removeprefix(root) in _UPLOADS

@@ -1,0 +1,110 @@
+"""Routes of other servers, at the places where their clients look for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from riffusion_ext.api.answer import finished
+from riffusion_ext.api.compat_input import read_ask, read_json
+from riffusion_ext.api.replies import AsciiJSON, status_of
+from riffusion_ext.api.riffusion_server import check_images, run_inference
+from riffusion_ext.api.service import Service
+from riffusion_ext.api.vst import check_mask, read_plugin_audio, run_vst
+from riffusion_ext.jobs import Job, Work
+from riffusion_ext.paths import without_folders
+
+__all__ = ["endpoints"]
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 600.0
+"""Seconds until a client that waits for one picture is told that it takes too long."""
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+_Answer = Callable[..., Response]
+
+
+def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a refusal of the original server: plain text."""
+    text = without_folders(text).encode("utf-8", "replace").decode()
+    status = 400 if status == 422 else status
+    return PlainTextResponse(text[:600], status, {"X-Content-Type-Options": "nosniff", **(headers or {})})
+
+
+def plugin(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a refusal for the plugin: always JSON, or it waits for more."""
+    return AsciiJSON({"error": without_folders(text)[:600]}, 400 if status == 422 else status, dict(headers or {}))
+
+
+def endpoints(service: Service) -> dict[str, tuple[_Endpoint, _Answer]]:
+    """Return what answers each of the paths, and what refuses there. Clients put a slash behind the paths."""
+
+    def prepare_inference(body: bytes) -> Work:
+        values = read_json(body)
+        ask = read_ask(values, most_steps=service.limits.steps)
+        seed = check_images(values, ask.mask)
+        return lambda job: run_inference(service, ask, seed, job)
+
+    def prepare_vst(body: bytes) -> Work:
+        values = read_json(body)
+        ask = read_ask(values, most_steps=service.limits.steps)
+        check_mask(ask.mask)
+        clip = read_plugin_audio(values)
+        return lambda job: run_vst(service, ask, clip, job)
+
+    return {
+        "/run_inference": (_endpoint(service, "run_inference", prepare_inference, plain), plain),
+        "/run_vst": (_endpoint(service, "run_vst", prepare_vst, plugin), plugin),
+    }
+
+
+def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], answer: _Answer) -> _Endpoint:
+    async def endpoint(request: Request) -> Response:
+        made: list[Mapping[str, Any]] = []
+        try:
+            work = await run_in_threadpool(prepare, await request.body())
+            service.check_backend()
+            job = service.jobs.submit(kind, "paint", _into(made, work))
+            if not await _over(job):
+                return answer(503, "this took too long")
+            if job.cause is not None:
+                raise job.cause
+        except Exception as error:
+            if status_of(error) == 500:
+                logger.exception("%s", kind, exc_info=error)
+                text = f"something went wrong here: {type(error).__name__}; the server's log has the details"
+                return answer(500, text)
+            return answer(status_of(error), str(error))
+        return AsciiJSON(made.pop()) if made else answer(503, "this was stopped")
+
+    return endpoint
+
+
+def _into(made: list[Mapping[str, Any]], work: Work) -> Work:
+    """Return the work with its result put aside: jobs are remembered for long, pictures and sounds are not."""
+
+    def run(job: Job) -> dict[str, Any]:
+        result = work(job)
+        complete = result.get("complete", True)
+        if complete:
+            made.append(result)
+        return {"complete": complete}
+
+    return run
+
+
+async def _over(job: Job) -> bool:
+    """Wait for a job; returns whether it has ended, else it is stopped."""
+    try:
+        await asyncio.wait_for(finished(job), _PATIENCE)
+    except asyncio.TimeoutError:
+        job.cancel()
+        return False
+    return True

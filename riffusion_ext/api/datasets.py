@@ -1,0 +1,125 @@
+"""The route that makes training sets: uploaded songs in, an archive of pictures and captions out."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from riffusion_ext.api.answer import accepted
+from riffusion_ext.api.models import Dataset, given
+from riffusion_ext.api.replies import ApiError
+from riffusion_ext.api.service import Service, file_view
+from riffusion_ext.api.take import check_text, params_of
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.jobs import Job
+from riffusion_ext.paths import NameGiver
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.build import Built, Progress
+    from riffusion_ext.dataset.settings import DatasetSettings
+
+__all__ = ["router"]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["training sets"])
+
+    @routes.post("/datasets", status_code=202, summary="Songs to a training set")
+    async def dataset(body: Dataset) -> Response:
+        return await run_in_threadpool(_dataset, service, body)
+
+    return routes
+
+
+def _settings(body: Dataset) -> DatasetSettings:
+    from riffusion_ext.dataset.build import check_settings
+    from riffusion_ext.dataset.settings import (
+        CaptionSettings,
+        CurateSettings,
+        DatasetSettings,
+        ExportSettings,
+        SliceSettings,
+    )
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    check_text(body.trigger, body.caption, body.preset)
+    captions = CaptionSettings(trigger=body.trigger)
+    if body.caption is not None:
+        captions = replace(captions, template=body.caption)
+    params = params_of(body.preset) or PRESETS["riffusion-v1"]
+    settings = DatasetSettings(
+        SliceSettings(params, **given(body, "columns", "overlap", "align", "last", "scale")),
+        CurateSettings(
+            last=body.final,
+            **given(body, "first", "silence_db", "transition", "duplicate", "clipping", "broken", "target"),
+        ),
+        captions,
+        ExportSettings(formats=tuple(body.formats)),
+    )
+    check_settings(settings)
+    return settings
+
+
+def _dataset(service: Service, body: Dataset) -> Response:
+    limits = service.limits
+    if not 1 <= len(body.clips) <= limits.songs:
+        raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
+    for id_ in body.clips:
+        service.find("clips", id_[:64])
+    settings = _settings(body)
+    return accepted(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
+
+
+def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
+    from riffusion_ext.dataset.build import build
+
+    root = service.folder("datasets") / secrets.token_hex(8)
+    try:
+        songs = root / "songs"
+        songs.mkdir(parents=True)
+        names = NameGiver()
+        for id_ in dict.fromkeys(body.clips):
+            record = service.find("clips", id_)
+            shutil.copyfile(record.path, names.name(songs, Path(record.download_name), record.path.suffix))
+
+        def told(progress: Progress) -> None:
+            job.tell(0.9 * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+
+        # One process: a webui's workers would each load all that the webui has loaded.
+        built = build(songs, root / "set", settings, jobs=1, progress=told, cancelled=lambda: job.stop_wanted)
+        job.tell(0.9, "packing")
+        return _result(service, built, root / "set")
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _result(service: Service, built: Built, folder: Path) -> dict[str, Any]:
+    path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
+    files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for item in files:
+                archive.write(item, item.relative_to(folder).as_posix())
+
+    write_atomically(path, write)
+    record = service.keep("archives", path, title="training set", download_name="training-set.zip")
+    return {
+        "archive": file_view(service, "archives", record),
+        "songs": built.songs,
+        "windows": len(built.manifest.windows),
+        "kept": len(built.manifest.kept),
+        "left_out": built.manifest.counts(),
+        "failed": [{"song": name.name, "reason": why} for name, why in built.failed],
+        "notes": list(built.notes),
+        "complete": not built.stopped,
+    }

@@ -1,0 +1,86 @@
+"""How much the routes take on, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from riffusion_ext.jobs import Lane
+
+__all__ = ["Limits"]
+
+_MIB = 1 << 20
+
+
+def _lanes() -> dict[str, Lane]:
+    return {
+        # A client waits for these, and a model for none of them.
+        "convert": Lane(threads=2, waiting=64, seconds=300.0, kept=200),
+        # One model paints one thing at a time.
+        "paint": Lane(threads=1, waiting=16, seconds=4 * 3600.0, kept=100),
+        "dataset": Lane(threads=1, waiting=4, seconds=12 * 3600.0, kept=20),
+    }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the routes take on.
+
+    Parameters
+    ----------
+    body_bytes
+        Largest body of JSON.
+    bodies_bytes
+        Largest sum of all bodies of JSON that are held at one time.
+    upload_bytes
+        Largest file that is uploaded.
+    uploads
+        Files uploaded at one time.
+    kept_bytes
+        Room for clips, and as much again for pictures and for archives; the oldest leave first.
+    pixels
+        Largest picture.
+    seed_pixels
+        Largest picture that something is painted from.
+    columns
+        Widest picture that is turned into sound.
+    sound_seconds, sound_samples
+        Longest sound, and most samples of all its channels.
+    song_seconds
+        Longest song that is painted.
+    pictures
+        Most pictures from one interpolation.
+    steps
+        Most steps of a sampler.
+    songs
+        Most songs of a data set.
+    listeners
+        Clients that follow jobs at one time.
+    inline_bytes
+        Largest sound that is given as base64 in a reply.
+    lanes
+        Threads, places to wait and time, by kind of work.
+    """
+
+    body_bytes: int = 48 * _MIB
+    bodies_bytes: int = 128 * _MIB
+    upload_bytes: int = 256 * _MIB
+    uploads: int = 8
+    kept_bytes: int = 1024 * _MIB
+    pixels: int = 32_000_000
+    seed_pixels: int = 4_000_000
+    columns: int = 60_000
+    sound_seconds: float = 1200.0
+    sound_samples: int = 120_000_000
+    song_seconds: float = 1800.0
+    pictures: int = 64
+    steps: int = 150
+    songs: int = 500
+    listeners: int = 64
+    inline_bytes: int = 32 * _MIB
+    lanes: Mapping[str, Lane] = field(default_factory=_lanes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers, for clients."""
+        return asdict(self)

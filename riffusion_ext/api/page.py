@@ -1,0 +1,68 @@
+"""What our own pages need of the server, whether or not the host's API is on: clips that a player can seek in.
+
+Who may open the page may hear them, as gradio decides it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from riffusion_ext.api.media import file_reply
+from riffusion_ext.api.replies import not_found, refusal
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.library import ClipLibrary
+
+__all__ = ["MEDIA", "PageDoor", "add_first", "mount_media"]
+
+MEDIA = "/riffusion/media"
+"""Above the ids of clips."""
+
+
+class PageDoor:
+    """The login of a gradio application.
+
+    Parameters
+    ----------
+    app
+        gradio's own; any other has no login.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def is_open(self, request: Request) -> bool:
+        """Whether there is no login, or the browser that asks has passed it."""
+        auth = getattr(self._app, "auth", None)
+        if auth is None:
+            return True
+        tokens = getattr(self._app, "tokens", {})
+        mark = getattr(self._app, "cookie_id", None)  # of gradio 4
+        names = [f"access-token{part}{'-' + mark if mark else ''}" for part in ("", "-unsecure")]
+        return any(tokens.get(request.cookies[name]) is not None for name in names if name in request.cookies)
+
+
+def mount_media(app: Any, clips: ClipLibrary) -> None:
+    """Put the route for players into an application."""
+    door = PageDoor(app)
+
+    async def media(request: Request) -> Response:
+        if not door.is_open(request):
+            return refusal(401, "log in on the page first")
+        record = clips.get(request.path_params["id_"])
+        try:
+            if record is None:
+                raise not_found("clip")
+            return file_reply(request, record, "clip")
+        except RiffusionError as error:
+            return refusal(getattr(error, "status", 404), str(error), getattr(error, "headers", None))
+
+    add_first(app, [Route(f"{MEDIA}/{{id_}}", media, methods=["GET", "HEAD"], include_in_schema=False)])
+
+
+def add_first(app: Any, routes: list[BaseRoute]) -> None:
+    """Put routes before those of the host, some of which may catch every path."""
+    app.router.routes[:0] = routes

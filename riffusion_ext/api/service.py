@@ -1,0 +1,174 @@
+"""What the routes work with: the place they run in, what they keep, and the work they have given out."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.api.guard import Weight
+from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.replies import ApiError, not_found
+from riffusion_ext.jobs import Job, Jobs
+from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.backend import Backend
+
+__all__ = ["ROOT", "Service", "clip_view", "file_view"]
+
+ROOT = "/riffusion/v1"
+
+_NO_MODEL = "nothing paints here: songs, riffs, loops and interpolations need a webui with a model"
+
+KINDS = {"clips": "clip", "pictures": "picture", "archives": "archive"}
+
+
+class Service:
+    """What the routes work with. One for each program; it outlives the webui's "Reload UI".
+
+    Parameters
+    ----------
+    host
+        What the program is, for clients.
+    scratch
+        Returns the folder for what clients upload and are given; None for one that is removed at the end.
+    device
+        Returns the torch device to use.
+    backend
+        Returns what paints pictures; None where nothing does.
+    no_backend
+        One sentence why.
+    samplers
+        Returns the names of the backend's samplers.
+    others
+        Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
+    limits
+        How much to take on.
+    prefix
+        Path below which the program's server lives, such as ``"/sd"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "standalone",
+        scratch: Callable[[], Path] | None = None,
+        device: Callable[[], str] = lambda: "auto",
+        backend: Callable[[], Backend] | None = None,
+        no_backend: str = _NO_MODEL,
+        samplers: Callable[[], Sequence[str]] = list,
+        others: ClipLibrary = LIBRARY,
+        limits: Limits | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.host, self.device, self.samplers = host, device, samplers
+        self.limits = limits or Limits()
+        self.prefix = prefix
+        room = self.limits.kept_bytes
+        self.files = {kind: ClipLibrary(temporary_bytes=room) for kind in KINDS}
+        self._others = others
+        self.jobs = Jobs(self.limits.lanes)
+        self.weight = Weight(self.limits.bodies_bytes)
+        self.uploads = self.listeners = 0
+        self._backend, self._no_backend = backend, no_backend
+        self._scratch = scratch
+        self._own: Path | None = None
+        self._lock = threading.Lock()
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for files of a kind; it exists."""
+        with self._lock:
+            if self._scratch is not None:
+                parent = self._scratch() / "api"
+            else:
+                if self._own is None or not self._own.is_dir():
+                    self._own = Path(tempfile.mkdtemp(prefix="riffusion-")).absolute()
+                    atexit.register(shutil.rmtree, self._own, ignore_errors=True)
+                parent = self._own
+        folder = parent / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def backend(self) -> Backend:
+        """Return what paints.
+
+        Raises
+        ------
+        ApiError
+            Nothing does.
+        """
+        self.check_backend()
+        assert self._backend is not None
+        return self._backend()
+
+    @property
+    def paints(self) -> bool:
+        """Whether there is something that paints."""
+        return self._backend is not None
+
+    def check_backend(self) -> None:
+        """Raise an ApiError where nothing paints."""
+        if self._backend is None:
+            raise ApiError(501, self._no_backend)
+
+    def check_sampler(self, name: str) -> None:
+        """Raise an ApiError about a sampler that the backend does not have."""
+        names = list(self.samplers())
+        if name and name not in names:
+            raise ApiError(422, f"there is no sampler {name[:60]!r}; there are {', '.join(names)}")
+
+    def find(self, kind: str, id_: str) -> ClipRecord:
+        """Return the record of a clip, picture or archive.
+
+        Raises
+        ------
+        ApiError
+            There is none of this id.
+        """
+        record = self.files[kind].get(id_)
+        if record is None and kind == "clips":
+            record = self._others.get(id_)
+        if record is None or not record.path.is_file():
+            raise not_found(KINDS[kind])
+        return record
+
+    def job(self, id_: str) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        ApiError
+            There is none of this id.
+        """
+        job = self.jobs.get(id_)
+        if job is None:
+            raise not_found("job")
+        return job
+
+    def keep(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
+        """Keep a file that belongs to the service, and give it an id."""
+        return self.files[kind].add(path, title=title, duration=duration, temporary=True, **more)
+
+    def url(self, kind: str, id_: str) -> str:
+        """Return the path of a URL."""
+        return f"{self.prefix}{ROOT}/{kind}/{id_}"
+
+
+def file_view(service: Service, kind: str, record: ClipRecord) -> dict[str, Any]:
+    """Return what clients are told of any file."""
+    size = 0
+    with suppress(OSError):
+        size = record.path.stat().st_size
+    return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
+
+
+def clip_view(service: Service, record: ClipRecord, **more: Any) -> dict[str, Any]:
+    """Return what clients are told of a clip."""
+    view: Mapping[str, Any] = file_view(service, "clips", record)
+    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}

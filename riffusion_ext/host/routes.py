@@ -1,0 +1,81 @@
+"""Our routes in the webui's own server: for other programs where it runs with ``--api``, and for our players always."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modules import shared
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.library import LIBRARY
+
+if TYPE_CHECKING:
+    from riffusion_ext.api.service import Service
+    from riffusion_ext.host.base import Host
+
+__all__ = ["Routes"]
+
+
+class Routes:
+    """What was uploaded and is being made; it outlives "Reload UI", which starts another server.
+
+    Parameters
+    ----------
+    host
+        The webui.
+    painting
+        Returns ``backend`` and ``samplers`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes them; where the host
+        cannot paint for us, ``no_backend``.
+    """
+
+    def __init__(self, host: Host, painting: Callable[[], Mapping[str, Any]]) -> None:
+        self._host, self._painting = host, painting
+        self._service: Service | None = None
+
+    def started(self, _demo: Any, app: Any) -> None:
+        """Put the routes into the server that was just started; whatever goes wrong, the webui runs on."""
+        try:
+            self._add_to(app)
+        except Exception as error:
+            unexpected = None if isinstance(error, RiffusionError) else error
+            self._host.report(f"Riffusion: no routes for other programs: {error}", unexpected)
+
+    def _add_to(self, app: Any) -> None:
+        from riffusion_ext.api.page import mount_media
+
+        mount_media(app, LIBRARY)
+        flags = shared.cmd_opts
+        if not (getattr(flags, "api", False) or getattr(flags, "nowebui", False)):
+            return
+        credentials = self._credentials()
+        from riffusion_ext.api.app import mount
+
+        if self._service is None:
+            self._service = self._new_service()
+        mount(app, self._service, credentials)
+
+    def _credentials(self) -> dict[str, str]:
+        """Return the passwords of the host's own API; an error where there are some that cannot be read."""
+        from riffusion_ext.api.guard import parse_credentials
+
+        flags = shared.cmd_opts
+        text = getattr(flags, "api_auth", None) or getattr(flags, "auth", None) or ""  # the latter in SD.Next
+        credentials = parse_credentials(text)
+        if (text and not credentials) or (not text and getattr(flags, "auth_file", None)):
+            raise RiffusionError("the passwords of the API cannot be read, so Riffusion's routes are left out")
+        return credentials
+
+    def _new_service(self) -> Service:
+        from riffusion_ext.api.service import Service
+
+        painting = self._painting()
+        names = {name: painting[name] for name in ("backend", "no_backend", "samplers") if name in painting}
+        subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
+        return Service(
+            host=self._host.name,
+            scratch=self._host.scratch_folder,
+            device=self._host.device,
+            prefix=f"/{subpath}" if subpath else "",
+            **names,
+        )

@@ -1,0 +1,174 @@
+"""The routes in an application of their own, with a painter in the place of a model."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fastapi import FastAPI
+from PIL import Image
+from starlette.testclient import TestClient
+
+from riffusion_ext.api.app import mount
+from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.page import mount_media
+from riffusion_ext.api.service import Service
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.audio.wav import write_wav
+from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.library import ClipLibrary
+from riffusion_ext.metadata import save_picture
+from riffusion_ext.spectrogram.params import SpectrogramParams
+from tests.unit.generate.painters import Painter, by_seed
+
+V1 = "/riffusion/v1"
+SMALL = SpectrogramParams(
+    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
+)
+SMALL_TEXT = "sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch on one core: for sound this short, waiting for the others takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Studio(Painter):
+    """Paints clouds; can be held and interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__(by_seed, max_batch=2, name="studio")
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.at_work = threading.Event()
+        self.wish = threading.Event()
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        self.interrupted = False
+        self.wish.clear()
+        self.at_work.set()
+        while not self.go_on.wait(0.01):
+            if self.wish.is_set():
+                self.interrupted = True
+                return []
+        return super().generate(requests, on_picture)
+
+    def interrupt(self) -> None:
+        self.wish.set()
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+MakeClient = Callable[..., TestClient]
+
+
+@pytest.fixture
+def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
+    """Return a maker of clients: ``credentials``, ``paints``, ``samplers``, and the fields of Limits."""
+    opened: list[TestClient] = []
+
+    def make(*, credentials: Any = None, paints: bool = True, lanes: Any = None, **limits: Any) -> TestClient:
+        limit = Limits(**limits)
+        limit = replace(limit, lanes={**limit.lanes, **(lanes or {})})
+        others = ClipLibrary()
+        service = Service(
+            scratch=lambda: tmp_path / "scratch",
+            device=lambda: "cpu",
+            backend=(lambda: studio) if paints else None,
+            samplers=lambda: ["Euler", "DPM++ 2M"],
+            others=others,
+            limits=limit,
+        )
+        app = FastAPI()
+        mount(app, service, credentials)
+        mount_media(app, others)
+        client = TestClient(app, raise_server_exceptions=False)
+        client.service = service  # type: ignore[attr-defined]
+        opened.append(client)
+        return client
+
+    yield make
+    studio.go_on.set()
+    for client in opened:
+        for job in client.service.jobs.all():  # type: ignore[attr-defined]
+            job.cancel()
+            assert job.wait(60)
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> TestClient:
+    return make_client()
+
+
+def picture_bytes(width: int = 64, *, seed: int = 0, params: SpectrogramParams = SMALL, path: Path) -> bytes:
+    """Return a PNG file of clouds that records its parameters."""
+    values = np.random.default_rng(seed).integers(0, 255, (params.num_frequencies // 8, width // 8), np.uint8)
+    image = Image.fromarray(values).resize((width, params.num_frequencies), Image.Resampling.BICUBIC).convert("RGB")
+    return save_picture(image, path / f"{seed}.png", params, 30e6).read_bytes()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> bytes:
+    return picture_bytes(path=tmp_path)
+
+
+def sound_bytes(seconds: float, *, rate: int = 8000, channels: int = 1, seed: int = 0) -> bytes:
+    """Return a WAV file of chords over a little noise."""
+    rng = np.random.default_rng(seed)
+    time_ = np.arange(round(seconds * rate)) / rate
+    wave = 0.02 * rng.standard_normal((channels, len(time_)))
+    for start in np.arange(0, seconds, 0.5):
+        tone = np.where(time_ >= start, np.exp(-4 * np.abs(time_ - start)), 0.0)
+        wave += 0.2 * tone * np.sin(2 * np.pi * rng.choice([220.0, 330.0, 440.0]) * time_)
+    file = io.BytesIO()
+    write_wav(file, AudioClip(wave.astype(np.float32), rate), subtype="pcm16", tags={})
+    return file.getvalue()
+
+
+def upload(client: TestClient, kind: str, data: bytes, name: str = "") -> dict[str, Any]:
+    reply = client.post(f"{V1}/{kind}", content=data, params={"name": name} if name else None)
+    assert reply.status_code == 201, reply.text
+    return reply.json()
+
+
+def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, Any]:
+    """Follow a job to its end; returns its view."""
+    assert reply.status_code == 202, reply.text
+    view = reply.json()
+    assert reply.headers["location"] == view["url"]
+    end = time.monotonic() + 120
+    while view["state"] in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+        view = client.get(view["url"]).json()
+    assert view["state"] == state, (view["error"], view)
+    return view
+
+
+def sentence(reply: Any, status: int) -> str:
+    """Return the sentence of a refusal."""
+    assert reply.status_code == status, (reply.status_code, reply.text)
+    body = reply.json()
+    assert list(body) == ["detail"], body
+    text = body["detail"]
+    assert isinstance(text, str)
+    assert text
+    assert "\n" not in text
+    json.dumps(text).encode("ascii")
+    return text

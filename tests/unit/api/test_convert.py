@@ -1,0 +1,131 @@
+"""Routes that convert, through a real application."""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from riffusion_ext.metadata import read_record
+from tests.unit.api.conftest import SMALL, SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
+
+
+def test_a_picture_becomes_a_sound_that_can_be_fetched(client: TestClient, picture: bytes) -> None:
+    sent = upload(client, "pictures", picture, "folder/funky bass.png")
+    assert (sent["name"], sent["width"], sent["height"]) == ("funky bass.png", 64, 64)
+    reply = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]})
+    assert reply.status_code == 200, reply.text
+    clip = reply.json()
+    assert clip["duration"] == pytest.approx(0.63)
+    assert (clip["sample_rate"], clip["channels"], clip["name"]) == (8000, 1, "funky bass.wav")
+    sound = client.get(clip["url"])
+    assert sound.headers["content-type"] == "audio/wav"
+    assert len(sound.content) == clip["bytes"]
+    with wave.open(io.BytesIO(sound.content)) as file:
+        assert file.getnframes() == 63 * SMALL.hop_length
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+def test_pictures_and_sounds_travel_in_the_bodies_where_that_is_wished(
+    client: TestClient, picture: bytes, form: str
+) -> None:
+    text = base64.encodebytes(picture).decode()
+    for prefix in ("", "data:image/png;base64,"):
+        reply = client.post(
+            f"{V1}/image-to-audio", json={"image": prefix + text, "format": form, "inline": True}
+        ).json()
+        head, _, body = reply["audio"].partition(",")
+        assert head == f"data:{client.get(reply['url']).headers['content-type']};base64"
+        assert base64.b64decode(body, validate=True) == client.get(reply["url"]).content
+    (job, _) = client.get(f"{V1}/jobs").json()["jobs"]
+    assert "audio" not in job["result"]  # what is remembered stays small
+
+
+def test_a_sound_becomes_pictures_that_fit_together(client: TestClient) -> None:
+    song = upload(client, "clips", sound_bytes(3.0), "my song.wav")
+    body = {"clip": song["id"], "columns": 128, "preset": SMALL_TEXT}
+    drawn = client.post(f"{V1}/audio-to-images", json=body).json()
+    assert [item["name"] for item in drawn["pictures"]] == [f"my song_{n:05d}.png" for n in range(3)]
+    assert len({item["max_value"] for item in drawn["pictures"]}) == 1
+    image = Image.open(io.BytesIO(client.get(drawn["pictures"][0]["url"]).content))
+    assert image.size == (128, 64)
+    assert read_record(image).params == SMALL
+    assert drawn["duration"] == 3.0
+
+    body = {"audio": base64.b64encode(sound_bytes(1.0)).decode(), "columns": None, "preset": SMALL_TEXT, "inline": True}
+    one = client.post(f"{V1}/audio-to-images", json=body).json()["pictures"]
+    assert [(item["width"], item["height"]) for item in one] == [(101, 64)]
+    assert one[0]["image"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_without_waiting_there_is_a_job(client: TestClient, picture: bytes) -> None:
+    sent = upload(client, "pictures", picture)
+    view = ended(client, client.post(f"{V1}/image-to-audio?wait=false", json={"picture": sent["id"]}))
+    assert (view["kind"], view["progress"], view["error"]) == ("image-to-audio", 1.0, None)
+    assert client.get(view["result"]["url"]).status_code == 200
+    song = upload(client, "clips", sound_bytes(1.0))
+    reply = client.post(f"{V1}/audio-to-images?wait=false", json={"clip": song["id"], "preset": SMALL_TEXT})
+    assert len(ended(client, reply)["result"]["pictures"]) == 1
+    text = base64.b64encode(picture).decode()
+    assert "upload" in sentence(client.post(f"{V1}/image-to-audio?wait=false", json={"image": text}), 422)
+
+
+def test_what_cannot_be_heard_or_drawn_is_refused_in_a_sentence(
+    client: TestClient, picture: bytes, make_client: MakeClient
+) -> None:
+    def heard(status: int = 422, **body: object) -> str:
+        return sentence(client.post(f"{V1}/image-to-audio", json=body), status)
+
+    text = base64.b64encode(picture).decode()
+    assert heard() == "give picture or image, one of the two"
+    assert heard(image="%%%") == "image is not in base64"
+    assert heard(image="") == "image is empty"
+    assert "not a picture" in heard(image=base64.b64encode(b"hello").decode())
+    assert "damaged" in heard(image=base64.b64encode(picture[: len(picture) // 2]).decode())
+    assert "no picture of this id" in heard(404, picture="../../etc/passwd")
+    assert heard(image=text, engine="worst").startswith("engine: ")
+    assert heard(image=text, levle="peak").startswith("levle: ")
+    assert "not understood" in heard(image=text, preset="hop=3")
+    assert "max_frequency" in heard(image=text, preset="max_frequency=9e9")
+    one = io.BytesIO()
+    Image.new("RGB", (1, 64)).save(one, "PNG")
+    assert "at least 2 columns" in heard(image=base64.b64encode(one.getvalue()).decode())
+
+    def drawn(status: int = 422, **body: object) -> str:
+        return sentence(client.post(f"{V1}/audio-to-images", json=body), status)
+
+    sound = base64.b64encode(sound_bytes(1.0)).decode()
+    assert drawn() == "give clip or audio, one of the two"
+    assert "not a sound file" in drawn(audio=base64.b64encode(b"#EXTM3U\nfile:///secret.wav\n").decode())
+    assert "the sound cannot be read" in drawn(audio=base64.b64encode(b"fLaC" + bytes(90)).decode())
+    assert "past the end" in drawn(audio=sound, start=99)
+    assert drawn(audio=sound, columns=1).startswith("columns: ")
+    assert drawn(audio=sound, duration=-1).startswith("duration: ")
+
+    tight = make_client(pixels=4000, columns=50, sound_seconds=0.5, upload_bytes=2000)
+    assert "4000" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 413)
+    assert "1 s long, 0.5 s" in sentence(tight.post(f"{V1}/audio-to-images", json={"audio": sound}), 413)
+    assert "2000 bytes" in sentence(tight.post(f"{V1}/clips", content=bytes(3000)), 413)
+    assert list((tight.service.folder("clips")).iterdir()) == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"", None), (b"{", None), (b"[]", None), (b"null", None), (b"\xff\xfe", None), (b"[" * 100_000, None)],
+)
+def test_bodies_that_are_no_json_are_refused(client: TestClient, body: bytes, kind: str | None) -> None:
+    for route in ("image-to-audio", "audio-to-images", "songs", "datasets"):
+        reply = client.post(f"{V1}/{route}", content=body, headers={"Content-Type": "application/json"})
+        assert reply.status_code in (400, 422), (route, reply.text)
+        sentence(reply, reply.status_code)
+
+
+def test_odd_characters_in_a_body_break_no_answer(client: TestClient) -> None:
+    for body in (b'{"\\ud800": 1}', b'{"picture": "\\ud800"}', b'{"image": "x", "preset": "\\udfff"}'):
+        reply = client.post(f"{V1}/image-to-audio", content=body, headers={"Content-Type": "application/json"})
+        assert reply.status_code in (404, 422)
+        sentence(reply, reply.status_code)

@@ -1,0 +1,56 @@
+"""Training sets from uploaded songs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from tests.unit.api.conftest import SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
+
+
+def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tmp_path: Path) -> None:
+    songs = [upload(client, "clips", sound_bytes(4.0, seed=n), "my song.wav")["id"] for n in range(2)]
+    body = {
+        "clips": [*songs, songs[0]],
+        "trigger": "mymusic",
+        "preset": SMALL_TEXT,
+        "columns": 64,
+        "transition": None,
+        "duplicate": None,
+        "silence_db": None,
+    }
+    view = ended(client, client.post(f"{V1}/datasets", json=body))
+    result = view["result"]
+    assert (result["songs"], result["failed"], result["complete"]) == (2, [], True)
+    assert 0 < result["kept"] <= result["windows"]
+    reply = client.get(result["archive"]["url"])
+    assert reply.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        names = archive.namelist()
+        pictures = [name for name in names if name.startswith("pictures/") and name.endswith(".png")]
+        assert len(pictures) == result["kept"]
+        captions = {archive.read(name.replace(".png", ".txt")).decode() for name in pictures}
+        assert all(caption.startswith("mymusic, my song") for caption in captions)
+        assert {"concepts_list.json", "manifest.json"} <= set(names)
+        for name in names:  # nothing tells where it was made
+            assert str(tmp_path).encode() not in archive.read(name), name
+    assert list((tmp_path / "scratch" / "api" / "datasets").iterdir()) == []
+
+
+def test_what_is_no_training_set_is_refused(client: TestClient, make_client: MakeClient) -> None:
+    song = upload(client, "clips", sound_bytes(1.0))["id"]
+
+    def said(status: int, **body: object) -> str:
+        return sentence(client.post(f"{V1}/datasets", json=body), status)
+
+    assert "1 to 500 songs, got 0" in said(422, clips=[])
+    assert "no clip of this id" in said(404, clips=["../../etc/passwd"])
+    assert "no clip of this id" in said(404, clips=[song, "x" * 1000])
+    assert "columns" in said(422, clips=[song], columns=5)
+    assert "formats" in said(422, clips=[song], formats=["exe"])
+    assert "nope" in said(422, clips=[song], caption="{nope}")
+    assert "collection" in said(422, clips=[song], collection="/etc")
+    assert "1 to 1 songs" in sentence(make_client(songs=1).post(f"{V1}/datasets", json={"clips": ["a", "b"]}), 422)

@@ -1,0 +1,117 @@
+"""The lines in docs/api.md, against a server of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from PIL import Image
+
+from tests.unit.api.conftest import MakeClient, sound_bytes
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def address(make_client: MakeClient) -> Iterator[str]:
+    """Serve the routes on a port of this machine."""
+    app = make_client().app
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    end = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "example"
+    folder.mkdir()
+    Image.linear_gradient("L").resize((64, 512)).save(folder / "picture.png")
+    (folder / "song.wav").write_bytes(sound_bytes(1.0, rate=44100))
+    return folder
+
+
+def here(text: str, address: str) -> str:
+    assert "http://127.0.0.1:7860" in text
+    return text.replace("http://127.0.0.1:7860", address)
+
+
+def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    version = subprocess.run([curl, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    script = here("\n".join(blocks("sh")), address)
+    if tuple(map(int, version.split(".")[:2])) < (7, 82):
+        script = script.replace("--json", "-H 'Content-Type: application/json' -d")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "picture.flac").read_bytes()[:4] == b"fLaC"
+    assert '"pictures":[{"id":' in (folder / "pictures.json").read_text()
+    assert (folder / "header.bin").stat().st_size == 44
+    assert "event: end" in done.stdout
+    assert done.stdout.split()[-2:] == ["done", "done"]
+
+
+def test_the_client_in_python_works(address: str, folder: Path) -> None:
+    (code,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", here(code, address)],
+        cwd=folder,
+        env={**os.environ, "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    with wave.open(str(folder / "song.wav")) as song:
+        assert song.getnframes() == 10 * 44100
+    with wave.open(str(folder / "picture.wav")) as sound:
+        assert sound.getnframes() == 63 * 441
+
+
+def test_every_route_on_the_page_is_there_and_the_other_way_round(address: str) -> None:
+    import json
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{address}/riffusion/v1/openapi.json") as reply:
+        paths = json.load(reply)["paths"]
+    table = PAGE.partition("## With curl")[0]
+    named = set(re.findall(r"`(?:GET |POST )?(?:/riffusion/v1)?(/[\w/-]+)`", table)) - {"/run_inference/", "/run_vst/"}
+    named = {path.replace("/ID", "/{id_}") for path in named if not path.startswith("/riffusion")}
+    assert {path for path in paths} == named - {"/docs", "/openapi.json"}

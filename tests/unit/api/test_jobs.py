@@ -1,0 +1,112 @@
+"""Jobs by their routes: followed, stopped, limited; they do not need the client that asked for them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from riffusion_ext.jobs import Lane
+from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence
+
+LOOP = {"prompt": "bass", "bars": 1, "bpm": 180}
+SONG = {"score": "0:06 | funk", "width": 256, "overlap": 64}
+
+
+def events_of(text: str) -> list[tuple[str, dict]]:
+    events = []
+    for block in text.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if fields:
+            events.append((fields["event"], json.loads(fields["data"])))
+    return events
+
+
+def test_events_follow_a_job_to_its_end(client: TestClient) -> None:
+    job = client.post(f"{V1}/loops", json=LOOP).json()
+    reply = client.get(f"{job['url']}/events")
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    events = events_of(reply.text)
+    assert [name for name, _ in events] == ["progress"] * (len(events) - 1) + ["end"]
+    shares = [view["progress"] for _, view in events]
+    assert shares == sorted(shares)
+    assert events[-1][1]["state"] == "done"
+    assert events[-1][1]["result"]["clip"]["url"].startswith(f"{V1}/clips/")
+    assert events_of(client.get(f"{job['url']}/events").text) == [events[-1]]  # also for one who comes too late
+    assert client.service.listeners == 0  # type: ignore[attr-defined]
+
+
+def test_listeners_are_limited(make_client: MakeClient) -> None:
+    client = make_client(listeners=0)
+    job = client.post(f"{V1}/loops", json=LOOP).json()
+    assert "follow jobs" in sentence(client.get(f"{job['url']}/events"), 503)
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_one_at_work_soon(client: TestClient, studio: Studio) -> None:
+    studio.go_on.clear()
+    first = client.post(f"{V1}/songs", json=SONG)
+    assert studio.at_work.wait(20)
+    second = client.post(f"{V1}/loops", json=LOOP)
+    health = client.get(f"{V1}/health").json()
+    assert health == {"status": "ok", "jobs": {"waiting": 1, "running": 1}}
+    assert client.post(f"{second.json()['url']}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"{first.json()['url']}/cancel").json()["state"] == "running"
+    view = ended(client, first, state="cancelled")
+    assert view["result"] == {"complete": False}
+    assert [item["state"] for item in client.get(f"{V1}/jobs").json()["jobs"]] == ["cancelled"] * 2
+    studio.go_on.set()
+    ended(client, client.post(f"{V1}/loops", json=LOOP))  # the painter is free again
+
+
+def test_what_was_painted_before_a_stop_can_be_heard(client: TestClient, studio: Studio) -> None:
+    studio.max_batch = 1
+    paint = studio.paint
+
+    def once(request: object) -> object:
+        if studio.painted >= 1:
+            studio.go_on.clear()
+        return paint(request)  # type: ignore[arg-type]
+
+    studio.paint = once  # type: ignore[assignment]
+    reply = client.post(f"{V1}/songs", json={**SONG, "join": "plain"})
+    end = time.monotonic() + 30
+    while studio.painted < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    client.post(f"{reply.json()['url']}/cancel")
+    view = ended(client, reply, state="cancelled")
+    assert view["result"]["complete"] is False
+    assert 2.5 < view["result"]["clip"]["duration"] < 6.0
+
+
+def test_a_job_takes_no_longer_than_it_may(make_client: MakeClient, studio: Studio) -> None:
+    client = make_client(lanes={"paint": Lane(seconds=0.3)})
+    studio.go_on.clear()
+    view = ended(client, client.post(f"{V1}/loops", json=LOOP), state="failed")
+    assert "longer than the 0.3 s" in view["error"]
+
+
+def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: Studio) -> None:
+    client = make_client(lanes={"paint": Lane(waiting=2)})
+    studio.go_on.clear()
+    replies = [client.post(f"{V1}/loops", json=LOOP)]
+    assert studio.at_work.wait(20)
+    replies += [client.post(f"{V1}/loops", json=LOOP) for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [202, 202, 202, 429, 429]
+    assert replies[-1].headers["retry-after"] == "5"
+    assert "waiting already" in sentence(replies[-1], 429)
+
+
+def test_old_jobs_are_forgotten(make_client: MakeClient, picture: bytes) -> None:
+    client = make_client(lanes={"convert": Lane(kept=3)})
+    for _ in range(6):
+        sent = client.post(f"{V1}/pictures", content=picture).json()["id"]
+        assert client.post(f"{V1}/image-to-audio", json={"picture": sent}).status_code == 200
+    assert len(client.get(f"{V1}/jobs").json()["jobs"]) <= 4
+
+
+@pytest.mark.parametrize("path", ["/jobs/nothing", "/jobs/nothing/events"])
+def test_a_job_that_is_not_there(client: TestClient, path: str) -> None:
+    assert "no job of this id" in sentence(client.get(V1 + path), 404)
+    assert "no job of this id" in sentence(client.post(f"{V1}/jobs/nothing/cancel"), 404)

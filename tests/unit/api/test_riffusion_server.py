@@ -1,0 +1,162 @@
+"""``/run_inference/``: what the original server's clients send, and what they expect."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from starlette.testclient import TestClient
+
+from riffusion_ext.generate.original_ids import MASKS, SEEDS, mask_picture, seed_picture
+from tests.unit.api.conftest import MakeClient, Studio
+
+ROUTE = "/run_inference/"
+
+# As riffusion-app sends it: integers where numbers are whole, no negative prompt, no mask.
+RECORDED = (
+    '{"alpha":0.25,"num_inference_steps":50,"seed_image_id":"og_beat","mask_image_id":null,'
+    '"start":{"prompt":"church bells on sunday","seed":42,"denoising":0.75,"guidance":7},'
+    '"end":{"prompt":"jazz with piano","seed":42,"denoising":0.85,"guidance":9}}'
+)
+
+
+def recorded(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(RECORDED), **changes}
+
+
+def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, studio: Studio) -> None:
+    # The app's proxy sends text: the content type is not asked for.
+    reply = client.post(ROUTE, content=RECORDED, headers={"Content-Type": "text/plain"})
+    assert reply.status_code == 200, reply.text
+    values = reply.json()
+    assert list(values) == ["image", "audio", "duration_s"]
+    head, _, body = values["image"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    image = Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
+    assert (image.format, image.size) == ("JPEG", (512, 512))
+    head, _, body = values["audio"].partition(",")
+    assert head == "data:audio/mpeg;base64"
+    assert base64.b64decode(body, validate=True)[:2] in (b"\xff\xfb", b"ID", b"\xff\xf3", b"\xff\xfa")
+    assert values["duration_s"] == pytest.approx(5.11)
+    (request,) = studio.requests
+    assert request.prompts == ("church bells on sunday", "jazz with piano")
+    assert (request.alpha, request.steps, request.seeds) == (0.25, 50, (42, 42))
+    assert (request.cfg, request.denoise) == (7.5, pytest.approx(0.775))
+    assert request.init is not None
+    assert np.array_equal(np.asarray(request.init), np.asarray(seed_picture("og_beat")))
+    assert request.mask is None
+
+
+def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) -> None:
+    body = {"start": {"prompt": "a", "seed": 1}, "end": {"prompt": "b", "seed": 2}, "alpha": 0, "worklet": 1}
+    assert client.post("/run_inference", json=body).status_code == 200  # also without the slash
+    (request,) = studio.requests
+    assert (request.steps, request.cfg, request.denoise, request.negatives) == (50, 7.0, 0.75, ("", ""))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_seed_image_and_mask_is_there(seed: str) -> None:
+    picture = seed_picture(seed)
+    assert (picture.mode, picture.size) == ("RGB", (512, 512))
+    assert np.asarray(picture).min() < 60  # something is heard
+    for mask in MASKS:
+        assert (mask_picture(mask).mode, mask_picture(mask).size) == ("L", (512, 512))
+
+
+def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, studio: Studio) -> None:
+    end = {"prompt": "b", "seed": -5, "negative_prompt": "noise"}
+    start = {"prompt": "a", "seed": 2**40 + 3, "negative_prompt": None}
+    body = recorded(start=start, end=end, seed_image_id="motorway", mask_image_id="mask_gradient_top_70")
+    assert client.post(ROUTE, json=body).status_code == 200
+    assert client.post(ROUTE, json={**body, "mask_image_id": ""}).status_code == 200
+    request, other = studio.requests
+    assert request.negatives == ("", "noise")
+    assert request.seeds == (3, 2**32 - 5)
+    assert request.mask is not None
+    assert request.mask.tobytes() == mask_picture("mask_gradient_top_70").tobytes()
+    assert other.mask is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed_image_id": "nope"}, "Invalid seed image: nope"),
+        ({"seed_image_id": "../../etc/passwd"}, "Invalid seed image: ../../etc/passwd"),
+        ({"seed_image_id": "og_beat.png"}, "Invalid seed image: og_beat.png"),
+        ({"seed_image_id": "og_beat\x00"}, "Invalid seed image: og_beat\x00"),
+        ({"seed_image_id": "/etc/passwd"}, "Invalid seed image: "),
+        ({"mask_image_id": "../x"}, "Invalid mask image: ../x"),
+        ({"alpha": None}, 'missing value for field "alpha"'),
+        ({"alpha": "0.5"}, 'wrong value type for field "alpha"'),
+        ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
+        ({"alpha": float("nan")}, "alpha must lie between 0 and 1"),
+        ({"start": None}, 'missing value for field "start"'),
+        ({"end": {"seed": 1}}, 'missing value for field "prompt"'),
+        ({"end": {"prompt": "a"}}, 'missing value for field "end.seed"'),
+        ({"end": {"prompt": "a", "seed": True}}, 'wrong value type for field "seed"'),
+        ({"end": {"prompt": "a", "seed": 1, "guidance": 1e9}}, "guidance must lie between 1 and 100"),
+        ({"num_inference_steps": 10**6}, "num_inference_steps must lie between 1 and 150"),
+        ({"num_inference_steps": 0}, "num_inference_steps must lie between 1 and 150"),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_text(client: TestClient, changes: dict[str, Any], said: str) -> None:
+    reply = client.post(ROUTE, content=json.dumps(recorded(**changes)))
+    assert reply.status_code == 400
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert reply.text.startswith(said)
+
+
+def test_without_a_model_it_says_so(make_client: MakeClient) -> None:
+    reply = make_client(paints=False).post(ROUTE, content=RECORDED)
+    assert reply.status_code == 501
+    assert "webui" in reply.text
+
+
+def test_the_picture_and_the_sound_are_not_kept(client: TestClient, studio: Studio) -> None:
+    assert client.post(ROUTE, content=RECORDED).status_code == 200
+    (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
+    assert job.result == {"complete": True}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+_FIELDS = ["start", "end", "alpha", "num_inference_steps", "seed_image_id", "mask_image_id", "audio"]
+_BODIES = st.one_of(
+    st.binary(max_size=200),
+    _JSON.map(lambda value: json.dumps(value).encode()),
+    st.dictionaries(st.sampled_from(_FIELDS), _JSON).map(lambda value: json.dumps(recorded(**value)).encode()),
+    st.tuples(st.integers(0, len(RECORDED)), st.binary(min_size=1, max_size=3)).map(
+        lambda cut: RECORDED[: cut[0]].encode() + cut[1] + RECORDED[cut[0] :].encode()
+    ),
+)
+
+
+@pytest.mark.parametrize("route", ["/run_inference/", "/run_inference", "/run_vst/", "/run_vst"])
+@settings(
+    max_examples=int(os.environ.get("RIFFUSION_FUZZ", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(body=_BODIES)
+def test_no_bytes_break_the_routes_of_other_servers(route: str, body: bytes, nobody: TestClient) -> None:
+    reply = nobody.post(route, content=body)
+    assert reply.status_code in (400, 501), (reply.status_code, reply.text)
+    if "vst" in route:
+        assert list(reply.json()) == ["error"]
+
+
+@pytest.fixture
+def nobody(make_client: MakeClient) -> TestClient:
+    """Return a client of a place where nothing paints: what is understood gets 501."""
+    return make_client(paints=False)

@@ -1,0 +1,117 @@
+"""``/run_vst/``: what the plugin for music programs sends, and what its decoder takes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import struct
+import wave
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from riffusion_ext.api.vst import read_plugin_audio
+from riffusion_ext.errors import RiffusionError
+from tests.unit.api.conftest import MakeClient, Studio
+from tests.unit.generate.painters import as_it_is
+
+ROUTE = "/run_vst/"
+
+
+def wav(samples: np.ndarray, *, frames: int | None = None) -> bytes:
+    """Return a WAV file as the plugin writes it: always 44100 Hz, perhaps with no number of samples."""
+    data = samples.astype("<i2").tobytes()
+    size = len(data) if frames is None else 2 * frames
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
+    return head + struct.pack("<4sI", b"data", size) + data
+
+
+def tune(count: int) -> np.ndarray:
+    time = np.arange(count) / 44100
+    return np.rint(9000 * np.sin(2 * np.pi * 440 * time) * np.exp(-3 * (time % 0.5)))
+
+
+def ask(sound: bytes, **changes: Any) -> str:
+    end = {"prompt": "piano", "seed": -123456789, "denoising": 0.3, "guidance": 7.0}
+    body = {"alpha": 0.1, "num_inference_steps": 25, "start": end, "end": {**end, "prompt": "guitar"}}
+    return json.dumps({**body, "audio": base64.b64encode(sound).decode(), **changes})
+
+
+@pytest.mark.parametrize("count", [220500, 240000])
+@pytest.mark.parametrize("frames", [None, 0])
+def test_the_plugin_gets_its_sound_back(client: TestClient, studio: Studio, count: int, frames: int | None) -> None:
+    studio.paint = as_it_is
+    samples = tune(count)
+    reply = client.post(ROUTE, content=ask(wav(samples, frames=frames)), headers={"Accept": "application/json"})
+    assert reply.status_code == 200, reply.text
+    values = reply.json()
+    assert list(values) == ["audio"]
+    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", values["audio"])  # one line; its decoder takes nothing else
+    data = base64.b64decode(values["audio"])
+    assert len(data) == 2 * count  # header and all: that is how long its buffer is
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44100)
+        assert file.getnframes() == count - 22
+        heard = np.frombuffer(file.readframes(count), "<i2").astype(float)
+    kept = 10 * np.log10(np.mean(samples**2) / np.mean(heard**2))
+    assert abs(kept) < 2  # as loud as it came
+    assert {request.width for request in studio.requests} == {512}
+    assert len(studio.requests) == -(-(1 + count // 441) // 512)
+    assert {request.seeds for request in studio.requests} == {(2**32 - 123456789,) * 2}
+
+
+def test_a_mask_keeps_parts(client: TestClient, studio: Studio) -> None:
+    reply = client.post(ROUTE, content=ask(wav(tune(44100)), mask_image_id="mask_top_third_95"))
+    assert reply.status_code == 200
+    assert studio.requests[0].mask is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"audio": None}, "audio"),
+        ({"audio": 5}, "audio"),
+        ({"audio": "???"}, "base64"),
+        ({"audio": ""}, "0.1 to 30 s"),
+        ({"audio": base64.b64encode(bytes(100)).decode()}, "0.1 to 30 s"),
+        ({"audio": "A" * 10_000_000}, "longer than the 30 s"),
+        ({"audio": base64.b64encode(bytes(31 * 88200)).decode()}, "0.1 to 30 s"),
+        ({"start": {}}, "start.seed"),
+        ({"mask_image_id": "../../x"}, "Invalid mask image"),
+        ({"num_inference_steps": 151}, "num_inference_steps"),
+    ],
+)
+def test_what_is_wrong_is_said_in_json(client: TestClient, changes: dict[str, Any], said: str) -> None:
+    reply = client.post(ROUTE, content=ask(wav(tune(44100)), **changes))
+    assert reply.status_code == 400
+    assert list(reply.json()) == ["error"]
+    assert said in reply.json()["error"]
+
+
+def test_without_a_model_it_says_so(make_client: MakeClient) -> None:
+    reply = make_client(paints=False).post(ROUTE, content=ask(wav(tune(44100))))
+    assert reply.status_code == 501
+    assert list(reply.json()) == ["error"]
+
+
+def test_samples_are_found_with_any_header() -> None:
+    samples = tune(44100)
+    plain = samples.astype("<i2").tobytes()
+    extra = wav(samples)[:36] + b"LIST" + struct.pack("<I", 4) + b"INFO" + wav(samples)[36:]
+    for data in (plain, wav(samples), wav(samples, frames=0), extra, wav(samples) + b"\x01"):
+        clip = read_plugin_audio({"audio": base64.encodebytes(data).decode()})
+        assert np.array_equal(np.rint(clip.samples[0] * 32768), samples)
+    with pytest.raises(RiffusionError):
+        read_plugin_audio({})
+
+
+def test_silence_comes_back_as_silence(client: TestClient, studio: Studio) -> None:
+    studio.paint = lambda request: Image.new("RGB", (request.width, request.height), "white")
+    reply = client.post(ROUTE, content=ask(wav(np.zeros(44100))))
+    assert reply.status_code == 200
+    assert not np.frombuffer(base64.b64decode(reply.json()["audio"])[44:], "<i2").any()

@@ -1,0 +1,138 @@
+"""Work that goes on by itself."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.jobs import BusyError, Job, Jobs, Lane
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs({"one": Lane(threads=1, waiting=2, seconds=60, kept=3), "two": Lane(threads=2)})
+
+
+def nothing(job: Job) -> dict[str, Any]:
+    return {}
+
+
+def test_a_job_tells_how_far_it_is(jobs: Jobs) -> None:
+    def work(job: Job) -> dict[str, Any]:
+        job.tell(0.5, "half")
+        return {"a": 1}
+
+    job = jobs.submit("kind", "one", work)
+    assert job.wait(10)
+    assert (job.state, job.progress, job.message, job.result, job.error) == ("done", 1.0, "half", {"a": 1}, "")
+    assert job.created <= (job.started or 0) <= (job.ended or 0)
+    assert jobs.get(job.id) is job
+    assert jobs.get("other") is None
+    assert not job.cancel()
+    assert job.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RiffusionError("no"), "no"),
+        (ValueError("bad\nmore"), "ValueError: bad"),
+        (KeyError(), "KeyError"),
+        (SystemExit(), "SystemExit"),
+    ],
+)
+def test_a_job_that_fails_says_why_and_the_next_one_works(jobs: Jobs, error: BaseException, said: str) -> None:
+    def work(job: Job) -> dict[str, Any]:
+        raise error
+
+    job = jobs.submit("kind", "one", work)
+    assert job.wait(10)
+    assert (job.state, job.error, job.cause) == ("failed", said, error)
+    after = jobs.submit("kind", "one", nothing)
+    assert after.wait(10)
+    assert after.state == "done"
+
+
+def test_lanes_do_not_wait_for_each_other_and_take_only_so_many(jobs: Jobs) -> None:
+    go, began = threading.Event(), threading.Event()
+
+    def work(job: Job) -> dict[str, Any]:
+        began.set()
+        go.wait(10)
+        job.check()
+        return {}
+
+    held = [jobs.submit("held", "one", work)]
+    assert began.wait(10)
+    held += [jobs.submit("held", "one", work) for _ in range(2)]
+    with pytest.raises(BusyError, match="2 jobs"):
+        jobs.submit("held", "one", work)
+    other = jobs.submit("other", "two", nothing)
+    assert other.wait(10)
+    assert jobs.count(["waiting", "running"]) == 3
+    assert held[2].cancel()
+    assert held[2].state == "cancelled"
+    held[0].cancel()
+    go.set()
+    assert all(job.wait(10) for job in held)
+    assert [job.state for job in held] == ["cancelled", "done", "cancelled"]
+
+
+def test_a_job_is_late_when_its_time_is_up() -> None:
+    jobs = Jobs({"short": Lane(seconds=0.05)})
+
+    def work(job: Job) -> dict[str, Any]:
+        while not job.stop_wanted:
+            threading.Event().wait(0.01)
+        return {"complete": False, "part": 1}
+
+    job = jobs.submit("kind", "short", work)
+    assert job.wait(10)
+    assert (job.state, job.result) == ("failed", {"complete": False, "part": 1})
+    assert job.error == "this took longer than the 0.05 s that are allowed"
+
+
+def test_ended_jobs_are_forgotten_and_hold_nothing_of_their_work(jobs: Jobs) -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    gone = weakref.ref(thing)
+
+    def work(job: Job, thing: Thing = thing) -> dict[str, Any]:
+        return {}
+
+    job = jobs.submit("kind", "one", work)
+    assert job.wait(10)
+    del work, thing
+    for _ in range(5):
+        assert jobs.submit("kind", "one", nothing).wait(10)
+    gc.collect()
+    assert gone() is None
+    assert jobs.get(job.id) is None
+    assert len(jobs.all()) <= 4
+
+
+def test_the_end_is_announced_once(jobs: Jobs) -> None:
+    calls: list[int] = []
+    go = threading.Event()
+
+    def work(job: Job) -> dict[str, Any]:
+        go.wait(10)
+        return {}
+
+    job = jobs.submit("kind", "one", work)
+    job.when_over(lambda: calls.append(1))
+    go.set()
+    assert job.wait(10)
+    job.when_over(lambda: calls.append(2))
+    end = threading.Event()
+    job.when_over(end.set)
+    assert end.wait(10)
+    jobs.submit("kind", "one", nothing).wait(10)
+    assert sorted(calls) == [1, 2]

@@ -1,0 +1,91 @@
+"""The server by itself, with its routes for other programs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riffusion_ext.cli import main
+
+pytestmark = pytest.mark.slow
+
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Any]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [
+            sys.executable,
+            "-m",
+            "riffusion_ext",
+            "ui",
+            "--port",
+            str(port),
+            "--output-dir",
+            str(tmp_path / "o"),
+        ]
+        env = {**os.environ, "no_proxy": "127.0.0.1,localhost", "GRADIO_ANALYTICS_ENABLED": "False"}
+        started.append(subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, env=env))
+        lines = started[-1].stdout or []
+        assert any("Riffusion runs on" in line for line in lines)  # gradio 3 says something before
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def status(url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, Any]:
+    try:
+        with _open(urllib.request.Request(url, body, headers or {}), timeout=60) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    url = serve("--api", "--api-auth", "ann:one")
+    assert _open(url).status == 200
+    assert status(f"{url}/riffusion/v1/health")[0] == 401
+    right = {"Authorization": "Basic " + base64.b64encode(b"ann:one").decode()}
+    assert status(f"{url}/riffusion/v1/version", right)[1]["host"] == "standalone"
+    Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "a.png")
+    code, sent = status(f"{url}/riffusion/v1/pictures", right, (tmp_path / "a.png").read_bytes())
+    assert code == 201
+    body = json.dumps({"picture": sent["id"]}).encode()
+    code, clip = status(f"{url}/riffusion/v1/image-to-audio", {**right, "Content-Type": "application/json"}, body)
+    assert (code, clip["duration"]) == (200, 0.63)
+    assert (
+        status(f"{url}/riffusion/v1/loops", {**right, "Content-Type": "application/json"}, b'{"prompt":"a"}')[0] == 501
+    )
+
+
+def test_without_it_they_are_not(serve: Any) -> None:
+    url = serve()
+    assert status(f"{url}/riffusion/v1/health")[0] == 404
+    assert status(f"{url}/run_vst/", body=b"{}")[0] in (404, 405)
+
+
+def test_a_password_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", "--api", "--api-auth", "ann"]) == 2
+    assert "user:password" in capsys.readouterr().err
