@@ -18,13 +18,15 @@
     const setting = (name) => (typeof opts === "object" && opts ? opts[name] : undefined);
     const translated = (text) => (typeof localization === "object" && localization && localization[text]) || text;
 
-    function fileName(address) {
-        const last = address.split(/[?#]/)[0].split("/").pop();
+    // The file name in an address, as it stands there and decoded: gradio does not encode what webui gives it.
+    function fileNames(address) {
+        const names = [address.split(/[?#]/)[0]];
         try {
-            return decodeURIComponent(last).split(/[\\/]/).pop();
+            names.push(decodeURIComponent(names[0]));
         } catch {
-            return last; // a percent sign that encodes nothing
+            // a percent sign of the name itself
         }
+        return names.map((name) => name.split(/[\\/]/).pop());
     }
 
     const duration = (audio) => (Number.isFinite(audio.duration) ? audio.duration : 0);
@@ -136,8 +138,8 @@
 
         clipOf(image) {
             const clips = [...root().querySelectorAll(`#${this.tab}_riffusion_players .riffusion-clip[data-picture]`)];
-            const name = fileName(image.src);
-            const named = clips.find((clip) => clip.dataset.picture === name);
+            const names = fileNames(image.getAttribute("src") || "").filter(Boolean);
+            const named = clips.find((clip) => names.includes(clip.dataset.picture));
             // A picture that webui did not save has a name that nobody knew before. Alone it can still be told.
             const alone = clips.length === 1 && !clips[0].dataset.picture && this.thumbnails().length === 1;
             return named || (alone ? clips[0] : null);
