@@ -61,8 +61,10 @@
         constructor(gallery, tab) {
             this.gallery = gallery;
             this.tab = tab;
+            this.image = null;
             this.audio = null;
-            this.frame = 0;
+            this.frame = 0; // asked for, until it comes
+            this.pressed = false;
             this.build();
             this.mutations = new MutationObserver((records) => {
                 if (records.some((record) => !this.timeline.contains(record.target))) {
@@ -92,7 +94,7 @@
             this.strip.addEventListener("pointerdown", (event) => this.press(event));
             this.strip.addEventListener("pointermove", (event) => this.drag(event));
             this.strip.addEventListener("mousedown", (event) => event.preventDefault()); // it would take the focus
-            this.strip.addEventListener("click", (event) => event.stopPropagation()); // webui asks its server at clicks
+            this.strip.addEventListener("click", (event) => this.tap(event));
             this.strip.addEventListener("keydown", (event) => this.key(event));
         }
 
@@ -106,7 +108,7 @@
         // Finds the large picture and its player; called whenever either may have changed.
         match() {
             const images = [...this.gallery.querySelectorAll(".preview img")];
-            const image = images.find((candidate) => !candidate.closest(".thumbnails"));
+            const image = images.find((candidate) => !candidate.closest(".thumbnails")) || null;
             const clip = image ? this.clipOf(image) : null;
             for (const item of root().querySelectorAll(`#${this.tab}_riffusion_players .riffusion-clip`)) {
                 item.classList.toggle("riffusion-selected", item === clip);
@@ -190,17 +192,31 @@
             seek(this.audio, (event.clientX - box.x) / box.width);
         }
 
-        press(event) {
-            if (event.button !== 0) {
-                return;
-            }
-            event.stopPropagation();
-            this.strip.setPointerCapture(event.pointerId);
+        start(event) {
             // As after a click in the gallery: left and right choose the picture, Space plays.
             const chosen = [...this.thumbnails()].find((item) => item.classList.contains("selected"));
             (chosen || this.strip).focus({preventScroll: true});
             this.seekTo(event);
             play(this.audio);
+        }
+
+        // A mouse plays when it is pressed, a finger when it is lifted: it may be about to scroll the page.
+        press(event) {
+            this.pressed = event.pointerType !== "touch" && event.button === 0;
+            if (this.pressed) {
+                this.strip.setPointerCapture(event.pointerId);
+                this.start(event);
+            }
+        }
+
+        tap(event) {
+            event.stopPropagation(); // webui asks its server at each click in the gallery
+            if (event.detail === 0) {
+                toggle(this.audio); // of a screen reader, at no place
+            } else if (!this.pressed) {
+                this.start(event);
+            }
+            this.pressed = false;
         }
 
         drag(event) {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 def png(path: Path, width: int = 128, height: int = 512) -> Path:
     """Write a grey picture."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -1,4 +1,4 @@
-"""A page with a gallery and players as in a webui, on the gradio that is installed: ``--folder`` of files, ``--port``."""
+"""A page with a gallery and players as in a webui, on the gradio that is installed."""
 
 from __future__ import annotations
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from riffusion_ext.ui.players import panel, player
 from tests.browser.conftest import serving
+from tests.browser.files import png, tone
 
 pytestmark = pytest.mark.browser
 
@@ -211,6 +214,19 @@ def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
     assert gallery.times()[0][1] >= 3.0
 
 
+def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
+    page = chromium.new_page(viewport={"width": 600, "height": 1500}, has_touch=True)
+    gallery = opened(page, served)
+    gallery.scene("batch")
+    gallery.choose(1)
+    box = page.locator(STRIP).bounding_box()
+    page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    assert gallery.times()[0][1] >= 2.0
+    page.close()
+
+
 def test_elsewhere_the_picture_keeps_the_gallery_s_own_click(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.9, 0.6)
@@ -370,12 +386,30 @@ def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
     assert page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused")
 
 
+def test_one_plays_at_a_time_in_the_tab_by_itself(chromium: Any, tmp_path: Path) -> None:
+    sound = base64.b64encode(tone(tmp_path / "a.wav", 2.0).read_bytes()).decode()
+    clips = panel(player(f"data:audio/wav;base64,{sound}", name, 2.0, "a.wav") for name in "ab")
+    with serving(tmp_path / "results") as address:
+        page = chromium.new_page()
+        page.goto(address)
+        page.wait_for_selector("#riffusion_pictures_go")
+        page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)
+        page.focus(".riffusion-clip >> nth=0 >> a")
+        page.keyboard.press("Space")
+        page.wait_for_timeout(200)
+        page.eval_on_selector(".riffusion-clip >> nth=1 >> audio", "audio => { audio.play(); }")
+        page.wait_for_timeout(200)
+        both = page.eval_on_selector_all("audio", "all => all.map(a => [a.paused, a.currentTime > 0])")
+        page.close()
+    assert both == [[True, True], [False, True]]
+
+
 # --- in a webui ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def made(open_page: Any) -> Gallery:
-    """A batch of two in a running webui: a grid comes first."""
+    """Make a batch of two in a running webui. A grid comes first."""
     page = open_page()
     page.prepare("txt2img", "funky bass")
     page.number("txt2img_batch_size", 2)
@@ -392,8 +426,7 @@ def test_in_a_webui_pictures_know_their_players(made: Gallery) -> None:
         seen.append([title.split(".")[0] for title in made.marked()])
     assert seen == [[], ["1"], ["2"]]
     shown = made.page.evaluate(
-        "() => [...document.querySelectorAll('#txt2img_gallery .preview img')]"
-        ".find(i => !i.closest('.thumbnails')).src"
+        "() => [...document.querySelectorAll('#txt2img_gallery .preview img')].find(i => !i.closest('.thumbnails')).src"
     )
     assert made.page.get_attribute(".riffusion-selected", "data-picture") in shown
 
@@ -420,6 +453,21 @@ def test_in_a_webui_the_rest_of_the_picture_opens_the_viewer(made: Gallery) -> N
     made.click(0.5, 0.6)
     made.page.wait_for_selector("#lightboxModal", state="visible")
     assert made.playing() == []
+
+
+def test_in_a_webui_s_img2img_too(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    page.prepare("img2img", "slow cello")
+    page.page.set_input_files("#img2img_image input[type=file]", str(png(tmp_path / "init.png")))
+    page.page.wait_for_timeout(2000)
+    page.generate("img2img")
+    page.page.wait_for_timeout(1000)
+    page.page.focus("#img2img_gallery .preview .thumbnail-small.selected")
+    page.page.keyboard.press("Space")
+    page.page.wait_for_timeout(300)
+    audio = page.page.locator("#img2img_riffusion_players .riffusion-selected audio")
+    assert audio.evaluate("audio => !audio.paused || audio.ended")
+    assert page.page.locator("#img2img_gallery .riffusion-strip:visible").count() == 1
 
 
 def test_in_a_webui_another_job_is_followed(made: Gallery) -> None:

@@ -80,8 +80,8 @@ def test_nothing_takes_no_room() -> None:
 
 @pytest.mark.parametrize("name", ["00001-7.png", "", 'a"b.png'])
 def test_a_player_names_its_picture(name: str) -> None:
-    (clip,) = [attributes for tag, attributes in Reader(player("u", "a", 1.0, "a.wav", picture=name)).tags if tag == "li"]
-    assert clip["data-picture"] == name
+    page = Reader(player("u", "a", 1.0, "a.wav", picture=name))
+    assert dict(page.tags)["li"]["data-picture"] == name
 
 
 def test_a_player_of_no_single_picture_names_none() -> None:
