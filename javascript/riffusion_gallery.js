@@ -242,7 +242,7 @@
                 return;
             }
             event.preventDefault();
-            event.stopPropagation();
+            event.stopPropagation(); // left and right are the gallery's elsewhere
             seek(this.audio, target);
         }
 

@@ -147,6 +147,7 @@ def test_the_next_job_s_pictures_have_its_players_and_nothing_piles_up(gallery: 
 
 def test_a_picture_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     gallery.choose(1)
+    assert gallery.page.locator(STRIP).count() == 1
     gallery.scene("silent")
     gallery.choose(0)
     assert gallery.page.locator(STRIP).count() == 0
@@ -164,6 +165,7 @@ def test_a_picture_that_was_not_saved_is_known_where_it_is_alone(gallery: Galler
 
 def test_a_closed_picture_marks_nothing(gallery: Gallery) -> None:
     gallery.choose(1)
+    assert gallery.marked() == ["batch 1"]
     gallery.page.keyboard.press("Escape")
     gallery.wait(0.3)
     assert gallery.marked() == []
@@ -322,6 +324,7 @@ def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) 
 
 def test_space_is_a_space_while_typing(gallery: Gallery) -> None:
     gallery.choose(1)
+    assert gallery.page.locator(STRIP).count() == 1
     prompt = "#txt2img_prompt textarea, #txt2img_prompt input"
     gallery.page.focus(prompt)
     gallery.page.keyboard.type("funky bass")
@@ -336,6 +339,9 @@ def test_space_on_another_thumbnail_selects_it(gallery: Gallery) -> None:
     gallery.wait(0.3)
     assert gallery.chosen() == 3
     assert gallery.playing() == []
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == [1], "once it is selected, it is played"
 
 
 @pytest.mark.parametrize("part", ["audio", "a.riffusion-download"])
