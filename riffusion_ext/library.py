@@ -36,6 +36,8 @@ class ClipRecord:
         webui's generation parameters of the picture, the second key of the library; "" where there are none.
     download_name
         File name offered to a browser.
+    picture
+        File name of the picture, without its folder; "" where it was not saved, None for a clip of several pictures.
     temporary
         The file belongs to the library and is deleted when the record leaves it.
     """
@@ -47,6 +49,7 @@ class ClipRecord:
     seed: int | None = None
     infotext: str = ""
     download_name: str = ""
+    picture: str | None = None
     temporary: bool = False
 
 
@@ -84,12 +87,14 @@ class ClipLibrary:
         seed: int | None = None,
         infotext: str = "",
         download_name: str = "",
+        picture: str | None = None,
         temporary: bool = False,
     ) -> ClipRecord:
         """Keep a clip and give it an id. A later clip of the same infotext is the one that infotext finds."""
         id_ = secrets.token_urlsafe(12)
         path = Path(path).absolute()
-        record = ClipRecord(id_, path, title, duration, seed, infotext, download_name or path.name, temporary)
+        name = download_name or path.name
+        record = ClipRecord(id_, path, title, duration, seed, infotext, name, picture, temporary)
         with self._lock:
             self._records[id_] = record
             if infotext:

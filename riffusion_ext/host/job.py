@@ -41,16 +41,16 @@ class Job:
         self.made: list[Made] = []
         """Pictures finished so far in the run that is going on; emptied when the next cell begins."""
 
-    def add_clip(self, record: ClipRecord, picture_name: str = "", joined: bool = False) -> None:
+    def add_clip(self, record: ClipRecord) -> None:
         """Tell the page and API clients of a clip. File names without their folders: the path stays here."""
         self.payload["clips"].append(
             {
                 "id": record.id,
                 "file": record.path.name,
-                "picture": picture_name,
+                "picture": record.picture or "",
                 "duration": round(record.duration, 3),
                 "seed": record.seed,
-                "joined": joined,
+                "joined": record.picture is None,
             }
         )
 

@@ -56,6 +56,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
             record.download_name,
             seed=record.seed,
             number=number if many else None,
+            picture=record.picture,
         )
         for number, record in enumerate(shown[:_MOST_PLAYERS], 1)
     ]

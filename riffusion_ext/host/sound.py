@@ -190,9 +190,10 @@ class SoundMaker:
             seed=made.seed,
             infotext=picture.infotext,
             download_name=download if temporary else path.name,
+            picture=picture.saved_as.name if picture.saved_as else "",
             temporary=temporary,
         )
-        self.job.add_clip(record, picture_name=picture.saved_as.name if picture.saved_as else "")
+        self.job.add_clip(record)
         self._keep_sidecar(picture, decoded)
 
     def _keep_joined(self, first: Picture, clips: Sequence[Decoded], ending: str) -> None:
@@ -209,7 +210,7 @@ class SoundMaker:
             download_name=f"{_words(first.made.prompt)}-joined{ending}" if temporary else path.name,
             temporary=temporary,
         )
-        self.job.add_clip(record, joined=True)
+        self.job.add_clip(record)
 
     def _write(self, clip: AudioClip, beside: Path | None, ending: str, tags: dict[str, str]) -> tuple[Path, bool]:
         """Write beside the picture; where that is not saved, or its folder takes nothing, into the scratch folder."""

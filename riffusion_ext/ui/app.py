@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import riffusion_ext
-from riffusion_ext.ui.render import open_queue
+from riffusion_ext.ui.render import open_queue, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
 __all__ = ["build_app", "is_loopback", "serve"]
 
 
-def _style() -> str:
-    """Return the extension's style sheet: in a checkout it lies where a webui looks for it."""
-    path = Path(riffusion_ext.__file__).resolve().parent.parent / "style.css"
+def _beside(name: str) -> str:
+    """Return a text that lies beside the package in a checkout, where a webui looks for it; "" elsewhere."""
+    path = Path(riffusion_ext.__file__).resolve().parent.parent / name
     return path.read_text("utf-8") if path.is_file() else ""
 
 
@@ -43,9 +43,10 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     place = Place(output_dir=lambda: output_dir, folders=folders, **more)
     fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    with gr.Blocks(title="Riffusion", css=_style(), theme=theme, analytics_enabled=False) as app:
+    with gr.Blocks(title="Riffusion", css=_beside("style.css"), theme=theme, analytics_enabled=False) as app:
         gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
         add_pages(place)
+        run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays
     return app
 
 

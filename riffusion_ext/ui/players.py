@@ -35,6 +35,7 @@ def player(
     seed: int | None = None,
     number: int | None = None,
     loop: bool = False,
+    picture: str | None = None,
 ) -> str:
     """Return one player.
 
@@ -54,17 +55,21 @@ def player(
         Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
     loop
         Whether it plays round and round.
+    picture
+        File name of the picture it is the sound of, "" for one that was not saved: what javascript/riffusion_gallery.js
+        finds the picture in the gallery by. None where it belongs to no single one.
     """
     text = " ".join(label.split())
     short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
     heading = (f"{number}. " if number is not None else "") + (short or download_name)
     spoken = f"{heading}, seed {seed}" if seed is not None else heading
+    data = f' data-picture="{escape(picture)}"' if picture is not None else ""
     facts = []
     if seed is not None:
         facts.append(f'<span class="riffusion-fact">seed {seed}</span>')
     facts.append(f'<span class="riffusion-fact">{escape(format_duration(duration))}</span>')
     return (
-        '<li class="riffusion-clip">'
+        f'<li class="riffusion-clip"{data}>'
         f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
         f'<audio controls{" loop" if loop else ""} preload="metadata" src="{escape(src_url)}"'
         f' aria-label="{escape(spoken)}"></audio>'

@@ -20,6 +20,7 @@ __all__ = [
     "picture",
     "radio_class",
     "row",
+    "run_script",
     "small_buttons",
 ]
 
@@ -100,6 +101,14 @@ def open_queue(app: Any) -> None:
 
 
 _AT_ONCE = 8
+
+
+def run_script(app: Any, script: str) -> None:
+    """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
+    import gradio as gr
+
+    name = "_js" if gr.__version__.startswith("3.") else "js"
+    app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
 def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

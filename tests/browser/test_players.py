@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.files import png
+
 pytestmark = pytest.mark.browser
 
 SECONDS = 1.27  # 128 columns
-
-
-def _png(path: Path, width: int = 128, height: int = 512) -> Path:
-    """Write a grey picture; by hand, so that the browser tests need nothing but the browser."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + bytes([128, 128, 128]) * width for _ in range(height))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    return path
 
 
 def test_txt2img_shows_a_player_for_each_picture(open_page: Any) -> None:
@@ -56,7 +44,7 @@ def test_a_player_plays_and_seeks(open_page: Any) -> None:
 def test_img2img_shows_a_player(open_page: Any, tmp_path: Path) -> None:
     page = open_page()
     page.prepare("img2img", "slow cello")
-    page.page.set_input_files("#img2img_image input[type=file]", str(_png(tmp_path / "init.png")))
+    page.page.set_input_files("#img2img_image input[type=file]", str(png(tmp_path / "init.png")))
     page.page.wait_for_timeout(2000)
     players = page.generate("img2img")
     assert len(players) == 1
@@ -147,7 +135,7 @@ def test_the_tab_tells_what_is_in_a_picture(open_page: Any, tmp_path: Path) -> N
     page = open_page().page
     page.click("#tabs button:has-text('Riffusion')")
     page.click("#riffusion_pages button:has-text('Inspect')")
-    page.set_input_files("#riffusion_inspect_file input[type=file]", str(_png(tmp_path / "clip.png")))
+    page.set_input_files("#riffusion_inspect_file input[type=file]", str(png(tmp_path / "clip.png")))
     page.wait_for_selector("#riffusion_inspect_table table")
     assert "128 x 512" in page.inner_text("#riffusion_inspect_table")
     frame = page.eval_on_selector("#riffusion_inspect_table td", "cell => getComputedStyle(cell).borderLeftWidth")

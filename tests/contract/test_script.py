@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import wave
@@ -376,6 +377,16 @@ def test_joined_clip(bench: Bench) -> None:
     assert [clip["joined"] for clip in payload["clips"]] == [False, False, True]
     assert payload["clips"][2]["duration"] == pytest.approx(1.26)
     assert payload["clips"][2]["file"] == "00000-joined.wav"
+
+
+def test_players_name_their_pictures_and_the_joined_one_none(bench: Bench) -> None:
+    processed, payload = bench.generate({"mode": True, "joined": True}, batch_size=2)
+    page = render_generation_info(processed.js(), _host())
+    named = re.findall(r'<li class="riffusion-clip"(?: data-picture="([^"]*)")?>', page)
+    assert named == [clip["picture"] for clip in payload["clips"]]
+    assert named[2] == ""
+    assert page.count("data-picture") == 2
+    assert all((bench.host.folder / "outputs" / name).is_file() for name in named[:2])
 
 
 def test_one_picture_is_not_joined(bench: Bench) -> None:

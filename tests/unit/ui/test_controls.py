@@ -174,7 +174,12 @@ def _visible() -> set[str]:
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
     for _, _, label, help_, choices in _OPTIONS:
         texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
-    return texts | _of_the_tab() | {"Download", *TARGETS.values()}
+    return texts | _of_the_tab() | _of_the_scripts() | {"Download", *TARGETS.values()}
+
+
+def _of_the_scripts() -> set[str]:
+    scripts = (path.read_text("utf-8") for path in (ROOT / "javascript").glob("*.js"))
+    return {text for script in scripts for text in re.findall(r'translated\("([^"]+)"\)', script)}
 
 
 @pytest.mark.filterwarnings("default")

@@ -78,6 +78,16 @@ def test_nothing_takes_no_room() -> None:
     assert panel([]) == ""
 
 
+@pytest.mark.parametrize("name", ["00001-7.png", "", 'a"b.png'])
+def test_a_player_names_its_picture(name: str) -> None:
+    page = Reader(player("u", "a", 1.0, "a.wav", picture=name))
+    assert dict(page.tags)["li"]["data-picture"] == name
+
+
+def test_a_player_of_no_single_picture_names_none() -> None:
+    assert "data-picture" not in player("u", "a", 1.0, "a.wav")
+
+
 def test_kinds_of_messages() -> None:
     assert 'role="status"' in message("done")
     assert 'role="alert"' in message("no", "error")

@@ -1,0 +1,60 @@
+"""A page with a gallery and players as in a webui, on the gradio that is installed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from riffusion_ext.ui.players import panel, player
+from tests.browser.files import png, tone
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 4.0
+
+SCENES: dict[str, tuple[list[str], list[str | None]]] = {
+    # what the gallery shows, and the pictures of the players below it
+    "batch": (
+        ["grid-0000.png", "00000-7.png", "mask.png", "00001-8 été.png"],
+        ["00000-7.png", "00001-8 été.png", None],
+    ),
+    "one": (["00002-9.png"], ["00002-9.png"]),
+    "unsaved": (["tmpabc.png"], [""]),
+    "two unsaved": (["tmpabc.png", "tmpdef.png"], ["", ""]),
+    "silent": (["00002-9.png"], []),
+}
+
+
+def build(folder: Path) -> Any:
+    """Lay out the page; its files are written into the folder."""
+    sound = tone(folder / "sound.wav", SECONDS)
+    names = {name for pictures, _ in SCENES.values() for name in pictures}
+    files = {name: str(png(folder / name, 128 if "été" in name else 512)) for name in names}
+
+    def heard(name: str, pictures: list[str | None]) -> str:
+        url = f"file={sound}?{name}".replace(" ", "-")
+        return panel(player(url, f"{name} {n}", SECONDS, "a.wav", picture=p) for n, p in enumerate(pictures, 1))
+
+    with gr.Blocks(css=(ROOT / "style.css").read_text("utf-8"), analytics_enabled=False) as page:
+        gr.Textbox(label="Prompt", elem_id="txt2img_prompt")
+        with gr.Row():
+            buttons = {name: gr.Button(name, elem_id="scene_" + name.replace(" ", "_")) for name in SCENES}
+        gallery = gr.Gallery(show_label=False, elem_id="txt2img_gallery", columns=4, preview=True, height=500)
+        area = gr.HTML(elem_id="txt2img_riffusion_players")
+        gr.HTML(heard("tab", [None]), elem_id="riffusion_pictures_players")
+        for name, (pictures, players) in SCENES.items():
+            shown = ([files[picture] for picture in pictures], heard(name, players))
+            buttons[name].click(lambda shown=shown: shown, outputs=[gallery, area])
+    return page
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    build(arguments.folder).launch(
+        server_port=arguments.port, allowed_paths=[str(arguments.folder)], show_api=False, quiet=True
+    )

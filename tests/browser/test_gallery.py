@@ -1,0 +1,492 @@
+"""The gallery and the players below it play together: on the gradio that is installed, and in a running webui."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riffusion_ext.ui.players import panel, player
+from tests.browser.conftest import serving
+from tests.browser.files import png, tone
+
+pytestmark = pytest.mark.browser
+
+SCRIPT = Path(__file__).resolve().parents[2] / "javascript" / "riffusion_gallery.js"
+SECONDS = 4.0
+STRIP = ".riffusion-strip:visible"
+MARKED = "() => [...document.querySelectorAll('.riffusion-selected .riffusion-title')].map(t => t.textContent)"
+AREA = "#txt2img_riffusion_players"
+TIMES = f"() => [...document.querySelectorAll('{AREA} audio')].map(a => [a.paused, a.currentTime])"
+# Frames asked for by our script. The page's own do not count.
+COUNT = """() => {
+    window.frames_asked = 0;
+    const ask = window.requestAnimationFrame;
+    window.requestAnimationFrame = call => {
+        if (new Error().stack.includes('riffusion_gallery')) window.frames_asked++;
+        return ask.call(window, call);
+    };
+}"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("gallery")
+    files = folder / "files"
+    files.mkdir()
+    program = ("-m", "tests.browser.gallery_page", "--port", "PORT", "--folder", str(files))
+    with serving(files, *program) as address:
+        yield address
+
+
+class Gallery:
+    """A page with a gallery, and what a user does there."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
+
+    def scene(self, name: str) -> None:
+        before = self.page.inner_html(AREA)
+        self.page.click("#scene_" + name.replace(" ", "_"))
+        self.page.wait_for_function(
+            "([id, before]) => document.querySelector(id).innerHTML !== before", arg=[AREA, before]
+        )
+        self.page.wait_for_function(
+            "id => [...document.querySelectorAll(id + ' audio')].every(a => a.readyState > 0)", arg=AREA
+        )
+        self.page.wait_for_selector("#txt2img_gallery img")
+        self.page.wait_for_timeout(400)
+
+    def choose(self, number: int) -> None:
+        # Where the new pictures are fewer, gradio shows them small, and none is selected.
+        shown = self.page.is_visible("#txt2img_gallery .preview")
+        items = "#txt2img_gallery " + (".preview .thumbnail-small" if shown else ".thumbnail-lg")
+        self.page.locator(items).nth(number).click()
+        self.page.wait_for_timeout(300)
+
+    def chosen(self) -> int:
+        return int(
+            self.page.evaluate(
+                "() => [...document.querySelectorAll('#txt2img_gallery .preview .thumbnail-small')]"
+                ".findIndex(t => t.classList.contains('selected'))"
+            )
+        )
+
+    def marked(self) -> list[str]:
+        return list(self.page.evaluate(MARKED))
+
+    def click(self, across: float, up: float = 0.1) -> None:
+        """Click on the large picture: shares of its width from the left, and of its height from below."""
+        box = self.page.locator(".riffusion-timeline:visible").bounding_box()
+        self.page.mouse.click(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+
+    def times(self) -> list[tuple[bool, float]]:
+        return [(paused, at) for paused, at in self.page.evaluate(TIMES)]
+
+    def playing(self) -> list[int]:
+        return [number for number, (paused, _) in enumerate(self.times()) if not paused]
+
+    def wait(self, seconds: float) -> None:
+        self.page.wait_for_timeout(1000 * seconds)
+
+    def playhead(self) -> float:
+        """Return where the playhead is, as a share of the picture's width."""
+        head = self.page.locator(".riffusion-playhead:visible").bounding_box()
+        box = self.page.locator(".riffusion-timeline:visible").bounding_box()
+        return float((head["x"] + head["width"] / 2 - box["x"]) / box["width"])
+
+
+def opened(page: Any, address: str) -> Gallery:
+    page.set_default_timeout(20_000)
+    gallery = Gallery(page)
+    page.goto(address)
+    page.wait_for_selector("#scene_batch")
+    page.evaluate(COUNT)
+    page.add_script_tag(path=SCRIPT)
+    return gallery
+
+
+@pytest.fixture
+def gallery(chromium: Any, served: str) -> Iterator[Gallery]:
+    page = chromium.new_page(viewport={"width": 1200, "height": 1300})
+    gallery = opened(page, served)
+    gallery.scene("batch")
+    yield gallery
+    page.close()
+    assert [error for error in gallery.errors if "riffusion" in error] == []
+
+
+# --- pictures and players --------------------------------------------------------------------------------------------
+
+
+def test_the_selected_picture_s_player_is_marked_by_name_not_by_order(gallery: Gallery) -> None:
+    marked = []
+    for number in range(4):
+        gallery.choose(number)
+        marked.append((gallery.marked(), gallery.page.locator(STRIP).count()))
+    assert marked == [([], 0), (["batch 1"], 1), ([], 0), (["batch 2"], 1)]
+    assert gallery.page.locator(".riffusion-clip[aria-current=true]").count() == 1
+
+
+def test_the_next_job_s_pictures_have_its_players_and_nothing_piles_up(gallery: Gallery) -> None:
+    gallery.choose(1)
+    for _ in range(3):
+        gallery.scene("one")
+        gallery.choose(0)
+        assert gallery.marked() == ["one 1"]
+        gallery.scene("batch")
+        gallery.choose(1)
+        assert gallery.marked() == ["batch 1"]
+    assert gallery.page.locator(".riffusion-timeline").count() == 1
+
+
+def test_a_picture_without_a_sound_is_left_alone(gallery: Gallery) -> None:
+    gallery.choose(1)
+    assert gallery.page.locator(STRIP).count() == 1
+    gallery.scene("silent")
+    gallery.choose(0)
+    assert gallery.page.locator(STRIP).count() == 0
+
+
+def test_a_picture_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
+    gallery.scene("unsaved")
+    gallery.choose(0)
+    assert gallery.marked() == ["unsaved 1"]
+    gallery.scene("two unsaved")
+    gallery.choose(0)
+    assert gallery.marked() == []
+    assert gallery.page.locator(STRIP).count() == 0
+
+
+def test_a_closed_picture_marks_nothing(gallery: Gallery) -> None:
+    gallery.choose(1)
+    assert gallery.marked() == ["batch 1"]
+    gallery.page.keyboard.press("Escape")
+    gallery.wait(0.3)
+    assert gallery.marked() == []
+    assert gallery.page.locator(STRIP).count() == 0
+
+
+# --- the timeline over the picture -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "ratio"), [(1, 1.0), (3, 0.25)])
+def test_the_timeline_lies_on_the_picture_whatever_its_shape(gallery: Gallery, number: int, ratio: float) -> None:
+    gallery.choose(number)
+    for width in (1200, 700):
+        gallery.page.set_viewport_size({"width": width, "height": 1300})
+        gallery.wait(0.4)
+        image = gallery.page.evaluate(
+            "() => { const i = [...document.querySelectorAll('#txt2img_gallery .preview img')]"
+            ".find(i => !i.closest('.thumbnails')).getBoundingClientRect(); return [i.x, i.y, i.width, i.height]; }"
+        )
+        box = gallery.page.locator(".riffusion-timeline:visible").bounding_box()
+        assert box["height"] == pytest.approx(image[3], abs=1.5)
+        assert box["width"] == pytest.approx(image[3] * ratio, abs=1.5)
+        assert box["x"] + box["width"] / 2 == pytest.approx(image[0] + image[2] / 2, abs=1.5)
+        assert box["y"] == pytest.approx(image[1], abs=1.5)
+
+
+def test_a_click_on_the_lower_edge_plays_from_there(gallery: Gallery) -> None:
+    gallery.choose(3)
+    gallery.click(0.5)
+    gallery.wait(0.3)
+    assert gallery.playing() == [1]
+    assert 2.0 <= gallery.times()[1][1] < 3.0
+    assert gallery.chosen() == 3
+    gallery.click(0.1)
+    gallery.wait(0.2)
+    assert gallery.playing() == [1]
+    assert 0.4 <= gallery.times()[1][1] < 1.4
+
+
+def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
+    gallery.choose(1)
+    box = gallery.page.locator(STRIP).bounding_box()
+    y = box["y"] + box["height"] / 2
+    gallery.page.mouse.move(box["x"] + 5, y)
+    gallery.page.mouse.down()
+    gallery.page.mouse.move(box["x"] + 0.75 * box["width"], y - 200)
+    gallery.page.mouse.up()
+    assert gallery.times()[0][1] >= 3.0
+
+
+def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
+    page = chromium.new_page(viewport={"width": 600, "height": 1500}, has_touch=True)
+    gallery = opened(page, served)
+    gallery.scene("batch")
+    gallery.choose(1)
+    box = page.locator(STRIP).bounding_box()
+    page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    assert gallery.times()[0][1] >= 2.0
+    page.close()
+
+
+def test_elsewhere_the_picture_keeps_the_gallery_s_own_click(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.click(0.9, 0.6)
+    gallery.wait(0.3)
+    assert gallery.playing() == []
+    assert gallery.chosen() != 1  # gradio 3 closes the picture, gradio 4 turns to the next
+
+
+def test_all_of_the_picture_where_the_user_wants_that(gallery: Gallery) -> None:
+    gallery.page.evaluate("window.opts = {riffusion_click_seeks: true}")
+    gallery.choose(1)
+    gallery.click(0.5, 0.9)
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    assert gallery.chosen() == 1
+
+
+def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.click(0.25)
+    gallery.wait(0.2)
+    first = gallery.playhead()
+    gallery.wait(0.6)
+    second = gallery.playhead()
+    assert 0.25 <= first < second < 0.6
+    assert gallery.page.evaluate("frames_asked") > 10
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.3)
+    asked, rests = gallery.page.evaluate("frames_asked"), gallery.playhead()
+    gallery.wait(0.5)
+    assert gallery.page.evaluate("frames_asked") == asked
+    assert gallery.playhead() == rests
+    assert rests == pytest.approx(gallery.times()[0][1] / SECONDS, abs=0.01)
+
+
+def test_who_wants_little_motion_gets_steps(chromium: Any, served: str) -> None:
+    page = chromium.new_page(viewport={"width": 1200, "height": 1300}, reduced_motion="reduce")
+    gallery = opened(page, served)
+    gallery.scene("batch")
+    gallery.choose(1)
+    gallery.click(0.25)
+    gallery.wait(1)
+    assert gallery.playhead() > 0.3
+    assert page.evaluate("frames_asked") == 0
+    page.close()
+
+
+def test_a_job_that_comes_while_it_plays_ends_the_sound(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.click(0.1)
+    gallery.page.evaluate(f"window.old = document.querySelector('{AREA} audio')")
+    gallery.scene("one")
+    assert gallery.page.evaluate("old.paused && !old.isConnected")
+    asked = gallery.page.evaluate("frames_asked")
+    gallery.wait(0.3)
+    assert gallery.page.evaluate("frames_asked") == asked
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_space_plays_the_selected_picture_and_the_arrows_still_choose(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == []
+    gallery.page.keyboard.press("ArrowRight")
+    gallery.wait(0.2)
+    gallery.page.keyboard.press("ArrowRight")
+    gallery.wait(0.3)
+    assert gallery.chosen() == 3
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == [1]
+
+
+def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) -> None:
+    gallery.page.focus("#txt2img_prompt textarea, #txt2img_prompt input")
+    gallery.choose(1)
+    gallery.page.focus("#txt2img_prompt textarea, #txt2img_prompt input")
+    gallery.click(0.2)
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == []
+    gallery.page.keyboard.press("ArrowLeft")
+    gallery.wait(0.3)
+    assert gallery.chosen() == 0
+    assert gallery.page.input_value("#txt2img_prompt textarea, #txt2img_prompt input") == ""
+
+
+def test_space_is_a_space_while_typing(gallery: Gallery) -> None:
+    gallery.choose(1)
+    assert gallery.page.locator(STRIP).count() == 1
+    prompt = "#txt2img_prompt textarea, #txt2img_prompt input"
+    gallery.page.focus(prompt)
+    gallery.page.keyboard.type("funky bass")
+    assert gallery.page.input_value(prompt) == "funky bass"
+    assert gallery.playing() == []
+
+
+def test_space_on_another_thumbnail_selects_it(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.page.locator("#txt2img_gallery .preview .thumbnail-small").nth(3).focus()
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.3)
+    assert gallery.chosen() == 3
+    assert gallery.playing() == []
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == [1], "once it is selected, it is played"
+
+
+@pytest.mark.parametrize("part", ["audio", "a.riffusion-download"])
+def test_space_on_a_player_plays_it(gallery: Gallery, part: str) -> None:
+    gallery.page.locator(f"{AREA} .riffusion-clip {part}").nth(2).focus()
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.3)
+    assert gallery.playing() == [2]
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.3)
+    assert gallery.playing() == []
+
+
+def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gallery) -> None:
+    gallery.choose(1)
+    strip = gallery.page.get_by_role("slider", name="Position in the sound of the picture: batch 1")
+    strip.focus()
+    for key, at in [("End", 4.0), ("Home", 0.0), ("ArrowRight", 0.1), ("PageUp", 0.6), ("ArrowLeft", 0.5)]:
+        gallery.page.keyboard.press(key)
+        gallery.wait(0.2)
+        assert gallery.times()[0][1] == pytest.approx(at, abs=0.02), key
+        assert strip.get_attribute("aria-valuetext") == f"{at:.1f} / 4.0 s"
+        assert strip.get_attribute("aria-valuenow") == f"{at:.1f}"
+    assert strip.get_attribute("aria-valuemax") == "4.0"
+    assert gallery.chosen() == 1, "the arrows are the slider's while it has the focus"
+    gallery.page.keyboard.press("Space")
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+
+
+# --- one at a time ---------------------------------------------------------------------------------------------------
+
+
+def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
+    page = gallery.page
+    page.eval_on_selector_all(f"{AREA} audio", "all => { all[0].play(); }")
+    gallery.wait(0.2)
+    page.eval_on_selector_all(f"{AREA} audio", "all => { all[2].play(); }")
+    gallery.wait(0.2)
+    assert gallery.playing() == [2]
+    page.eval_on_selector("#riffusion_pictures_players audio", "audio => { audio.play(); }")
+    gallery.wait(0.2)
+    assert gallery.playing() == []
+    gallery.choose(1)
+    gallery.click(0.1)
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    assert page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused")
+
+
+def test_one_plays_at_a_time_in_the_tab_by_itself(chromium: Any, tmp_path: Path) -> None:
+    sound = base64.b64encode(tone(tmp_path / "a.wav", 2.0).read_bytes()).decode()
+    clips = panel(player(f"data:audio/wav;base64,{sound}", name, 2.0, "a.wav") for name in "ab")
+    with serving(tmp_path / "results") as address:
+        page = chromium.new_page()
+        page.goto(address)
+        page.wait_for_selector("#riffusion_pictures_go")
+        page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)
+        page.focus(".riffusion-clip >> nth=0 >> a")
+        page.keyboard.press("Space")
+        page.wait_for_timeout(200)
+        page.eval_on_selector(".riffusion-clip >> nth=1 >> audio", "audio => { audio.play(); }")
+        page.wait_for_timeout(200)
+        both = page.eval_on_selector_all("audio", "all => all.map(a => [a.paused, a.currentTime > 0])")
+        page.close()
+    assert both == [[True, True], [False, True]]
+
+
+# --- in a webui ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(open_page: Any) -> Gallery:
+    """Make a batch of two in a running webui. A grid comes first."""
+    page = open_page()
+    page.prepare("txt2img", "funky bass")
+    page.number("txt2img_batch_size", 2)
+    gallery = Gallery(page.page)
+    page.generate("txt2img")
+    gallery.wait(1.0)
+    return gallery
+
+
+def test_in_a_webui_pictures_know_their_players(made: Gallery) -> None:
+    seen = []
+    for number in range(3):
+        made.choose(number)
+        seen.append([title.split(".")[0] for title in made.marked()])
+    assert seen == [[], ["1"], ["2"]]
+    shown = made.page.evaluate(
+        "() => [...document.querySelectorAll('#txt2img_gallery .preview img')].find(i => !i.closest('.thumbnails')).src"
+    )
+    assert made.page.get_attribute(".riffusion-selected", "data-picture") in shown
+
+
+def test_in_a_webui_a_click_on_the_edge_plays_and_opens_nothing(made: Gallery) -> None:
+    made.choose(2)
+    made.page.eval_on_selector_all(f"{AREA} audio", "all => all.forEach(a => { a.loop = true; })")
+    made.click(0.5)
+    made.wait(0.2)
+    assert made.playing() == [1]
+    assert made.chosen() == 2
+    assert not made.page.is_visible("#lightboxModal")
+    made.page.keyboard.press("Space")
+    made.wait(0.2)
+    assert made.playing() == []
+    made.page.keyboard.press("ArrowLeft")
+    made.wait(0.4)
+    assert (made.chosen(), [title[0] for title in made.marked()]) == (1, ["1"])
+    assert [error for error in made.errors if "riffusion" in error] == []
+
+
+def test_in_a_webui_the_rest_of_the_picture_opens_the_viewer(made: Gallery) -> None:
+    made.choose(1)
+    made.click(0.5, 0.6)
+    made.page.wait_for_selector("#lightboxModal", state="visible")
+    assert made.playing() == []
+
+
+def test_in_a_webui_s_img2img_too(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    page.prepare("img2img", "slow cello")
+    page.page.set_input_files("#img2img_image input[type=file]", str(png(tmp_path / "init.png")))
+    page.page.wait_for_timeout(2000)
+    page.generate("img2img")
+    page.page.wait_for_timeout(1000)
+    page.page.focus("#img2img_gallery .preview .thumbnail-small.selected")
+    page.page.keyboard.press("Space")
+    page.page.wait_for_timeout(300)
+    audio = page.page.locator("#img2img_riffusion_players .riffusion-selected audio")
+    assert audio.evaluate("audio => !audio.paused || audio.ended")
+    assert page.page.locator("#img2img_gallery .riffusion-strip:visible").count() == 1
+
+
+def test_in_a_webui_another_job_is_followed(made: Gallery) -> None:
+    made.choose(1)
+    before = made.page.inner_html(AREA)
+    made.page.click("#txt2img_generate")
+    made.page.wait_for_function(
+        "([id, before]) => { const e = document.querySelector(id);"
+        " return e.innerHTML !== before && e.querySelector('audio'); }",
+        arg=[AREA, before],
+        timeout=300_000,
+    )
+    made.wait(1.0)
+    made.choose(2)
+    assert [title[0] for title in made.marked()] == ["2"]
+    assert made.page.locator("#txt2img_gallery .riffusion-timeline").count() == 1
