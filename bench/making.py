@@ -160,16 +160,24 @@ def make_song(pictures: Sequence[Image.Image], folder: Path, *, seconds: float) 
     keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
     settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
     song = clock.time("plan", lambda: Song(settings, folder, decode=DecodeSettings()))
-    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(song, clock)
-    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
-    if painted.error is not None:
-        raise painted.error
+    painter, watched = _painted(song, pictures, folder, clock)
     clip = clock.time("sound", song.sound)
     assert clip is not None
     with clock.on("write"):
         song.write(folder / "song.wav", clip)
         song.picture(columns=settings.width)  # the page keeps the end, for another song to go on from
     return _run(clock, painter, clip, watched.stretch_columns / song.plan.columns)
+
+
+def _painted(
+    piece: Song | Riff, pictures: Sequence[Image.Image], folder: Path, clock: Clock
+) -> tuple[Painter, Watched]:
+    """Paint a piece as its page does, its stretches included."""
+    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(piece, clock)
+    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
+    if painted.error is not None:
+        raise painted.error
+    return painter, watched
 
 
 def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
@@ -181,10 +189,7 @@ def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> R
     keyframes = (Keyframe("one", seed=1, seconds=1.0, denoise=0.3),)
     settings = RiffSettings(keyframes, wet=Curve.constant(0.5), overlap=_OVERLAP, steps=STEPS)
     riff = clock.time("plan", lambda: Riff(clip, settings, folder, decode=DecodeSettings()))
-    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(riff, clock)
-    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
-    if painted.error is not None:
-        raise painted.error
+    painter, watched = _painted(riff, pictures, folder, clock)
     wet = clock.time("sound", riff.wet)
     assert wet is not None
     clock.time("write", lambda: write_audio(wet, folder / "wet.wav", subtype="float"))

@@ -252,7 +252,7 @@ class Loop:
         """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.run.run`."""
         init = self._start_picture()
         start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
-        self._model = backend.name
+        self._model, self._work = backend.name, None
         record = {
             "model": backend.name,
             "steps": self.settings.steps,

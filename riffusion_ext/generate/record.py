@@ -17,14 +17,24 @@ from riffusion_ext.spectrogram.params import SpectrogramParams
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PICTURES_KEY", "host_values", "infotext", "picture_id", "read_record", "to_record", "with_records"]
+__all__ = [
+    "PICTURES_KEY",
+    "host_values",
+    "infotext",
+    "picture_id",
+    "read_record",
+    "records_in",
+    "to_record",
+    "with_records",
+]
 
 PICTURES_KEY = "Riffusion pictures"
 """Name of the record of the pictures that something began with."""
 
 
-_RECORDS = re.compile(r'Riffusion \w+: "(?:[^"\\]|\\.)*"')
-_VALUE = re.compile(r'(\w[\w \-/]+): ("(?:[^"\\]|\\.)*"|[^,]+)(?:, |$)')
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_RECORDS = re.compile(rf"Riffusion (\w+): ({_QUOTED})")
+_VALUE = re.compile(rf"(\w[\w \-/]+): ({_QUOTED}|[^,]+)(?:, |$)")
 _HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "Version")
 
 
@@ -111,7 +121,20 @@ def infotext(
 
 def with_records(text: str, ours: str) -> str:
     """Return a host's generation parameters of one picture, and behind them the records of the whole (`ours`)."""
-    return ", ".join([text, *_RECORDS.findall(ours.rpartition("\n")[2])])
+    return ", ".join([text, *(found.group() for found in _RECORDS.finditer(ours.rpartition("\n")[2]))])
+
+
+def records_in(text: str) -> dict[str, dict[str, Any]]:
+    """Return our records in generation parameters, by kind; of two of a kind the last, as prompts come first."""
+    records = {}
+    for kind, quoted in _RECORDS.findall(text):
+        try:
+            record = json.loads(json.loads(quoted))
+        except (ValueError, TypeError):
+            continue
+        if isinstance(record, dict):
+            records[kind] = record
+    return records
 
 
 def host_values(text: str) -> dict[str, str]:

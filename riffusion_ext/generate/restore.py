@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.record import read_record
+from riffusion_ext.generate.record import read_record, records_in
 
 __all__ = ["KINDS", "pictures_in", "settings_in"]
 
 KINDS = ("song", "riff", "loop")
-
-_KEY = re.compile(r'Riffusion (song|riff|loop|pictures): ("(?:[^"\\]|\\.)*")')
 
 
 def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
@@ -67,7 +63,7 @@ def pictures_in(path: Path) -> dict[str, str]:
     See :func:`~riffusion_ext.generate.record.picture_id`.
     """
     text = _comment(path).get("parameters") or _parameters(path)
-    return {name: str(value) for name, value in _records(str(text)).get("pictures", {}).items()}
+    return {name: str(value) for name, value in records_in(str(text)).get("pictures", {}).items()}
 
 
 def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
@@ -76,7 +72,7 @@ def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
 
 
 def _in_picture(path: Path) -> tuple[str, dict[str, Any]] | None:
-    records = _records(_parameters(path))
+    records = records_in(_parameters(path))
     return next(((kind, records[kind]) for kind in KINDS if kind in records), None)
 
 
@@ -101,16 +97,3 @@ def _parameters(path: Path) -> str:
     except Exception:  # Pillow raises many kinds of error for what is no picture
         return ""
     return text if isinstance(text, str) else ""
-
-
-def _records(text: str) -> dict[str, dict[str, Any]]:
-    """Return our records in generation parameters, by kind; of two of a kind the last, as prompts come first."""
-    records = {}
-    for kind, quoted in _KEY.findall(text):
-        try:
-            record = json.loads(json.loads(quoted))
-        except (ValueError, TypeError):
-            continue
-        if isinstance(record, dict):
-            records[kind] = record
-    return records

@@ -160,7 +160,7 @@ class Song:
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
         """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.run.run`."""
-        self._model = backend.name
+        self._model, self._work = backend.name, None
         record = {
             "model": backend.name,
             "steps": self.settings.steps,
