@@ -16,7 +16,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "OnPicture", "Request"]
+__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request"]
 
 GRAIN = 64
 """Widths and heights are multiples of this many pixels: hosts rescale pictures of other sizes."""
@@ -108,6 +108,14 @@ class Request:
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
+class LostError(RiffusionError):
+    """What should paint cannot be reached, or not be used for now: another one may do."""
+
+
+class RefusedError(RiffusionError):
+    """A request cannot be painted, and nobody else could paint it either."""
+
+
 @dataclass(frozen=True)
 class Activity:
     """What a backend is at just now: a step of its sampler, 1 to `steps`; or it waits for its turn."""
@@ -160,6 +168,7 @@ class Backend(Protocol):
         ------
         RiffusionError
             The pictures cannot be painted; one sentence says why. Others of the host's errors come through as well.
+            :class:`LostError` and :class:`RefusedError` tell whether it is worth while to ask somebody else.
         """
         ...
 

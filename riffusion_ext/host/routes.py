@@ -25,7 +25,7 @@ class Routes:
     host
         The webui.
     painting
-        Returns ``backend`` and ``samplers`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes them; where the host
+        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes them; where the host
         cannot paint for us, ``no_backend``.
     """
 
@@ -70,7 +70,9 @@ class Routes:
         from riffusion_ext.api.service import Service
 
         painting = self._painting()
-        names = {name: painting[name] for name in ("backend", "no_backend", "samplers") if name in painting}
+        names = {
+            name: painting[name] for name in ("backend", "no_backend", "samplers", "usual_sampler") if name in painting
+        }
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
         return Service(
             host=self._host.name,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import riffusion_ext
+from riffusion_ext.addresses import is_loopback
 from riffusion_ext.ui.render import open_queue, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["build_app", "is_loopback", "serve"]
+__all__ = ["build_app", "serve"]
 
 
 def _beside(name: str) -> str:
@@ -48,16 +48,6 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
         add_pages(place)
         run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays
     return app
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach a server that listens there."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name: whom it lets in is not for us to tell
-        return False
 
 
 def serve(
