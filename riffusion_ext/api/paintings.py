@@ -1,4 +1,4 @@
-"""The route for programs that plan for themselves: single pictures, painted by the host's model. Answers 202 with a job.
+"""The route for programs that plan for themselves: single pictures, by the host's model. Answers 202 with a job.
 
 A request has the fields of :class:`riffusion_ext.generate.backend.Request`, so that a song whose windows are painted
 through this route is the same as one made here.
@@ -82,10 +82,8 @@ def _request(service: Service, item: Paint) -> Request:
 
 def _of_model(backend: Backend, wanted: str | None) -> Backend:
     if wanted is not None and backend.name != wanted:
-        name = backend.name
-        raise ApiError(
-            409, f"the model of the webui was changed from {wanted} to {name}: choose {wanted} again to go on"
-        )
+        changed = f"the model of the webui was changed from {wanted} to {backend.name}"
+        raise ApiError(409, f"{changed}: choose {wanted} again to go on")
     return backend
 
 
