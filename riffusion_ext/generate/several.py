@@ -38,6 +38,9 @@ _LONGEST_REST = 120.0
 _STRIKES = 3
 """Times that one may fail, without a picture in between, before it has to rest."""
 
+_TRUST = 1.5
+"""How much faster one is thought to be after a round in which it was thought to be too slow to be of use."""
+
 _LOOK_AGAIN = 0.2
 _GRACE = 25.0
 """Seconds that those at work have to stop in."""
@@ -60,6 +63,7 @@ class _Hand:
         self.called = 0  # the last general call that it has heard
         self.strikes = 0
         self.rate: float | None = None  # pictures a second
+        self.idle = False  # whether it has had nothing to do in this round, or the last one
         self.at_work: list[int] = []
         self.lock = threading.Lock()  # one thing at a time, also where a round has ended without it
 
@@ -144,6 +148,10 @@ class Several:
         with self._changed:
             if all(hand.lost for hand in self._hands):
                 self._call_all(again=True)
+            for hand in self._hands:  # it may have been slow only once, as when it had to load its model
+                if hand.idle and hand.rate is not None:
+                    hand.rate *= _TRUST
+                hand.idle = True
         for hand in self._hands:
             threading.Thread(target=self._serve, args=(hand, round_), daemon=True, name="riffusion-several").start()
         painted: dict[int, Image.Image] = {}
@@ -209,7 +217,7 @@ class Several:
             chunk = [] if ending else self._share(hand, round_)
             if chunk:
                 round_.pending = [number for number in round_.pending if number not in chunk]
-                hand.at_work = list(chunk)
+                hand.at_work, hand.idle = list(chunk), False
             elif not round_.over:
                 self._changed.wait(_LOOK_AGAIN)
             return chunk

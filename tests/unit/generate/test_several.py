@@ -164,6 +164,16 @@ def test_the_end_is_not_left_to_the_slowest() -> None:
     assert time.monotonic() - began < 0.45
 
 
+def test_one_that_was_slow_once_is_tried_again() -> None:
+    late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
+    team = several(late, steady)
+    all_painted(team, 2)
+    late.seconds, late.got = 0.02, []
+    for _ in range(10):
+        all_painted(team, 4)
+    assert sum(map(len, late.got)) >= 4
+
+
 def test_one_that_was_lost_comes_back() -> None:
     told: list[str] = []
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
