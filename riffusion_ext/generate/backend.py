@@ -16,7 +16,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request"]
+__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request", "mixes"]
 
 GRAIN = 64
 """Widths and heights are multiples of this many pixels: hosts rescale pictures of other sizes."""
@@ -154,7 +154,7 @@ class Backend(Protocol):
         Parameters
         ----------
         requests
-            1 to :attr:`max_batch`, all with one :attr:`Request.together`.
+            1 to :attr:`max_batch`, all with one :attr:`Request.together` unless it :func:`mixes` them.
         on_picture
             Called once for each picture as soon as it is finished; never with one that was interrupted half-way.
 
@@ -175,6 +175,11 @@ class Backend(Protocol):
     def interrupt(self) -> None:
         """Make :meth:`generate` stop soon, from another thread; what is painted for others goes on."""
         ...
+
+
+def mixes(backend: Backend) -> bool:
+    """Whether a backend takes requests of any kinds at once, as several of them do, each of which paints its own."""
+    return bool(getattr(backend, "mixes", False))
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request
+from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request, mixes
 
 __all__ = ["Batched"]
 
@@ -47,6 +47,11 @@ class Batched:
         """The smaller one of the backend's and ours; of several backends, the sum of them."""
         takes = self._backend.max_batch
         return max(1, takes if self._most is None else min(takes, self._most))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the backend does."""
+        return mixes(self._backend)
 
     @property
     def interrupted(self) -> bool:

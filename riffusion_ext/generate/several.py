@@ -73,6 +73,7 @@ class _Round:
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
+        self.kinds = [request.together for request in requests]
         self.pending = list(range(len(requests)))
         self.failed: dict[int, dict[_Hand, Exception]] = {number: {} for number in self.pending}
         self.news: SimpleQueue[tuple[int, Image.Image] | None] = SimpleQueue()
@@ -81,7 +82,7 @@ class _Round:
 
 
 class Several:
-    """Several backends as one.
+    """Several backends as one, which takes requests of different kinds at once.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ class Several:
     tell
         Is told, from any thread, one sentence about each that is lost or comes back.
     """
+
+    mixes = True
 
     def __init__(
         self,
@@ -238,7 +241,8 @@ class Several:
             if 1 / rate > max(left / sum(rates), 1 / max(rates)):
                 return []
         share = max(round(len(mine) * rate / (rate + sum(rates))), 1)
-        return mine[: min(share, self._takes(hand))]
+        alike = [number for number in mine if round_.kinds[number] == round_.kinds[mine[0]]]
+        return alike[: min(share, self._takes(hand))]
 
     def _takes(self, hand: _Hand) -> int:
         takes = max(hand.member.max_batch, 1)

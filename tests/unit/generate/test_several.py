@@ -20,7 +20,9 @@ MOST = 3
 
 
 def asked(count: int) -> list[Request]:
-    return [Request(("a", "b"), seeds=(number, 0), width=64, height=64) for number in range(count)]
+    """Return requests of two kinds, in turn."""
+    kinds = [7.0 + number // 2 % 2 for number in range(count)]
+    return [Request(("a", "b"), seeds=(number, 0), cfg=cfg, width=64, height=64) for number, cfg in enumerate(kinds)]
 
 
 def painted(request: Request) -> Image.Image:
@@ -56,6 +58,7 @@ class Actor:
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
+        assert len({request.together for request in requests}) == 1
         assert self.at_work.acquire(blocking=False), "two things at once"
         try:
             return self._play(self.script.pop(0) if self.script else self.then, requests, on_picture)
