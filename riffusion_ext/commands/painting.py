@@ -181,7 +181,11 @@ def make(
     wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler(), params=params_of(args) or wanted.params)
     folder = Path(args.work).expanduser() if args.work else target.with_name(f"{target.stem}.windows")
     settings = _remembered(folder, wanted, pictures, backend.name)
-    begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+    try:
+        begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+    except Exception:
+        _forget(folder)
+        raise
     with _stoppable(teller) as stop:
         painter = Batched(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
         more = {} if limit is None else {"limit": limit}
@@ -196,8 +200,8 @@ def make(
     if begun.whole and not args.keep_windows:
         shutil.rmtree(folder, ignore_errors=True)
     notes = list(getattr(begun.piece, "notes", []))
-    for note in notes:
-        teller.note(note)
+    for note in () if args.quiet else notes:
+        teller.note(f"note: {note}")
     teller.close()
     if args.json:
         told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": backend.name}

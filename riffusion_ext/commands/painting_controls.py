@@ -78,7 +78,7 @@ SONG = (
 RIFF = (
     *_PROMPT,
     _text("score", "", "lines or files as of the command song, used instead of the prompt"),
-    _flag("stretch", True, "stretch the lines to the length of the song (yes)"),
+    _flag("stretch", True, "stretch the lines to the length of the song"),
     _text("denoise", "0.3", "0.2 to 0.4 keeps the song; may change over time: 0:00 0.2, 0:30 0.4"),
     _text("cfg", "6", "CFG scale, 4 to 8; may change over time"),
     _text("start", "0:00", "begin at this time of the song"),

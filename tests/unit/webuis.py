@@ -49,7 +49,11 @@ class Model(Studio):
 
     def __init__(self, *, name: str = "tiny", delay: float = 0.0, max_batch: int = 2) -> None:
         super().__init__(max_batch=max_batch, delay=delay)
-        self.name, self.paint = name, signed
+        self.name = name
+
+    def _clouds(self, request: Request) -> Image.Image:
+        super()._clouds(request)
+        return signed(request)
 
 
 def webui(model: Model | None, folder: Path, credentials: str = "", *, samplers: Sequence[str] = SAMPLERS) -> FastAPI:
