@@ -20,7 +20,10 @@ from riffusion_ext.commands import (
     image_to_audio,
     images_to_audio,
     info,
+    loop,
+    riff,
     sample_clips,
+    song,
     ui,
 )
 from riffusion_ext.commands.options import UsageError
@@ -38,6 +41,7 @@ examples:
   riffusion-ext images-to-audio --image pictures/ --crop every --crossfade 0.1
   riffusion-ext audio-to-image --audio song.mp3 --image song.png
   riffusion-ext audio-to-image --audio songs/ --image tiles/ --tiles
+  riffusion-ext song "0:20 | funky sax" "0:20 | jazz piano" --webui http://127.0.0.1:7860 --output song.wav
   riffusion-ext info --image clip.png
   riffusion-ext ui --open
 
@@ -64,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
         audio_to_images_batch,
         sample_clips,
         dataset,
+        song,
+        riff,
+        loop,
         info,
         demo,
         ui,

@@ -77,6 +77,8 @@ class Job:
         Share done, 0 to 1.
     message
         What it is at, for people.
+    activity
+        The same for programs, where there is more to say than the progress.
     result
         What came of it; also of a job that was stopped, as far as it got, and then ``complete`` in it is false.
     error
@@ -91,6 +93,7 @@ class Job:
         self.id = secrets.token_urlsafe(12)
         self.kind, self.lane = kind, lane
         self.state, self.progress, self.message = "waiting", 0.0, ""
+        self.activity: Result | None = None
         self.result: Result | None = None
         self.error = ""
         self.cause: BaseException | None = None
@@ -121,11 +124,12 @@ class Job:
         if self.stop_wanted:
             raise StopError("the job was stopped")
 
-    def tell(self, progress: float, message: str = "") -> None:
+    def tell(self, progress: float, message: str = "", activity: Result | None = None) -> None:
         """Say how far it is, 0 to 1, and at what. Called by the work."""
         with self._lock:
             self.progress = min(max(progress, 0.0), 1.0)
             self.message = message or self.message
+            self.activity = activity
             self.version += 1
 
     def cancel(self) -> bool:
@@ -179,12 +183,14 @@ class Job:
                 self._end("failed", sentence(cause))
             elif self._stop.is_set():
                 self._end("cancelled")
-            else:
+            elif self.late:
                 self._end("failed", f"this took longer than the {self._seconds:g} s that are allowed")
+            else:
+                self._end("failed", "this was interrupted where it was being worked on")
         self._announce()
 
     def _end(self, state: str, error: str = "") -> None:
-        self.state, self.error, self.ended = state, error, time.time()
+        self.state, self.error, self.ended, self.activity = state, error, time.time(), None
         self._work = None  # and with it what it worked on
         self.version += 1
 

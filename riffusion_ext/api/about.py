@@ -44,10 +44,13 @@ def _capabilities(service: Service) -> dict[str, Any]:
     from riffusion_ext.spectrogram.settings import available_engines
 
     paints = service.paints
+    backend = service.backend() if paints else None
     return {
         "paints": paints,
-        "model": service.backend().name if paints else None,
+        "model": backend.name if backend else None,
+        "batch": backend.max_batch if backend else 0,
         "samplers": list(service.samplers()) if paints else [],
+        "usual_sampler": service.usual_sampler() if paints else "",
         "engines": list(available_engines()),
         "formats": list(available_formats()),
         "presets": list(PRESETS),

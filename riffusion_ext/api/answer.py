@@ -24,6 +24,7 @@ def job_view(service: Service, job: Job) -> dict[str, Any]:
         "state": job.state,
         "progress": round(job.progress, 4),
         "message": job.message,
+        "activity": job.activity,
         "error": without_folders(job.error) or None,
         "result": job.result,
         "created": job.created,

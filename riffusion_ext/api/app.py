@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount, Route, request_response
 
 from riffusion_ext import __version__
-from riffusion_ext.api import about, between, compat, convert, datasets, make, uploads, watching
+from riffusion_ext.api import about, between, compat, convert, datasets, make, paintings, uploads, watching
 from riffusion_ext.api.describe import described
 from riffusion_ext.api.guard import Credentials, Guard
 from riffusion_ext.api.page import add_first
@@ -34,7 +34,7 @@ def build(service: Service) -> FastAPI:
         default_response_class=AsciiJSON,
     )
     add_handlers(app)
-    for module in (about, uploads, convert, make, between, datasets, watching):
+    for module in (about, uploads, convert, make, between, paintings, datasets, watching):
         app.include_router(module.router(service))
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app

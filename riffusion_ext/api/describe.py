@@ -34,6 +34,7 @@ _JOB = {
     "state": "running",
     "progress": 0.4,
     "message": "window 3 of 7, step 12 of 30",
+    "activity": {"step": 12, "steps": 30, "waiting": False},
     "error": None,
     "result": None,
     "created": 1700000000.0,
@@ -58,6 +59,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "count": 5,
         "seed_image": "og_beat",
     },
+    "/paintings": {
+        "requests": [
+            {"prompts": ["church bells", "jungle drums"], "alpha": 0.5, "seeds": [42, 43], "width": 512, "height": 512}
+        ]
+    },
     "/datasets": {"clips": [_CLIP["id"]], "trigger": "mymusic", "target": 200},
 }
 """Body of a request, by path. The ids stand for those of files that were uploaded."""
@@ -78,6 +84,7 @@ _REFUSALS = {
     "400": "The body cannot be read at all",
     "401": "User or password are wrong",
     "404": "There is nothing of this id",
+    "409": "Another model is loaded than the one asked for",
     "413": "Larger than the limits allow",
     "422": "Something in the request is wrong",
     "429": "Too many jobs are waiting",

@@ -50,7 +50,7 @@ class Limits:
     song_seconds
         Longest song that is painted.
     pictures
-        Most pictures from one interpolation.
+        Most pictures that are painted by one request; all of them together have at most `pixels`.
     steps
         Most steps of a sampler.
     songs

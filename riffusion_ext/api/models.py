@@ -18,6 +18,8 @@ __all__ = [
     "InterpolateEnd",
     "Keyframe",
     "Loop",
+    "Paint",
+    "Paintings",
     "Riff",
     "Song",
 ]
@@ -174,6 +176,32 @@ class Interpolate(_Painting):
     mask: str | None = _ID
     width: int = Field(512, ge=64, le=4096, description="where there is no seed picture")
     level: Level = "peak"
+
+
+class Paint(_Strict):
+    """One picture to be painted, as the host's own pages ask for it."""
+
+    prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
+    alpha: float = Field(0.0, ge=0, le=1, description="where between the two")
+    negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
+    seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
+    cfg: float = Field(7.0, ge=1, le=100)
+    denoise: float | None = Field(None, ge=0, le=1, description="how much of init is painted over; only with init")
+    steps: int = Field(30, ge=1, le=1000)
+    sampler: str = Field("", max_length=100, description="as the host names it; empty for its usual one")
+    width: int = Field(512, ge=64, le=4096, description="a multiple of 64")
+    height: int = Field(512, ge=64, le=4096, description="a multiple of 64")
+    init: str | None = Field(None, max_length=64, description="id of a picture of that size to start from")
+    mask: str | None = Field(None, max_length=64, description="id of a picture of that size: white is repainted")
+    loop: bool = Field(False, description="the right edge leads into the left one")
+
+
+class Paintings(_Strict):
+    """Pictures to be painted: what songs, riffs and loops are made of."""
+
+    requests: list[Paint]
+    model: str | None = Field(None, max_length=1000, description="refuse (409) where another one is loaded")
+    batch: int = Field(4, ge=1, le=64, description="pictures at once, at most")
 
 
 class Dataset(_Strict):

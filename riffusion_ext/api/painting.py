@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,28 +49,30 @@ class Piece(Protocol):
 class Watch:
     """Tells a job how far painting is: windows, and steps within them."""
 
-    def __init__(self, job: Job, total: int = 0) -> None:
-        self._job, self.done, self.total = job, 0, total
+    def __init__(self, job: Job, total: int = 0, *, after: str = "making the sound") -> None:
+        self._job, self.done, self.total, self._after = job, 0, total, after
 
     def activity(self, activity: Activity) -> None:
         """Take in what the backend is at."""
         if activity.waiting:
-            self._tell(0.0, "waiting until the webui has finished its other work")
+            self._tell(0.0, "waiting until the webui has finished its other work", activity)
         elif activity.steps:
-            self._tell((activity.step - 1) / activity.steps, f"step {activity.step} of {activity.steps}")
+            share = (activity.step - 1) / activity.steps
+            self._tell(share, f"step {activity.step} of {activity.steps}", activity)
 
     def painted(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
         """Take in how many windows are there."""
         self.done, self.total = done, self.total if total is None else total
         self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
-    def _tell(self, share: float, what: str) -> None:
+    def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
-            self._job.tell(_PAINTED, "making the sound")
+            self._job.tell(_PAINTED, self._after)
             return
         text = f"window {self.done + 1} of {total}"
-        self._job.tell(_PAINTED * (self.done + share) / total, f"{text}, {what}" if what else text)
+        details = None if activity is None else asdict(activity)
+        self._job.tell(_PAINTED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
 
 
 def watched(backend: Backend, most: int, job: Job, watch: Watch) -> Batched:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import LostError
 from riffusion_ext.jobs import BusyError
 from riffusion_ext.paths import without_folders
 
@@ -65,6 +66,8 @@ def status_of(error: BaseException) -> int:
         return error.status
     if isinstance(error, BusyError):
         return 429
+    if isinstance(error, LostError):
+        return 503
     if isinstance(error, RiffusionError):
         return 422
     return 500

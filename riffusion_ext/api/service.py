@@ -46,6 +46,8 @@ class Service:
         One sentence why.
     samplers
         Returns the names of the backend's samplers.
+    usual_sampler
+        Returns the name of the one that is taken where none is named; empty where only the backend knows.
     others
         Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
     limits
@@ -63,11 +65,12 @@ class Service:
         backend: Callable[[], Backend] | None = None,
         no_backend: str = _NO_MODEL,
         samplers: Callable[[], Sequence[str]] = list,
+        usual_sampler: Callable[[], str] = str,
         others: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
         prefix: str = "",
     ) -> None:
-        self.host, self.device, self.samplers = host, device, samplers
+        self.host, self.device, self.samplers, self.usual_sampler = host, device, samplers, usual_sampler
         self.limits = limits or Limits()
         self.prefix = prefix
         room = self.limits.kept_bytes

@@ -142,21 +142,24 @@ def add_control(
 ) -> None:
     """Add the option of a control that the tab has too: the same name, choices or range, default and explanation."""
     item = control(name) if isinstance(name, str) else name
-    kind: dict[str, Any] = {"choices": list(item.choices)} if item.choices else {"type": _number(item), "metavar": "N"}
-    usual = item.default if isinstance(item.default, str) else f"{item.default:g}"
-    parser.add_argument(
-        f"--{item.id.replace('_', '-')}",
-        default=item.default if default is ... else default,
-        help=f"{item.help} ({usual})",
-        **kind,
-    )
+    kind: dict[str, Any] = {"type": _number(item), "metavar": "N"}
+    if item.choices:
+        kind = {"choices": list(item.choices)}
+    elif item.kind == "checkbox":
+        kind = {"action": argparse.BooleanOptionalAction}
+    elif item.kind == "text":
+        kind = {"metavar": "TEXT"}
+    usual = item.default if default is ... else default
+    shown = item.default if isinstance(item.default, str) else f"{item.default:g}"
+    help_ = item.help if item.default == "" or item.kind == "checkbox" else f"{item.help} ({shown})"
+    parser.add_argument(f"--{item.id.replace('_', '-')}", default=usual, help=help_, **kind)
 
 
 def _number(item: Control) -> Callable[[str], float]:
     """Type of an option that takes a number from a control's range."""
 
     def read(text: str) -> float:
-        whole = item.step == 1
+        whole = float(item.step).is_integer()
         with suppress(RiffusionError):
             value = float(item.clean(text))
             if not whole or value.is_integer():

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from riffusion_ext.commands.webui import add_webui_option, webuis_of
+
 __all__ = ["add_parser", "run"]
 
 
@@ -16,7 +18,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "ui",
         help="open the tab in a browser, without a webui",
-        description="Serve the Riffusion tab's conversion pages by themselves. Stop it with Ctrl-C.",
+        description="Serve the Riffusion tab by itself. Its pages Song, Riff and Loop need a model: that of a webui "
+        "which runs with --api, here or on another machine. Stop it with Ctrl-C.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (127.0.0.1)"
@@ -32,6 +35,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--api-auth", default="", metavar="USER:PASSWORD", help="passwords for --api, several with commas between them"
     )
+    add_webui_option(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
     parser.set_defaults(run=run)
 
@@ -60,4 +64,5 @@ def run(args: argparse.Namespace) -> int:
         open_browser=args.open,
         api=args.api,
         credentials=credentials,
+        webuis=webuis_of(args),
     )

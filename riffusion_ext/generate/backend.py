@@ -16,7 +16,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "OnPicture", "Request"]
+__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request", "mixes"]
 
 GRAIN = 64
 """Widths and heights are multiples of this many pixels: hosts rescale pictures of other sizes."""
@@ -108,6 +108,14 @@ class Request:
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
+class LostError(RiffusionError):
+    """What should paint cannot be reached, or not be used for now: another one may do."""
+
+
+class RefusedError(RiffusionError):
+    """A request cannot be painted, and nobody else could paint it either."""
+
+
 @dataclass(frozen=True)
 class Activity:
     """What a backend is at just now: a step of its sampler, 1 to `steps`; or it waits for its turn."""
@@ -146,7 +154,7 @@ class Backend(Protocol):
         Parameters
         ----------
         requests
-            1 to :attr:`max_batch`, all with one :attr:`Request.together`.
+            1 to :attr:`max_batch`, all with one :attr:`Request.together` unless it :func:`mixes` them.
         on_picture
             Called once for each picture as soon as it is finished; never with one that was interrupted half-way.
 
@@ -160,12 +168,18 @@ class Backend(Protocol):
         ------
         RiffusionError
             The pictures cannot be painted; one sentence says why. Others of the host's errors come through as well.
+            :class:`LostError` and :class:`RefusedError` tell whether it is worth while to ask somebody else.
         """
         ...
 
     def interrupt(self) -> None:
         """Make :meth:`generate` stop soon, from another thread; what is painted for others goes on."""
         ...
+
+
+def mixes(backend: Backend) -> bool:
+    """Whether a backend takes requests of any kinds at once, as several of them do, each of which paints its own."""
+    return bool(getattr(backend, "mixes", False))
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

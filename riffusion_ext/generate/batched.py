@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request
+from riffusion_ext.generate.backend import Activity, Backend, OnPicture, Request, mixes
 
 __all__ = ["Batched"]
 
@@ -32,7 +32,10 @@ class Batched:
     def __init__(
         self, backend: Backend, most: int, tell: Callable[[Activity], object], cancelled: Callable[[], bool]
     ) -> None:
-        self._backend, self._most, self._tell, self._cancelled = backend, most, tell, cancelled
+        held = getattr(backend, "held_to", None)  # several: so many each
+        self._backend: Backend = backend if held is None else held(most)
+        self._most = most if held is None else None
+        self._tell, self._cancelled = tell, cancelled
 
     @property
     def name(self) -> str:
@@ -41,8 +44,14 @@ class Batched:
 
     @property
     def max_batch(self) -> int:
-        """The smaller one of the backend's and ours."""
-        return max(1, min(self._backend.max_batch, self._most))
+        """The smaller one of the backend's and ours; of several backends, the sum of them."""
+        takes = self._backend.max_batch
+        return max(1, takes if self._most is None else min(takes, self._most))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the backend does."""
+        return mixes(self._backend)
 
     @property
     def interrupted(self) -> bool:

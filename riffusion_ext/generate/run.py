@@ -23,7 +23,7 @@ from PIL import Image
 
 from riffusion_ext.atomic import remove_leftovers, write_atomically
 from riffusion_ext.errors import PictureError, RiffusionError
-from riffusion_ext.generate.backend import Backend, Request
+from riffusion_ext.generate.backend import Backend, Request, mixes
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.record import host_values, with_records
 from riffusion_ext.generate.tidy import mark, unmark
@@ -223,8 +223,9 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
     began, painted = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
-        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch))
-        batch, requests = _requests(works, batch)
+        any_kind = mixes(backend)
+        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), any_kind=any_kind)
+        batch, requests = _requests(works, batch, any_kind=any_kind)
         paths: dict[int, Path] = {}
 
         def keep(
@@ -261,22 +262,28 @@ def _wanted(plan: Plan, limit: int) -> set[int]:
     return wanted | {needed for number in wanted for needed in plan.needs(plan.windows[number])}
 
 
-def _next_batch(plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int) -> list[_Place]:
-    """Choose the windows to paint next: of the groups that fill a batch, the leftmost; else the largest group."""
+def _next_batch(
+    plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int, *, any_kind: bool
+) -> list[_Place]:
+    """Choose the windows to paint next: of the groups that fill a batch, the leftmost; else the largest group.
+
+    Windows of any kind are one group.
+    """
     groups: dict[tuple[object, ...], list[_Place]] = {}
     for number, layer in missing:
         window = plan.windows[number]
-        group = groups.setdefault(window.together, [])
+        group = groups.setdefault(() if any_kind else window.together, [])
         if len(group) < most and finished.issuperset((needed, layer) for needed in plan.needs(window)):
             group.append((number, layer))
     return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(works: Sequence[Work], batch: list[_Place]) -> tuple[list[_Place], list[Request]]:
+def _requests(works: Sequence[Work], batch: list[_Place], *, any_kind: bool) -> tuple[list[_Place], list[Request]]:
     """Make the requests of those windows of a batch that can really be painted together."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
     requests = [work.job.request(window, work.picture) for work, window in jobs]
-    chosen = [index for index, request in enumerate(requests) if request.together == requests[0].together]
+    kind = requests[0].together
+    chosen = [index for index, request in enumerate(requests) if any_kind or request.together == kind]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 
 

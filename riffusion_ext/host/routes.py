@@ -25,8 +25,8 @@ class Routes:
     host
         The webui.
     painting
-        Returns ``backend`` and ``samplers`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes them; where the host
-        cannot paint for us, ``no_backend``.
+        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes
+        them; where the host cannot paint for us, ``no_backend``.
     """
 
     def __init__(self, host: Host, painting: Callable[[], Mapping[str, Any]]) -> None:
@@ -70,7 +70,9 @@ class Routes:
         from riffusion_ext.api.service import Service
 
         painting = self._painting()
-        names = {name: painting[name] for name in ("backend", "no_backend", "samplers") if name in painting}
+        names = {
+            name: painting[name] for name in ("backend", "no_backend", "samplers", "usual_sampler") if name in painting
+        }
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
         return Service(
             host=self._host.name,

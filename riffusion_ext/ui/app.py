@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import riffusion_ext
+from riffusion_ext.addresses import is_loopback
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.render import open_queue, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["build_app", "is_loopback", "serve"]
+__all__ = ["build_app", "serve"]
 
 
 def _beside(name: str) -> str:
@@ -50,14 +51,15 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     return app
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine can reach a server that listens there."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name: whom it lets in is not for us to tell
-        return False
+def _painting(addresses: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a Place, and of the routes' service, about painting; the webuis must be there."""
+    if not addresses:
+        return {}
+    from riffusion_ext.generate.webuis import Webuis
+
+    webuis = Webuis(addresses)
+    webuis.backend()  # for the names of the samplers, and so that a typing error shows at once
+    return {"backend": webuis.backend, "samplers": webuis.samplers, "usual_sampler": webuis.usual_sampler}
 
 
 def serve(
@@ -68,6 +70,7 @@ def serve(
     open_browser: bool = False,
     api: bool = False,
     credentials: Mapping[str, str] | None = None,
+    webuis: Sequence[str] = (),
 ) -> int:
     """Serve the page until Ctrl-C.
 
@@ -83,11 +86,13 @@ def serve(
         Whether other programs find the routes of :mod:`riffusion_ext.api` there.
     credentials
         Their passwords, by user; None: none is asked for.
+    webuis
+        Addresses of webuis that paint for the pages, and for the routes.
 
     Returns
     -------
     int
-        Exit code: 0, or 1 where the port is taken or the folder cannot be used.
+        Exit code: 0, or 1 where the port is taken, the folder cannot be used, or no webui is there.
     """
     folder = output_dir.expanduser().resolve()
     try:
@@ -99,7 +104,12 @@ def serve(
         sys.stderr.write(
             f"note: gradio 3 plays nothing from hidden folders such as {folder}; choose another --output-dir\n"
         )
-    app = build_app(folder, folders=is_loopback(host))
+    try:
+        painting = _painting(webuis)
+    except RiffusionError as error:
+        sys.stderr.write(f"riffusion-ext ui: {error}\n")
+        return 1
+    app = build_app(folder, folders=is_loopback(host), **painting)
     open_queue(app)
     try:
         launched = app.launch(
@@ -118,7 +128,7 @@ def serve(
         from riffusion_ext.api.app import mount
         from riffusion_ext.api.service import Service
 
-        mount(launched[0], Service(), credentials)
+        mount(launched[0], Service(**painting), credentials)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
     sys.stdout.flush()

@@ -36,7 +36,7 @@ __all__ = [
 Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _MOST_MESSAGES = 12
-_NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui."
+_NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui, or start it with --webui."
 
 
 def gradio_url(path: Path) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from riffusion_ext.cli import main
+from tests.unit.webuis import Model, serving, webui
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +80,33 @@ def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path
     assert (
         status(f"{url}/riffusion/v1/loops", {**right, "Content-Type": "application/json"}, b'{"prompt":"a"}')[0] == 501
     )
+
+
+def test_webuis_that_were_named_paint_for_the_routes_and_the_pages(serve: Any, tmp_path: Path) -> None:
+    with serving(webui(model := Model(), tmp_path, "ann:one")) as far:
+        url = serve("--api", "--webui", far.replace("://", "://ann:one@"))
+        json_ = {"Content-Type": "application/json"}
+        code, told = status(f"{url}/riffusion/v1/capabilities")
+        assert (code, told["model"], told["samplers"]) == (200, "tiny", ["Euler", "DPM++ 2M"])
+        code, job = status(f"{url}/riffusion/v1/loops", json_, b'{"prompt": "bass", "bars": 1, "steps": 2}')
+        assert code == 202
+        end = time.monotonic() + 60
+        while job["state"] in ("waiting", "running"):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+            job = status(f"{url}{job['url']}")[1]
+        assert (job["state"], job["result"]["clip"]["duration"]) == ("done", 2.0), job["error"]
+        assert model.requests[0].loop
+        page = _open(f"{url}/config").read().decode()
+        assert "DPM++ 2M" in page
+        assert "start it with --webui" not in page
+    code, told = status(f"{url}/riffusion/v1/capabilities")
+    assert (code, b"nothing listens on" in told) == (503, True)
+
+
+def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", "--webui", "http://127.0.0.1:9", "--output-dir", str(tmp_path / "o")]) == 1
+    assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
 
 
 def test_without_it_they_are_not(serve: Any) -> None:

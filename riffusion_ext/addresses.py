@@ -1,0 +1,66 @@
+"""Addresses of servers, as users type them. Standard library only."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Address", "is_loopback"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach a server that listens there."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name: whom it lets in is not for us to tell
+        return False
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is, and who we are there.
+
+    Attributes
+    ----------
+    url
+        Scheme, host, port and path, without a slash at the end; to be shown: it has no password.
+    host
+        Name or number of the machine.
+    login
+        Value of the header Authorization (HTTP Basic); empty where no user was named. Never to be shown.
+    """
+
+    url: str
+    host: str
+    login: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read an address such as ``http://user:password@192.168.0.5:7860`` or ``localhost:7860``.
+
+        Raises
+        ------
+        RiffusionError
+            It is none. The message has no password in it.
+        """
+        text = text.strip()
+        shown = text.rpartition("@")[2]
+        wanted = f"an address of a webui looks like http://127.0.0.1:7860, got {shown!r}"
+        try:
+            parts = urlsplit(text if "://" in text else f"http://{text}")
+            host, port = parts.hostname, parts.port
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        except ValueError:
+            raise RiffusionError(wanted) from None
+        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or " " in text:
+            raise RiffusionError(wanted)
+        place = f"[{host}]" if ":" in host else host
+        url = f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+        login = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
+        return cls(url, host, f"Basic {login}" if login else "")

@@ -1,0 +1,54 @@
+"""``riffusion-ext loop``: a few bars that go round without a seam, painted by a webui."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.options import UsageError
+from riffusion_ext.commands.painting import Begun, add_options, make, opened, values_of
+from riffusion_ext.commands.painting_controls import LOOP
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.loops import LoopSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["add_parser", "run"]
+
+_EPILOG = """\
+examples:
+  riffusion-ext loop --prompt "deep house bassline" --bars 2 --bpm 124 --webui http://127.0.0.1:7860 -o bass.wav
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "loop",
+        help="make a loop of whole bars, by a webui",
+        description="Make a loop of whole bars, without a seam, exact to the sample. A webui with a Riffusion model "
+        "paints it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed-picture", metavar="P", help="what it starts from")
+    add_options(parser, LOOP)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from riffusion_ext.ui.tabs.loop import settings_of
+
+    if not args.prompt.strip():
+        raise UsageError("--prompt says what the loop sounds like")
+    picture = opened(args.seed_picture)
+
+    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Begun:
+        from riffusion_ext.generate.loops import Loop
+
+        loop = Loop(settled, folder, seed_picture=picture, decode=decode)
+        return Begun(loop, loop.sound, settled.prompt)
+
+    return make(args, settings_of(values_of(args, LOOP)), begin, pictures={"seed_picture": picture})

@@ -1,0 +1,67 @@
+"""``riffusion-ext riff``: a song painted over, by a webui."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.options import UsageError
+from riffusion_ext.commands.painting import Begun, add_options, make, score_of, values_of
+from riffusion_ext.commands.painting_controls import MORE, RIFF
+
+if TYPE_CHECKING:
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["add_parser", "run"]
+
+_EPILOG = """\
+examples:
+  riffusion-ext riff song.ogg --prompt "live jazz band" --webui http://127.0.0.1:7860 -o jazz.wav
+  riffusion-ext riff song.ogg --prompt "choir" --denoise "0:00 0.2, 1:00 0.4" --channels stereo --preview -o choir.wav
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "riff",
+        help="paint a song over, by a webui",
+        description="Turn a song into another one that keeps its shape. A webui with a Riffusion model paints it; of "
+        "several each paints a part.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("song", metavar="SONG", help="sound file")
+    parser.add_argument("--preview", action="store_true", help="only the first window; the rest later goes on from it")
+    add_options(parser, [*RIFF, *MORE["riff"]], level="recorded")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from riffusion_ext.audio.io import read_audio
+    from riffusion_ext.ui.tabs.riff_controls import settings_of
+
+    if not args.prompt.strip() and not args.score:
+        raise UsageError("--prompt says what the song becomes, or --score what it becomes over time")
+    values = values_of(args, RIFF) | {"score": score_of([args.score]) if args.score else ""}
+    settings = replace(settings_of(values), seeds=args.seeds, power=args.power)
+    path = Path(args.song).expanduser()
+    song = read_audio(path)
+
+    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> Begun:
+        from riffusion_ext.generate.riff import Riff
+
+        riff = Riff(song, settled, folder, decode=decode)
+
+        def sound() -> AudioClip | None:
+            wet = riff.wet()
+            return None if wet is None else riff.mix(wet)
+
+        return Begun(riff, sound, path.stem, whole=not args.preview)
+
+    return make(args, settings, begin, limit=1 if args.preview else None)

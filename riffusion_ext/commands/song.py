@@ -1,0 +1,63 @@
+"""``riffusion-ext song``: prompts over time to music, painted by a webui."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.painting import Begun, add_options, make, opened, score_of, values_of
+from riffusion_ext.commands.painting_controls import MORE, SONG
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.song import SongSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["add_parser", "run"]
+
+_PICTURES = {
+    "seed_picture": "what the windows start from, repeated along the song",
+    "mask": "where that is repainted: white all, black nothing",
+    "before": "a picture that the song goes on from",
+}
+_EPILOG = """\
+examples:
+  riffusion-ext song "8 bars | funky sax" "8 bars | jazz piano -- vocals | cfg 8" --webui http://127.0.0.1:7860 -o a.wav
+  riffusion-ext song score.txt --webui http://gpu1:7860 --webui http://me:secret@gpu2:7860 -o song.flac
+
+A line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "song",
+        help="make a song from prompts over time, by a webui",
+        description="Make a song from prompts over time. A webui with a Riffusion model paints it; of several each "
+        "paints a part.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("score", nargs="+", metavar="SCORE", help="lines of the score, or files of lines")
+    for name, help_ in _PICTURES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="P", help=help_)
+    add_options(parser, [*SONG, *MORE["song"]])
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    from riffusion_ext.ui.tabs.song_controls import settings_of
+
+    settings = settings_of({"score": score_of(args.score), **values_of(args, SONG)})
+    pictures = {name: opened(getattr(args, name)) for name in _PICTURES}
+
+    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Begun:
+        from riffusion_ext.generate.song import Song
+
+        song = Song(settled, folder, decode=decode, **pictures)
+        return Begun(song, song.sound, settled.score.keyframes[0].prompt)
+
+    return make(args, replace(settings, bridge_denoise=args.bridge_denoise), begin, pictures=pictures)

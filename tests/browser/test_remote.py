@@ -1,0 +1,55 @@
+"""The tab by itself with webuis that paint for it, in a real browser; one of them is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riffusion_ext.audio.io import read_audio
+from tests.browser.conftest import serving
+from tests.browser.test_song import WAIT, fill, open_page, until
+from tests.unit.webuis import Process
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@contextmanager
+def standalone(results: Path, *webuis: Process) -> Iterator[str]:
+    options = [part for server in webuis for part in ("--webui", server.ready())]
+    program = ("-m", "riffusion_ext", "ui", "--port", "PORT", "--output-dir", str(results), *options)
+    results.mkdir()
+    with serving(results, *program) as address:
+        yield address
+
+
+def test_the_page_song_is_painted_by_webuis_until_none_is_left(chromium: Any, tmp_path: Path) -> None:
+    servers = [Process(1.0), Process(1.0)]
+    try:
+        with standalone(tmp_path / "results", *servers) as address:
+            page = chromium.new_page(viewport={"width": 1280, "height": 900})
+            page.set_default_timeout(WAIT)
+            page.goto(address)
+            open_page(page, "Song")
+            fill(page, "riffusion_song_score", "0:30 | funky sax\n0:15 | jazz bells")
+            page.locator("#riffusion_song_go").click()
+            until(page, "riffusion_song_status", "Window 5 of")
+            servers[0].kill()
+            until(page, "riffusion_song_status", "Window 9 of")
+            servers[1].kill()
+            said = until(page, "riffusion_song_status", "Resume goes on from there")
+            assert f"none of the 2 webuis can paint: nothing listens on {servers[0].url}" in said
+            servers[1].start()
+            servers[1].ready()
+            page.locator("#riffusion_song_resume").click()
+            until(page, "riffusion_song_result", "Saved as")
+            page.close()
+        (song,) = [path for path in (tmp_path / "results" / "songs").glob("2*/*.wav") if "unfinished" not in path.name]
+        assert read_audio(song).samples.shape[1] == 45 * 44100
+    finally:
+        for server in servers:
+            server.kill()
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()

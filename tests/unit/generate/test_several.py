@@ -1,0 +1,291 @@
+"""Several backends as one: whatever fails, each picture is there once, as long as one of them lives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import Activity, LostError, OnPicture, RefusedError, Request
+from riffusion_ext.generate.batched import Batched
+from riffusion_ext.generate.several import Several
+
+MOST = 3
+
+
+def asked(count: int) -> list[Request]:
+    """Return requests of two kinds, in turn."""
+    kinds = [7.0 + number // 2 % 2 for number in range(count)]
+    return [Request(("a", "b"), seeds=(number, 0), cfg=cfg, width=64, height=64) for number, cfg in enumerate(kinds)]
+
+
+def painted(request: Request) -> Image.Image:
+    return Image.new("RGB", (64, 64), (request.seeds[0], 0, 0))
+
+
+class Actor:
+    """Plays a script, a word for each call: ``paint``, ``lose``, ``part``, ``fail``, ``stop``; then paints, or not.
+
+    ``part`` loses the connection after the first picture. ``down`` is how often it is not there when it is asked again.
+    """
+
+    def __init__(
+        self, *script: str, then: str = "paint", down: int = 0, name: str = "tiny", seconds: float = 0.0
+    ) -> None:
+        self.script, self.then, self.down, self.name = list(script), then, down, name
+        self.seconds = seconds
+        self.max_batch = MOST
+        self.interrupted = False
+        self.activity: Activity | None = None
+        self.got: list[list[int]] = []
+        self.checks = 0
+        self.wish = threading.Event()
+        self.at_work = threading.Lock()
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.checks <= self.down:
+            raise LostError("still away")
+
+    def interrupt(self) -> None:
+        self.wish.set()
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        assert 1 <= len(requests) <= self.max_batch
+        assert len({request.together for request in requests}) == 1
+        assert self.at_work.acquire(blocking=False), "two things at once"
+        try:
+            return self._play(self.script.pop(0) if self.script else self.then, requests, on_picture)
+        finally:
+            self.at_work.release()
+
+    def _play(self, word: str, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        self.interrupted = False
+        self.wish.clear()
+        self.got.append([request.seeds[0] for request in requests])
+        if word == "lose":
+            raise LostError("the connection broke off")
+        if word == "fail":
+            raise MemoryError("too little")
+        if word == "refuse":
+            time.sleep(0.2)
+            raise RefusedError("no such sampler")
+        if word == "stop":
+            self.interrupted = True
+            return []
+        pictures = []
+        for index, request in enumerate(requests):
+            if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(20):
+                self.interrupted = True
+                break
+            if word == "part" and index:
+                raise LostError("the connection broke off")
+            pictures.append(painted(request))
+            on_picture(index, pictures[-1])
+        return pictures
+
+
+def several(*actors: Actor, tell: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more) -> Several:
+    return Several(actors, "tiny", tell=tell, rest=rest, **more)
+
+
+def all_painted(team: Several, count: int) -> list[int]:
+    """Paint so many; returns the order in which they came, each once, in the thread that asked."""
+    came: list[int] = []
+    here = threading.get_ident()
+
+    def keep(number: int, picture: Image.Image) -> None:
+        assert threading.get_ident() == here
+        assert picture.getpixel((0, 0))[0] == number
+        came.append(number)
+
+    pictures = team.generate(asked(count), keep)
+    assert [picture.getpixel((0, 0))[0] for picture in pictures] == list(range(count))
+    assert sorted(came) == list(range(count))
+    assert not team.interrupted
+    return came
+
+
+WORDS = st.lists(st.sampled_from(["paint", "lose", "part", "fail", "stop"]), max_size=5)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    scripts=st.lists(st.tuples(WORDS, st.sampled_from(["paint", "lose", "fail"]), st.integers(0, 3)), max_size=3),
+    steady=st.integers(0, 3),
+    count=st.integers(1, 12),
+)
+def test_whatever_fails_each_picture_is_there_once_while_one_lives(
+    scripts: list[tuple[list[str], str, int]], steady: int, count: int
+) -> None:
+    actors = [Actor(*words, then=then, down=down) for words, then, down in scripts]
+    actors.insert(min(steady, len(actors)), Actor())
+    team = several(*actors)
+    for _ in range(2):
+        all_painted(team, count)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scripts=st.lists(WORDS, min_size=1, max_size=3), count=st.integers(1, 9))
+def test_where_nobody_lives_it_ends_and_what_was_painted_was_handed_out(scripts: list[list[str]], count: int) -> None:
+    team = several(*(Actor(*words, then="lose", down=99) for words in scripts))
+    came: list[int] = []
+    try:
+        team.generate(asked(count), lambda number, picture: came.append(number))
+    except (LostError, MemoryError):
+        assert len(came) < count
+    assert len(came) == len(set(came))
+
+
+def test_all_take_part() -> None:
+    actors = [Actor(seconds=0.02) for _ in range(3)]
+    all_painted(several(*actors), 9)
+    assert all(actor.got for actor in actors)
+
+
+def test_a_slow_one_gets_fewer() -> None:
+    slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
+    team = several(slow, fast)
+    all_painted(team, 6)  # to know each other
+    slow.got, fast.got = [], []
+    all_painted(team, 12)
+    assert sum(map(len, fast.got)) >= 10
+
+
+def test_the_end_is_not_left_to_the_slowest() -> None:
+    slow, fast = Actor(seconds=0.5), Actor(seconds=0.01)
+    team = several(slow, fast)
+    all_painted(team, 2)
+    began = time.monotonic()
+    all_painted(team, 4)
+    assert time.monotonic() - began < 0.45
+
+
+def test_one_that_was_slow_once_is_tried_again() -> None:
+    late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
+    team = several(late, steady)
+    all_painted(team, 2)
+    late.seconds, late.got = 0.02, []
+    for _ in range(10):
+        all_painted(team, 4)
+    assert sum(map(len, late.got)) >= 4
+
+
+def test_one_that_was_lost_comes_back() -> None:
+    told: list[str] = []
+    back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
+    team = several(back, steady, tell=told.append)
+    for _ in range(12):
+        all_painted(team, 6)
+    assert sum(map(len, back.got[1:])) > 0
+    assert [text.rpartition("; ")[2] for text in told] == ["what it had to do is done elsewhere", "tiny is there again"]
+
+
+def test_the_only_one_is_asked_once_more_before_it_is_over() -> None:
+    team = several(Actor("lose"), rest=60)
+    all_painted(team, 4)
+    gone = Actor(then="lose", down=99)
+    with pytest.raises(LostError, match=r"^still away$"):
+        several(gone, rest=60).generate(asked(2), lambda number, picture: None)
+    assert gone.checks == 1
+    flapping = Actor(then="lose")  # it is there whenever it is asked, and never paints
+    with pytest.raises(LostError, match="broke off"):
+        several(flapping, rest=60).generate(asked(2), lambda number, picture: None)
+    assert len(flapping.got) == 3
+
+
+def test_all_reasons_stand_in_one_sentence_and_later_it_goes_on() -> None:
+    one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
+    team = several(one, two, rest=60)
+    one.down = 99
+    with pytest.raises(LostError, match=r"^none of the 2 webuis can paint: still away$"):
+        team.generate(asked(4), lambda number, picture: None)
+    one.down, one.then = 0, "paint"
+    all_painted(team, 4)
+
+
+def test_what_nobody_could_paint_is_not_tried_elsewhere() -> None:
+    picky, other = Actor("refuse"), Actor("hang")
+    with pytest.raises(RefusedError, match="no such sampler"):
+        several(picky, other).generate(asked(4), lambda number, picture: None)
+    assert [len(actor.got) for actor in (picky, other)] == [1, 1]
+
+
+def test_an_error_that_all_have_is_everybody_s() -> None:
+    actors = [Actor(then="fail"), Actor(then="fail")]
+    with pytest.raises(MemoryError):
+        several(*actors).generate(asked(1), lambda number, picture: None)
+    assert [actor.got for actor in actors] == [[[0]], [[0]]]
+
+
+def test_another_model_does_not_come_back() -> None:
+    told: list[str] = []
+    other = Actor(name="other")
+    team = several(other, Actor(), lost={0: "not there"}, tell=told.append)
+    for _ in range(3):
+        all_painted(team, 3)
+        time.sleep(0.02)
+    assert other.got == []
+    with pytest.raises(LostError, match="has the model other chosen now, tiny is needed"):
+        several(other, lost={0: "not there"}).generate(asked(1), lambda number, picture: None)
+
+
+def test_an_interruption_reaches_all_and_keeps_what_is_there() -> None:
+    hanging = [Actor("part", then="hang"), Actor(then="hang"), Actor()]
+    team = several(*hanging)
+    threading.Timer(0.3, team.interrupt).start()
+    came: list[int] = []
+    began = time.monotonic()
+    pictures = team.generate(asked(9), lambda number, picture: came.append(number))
+    assert time.monotonic() - began < 5
+    assert team.interrupted
+    assert sorted(came) == [picture.getpixel((0, 0))[0] for picture in pictures]
+    assert 0 < len(came) < 9
+
+
+def test_an_error_of_the_caller_ends_all() -> None:
+    hanging = Actor(then="hang")
+
+    def full(number: int, picture: Image.Image) -> None:
+        raise RiffusionError("the disk is full")
+
+    with pytest.raises(RiffusionError, match="disk"):
+        several(Actor(seconds=0.2), hanging).generate(asked(6), full)
+    assert hanging.wish.wait(5)
+
+
+def test_one_that_its_own_user_stopped_is_left_alone() -> None:
+    with pytest.raises(LostError, match="interrupted by its own user"):
+        several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, picture: None)
+    assert len(stopped.got) == 1
+
+
+def test_each_takes_its_own_number_at_once() -> None:
+    one, two = Actor(), Actor()
+    team = Batched(several(one, two), 2, lambda activity: None, lambda: False)
+    assert team.max_batch == 4
+    team.generate(asked(4), lambda number, picture: None)
+    assert max(map(len, one.got + two.got)) <= 2
+
+
+def test_the_one_that_is_furthest_behind_is_told() -> None:
+    team = several(one := Actor("hang"), two := Actor("hang"))
+    one.activity, two.activity = Activity(2, 10), Activity(7, 10)
+    thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, picture: None))
+    assert team.activity is None
+    thread.start()
+    end = time.monotonic() + 5
+    while not (one.got and two.got):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert team.activity == Activity(2, 10)
+    one.activity = Activity(waiting=True)
+    assert team.activity == Activity(7, 10)
+    team.interrupt()
+    thread.join(10)

@@ -1,0 +1,257 @@
+"""The commands that have webuis paint, run as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.audio.io import read_audio, write_audio
+from riffusion_ext.cli import main
+from riffusion_ext.commands.painting_controls import LOOP, MORE, RIFF, SONG
+from riffusion_ext.commands.webui import VARIABLE
+from riffusion_ext.generate.restore import settings_in
+from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.ui.controls import Control
+from riffusion_ext.ui.tabs.place import Place
+from tests.unit.webuis import Model, Process, free_port, serving, webui
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--sample-rate", "8000", "--window-duration-ms", "50", "--padded-duration-ms", "100"]
+SMALL += ["--num-frequencies", "64", "--max-frequency", "4000"]
+SONG_OPTIONS = ["0:03 | funk -- vocals", "0:03 | jazz | cfg 9", "--width", "128", "--overlap", "32", "--steps", "2"]
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Return what serves a model."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as stack:
+
+        def start(model: Model, credentials: str = "") -> str:
+            folder = tmp_path / "served" / str(free_port())
+            folder.mkdir(parents=True)
+            return stack.enter_context(serving(webui(model, folder, credentials)))
+
+        yield start
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "served")
+
+
+def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [Model(delay=0.05), Model(delay=0.05)]
+    urls = [option for model in models for option in ("--webui", serve(model))]
+    assert main(["song", *SONG_OPTIONS, *SMALL, "--seed", "7", *urls, "-o", "song.wav"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "song.wav  6.00 s, seed 7\n"
+    assert "6/6 windows" in said.err
+    assert all(model.requests for model in models)
+    assert {request.sampler for request in [*models[0].requests, *models[1].requests]} == {"DPM++ 2M"}
+    assert files(tmp_path) == ["song.wav"]
+    assert read_audio("song.wav").samples.shape[1] == 6 * 8000
+    kind, kept = settings_in(tmp_path / "song.wav")
+    assert kind == "song"
+    assert (kept.steps, kept.score.keyframes[1].cfg, kept.params.num_frequencies) == (2, 9.0, 64)
+    assert main(["song", *SONG_OPTIONS, *SMALL, *urls, "-o", "song.wav"]) == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err
+
+
+def test_the_same_song_from_a_file_with_pictures_and_a_password(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model()
+    url = serve(model, "ann:secret").replace("://", "://ann:secret@")
+    monkeypatch.setenv(VARIABLE, f"{url}  {url}")
+    Path("score.txt").write_text("# parts\n1 bar | funk\n1 bar | jazz\n", "utf-8")
+    Image.linear_gradient("L").resize((256, 64)).save("seed.png")
+    options = ["--bpm", "120", "--seed-picture", "seed.png", "--denoise", "0.5", "--json", "--keep-windows"]
+    assert main(["song", "score.txt", *SMALL, *options, "-o", "a.flac"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["output"], told["duration"], told["model"]) == ("a.flac", 4.0, "tiny")
+    assert said.err == f"note: {told['notes'][0]}\n"
+    assert f"Seed: {told['seed']}" in told["infotext"]
+    assert {request.denoise for request in model.requests} == {0.5}
+    assert files(tmp_path) == ["a.flac", "a.windows", "score.txt", "seed.png"]
+
+
+def test_a_riff_and_its_preview(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    time_ = np.arange(4 * 8000) / 8000
+    wave = 0.3 * np.sin(2 * np.pi * 330 * time_) * (np.sin(2 * np.pi * time_) > 0)
+    write_audio(AudioClip(wave[None].astype(np.float32), 8000), tmp_path / "tune.wav")
+    model = Model()
+    options = ["--prompt", "brass", "--denoise", "0:00 0.2, 0:02 0.4", "--width", "128", "--overlap", "32", "--batch"]
+    command = ["riff", "tune.wav", *options, "1", *SMALL, "--webui", serve(model)]
+    assert main([*command, "--preview", "-o", "riff.wav"]) == 0
+    assert 0 < read_audio("riff.wav").duration < 2
+    first = list(model.requests)
+    assert main([*command, "--overwrite", "-o", "riff.wav"]) == 0
+    assert read_audio("riff.wav").duration == 4.0
+    assert model.requests[: len(first)] == first
+    assert len({request.seeds for request in model.requests}) == 1  # the seed that was chosen for the preview
+    assert model.requests.count(first[0]) == 1
+    assert max(map(len, model.batches)) == 1
+    assert files(tmp_path) == ["riff.wav", "tune.wav"]
+
+
+def test_a_loop(serve: Serve, tmp_path: Path) -> None:
+    model = Model()
+    options = ["--prompt", "bass", "--bars", "1", "--bpm", "130", "--beat", "backbeat", "--quiet"]
+    assert main(["loop", *options, *SMALL, "--webui", serve(model), "-o", "loop.wav"]) == 0
+    assert read_audio("loop.wav").samples.shape[1] == round(4 * 60 / 130 * 8000)
+    (request,) = model.requests
+    assert request.loop
+    assert request.denoise == 0.75
+    assert files(tmp_path) == ["loop.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["song", "0:05 | a", "-o", "a.wav"], 2, "as in --webui http://127.0.0.1:7860"),
+        (["song", "nothing", "-o", "a.wav"], 2, "is no file, and no line of a score"),
+        (["song", "0:05 | a", "-o", "a.xyz", "--webui", "URL"], 2, ".xyz"),
+        (["song", "0:05 | a", "--sampler", "nope", "-o", "a.wav", "--webui", "URL"], 1, "there are Euler, DPM++ 2M"),
+        (["song", "0:05 | a", "--width", "100", "-o", "a.wav", "--webui", "URL"], 1, "multiple of 64"),
+        (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "nothing listens on"),
+        (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://x:secret@y:z"], 1, "looks like http"),
+        (["riff", "a.ogg", "-o", "a.wav", "--webui", "URL"], 2, "--prompt says"),
+        (["riff", "a.ogg", "--prompt", "a", "-o", "a.wav", "--webui", "URL"], 1, "a.ogg"),
+        (["loop", "-o", "a.wav", "--webui", "URL"], 2, "--prompt says"),
+        (["loop", "--prompt", "a", "--seed-picture", "no.png", "-o", "a.wav", "--webui", "URL"], 1, "no.png"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    url = serve(Model())
+    arguments = [url if part == "URL" else part for part in arguments]
+    try:
+        got = main(arguments)
+    except SystemExit as error:
+        got = error.code
+    err = capsys.readouterr().err
+    assert (got, said in err) == (code, True), err
+    assert "secret" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert files(tmp_path) == []
+
+
+def test_somebody_else_s_folder_and_another_model_are_left_alone(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model()
+    command = ["song", *SONG_OPTIONS, *SMALL, "--webui", serve(model), "-o", "song.wav"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("a")
+    assert main([*command, "--work", "mine"]) == 1
+    assert "holds no windows" in capsys.readouterr().err
+    assert files(tmp_path / "mine") == ["thesis.txt"]
+    model.fail_at = 3
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said
+    assert "of 6 windows are kept in song.windows; the same command goes on from there" in said
+    kept = sorted(path.name for path in tmp_path.glob("song.windows/*/windows/*.png"))
+    model.fail_at, model.name = None, "big"
+    assert main(command) == 1
+    assert "that the model tiny painted" in capsys.readouterr().err
+    model.name, model.painted, model.batches = "tiny", 0, []
+    assert main(command) == 0
+    assert len(model.requests) == 6 - len(kept)
+    assert files(tmp_path) == ["mine", "song.wav"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    servers = [Process(0.7), Process(0.7)]
+    try:
+        urls = [part for server in servers for part in ("--webui", server.ready())]
+        command = [sys.executable, "-m", "riffusion_ext", "song", *SONG_OPTIONS, *SMALL, "--batch", "1", *urls]
+        command += ["-o", str(tmp_path / "song.wav")]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "http_proxy": "http://127.0.0.1:9"}
+        process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        line = ""
+        while "/6 windows" not in line:
+            line = process.stderr.readline()
+            assert line
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 130
+        assert "stopping; what is painted is kept" in said
+        assert "song.windows; the same command goes on from there" in said
+        assert files(tmp_path) == ["song.windows"]
+        there = {path: path.stat().st_mtime_ns for path in tmp_path.glob("song.windows/*/windows/*.png")}
+        assert there
+        servers[0].kill()
+        again = subprocess.run([*command, "--keep-windows"], cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert "nothing listens on" in again.stderr
+        assert {path: path.stat().st_mtime_ns for path in there} == there
+        assert len(list(tmp_path.glob("song.windows/*/windows/*.png"))) == 6
+        assert read_audio(tmp_path / "song.wav").samples.shape[1] == 6 * 8000
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def control_facts(control: Any) -> tuple[Any, ...]:
+    choices = [choice[1] if isinstance(choice, tuple) else choice for choice in getattr(control, "choices", None) or []]
+    return control.value, tuple(choices)
+
+
+@pytest.mark.parametrize("page", ["song", "riff", "loop"])
+def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> None:
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.ui.tabs.loop import loop_controls
+    from riffusion_ext.ui.tabs.riff_controls import riff_controls
+    from riffusion_ext.ui.tabs.song_controls import song_controls
+
+    layout = {"song": song_controls, "riff": riff_controls, "loop": loop_controls}[page]
+    table = {"song": SONG, "riff": RIFF, "loop": LOOP}[page]
+    with gr.Blocks(analytics_enabled=False):
+        shown = layout(Place(output_dir=lambda: tmp_path))
+    elsewhere = {"engine", "format", "level", "preset", "custom"}
+    positional = {"score"} if page == "song" else set()
+    assert {item.id for item in table} == set(shown) - elsewhere - positional
+    for item in table:
+        value, choices = control_facts(shown[item.id])
+        if item.id == "sampler":
+            assert item.default == ""  # the page's "automatic"
+            continue
+        assert item.default == value, item.id
+        assert item.choices == choices, item.id
+    assert control_facts(shown["level"])[0] == ("recorded" if page == "riff" else "peak")
+
+
+def test_options_that_no_page_has_are_settings_with_the_same_defaults() -> None:
+    from riffusion_ext.generate.plan import SEEDS
+    from riffusion_ext.generate.riff_settings import RiffSettings
+
+    kinds = {"song": SongSettings, "riff": RiffSettings}
+
+    def default(kind: str, item: Control) -> Any:
+        return kinds[kind].__dataclass_fields__[item.id].default
+
+    for kind, items in MORE.items():
+        assert [item.default for item in items] == [default(kind, item) for item in items]
+    assert MORE["riff"][0].choices == SEEDS
