@@ -523,9 +523,11 @@ def test_in_a_webui_a_click_on_the_picture_plays_and_a_double_click_opens_the_vi
     assert not made.page.is_visible("#lightboxModal")
     made.page.keyboard.press("Space")
     box = made.page.locator(".riffusion-timeline:visible").bounding_box()
+    button = made.page.get_by_role("button", name="Open the picture in the viewer")
+    assert button.evaluate("button => getComputedStyle(button).color") == "rgb(255, 255, 255)"  # not gradio's own style
     for open_it in (
         lambda: made.page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2),
-        lambda: made.page.get_by_role("button", name="Open the picture in the viewer").click(),
+        button.click,
     ):
         open_it()
         made.page.wait_for_selector("#lightboxModal", state="visible")
