@@ -24,6 +24,7 @@ SECTIONS = (
     "curation",
     "making",
     "startup",
+    "clients",
     "gpu",
 )
 
@@ -81,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from bench import (
         batch,
+        clients,
         cold,
         curation,
         encode,
@@ -125,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             step_seconds=options.sampler_seconds_per_step,
         ),
         "startup": lambda: startup.measure(rounds=rounds),
+        "clients": lambda: clients.measure(stuff, rounds=rounds),
         "gpu": lambda: gpu.measure(stuff, rounds=rounds, generation_seconds=options.generation_seconds),
     }
     sections: list[report.Section] = []

@@ -1,8 +1,8 @@
 // Pictures in webui's galleries and the players below them, as one instrument.
 //
-// The player of the selected picture is marked, and over the large picture a playhead runs. The lower edge of the
-// picture is a slider: a click there plays from that moment. Everywhere else the picture keeps webui's own click, which
-// opens the lightbox (Settings -> Riffusion gives the whole picture to the slider). Space plays and pauses.
+// The player of the selected picture is marked, and over the large picture a playhead runs. A click on the picture plays
+// from that moment; its lower edge is a slider. Webui's own click, which opens the lightbox, is a double click then, or the
+// button in the picture's corner; Settings -> Riffusion gives it back. Space plays and pauses.
 //
 // Pictures and players are matched by the picture's file name, never by their order: grids come first, masks between.
 
@@ -65,6 +65,8 @@
             this.audio = null;
             this.frame = 0; // asked for, until it comes
             this.pressed = false;
+            this.before = null; // where the sound was, until a click is known not to be the first half of two
+            this.lets = false; // a click through to webui
             this.build();
             this.mutations = new MutationObserver((records) => {
                 if (records.some((record) => !this.timeline.contains(record.target))) {
@@ -88,7 +90,8 @@
             this.timeline.hidden = true;
             this.timeline.innerHTML =
                 '<div class="riffusion-strip" role="slider" tabindex="0" aria-valuemin="0"></div>' +
-                '<div class="riffusion-played"></div><div class="riffusion-playhead"></div>';
+                '<div class="riffusion-played"></div><div class="riffusion-playhead"></div>' +
+                '<button type="button" class="riffusion-larger">\u2922</button>';
             this.strip = this.timeline.firstElementChild;
             this.strip.title = translated("Play from here. Space plays and pauses.");
             this.strip.addEventListener("pointerdown", (event) => this.press(event));
@@ -96,9 +99,24 @@
             this.strip.addEventListener("mousedown", (event) => event.preventDefault()); // it would take the focus
             this.strip.addEventListener("click", (event) => this.tap(event));
             this.strip.addEventListener("keydown", (event) => this.key(event));
+            this.larger = this.timeline.lastElementChild;
+            this.larger.title = translated("Open the picture in the viewer");
+            this.larger.setAttribute("aria-label", this.larger.title);
+            this.larger.addEventListener("click", (event) => {
+                event.stopPropagation();
+                this.enlarge();
+            });
+            this.listeners = new AbortController();
+            for (const type of ["click", "dblclick"]) {
+                // On its way down: webui listens at the picture itself, gradio around it.
+                const options = {capture: true, signal: this.listeners.signal};
+                this.gallery.addEventListener(type, (event) => this.clicked(event), options);
+            }
         }
 
         drop() {
+            this.listeners.abort();
+            this.hint("");
             this.mutations.disconnect();
             this.sizes.disconnect();
             cancelAnimationFrame(this.frame);
@@ -121,6 +139,7 @@
             if (image !== this.image) {
                 if (this.image) {
                     this.sizes.unobserve(this.image);
+                    this.hint("");
                 }
                 if (image) {
                     this.sizes.observe(image);
@@ -154,6 +173,9 @@
         place() {
             const box = this.audio ? drawnBox(this.image) : null;
             this.timeline.hidden = !box || !box.width || !box.height;
+            this.whole = !this.timeline.hidden && setting("riffusion_click_plays") !== false;
+            this.larger.hidden = !this.whole || setting("js_modal_lightbox") === false;
+            this.hint(this.whole ? translated("Click: play from here. Double click: open the viewer.") : "");
             if (this.timeline.hidden) {
                 return;
             }
@@ -163,8 +185,15 @@
             style.top = `${box.y - outer.y - this.gallery.clientTop + this.gallery.scrollTop}px`;
             style.width = `${box.width}px`;
             style.height = `${box.height}px`;
-            this.timeline.classList.toggle("riffusion-whole", setting("riffusion_click_seeks") === true);
             this.show();
+        }
+
+        // What a click on the picture does, to be seen before it.
+        hint(text) {
+            if (this.image && this.image.title !== text) {
+                this.image.title = text;
+                this.image.classList.toggle("riffusion-seeks", text !== "");
+            }
         }
 
         show() {
@@ -198,6 +227,47 @@
             (chosen || this.strip).focus({preventScroll: true});
             this.seekTo(event);
             play(this.audio);
+        }
+
+        // A click on the large picture, before anybody else hears of it.
+        clicked(event) {
+            if (event.target !== this.image || !this.whole || this.lets || event.button !== 0) {
+                return;
+            }
+            const box = drawnBox(this.image);
+            const [x, y] = [event.clientX, event.clientY];
+            const inside = x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+            if (!inside || event.ctrlKey || event.shiftKey || event.altKey || event.metaKey) {
+                return;
+            }
+            event.preventDefault();
+            event.stopPropagation();
+            if (event.type === "dblclick") {
+                this.undo();
+                this.enlarge();
+            } else if (event.detail < 2) {
+                this.before = {audio: this.audio, paused: this.audio.paused, at: this.audio.currentTime};
+                this.start(event);
+            }
+        }
+
+        // Two clicks were one wish for the viewer, and none for sound.
+        undo() {
+            const before = this.before;
+            if (before && before.audio === this.audio) {
+                if (before.paused) {
+                    this.audio.pause();
+                }
+                this.audio.currentTime = before.at;
+            }
+            this.before = null;
+        }
+
+        // As webui does at a click.
+        enlarge() {
+            this.lets = true;
+            this.image.click();
+            this.lets = false;
         }
 
         // A mouse plays when it is pressed, a finger when it is lifted: it may be about to scroll the page.

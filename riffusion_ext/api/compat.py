@@ -17,7 +17,7 @@ from riffusion_ext.api.replies import AsciiJSON, status_of
 from riffusion_ext.api.riffusion_server import check_images, run_inference
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.vst import check_mask, read_plugin_audio, run_vst
-from riffusion_ext.jobs import Job, Work
+from riffusion_ext.jobs import ENDED, Job, Work
 from riffusion_ext.paths import without_folders
 
 __all__ = ["endpoints"]
@@ -72,7 +72,7 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
             work = await run_in_threadpool(prepare, await request.body())
             service.check_backend()
             job = service.jobs.submit(kind, "paint", _into(made, work))
-            if not await _over(job):
+            if not await _over(job, request):
                 return answer(503, "this took too long")
             if job.cause is not None:
                 raise job.cause
@@ -100,11 +100,24 @@ def _into(made: list[Mapping[str, Any]], work: Work) -> Work:
     return run
 
 
-async def _over(job: Job) -> bool:
-    """Wait for a job; returns whether it has ended, else it is stopped."""
+async def _over(job: Job, request: Request) -> bool:
+    """Wait for a job while the client does; returns whether it has ended, else it is stopped.
+
+    riffusion-app gives up after a minute, and nobody would hear what is painted then.
+    """
+    waits = {asyncio.ensure_future(finished(job)), asyncio.ensure_future(_gone(request))}
     try:
-        await asyncio.wait_for(finished(job), _PATIENCE)
-    except asyncio.TimeoutError:
-        job.cancel()
-        return False
-    return True
+        await asyncio.wait(waits, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    if job.state in ENDED:
+        return True
+    job.cancel()
+    return False
+
+
+async def _gone(request: Request) -> None:
+    """Wait until the client has hung up. Its body has been read, so nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -37,10 +37,10 @@ _OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
     ),
     ("riffusion_players", True, "Show players under the gallery", "the sound files are written either way", ()),
     (
-        "riffusion_click_seeks",
-        False,
-        "A click anywhere on a picture with sound plays from there",
-        "off: a click on its lower edge does, and the rest of it opens the webui's viewer as ever",
+        "riffusion_click_plays",
+        True,
+        "A click on a picture with sound plays from there",
+        "a double click, or the button in its corner, opens the viewer; off: only a click on its lower edge plays",
         (),
     ),
     (

@@ -229,21 +229,80 @@ def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
     page.close()
 
 
-def test_elsewhere_the_picture_keeps_the_gallery_s_own_click(gallery: Gallery) -> None:
+def test_a_click_anywhere_on_the_picture_plays_from_there(gallery: Gallery) -> None:
+    for number, sound in ((1, 0), (3, 1)):
+        gallery.choose(number)
+        gallery.click(0.5, 0.9)
+        gallery.wait(0.3)
+        assert gallery.playing() == [sound]
+        assert 2.0 <= gallery.times()[sound][1] < 3.0
+        assert gallery.chosen() == number
+
+
+def test_a_click_beside_a_narrow_picture_is_the_gallery_s(gallery: Gallery) -> None:
+    gallery.choose(3)
+    gallery.click(-0.5, 0.6)
+    gallery.wait(0.3)
+    assert gallery.playing() == []
+
+
+@pytest.mark.parametrize("way", ["double click", "button", "keyboard", "ctrl"])
+def test_the_gallery_s_own_click_can_still_be_had(gallery: Gallery, way: str) -> None:
     gallery.choose(1)
+    page = gallery.page
+    page.evaluate(
+        "() => { window.through = 0; const i = document.querySelector('img.riffusion-seeks');"
+        " i.addEventListener('click', e => { window.through++; e.stopPropagation(); }, true); }"
+    )
+    box = page.locator(".riffusion-timeline:visible").bounding_box()
+    place = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    if way == "double click":
+        page.mouse.dblclick(*place)
+    elif way == "ctrl":
+        page.keyboard.down("Control")
+        page.mouse.click(*place)
+        page.keyboard.up("Control")
+    elif way == "button":
+        page.get_by_role("button", name="Open the picture in the viewer").click()
+    else:
+        page.get_by_role("button", name="Open the picture in the viewer").focus()
+        page.keyboard.press("Enter")
+    gallery.wait(0.3)
+    assert page.evaluate("through") == 1
+    assert gallery.playing() == []
+    assert gallery.times()[0][1] == 0, "as it was before"
+
+
+def test_a_double_click_lets_a_sound_go_on_that_played(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.click(0.1)
+    gallery.wait(0.2)
+    gallery.page.evaluate(
+        "document.querySelector('img.riffusion-seeks').addEventListener('click', e => e.stopPropagation(), true)"
+    )
+    box = gallery.page.locator(".riffusion-timeline:visible").bounding_box()
+    gallery.page.mouse.dblclick(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    gallery.wait(0.2)
+    assert gallery.playing() == [0]
+    assert gallery.times()[0][1] < 2.0
+
+
+def test_the_buttons_of_the_gallery_stay_within_reach(gallery: Gallery) -> None:
+    gallery.choose(1)
+    gallery.page.locator("#txt2img_gallery .preview button[aria-label]:visible").first.wait_for()
+    for button in gallery.page.locator("#txt2img_gallery .preview button[aria-label]:visible").all():
+        if "thumbnail" not in (button.get_attribute("class") or ""):
+            button.click(trial=True, timeout=3000)
+
+
+def test_the_rest_of_the_picture_is_the_gallery_s_where_the_user_wants_that(gallery: Gallery) -> None:
+    gallery.page.evaluate("window.opts = {riffusion_click_plays: false}")
+    gallery.choose(1)
+    assert gallery.page.locator("img.riffusion-seeks, .riffusion-larger:visible").count() == 0
     gallery.click(0.9, 0.6)
     gallery.wait(0.3)
     assert gallery.playing() == []
     assert gallery.chosen() != 1  # gradio 3 closes the picture, gradio 4 turns to the next
-
-
-def test_all_of_the_picture_where_the_user_wants_that(gallery: Gallery) -> None:
-    gallery.page.evaluate("window.opts = {riffusion_click_seeks: true}")
-    gallery.choose(1)
-    gallery.click(0.5, 0.9)
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
-    assert gallery.chosen() == 1
 
 
 def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(gallery: Gallery) -> None:
@@ -454,11 +513,28 @@ def test_in_a_webui_a_click_on_the_edge_plays_and_opens_nothing(made: Gallery) -
     assert [error for error in made.errors if "riffusion" in error] == []
 
 
-def test_in_a_webui_the_rest_of_the_picture_opens_the_viewer(made: Gallery) -> None:
+def test_in_a_webui_a_click_on_the_picture_plays_and_a_double_click_opens_the_viewer(made: Gallery) -> None:
     made.choose(1)
+    made.page.eval_on_selector_all(f"{AREA} audio", "all => all.forEach(a => { a.loop = true; })")
     made.click(0.5, 0.6)
-    made.page.wait_for_selector("#lightboxModal", state="visible")
-    assert made.playing() == []
+    made.wait(0.3)
+    assert made.playing() == [0]
+    assert made.chosen() == 1
+    assert not made.page.is_visible("#lightboxModal")
+    made.page.keyboard.press("Space")
+    box = made.page.locator(".riffusion-timeline:visible").bounding_box()
+    button = made.page.get_by_role("button", name="Open the picture in the viewer")
+    assert button.evaluate("button => getComputedStyle(button).color") == "rgb(255, 255, 255)"  # not gradio's own style
+    for open_it in (
+        lambda: made.page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2),
+        button.click,
+    ):
+        open_it()
+        made.page.wait_for_selector("#lightboxModal", state="visible")
+        assert made.playing() == []
+        made.page.keyboard.press("Escape")
+        made.page.wait_for_selector("#lightboxModal", state="hidden")
+    assert made.chosen() == 1
 
 
 def test_in_a_webui_s_img2img_too(open_page: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -124,6 +125,27 @@ def test_the_picture_and_the_sound_are_not_kept(client: TestClient, studio: Stud
     assert client.post(ROUTE, content=RECORDED).status_code == 200
     (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
     assert job.result == {"complete": True}
+
+
+def test_nothing_is_painted_for_a_client_that_has_gone(client: TestClient, studio: Studio) -> None:
+    studio.go_on.clear()
+    arrives = [{"type": "http.request", "body": RECORDED.encode(), "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict[str, Any]:
+        if len(arrives) == 1:
+            while not studio.at_work.is_set():
+                await asyncio.sleep(0.01)
+        return arrives.pop(0)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": ROUTE, "headers": [], "query_string": b""}
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
+    assert job.wait(10)
+    assert job.state == "cancelled"
+    assert studio.interrupted
 
 
 _JSON = st.recursive(
