@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 __all__ = [
+    "LONGEST_TEXT",
     "AudioToImages",
     "Dataset",
     "ImageToAudio",
@@ -30,7 +31,7 @@ Level = Literal["peak", "loudness", "recorded"]
 Beat = Literal["none", "four on the floor", "backbeat", "half time", "offbeat"]
 Seeds = Literal["auto", "fixed", "new"]
 
-_TEXT = 20_000
+LONGEST_TEXT = 20_000
 _PRESET = "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true"
 _ID = Field(None, max_length=64, description="id of an uploaded picture")
 
@@ -83,8 +84,8 @@ class _Painting(_Sound):
 class Keyframe(_Strict):
     """A part of a song: what is heard, and how long it takes to the next."""
 
-    prompt: str = Field(..., max_length=_TEXT)
-    negative: str = Field("", max_length=_TEXT)
+    prompt: str = Field(..., max_length=LONGEST_TEXT)
+    negative: str = Field("", max_length=LONGEST_TEXT)
     seed: int = Field(-1, ge=-1, le=2**32 - 1, description="-1: that of the part before")
     denoise: float = Field(0.75, ge=0, le=1)
     cfg: float = Field(7.0, ge=1, le=30)
@@ -95,7 +96,9 @@ class Keyframe(_Strict):
 class Song(_Painting):
     """A song, from prompts over time."""
 
-    score: str | None = Field(None, max_length=_TEXT, description="a line for each part, as on the page; or keyframes")
+    score: str | None = Field(
+        None, max_length=LONGEST_TEXT, description="a line for each part, as on the page; or keyframes"
+    )
     keyframes: list[Keyframe] | None = None
     seed: int = Field(-1, ge=-1, le=2**32 - 1, description="of the parts that name none; -1 chooses one")
     bpm: float | None = Field(None, ge=20, le=400)
@@ -119,8 +122,8 @@ class Riff(_Painting):
 
     clip: str = Field(..., max_length=64, description="id of the song")
     keyframes: list[Keyframe] | None = None
-    prompt: str | None = Field(None, max_length=_TEXT, description="instead of keyframes")
-    negative: str = Field("", max_length=_TEXT)
+    prompt: str | None = Field(None, max_length=LONGEST_TEXT, description="instead of keyframes")
+    negative: str = Field("", max_length=LONGEST_TEXT)
     seed: int = Field(-1, ge=-1, le=2**32 - 1)
     denoise: str = Field("0.3", max_length=500, description="a number, or as in 0:00 0.2, 0:30 0.4")
     cfg: str = Field("6", max_length=500, description="a number, or as in 0:00 5, 0:30 8")
@@ -140,8 +143,8 @@ class Riff(_Painting):
 class Loop(_Painting):
     """A few bars that go round without a seam."""
 
-    prompt: str = Field(..., max_length=_TEXT)
-    negative: str = Field("", max_length=_TEXT)
+    prompt: str = Field(..., max_length=LONGEST_TEXT)
+    negative: str = Field("", max_length=LONGEST_TEXT)
     seed: int = Field(-1, ge=-1, le=2**32 - 1)
     cfg: float = Field(7.0, ge=1, le=30)
     denoise: float = Field(0.75, ge=0, le=1)
@@ -156,8 +159,8 @@ class Loop(_Painting):
 class InterpolateEnd(_Strict):
     """One end of an interpolation."""
 
-    prompt: str = Field(..., max_length=_TEXT)
-    negative: str = Field("", max_length=_TEXT)
+    prompt: str = Field(..., max_length=LONGEST_TEXT)
+    negative: str = Field("", max_length=LONGEST_TEXT)
     seed: int = Field(0, ge=-(2**31), le=2**32 - 1)
     denoise: float = Field(0.75, ge=0, le=1)
     cfg: float = Field(7.0, ge=1, le=30)

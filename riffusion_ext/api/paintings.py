@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
-from riffusion_ext.api.models import Paint, Paintings, given
+from riffusion_ext.api.models import LONGEST_TEXT, Paint, Paintings, given
 from riffusion_ext.api.painting import Watch, watched
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, file_view
@@ -68,6 +68,8 @@ def _request(service: Service, item: Paint) -> Request:
 
     prompts, negatives = _pair(item.prompts, "prompts"), _pair(item.negatives, "negatives")
     check_text(*prompts, *negatives)
+    if max(map(len, (*prompts, *negatives))) > LONGEST_TEXT:
+        raise ApiError(422, f"a prompt has at most {LONGEST_TEXT} characters")
     first, second = _pair(item.seeds, "seeds")
     init, mask = kept_picture(service, item.init), kept_picture(service, item.mask)
     return Request(

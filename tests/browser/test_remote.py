@@ -45,7 +45,8 @@ def test_the_page_song_is_painted_by_webuis_until_none_is_left(chromium: Any, tm
             servers[1].start()
             servers[1].ready()
             page.locator("#riffusion_song_resume").click()
-            until(page, "riffusion_song_result", "Saved as")
+            until(page, "riffusion_song_status", "Window ")
+            until(page, "riffusion_song_status", "Saved as")
             page.close()
         (song,) = [path for path in (tmp_path / "results" / "songs").glob("2*/*.wav") if "unfinished" not in path.name]
         assert read_audio(song).samples.shape[1] == 45 * 44100

@@ -65,6 +65,7 @@ ROUTES = [
     ("POST", f"{V1}/riffs"),
     ("POST", f"{V1}/loops"),
     ("POST", f"{V1}/interpolations"),
+    ("POST", f"{V1}/paintings"),
     ("POST", f"{V1}/datasets"),
     ("GET", f"{V1}/nothing"),
     ("POST", "/run_inference/"),

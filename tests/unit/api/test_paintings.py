@@ -73,6 +73,7 @@ def test_pictures_that_can_be_painted_together_are(client: TestClient, studio: S
         ({"sampler": "nope"}, "there are Euler, DPM++ 2M"),
         ({"denoise": 0.5}, "only one of them was given"),
         ({"init": "../../x", "denoise": 0.5}, "no picture of this id"),
+        ({"prompts": ["a", "b" * 20_001]}, "at most 20000 characters"),
         ({"alpha": 2}, "alpha"),
         ({"unknown": 1}, "unknown"),
     ],
