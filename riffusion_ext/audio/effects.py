@@ -130,7 +130,7 @@ def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
 
 
 def limit_reach(sample_rate: int) -> int:
-    """Samples on each side that :func:`limit` looks at: the minimum and the mean, half of it each."""
+    """Return how many samples on each side :func:`limit` looks at: half of them for the minimum, half for the mean."""
     return 4 * max(1, round(_LOOK_AHEAD_S * sample_rate / 2))
 
 

@@ -36,7 +36,7 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
 
 
 def reach(params: SpectrogramParams) -> int:
-    """Samples at the working rate, on each side, that a sample of :func:`to_sample_rate` depends on; at most."""
+    """Return how many samples at the working rate, on each side, a sample of :func:`to_sample_rate` depends on."""
     up, down = working_rate(params)
     if up == down:
         return 0
