@@ -33,6 +33,7 @@ from riffusion_ext.generate.keyframes import Moment
 from riffusion_ext.generate.mask import soft_mask
 from riffusion_ext.generate.outpaint import between
 from riffusion_ext.generate.pace import Pace
+from riffusion_ext.generate.record import host_values
 from riffusion_ext.generate.ribbon import Ribbon
 from riffusion_ext.generate.seed_pictures import beat_picture
 from riffusion_ext.generate.tape import Tape
@@ -89,6 +90,16 @@ class Jam:
         What ended it; None: nothing so far, or the user.
     shown
         What `keep` returned.
+    host
+        What the host said of itself, in the first picture.
+    activity
+        What the backend is at; None where there is nothing to say.
+    resting
+        Whether enough is painted for now.
+    heard
+        Samples that were played.
+    journey, pace, tape
+        What is wanted, how fast it is painted, and what came of it.
     """
 
     def __init__(
@@ -111,6 +122,7 @@ class Jam:
         self._level = SteadyLevel(params.sample_rate, params.channels)
         self._keep, self.shown = keep, list[str]()
         self._turns: deque[Turn] = deque()
+        self.host: dict[str, str] = {}
         self.activity: Activity | None = None
         self.error: Exception | None = None
         self.resting = False
@@ -227,6 +239,8 @@ class Jam:
         if not got:
             return self._interrupted()
         start = self._ribbon.settled
+        if not self.host and isinstance(text := got[0].info.get("parameters"), str):
+            self.host = host_values(text)
         picture = got[0].convert("RGB")
         self._ribbon.add(picture, moment)
         sample = start * self.settings.params.hop_length
@@ -294,13 +308,13 @@ class Jam:
 
     def _finish_recording(self) -> None:
         with self._recorder:
-            first, self._recording = self._recording, None
-            if first is None or self.heard <= first:
-                return
-            turns = [turn for turn in self._turns if turn.start < self.heard]
-            begun = max((turn.start for turn in turns if turn.start <= first), default=0)
-            take = Take(first, self.heard, tuple(turn for turn in turns if turn.start >= begun))
-            self.shown.append(self._keep(self, take))
+            first = self._recording
+            if first is not None and self.heard > first:
+                turns = [turn for turn in self._turns if turn.start < self.heard]
+                begun = max((turn.start for turn in turns if turn.start <= first), default=0)
+                take = Take(first, self.heard, tuple(turn for turn in turns if turn.start >= begun))
+                self.shown.append(self._keep(self, take))
+            self._recording = None
 
     def _forget(self) -> None:
         """Remove what is long past, unless it is being recorded."""
