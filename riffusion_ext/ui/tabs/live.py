@@ -151,9 +151,10 @@ def build_page(place: Place) -> None:
                     value="",
                     max_lines=2,
                     info="Enter queues it; the jam travels there",
+                    scale=4,
                     elem_id="riffusion_live_next",
                 )
-                add = gr.Button("Queue", elem_id="riffusion_live_queue")
+                add = gr.Button("Queue", scale=1, min_width=100, elem_id="riffusion_live_queue")
             status = gr.HTML(value="", elem_id="riffusion_live_status")
             gr.HTML(value=_STAGE, elem_id="riffusion_live_stage")
             mark = gr.HTML(value="", elem_id="riffusion_live_jam")

@@ -211,7 +211,6 @@ def _sentence(error: Exception, text: str) -> str:
 
 def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
     """Do the work behind a press; yields what changes on the page, last what came of it."""
-    from riffusion_ext.convert import explain
     from riffusion_ext.generate.backend import Activity
     from riffusion_ext.generate.run import Progress
 
