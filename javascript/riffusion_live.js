@@ -124,13 +124,12 @@
             const ahead = (player.loaded - player.position()) / player.rate;
             if (!player.anchor && !this.muted && ahead > 0 && (ahead >= report.needed || last)) {
                 player.begin();
-                this.heardBefore = true;
             } else if (!player.anchor && last && report.recording === null) {
                 this.finish(report.state === "failed" ? report.why : shared.translated("The jam has ended."));
                 return;
             }
             this.explain(report);
-            screen.showAhead(ahead, report.aim, report.speed, report.recording === null ? null : report.recording / report.rate);
+            screen.showAhead(report, ahead, player.anchor ? 0 : report.needed - ahead);
             this.showTurns(report);
         }
 
@@ -144,16 +143,19 @@
             } else if (player.paused) {
                 this.tell(shared.translated("Paused."));
             } else if (player.anchor) {
+                const text = "Painting is slower than playing: {0} times its speed. There will be pauses.";
                 const slow = report.speed !== null && report.speed < 1;
-                this.tell(slow ? shared.say("Painting is slower than playing: {0} times its speed. There will be pauses.", report.speed.toFixed(1)) : shared.translated("Playing."));
+                this.tell(slow ? shared.say(text, report.speed.toFixed(1)) : shared.translated("Playing."));
             } else if (report.state === "waiting") {
                 this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
-            } else if (!this.heardBefore) {
-                const step = report.step[1] ? ` (${report.step.join("/")})` : "";
-                this.tell(report.samples ? shared.translated("Painting some more before it begins ...") : shared.translated("Painting the first window ...") + step);
-            } else {
+            } else if (!report.samples) {
+                this.tell(shared.translated("Painting the first window ..."));
+            } else if (report.speed < 1) {
                 const wanted = Math.max(1, Math.ceil(report.needed));
-                this.tell(shared.say("Painting is slower than playing: {0} times its speed. Pausing to buffer {1} s.", (report.speed || 0).toFixed(1), wanted));
+                const text = "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.";
+                this.tell(shared.say(text, report.speed.toFixed(1), wanted));
+            } else {
+                this.tell(shared.translated("Buffering ..."));
             }
         }
 

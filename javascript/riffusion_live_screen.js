@@ -81,7 +81,8 @@
             pen.fillRect(head - 1, 0, 2, height);
         }
 
-        showAhead(seconds, aim, speed, recording) {
+        // `missing`: seconds that must still be painted before it plays.
+        showAhead({aim, speed, step, recording, rate}, seconds, missing) {
             this.meter.setAttribute("aria-valuemax", aim.toFixed(0));
             this.meter.setAttribute("aria-valuenow", Math.min(seconds, aim).toFixed(1));
             this.meter.firstElementChild.style.width = `${Math.min((100 * seconds) / aim, 100).toFixed(1)}%`;
@@ -91,8 +92,14 @@
                 const times = speed < 10 ? speed.toFixed(1) : Math.round(speed);
                 parts.push(say("painted at {0} times the speed of playing", times));
             }
+            if (missing > 0 && speed !== null) {
+                parts.push(say("plays in about {0} s", Math.ceil(missing / speed)));
+            }
+            if (step[1]) {
+                parts.push(say("step {0} of {1}", ...step));
+            }
             if (recording !== null) {
-                parts.push(say("recording {0}", clock(recording)));
+                parts.push(say("recording {0}", clock(recording / rate)));
             }
             this.text(this.ahead, parts.join(" · "));
         }
