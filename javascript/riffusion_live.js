@@ -143,17 +143,24 @@
             } else if (player.paused) {
                 this.tell(shared.translated("Paused."));
             } else if (player.anchor) {
-                const text = "Painting is slower than playing: {0} times its speed. There will be pauses.";
-                const slow = report.speed !== null && report.speed < 1;
-                this.tell(slow ? shared.say(text, report.speed.toFixed(1)) : shared.translated("Playing."));
+                const slow = shared.say(
+                    "Painting is slower than playing: {0} times its speed. There will be pauses.",
+                    (report.speed || 0).toFixed(1)
+                );
+                this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
             } else if (report.state === "waiting") {
                 this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
             } else if (!report.samples) {
                 this.tell(shared.translated("Painting the first window ..."));
             } else if (report.speed < 1) {
                 const wanted = Math.max(1, Math.ceil(report.needed));
-                const text = "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.";
-                this.tell(shared.say(text, report.speed.toFixed(1), wanted));
+                this.tell(
+                    shared.say(
+                        "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
+                        report.speed.toFixed(1),
+                        wanted
+                    )
+                );
             } else {
                 this.tell(shared.translated("Buffering ..."));
             }
@@ -190,7 +197,7 @@
         pause(paused) {
             if (this.player && !this.over && this.player.paused !== paused) {
                 this.player.pause(paused);
-                this.screen.text(this.screen.button, shared.translated(paused ? "Go on" : "Pause"));
+                this.screen.text(this.screen.button, paused ? shared.translated("Go on") : shared.translated("Pause"));
                 if (!paused) {
                     quiet();
                 }
@@ -261,7 +268,11 @@
         if (stage && (!screen || screen.stage !== stage)) {
             screen = new shared.Screen(stage);
             screen.button.addEventListener("click", () => live && live.player && live.pause(!live.player.paused));
-            screen.volume.addEventListener("input", () => live && live.player && live.player.setVolume(Number(screen.volume.value)));
+            screen.volume.addEventListener("input", () => {
+                if (live && live.player) {
+                    live.player.setVolume(Number(screen.volume.value));
+                }
+            });
             screen.canvas.addEventListener("keydown", (event) => {
                 if (event.key === " " && live && live.player) {
                     event.preventDefault();
@@ -294,7 +305,16 @@
         },
         true
     );
-    document.addEventListener("play", (event) => event.target instanceof HTMLAudioElement && live && live.pause(true), true);
+    // One plays at a time. Events of media do not bubble, but they are seen on their way down.
+    document.addEventListener(
+        "play",
+        (event) => {
+            if (event.target instanceof HTMLAudioElement && live) {
+                live.pause(true);
+            }
+        },
+        true
+    );
     window.addEventListener("pagehide", () => live && !live.over && navigator.sendBeacon(`${live.address}/stop`));
 
     if (typeof onAfterUiUpdate === "function") {

@@ -11,6 +11,13 @@
     const LEAD = 0.12; // seconds between the wish to play and the first sample
     const FADE = 0.012; // seconds; where the sound begins and ends
 
+    function oddPart(number) {
+        while (number % 2 === 0) {
+            number /= 2;
+        }
+        return number;
+    }
+
     shared.Player = class {
         constructor(rate, channels, volume) {
             this.rate = rate;
@@ -69,7 +76,11 @@
         begin() {
             if (!this.anchor && this.waiting.length) {
                 this.last = null;
-                this.anchor = {frame: this.frame() + Math.round(LEAD * this.rate), sample: this.waiting[0].start};
+                // Chunks begin at multiples of a number of samples whose time is exact in binary, and so must frames:
+                // browsers interpolate between samples where a chunk is to start beside one.
+                const grid = oddPart(this.rate);
+                const frame = Math.ceil((this.frame() + LEAD * this.rate) / grid) * grid;
+                this.anchor = {frame, sample: this.waiting[0].start};
                 this.schedule();
             }
         }

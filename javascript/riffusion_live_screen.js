@@ -27,9 +27,14 @@
                 '<ol class="riffusion-live-queue"></ol><div class="riffusion-live-takes"></div>';
             const find = (name) => stage.querySelector(name);
             [this.canvas, this.meter, this.button] = [find("canvas"), find(".riffusion-live-meter"), find("button")];
-            [this.ahead, this.now, this.said] = [".riffusion-live-ahead", ".riffusion-live-now", ".riffusion-live-said"].map(find);
-            [this.volume, this.queue, this.takes] = ["input", ".riffusion-live-queue", ".riffusion-live-takes"].map(find);
-            this.canvas.setAttribute("aria-label", translated("Spectrogram of what is heard. Space pauses and goes on."));
+            this.ahead = find(".riffusion-live-ahead");
+            this.now = find(".riffusion-live-now");
+            this.said = find(".riffusion-live-said");
+            this.volume = find("input");
+            this.queue = find(".riffusion-live-queue");
+            this.takes = find(".riffusion-live-takes");
+            const label = translated("Spectrogram of what is heard. Space pauses and goes on.");
+            this.canvas.setAttribute("aria-label", label);
             this.meter.setAttribute("aria-label", translated("Seconds painted ahead"));
             this.queue.setAttribute("aria-label", translated("Prompts that wait"));
             find("label span").textContent = translated("Volume");

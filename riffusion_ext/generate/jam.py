@@ -292,7 +292,7 @@ class Jam:
         ribbon, stream = self._ribbon, self._stream
         frames = ribbon.end if last else min(ribbon.settled + stream.margin, ribbon.end)
         samples = stream.advance(ribbon.mel, frames, last=last)
-        self.tape.add(self._level.add(samples, last=last))
+        self.tape.add(self._level.add(samples, last=last), last=last)
         ribbon.forget(stream.first_needed)
 
     def _finish(self) -> None:

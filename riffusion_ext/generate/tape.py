@@ -1,6 +1,9 @@
 """What a jam has played and will play: short pieces on disk, the old ones removed unless they are recorded.
 
 Samples are 16-bit from the start, so that a recording has the very samples that were played.
+
+A browser is told in seconds when a chunk is to start. Where that number is not exact, it interpolates between samples.
+So chunks begin at samples whose time is exact in binary: at 44100 Hz, every 11025 samples or a quarter of a second.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.pcm import decode, quantize
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["Chunk", "Strip", "Tape"]
+__all__ = ["Chunk", "Strip", "Tape", "grid_of"]
+
+
+def grid_of(sample_rate: int) -> int:
+    """Return the fewest samples whose duration, and any multiple of it, is a binary fraction of a second."""
+    while sample_rate % 2 == 0:
+        sample_rate //= 2
+    return sample_rate
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,11 @@ class Tape:
         Made where it is missing.
     sample_rate, channels, hop
         Of the sound; the hop is that of a column.
+
+    Attributes
+    ----------
+    samples
+        On the tape.
     """
 
     def __init__(self, folder: Path, sample_rate: int, channels: int, hop: int) -> None:
@@ -59,11 +74,16 @@ class Tape:
         self._strips: OrderedDict[int, Strip] = OrderedDict()
         self._next_chunk = self._next_strip = 0
         self.samples = 0
+        self._grid = grid_of(sample_rate)
+        self._rest = np.zeros((channels, 0), np.float32)
         self._lock = threading.Lock()
 
-    def add(self, samples: npt.NDArray[np.float32]) -> None:
-        """Append samples [C, n], full scale 1.0; none at all make no chunk."""
-        if not samples.shape[1]:
+    def add(self, samples: npt.NDArray[np.float32], *, last: bool = False) -> None:
+        """Append samples [C, n], full scale 1.0; those behind the last exact time wait for the next call."""
+        samples = np.concatenate([self._rest, samples], axis=1)
+        count = samples.shape[1] if last else samples.shape[1] // self._grid * self._grid
+        samples, self._rest = samples[:, :count], samples[:, count:]
+        if not count:
             return
         data = quantize(np.ascontiguousarray(samples.T), 16).astype("<i2").tobytes()
         number = self._next_chunk

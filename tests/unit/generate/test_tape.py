@@ -13,7 +13,7 @@ from PIL import Image
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.pace import STRETCH, Pace
-from riffusion_ext.generate.tape import Tape
+from riffusion_ext.generate.tape import Tape, grid_of
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -32,10 +32,29 @@ def used(tape: Tape, first: int, stop: int) -> np.ndarray:
 
 @pytest.fixture
 def tape(tmp_path: Path) -> Tape:
-    tape = Tape(tmp_path / "tape", 8000, 2, 80)
+    """Return a tape of three chunks, at a rate where every sample has an exact time."""
+    tape = Tape(tmp_path / "tape", 8192, 2, 80)
     for number, length in enumerate((1000, 1, 0, 500)):
         tape.add(noise(length, number))
     return tape
+
+
+@pytest.mark.parametrize(("rate", "grid"), [(44100, 11025), (48000, 375), (8000, 125), (22050, 11025), (16384, 1)])
+def test_chunks_begin_at_times_that_are_exact(tmp_path: Path, rate: int, grid: int):
+    assert grid_of(rate) == grid
+    tape = Tape(tmp_path, rate, 1, 80)
+    rng = np.random.default_rng(1)
+    lengths = [int(rng.integers(0, 3 * grid + 1)) for _ in range(12)]
+    for number, length in enumerate(lengths):
+        tape.add(noise(length, number)[:1])
+        assert sum(lengths[: number + 1]) - grid < tape.samples <= sum(lengths[: number + 1])
+    for chunk in tape.chunks():
+        assert (chunk.start / rate) * rate == chunk.start
+        assert chunk.start % grid == chunk.stop % grid == 0
+    tape.add(noise(0)[:1], last=True)
+    assert tape.samples == sum(lengths)
+    whole = np.concatenate([noise(length, number)[:1] for number, length in enumerate(lengths)], axis=1)
+    np.testing.assert_allclose(used(tape, 0, tape.samples), whole, atol=1 / 32000)
 
 
 def test_chunks_follow_each_other_and_empty_ones_are_none(tape: Tape):
