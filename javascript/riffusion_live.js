@@ -176,7 +176,7 @@
                     this.marks.push({column: Math.round(start / report.hop), label});
                 }
                 before = label;
-                if (start <= this.player.audible()) {
+                if (start <= this.player.audible() && this.player.end > 0) {
                     now = alpha > 0 && alpha < 1 ? `${label} (${Math.round(100 * alpha)} %)` : label;
                 }
             }

@@ -134,11 +134,10 @@
 
         close() {
             const {context, volume} = this;
-            if (context.state === "running") {
+            if (!this.closing) {
+                this.closing = true;
                 volume.gain.setTargetAtTime(0, context.currentTime, FADE / 3);
                 setTimeout(() => context.close(), 300);
-            } else if (context.state !== "closed") {
-                context.close();
             }
         }
     };
