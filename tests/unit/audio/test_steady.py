@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.effects import CEILING, limit
+from riffusion_ext.audio.effects import CEILING, limit, limit_reach
 from riffusion_ext.audio.steady import LOUDNESS_DB, SLOPE_DB, SteadyLevel
 
 RATE = 8000
@@ -61,19 +61,21 @@ def test_there_is_no_jump_at_the_border_of_pieces():
     assert step_db.max() < 0.02
 
 
-def test_peaks_are_held_as_if_the_whole_were_there():
+@pytest.mark.parametrize("cut", [RATE, RATE + limit_reach(RATE) + 40])
+def test_peaks_are_held_as_if_the_whole_were_there(cut: int):
+    """The border of the pieces, or of what comes out of them, lies right at a peak."""
     rng = np.random.default_rng(2)
     wave = (0.1 * rng.standard_normal((1, 3 * RATE))).astype(np.float32)
-    wave[:, RATE - 3 : RATE + 3] = 5.0  # right at the border
+    wave[:, RATE - 3 : RATE + 3] = 5.0
     level = SteadyLevel(RATE, 1)
     level._gain_db = 0.0
-    first = wave[:, :RATE] * level._gains(wave[:, :RATE])
-    second = wave[:, RATE:] * level._gains(wave[:, RATE:])
+    first = wave[:, :cut] * level._gains(wave[:, :cut])
+    second = wave[:, cut:] * level._gains(wave[:, cut:])
     whole = limit(AudioClip(np.concatenate([first, second], axis=1), RATE)).samples
     level = SteadyLevel(RATE, 1)
     level._gain_db = 0.0
-    pieces = [level.add(wave[:, :RATE]), level.add(wave[:, RATE:], last=True)]
-    assert pieces[0].shape[1] == RATE - level.lag
+    pieces = [level.add(wave[:, :cut]), level.add(wave[:, cut:], last=True)]
+    assert pieces[0].shape[1] == cut - level.lag
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 

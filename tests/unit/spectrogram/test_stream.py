@@ -15,6 +15,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import source_to_audio
 from riffusion_ext.spectrogram.encode import mel_spectrogram
+from riffusion_ext.spectrogram.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
 from riffusion_ext.spectrogram.stream import SoundStream
@@ -80,6 +81,21 @@ def test_at_once_it_is_what_a_song_is():
     np.testing.assert_array_equal(np.concatenate(streamed(mel, []), axis=1), song)
     late = np.concatenate(streamed(mel, [1399]), axis=1)
     np.testing.assert_allclose(late[:, : 1000 * TINY.hop_length], song[:, : 1000 * TINY.hop_length], atol=1e-6)
+
+
+def test_it_is_resampled_as_a_whole(monkeypatch: pytest.MonkeyPatch):
+    mel, raw = tune(900), []
+    grow = SoundStream._grow
+
+    def watched(stream: SoundStream, mel: np.ndarray, *, last: bool) -> np.ndarray:
+        raw.append(grow(stream, mel, last=last))
+        return raw[-1]
+
+    monkeypatch.setattr(SoundStream, "_grow", watched)
+    pieces = streamed(mel, list(range(100, 900, 90)))
+    assert len(raw) > 5
+    whole = to_sample_rate(np.concatenate(raw, axis=1), TINY) / 32768
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
 def test_frames_in_the_margin_may_change_their_minds():
