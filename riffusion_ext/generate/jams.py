@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 import threading
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.jam import Jam
+
+if TYPE_CHECKING:  # the host loads this module at its start
+    from riffusion_ext.generate.jam import Jam
 
 __all__ = ["JAMS", "Jams"]
 
