@@ -90,14 +90,14 @@ def test_only_what_is_new_is_told_again_and_the_playhead_moves(client: TestClien
     until(lambda: jam.resting)
     told = client.get(url).json()
     last = told["chunks"][-1]["number"]
-    again = client.get(url, params={"heard": 9000, "chunk": last, "strip": 10**15, "shown": 5}).json()
+    again = client.get(url, params={"heard": 9000, "chunk": last, "strip": 10**14, "shown": 5}).json()
     assert [chunk["number"] for chunk in again["chunks"]][:1] == [last]
     assert again["strips"] == []
     assert again["heard"] == jam.heard == 9000
     assert client.get(url).headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("value", ["-1", "1.5", "x", "", "9" * 40, "٣", "1e5"])
+@pytest.mark.parametrize("value", ["-1", "1.5", "x", "", "9" * 40, "0" * 5000, "٣", "1e5"])
 def test_numbers_that_are_none(client: TestClient, url: str, value: str):
     for name in ("heard", "chunk", "strip", "shown"):
         reply = client.get(url, params={name: value})
