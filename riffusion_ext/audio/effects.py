@@ -13,7 +13,7 @@ import numpy.typing as npt
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
 
-__all__ = ["CEILING", "LEVELS", "LOUDNESS_RMS", "RAW", "apply_level", "limit"]
+__all__ = ["CEILING", "LEVELS", "LOUDNESS_RMS", "RAW", "apply_level", "limit", "limit_reach"]
 
 LEVELS = ("peak", "loudness", "recorded")
 """What a user can choose."""
@@ -117,8 +117,8 @@ def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
     if clip.peak <= ceiling:
         return clip
     samples, total = clip.samples, clip.samples.shape[1]
-    half = max(1, round(_LOOK_AHEAD_S * clip.sample_rate / 2))
-    reach = 4 * half  # the gain of a sample depends on the minimum and the mean around it, 2 * half each
+    reach = limit_reach(clip.sample_rate)
+    half = reach // 4
     out = np.empty(samples.shape, np.float32)
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
@@ -127,6 +127,11 @@ def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
         np.multiply(samples[:, start:stop], gain[start - low : stop - low], out=out[:, start:stop])
     np.clip(out, -np.float32(ceiling), np.float32(ceiling), out=out)  # the last bit of rounding
     return AudioClip(out, clip.sample_rate)
+
+
+def limit_reach(sample_rate: int) -> int:
+    """Return how many samples on each side :func:`limit` looks at: half of them for the minimum, half for the mean."""
+    return 4 * max(1, round(_LOOK_AHEAD_S * sample_rate / 2))
 
 
 def _gain(envelope: npt.NDArray[np.float32], half: int, ceiling: float) -> npt.NDArray[np.float32]:

@@ -17,8 +17,9 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.keyframes import Score
 from riffusion_ext.generate.listen import picture_of, sound_of
-from riffusion_ext.generate.mask import combined, ramp, soft_mask
+from riffusion_ext.generate.mask import combined, soft_mask
 from riffusion_ext.generate.notes import passed_over
+from riffusion_ext.generate.outpaint import between
 from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
 from riffusion_ext.generate.record import infotext, picture_id, to_record
 from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
@@ -182,10 +183,10 @@ class Song:
         init = self._start_picture(window)
         denoise: float | None = moment.denoise
         if init is None and window.known_left + window.known_right:
-            init, denoise = Image.new("RGB", (window.width, height), "white"), self.settings.bridge_denoise
-            init = self._between(init, window, open_picture, fill=True)
+            denoise = self.settings.bridge_denoise
+            init = self._between(None, window, open_picture)
         elif init is not None:
-            init = self._between(init, window, open_picture, fill=False)
+            init = self._between(init, window, open_picture)
         else:
             denoise = None
         return Request(
@@ -219,8 +220,8 @@ class Song:
             beats_per_bar=score.beats_per_bar,
         )
 
-    def _between(self, init: Image.Image, window: Window, open_picture: OpenPicture, *, fill: bool) -> Image.Image:
-        """Lay what the neighbours decide over both ends; `fill`: and the same, mirrored and mixed, between."""
+    def _between(self, init: Image.Image | None, window: Window, open_picture: OpenPicture) -> Image.Image:
+        """Lay what the neighbours decide over both ends; see :func:`~riffusion_ext.generate.outpaint.between`."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:
@@ -233,14 +234,7 @@ class Song:
         if right:
             after = self.plan.windows[window.number + 1]
             known[1] = np.asarray(open_picture(after.number).convert("RGB"))[:, : window.end - after.start][:, -right:]
-        pixels = np.array(init)
-        if fill:
-            pixels = _mirrored(known, window.width)
-        if known[0] is not None:
-            pixels[:, :left] = known[0]
-        if known[1] is not None:
-            pixels[:, window.width - right :] = known[1]
-        return Image.fromarray(pixels)
+        return between(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
 
     @property
     def windows_folder(self) -> Path | None:
@@ -320,21 +314,3 @@ class Song:
         extra = {"song": to_record(self.settings), "parameters": self.infotext()}
         tags = audio_tags(self.settings.params, title=title or path.stem, comment_extra=extra)
         return write_audio(clip, path, subtype=subtype, tags=tags)
-
-
-def _mirrored(known: list[np.ndarray | None], width: int) -> np.ndarray:
-    """Continue what is known at the ends into the middle, mirrored to and fro; mixed where there are two ends.
-
-    A model that repaints at less than full strength then starts from music like that around it.
-    """
-    left, right = known
-    sides = []
-    if left is not None:
-        sides.append(np.pad(left, ((0, 0), (0, width - left.shape[1]), (0, 0)), mode="symmetric"))
-    if right is not None:
-        sides.append(np.pad(right, ((0, 0), (width - right.shape[1], 0), (0, 0)), mode="symmetric"))
-    if len(sides) == 1:
-        return np.array(sides[0])
-    share = ramp(width)[None, :, None]
-    mixed: np.ndarray = np.rint(sides[0] * (1.0 - share) + sides[1] * share).astype(np.uint8)
-    return mixed

@@ -42,9 +42,12 @@ class Routes:
             self._host.report(f"Riffusion: no routes for other programs: {error}", unexpected)
 
     def _add_to(self, app: Any) -> None:
+        from riffusion_ext.api.live import mount_live
         from riffusion_ext.api.page import mount_media
+        from riffusion_ext.generate.jams import JAMS
 
         mount_media(app, LIBRARY)
+        mount_live(app, JAMS)
         flags = shared.cmd_opts
         if not (getattr(flags, "api", False) or getattr(flags, "nowebui", False)):
             return

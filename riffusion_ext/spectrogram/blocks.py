@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from riffusion_ext.spectrogram.crew import SOLO, Crew
@@ -25,7 +26,7 @@ from riffusion_ext.spectrogram.invert import Known, Program, reconstruct
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
 
-__all__ = ["reconstruct_long"]
+__all__ = ["Blocks", "reconstruct_long"]
 
 BLOCK = 576
 """Frames in a block: 5.76 s in a v1 picture. A picture that fits is reconstructed in one go."""
@@ -65,8 +66,8 @@ def reconstruct_long(
     np.ndarray [shape=(B, (T - 1) * hop), float32]
         Waveforms at the working rate.
     """
-    scale = _scale(params)
-    block, lap = BLOCK * scale, _OVERLAP * scale
+    blocks = Blocks(params, program, threads=threads)
+    block, lap = blocks.length, blocks.lap
     total = sum(stage.iterations for stage in program.stages) * len(range(0, max(frames - lap, 1), block - lap))
     done = 0
 
@@ -77,24 +78,81 @@ def reconstruct_long(
             tick(min(done / total, 1.0))
 
     result: np.ndarray | None = None
-    known: Known | None = None
-    start = 0
+    written = 0
     while True:
-        stop = min(start + block, frames)
-        mel = mel_between(start, stop)
-        grid = frame_grid(params, 1, mel.device)
-        mel = _at_least(mel, grid.overlap + 2)
-        signal = reconstruct(mel, params, program, known=known, tick=advance, threads=threads)
-        signal = signal[:, : (stop - start - 1) * grid.hop_length]
+        stop = min(blocks.start + block, frames)
+        part = blocks.grow(mel_between(blocks.start, stop), last=stop == frames, tick=advance)
         if result is None:
-            result = np.empty((signal.shape[0], (frames - 1) * grid.hop_length), dtype=np.float32)
-        first = 0 if known is None else (_KEPT - _FADE) * scale * grid.hop_length
-        offset = start * grid.hop_length
-        result[:, offset + first : offset + signal.shape[1]] = signal[:, first:].cpu().numpy()
+            result = np.empty((part.shape[0], (frames - 1) * blocks.hop_length), dtype=np.float32)
+        result[:, written : written + part.shape[1]] = part
+        written += part.shape[1]
         if stop == frames:
             return result
-        known = _end_of(signal, grid, scale)
-        start = stop - lap
+
+
+class Blocks:
+    """A reconstruction that grows block by block, for spectrograms whose end is not known yet.
+
+    Parameters
+    ----------
+    params, program
+        As for :func:`~riffusion_ext.spectrogram.invert.reconstruct`.
+    threads
+        They share the frames of a block.
+
+    Attributes
+    ----------
+    length
+        Frames of a block, at most.
+    lap
+        Frames that a block shares with the one before.
+    redone
+        Frames at the end of a block whose samples come out with the next one: they lacked what is to their right.
+    start
+        Frame with which the next block begins.
+    hop_length
+        Samples from frame to frame, at the working rate.
+    """
+
+    def __init__(self, params: SpectrogramParams, program: Program, *, threads: Crew = SOLO) -> None:
+        self._params, self._program, self.threads = params, program, threads
+        scale = self._scale = _scale(params)
+        self.length, self.lap, self.redone = BLOCK * scale, _OVERLAP * scale, (_OVERLAP - _KEPT + _FADE) * scale
+        self.start = 0
+        self.hop_length = frame_grid(params, 1, torch.device("cpu")).hop_length
+        self._known: Known | None = None
+
+    def grow(
+        self, mel: torch.Tensor, *, last: bool = False, tick: Callable[[], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Reconstruct the next block.
+
+        Parameters
+        ----------
+        mel : torch.Tensor [shape=(B, T, n_mels)]
+            Magnitudes of the frames from :attr:`start` on, more than :attr:`lap` of them, on the device to compute on.
+        last
+            Whether nothing follows.
+        tick
+            Called after each iteration.
+
+        Returns
+        -------
+        np.ndarray [shape=(B, S), float32]
+            The samples that follow those of the block before, at the working rate: all that are final now.
+        """
+        frames = mel.shape[1]
+        grid = frame_grid(self._params, 1, mel.device)
+        known = None if self._known is None else self._known.to(mel.device)
+        mel = _at_least(mel, grid.overlap + 2)
+        signal = reconstruct(mel, self._params, self._program, known=known, tick=tick, threads=self.threads)
+        signal = signal[:, : (frames - 1) * grid.hop_length]
+        first = 0 if known is None else self.lap - self.redone
+        if last:
+            return signal[:, first * grid.hop_length :].cpu().numpy()
+        self._known = _end_of(signal, grid, self._scale)
+        self.start += frames - self.lap
+        return signal[:, first * grid.hop_length : (frames - self.redone) * grid.hop_length].cpu().numpy()
 
 
 def _scale(params: SpectrogramParams) -> int:

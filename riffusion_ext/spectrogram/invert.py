@@ -72,6 +72,10 @@ class Known:
     share: torch.Tensor
     frames: int
 
+    def to(self, device: torch.device) -> Known:
+        """Return the same on a device."""
+        return Known(self.signal.to(device), self.share.to(device), self.frames)
+
 
 def reconstruct(
     mel: torch.Tensor,

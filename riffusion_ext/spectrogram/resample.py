@@ -10,7 +10,7 @@ import numpy as np
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.stft import working_rate
 
-__all__ = ["to_sample_rate"]
+__all__ = ["reach", "to_sample_rate"]
 
 _STOPBAND_DB = 80.0
 
@@ -33,6 +33,14 @@ def to_sample_rate(signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
     for row, channel in zip(result, signal, strict=True):
         row[:] = resample_poly(np.pad(channel, margin, mode="reflect"), down, up, window=kernel)[skip : skip + len(row)]
     return result
+
+
+def reach(params: SpectrogramParams) -> int:
+    """Return how many samples at the working rate, on each side, a sample of :func:`to_sample_rate` depends on."""
+    up, down = working_rate(params)
+    if up == down:
+        return 0
+    return math.ceil(len(_filter(up, down, params.sample_rate, params.max_frequency)) / 2 / down) + 1
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from riffusion_ext.ui.render import open_queue, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["build_app", "serve"]
+__all__ = ["build_app", "open_doors", "serve"]
 
 
 def _beside(name: str) -> str:
@@ -48,7 +48,17 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
         gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
         add_pages(place)
         run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays
+        for part in ("_player", "_screen", ""):
+            run_script(app, _beside(f"javascript/riffusion_live{part}.js"))
     return app
+
+
+def open_doors(app: Any) -> None:
+    """Put the routes that the pages themselves need into the server of a page that was launched."""
+    from riffusion_ext.api.live import mount_live
+    from riffusion_ext.generate.jams import JAMS
+
+    mount_live(app, JAMS)
 
 
 def _painting(addresses: Sequence[str]) -> dict[str, Any]:
@@ -124,6 +134,7 @@ def serve(
     except OSError as error:
         sys.stderr.write(f"riffusion-ext ui: cannot listen on {host}:{port}: {error}. Try another --port.\n")
         return 1
+    open_doors(launched[0])
     if api:
         from riffusion_ext.api.app import mount
         from riffusion_ext.api.service import Service

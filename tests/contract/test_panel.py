@@ -180,7 +180,7 @@ def test_where_the_host_cannot_paint_one_sentence_says_why(bench: Bench) -> None
     ids = _ids(_pages(bench))
     assert "riffusion_pictures_go" in ids, "the other pages work all the same"
     assert "riffusion_song_why" in ids
-    assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} & set(ids)
+    assert not {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go", "riffusion_live_go"} & set(ids)
     (why,) = [block.value for block in _pages(bench).blocks.values() if block.elem_id == "riffusion_song_why"]
     assert "cannot be made in this webui" in why
     assert "modules" in why
@@ -205,7 +205,7 @@ def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: 
     from riffusion_ext.host import webui
 
     tab = _pages(bench)
-    assert {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go"} <= set(_ids(tab))
+    assert {"riffusion_song_go", "riffusion_riff_go", "riffusion_loop_go", "riffusion_live_go"} <= set(_ids(tab))
     (sampler,) = [block for block in tab.blocks.values() if block.elem_id == "riffusion_song_sampler"]
     choices = [choice if isinstance(choice, str) else choice[0] for choice in sampler.choices]
     assert choices == ["automatic", "DPM++ 2M", "Euler"]

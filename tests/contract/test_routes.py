@@ -33,7 +33,7 @@ def start(bench: Bench) -> START:
     return started
 
 
-def test_without_the_host_s_api_only_players_have_a_route(bench: Bench, start: START) -> None:
+def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: START) -> None:
     client = start()
     for path in (f"{V1}/health", f"{V1}/clips/x", f"{V1}/openapi.json"):
         assert client.get(path).status_code == 404
@@ -43,6 +43,8 @@ def test_without_the_host_s_api_only_players_have_a_route(bench: Bench, start: S
     (clip,) = info["clips"]
     reply = client.get(f"/riffusion/media/{clip['id']}", headers={"Range": "bytes=0-3"})
     assert (reply.status_code, reply.content) == (206, b"RIFF")
+    reply = client.get("/riffusion/live/nothing")
+    assert (reply.status_code, "this jam is over" in reply.text) == (404, True)
 
 
 @pytest.mark.parametrize("flag", ["api", "nowebui"])

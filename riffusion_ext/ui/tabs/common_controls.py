@@ -12,6 +12,7 @@ from riffusion_ext.ui.render import component, row
 from riffusion_ext.ui.tabs.place import Place, Styled
 
 if TYPE_CHECKING:
+    from riffusion_ext.generate.jam_settings import JamSettings
     from riffusion_ext.generate.keyframes import Keyframe
     from riffusion_ext.generate.loops import LoopSettings
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from riffusion_ext.spectrogram.params import SpectrogramParams
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-Painted = TypeVar("Painted", bound="Keyframe | LoopSettings")
-Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings")
+Painted = TypeVar("Painted", bound="Keyframe | LoopSettings | JamSettings")
+Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings | JamSettings")
 
 __all__ = [
     "AUTOMATIC",
@@ -41,9 +42,11 @@ AUTOMATIC = "automatic"
 
 
 def common_controls(
-    place: Place, page: str, *, level: str = "peak", batch: bool = True, steps_help: str = ""
+    place: Place, page: str, *, level: str = "peak", batch: bool = True, file: bool = True, steps_help: str = ""
 ) -> dict[str, Any]:
     """Lay out what all pages have, inside the gradio context that is open; returns the controls by name.
+
+    `file`: and those of a sound that is finished some time, its format and its level.
 
     A webui keeps a user's defaults by label, and the pages are in one tab: where labels are equal, so are the values.
     """
@@ -66,11 +69,12 @@ def common_controls(
     with gr.Accordion("Sound and model", open=False):
         with row():
             made["engine"] = component(control("engine"), f"riffusion_{page}_engine")
-            made["format"] = component(control("format"), f"riffusion_{page}_format")
+            if file:
+                made["format"] = component(control("format"), f"riffusion_{page}_format")
         with row():
-            if level == "peak":
+            if file and level == "peak":
                 made["level"] = component(control("level"), f"riffusion_{page}_level")
-            else:
+            elif file:
                 made["level"] = gr.Dropdown(
                     list(control("level").choices),
                     value=level,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.tabs import audio_to_pictures, inspect, loop, pictures_to_audio, riff, song, training
+from riffusion_ext.ui.tabs import audio_to_pictures, inspect, live, loop, pictures_to_audio, riff, song, training
 from riffusion_ext.ui.tabs.place import Place
 
 __all__ = ["add_pages", "build_tab"]
@@ -46,5 +46,7 @@ def add_pages(place: Place) -> None:
                 riff.build_page(place)
             with gr.TabItem("Loop", elem_id="riffusion_page_loop"):
                 loop.build_page(place)
+            with gr.TabItem("Live", elem_id="riffusion_page_live"):
+                live.build_page(place)
         with gr.TabItem("Inspect", elem_id="riffusion_page_inspect"):
             inspect.build_page()

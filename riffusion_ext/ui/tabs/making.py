@@ -39,6 +39,7 @@ __all__ = [
     "paint",
     "result_path",
     "show",
+    "sorry",
     "told",
 ]
 
@@ -191,12 +192,17 @@ def keep_newest(folder: Path, kept: int = _KEPT) -> None:
 
 def attempt(work: Callable[[], str]) -> str:
     """Return the HTML that the work makes, or why it cannot."""
-    from riffusion_ext.convert import explain
-
     try:
         return work()
     except Exception as error:
-        return message(_sentence(error, explain(error)), "error")
+        return sorry(error)
+
+
+def sorry(error: Exception) -> str:
+    """Return why something did not work, as HTML."""
+    from riffusion_ext.convert import explain
+
+    return message(_sentence(error, explain(error)), "error")
 
 
 def _sentence(error: Exception, text: str) -> str:
@@ -205,7 +211,6 @@ def _sentence(error: Exception, text: str) -> str:
 
 def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
     """Do the work behind a press; yields what changes on the page, last what came of it."""
-    from riffusion_ext.convert import explain
     from riffusion_ext.generate.backend import Activity
     from riffusion_ext.generate.run import Progress
 
@@ -233,7 +238,7 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
             # Also where nothing moved: only in sending gradio notices that the page was closed.
             yield Shown(status + (runs.stopping_html if runs.stopping else ""))
     except Exception as error:
-        yield Shown(message(_sentence(error, explain(error)), "error"))
+        yield Shown(sorry(error))
 
 
 def _how_far(progress: Progress, activity: Activity | None) -> str:

@@ -1,0 +1,326 @@
+// The page "Live": asks the server how far the jam is, fetches what is new, and lets it play.
+
+(() => {
+    "use strict";
+
+    const shared = (window.riffusionLive = window.riffusionLive || {});
+
+    const STAGE = "#riffusion_live_stage .riffusion-live-stage";
+    const MARK = "#riffusion_live_jam [data-jam]";
+    const LOOK_AGAIN = 400; // milliseconds
+    const BEHIND = 4096; // columns of the picture that are kept behind the playhead
+    const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
+    const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
+
+    // Ticks also while the tab is hidden: timers of such a page may rest for a minute, those of a worker do not.
+    function ticker(work) {
+        try {
+            const code = `setInterval(() => postMessage(0), ${LOOK_AGAIN})`;
+            const address = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
+            const worker = new Worker(address);
+            worker.onmessage = work;
+            return () => (worker.terminate(), URL.revokeObjectURL(address));
+        } catch {
+            const timer = setInterval(work, LOOK_AGAIN);
+            return () => clearInterval(timer);
+        }
+    }
+
+    // --- one jam ----------------------------------------------------------------------------------------------------
+
+    class Live {
+        constructor(screen, address) {
+            this.screen = screen;
+            this.address = address;
+            this.player = null;
+            this.strips = new Map();
+            this.marks = [];
+            this.shown = this.nextChunk = this.nextStrip = 0;
+            this.report = null;
+            this.busy = this.over = this.muted = false;
+            this.said = "";
+            this.stopTicking = ticker(() => this.look());
+            this.tell(shared.translated("Painting the first window ..."));
+            this.look();
+            this.animate();
+        }
+
+        tell(text) {
+            this.screen.text(this.screen.said, text);
+        }
+
+        column() {
+            return this.player && this.report ? Math.round(this.player.audible() / this.report.hop) : 0;
+        }
+
+        async ask(path, options) {
+            const reply = await fetch(`${this.address}${path}`, options);
+            if (!reply.ok) {
+                throw Object.assign(new Error(String(reply.status)), {status: reply.status});
+            }
+            return reply;
+        }
+
+        async look() {
+            if (this.busy || this.over) {
+                return;
+            }
+            this.busy = true;
+            try {
+                const heard = this.player ? this.player.position() : 0;
+                const values = `heard=${heard}&chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shown}`;
+                const report = await (await this.ask(`?${values}`)).json();
+                this.report = report;
+                await this.load(report);
+                this.follow(report);
+            } catch (error) {
+                if (error.status === 404 || error.status === 401) {
+                    this.finish(shared.translated("This jam is over."));
+                } else {
+                    this.tell(shared.translated("The server does not answer; what is painted plays on."));
+                }
+            }
+            this.busy = false;
+        }
+
+        async load(report) {
+            if (!this.player) {
+                const {rate, channels} = report;
+                this.player = unlocked(rate, channels, Number(this.screen.volume.value));
+                this.screen.button.disabled = false;
+            }
+            for (const {number, start, stop} of report.strips) {
+                const image = new Image();
+                image.src = `${this.address}/strip/${number}`;
+                this.strips.set(number, {start, stop, image});
+                this.nextStrip = number + 1;
+            }
+            for (const [number, strip] of this.strips) {
+                if (strip.stop < this.column() - BEHIND) {
+                    this.strips.delete(number);
+                }
+            }
+            for (const {number, start} of this.muted ? [] : report.chunks) {
+                const data = new Int16Array(await (await this.ask(`/chunk/${number}`)).arrayBuffer());
+                if (this.over || this.muted) {
+                    return;
+                }
+                this.player.add(start, data);
+                this.nextChunk = number + 1;
+            }
+        }
+
+        follow(report) {
+            if (this.over) {
+                return;
+            }
+            const {player, screen} = this;
+            report.shown.forEach((html) => screen.addTake(html));
+            this.shown += report.shown.length;
+            screen.showQueue(report.queue, (key) => this.ask(`/drop/${key}`, {method: "POST"}).then(() => this.look()));
+            const last = report.state === "failed" || report.state === "ended"; // nothing more will come
+            player.forgetIfDry();
+            const ahead = (player.loaded - player.position()) / player.rate;
+            if (!player.anchor && !this.muted && ahead > 0 && (ahead >= report.needed || last)) {
+                player.begin();
+            } else if (!player.anchor && last && report.recording === null) {
+                this.finish(report.state === "failed" ? report.why : shared.translated("The jam has ended."));
+                return;
+            }
+            this.explain(report);
+            screen.showAhead(report, ahead, player.anchor ? 0 : report.needed - ahead);
+            this.showTurns(report);
+        }
+
+        // What is rare is said aloud; what changes all the time is only written.
+        explain(report) {
+            const {player} = this;
+            if (this.muted) {
+                this.tell(shared.translated("Stopping ..."));
+            } else if (report.state === "failed") {
+                this.tell(report.why);
+            } else if (player.paused) {
+                this.tell(shared.translated("Paused."));
+            } else if (player.anchor) {
+                const slow = shared.say(
+                    "Painting is slower than playing: {0} times its speed. There will be pauses.",
+                    (report.speed || 0).toFixed(1)
+                );
+                this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
+            } else if (report.state === "waiting") {
+                this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
+            } else if (!report.samples) {
+                this.tell(shared.translated("Painting the first window ..."));
+            } else if (report.speed < 1) {
+                const wanted = Math.max(1, Math.ceil(report.needed));
+                this.tell(
+                    shared.say(
+                        "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
+                        report.speed.toFixed(1),
+                        wanted
+                    )
+                );
+            } else {
+                this.tell(shared.translated("Buffering ..."));
+            }
+        }
+
+        showTurns(report) {
+            this.marks = [];
+            let before = "";
+            let now = "";
+            for (const {start, prompt, to, alpha} of report.turns) {
+                const label = alpha === 0 ? prompt : alpha === 1 ? to : `${prompt} → ${to}`;
+                if (label !== before) {
+                    this.marks.push({column: Math.round(start / report.hop), label});
+                }
+                before = label;
+                if (start <= this.player.audible() && this.player.end > 0) {
+                    now = alpha > 0 && alpha < 1 ? `${label} (${Math.round(100 * alpha)} %)` : label;
+                }
+            }
+            this.screen.text(this.screen.now, now ? shared.say("Now: {0}", now) : "");
+        }
+
+        animate() {
+            if (!this.over) {
+                this.screen.draw(this);
+                if (STILL.matches || document.hidden) {
+                    setTimeout(() => this.animate(), 500);
+                } else {
+                    requestAnimationFrame(() => this.animate());
+                }
+            }
+        }
+
+        pause(paused) {
+            if (this.player && !this.over && this.player.paused !== paused) {
+                this.player.pause(paused);
+                this.screen.text(this.screen.button, paused ? shared.translated("Go on") : shared.translated("Pause"));
+                if (!paused) {
+                    quiet();
+                }
+                this.look();
+            }
+        }
+
+        // The user has pressed Stop: silence at once; the server finishes a recording, which is still waited for.
+        hush() {
+            this.muted = true;
+            if (this.player) {
+                this.player.halt();
+            }
+        }
+
+        finish(text) {
+            this.over = true;
+            this.stopTicking();
+            if (this.player) {
+                this.player.close();
+            }
+            this.screen.button.disabled = true;
+            this.screen.text(this.screen.button, shared.translated("Pause"));
+            this.screen.showQueue([]);
+            this.screen.text(this.screen.ahead, "");
+            this.screen.meter.firstElementChild.style.width = "0";
+            this.tell(text);
+        }
+    }
+
+    // --- the page ---------------------------------------------------------------------------------------------------
+
+    let screen = null;
+    let live = null;
+    let ready = null; // a context that a press of the button has allowed to sound
+
+    function unlock() {
+        if (!ready) {
+            ready = new shared.Player(44100, 1, 1);
+            ready.context.resume();
+        }
+    }
+
+    // A player of that rate; the one that was allowed to sound where it fits.
+    function unlocked(rate, channels, volume) {
+        const old = ready;
+        ready = null;
+        if (old && old.rate === rate) {
+            old.channels = channels;
+            old.volume.gain.value = volume;
+            old.context.resume();
+            return old;
+        }
+        if (old) {
+            old.close();
+        }
+        return new shared.Player(rate, channels, volume);
+    }
+
+    function quiet() {
+        for (const audio of root().querySelectorAll("audio")) {
+            audio.pause();
+        }
+    }
+
+    function refresh() {
+        const stage = root().querySelector(STAGE);
+        if (stage && (!screen || screen.stage !== stage)) {
+            screen = new shared.Screen(stage);
+            screen.button.addEventListener("click", () => live && live.player && live.pause(!live.player.paused));
+            screen.volume.addEventListener("input", () => {
+                if (live && live.player) {
+                    live.player.setVolume(Number(screen.volume.value));
+                }
+            });
+            screen.canvas.addEventListener("keydown", (event) => {
+                if (event.key === " " && live && live.player) {
+                    event.preventDefault();
+                    live.pause(!live.player.paused);
+                }
+            });
+        }
+        const mark = root().querySelector(MARK);
+        const address = mark ? mark.dataset.jam : "";
+        if (screen && address && (!live || live.address !== address)) {
+            if (live && !live.over) {
+                live.finish("");
+            }
+            quiet();
+            live = new Live(screen, address);
+        }
+    }
+
+    document.addEventListener(
+        "click",
+        (event) => {
+            if (!(event.target instanceof Element)) {
+                return;
+            }
+            if (event.target.closest("#riffusion_live_go")) {
+                unlock();
+            } else if (event.target.closest("#riffusion_live_stop") && live && !live.over) {
+                live.hush();
+            }
+        },
+        true
+    );
+    // One plays at a time. Events of media do not bubble, but they are seen on their way down.
+    document.addEventListener(
+        "play",
+        (event) => {
+            if (event.target instanceof HTMLAudioElement && live) {
+                live.pause(true);
+            }
+        },
+        true
+    );
+    window.addEventListener("pagehide", () => live && !live.over && navigator.sendBeacon(`${live.address}/stop`));
+
+    if (typeof onAfterUiUpdate === "function") {
+        onAfterUiUpdate(refresh);
+    } else {
+        new MutationObserver(refresh).observe(document.documentElement, {childList: true, subtree: true});
+    }
+    refresh();
+})();

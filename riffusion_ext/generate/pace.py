@@ -1,0 +1,52 @@
+"""How fast a jam is painted, and how much must be there before it is worth while to begin to play."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["STRETCH", "Pace"]
+
+STRETCH = 30.0
+"""Where painting is slower than playing, what is played without a pause lasts about so many seconds."""
+
+_WINDOWS = 4
+_SAFETY = 1.25
+
+
+class Pace:
+    """Measures the last few windows.
+
+    Parameters
+    ----------
+    ahead
+        Seconds painted ahead at most: no more than that can be waited for.
+    """
+
+    def __init__(self, ahead: float) -> None:
+        self._ahead = ahead
+        self._last: deque[tuple[float, float]] = deque(maxlen=_WINDOWS)
+
+    def add(self, sound: float, work: float) -> None:
+        """Take note of so many seconds of sound, and of work for them."""
+        self._last.append((sound, work))
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of sound made in a second; None: nothing is known yet."""
+        sound, work = (sum(part) for part in zip(*self._last, strict=True)) if self._last else (0.0, 0.0)
+        return sound / work if work > 0 and sound > 0 else None
+
+    @property
+    def needed(self) -> float:
+        """Seconds that must be there before playing begins, or goes on after a pause.
+
+        While they are played, the next window is finished; where that cannot last, at least :data:`STRETCH` can be
+        played without a pause.
+        """
+        speed = self.speed
+        if speed is None:
+            return 0.0
+        window = max(sound for sound, _ in self._last)
+        next_one = _SAFETY * window / speed
+        stretch = STRETCH * max(0.0, 1.0 - speed)
+        return min(max(next_one, stretch), self._ahead)

@@ -1,0 +1,49 @@
+"""The tab by itself, with a painter of clouds in place of a model: ``live_server.py PORT FOLDER SECONDS``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backend import Request
+from riffusion_ext.ui.app import build_app, open_doors
+from riffusion_ext.ui.render import open_queue
+from tests.unit.generate.painters import by_seed
+from tests.unit.ui.painting import Studio
+
+
+class Clouds(Studio):
+    """Paints no silence, and cannot paint one thing."""
+
+    def _clouds(self, request: Request) -> Image.Image:
+        if request.prompts[0] == "out of paint":
+            raise RiffusionError("out of paint")
+        picture = by_seed(replace(request, init=None, mask=None, denoise=None)).point(lambda level: level * 2 // 3)
+        if request.init is None or request.mask is None:
+            return picture
+        return Image.composite(picture, request.init, request.mask)
+
+
+def main(port: int, folder: Path, seconds: float) -> None:
+    """Serve until the process is ended; each window takes so many seconds."""
+    place = Clouds(max_batch=1, delay=seconds).place(folder)
+    app = build_app(folder, backend=place.backend, samplers=place.samplers)
+    open_queue(app)
+    launched = app.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        allowed_paths=[str(folder)],
+        show_api=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    open_doors(launched[0])
+    app.block_thread()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,305 @@
+"""The page "Live" in a real browser: what reaches the loudspeaker, sample by sample."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.io import read_audio, write_audio
+from tests.browser.conftest import ROOT, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+RATE = 44100
+WAIT = 90_000
+SMALL = "sample_rate=44100, max_frequency=10000, num_frequencies=64"
+
+
+@contextmanager
+def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Iterator[Any]:
+    """Serve the tab, each window painted in so many seconds, and open the page "Live" of it."""
+    results.mkdir()
+    program = ("-m", "tests.browser.live_server", "PORT", str(results), str(seconds))
+    with serving(results, *program) as url:
+        page = chromium.new_page(viewport={"width": 1280, "height": 900}, **options)
+        page.set_default_timeout(WAIT)
+        page.add_init_script(path=ROOT / "tests" / "browser" / "tap.js")
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("#riffusion_pictures_go")
+        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.wait_for_selector(".riffusion-live-picture")
+        yield page
+        page.close()
+        assert errors == []
+    assert "Traceback" not in (results.parent / "log.txt").read_text()
+
+
+def fill(page: Any, element: str, text: str) -> None:
+    page.locator(f"#{element} textarea, #{element} input[type=number], #{element} input").first.fill(text)
+    page.keyboard.press("Tab")
+
+
+def small_windows(page: Any, width: int = 256) -> None:
+    """Choose pictures that are quickly made into sound."""
+    page.locator("#riffusion_page_live .label-wrap", has_text="Beat and windows").click()
+    fill(page, "riffusion_live_width", str(width))
+    fill(page, "riffusion_live_overlap", "64")
+    page.locator("#riffusion_page_live .label-wrap", has_text="Sound and model").click()
+    page.click("#riffusion_live_preset input")
+    page.locator("ul[role=listbox] li, ul.options li", has_text="custom").first.click()
+    fill(page, "riffusion_live_custom", SMALL)
+
+
+def start(page: Any, prompt: str = "funk") -> None:
+    fill(page, "riffusion_live_prompt", prompt)
+    page.click("#riffusion_live_go")
+
+
+def said(page: Any, name: str = "said") -> str:
+    return str(page.inner_text(f".riffusion-live-{name}"))
+
+
+def until(page: Any, what: Callable[[], bool], seconds: float = 150.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"this takes too long: {page.inner_text('#riffusion_live_stage')}"
+        page.wait_for_timeout(100)
+
+
+def tapped(page: Any) -> tuple[np.ndarray, int]:
+    """Return what has reached the loudspeaker so far, and how many blocks of it the tap has missed."""
+    told = page.evaluate("tap.samples()")
+    return np.frombuffer(base64.b64decode(told["data"]), np.float32), int(told["lost"])
+
+
+def played_from(results: Path) -> tuple[np.ndarray, list[int]]:
+    """Return the samples of the jam as the server has them, and the borders of its chunks."""
+    (folder,) = results.glob("jams/playing/*")
+    chunks = [np.frombuffer(path.read_bytes(), "<i2") for path in sorted(folder.glob("*.pcm"))]
+    whole = np.concatenate(chunks).astype(np.float32) / np.float32(32768)
+    return whole, [int(stop) for stop in np.cumsum([len(chunk) for chunk in chunks])]
+
+
+def place_of(part: np.ndarray, whole: np.ndarray) -> int:
+    """Return where a part lies in a whole, exactly."""
+    found = [
+        int(at)
+        for at in np.flatnonzero(whole[: len(whole) - len(part) + 1] == part[0])
+        if np.array_equal(whole[at : at + len(part)], part)
+    ]
+    assert len(found) == 1, f"found {len(found)} times"
+    return found[0]
+
+
+def longest_silence(samples: np.ndarray) -> int:
+    """Return the longest run of samples that are exactly 0."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], samples != 0, [1]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
+    """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.3) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        fill(page, "riffusion_live_next", "jazz bells")
+        page.click("#riffusion_live_queue")
+        page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
+        page.wait_for_timeout(17_000)
+        heard, lost = tapped(page)
+        whole, borders = played_from(results)
+        begin = place_of(whole[20000:21000], heard) - 20000
+        count = len(heard) - begin
+        crossed = [border for border in borders if border < count - 100]
+        assert len(crossed) >= 7
+        fade = round(0.012 * RATE) + 1
+        np.testing.assert_array_equal(heard[begin + fade :], whole[fade:count])
+        assert not heard[:begin].any(), "nothing is heard before the first sample"
+        assert np.abs(heard[begin : begin + fade]).max() > 0
+        for border in crossed:
+            around = heard[begin + border - 4410 : begin + border + 4410]
+            assert longest_silence(around) < RATE / 1000, f"a gap at sample {border}"
+        assert lost * 128 <= begin, "the tap has missed nothing but, maybe, its beginning"
+        assert "→" in said(page, "now") or "jazz bells" in said(page, "now")
+        assert re.match(r"\d+ s ahead · painted at \d+(\.\d)? times", said(page, "ahead"))
+
+
+def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.2) as page:
+        small_windows(page)
+        start(page, "slow <b>strings</b>")
+        until(page, lambda: said(page) == "Playing.")
+        page.wait_for_timeout(1500)
+        page.click("#riffusion_live_record")
+        until(page, lambda: "recording 0:06" in said(page, "ahead"))
+        assert page.inner_text("#riffusion_live_record") == "Stop recording"
+        page.click("#riffusion_live_record")
+        page.wait_for_selector(".riffusion-live-takes audio")
+        assert page.inner_text("#riffusion_live_record") == "Record"
+        page.wait_for_timeout(500)
+        heard, _ = tapped(page)
+        (path,) = results.glob("jams/*-*-*/*.wav")
+        take = read_audio(path)
+        assert take.sample_rate == RATE
+        assert 6 <= take.duration < 9
+        samples = take.samples[0]
+        at = place_of(samples[1000:2000], heard) - 1000
+        np.testing.assert_array_equal(heard[at : at + len(samples)], samples)
+        # The player of the recording makes the jam pause, and the other way round.
+        page.wait_for_function("() => document.querySelector('.riffusion-live-takes audio').readyState >= 1")
+        page.eval_on_selector(".riffusion-live-takes audio", "audio => { audio.loop = true; audio.play(); }")
+        until(page, lambda: said(page) == "Paused.")
+        assert page.inner_text(".riffusion-live-row button") == "Go on"
+        page.focus(".riffusion-live-picture")
+        page.keyboard.press(" ")
+        until(page, lambda: said(page) == "Playing.")
+        assert page.eval_on_selector(".riffusion-live-takes audio", "audio => audio.paused")
+        assert page.locator(".riffusion-live-takes b").count() == 0, "prompts are text, not HTML"
+        # Stop finishes a recording, too.
+        page.click("#riffusion_live_record")
+        until(page, lambda: "recording 0:02" in said(page, "ahead"))
+        page.click("#riffusion_live_stop")
+        until(page, lambda: said(page) == "The jam has ended.")
+        assert page.locator(".riffusion-live-takes audio").count() == 2
+        assert page.inner_text("#riffusion_live_record") == "Record"
+        assert len(list(results.glob("jams/*-*-*/*.wav"))) == 2
+
+
+def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
+    """Painting at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
+    results = tmp_path / "results"
+    with page_of(chromium, results, 4.0) as page:
+        small_windows(page)
+        fill(page, "riffusion_live_ahead", "5")
+        start(page)
+        until(page, lambda: said(page) == "Painting the first window ...")
+        slow = r"Painting is slower than playing: 0\.\d times its speed\. "
+        until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
+        assert "plays in about" in said(page, "ahead")
+        until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))
+        until(page, lambda: "Buffering" in said(page))
+        until(page, lambda: "There will be pauses" in said(page))
+        page.wait_for_timeout(1500)
+        heard, _ = tapped(page)
+        whole, borders = played_from(results)
+        sound = np.flatnonzero(heard)
+        jumps = np.flatnonzero(np.diff(sound) > RATE / 2)
+        (pause,) = jumps[:1]
+        dry, again = int(sound[pause]) + 1, int(sound[pause + 1])
+        begin = place_of(whole[20000:21000], heard) - 20000
+        assert dry - begin in [pytest.approx(border, abs=3) for border in borders], "it stops at the end of a chunk"
+        end = min(borders, key=lambda border: abs(border - (dry - begin)))
+        resumed = place_of(whole[end + 2000 : end + 3000], heard) - 2000
+        assert again == pytest.approx(resumed, abs=3), "not a sample is lost in between"
+        fade = round(0.012 * RATE) + 1
+        np.testing.assert_array_equal(heard[begin + fade : begin + end - fade], whole[fade : end - fade])
+        loudest = np.abs(heard[begin + end - 8 : begin + end]).max()
+        assert loudest < 0.05, "and without a click"
+
+
+def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Path):
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.2) as page:
+        small_windows(page)
+        page.click("#riffusion_live_queue")
+        page.wait_for_function(
+            "() => document.getElementById('riffusion_live_status').innerText.includes('Start the jam')"
+        )
+        start(page, " ")
+        page.wait_for_function(
+            "() => document.getElementById('riffusion_live_status').innerText.includes('Write a prompt')"
+        )
+        fill(page, "riffusion_live_travel", "2")
+        fill(page, "riffusion_live_ahead", "8")
+        start(page, "funk")
+        until(page, lambda: bool(re.match(r"[89] s ahead", said(page, "ahead"))))
+        assert page.inner_text("#riffusion_live_status").strip() == ""
+        for prompt in ("jazz", "rock", "swing"):
+            page.fill("#riffusion_live_next textarea", prompt)
+            page.keyboard.press("Enter")
+            page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
+        queue = ".riffusion-live-queue li"
+        page.wait_for_function("() => document.querySelectorAll('.riffusion-live-queue li').length >= 2")
+        page.click(f"{queue} button[aria-label='Drop: rock']")
+        page.wait_for_function(
+            "() => ![...document.querySelectorAll('.riffusion-live-queue li')].some(i => i.innerText.includes('rock'))"
+        )
+        until(page, lambda: "funk → jazz (50 %)" in said(page, "now"))
+        until(page, lambda: said(page, "now") == "Now: jazz")
+        until(page, lambda: "jazz → swing (50 %)" in said(page, "now"))
+
+
+def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
+    with page_of(chromium, tmp_path / "results", 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        page.wait_for_timeout(1500)
+        read = (
+            "() => { const c = document.querySelector('.riffusion-live-picture');"
+            " const d = c.getContext('2d').getImageData(0, Math.round(c.height / 2), c.width, 1).data;"
+            " return [c.width, Array.from(d).filter((_, i) => i % 4 === 0)]; }"
+        )
+        width, before = page.evaluate(read)
+        page.click(".riffusion-live-row button")
+        page.wait_for_timeout(300)
+        _, still = page.evaluate(read)
+        page.wait_for_timeout(300)
+        assert page.evaluate(read)[1] == still, "it stands while it is paused"
+        assert before != still
+        row = np.array(still[round(width * 0.35) + 8 :])
+        assert len(np.unique(row)) > 20, "what is painted ahead is seen"
+        meter = page.locator(".riffusion-live-meter")
+        assert meter.get_attribute("role") == "meter"
+        assert 0 < float(meter.get_attribute("aria-valuenow")) <= float(meter.get_attribute("aria-valuemax")) == 20
+
+
+def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_path: Path):
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        (folder,) = results.glob("jams/playing/*")
+        page.reload()
+        end = time.monotonic() + 40
+        while folder.exists():
+            assert time.monotonic() < end, "the jam of the page before goes on"
+            time.sleep(0.5)
+        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.wait_for_selector(".riffusion-live-picture")
+        small_windows(page)
+        fill(page, "riffusion_live_prompt", "out of paint")
+        page.click("#riffusion_live_go")
+        until(page, lambda: said(page) == "out of paint")
+        assert page.locator(".riffusion-live-row button").is_disabled()
+
+
+def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):
+    clip = AudioClip(np.zeros((1, RATE), np.float32), RATE)
+    path = write_audio(clip, tmp_path / "a.wav")
+    data = base64.b64encode(path.read_bytes()).decode()
+    with page_of(chromium, tmp_path / "results", 0.2) as page:
+        page.evaluate(
+            "data => { const a = document.createElement('audio'); a.id = 'other'; a.loop = true;"
+            " a.src = 'data:audio/wav;base64,' + data; document.body.append(a); return a.play(); }",
+            data,
+        )
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        assert page.eval_on_selector("#other", "audio => audio.paused")

@@ -1,0 +1,452 @@
+"""An endless jam: what is asked of the painter, and what is heard of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.effects import CEILING
+from riffusion_ext.audio.io import read_audio, read_tags
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import jam as module
+from riffusion_ext.generate.backend import Activity, Request
+from riffusion_ext.generate.jam import Jam, Take
+from riffusion_ext.generate.jam_record import heard_prompts, take_infotext, write_take
+from riffusion_ext.generate.jam_settings import JamSettings
+from riffusion_ext.generate.jams import Jams
+from riffusion_ext.generate.keyframes import Keyframe, Moment
+from riffusion_ext.generate.mask import soft_mask
+from riffusion_ext.generate.ribbon import HOLD, Ribbon
+from riffusion_ext.spectrogram import SpectrogramParams
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from tests.unit.generate.painters import Painter, as_it_is, by_seed
+from tests.unit.ui.painting import Studio
+
+TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100)
+CPU = DecodeSettings(device="cpu")
+STEP = 192 - 64  # columns that each window adds
+
+
+def settings_of(**more: Any) -> JamSettings:
+    values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": TINY}
+    return JamSettings(**values | more)
+
+
+def until(what: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "this takes too long"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Jam]]:
+    jams: list[Jam] = []
+
+    def started(painter: Any = None, *, keep: Any = None, **more: Any) -> Jam:
+        settings = settings_of(**more)
+        jam = Jam(settings, painter or Painter(by_seed), tmp_path / f"jam{len(jams)}", CPU, *([keep] if keep else []))
+        jams.append(jam)
+        jam.start()
+        return jam
+
+    yield started
+    for jam in jams:
+        jam._stop.set()
+        jam._seen = 0.0
+        jam.join(20)
+        assert not jam._thread.is_alive()
+        assert jam.gone
+        assert not jam.tape.folder.exists(), "nothing is left"
+
+
+def samples_of(jam: Jam) -> np.ndarray:
+    got: list[np.ndarray] = []
+    jam.tape.use(0, jam.tape.samples, lambda clip: got.append(np.array(clip.samples)))
+    return got[0]
+
+
+# --- painting ----------------------------------------------------------------------------------------------------
+
+
+def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
+    painter = Painter(by_seed)
+    jam = start(painter)
+    until(lambda: jam.resting)
+    first, second, third = painter.requests[:3]
+    assert (first.init, first.mask, first.denoise) == (None, None, None)
+    for before, request in ((first, second), (second, third)):
+        end = np.asarray(by_seed(before))[:, -64:]
+        assert request.init is not None
+        np.testing.assert_array_equal(np.asarray(request.init)[:, :64], end)
+        np.testing.assert_array_equal(np.asarray(request.init)[:, 64:128], end[:, ::-1], "mirrored beyond")
+        assert request.mask is not None
+        assert request.mask.tobytes() == soft_mask(192, 64, 64, 0).tobytes()  # type: ignore[union-attr]
+        assert request.denoise == 1.0
+    assert [request.seeds for request in painter.requests[:3]] == [(3, 3), (4, 4), (5, 5)]
+
+
+def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
+    painter = Painter(by_seed)
+    jam = start(painter, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
+    until(lambda: jam.resting)
+    first, second = painter.requests[:2]
+    assert (first.denoise, second.denoise) == (0.6, 0.6)
+    assert first.mask is None
+    from riffusion_ext.generate.seed_pictures import beat_picture
+
+    beat = np.asarray(beat_picture(120, "four on the floor", jam.settings.params, start=STEP, width=192))
+    np.testing.assert_array_equal(np.asarray(second.init)[:, 64:], beat[:, 64:])
+
+
+def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam]):
+    painter = Painter(by_seed)
+    studio = Studio(max_batch=1)
+    studio.paint = painter.paint
+    studio.go_on.clear()
+    jam = start(studio, travel=2, ahead=12)
+    jam.journey.add("jazz", "hiss")
+    jam.journey.add("rock")
+    studio.go_on.set()
+    until(lambda: jam.resting)
+    told = [(request.prompts, request.alpha, request.negatives) for request in studio.requests[:6]]
+    assert told == [
+        (("funk", "funk"), 0.0, ("", "")),
+        (("funk", "jazz"), 0.5, ("", "hiss")),
+        (("funk", "jazz"), 1.0, ("", "hiss")),
+        (("jazz", "rock"), 0.5, ("hiss", "")),
+        (("jazz", "rock"), 1.0, ("hiss", "")),
+        (("rock", "rock"), 0.0, ("", "")),
+    ]
+    starts = [turn.start for turn in jam.turns()]
+    assert starts == [number * STEP * 80 for number in range(len(starts))]
+
+
+def test_it_rests_when_it_is_far_enough_ahead_and_goes_on_when_it_is_heard(start: Callable[..., Jam]):
+    painter = Painter(by_seed)
+    jam = start(painter, ahead=5)
+    until(lambda: jam.resting)
+    window = STEP * 80 / 8000
+    assert 5 <= jam.tape.samples / 8000 < 5 + window
+    assert jam._ribbon.settled * 80 - jam.tape.samples < 500, "what later windows leave as it is sounds at once"
+    count = painter.painted
+    time.sleep(0.4)
+    assert painter.painted == count
+    jam.hear(round(3 * window * 8000))
+    until(lambda: jam.resting and painter.painted >= count + 3)
+    assert 5 <= (jam.tape.samples - jam.heard) / 8000 < 5 + window
+
+
+def test_the_page_cannot_have_heard_what_is_not_there(start: Callable[..., Jam]):
+    jam = start()
+    until(lambda: jam.resting)
+    jam.hear(10**14)
+    assert jam.heard <= jam.tape.samples
+    heard = jam.heard
+    jam.hear(3)
+    assert jam.heard == heard, "time does not run backwards"
+
+
+# --- sound ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
+    """An error ends it after five windows: then all five sound to their ends."""
+
+    def five(request: Request) -> Image.Image:
+        if painter.painted == 5:
+            raise RiffusionError("out of paint")
+        return by_seed(request)
+
+    painter = Painter(five)
+    jam = start(painter, ahead=60)
+    until(lambda: jam.ended)
+    assert str(jam.error) == "out of paint"
+    samples = samples_of(jam)
+    assert samples.shape == (1, (4 * STEP + 192 - 1) * 80)
+    assert np.abs(samples).max() <= CEILING + 1 / 32768
+    chunks = jam.tape.chunks()
+    assert [chunk.start for chunk in chunks[1:]] == [chunk.stop for chunk in chunks[:-1]]
+
+
+def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., Jam]):
+    """Steady noise: neither a dip nor a jump where chunks meet."""
+
+    def steady(request: Request) -> Image.Image:
+        rng = np.random.default_rng(request.seeds[0])
+        grey = rng.integers(80, 121, (64, 192), np.uint8)
+        picture = Image.fromarray(grey).convert("RGB")
+        if request.init is not None and request.mask is not None:
+            picture = Image.composite(picture, request.init, request.mask)
+        return picture
+
+    jam = start(Painter(steady), ahead=25)
+    until(lambda: jam.resting)
+    samples = samples_of(jam)[0].astype(np.float64)
+    borders = [chunk.stop for chunk in jam.tape.chunks()[:-1]]
+    assert len(borders) > 10
+    power = np.convolve(samples**2, np.ones(400) / 400, "same")
+    seam_db = 10 * np.log10(np.mean([power[border] for border in borders]) / power[4000:-4000].mean())
+    assert abs(seam_db) < 1.0
+    jumps = np.abs(np.diff(samples))
+    at_borders = np.array([jumps[border - 1] for border in borders])
+    assert at_borders.max() <= np.quantile(jumps, 0.9999)
+
+
+def test_a_louder_picture_is_brought_to_the_level_of_the_one_before():
+    moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
+    ribbon = Ribbon(TINY, 192, 64)
+    for grey in (100, 115):
+        ribbon.add(Image.new("RGB", (192, 64), (grey,) * 3), moment)
+    levels = [20 * np.log10(ribbon.mel(column, column + 1).mean()) for column in (10, 300)]
+    plain = Ribbon(TINY, 192, 64)
+    plain.add(Image.new("RGB", (192, 64), (115, 115, 115)), moment)
+    before = 20 * np.log10(plain.mel(10, 11).mean())
+    assert levels[0] - before > 2
+    assert levels[1] - levels[0] == pytest.approx((before - levels[0]) * HOLD / (1 + HOLD), abs=0.05)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(3, 8))
+def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int):
+    moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
+    long, short = (Ribbon(TINY, 128, 16 * part) for _ in range(2))
+    rng = np.random.default_rng(count)
+    for number in range(count):
+        picture = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
+        for ribbon in (long, short):
+            ribbon.add(picture, moment)
+        needed = max(0, long.settled - 100)
+        short.forget(needed)
+        np.testing.assert_allclose(short.mel(needed, short.end), long.mel(needed, long.end), rtol=1e-6)
+        assert short.end == number * (128 - 16 * part) + 128
+    assert len(short._pieces) < 6
+
+
+def test_a_picture_of_another_size_is_refused(start: Callable[..., Jam]):
+    jam = start(Painter(lambda request: Image.new("RGB", (64, 64))))
+    until(lambda: jam.ended)
+    assert "a picture of 192 x 64 was asked for, the one painted is 64 x 64" in str(jam.error)
+    assert jam.tape.samples == 0
+
+
+# --- ends ----------------------------------------------------------------------------------------------------------
+
+
+def test_stop_takes_effect_within_a_picture(start: Callable[..., Jam]):
+    studio = Studio(max_batch=1, delay=60)
+    jam = start(studio)
+    until(studio.at_work.is_set)
+    began = time.monotonic()
+    jam.stop()
+    until(lambda: jam.ended)
+    assert time.monotonic() - began < 3
+    assert jam.error is None
+
+
+def test_a_closed_page_ends_it(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    jam = start()
+    until(lambda: jam.gone, 10)
+    assert jam.error is None
+
+
+def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_BEHIND", 2.0)
+    jam = start()
+    for _ in range(12):
+        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
+        jam.hear(jam.tape.samples - 8000)
+        jam.resting = False
+    until(lambda: jam.resting)
+    kept = jam.tape.chunks()
+    assert kept[0].stop > jam.heard - 4 * 8000 - 20480
+    assert len(kept) < 12
+    assert len(jam.turns()) < 14
+    assert len(jam._ribbon._pieces) < 5
+
+
+def test_an_interruption_from_outside_is_said(start: Callable[..., Jam]):
+    jam = start(Painter(by_seed, stop_after=2))
+    until(lambda: jam.ended)
+    assert "interrupted in the webui" in str(jam.error)
+    assert jam.tape.samples == (STEP + 192 - 1) * 80
+
+
+def test_a_slow_painter_is_measured(start: Callable[..., Jam]):
+    jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
+    until(lambda: jam.pace.speed is not None, 30)
+    assert jam.pace.speed is not None
+    assert jam.pace.speed < 1
+    assert 5 < jam.pace.needed <= 20
+
+
+def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
+    studio = Studio(max_batch=1, delay=1.0)
+    studio.activity = Activity(waiting=True)
+    jam = start(studio)
+    until(lambda: jam.activity is not None and jam.activity.waiting)
+    until(lambda: jam.tape.samples > 0)
+
+
+# --- recording -----------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_what_was_played(start: Callable[..., Jam], tmp_path: Path):
+    takes: list[Take] = []
+
+    def keep(jam: Jam, take: Take) -> str:
+        takes.append(take)
+        write_take(jam, take, tmp_path / "take.wav", title="funk")
+        return "kept"
+
+    jam = start(keep=keep, travel=1)
+    jam.journey.add("jazz")
+    until(lambda: jam.resting)
+    jam.hear(12345)
+    jam.record()
+    jam.record()
+    assert jam.recording == 0
+    jam.hear(30000)
+    assert jam.recording == 30000 - 12345
+    whole = samples_of(jam)
+    jam.stop_recording(patience=0.01)
+    assert jam.recording is None
+    assert jam.shown == ["kept"]
+    assert [(take.first, take.stop) for take in takes] == [(12345, 30000)]
+    np.testing.assert_array_equal(read_audio(tmp_path / "take.wav").samples, whole[:, 12345:30000])
+    jam.stop_recording(patience=0.01)
+    assert len(takes) == 1
+    assert heard_prompts(takes[0], 8000) == [(0.0, "jazz")]
+    text = take_infotext(jam, takes[0])
+    assert text.startswith("jazz\nSteps: 30")
+    assert "Riffusion jam: " in text
+    assert "Prompts over time: " in text
+    assert "Riffusion jam: " in read_tags(tmp_path / "take.wav")["comment"]
+
+
+def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_BEHIND", 0.0)
+    jam = start()
+    until(lambda: jam.resting)
+    jam.hear(8000)
+    jam.record()
+    for _ in range(8):
+        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
+        jam.hear(jam.tape.samples - 8000)
+        jam.resting = False
+    assert jam.tape.chunks()[0].start <= 8000
+    jam.tape.use(8000, jam.heard, lambda clip: None)
+
+
+@pytest.mark.parametrize("how", ["stop", "error", "left"])
+def test_a_recording_is_kept_whatever_ends_the_jam(
+    start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
+):
+    takes: list[Take] = []
+
+    def keep(jam: Jam, take: Take) -> str:
+        jam.tape.use(take.first, take.stop, lambda clip: None)
+        takes.append(take)
+        return ""
+
+    def paint(request: Request) -> Image.Image:
+        if how == "error" and painter.painted == 4:
+            raise RiffusionError("out of paint")
+        return by_seed(request)
+
+    painter = Painter(paint)
+    jam = start(painter, keep=keep, ahead=300 if how == "error" else 6)
+    until(lambda: jam.tape.samples > 20000)
+    jam.record()
+    jam.hear(20000)
+    if how == "left":
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
+    elif how == "stop":
+        jam.stop()
+    else:
+        until(lambda: jam.error is not None)
+        time.sleep(0.3)
+        assert not takes, "what is painted is still being played"
+        until(lambda: jam.tape.samples == (3 * STEP + 192 - 1) * 80)
+        jam.hear(jam.tape.samples)
+    until(lambda: jam.ended)
+    assert [(take.first, take.stop) for take in takes] == [(0, jam.heard)]
+
+
+def test_what_cannot_be_recorded(start: Callable[..., Jam]):
+    jam = start(Painter(by_seed, stop_after=0))
+    until(lambda: jam.ended)
+    with pytest.raises(RiffusionError, match="the jam has ended"):
+        jam.record()
+    jam.stop_recording(patience=0.01)
+    assert jam.shown == []
+
+
+# --- settings and the others ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"prompt": " "}, "Write a prompt first"),
+        ({"beat": "waltz"}, "beat must be one of"),
+        ({"travel": 0}, "windows of a transition must lie between 1 and 64, got 0"),
+        ({"ahead": 2}, "between 5 and 300, got 2"),
+        ({"ahead": float("nan")}, "between 5 and 300, got nan"),
+        ({"bpm": 500}, "tempo"),
+        ({"width": 100}, "multiple of 64"),
+        ({"overlap": 128}, "multiple of 16 columns between 16 and 96"),
+        ({"cfg": 0}, "CFG"),
+        ({"beats_per_bar": 0}, "beats in a bar"),
+        ({"bridge_denoise": 2}, "bridges"),
+    ],
+)
+def test_settings_that_cannot_be_are_sentences(change: dict[str, Any], text: str):
+    with pytest.raises(RiffusionError, match=text):
+        settings_of(**change)
+
+
+def test_a_seed_is_chosen_once(start: Callable[..., Jam]):
+    jam = start(seed=-1)
+    assert jam.settings.seed >= 0
+
+
+def test_the_reference_engine_has_no_stream(tmp_path: Path):
+    with pytest.raises(RiffusionError, match="fast, best"):
+        Jam(settings_of(), Painter(by_seed), tmp_path, DecodeSettings(engine="reference"))
+
+
+def test_only_so_many_play_at_once(tmp_path: Path):
+    jams = Jams(most=2)
+    made = [Jam(settings_of(), Painter(by_seed), tmp_path / str(number), CPU) for number in range(4)]
+    ids = [jams.start(jam) for jam in made[:2]]
+    assert len(set(ids)) == 2
+    assert min(map(len, ids)) >= 16
+    with pytest.raises(RiffusionError, match="2 jams play here already"):
+        jams.start(made[2])
+    assert jams.get(ids[0]) is made[0]
+    assert jams.get("other") is None
+    made[0].stop()
+    until(lambda: made[0].ended)
+    jams.start(made[3])
+    for jam in made:
+        jam._stop.set()
+        jam._seen = 0.0
+    until(lambda: made[0].gone)
+    assert jams.get(ids[0]) is None
+
+
+def test_noise_and_beat_are_kept_by_a_painter_that_changes_nothing(start: Callable[..., Jam]):
+    jam = start(Painter(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
+    until(lambda: jam.resting)
+    assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

@@ -1,0 +1,210 @@
+"""The page "Live": its controls, and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from riffusion_ext.audio.io import read_audio
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import jams
+from riffusion_ext.generate.jam import Jam
+from riffusion_ext.generate.jam_settings import JamSettings
+from riffusion_ext.ui.tabs import live
+from riffusion_ext.ui.tabs.live_controls import live_controls, settings_of
+from tests.unit.ui.painting import Studio, sources
+
+# gradio 3 and 4 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end, "this takes too long"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio(max_batch=1)
+
+
+@pytest.fixture
+def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    with gr.Blocks(analytics_enabled=False):
+        opened = {name: control.value for name, control in live_controls(studio.place(tmp_path)).items()}
+    return opened | {"prompt": "funk"}
+
+
+@pytest.fixture
+def small(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values of a jam that is quickly painted."""
+    return values | {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 64, "ahead": 5}
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[jams.Jams]:
+    fresh = jams.Jams()
+    monkeypatch.setattr(jams, "JAMS", fresh)
+    yield fresh
+    for jam in fresh._jams.values():
+        jam._stop.set()
+        jam._seen = 0.0
+        jam.join(20)
+
+
+def jam_of(registry: jams.Jams, id_: str) -> Jam:
+    jam = registry.get(id_)
+    assert jam is not None
+    return jam
+
+
+CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
+    ({"prompt": " dub "}, lambda s: s.prompt, "dub"),
+    ({"negative": "vocals"}, lambda s: s.negative, "vocals"),
+    ({"travel": 8}, lambda s: s.travel, 8),
+    ({"ahead": 60}, lambda s: s.ahead, 60),
+    ({"bpm": 90}, lambda s: s.bpm, 90),
+    ({"beats_per_bar": 3}, lambda s: s.beats_per_bar, 3),
+    ({"seed": 77}, lambda s: s.seed, 77),
+    ({"cfg": 5}, lambda s: s.cfg, 5),
+    ({"denoise": 0.5}, lambda s: s.denoise, 0.5),
+    ({"beat": "offbeat"}, lambda s: s.beat, "offbeat"),
+    ({"width": 256}, lambda s: s.width, 256),
+    ({"overlap": 64}, lambda s: s.overlap, 64),
+    ({"steps": 12}, lambda s: s.steps, 12),
+    ({"sampler": "Euler"}, lambda s: s.sampler, "Euler"),
+    ({"preset": "custom", "custom": "max_frequency=12000"}, lambda s: s.params.max_frequency, 12000),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "expected"), CHANGES, ids=["-".join(change) for change, *_ in CHANGES])
+def test_each_control_does_what_it_says(change: dict[str, Any], part: Any, expected: Any, values: dict[str, Any]):
+    assert part(settings_of(values)) != expected
+    assert part(settings_of(values | change)) == expected
+
+
+def test_every_control_is_tried(values: dict[str, Any]):
+    assert {name for change, *_ in CHANGES for name in change} | {"engine", "recordings"} == set(values)
+    assert settings_of(values) == JamSettings("funk", ahead=20)
+
+
+def test_values_that_cannot_be_are_sentences(
+    values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+):
+    place = studio.place(tmp_path)
+    for change, text in (
+        ({"bpm": None}, "A value is missing: bpm"),
+        ({"prompt": " "}, "Write a prompt first"),
+        ({"recordings": "mp3"}, "wav or flac"),
+        ({"overlap": 512}, "half the width"),
+    ):
+        with pytest.raises(RiffusionError, match=text):
+            live.start(place, "", values | change)
+    assert list(tmp_path.rglob("*")) == []
+    assert studio.painted == 0
+
+
+def test_from_start_to_recording_to_stop(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams, monkeypatch: pytest.MonkeyPatch
+):
+    place = studio.place(tmp_path, usual_sampler=lambda: "Euler")
+    id_ = live.start(place, "", small)
+    jam = jam_of(registry, id_)
+    until(lambda: jam.resting)
+    assert studio.requests[0].sampler == "Euler"
+    live.queue(place, id_, " jazz ", small | {"negative": " hiss "})
+    (wish,) = jam.journey.queued
+    assert (wish.prompt, wish.negative) == ("jazz", "hiss")
+    assert live.record(id_)
+    jam.hear(12000)
+    assert not live.record(id_)
+    (html,) = jam.shown
+    (path,) = tmp_path.glob("jams/*-*-*/*funk.wav")
+    assert sources(html) == [f"URL/{path.parent.name}/{path.name}"]
+    assert f"Saved as {path}" in html
+    assert "Riffusion jam: " in html
+    samples = read_audio(path).samples
+    jam.tape.use(0, 12000, lambda clip: np.testing.assert_array_equal(clip.samples, samples))
+    live.stop(id_)
+    until(lambda: jam.ended)
+    for press in (lambda: live.record(id_), lambda: live.queue(place, id_, "x", small)):
+        with pytest.raises(RiffusionError, match="Start the jam first"):
+            press()
+    live.stop(id_)
+    jam._seen = 0.0
+    until(lambda: not list(tmp_path.glob("jams/playing/*")))
+
+
+def test_a_recording_that_cannot_be_written_is_said(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+):
+    id_ = live.start(studio.place(tmp_path), "", small)
+    jam = jam_of(registry, id_)
+    until(lambda: jam.resting)
+    for folder in tmp_path.glob("jams/*-*-*"):
+        folder.rmdir()
+    (tmp_path / "jams" / time.strftime("%Y-%m-%d")).write_text("in the way")
+    live.record(id_)
+    jam.hear(5000)
+    live.record(id_)
+    assert "riffusion-error" in jam.shown[0]
+    assert not jam.ended
+
+
+def test_a_new_jam_takes_the_place_of_the_one_before(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+):
+    place = studio.place(tmp_path)
+    first = live.start(place, "", small)
+    second = live.start(place, first, small)
+    until(lambda: jam_of(registry, first).ended)
+    assert not jam_of(registry, second).stopped_or_left()
+
+
+def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams):
+    place = studio.place(
+        tmp_path,
+        styles=lambda: ["loud"],
+        styled=lambda prompt, negative, names: (f"{prompt}, {names[0]}", f"{negative}soft"),
+    )
+    id_ = live.start(place, "", small | {"styles": ["loud"]})
+    jam = jam_of(registry, id_)
+    assert (jam.settings.prompt, jam.settings.negative) == ("funk, loud", "soft")
+    live.queue(place, id_, "jazz", small | {"styles": ["loud"]})
+    assert [wish.prompt for wish in jam.journey.queued] == ["jazz, loud"]
+    with pytest.raises(RiffusionError, match="Write a prompt"):
+        live.queue(place, id_, " ", small | {"styles": ["loud"]})
+
+
+def test_what_a_killed_program_has_left_is_removed(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+):
+    import os
+
+    old, new = (tmp_path / "jams" / "playing" / name for name in ("2020-01-01_00-00-00", "2020-01-02_00-00-00"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "000000.pcm").write_bytes(b"12")
+    os.utime(old, (0, 0))
+    live.start(studio.place(tmp_path), "", small)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_translations_keep_their_numbers():
+    for path in (ROOT / "localizations").glob("*.json"):
+        for text, translated in json.loads(path.read_text("utf-8")).items():
+            assert sorted(re.findall(r"\{\d\}", text)) == sorted(re.findall(r"\{\d\}", translated)), text
