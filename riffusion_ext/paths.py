@@ -10,6 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "SOUND_SUFFIXES",
     "NameGiver",
+    "dated_path",
     "expand",
     "fits",
     "is_folder_name",
@@ -36,6 +38,8 @@ SOUND_SUFFIXES = frozenset(
 _LONGEST_NAME = 240
 """Bytes of a file name: systems allow 255, and a file being written needs a few more for its temporary name."""
 
+_TITLE = 60
+"""Characters of a title in a file name."""
 
 _FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
 
@@ -145,6 +149,14 @@ def shorten_name(stem: str, ending: str, *, longest: int = _LONGEST_NAME) -> str
     room = max(longest - len(ending.encode("utf-8", "surrogateescape")), 1)
     kept = stem.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore") if len(stem) * 4 > room else stem
     return (kept or "clip") + ending
+
+
+def dated_path(folder: Path, kind: str, title: str, ending: str) -> Path:
+    """Return a path for a result: ``<folder>/songs/2024-05-17/16-04-09 funky sax.wav``."""
+    now = datetime.now()
+    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
+    name = f"{now:%H-%M-%S} {' '.join(words.split())}"
+    return folder / kind / f"{now:%Y-%m-%d}" / shorten_name(name, ending)
 
 
 class NameGiver:

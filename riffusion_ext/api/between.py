@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
 from riffusion_ext.api.models import Interpolate, InterpolateEnd, given
-from riffusion_ext.api.painting import Watch, keep_clip, keep_picture, watched
+from riffusion_ext.api.painting import Watch, check_save, keep_clip, keep_picture, save, watched
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, clip_view
 from riffusion_ext.api.take import check_text, kept_picture
@@ -37,6 +37,7 @@ def router(service: Service) -> APIRouter:
         service.check_backend()
         service.check_sampler(body.sampler)
         check_format(body.format)
+        check_save(service, body.save)
         limits = service.limits
         if body.steps > limits.steps:
             raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {body.steps}")
@@ -103,14 +104,21 @@ def _interpolate(service: Service, body: Interpolate) -> Response:
             return {"complete": False}
         kept = [keep_picture(service, picture, params, title) for picture in pictures]
         steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, kept, strict=False)]
-        view = _sound(service, body, pictures, title, decode)
-        return {"clip": view, "steps": steps, "complete": len(pictures) == len(requests)}
+        complete = len(pictures) == len(requests)
+        sound = _sound(service, body, pictures, title, decode, complete=complete)
+        return {**sound, "steps": steps, "complete": complete}
 
     return accepted(service, "interpolation", "paint", work)
 
 
 def _sound(
-    service: Service, body: Interpolate, pictures: list[Image.Image], title: str, decode: DecodeSettings
+    service: Service,
+    body: Interpolate,
+    pictures: list[Image.Image],
+    title: str,
+    decode: DecodeSettings,
+    *,
+    complete: bool,
 ) -> dict[str, Any]:
     """Make one sound of all pictures, reconstructed as a whole."""
     from riffusion_ext.audio.io import write_audio
@@ -123,4 +131,6 @@ def _sound(
         return write_audio(clip, path, tags=audio_tags(sound.params, title=title[:200]))
 
     record = keep_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
-    return clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
+    saved = save(service, record, "interpolations", title, complete=complete) if body.save else {}
+    view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
+    return {"clip": view, **saved}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
 from riffusion_ext.api.models import Keyframe, Loop, Riff, Song, given
-from riffusion_ext.api.painting import Watch, keep_picture, paint, result_of, watched, work_folder
+from riffusion_ext.api.painting import Watch, check_save, keep_picture, paint, result_of, watched, work_folder
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.take import check_text, kept_picture, kept_sound
@@ -56,8 +56,13 @@ def _check(service: Service, body: Song | Riff | Loop) -> None:
     service.check_sampler(body.sampler)
     check_format(body.format)
     check_text(body.sampler)
+    check_save(service, body.save)
     if body.steps > service.limits.steps:
         raise ApiError(422, f"at most {service.limits.steps} steps are allowed here, got {body.steps}")
+
+
+def _kept(kind: str, body: Song | Riff | Loop) -> str:
+    return kind if body.save else ""
 
 
 def _decode(service: Service, engine: str) -> DecodeSettings:
@@ -114,7 +119,8 @@ def _song(service: Service, body: Song) -> Response:
         clip = song.sound()
         if clip is None:
             return {"complete": False}
-        result = result_of(service, song, clip, body.format, first.prompt, first.seed, complete=complete)
+        seed, kind = first.seed, _kept("songs", body)
+        result = result_of(service, song, clip, body.format, first.prompt, seed, complete=complete, save_as=kind)
         end = song.picture(columns=body.width)
         if end is not None:  # what another song can go on from
             result["end"] = keep_picture(service, end, song.settings.params, first.prompt)
@@ -163,8 +169,8 @@ def _riff(service: Service, body: Riff) -> Response:
         wet = riff.wet()
         if wet is None:
             return {"complete": False}
-        seed = riff.settings.keyframes[0].seed
-        result = result_of(service, riff, riff.mix(wet), body.format, title, seed, complete=complete)
+        seed, kind = riff.settings.keyframes[0].seed, _kept("riffs", body)
+        result = result_of(service, riff, riff.mix(wet), body.format, title, seed, complete=complete, save_as=kind)
         return result | {"notes": riff.notes}
 
     return accepted(service, "riff", "paint", work)
@@ -191,8 +197,8 @@ def _loop(service: Service, body: Loop) -> Response:
         clip = loop.sound()
         if clip is None:
             return {"complete": False}
-        seed = loop.settings.seed
-        result = result_of(service, loop, clip, body.format, body.prompt, seed, complete=complete)
+        seed, kind = loop.settings.seed, _kept("loops", body)
+        result = result_of(service, loop, clip, body.format, body.prompt, seed, complete=complete, save_as=kind)
         return result | {"samples": clip.samples.shape[1], "notes": []}
 
     return accepted(service, "loop", "paint", work)

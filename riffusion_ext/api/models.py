@@ -79,6 +79,7 @@ class _Painting(_Sound):
     steps: int = Field(30, ge=1, le=1000)
     sampler: str = Field("", max_length=100, description="as the host names it; empty for its usual one")
     batch: int = Field(4, ge=1, le=64, description="pictures at once, at most")
+    save: bool = Field(False, description="keep the sound in the host's folder for results, too, as its pages do")
 
 
 class Keyframe(_Strict):

@@ -10,10 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, clip_view, file_view
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.batched import Batched
 from riffusion_ext.generate.run import Progress, Stopped
 from riffusion_ext.jobs import Job
+from riffusion_ext.paths import dated_path, without_folders
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +28,17 @@ if TYPE_CHECKING:
     from riffusion_ext.library import ClipRecord
     from riffusion_ext.spectrogram.params import SpectrogramParams
 
-__all__ = ["Watch", "keep_clip", "keep_picture", "paint", "result_of", "watched", "work_folder"]
+__all__ = [
+    "Watch",
+    "check_save",
+    "keep_clip",
+    "keep_picture",
+    "paint",
+    "result_of",
+    "save",
+    "watched",
+    "work_folder",
+]
 
 _PAINTED = 0.95
 """Share of the whole that is painting; the rest makes the sound."""
@@ -124,14 +138,46 @@ def keep_picture(service: Service, picture: Image.Image, params: SpectrogramPara
     return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}
 
 
+def check_save(service: Service, wanted: bool) -> None:
+    """Raise an ApiError where results are to stay, and there is no folder for them."""
+    if wanted and service.output is None:
+        raise ApiError(422, "save cannot be had here: there is no folder for results")
+
+
+def save(service: Service, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
+    """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
+    assert service.output is not None
+    folder = service.output()
+    path = first = dated_path(folder, kind, title + ("" if complete else " (unfinished)"), record.path.suffix)
+    number = 1
+    while path.exists():  # two of one second
+        number += 1
+        path = first.with_name(f"{first.stem} {number}{first.suffix}")
+    try:
+        with record.path.open("rb") as sound:
+            write_atomically(path, lambda file: shutil.copyfileobj(sound, file))
+    except (RiffusionError, OSError) as error:  # the clip itself is there, and the work behind it long
+        return {"saved": None, "not_saved": without_folders(str(error))}
+    return {"saved": path.relative_to(folder).as_posix()}
+
+
 def result_of(
-    service: Service, piece: Piece, clip: AudioClip, form: str, title: str, seed: int, *, complete: bool
+    service: Service,
+    piece: Piece,
+    clip: AudioClip,
+    form: str,
+    title: str,
+    seed: int,
+    *,
+    complete: bool,
+    save_as: str = "",
 ) -> dict[str, Any]:
-    """Keep the sound of a piece; returns what the client is told."""
+    """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
 
     def write(path: Path, sound: AudioClip) -> object:
         return piece.write(path, sound, title=title)
 
     record = keep_clip(service, clip, form, title, write, seed=seed)
     view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
-    return {"clip": view, "complete": complete, "seed": seed, "infotext": piece.infotext()}
+    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
+    return {"clip": view, "complete": complete, "seed": seed, "infotext": piece.infotext(), **saved}

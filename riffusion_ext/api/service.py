@@ -52,6 +52,8 @@ class Service:
         Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
     limits
         How much to take on.
+    output
+        Returns the folder for results that are to stay; None where there is none.
     prefix
         Path below which the program's server lives, such as ``"/sd"``.
     """
@@ -68,11 +70,12 @@ class Service:
         usual_sampler: Callable[[], str] = str,
         others: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
+        output: Callable[[], Path] | None = None,
         prefix: str = "",
     ) -> None:
         self.host, self.device, self.samplers, self.usual_sampler = host, device, samplers, usual_sampler
         self.limits = limits or Limits()
-        self.prefix = prefix
+        self.prefix, self.output = prefix, output
         room = self.limits.kept_bytes
         self.files = {kind: ClipLibrary(temporary_bytes=room) for kind in KINDS}
         self._others = others

@@ -81,6 +81,7 @@ class Routes:
             host=self._host.name,
             scratch=self._host.scratch_folder,
             device=self._host.device,
+            output=self._host.output_folder,
             prefix=f"/{subpath}" if subpath else "",
             **names,
         )

@@ -139,7 +139,7 @@ def serve(
         from riffusion_ext.api.app import mount
         from riffusion_ext.api.service import Service
 
-        mount(launched[0], Service(**painting), credentials)
+        mount(launched[0], Service(output=lambda: folder, **painting), credentials)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
     sys.stdout.flush()

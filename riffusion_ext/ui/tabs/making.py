@@ -7,7 +7,6 @@ is there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import shorten_name
+from riffusion_ext.paths import dated_path
 from riffusion_ext.ui.players import details, message, panel, player
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell, bar, clock
@@ -46,7 +45,6 @@ __all__ = [
 STRETCHES = 8
 """Players at most for what can be heard before the end."""
 
-_TITLE = 60
 _KEPT = 40
 _COUNTED = "Windows"
 STOPPING = message("Stopping; what is painted is kept ...")
@@ -279,11 +277,4 @@ def _ending(made: Made) -> list[str]:
 
 def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
     """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
-    now = datetime.now()
-    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
-    return (
-        place.output_dir()
-        / kind
-        / f"{now:%Y-%m-%d}"
-        / shorten_name(f"{now:%H-%M-%S} {' '.join(words.split())}", ending)
-    )
+    return dated_path(place.output_dir(), kind, title, ending)

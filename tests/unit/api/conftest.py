@@ -83,7 +83,9 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
     """Return a maker of clients: ``credentials``, ``paints``, ``samplers``, and the fields of Limits."""
     opened: list[TestClient] = []
 
-    def make(*, credentials: Any = None, paints: bool = True, lanes: Any = None, **limits: Any) -> TestClient:
+    def make(
+        *, credentials: Any = None, paints: bool = True, lanes: Any = None, output: bool = True, **limits: Any
+    ) -> TestClient:
         limit = Limits(**limits)
         limit = replace(limit, lanes={**limit.lanes, **(lanes or {})})
         others = ClipLibrary()
@@ -94,6 +96,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
             samplers=lambda: ["Euler", "DPM++ 2M"],
             others=others,
             limits=limit,
+            output=(lambda: tmp_path / "results") if output else None,
         )
         app = FastAPI()
         mount(app, service, credentials)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +153,36 @@ def test_errors_of_the_painter_are_told_by_the_job(client: TestClient, studio: S
     view = ended(client, client.post(f"{V1}/loops", json={"prompt": "a"}), state="failed")
     assert view["error"] == "RuntimeError: x.safetensors: out of paint"
     assert view["result"] is None
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("songs", {**SONG, "score": "0:02 | funk: AC/DC"}),
+        ("loops", {"prompt": "funk: AC/DC", "bars": 1, "bpm": 200}),
+        ("interpolations", {"start": {"prompt": "funk: AC/DC"}, "end": {"prompt": "jazz"}, "count": 1, "width": 256}),
+    ],
+)
+def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, body: dict[str, object]) -> None:
+    client = make_client()
+    saved = set()
+    for _ in range(2):
+        result = ended(client, client.post(f"{V1}/{route}", json={**body, "save": True, "format": "flac"}))["result"]
+        path = tmp_path / "results" / result["saved"]
+        assert re.fullmatch(rf"{route}/\d+-\d+-\d+/[\d-]+ funk AC DC.*\.flac", result["saved"])
+        assert path.read_bytes() == client.get(result["clip"]["url"]).content
+        saved.add(path)
+    assert {path for path in (tmp_path / "results").rglob("*") if path.is_file()} == saved
+    assert len(saved) == 2
+    view = ended(client, client.post(f"{V1}/{route}", json=body))
+    assert "saved" not in view["result"]
+    assert "save cannot" in sentence(make_client(output=False).post(f"{V1}/{route}", json={**body, "save": True}), 422)
+
+
+def test_a_result_that_cannot_stay_is_still_there(client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file in the folder's place")
+    body = {"prompt": "a", "bars": 1, "bpm": 200, "save": True}
+    result = ended(client, client.post(f"{V1}/loops", json=body))["result"]
+    assert result["saved"] is None
+    assert str(tmp_path) not in result["not_saved"]
+    assert client.get(result["clip"]["url"]).status_code == 200
