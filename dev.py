@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,35 @@ def run(command: Sequence[str | Path]) -> int:
     """Run a command in the checkout, showing it first; return its exit code."""
     print("$", Path(command[0]).name, *command[1:], flush=True)
     return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+
+
+class Meanwhile:
+    """A command that runs in the checkout while others do; it is shown, with all it printed, when it is waited for."""
+
+    def __init__(self, command: Sequence[str | Path]) -> None:
+        self._command = command
+
+    def __enter__(self) -> Meanwhile:
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        command = [str(part) for part in self._command]
+        silent = subprocess.DEVNULL  # the keyboard belongs to the other
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=silent, stdout=self._output, stderr=subprocess.STDOUT)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._process.poll() is None:  # Ctrl-C, above
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+
+    def wait(self) -> int:
+        """Wait for its end; returns its exit code."""
+        code = self._process.wait()
+        print("$", Path(self._command[0]).name, *self._command[1:])
+        self._output.seek(0)
+        shutil.copyfileobj(self._output, sys.stdout)
+        sys.stdout.flush()
+        return code
 
 
 def must(command: Sequence[str | Path]) -> None:
@@ -117,18 +147,19 @@ def test(arguments: list[str]) -> int:
     """Pass every check on the pins of AUTOMATIC1111's webui, and what meets other packages on Forge's once more."""
     if sys.version_info[:2] not in PINNED_PYTHONS:
         return hand_over("test", *arguments)
-    a1111 = test_environment(".venv-test", A1111)
-    python = script(a1111, "python")
+    python = script(test_environment(".venv-test", A1111), "python")
+    other = script(test_environment(".venv-test-gradio4", FORGE), "python")
     checks: dict[str, Sequence[str | Path]] = {
         "ruff check": [python, "-m", "ruff", "check", "."],
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
         "mypy": [python, "-m", "mypy"],
-        "pytest (gradio 3)": [python, "-m", "pytest", *arguments],
     }
     failed = [name for name, command in checks.items() if run(command)]
-    forge = test_environment(".venv-test-gradio4", FORGE)
-    if run([script(forge, "python"), "-m", "pytest", *(arguments or FORGE_TESTS)]):
-        failed.append("pytest (gradio 4)")
+    with Meanwhile([other, "-m", "pytest", *(arguments or FORGE_TESTS)]) as forge:
+        if run([python, "-m", "pytest", *arguments]):
+            failed.append("pytest (gradio 3)")
+        if forge.wait():
+            failed.append("pytest (gradio 4)")
     print(f"dev.py: FAILED: {', '.join(failed)}" if failed else "dev.py: all checks passed", flush=True)
     return 1 if failed else 0
 

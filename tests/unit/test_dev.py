@@ -90,11 +90,27 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     monkeypatch.setattr(dev, "test_environment", lambda name, _: tmp_path / name)
     commands = Commands(fails="mypy")
     monkeypatch.setattr(dev, "run", commands)
+    monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
+    monkeypatch.setattr(dev, "FORGE_TESTS", ())
+    other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
+    other.write_text("print('seen'); raise SystemExit(3)")
     assert dev.test([]) == 1
-    assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest", "pytest"]
-    assert capsys.readouterr().out.splitlines()[-1] == "dev.py: FAILED: mypy"
+    assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
+    printed = capsys.readouterr().out.splitlines()
+    assert "seen" in printed
+    assert printed[-1] == "dev.py: FAILED: mypy, pytest (gradio 4)"
     commands.fails = "nothing"
+    other.write_text("")
     assert dev.test([]) == 0
+
+
+def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        dev.Meanwhile([sys.executable, "-c", "import time; time.sleep(60)"]) as other,
+    ):
+        raise KeyboardInterrupt
+    assert other._process.returncode not in (None, 0)
 
 
 def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> None:
