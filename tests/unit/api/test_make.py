@@ -135,6 +135,21 @@ def test_what_cannot_be_painted_is_refused_at_once(client: TestClient, route: st
     assert client.get(f"{V1}/jobs").json()["jobs"] == []
 
 
+@pytest.mark.parametrize(
+    ("route", "name"), [(r, "seed_picture") for r in ("songs", "loops", "interpolations")] + [("songs", "before")]
+)
+@pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])
+def test_a_line_that_scaling_would_make_huge_is_refused(
+    client: TestClient, route: str, name: str, size: tuple[int, int]
+) -> None:
+    file = io.BytesIO()
+    Image.new("L", size).save(file, "PNG")
+    body = {"songs": {"score": "0:03 | a"}, "loops": {"prompt": "a"}, "interpolations": {"start": END, "end": END}}
+    picture = upload(client, "pictures", file.getvalue())["id"]
+    reply = client.post(f"{V1}/{route}", json={**body[route], name: picture, "steps": 1})
+    assert "the longer side 7812" in sentence(reply, 413)
+
+
 def test_where_nothing_paints_it_is_said(make_client: MakeClient) -> None:
     client = make_client(paints=False)
     for route in ("songs", "riffs", "loops", "interpolations"):
