@@ -111,6 +111,8 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
         ("songs", {"score": "0:20 | a", "seed_picture": "../a"}, "no picture of this id"),
         ("songs", {"score": "0:20 | \ud800"}, "score"),
         ("songs", {"keyframes": [{"prompt": "a"}]}, "seconds"),
+        ("songs", {"keyframes": [{"prompt": "a", "seconds": 0.01}] * 2001}, "at most 2000 keyframes"),
+        ("riffs", {"clip": "x", "keyframes": [{"prompt": "a", "seconds": 0.01}] * 2001}, "at most 2000 keyframes"),
         ("songs", {"keyframes": [{"prompt": "a", "seconds": 5, "seed": 2**32}]}, "seed"),
         ("riffs", {"clip": "../x", "prompt": "a"}, "no clip of this id"),
         ("loops", {"prompt": "a", "bars": 100}, "a loop must be"),
