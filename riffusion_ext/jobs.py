@@ -125,8 +125,10 @@ class Job:
             raise StopError("the job was stopped")
 
     def tell(self, progress: float, message: str = "", activity: Result | None = None) -> None:
-        """Say how far it is, 0 to 1, and at what. Called by the work."""
+        """Say how far it is, 0 to 1, and at what. Called by the work, from any thread; once it has ended, nothing."""
         with self._lock:
+            if self.state in ENDED:
+                return
             self.progress = min(max(progress, 0.0), 1.0)
             self.message = message or self.message
             self.activity = activity
@@ -199,7 +201,10 @@ class Job:
         with self._lock:
             calls, self._calls = self._calls, []
         for call in calls:
-            call()
+            try:
+                call()
+            except Exception:  # who waited is gone, as a server that was started anew; the lane goes on
+                logger.debug("nobody waits for job %s any more", self.kind, exc_info=True)
 
 
 def sentence(error: BaseException) -> str:

@@ -102,7 +102,7 @@ def _end(values: Mapping[str, Any], name: str) -> End:
         text_of(found, "negative_prompt", ""),
         _whole(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative
         _number(found, "denoising", 0.75, 0.0, 1.0),
-        _number(found, "guidance", 7.0, 1.0, 100.0),
+        max(_number(found, "guidance", 7.0, 0.0, 100.0), 1.0),  # below 1 the original does not guide, as at 1
     )
 
 

@@ -20,7 +20,7 @@ from riffusion_ext.api.service import Service, file_view
 from riffusion_ext.api.take import check_text, params_of
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.jobs import Job
-from riffusion_ext.paths import NameGiver
+from riffusion_ext.paths import NameGiver, without_folders
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
@@ -119,7 +119,7 @@ def _result(service: Service, built: Built, folder: Path) -> dict[str, Any]:
         "windows": len(built.manifest.windows),
         "kept": len(built.manifest.kept),
         "left_out": built.manifest.counts(),
-        "failed": [{"song": name.name, "reason": why} for name, why in built.failed],
-        "notes": list(built.notes),
+        "failed": [{"song": name.name, "reason": without_folders(why)} for name, why in built.failed],
+        "notes": [without_folders(note) for note in built.notes],
         "complete": not built.stopped,
     }

@@ -84,6 +84,7 @@ _REFUSALS = {
     "400": "The body cannot be read at all",
     "401": "User or password are wrong",
     "404": "There is nothing of this id",
+    "408": "Nothing more of the body came for too long",
     "409": "Another model is loaded than the one asked for",
     "413": "Larger than the limits allow",
     "422": "Something in the request is wrong",

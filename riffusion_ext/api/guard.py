@@ -14,14 +14,15 @@ from typing import Any
 
 from riffusion_ext.api.replies import refusal
 
-__all__ = ["Credentials", "Guard", "Weight", "is_allowed", "parse_credentials"]
+__all__ = ["PATIENCE", "Credentials", "Guard", "Weight", "is_allowed", "parse_credentials"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-_PATIENCE = 30.0  # seconds
+PATIENCE = 30.0
+"""Seconds in which something more of a body must come."""
 
 Credentials = Mapping[str, str]
 """Passwords by user."""
@@ -120,9 +121,9 @@ class Guard:
                     await self._answer(503, text)(scope, receive, send)
                     return
                 try:
-                    message = await asyncio.wait_for(receive(), _PATIENCE)
+                    message = await asyncio.wait_for(receive(), PATIENCE)
                 except asyncio.TimeoutError:
-                    text = f"nothing more of the body came for {_PATIENCE:g} s"
+                    text = f"nothing more of the body came for {PATIENCE:g} s"
                     await self._answer(408, text)(scope, receive, send)
                     return
                 if message["type"] != "http.request":  # the client has gone

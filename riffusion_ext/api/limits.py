@@ -42,13 +42,15 @@ class Limits:
     pixels
         Largest picture.
     seed_pixels
-        Largest picture that something is painted from.
+        Largest picture that something is painted from, its sides counted as 512 at least.
     columns
         Widest picture that is turned into sound.
     sound_seconds, sound_samples
         Longest sound, and most samples of all its channels.
     song_seconds
         Longest song that is painted.
+    parts
+        Most parts of a song.
     pictures
         Most pictures that are painted by one request; all of them together have at most `pixels`.
     steps
@@ -74,6 +76,7 @@ class Limits:
     sound_seconds: float = 1200.0
     sound_samples: int = 120_000_000
     song_seconds: float = 1800.0
+    parts: int = 2000
     pictures: int = 64
     steps: int = 150
     songs: int = 500

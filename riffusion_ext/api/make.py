@@ -59,6 +59,9 @@ def _check(service: Service, body: Song | Riff | Loop) -> None:
     check_save(service, body.save)
     if body.steps > service.limits.steps:
         raise ApiError(422, f"at most {service.limits.steps} steps are allowed here, got {body.steps}")
+    parts = len(getattr(body, "keyframes", None) or ())
+    if parts > service.limits.parts:
+        raise ApiError(422, f"at most {service.limits.parts} keyframes are allowed here, got {parts}")
 
 
 def _kept(kind: str, body: Song | Riff | Loop) -> str:

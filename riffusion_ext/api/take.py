@@ -37,6 +37,9 @@ __all__ = [
     "written_sound",
 ]
 
+_MODEL_SIDE = 512
+"""What pictures to paint from are scaled to: a line of few pixels and great length would fill the memory."""
+
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
 _WORDS = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
@@ -98,8 +101,19 @@ def file_name(name: str, suffix: str, otherwise: str) -> str:
     return shorten_name(stem or otherwise, suffix, longest=120)
 
 
-def opened_picture(data: bytes, limits: Limits, pixels: int | None = None) -> tuple[Image.Image, str]:
+def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
     """Open a picture of at most so many pixels; returns it, and the suffix of its format.
+
+    Parameters
+    ----------
+    data
+        The file.
+    limits
+        Where the number is, if `pixels` does not say.
+    pixels
+        Most pixels.
+    side
+        A shorter side counts as so many, where the picture will be scaled to it.
 
     Raises
     ------
@@ -111,8 +125,9 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None) -> tu
     try:
         image = Image.open(io.BytesIO(data), formats=tuple(_SUFFIXES))
         most = limits.pixels if pixels is None else pixels
-        if image.width * image.height > most:
+        if max(image.width, side) * max(image.height, side) > most:
             text = f"the picture has {image.width} x {image.height} pixels, {most} in all are allowed here"
+            text += f", and the longer side {most // side}" if side > 1 else ""
             raise ApiError(413, text)
         image.load()
         with suppress(Exception):
@@ -140,7 +155,7 @@ def kept_picture(service: Service, id_: str | None) -> Image.Image | None:
         data = service.find("pictures", id_).path.read_bytes()
     except OSError:
         raise ApiError(404, "this picture is gone") from None
-    return opened_picture(data, service.limits, service.limits.seed_pixels)[0]
+    return opened_picture(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
 
 
 def sound_suffix(head: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from riffusion_ext.api import guard
 from riffusion_ext.api.media import file_reply
 from riffusion_ext.api.replies import ApiError, AsciiJSON
 from riffusion_ext.api.service import KINDS, Service, clip_view, file_view
@@ -68,7 +70,7 @@ async def _received(service: Service, request: Request, kind: str) -> AsyncItera
     size = 0
     try:
         with path.open("xb") as file:
-            async for piece in request.stream():
+            async for piece in _pieces(request):
                 size += len(piece)
                 if size > limits.upload_bytes:
                     raise ApiError(413, f"the file is larger than the {limits.upload_bytes} bytes that are allowed")
@@ -81,6 +83,18 @@ async def _received(service: Service, request: Request, kind: str) -> AsyncItera
     finally:
         service.uploads -= 1
         path.unlink(missing_ok=True)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """Give out a body bit by bit; who sends nothing more for long keeps no other from uploading."""
+    stream = request.stream()
+    while True:
+        try:
+            yield await asyncio.wait_for(stream.__anext__(), guard.PATIENCE)
+        except StopAsyncIteration:
+            return
+        except asyncio.TimeoutError:
+            raise ApiError(408, f"nothing more of the body came for {guard.PATIENCE:g} s") from None
 
 
 def _picture(service: Service, path: Path, name: str) -> dict[str, Any]:

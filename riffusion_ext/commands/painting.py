@@ -259,16 +259,8 @@ def _remembered(folder: Path, wanted: Settings, pictures: Mapping[str, Image.Ima
 
     identities = {name: picture_id(picture) for name, picture in pictures.items() if picture is not None}
     asked = json.loads(json.dumps({"settings": to_record(wanted), "pictures": identities}))
-    path = folder / _CONTENTS
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise RiffusionError(f"{folder} is there and holds no windows; choose another place by --work") from None
-        found = {}
-    except (OSError, ValueError):
-        found = {}
-    if isinstance(found, dict) and found.get("asked") == asked:
+    found = _contents(folder)
+    if found.get("asked") == asked:
         if found.get("model") != model:
             raise RiffusionError(
                 f"{folder} holds windows that the model {found.get('model')} painted: choose it in the webui to go on, "
@@ -277,9 +269,31 @@ def _remembered(folder: Path, wanted: Settings, pictures: Mapping[str, Image.Ima
         settled: Settings = read_record(type(wanted), found["settled"])
         return settled
     settled = wanted.settled()
+    path = folder / _CONTENTS
     text = json.dumps({"asked": asked, "settled": to_record(settled), "model": model}, ensure_ascii=False, indent=1)
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))
     return settled
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of its windows; nothing where it is new or empty.
+
+    Raises
+    ------
+    RiffusionError
+        It is somebody else's: the folder is removed at the end, with all that is in it.
+    """
+    try:
+        found = json.loads((folder / _CONTENTS).read_bytes())
+    except FileNotFoundError:
+        if not folder.is_file() and not (folder.is_dir() and any(folder.iterdir())):
+            return {}
+        found = None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= {"asked", "settled", "model"}:
+        raise RiffusionError(f"{folder} is there and holds no windows; choose another place by --work")
+    return found
 
 
 @contextmanager

@@ -161,9 +161,14 @@ def test_somebody_else_s_folder_and_another_model_are_left_alone(
     command = ["song", *SONG_OPTIONS, *SMALL, "--webui", serve(model), "-o", "song.wav"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("a")
-    assert main([*command, "--work", "mine"]) == 1
-    assert "holds no windows" in capsys.readouterr().err
-    assert files(tmp_path / "mine") == ["thesis.txt"]
+    for settings in (None, '{"editor": 1}', "not JSON"):  # a name that other programs use as well
+        if settings is not None:
+            (tmp_path / "mine" / "settings.json").write_text(settings)
+        there = files(tmp_path / "mine")
+        assert main([*command, "--work", "mine"]) == 1
+        assert "holds no windows" in capsys.readouterr().err
+        assert files(tmp_path / "mine") == there
+        assert settings is None or (tmp_path / "mine" / "settings.json").read_text() == settings
     model.fail_at = 3
     assert main(command) == 1
     said = capsys.readouterr().err

@@ -136,3 +136,29 @@ def test_the_end_is_announced_once(jobs: Jobs) -> None:
     assert end.wait(10)
     jobs.submit("kind", "one", nothing).wait(10)
     assert sorted(calls) == [1, 2]
+
+
+def test_nothing_is_told_of_a_job_that_has_ended(jobs: Jobs) -> None:
+    job = jobs.submit("kind", "one", nothing)
+    assert job.wait(10)
+    job.tell(0.5, "late", {"step": 1})  # by a thread that watched the work
+    assert (job.progress, job.message, job.activity) == (1.0, "", None)
+
+
+def test_a_lane_outlives_those_who_waited(jobs: Jobs) -> None:
+    go = threading.Event()
+
+    def work(job: Job) -> dict[str, Any]:
+        go.wait(10)
+        return {}
+
+    def gone() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    heard = threading.Event()
+    first = jobs.submit("kind", "one", work)
+    first.when_over(gone)
+    first.when_over(heard.set)
+    go.set()
+    assert heard.wait(10)
+    assert jobs.submit("kind", "one", nothing).wait(10)

@@ -6,6 +6,8 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pytest
 from starlette.testclient import TestClient
 
 from tests.unit.api.conftest import SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
@@ -38,6 +40,23 @@ def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tm
         for name in names:  # nothing tells where it was made
             assert str(tmp_path).encode() not in archive.read(name), name
     assert list((tmp_path / "scratch" / "api" / "datasets").iterdir()) == []
+
+
+def test_a_song_that_is_damaged_is_told_without_our_folders(client: TestClient, tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).normal(0, 0.1, 8000 * 6)
+    soundfile.write(file, noise, 8000, format="FLAC")
+    half = len(file.getvalue()) // 2
+    songs = [upload(client, "clips", file.getvalue()[:half] + bytes(half), "bad.flac")["id"]]
+    songs.append(upload(client, "clips", sound_bytes(4.0), "good.wav")["id"])
+    view = ended(client, client.post(f"{V1}/datasets", json={"clips": songs, "preset": SMALL_TEXT, "columns": 64}))
+    (failed,) = view["result"]["failed"]
+    assert failed["song"] == "bad.flac"
+    assert failed["reason"].startswith("bad.flac cannot be read: ")
+    assert str(tmp_path) not in str(view)
+    with zipfile.ZipFile(io.BytesIO(client.get(view["result"]["archive"]["url"]).content)) as archive:
+        assert [name for name in archive.namelist() if str(tmp_path).encode() in archive.read(name)] == []
 
 
 def test_what_is_no_training_set_is_refused(client: TestClient, make_client: MakeClient) -> None:

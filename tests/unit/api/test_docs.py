@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from PIL import Image
 
 from tests.unit.api.conftest import MakeClient, sound_bytes
@@ -29,10 +30,12 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture
-def address(make_client: MakeClient) -> Iterator[str]:
-    """Serve the routes on a port of this machine."""
-    app = make_client().app
+@pytest.fixture(params=[""])
+def address(make_client: MakeClient, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Serve the routes on a port of this machine, below the parameter, as --subpath and a proxy do."""
+    client, app = make_client(), FastAPI()
+    client.service.prefix = request.param  # type: ignore[attr-defined]
+    app.mount(request.param, client.app)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,7 +46,7 @@ def address(make_client: MakeClient) -> Iterator[str]:
     while not server.started:
         assert time.monotonic() < end
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}{request.param}"
     server.should_exit = True
     thread.join(20)
 
@@ -87,6 +90,7 @@ def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
     assert done.stdout.split()[-2:] == ["done", "done"]
 
 
+@pytest.mark.parametrize("address", ["", "/sd"], indirect=True)
 def test_the_client_in_python_works(address: str, folder: Path) -> None:
     (code,) = blocks("python")
     done = subprocess.run(

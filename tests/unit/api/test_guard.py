@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import threading
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from riffusion_ext.api import guard
 from riffusion_ext.api.app import mount
 from riffusion_ext.api.guard import is_allowed, parse_credentials
 from riffusion_ext.api.page import mount_media
@@ -129,6 +131,32 @@ def test_many_large_bodies_at_once_are_refused(make_client: MakeClient) -> None:
     assert refused.headers["retry-after"] == "5"
     client.service.uploads = client.service.limits.uploads  # type: ignore[attr-defined]
     assert "uploaded at present" in sentence(client.post(f"{V1}/clips", content=b"x"), 503)
+
+
+@pytest.mark.parametrize("route", [f"{V1}/pictures", f"{V1}/songs"])
+def test_who_sends_half_a_body_and_waits_is_not_waited_for(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str
+) -> None:
+    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    client = make_client()
+    arrives = [{"type": "http.request", "body": b"x" * 100, "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if not arrives:
+            await asyncio.sleep(3600)
+        return arrives.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": route, "headers": [], "query_string": b""}
+    asyncio.run(asyncio.wait_for(client.app(scope, receive, send), 20))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 408
+    assert b"nothing more of the body" in sent[1]["body"]
+    service = client.service  # type: ignore[attr-defined]
+    assert (service.uploads, service.weight.held) == (0, 0)
+    assert list((tmp_path / "scratch").rglob("*.part")) == []
 
 
 @pytest.mark.parametrize("clients", [50])

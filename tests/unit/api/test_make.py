@@ -113,6 +113,8 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
         ("songs", {"score": "0:20 | a", "seed_picture": "../a"}, "no picture of this id"),
         ("songs", {"score": "0:20 | \ud800"}, "score"),
         ("songs", {"keyframes": [{"prompt": "a"}]}, "seconds"),
+        ("songs", {"keyframes": [{"prompt": "a", "seconds": 0.01}] * 2001}, "at most 2000 keyframes"),
+        ("riffs", {"clip": "x", "keyframes": [{"prompt": "a", "seconds": 0.01}] * 2001}, "at most 2000 keyframes"),
         ("songs", {"keyframes": [{"prompt": "a", "seconds": 5, "seed": 2**32}]}, "seed"),
         ("riffs", {"clip": "../x", "prompt": "a"}, "no clip of this id"),
         ("loops", {"prompt": "a", "bars": 100}, "a loop must be"),
@@ -135,6 +137,21 @@ def test_what_cannot_be_painted_is_refused_at_once(client: TestClient, route: st
     told = sentence(reply, reply.status_code)
     assert said in told or "a text holds half of a character" in told
     assert client.get(f"{V1}/jobs").json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("route", "name"), [(r, "seed_picture") for r in ("songs", "loops", "interpolations")] + [("songs", "before")]
+)
+@pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])
+def test_a_line_that_scaling_would_make_huge_is_refused(
+    client: TestClient, route: str, name: str, size: tuple[int, int]
+) -> None:
+    file = io.BytesIO()
+    Image.new("L", size).save(file, "PNG")
+    body = {"songs": {"score": "0:03 | a"}, "loops": {"prompt": "a"}, "interpolations": {"start": END, "end": END}}
+    picture = upload(client, "pictures", file.getvalue())["id"]
+    reply = client.post(f"{V1}/{route}", json={**body[route], name: picture, "steps": 1})
+    assert "the longer side 7812" in sentence(reply, 413)
 
 
 def test_where_nothing_paints_it_is_said(make_client: MakeClient) -> None:

@@ -103,7 +103,7 @@ def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, st
         ({"end": {"seed": 1}}, 'missing value for field "prompt"'),
         ({"end": {"prompt": "a"}}, 'missing value for field "end.seed"'),
         ({"end": {"prompt": "a", "seed": True}}, 'wrong value type for field "seed"'),
-        ({"end": {"prompt": "a", "seed": 1, "guidance": 1e9}}, "guidance must lie between 1 and 100"),
+        ({"end": {"prompt": "a", "seed": 1, "guidance": 1e9}}, "guidance must lie between 0 and 100"),
         ({"num_inference_steps": 10**6}, "num_inference_steps must lie between 1 and 150"),
         ({"num_inference_steps": 0}, "num_inference_steps must lie between 1 and 150"),
     ],
@@ -113,6 +113,12 @@ def test_what_is_wrong_is_said_in_plain_text(client: TestClient, changes: dict[s
     assert reply.status_code == 400
     assert reply.headers["content-type"] == "text/plain; charset=utf-8"
     assert reply.text.startswith(said)
+
+
+def test_guidance_below_1_is_none_as_in_the_original(client: TestClient, studio: Studio) -> None:
+    start, end = ({"prompt": "a", "seed": 1, "guidance": guidance} for guidance in (0, 0.5))
+    assert client.post(ROUTE, content=json.dumps(recorded(start=start, end=end))).status_code == 200
+    assert studio.requests[0].cfg == 1.0
 
 
 def test_without_a_model_it_says_so(make_client: MakeClient) -> None:
