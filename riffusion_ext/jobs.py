@@ -252,7 +252,9 @@ class Jobs:
         limits = self._lanes[lane]
         job = Job(kind, lane, work, limits.seconds)
         with self._changed:
-            waiting = sum(item.state == "waiting" for item in self._queues[lane])
+            # Those that were cancelled in the queue do not stay there until what is before them has ended.
+            self._queues[lane] = deque(item for item in self._queues[lane] if item.state == "waiting")
+            waiting = len(self._queues[lane])
             idle = limits.threads - self._at_work[lane]
             if waiting >= limits.waiting + idle:
                 raise BusyError(f"{waiting} jobs of this kind are waiting already; try again later")

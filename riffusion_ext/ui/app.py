@@ -72,6 +72,12 @@ def _painting(addresses: Sequence[str]) -> dict[str, Any]:
     return {"backend": webuis.backend, "samplers": webuis.samplers, "usual_sampler": webuis.usual_sampler}
 
 
+def _close_to_other_sites(app: Any) -> None:
+    """Take away gradio 3's leave for every site that the user visits to call this server and read its answers."""
+    app.user_middleware = [item for item in app.user_middleware if item.cls.__name__ != "CORSMiddleware"]
+    app.middleware_stack = app.build_middleware_stack()
+
+
 def serve(
     *,
     host: str,
@@ -134,6 +140,7 @@ def serve(
     except OSError as error:
         sys.stderr.write(f"riffusion-ext ui: cannot listen on {host}:{port}: {error}. Try another --port.\n")
         return 1
+    _close_to_other_sites(launched[0])
     open_doors(launched[0])
     if api:
         from riffusion_ext.api.app import mount

@@ -162,3 +162,24 @@ def test_a_lane_outlives_those_who_waited(jobs: Jobs) -> None:
     go.set()
     assert heard.wait(10)
     assert jobs.submit("kind", "one", nothing).wait(10)
+
+
+def test_what_was_cancelled_does_not_pile_up_behind_a_long_job(jobs: Jobs) -> None:
+    go, began = threading.Event(), threading.Event()
+
+    def work(job: Job) -> dict[str, Any]:
+        began.set()
+        go.wait(10)
+        return {}
+
+    jobs.submit("kind", "one", work)
+    assert began.wait(10)
+    cancelled = []
+    for _ in range(20):
+        job = jobs.submit("kind", "one", nothing)
+        job.cancel()
+        cancelled.append(weakref.ref(job))
+    del job
+    gc.collect()
+    assert sum(reference() is not None for reference in cancelled) <= 5
+    go.set()

@@ -109,6 +109,19 @@ def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
 
 
+def test_pages_of_other_sites_cannot_read_what_is_answered(serve: Any) -> None:
+    url = serve("--api")
+    asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
+        try:
+            reply = _open(urllib.request.Request(f"{url}{path}", None, asked, method=method), timeout=60)
+        except urllib.error.HTTPError as error:
+            assert method == "OPTIONS"
+            reply = error
+        with reply:
+            assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
+
+
 def test_without_it_they_are_not(serve: Any) -> None:
     url = serve()
     assert status(f"{url}/riffusion/v1/health")[0] == 404
