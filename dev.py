@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -24,7 +25,10 @@ FORGE = ROOT / "requirements" / "forge.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
-FORGE_TESTS = ("tests/browser", "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
+BROWSER_TESTS = "tests/browser"
+"""Tests that mostly wait, for music to be played."""
+
+FORGE_TESTS = (BROWSER_TESTS, "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
@@ -155,11 +159,17 @@ def test(arguments: list[str]) -> int:
         "mypy": [python, "-m", "mypy"],
     }
     failed = [name for name, command in checks.items() if run(command)]
-    with Meanwhile([other, "-m", "pytest", *(arguments or FORGE_TESTS)]) as forge:
-        if run([python, "-m", "pytest", *arguments]):
+    first: list[str | Path] = [python, "-m", "pytest", *(arguments or [f"--ignore={BROWSER_TESTS}"])]
+    others: dict[str, Sequence[str | Path]] = {
+        "pytest (gradio 4)": [other, "-m", "pytest", *(arguments or FORGE_TESTS)],
+    }
+    if not arguments:
+        others["pytest (gradio 3, browser)"] = [python, "-m", "pytest", BROWSER_TESTS]
+    with ExitStack() as stack:
+        waiting = {name: stack.enter_context(Meanwhile(command)) for name, command in others.items()}
+        if run(first):
             failed.append("pytest (gradio 3)")
-        if forge.wait():
-            failed.append("pytest (gradio 4)")
+        failed += [name for name, process in waiting.items() if process.wait()]
     print(f"dev.py: FAILED: {', '.join(failed)}" if failed else "dev.py: all checks passed", flush=True)
     return 1 if failed else 0
 
