@@ -8,6 +8,8 @@
     const STAGE = "#riffusion_live_stage .riffusion-live-stage";
     const MARK = "#riffusion_live_jam [data-jam]";
     const LOOK_AGAIN = 400; // milliseconds
+    const LONGEST_LOAD = 2000; // milliseconds; then the server is told again how far it is
+    const PATIENCE = 15000; // milliseconds until a question without an answer is asked again
     const BEHIND = 4096; // columns of the picture that are kept behind the playhead
     const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -55,7 +57,8 @@
         }
 
         async ask(path, options) {
-            const reply = await fetch(`${this.address}${path}`, options);
+            const signal = AbortSignal.timeout ? AbortSignal.timeout(PATIENCE) : undefined;
+            const reply = await fetch(`${this.address}${path}`, {signal, ...options});
             if (!reply.ok) {
                 throw Object.assign(new Error(String(reply.status)), {status: reply.status});
             }
@@ -90,6 +93,7 @@
                 this.player = unlocked(rate, channels, Number(this.screen.volume.value));
                 this.screen.button.disabled = false;
             }
+            const began = performance.now();
             for (const {number, start, stop} of report.strips) {
                 const image = new Image();
                 image.src = `${this.address}/strip/${number}`;
@@ -108,6 +112,9 @@
                 }
                 this.player.add(start, data);
                 this.nextChunk = number + 1;
+                if (performance.now() - began > LONGEST_LOAD) {
+                    return; // the rest with the next report
+                }
             }
         }
 

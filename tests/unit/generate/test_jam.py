@@ -348,6 +348,25 @@ def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch:
     jam.tape.use(8000, jam.heard, lambda clip: None)
 
 
+def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
+    start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
+):
+    """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
+    monkeypatch.setattr(module, "_BEHIND", 2.0)
+    jam = start()
+    jam.record()
+    for _ in range(12):
+        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
+        jam.hear(jam.tape.samples - 8000)
+        jam.resting = False
+    until(lambda: jam.resting)
+    told = jam.turns()
+    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the picture"
+    assert len(told) < 16
+    assert jam._turns[0].start == 0, "all of it is written into the recording"
+    assert len(jam._turns) > 40
+
+
 @pytest.mark.parametrize("how", ["stop", "error", "left"])
 def test_a_recording_is_kept_whatever_ends_the_jam(
     start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
