@@ -206,6 +206,9 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         resumed = place_of(whole[end + 2000 : end + 3000], heard) - 2000
         assert again == pytest.approx(resumed, abs=3), "not a sample is lost in between"
         fade = round(0.012 * RATE) + 1
+        ramp = np.arange(fade - 1) / (0.012 * RATE)
+        rising = whole[end : end + fade - 1] * ramp
+        np.testing.assert_allclose(heard[resumed : resumed + fade - 1], rising, atol=1e-3, err_msg="a click")
         np.testing.assert_array_equal(heard[begin + fade : begin + end - fade], whole[fade : end - fade])
         loudest = np.abs(heard[begin + end - 8 : begin + end]).max()
         assert loudest < 0.05, "and without a click"
