@@ -11,6 +11,7 @@
     const LONGEST_LOAD = 2000; // milliseconds; then the server is told again how far it is
     const PATIENCE = 15000; // milliseconds until a question without an answer is asked again
     const BEHIND = 4096; // columns of the picture that are kept behind the playhead
+    const MOST_HELD = 3; // a context takes a moment to begin
     const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
@@ -41,7 +42,8 @@
             this.shown = this.nextChunk = this.nextStrip = 0;
             this.report = null;
             this.busy = this.over = this.muted = false;
-            this.said = "";
+            this.held = 0; // times in a row that it was to sound, and the browser did not let it
+            this.withheld = false;
             this.stopTicking = ticker(() => this.look());
             this.tell(shared.translated("Painting the first window ..."));
             this.look();
@@ -135,6 +137,11 @@
                 this.finish(report.state === "failed" ? report.why : shared.translated("The jam has ended."));
                 return;
             }
+            this.held = player.anchor && !player.paused && player.context.state !== "running" ? this.held + 1 : 0;
+            if (this.held > MOST_HELD) {
+                this.pause(true);
+                this.withheld = true;
+            }
             this.explain(report);
             screen.showAhead(report, ahead, player.anchor ? 0 : report.needed - ahead);
             this.showTurns(report);
@@ -147,6 +154,8 @@
                 this.tell(shared.translated("Stopping ..."));
             } else if (report.state === "failed") {
                 this.tell(report.why);
+            } else if (this.withheld) {
+                this.tell(shared.translated("The browser does not let it sound by itself: press Go on."));
             } else if (player.paused) {
                 this.tell(shared.translated("Paused."));
             } else if (player.anchor) {
@@ -203,6 +212,7 @@
 
         pause(paused) {
             if (this.player && !this.over && this.player.paused !== paused) {
+                this.withheld = false;
                 this.player.pause(paused);
                 this.screen.text(this.screen.button, paused ? shared.translated("Go on") : shared.translated("Pause"));
                 if (!paused) {
@@ -217,6 +227,20 @@
             this.muted = true;
             if (this.player) {
                 this.player.halt();
+            }
+        }
+
+        // Another jam takes its place. The server has finished its recording by then; where Start was pressed twice at
+        // once, it has not even heard which jam to stop.
+        async leave() {
+            this.finish("");
+            try {
+                await this.ask("/stop", {method: "POST"});
+                const values = `chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shown}`;
+                const report = await (await this.ask(`?${values}`)).json();
+                report.shown.forEach((html) => this.screen.addTake(html));
+            } catch {
+                // It is over.
             }
         }
 
@@ -291,7 +315,7 @@
         const address = mark ? mark.dataset.jam : "";
         if (screen && address && (!live || live.address !== address)) {
             if (live && !live.over) {
-                live.finish("");
+                live.leave();
             }
             quiet();
             live = new Live(screen, address);

@@ -292,6 +292,35 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         assert page.locator(".riffusion-live-row button").is_disabled()
 
 
+def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path: Path):
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        page.click("#riffusion_live_record")
+        until(page, lambda: "recording 0:02" in said(page, "ahead"))
+        start(page, "jazz")
+        page.wait_for_selector(".riffusion-live-takes audio")
+        until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")
+        assert page.locator(".riffusion-live-takes audio").count() == 1
+        assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
+
+
+def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
+    """As it does where no press allowed it, or a phone call comes in."""
+    with page_of(chromium, tmp_path / "results", 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        page.evaluate("() => tap.contexts.at(-1).suspend()")
+        until(page, lambda: said(page) == "The browser does not let it sound by itself: press Go on.", 20)
+        page.click(".riffusion-live-row button")
+        until(page, lambda: said(page) == "Playing.", 20)
+        assert page.evaluate("() => tap.contexts.at(-1).state") == "running"
+        assert page.inner_text(".riffusion-live-row button") == "Pause"
+
+
 def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):
     clip = AudioClip(np.zeros((1, RATE), np.float32), RATE)
     path = write_audio(clip, tmp_path / "a.wav")
