@@ -155,6 +155,12 @@ class Jam:
         self.stop_recording()
         self._stop.set()
 
+    def close(self) -> None:
+        """Let it end as where the page is closed, but at once: the program ends."""
+        self._finish_recording()
+        self._stop.set()
+        self._seen = -math.inf
+
     def record(self) -> None:
         """Begin to record with what is heard now.
 
