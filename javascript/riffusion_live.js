@@ -67,6 +67,15 @@
             return reply;
         }
 
+        async drop(key) {
+            try {
+                await this.ask(`/drop/${key}`, {method: "POST"});
+            } catch {
+                // The next report says what has become of it.
+            }
+            this.look();
+        }
+
         async look() {
             if (this.busy || this.over) {
                 return;
@@ -127,7 +136,7 @@
             const {player, screen} = this;
             report.shown.forEach((html) => screen.addTake(html));
             this.shown += report.shown.length;
-            screen.showQueue(report.queue, (key) => this.ask(`/drop/${key}`, {method: "POST"}).then(() => this.look()));
+            screen.showQueue(report.queue, (key) => this.drop(key));
             const last = report.state === "failed" || report.state === "ended"; // nothing more will come
             player.forgetIfDry();
             const ahead = (player.loaded - player.position()) / player.rate;
@@ -161,7 +170,7 @@
             } else if (player.anchor) {
                 const slow = shared.say(
                     "Painting is slower than playing: {0} times its speed. There will be pauses.",
-                    (report.speed || 0).toFixed(1)
+                    shared.times(report.speed || 0)
                 );
                 this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
             } else if (report.state === "waiting") {
@@ -173,7 +182,7 @@
                 this.tell(
                     shared.say(
                         "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
-                        report.speed.toFixed(1),
+                        shared.times(report.speed),
                         wanted
                     )
                 );

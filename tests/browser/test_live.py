@@ -187,7 +187,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         fill(page, "riffusion_live_ahead", "5")
         start(page)
         until(page, lambda: said(page) == "Painting the first window ...")
-        slow = r"Painting is slower than playing: 0\.\d times its speed\. "
+        slow = r"Painting is slower than playing: 0\.\d\d times its speed\. "
         until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
         assert "plays in about" in said(page, "ahead")
         until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))
@@ -305,6 +305,14 @@ def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path:
         until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")
         assert page.locator(".riffusion-live-takes audio").count() == 1
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
+
+
+def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
+    page = chromium.new_page()
+    page.add_script_tag(path=ROOT / "javascript" / "riffusion_live_screen.js")
+    told = page.evaluate("() => [0.0042, 0.03, 0.34, 0.999, 1, 9.7, 12.4].map(riffusionLive.times)")
+    page.close()
+    assert told == ["0.004", "0.03", "0.34", "0.99", "1.0", "9.7", "12"]
 
 
 def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
