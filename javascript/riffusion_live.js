@@ -8,7 +8,10 @@
     const STAGE = "#riffusion_live_stage .riffusion-live-stage";
     const MARK = "#riffusion_live_jam [data-jam]";
     const LOOK_AGAIN = 400; // milliseconds
+    const LONGEST_LOAD = 2000; // milliseconds; then the server is told again how far it is
+    const PATIENCE = 15000; // milliseconds until a question without an answer is asked again
     const BEHIND = 4096; // columns of the picture that are kept behind the playhead
+    const MOST_HELD = 3; // a context takes a moment to begin
     const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
@@ -39,7 +42,8 @@
             this.shown = this.nextChunk = this.nextStrip = 0;
             this.report = null;
             this.busy = this.over = this.muted = false;
-            this.said = "";
+            this.held = 0; // times in a row that it was to sound, and the browser did not let it
+            this.withheld = false;
             this.stopTicking = ticker(() => this.look());
             this.tell(shared.translated("Painting the first window ..."));
             this.look();
@@ -55,11 +59,21 @@
         }
 
         async ask(path, options) {
-            const reply = await fetch(`${this.address}${path}`, options);
+            const signal = AbortSignal.timeout ? AbortSignal.timeout(PATIENCE) : undefined;
+            const reply = await fetch(`${this.address}${path}`, {signal, ...options});
             if (!reply.ok) {
                 throw Object.assign(new Error(String(reply.status)), {status: reply.status});
             }
             return reply;
+        }
+
+        async drop(key) {
+            try {
+                await this.ask(`/drop/${key}`, {method: "POST"});
+            } catch {
+                // The next report says what has become of it.
+            }
+            this.look();
         }
 
         async look() {
@@ -90,6 +104,7 @@
                 this.player = unlocked(rate, channels, Number(this.screen.volume.value));
                 this.screen.button.disabled = false;
             }
+            const began = performance.now();
             for (const {number, start, stop} of report.strips) {
                 const image = new Image();
                 image.src = `${this.address}/strip/${number}`;
@@ -108,6 +123,9 @@
                 }
                 this.player.add(start, data);
                 this.nextChunk = number + 1;
+                if (performance.now() - began > LONGEST_LOAD) {
+                    return; // the rest with the next report
+                }
             }
         }
 
@@ -118,7 +136,7 @@
             const {player, screen} = this;
             report.shown.forEach((html) => screen.addTake(html));
             this.shown += report.shown.length;
-            screen.showQueue(report.queue, (key) => this.ask(`/drop/${key}`, {method: "POST"}).then(() => this.look()));
+            screen.showQueue(report.queue, (key) => this.drop(key));
             const last = report.state === "failed" || report.state === "ended"; // nothing more will come
             player.forgetIfDry();
             const ahead = (player.loaded - player.position()) / player.rate;
@@ -127,6 +145,11 @@
             } else if (!player.anchor && last && report.recording === null) {
                 this.finish(report.state === "failed" ? report.why : shared.translated("The jam has ended."));
                 return;
+            }
+            this.held = player.anchor && !player.paused && player.context.state !== "running" ? this.held + 1 : 0;
+            if (this.held > MOST_HELD) {
+                this.pause(true);
+                this.withheld = true;
             }
             this.explain(report);
             screen.showAhead(report, ahead, player.anchor ? 0 : report.needed - ahead);
@@ -140,12 +163,14 @@
                 this.tell(shared.translated("Stopping ..."));
             } else if (report.state === "failed") {
                 this.tell(report.why);
+            } else if (this.withheld) {
+                this.tell(shared.translated("The browser does not let it sound by itself: press Go on."));
             } else if (player.paused) {
                 this.tell(shared.translated("Paused."));
             } else if (player.anchor) {
                 const slow = shared.say(
                     "Painting is slower than playing: {0} times its speed. There will be pauses.",
-                    (report.speed || 0).toFixed(1)
+                    shared.times(report.speed || 0)
                 );
                 this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
             } else if (report.state === "waiting") {
@@ -157,7 +182,7 @@
                 this.tell(
                     shared.say(
                         "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
-                        report.speed.toFixed(1),
+                        shared.times(report.speed),
                         wanted
                     )
                 );
@@ -196,6 +221,7 @@
 
         pause(paused) {
             if (this.player && !this.over && this.player.paused !== paused) {
+                this.withheld = false;
                 this.player.pause(paused);
                 this.screen.text(this.screen.button, paused ? shared.translated("Go on") : shared.translated("Pause"));
                 if (!paused) {
@@ -210,6 +236,20 @@
             this.muted = true;
             if (this.player) {
                 this.player.halt();
+            }
+        }
+
+        // Another jam takes its place. The server has finished its recording by then; where Start was pressed twice at
+        // once, it has not even heard which jam to stop.
+        async leave() {
+            this.finish("");
+            try {
+                await this.ask("/stop", {method: "POST"});
+                const values = `chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shown}`;
+                const report = await (await this.ask(`?${values}`)).json();
+                report.shown.forEach((html) => this.screen.addTake(html));
+            } catch {
+                // It is over.
             }
         }
 
@@ -284,7 +324,7 @@
         const address = mark ? mark.dataset.jam : "";
         if (screen && address && (!live || live.address !== address)) {
             if (live && !live.over) {
-                live.finish("");
+                live.leave();
             }
             quiet();
             live = new Live(screen, address);

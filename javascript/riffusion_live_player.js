@@ -10,6 +10,7 @@
 
     const LEAD = 0.12; // seconds between the wish to play and the first sample
     const FADE = 0.012; // seconds; where the sound begins and ends
+    const EARLY = 0.1; // seconds, and one buffer of the sound card, that a chunk must be there before it is due
 
     function oddPart(number) {
         while (number % 2 === 0) {
@@ -28,7 +29,7 @@
             this.volume.connect(this.context.destination);
             this.waiting = []; // chunks that are loaded and not yet scheduled
             this.anchor = null; // {frame, sample}: which sample sounds at which frame of the context; null: none does
-            this.last = null; // the fader of the chunk that was scheduled last
+            this.last = null; // the fader of the chunk that was scheduled last, and when it begins to fade out
             this.loaded = 0; // samples
             this.end = 0; // sample behind the last one that is scheduled
             this.paused = false;
@@ -67,7 +68,9 @@
             }
             this.waiting.push({start, stop: start + length, buffer});
             this.loaded = start + length;
-            if (this.anchor && this.end - this.position() > 2 * FADE * this.rate) {
+            // The clock moves by whole buffers of the sound card: what is due within one may be past already.
+            const early = EARLY + (this.context.baseLatency || 0);
+            if (this.anchor && this.end - this.position() > early * this.rate) {
                 this.schedule();
             }
         }
@@ -93,18 +96,19 @@
                 source.connect(fader).connect(this.volume);
                 source.onended = () => fader.disconnect();
                 const frame = this.anchor.frame + start - this.anchor.sample;
-                const over = frame + stop - start;
+                const over = (frame + stop - start) / this.rate;
+                const out = over - FADE;
                 if (this.last) {
-                    this.last.gain.cancelScheduledValues(0); // it goes on: no fade
+                    this.last.fader.gain.cancelScheduledValues(this.last.out); // it goes on: no fade
                 } else {
                     fader.gain.setValueAtTime(0, frame / this.rate);
                     fader.gain.linearRampToValueAtTime(1, frame / this.rate + FADE);
                 }
                 // Until the next one is there, this is where it ends; nobody has to be awake then.
-                fader.gain.setValueAtTime(1, over / this.rate - FADE);
-                fader.gain.linearRampToValueAtTime(0, over / this.rate);
+                fader.gain.setValueAtTime(1, out);
+                fader.gain.linearRampToValueAtTime(0, over);
                 source.start(frame / this.rate);
-                this.last = fader;
+                this.last = {fader, out};
                 this.end = stop;
             }
         }

@@ -14,6 +14,14 @@
     const {translated, say} = shared;
     const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
+    // What is below 1 is never rounded up to it: then there will be pauses.
+    shared.times = (speed) => {
+        if (speed < 1) {
+            return speed < 0.1 ? String(Number(speed.toPrecision(1))) : (Math.floor(100 * speed) / 100).toFixed(2);
+        }
+        return speed < 10 ? speed.toFixed(1) : String(Math.round(speed));
+    };
+
     shared.Screen = class {
         constructor(stage) {
             this.stage = stage;
@@ -94,8 +102,7 @@
             this.meter.classList.toggle("riffusion-behind", speed !== null && speed < 1);
             const parts = [say("{0} s ahead", Math.floor(seconds))];
             if (speed !== null) {
-                const times = speed < 10 ? speed.toFixed(1) : Math.round(speed);
-                parts.push(say("painted at {0} times the speed of playing", times));
+                parts.push(say("painted at {0} times the speed of playing", shared.times(speed)));
             }
             if (missing > 0 && speed !== null) {
                 parts.push(say("plays in about {0} s", Math.ceil(missing / speed)));

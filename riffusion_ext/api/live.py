@@ -126,6 +126,7 @@ def _drop(request: Request, jam: Jam) -> Response:
 
 
 def _piece(request: Request, jam: Jam) -> Response:
+    jam.seen()  # over a slow line, what is to be fetched may take longer than a closed page is waited for
     kind, number = request.path_params["kind"], request.path_params["number"]
     if kind not in _TYPES or not jam.tape.has(kind, number):
         return refusal(404, "there is no such piece, or not any more")

@@ -146,10 +146,20 @@ class Jam:
             self._seen = time.monotonic()
             self._words.notify_all()
 
+    def seen(self) -> None:
+        """Take note that the page is there: it asks for something."""
+        self._seen = time.monotonic()
+
     def stop(self) -> None:
         """Let it end soon, in the middle of a picture; a recording is finished first."""
         self.stop_recording()
         self._stop.set()
+
+    def close(self) -> None:
+        """Let it end as where the page is closed, but at once: the program ends."""
+        self._finish_recording()
+        self._stop.set()
+        self._seen = -math.inf
 
     def record(self) -> None:
         """Begin to record with what is heard now.
@@ -192,8 +202,11 @@ class Jam:
         return self._stop.is_set() or time.monotonic() - self._seen > PATIENCE
 
     def turns(self) -> list[Turn]:
-        """Return what is heard, from about now on."""
-        return list(self._turns)
+        """Return what is heard, from about now on; the past that is recorded is kept, but no page shows it."""
+        turns = list(self._turns)
+        behind = self.heard - math.ceil(_BEHIND * self.settings.params.sample_rate)
+        first = max((number for number, turn in enumerate(turns) if turn.start <= behind), default=0)
+        return turns[first:]
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end of the thread."""
@@ -310,9 +323,11 @@ class Jam:
         with self._recorder:
             first = self._recording
             if first is not None and self.heard > first:
-                turns = [turn for turn in self._turns if turn.start < self.heard]
+                stop = self.heard
+                # A copy: the thread that paints appends to it.
+                turns = [turn for turn in list(self._turns) if turn.start < stop]
                 begun = max((turn.start for turn in turns if turn.start <= first), default=0)
-                take = Take(first, self.heard, tuple(turn for turn in turns if turn.start >= begun))
+                take = Take(first, stop, tuple(turn for turn in turns if turn.start >= begun))
                 self.shown.append(self._keep(self, take))
             self._recording = None
 

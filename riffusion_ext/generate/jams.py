@@ -38,7 +38,8 @@ class Jams:
         """
         with self._lock:
             self._jams = {id_: other for id_, other in self._jams.items() if not other.gone}
-            playing = sum(not other.ended for other in self._jams.values())
+            # One that is to end makes room at once: its page may have stopped it to start this one.
+            playing = sum(not (other.ended or other.stopped_or_left()) for other in self._jams.values())
             if playing >= self._most:
                 raise RiffusionError(f"{playing} jams play here already; stop one of them first")
             id_ = secrets.token_urlsafe(12)
@@ -51,6 +52,15 @@ class Jams:
         with self._lock:
             jam = self._jams.get(id_)
         return None if jam is None or jam.gone else jam
+
+    def close(self, patience: float = 10.0) -> None:
+        """End all of them before the program ends: recordings are saved, and the rest is removed."""
+        with self._lock:
+            jams = list(self._jams.values())
+        for jam in jams:
+            jam.close()
+        for jam in jams:
+            jam.join(patience)
 
 
 JAMS = Jams()

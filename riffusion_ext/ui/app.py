@@ -150,5 +150,10 @@ def serve(
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
     sys.stdout.flush()
-    app.block_thread()
+    try:
+        app.block_thread()
+    finally:
+        from riffusion_ext.generate.jams import JAMS
+
+        JAMS.close()
     return 0

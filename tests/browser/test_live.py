@@ -187,7 +187,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         fill(page, "riffusion_live_ahead", "5")
         start(page)
         until(page, lambda: said(page) == "Painting the first window ...")
-        slow = r"Painting is slower than playing: 0\.\d times its speed\. "
+        slow = r"Painting is slower than playing: 0\.\d\d times its speed\. "
         until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
         assert "plays in about" in said(page, "ahead")
         until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))
@@ -206,6 +206,9 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         resumed = place_of(whole[end + 2000 : end + 3000], heard) - 2000
         assert again == pytest.approx(resumed, abs=3), "not a sample is lost in between"
         fade = round(0.012 * RATE) + 1
+        ramp = np.arange(fade - 1) / (0.012 * RATE)
+        rising = whole[end : end + fade - 1] * ramp
+        np.testing.assert_allclose(heard[resumed : resumed + fade - 1], rising, atol=1e-3, err_msg="a click")
         np.testing.assert_array_equal(heard[begin + fade : begin + end - fade], whole[fade : end - fade])
         loudest = np.abs(heard[begin + end - 8 : begin + end]).max()
         assert loudest < 0.05, "and without a click"
@@ -287,6 +290,43 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         page.click("#riffusion_live_go")
         until(page, lambda: said(page) == "out of paint")
         assert page.locator(".riffusion-live-row button").is_disabled()
+
+
+def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path: Path):
+    results = tmp_path / "results"
+    with page_of(chromium, results, 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        page.click("#riffusion_live_record")
+        until(page, lambda: "recording 0:02" in said(page, "ahead"))
+        start(page, "jazz")
+        page.wait_for_selector(".riffusion-live-takes audio")
+        until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")
+        assert page.locator(".riffusion-live-takes audio").count() == 1
+        assert len(list(results.glob("jams/*-*-*/*.wav"))) == 1
+
+
+def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
+    page = chromium.new_page()
+    page.add_script_tag(path=ROOT / "javascript" / "riffusion_live_screen.js")
+    told = page.evaluate("() => [0.0042, 0.03, 0.34, 0.999, 1, 9.7, 12.4].map(riffusionLive.times)")
+    page.close()
+    assert told == ["0.004", "0.03", "0.34", "0.99", "1.0", "9.7", "12"]
+
+
+def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
+    """As it does where no press allowed it, or a phone call comes in."""
+    with page_of(chromium, tmp_path / "results", 0.2) as page:
+        small_windows(page)
+        start(page)
+        until(page, lambda: said(page) == "Playing.")
+        page.evaluate("() => tap.contexts.at(-1).suspend()")
+        until(page, lambda: said(page) == "The browser does not let it sound by itself: press Go on.", 20)
+        page.click(".riffusion-live-row button")
+        until(page, lambda: said(page) == "Playing.", 20)
+        assert page.evaluate("() => tap.contexts.at(-1).state") == "running"
+        assert page.inner_text(".riffusion-live-row button") == "Pause"
 
 
 def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):

@@ -54,14 +54,20 @@ def start(place: Place, before: str, values: Mapping[str, Any]) -> str:
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
-    stop(before)
     _remove_old(place.output_dir() / KIND / "playing")
     folder = place.new_folder(f"{KIND}/playing")
 
     def keep(jam: Jam, take: Take) -> str:
         return making.attempt(lambda: _kept(place, jam, take, ending))
 
-    return JAMS.start(Jam(settings, place.backend(), folder, decode_settings(values, place), keep))
+    try:
+        jam = Jam(settings, place.backend(), folder, decode_settings(values, place), keep)
+        stop(before)
+        return JAMS.start(jam)
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _remove_old(folder: Path) -> None:

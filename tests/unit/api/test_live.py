@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from riffusion_ext.api.live import LIVE, mount_live, report
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, Request
-from riffusion_ext.generate.jam import Jam
+from riffusion_ext.generate.jam import PATIENCE, Jam
 from riffusion_ext.generate.jam_settings import JamSettings
 from riffusion_ext.generate.jams import Jams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -141,6 +141,16 @@ def test_who_may_not_open_the_page_may_not_listen(app: Any, url: str, jam: Jam, 
     for path in (f"{url}/stop", f"{url}/drop/1"):
         assert TestClient(app).post(path).status_code == 401
     assert not jam.stopped_or_left()
+
+
+def test_a_page_that_fetches_is_there(client: TestClient, url: str, jam: Jam):
+    """Over a slow line it may fetch for longer than a closed page is waited for."""
+    until(lambda: jam.resting)
+    for piece in ("chunk/0", "strip/0"):
+        jam._seen -= PATIENCE / 2
+        before = jam._seen
+        assert client.get(f"{url}/{piece}").status_code == 200
+        assert jam._seen > before
 
 
 def test_states_are_told_apart(tmp_path: Path):

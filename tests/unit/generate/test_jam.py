@@ -348,6 +348,25 @@ def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch:
     jam.tape.use(8000, jam.heard, lambda clip: None)
 
 
+def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
+    start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
+):
+    """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
+    monkeypatch.setattr(module, "_BEHIND", 2.0)
+    jam = start()
+    jam.record()
+    for _ in range(12):
+        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
+        jam.hear(jam.tape.samples - 8000)
+        jam.resting = False
+    until(lambda: jam.resting)
+    told = jam.turns()
+    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the picture"
+    assert len(told) < 16
+    assert jam._turns[0].start == 0, "all of it is written into the recording"
+    assert len(jam._turns) > 40
+
+
 @pytest.mark.parametrize("how", ["stop", "error", "left"])
 def test_a_recording_is_kept_whatever_ends_the_jam(
     start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
@@ -444,6 +463,45 @@ def test_only_so_many_play_at_once(tmp_path: Path):
         jam._seen = 0.0
     until(lambda: made[0].gone)
     assert jams.get(ids[0]) is None
+
+
+def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
+    """Start stops the page's own jam and starts another: the one may still be in the middle of a picture."""
+    jams = Jams(most=1)
+    studio = Studio(max_batch=1)
+    studio.go_on.clear()
+    studio.interrupt = lambda: None  # type: ignore[method-assign]
+    made = [Jam(settings_of(), studio, tmp_path / "0", CPU), Jam(settings_of(), Painter(by_seed), tmp_path / "1", CPU)]
+    jams.start(made[0])
+    until(studio.at_work.is_set)
+    made[0].stop()
+    assert not made[0].ended
+    jams.start(made[1])
+    studio.go_on.set()
+    jams.close()
+    assert all(jam.gone for jam in made)
+
+
+def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
+    takes: list[Take] = []
+
+    def keep(jam: Jam, take: Take) -> str:
+        jam.tape.use(take.first, take.stop, lambda clip: None)
+        takes.append(take)
+        return ""
+
+    jams = Jams()
+    jam = Jam(settings_of(), Painter(by_seed), tmp_path / "jam", CPU, keep)
+    jams.start(jam)
+    until(lambda: jam.resting)
+    jam.record()
+    jam.hear(20000)
+    began = time.monotonic()
+    jams.close()
+    assert time.monotonic() - began < 5
+    assert [(take.first, take.stop) for take in takes] == [(0, 20000)]
+    assert jam.gone
+    assert not jam.tape.folder.exists()
 
 
 def test_noise_and_beat_are_kept_by_a_painter_that_changes_nothing(start: Callable[..., Jam]):

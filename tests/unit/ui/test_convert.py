@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
 from riffusion_ext import metadata
@@ -125,7 +126,7 @@ def test_only_this_machine_may_name_its_folders(
     def build(output_dir: Path, *, folders: bool) -> Any:
         seen.append(folders)
         page = SimpleNamespace(queue=lambda **options: None, block_thread=lambda: None)
-        page.launch = lambda **options: None
+        page.launch = lambda **options: (FastAPI(), "", "")
         return page
 
     monkeypatch.setattr(app, "build_app", build)

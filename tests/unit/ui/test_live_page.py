@@ -174,6 +174,17 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
     assert not jam_of(registry, second).stopped_or_left()
 
 
+def test_a_start_that_is_refused_leaves_all_as_it_was(
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+):
+    place = studio.place(tmp_path)
+    first = live.start(place, "", small)
+    with pytest.raises(RiffusionError, match="fast, best"):
+        live.start(place, first, small | {"engine": "reference"})
+    assert not jam_of(registry, first).stopped_or_left()
+    assert len(list(tmp_path.glob("jams/playing/*"))) == 1
+
+
 def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams):
     place = studio.place(
         tmp_path,
