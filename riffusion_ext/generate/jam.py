@@ -28,7 +28,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, Backend, Request
 from riffusion_ext.generate.batched import Batched
 from riffusion_ext.generate.jam_settings import JamSettings
-from riffusion_ext.generate.journey import Journey
+from riffusion_ext.generate.journey import Journey, with_other_noise
 from riffusion_ext.generate.keyframes import Moment
 from riffusion_ext.generate.mask import soft_mask
 from riffusion_ext.generate.outpaint import between
@@ -247,7 +247,14 @@ class Jam:
         """Paint the next window and make it sound; False where the backend was stopped."""
         moment = self.journey.next()
         got: list[Image.Image] = []
-        self.backend.generate([self._request(moment)], lambda index, picture: got.append(picture))
+        try:
+            self._paint(moment, got)
+        except Exception:  # such as numbers that overflow in the model, with just this noise
+            if self.stopped_or_left():
+                return False
+            got.clear()
+            moment = with_other_noise(moment)
+            self._paint(moment, got)
         self.activity = None
         if not got:
             return self._interrupted()
@@ -261,6 +268,9 @@ class Jam:
         self.tape.add_picture(start, picture.crop((0, 0, self._ribbon.settled - start, picture.height)))
         self._sound(last=False)
         return True
+
+    def _paint(self, moment: Moment, got: list[Image.Image]) -> None:
+        self.backend.generate([self._request(moment)], lambda index, picture: got.append(picture))
 
     def _interrupted(self) -> bool:
         if not self.stopped_or_left():

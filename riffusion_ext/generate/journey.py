@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.keyframes import Keyframe, Moment
 
-__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "Journey", "Wish"]
+__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "Journey", "Wish", "with_other_noise"]
 
 LONGEST_QUEUE = 100
 LONGEST_TRAVEL = 64
@@ -27,6 +27,12 @@ class Wish:
     key: int
     prompt: str
     negative: str
+
+
+def with_other_noise(moment: Moment) -> Moment:
+    """Return the same with noise that no window near it has."""
+    a, b = (replace(end, seed=(end.seed + 2**16) % 2**32) for end in (moment.a, moment.b))
+    return replace(moment, a=a, b=b)
 
 
 class Journey:

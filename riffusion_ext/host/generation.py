@@ -204,7 +204,8 @@ class WebuiBackend:
         now = chosen_name()
         if self._model and now != self._model:
             raise RiffusionError(
-                f"the model of the webui was changed from {self._model} to {now}: choose {self._model} again to go on"
+                f"the model of the webui was changed from {self._model} to {now}; "
+                f"what was begun goes on with {self._model} only"
             )
 
     def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:

@@ -156,6 +156,21 @@ def test_the_page_cannot_have_heard_what_is_not_there(start: Callable[..., Jam])
     assert jam.heard == heard, "time does not run backwards"
 
 
+def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable[..., Jam]):
+    def overflowing(request: Request) -> Image.Image:
+        seeds.append(request.seeds[0])
+        if len(seeds) == 3:
+            raise ArithmeticError("all of it is black")
+        return by_seed(request)
+
+    seeds: list[int] = []
+    jam = start(Painter(overflowing))
+    until(lambda: jam.resting)
+    assert jam.error is None
+    assert len(set(seeds)) == len(seeds)
+    assert [seed - seeds[0] for seed in seeds[:5]] == [0, 1, 2, 2 + 2**16, 3]
+
+
 # --- sound ---------------------------------------------------------------------------------------------------------
 
 
