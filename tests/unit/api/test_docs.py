@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
 from tests.unit.api.conftest import MakeClient, sound_bytes
+from tests.unit.webuis import serving
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -36,19 +33,8 @@ def address(make_client: MakeClient, request: pytest.FixtureRequest) -> Iterator
     client, app = make_client(), FastAPI()
     client.service.prefix = request.param  # type: ignore[attr-defined]
     app.mount(request.param, client.app)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    end = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}{request.param}"
-    server.should_exit = True
-    thread.join(20)
+    with serving(app) as url:
+        yield f"{url}{request.param}"
 
 
 @pytest.fixture
@@ -65,6 +51,16 @@ def here(text: str, address: str) -> str:
     return text.replace("http://127.0.0.1:7860", address)
 
 
+def run(command: list[str], folder: Path) -> str:
+    """Run a command in a folder; returns what it printed."""
+    environment = {**os.environ, "no_proxy": "127.0.0.1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
@@ -73,36 +69,18 @@ def test_the_lines_for_curl_work(address: str, folder: Path) -> None:
     script = here("\n".join(blocks("sh")), address)
     if tuple(map(int, version.split(".")[:2])) < (7, 82):
         script = script.replace("--json", "-H 'Content-Type: application/json' -d")
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env={**os.environ, "no_proxy": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    printed = run(["bash", "-euo", "pipefail", "-c", script], folder)
     assert (folder / "picture.flac").read_bytes()[:4] == b"fLaC"
     assert '"pictures":[{"id":' in (folder / "pictures.json").read_text()
     assert (folder / "header.bin").stat().st_size == 44
-    assert "event: end" in done.stdout
-    assert done.stdout.split()[-2:] == ["done", "done"]
+    assert "event: end" in printed
+    assert printed.split()[-2:] == ["done", "done"]
 
 
 @pytest.mark.parametrize("address", ["", "/sd"], indirect=True)
 def test_the_client_in_python_works(address: str, folder: Path) -> None:
     (code,) = blocks("python")
-    done = subprocess.run(
-        [sys.executable, "-c", here(code, address)],
-        cwd=folder,
-        env={**os.environ, "no_proxy": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    run([sys.executable, "-c", here(code, address)], folder)
     with wave.open(str(folder / "song.wav")) as song:
         assert song.getnframes() == 10 * 44100
     with wave.open(str(folder / "picture.wav")) as sound:
