@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -56,6 +57,13 @@ def serving(results: Path, *program: str) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(20)
+
+
+def server_log(folder: Path) -> str:
+    """Return what a server has said, but for the error by which gradio 3 at times hears that a page was closed."""
+    text = (folder / "log.txt").read_text()
+    gone = r"^ERROR: +Exception in ASGI application\n(?:(?!ERROR:).*\n)*?.*WebSocketDisconnect: 100[01]$"
+    return re.sub(gone, "", text, flags=re.MULTILINE)
 
 
 @pytest.fixture(params=sorted(HOSTS))

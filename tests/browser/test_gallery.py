@@ -312,7 +312,8 @@ def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(galler
     first = gallery.playhead()
     gallery.wait(0.6)
     second = gallery.playhead()
-    assert 0.25 <= first < second < 0.6
+    assert 0.25 <= first < second
+    assert second <= gallery.times()[0][1] / SECONDS + 0.01
     assert gallery.page.evaluate("frames_asked") > 10
     gallery.page.keyboard.press("Space")
     gallery.wait(0.3)

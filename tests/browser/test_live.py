@@ -15,7 +15,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import ROOT, serving
+from tests.browser.conftest import ROOT, server_log, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -42,7 +42,7 @@ def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Ite
         yield page
         page.close()
         assert errors == []
-    assert "Traceback" not in (results.parent / "log.txt").read_text()
+    assert "Traceback" not in server_log(results.parent)
 
 
 def fill(page: Any, element: str, text: str) -> None:

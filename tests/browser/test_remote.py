@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from riffusion_ext.audio.io import read_audio
-from tests.browser.conftest import serving
+from tests.browser.conftest import server_log, serving
 from tests.browser.test_song import WAIT, fill, open_page, until
 from tests.unit.webuis import Process
 
@@ -53,4 +53,4 @@ def test_the_page_song_is_painted_by_webuis_until_none_is_left(chromium: Any, tm
     finally:
         for server in servers:
             server.kill()
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+    assert "Traceback" not in server_log(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import ROOT, serving
+from tests.browser.conftest import ROOT, server_log, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -33,7 +33,7 @@ def url(results: Path) -> Iterator[str]:
     program = ("-m", "tests.browser.painting_server", "PORT", str(results), str(BATCH_SECONDS))
     with serving(results, *program) as address:
         yield address
-    assert "Traceback" not in (results.parent / "log.txt").read_text()
+    assert "Traceback" not in server_log(results.parent)
 
 
 @pytest.fixture

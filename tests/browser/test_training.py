@@ -15,7 +15,7 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.review import open_set
-from tests.browser.conftest import serving
+from tests.browser.conftest import server_log, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -46,7 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(results: Path) -> Iterator[str]:
     with serving(results) as address:
         yield address
-    assert "Traceback" not in (results.parent / "log.txt").read_text()
+    assert "Traceback" not in server_log(results.parent)
 
 
 @pytest.fixture
