@@ -108,11 +108,11 @@ def longest_silence(samples: np.ndarray) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def same_until(heard: np.ndarray, whole: np.ndarray, first: int) -> int:
-    """Return how far two sounds are the same, sample for sample, from a sample on."""
-    count = min(len(heard), len(whole))
-    other = np.flatnonzero(heard[first:count] != whole[first:count])
-    return first + int(other[0]) if len(other) else count
+def first_pause(samples: np.ndarray) -> int:
+    """Return where the first silence of 50 ms begins; the end where there is none."""
+    sounding = np.flatnonzero(np.concatenate([samples != 0, [True]]))
+    long = np.flatnonzero(np.diff(sounding) > RATE // 20)
+    return int(sounding[long[0]]) + 1 if len(long) else len(samples)
 
 
 def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
@@ -130,11 +130,14 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         whole, borders = played_from(results)
         begin = place_of(whole[20000:21000], heard) - 20000
         fade = round(0.012 * RATE) + 1
-        end = same_until(heard[begin:], whole, fade)
-        pause = heard[begin + end + fade :][: RATE // 10]
-        assert not pause.any(), "but for a pause, where painting did not keep up, it is the same to the end"
+        end = min(first_pause(heard[begin:]), len(whole)) - fade  # there is one where painting does not keep up
+        other = fade + np.flatnonzero(heard[begin + fade : begin + end] != whole[fade:end])
+        # A machine that is overloaded disturbs a block of 128 samples here and there, by itself: one in a thousand.
+        assert len(other) <= end / 1000
         crossed = [border for border in borders if border < end - 4410]
         assert len(crossed) >= 7
+        near = RATE // 100
+        assert not any(border - near < place < border + near for border in crossed for place in other)
         assert not heard[:begin].any(), "nothing is heard before the first sample"
         assert np.abs(heard[begin : begin + fade]).max() > 0
         for border in crossed:
