@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from riffusion_ext.api.take import (
     read_sound,
     written_sound,
 )
-from riffusion_ext.jobs import Job
+from riffusion_ext.jobs import Job, Work
 
 __all__ = ["router"]
 
@@ -42,12 +43,10 @@ def router(service: Service) -> APIRouter:
         check_text(body.preset)
         if body.picture:
             service.find("pictures", body.picture)
-
         if not wait:
             _by_id(body.picture, "picture", body.inline)
-            return accepted(service, "image-to-audio", "convert", lambda job: _heard(service, body, job))
-        job = await ended(service, "image-to-audio", "convert", lambda job: _heard(service, body, job))
-        return await _reply(service, job, "clips", "audio") if body.inline else AsciiJSON(job.result)
+        inline = ("clips", "audio") if body.inline else None
+        return await _answer(service, "image-to-audio", partial(_heard, service, body), wait, inline)
 
     @routes.post("/audio-to-images", summary="A sound to spectrogram pictures")
     async def audio_to_images(body: AudioToImages, wait: bool = _WAIT) -> Response:
@@ -55,14 +54,20 @@ def router(service: Service) -> APIRouter:
         check_text(body.preset)
         if body.clip:
             service.find("clips", body.clip)
-
         if not wait:
             _by_id(body.clip, "clip", body.inline)
-            return accepted(service, "audio-to-images", "convert", lambda job: _drawn(service, body, job))
-        job = await ended(service, "audio-to-images", "convert", lambda job: _drawn(service, body, job))
-        return await _reply(service, job, "pictures", "image") if body.inline else AsciiJSON(job.result)
+        inline = ("pictures", "image") if body.inline else None
+        return await _answer(service, "audio-to-images", partial(_drawn, service, body), wait, inline)
 
     return routes
+
+
+async def _answer(service: Service, route: str, work: Work, wait: bool, inline: tuple[str, str] | None) -> Response:
+    """Answer with a job at once, or with its result; `inline` says which files the result shall hold, and as what."""
+    if not wait:
+        return accepted(service, route, "convert", work)
+    job = await ended(service, route, "convert", work)
+    return await _reply(service, job, *inline) if inline else AsciiJSON(job.result)
 
 
 def _one_of(name: str, value: str | None, other: str, other_value: str | None) -> None:
