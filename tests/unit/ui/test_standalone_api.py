@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from riffusion_ext.cli import main
-from tests.unit.webuis import Model, serving, webui
+from tests.unit.webuis import Model, free_port, serving, webui
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +29,7 @@ def serve(tmp_path: Path) -> Iterator[Any]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [
             sys.executable,
             "-m",
