@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import jam
 from riffusion_ext.generate.backend import Request
 from riffusion_ext.ui.app import build_app, open_doors
 from riffusion_ext.ui.render import open_queue
@@ -30,6 +31,7 @@ class Clouds(Studio):
 
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
+    jam._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
     place = Clouds(max_batch=1, delay=seconds).place(folder)
     app = build_app(folder, backend=place.backend, samplers=place.samplers)
     open_queue(app)

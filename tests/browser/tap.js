@@ -4,7 +4,10 @@
     const CODE = `registerProcessor("tap", class extends AudioWorkletProcessor {
         process(inputs) {
             const channel = inputs[0][0] || new Float32Array(128);
-            this.port.postMessage([currentFrame, channel.slice()]);
+            // On a busy machine Chromium at times tells the frame of the block before once more.
+            const frame = Math.max(currentFrame, this.next || 0);
+            this.next = frame + 128;
+            this.port.postMessage([frame, channel.slice()]);
             return true;
         }
     });`;

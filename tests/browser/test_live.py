@@ -131,13 +131,9 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         begin = place_of(whole[20000:21000], heard) - 20000
         fade = round(0.012 * RATE) + 1
         end = min(first_pause(heard[begin:]), len(whole)) - fade  # there is one where painting does not keep up
-        other = fade + np.flatnonzero(heard[begin + fade : begin + end] != whole[fade:end])
-        # A machine that is overloaded disturbs a block of 128 samples here and there, by itself: one in a thousand.
-        assert len(other) <= end / 1000
+        np.testing.assert_array_equal(heard[begin + fade : begin + end], whole[fade:end])
         crossed = [border for border in borders if border < end - 4410]
         assert len(crossed) >= 7
-        near = RATE // 100
-        assert not any(border - near < place < border + near for border in crossed for place in other)
         assert not heard[:begin].any(), "nothing is heard before the first sample"
         assert np.abs(heard[begin : begin + fade]).max() > 0
         for border in crossed:
