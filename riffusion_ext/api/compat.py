@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from riffusion_ext.api.answer import finished
 from riffusion_ext.api.compat_input import read_ask, read_json
-from riffusion_ext.api.replies import AsciiJSON, status_of
+from riffusion_ext.api.replies import ApiError, AsciiJSON, status_of
 from riffusion_ext.api.riffusion_server import check_images, run_inference
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.vst import check_mask, read_plugin_audio, run_vst
@@ -69,6 +69,7 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
     async def endpoint(request: Request) -> Response:
         made: list[Mapping[str, Any]] = []
         try:
+            _check_sender(request)
             work = await run_in_threadpool(prepare, await request.body())
             service.check_backend()
             job = service.jobs.submit(kind, "paint", _into(made, work))
@@ -85,6 +86,17 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
         return AsciiJSON(made.pop()) if made else answer(503, "this was stopped")
 
     return endpoint
+
+
+def _check_sender(request: Request) -> None:
+    """Raise an ApiError where a page in a browser sends what no browser asks about first.
+
+    Clients may name any content type, as in the original. But pages of other sites may, too, in every browser that can
+    reach this server: all types but JSON are sent without asking the server (Fetch standard, "CORS-preflight").
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "origin" in request.headers and kind != "application/json":
+        raise ApiError(415, "pages in a browser must send the content type application/json")
 
 
 def _into(made: list[Mapping[str, Any]], work: Work) -> Work:

@@ -56,6 +56,23 @@ def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, stud
     assert request.mask is None
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain;x=application/json", "multipart/form-data; boundary=a", ""])
+@pytest.mark.parametrize("route", [ROUTE, "/run_vst/"])
+def test_pages_of_other_sites_cannot_have_anything_painted(
+    client: TestClient, studio: Studio, route: str, kind: str
+) -> None:
+    """What a browser sends for them without asking the server first."""
+    headers = {"Origin": "https://elsewhere.example", **({"Content-Type": kind} if kind else {})}
+    reply = client.post(route, content=RECORDED, headers=headers)
+    assert (reply.status_code, "must send the content type application/json" in reply.text) == (415, True)
+    assert studio.requests == []
+
+
+def test_a_page_that_may_call_it_can(client: TestClient, studio: Studio) -> None:
+    headers = {"Origin": "http://localhost:3000", "Content-Type": "application/json; charset=utf-8"}
+    assert client.post(ROUTE, content=RECORDED, headers=headers).status_code == 200
+
+
 def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) -> None:
     body = {"start": {"prompt": "a", "seed": 1}, "end": {"prompt": "b", "seed": 2}, "alpha": 0, "worklet": 1}
     assert client.post("/run_inference", json=body).status_code == 200  # also without the slash
