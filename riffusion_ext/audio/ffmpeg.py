@@ -17,6 +17,14 @@ from riffusion_ext.audio.wav import UnsupportedError, read_wav
 
 __all__ = ["opened", "read"]
 
+_FORMATS = (
+    "aa aac aax ac3 ac4 adx aea aiff amr amrnb amrwb ape asf ast au avi avr brstm caf codec2 dsf dss dts dtshd "
+    "eac3 flac flv g729 gsm gxf hca iff ircam libgme libopenmpt loas matroska mlp mmf mov mp3 mpc mpc8 mpeg "
+    "mpegts mpegvideo mxf nistsphere nsv nut ogg oma paf pvf qcp qoa rm sbc shn sox swf tak truehd tta voc vqf "
+    "w64 wav webm wsd wtv wv xa xwma"
+)
+"""Formats that hold their sound themselves. Playlists and the like are none: they have ffmpeg read other files."""
+
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
     """Read the first sound track of any file that ffmpeg knows.
@@ -77,6 +85,7 @@ def _command(path: Path, *part: str) -> list[str]:
     if program is None:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
+    command += ["-format_whitelist", ",".join(_FORMATS.split())]
     # "file:" and the whole path, lest a name be taken for an option or an address.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
     return [*command, *part, "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
@@ -103,5 +112,8 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
 def _check(status: int, errors: IO[bytes]) -> None:
     if status:
         errors.seek(0)
-        lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+        text = errors.read().decode("utf-8", "replace").strip()
+        if "not on whitelist" in text:
+            raise UnsupportedError("it is a playlist, or of another kind that holds no sound itself")
+        lines = text.splitlines()
         raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")

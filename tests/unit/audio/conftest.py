@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +32,17 @@ def tone() -> MakeTone:
 def no_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ``import soundfile`` fail, as where it is not installed."""
     monkeypatch.setitem(sys.modules, "soundfile", None)
+
+
+@pytest.fixture
+def real_ffmpeg(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the program ffmpeg on PATH, where it is not there already."""
+    if shutil.which("ffmpeg") is None:
+        packed = pytest.importorskip("imageio_ffmpeg", exc_type=ImportError)
+        folder = tmp_path_factory.mktemp("bin")
+        program = Path(packed.get_ffmpeg_exe())
+        (folder / f"ffmpeg{program.suffix if os.name == 'nt' else ''}").symlink_to(program)
+        monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio import ffmpeg, read_audio, write_audio
+from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.audio.wav import write_wav
 from riffusion_ext.errors import AudioError
 
@@ -134,7 +134,7 @@ def test_it_stands_in_for_soundfile(fake, tmp_path: Path, tone) -> None:
     assert read_audio(tmp_path / "a.flac").samples.shape == (1, 8820)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
+@pytest.mark.usefixtures("real_ffmpeg")
 @pytest.mark.parametrize("start", [0.0, 0.7])
 def test_the_real_one(tmp_path: Path, tone, start: float) -> None:
     clip = tone(2.0, channels=2)
@@ -145,3 +145,31 @@ def test_the_real_one(tmp_path: Path, tone, start: float) -> None:
     expected = clip.slice(start, start + 1)
     middle = slice(4000, 40000)
     assert np.abs(back.samples - expected.samples)[:, middle].max() < 0.005  # a sample too early or late makes 0.03
+
+
+@pytest.mark.usefixtures("real_ffmpeg")
+@pytest.mark.parametrize("suffix", ["aac", "m4a", "mka", "mpg", "opus", "ts", "tta", "webm", "wma", "wv"])
+def test_what_people_have(tmp_path: Path, tone, suffix: str) -> None:
+    made = tmp_path / f"a.{suffix}"
+    wav = write_audio(tone(2.0, rate=48000), tmp_path / "a.wav")
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, made], check=True)
+    assert ffmpeg.read(made).duration == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.usefixtures("real_ffmpeg")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n"),
+        ("a.mp3", "ffconcat version 1.0\nfile {}\n"),
+    ],
+)
+def test_a_list_of_other_files_is_not_followed(tmp_path: Path, tone, name: str, text: str) -> None:
+    other = tmp_path / "private.aac"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", write_audio(tone(2.0), tmp_path / "a.wav"), other], check=True)
+    path = tmp_path / name
+    path.write_text(text.format(other.name))
+    with pytest.raises(AudioError, match="it is a playlist"):
+        read_audio(path)
+    with pytest.raises(AudioError, match="it is a playlist"):
+        list(read_pieces(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 from itertools import pairwise
@@ -59,7 +58,7 @@ def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None
     assert np.concatenate([piece.samples for piece in pieces], axis=1) == pytest.approx(whole, abs=1e-6)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.usefixtures("real_ffmpeg")
 def test_what_only_ffmpeg_reads_comes_in_pieces(tmp_path: Path) -> None:
     write_audio(noise(2, 25 * 44100, 44100), tmp_path / "a.wav")
     made = tmp_path / "a.m4a"
