@@ -25,10 +25,10 @@ FORGE = ROOT / "requirements" / "forge.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
-BROWSER_TESTS = "tests/browser"
-"""Tests that mostly wait, for music to be played."""
+ASIDE_TESTS = ("tests/browser", "tests/unit/dataset")
+"""Tests that go on beside the others: half of them wait, and they are about as long."""
 
-FORGE_TESTS = (BROWSER_TESTS, "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
+FORGE_TESTS = ("tests/browser", "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
@@ -159,12 +159,12 @@ def test(arguments: list[str]) -> int:
         "mypy": [python, "-m", "mypy"],
     }
     failed = [name for name, command in checks.items() if run(command)]
-    first: list[str | Path] = [python, "-m", "pytest", *(arguments or [f"--ignore={BROWSER_TESTS}"])]
+    first: list[str | Path] = [python, "-m", "pytest", *(arguments or [f"--ignore={part}" for part in ASIDE_TESTS])]
     others: dict[str, Sequence[str | Path]] = {
         "pytest (gradio 4)": [other, "-m", "pytest", *(arguments or FORGE_TESTS)],
     }
     if not arguments:
-        others["pytest (gradio 3, browser)"] = [python, "-m", "pytest", BROWSER_TESTS]
+        others["pytest (gradio 3, aside)"] = [python, "-m", "pytest", *ASIDE_TESTS]
     with ExitStack() as stack:
         waiting = {name: stack.enter_context(Meanwhile(command)) for name, command in others.items()}
         if run(first):

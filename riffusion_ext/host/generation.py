@@ -7,6 +7,7 @@ with. So webui's two Processing classes are used as they are, and those two are 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from itertools import groupby
@@ -134,6 +135,7 @@ class WebuiBackend:
         self.interrupted = False
         self._model = chosen_name()
         self._wish = self._waits = self._at_work = False
+        self._turn = threading.Lock()  # from looking whose turn it is to interrupting
 
     @property
     def name(self) -> str:
@@ -173,8 +175,9 @@ class WebuiBackend:
     def interrupt(self) -> None:
         """Stop what is being painted for this object; also while it still waits for its turn."""
         self._wish = True
-        if self._at_work:  # else the host is at work for somebody else
-            shared.state.interrupt()
+        with self._turn:
+            if self._at_work:  # else the host is at work for somebody else
+                shared.state.interrupt()
 
     def _paint(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
@@ -193,7 +196,8 @@ class WebuiBackend:
                 done = self._evenly(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
-                self._at_work = False
+                with self._turn:
+                    self._at_work = False
                 shared.state.end()
                 shared.total_tqdm.clear()
         # One that was interrupted half-way is noise still.

@@ -32,8 +32,9 @@ class Clouds(Studio):
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
     jam._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
-    place = Clouds(max_batch=1, delay=seconds).place(folder)
-    app = build_app(folder, backend=place.backend, samplers=place.samplers)
+    samplers = Clouds().place(folder).samplers
+    # One for each jam, as in a webui: whoever ends the one before interrupts what is painted for that one only.
+    app = build_app(folder, backend=lambda: Clouds(max_batch=1, delay=seconds), samplers=samplers)
     open_queue(app)
     launched = app.launch(
         server_name="127.0.0.1",

@@ -109,6 +109,26 @@ def test_a_wish_does_not_outlive_its_job(painting: tuple[Painting, Any]) -> None
     thread.join(5)
 
 
+def test_a_wish_at_the_very_end_does_not_reach_the_next_job(
+    painting: tuple[Painting, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's next job begins as soon as this one has ended."""
+    made, backend = painting
+    over = threading.Event()
+    thread, _ = _started(backend)
+    made.began.wait(5)
+
+    def interrupt(state: Any) -> None:
+        state.interrupted = True
+        assert not over.wait(0.3), "the painting has ended in between"
+
+    monkeypatch.setattr(type(fake.state), "interrupt", interrupt)
+    monkeypatch.setattr(type(fake.state), "end", lambda state: over.set())
+    backend.interrupt()
+    thread.join(5)
+    assert over.is_set()
+
+
 def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
     host, backend = painting
     assert backend.activity is None

@@ -98,7 +98,7 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
     assert "seen" in printed
-    assert printed[-1] == "dev.py: FAILED: mypy, pytest (gradio 4), pytest (gradio 3, browser)"
+    assert printed[-1] == "dev.py: FAILED: mypy, pytest (gradio 4), pytest (gradio 3, aside)"
     commands.fails = "nothing"
     other.write_text("")
     assert dev.test([]) == 0

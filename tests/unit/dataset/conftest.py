@@ -18,7 +18,7 @@ MakeItems = Callable[..., list[ExportItem]]
 MakeSong = Callable[..., Path]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_song() -> MakeSong:
     """Return a writer of songs: plucked notes of a seed of its own, over a little noise."""
 
@@ -60,7 +60,7 @@ def tree(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in files if name not in own}
 
 
-@pytest.fixture(name="tree")
+@pytest.fixture(name="tree", scope="session")
 def tree_fixture() -> Callable[[Path], dict[str, str]]:
     """Return :func:`tree`."""
     return tree

@@ -167,18 +167,20 @@ def drawn(out: Path) -> int:
     return len([path for path in (out / ".riffusion" / "fresh").glob("*.png") if not path.name.startswith(".")])
 
 
-@pytest.fixture
-def long_songs(tmp_path: Path, make_song: Callable[..., Path]) -> Path:
+@pytest.fixture(scope="module")
+def long_songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
     """Return a folder of songs that take a second or so each."""
+    folder = tmp_path_factory.mktemp("long")
     for number in range(4):
-        make_song(tmp_path / "long" / f"{number}.wav", 30.0, seed=number)
-    return tmp_path / "long"
+        make_song(folder / f"{number}.wav", 30.0, seed=number)
+    return folder
 
 
-@pytest.fixture
-def undisturbed(long_songs: Path, tmp_path: Path, tree: Tree) -> dict[str, str]:
-    subprocess.run(command(long_songs, tmp_path / "undisturbed", "--jobs", "1"), check=True, capture_output=True)
-    return tree(tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def undisturbed(long_songs: Path, tmp_path_factory: pytest.TempPathFactory, tree: Tree) -> dict[str, str]:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    subprocess.run(command(long_songs, out, "--jobs", "1"), check=True, capture_output=True)
+    return tree(out)
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
