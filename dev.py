@@ -25,10 +25,13 @@ FORGE = ROOT / "requirements" / "forge.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
-ASIDE_TESTS = ("tests/browser", "tests/unit/dataset")
-"""Tests that go on beside the others: half of them wait, and they are about as long."""
+BROWSER_TESTS = "tests/browser"
+"""Tests that keep time: music is played in them."""
 
-FORGE_TESTS = ("tests/browser", "tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
+DATASET_TESTS = "tests/unit/dataset"
+"""A third of what is left."""
+
+FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
@@ -159,19 +162,38 @@ def test(arguments: list[str]) -> int:
         "mypy": [python, "-m", "mypy"],
     }
     failed = [name for name, command in checks.items() if run(command)]
-    first: list[str | Path] = [python, "-m", "pytest", *(arguments or [f"--ignore={part}" for part in ASIDE_TESTS])]
-    others: dict[str, Sequence[str | Path]] = {
-        "pytest (gradio 4)": [other, "-m", "pytest", *(arguments or FORGE_TESTS)],
-    }
-    if not arguments:
-        others["pytest (gradio 3, aside)"] = [python, "-m", "pytest", *ASIDE_TESTS]
+    parts = parts_of(python, other, arguments)
+    first, *others = parts
     with ExitStack() as stack:
-        waiting = {name: stack.enter_context(Meanwhile(command)) for name, command in others.items()}
-        if run(first):
-            failed.append("pytest (gradio 3)")
+        waiting = {name: stack.enter_context(Meanwhile(parts[name])) for name in others}
+        if run(parts[first]):
+            failed.append(first)
         failed += [name for name, process in waiting.items() if process.wait()]
     print(f"dev.py: FAILED: {', '.join(failed)}" if failed else "dev.py: all checks passed", flush=True)
     return 1 if failed else 0
+
+
+def parts_of(python: Path, other: Path, arguments: list[str]) -> dict[str, Sequence[str | Path]]:
+    """Return what runs at the same time, by name, for the Pythons of both environments."""
+    if arguments:
+        return {
+            "pytest (gradio 3)": [python, "-m", "pytest", *arguments],
+            "pytest (gradio 4)": [other, "-m", "pytest", *arguments],
+        }
+    rest = [f"--ignore={BROWSER_TESTS}", f"--ignore={DATASET_TESTS}"]
+    return {
+        "pytest (gradio 3)": patient(python, "-m", "pytest", *rest),
+        "pytest (gradio 3, training sets)": patient(python, "-m", "pytest", DATASET_TESTS),
+        "pytest (gradio 3, browser)": [python, "-m", "pytest", BROWSER_TESTS],
+        "pytest (gradio 4)": patient(other, "-m", "pytest", *FORGE_TESTS),
+        "pytest (gradio 4, browser)": [other, "-m", "pytest", BROWSER_TESTS],
+    }
+
+
+def patient(*command: str | Path) -> Sequence[str | Path]:
+    """Return a command that leaves the processor to others where they want it."""
+    nice = shutil.which("nice")
+    return [nice, "-n", "5", *command] if nice else command
 
 
 def test_environment(name: str, requirements: Path) -> Path:

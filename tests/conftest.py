@@ -20,14 +20,20 @@ settings.register_profile("search", derandomize=False, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Playwright keeps an event loop at work while it is there, beside which asyncio.run() refuses to begin another."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the program."""
     path = os.environ.get("RIFFUSION_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium found; RIFFUSION_CHROMIUM may name one")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_path: str) -> Iterator[Any]:
+    """Playwright keeps an event loop at work while it is there, beside which asyncio.run() refuses to begin another."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield browser
         browser.close()

@@ -10,21 +10,10 @@ import gradio as gr
 
 from riffusion_ext.ui.players import panel, player
 from tests.browser.files import png, tone
+from tests.browser.scenes import SCENES
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 4.0
-
-SCENES: dict[str, tuple[list[str], list[str | None]]] = {
-    # what the gallery shows, and the pictures of the players below it
-    "batch": (
-        ["grid-0000.png", "00000-7.png", "mask.png", "00001-8 été.png"],
-        ["00000-7.png", "00001-8 été.png", None],
-    ),
-    "one": (["00002-9.png"], ["00002-9.png"]),
-    "unsaved": (["tmpabc.png"], [""]),
-    "two unsaved": (["tmpabc.png", "tmpdef.png"], ["", ""]),
-    "silent": (["00002-9.png"], []),
-}
 
 
 def build(folder: Path) -> Any:

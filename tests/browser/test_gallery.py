@@ -12,6 +12,7 @@ import pytest
 from riffusion_ext.ui.players import panel, player
 from tests.browser.conftest import serving
 from tests.browser.files import png, tone
+from tests.browser.scenes import SCENES
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +60,10 @@ class Gallery:
         self.page.wait_for_function(
             "id => [...document.querySelectorAll(id + ' audio')].every(a => a.readyState > 0)", arg=AREA
         )
-        self.page.wait_for_selector("#txt2img_gallery img")
+        self.page.wait_for_function(  # small and large
+            "number => new Set([...document.querySelectorAll('#txt2img_gallery img')].map(i => i.src)).size === number",
+            arg=len(SCENES[name][0]),
+        )
         self.page.wait_for_timeout(400)
 
     def choose(self, number: int) -> None:

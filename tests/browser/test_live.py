@@ -16,10 +16,10 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from tests.browser.conftest import ROOT, server_log, serving
+from tests.browser.listening import RATE, TAP, first_pause, longest_silence, place_of, played_from, tapped
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-RATE = 44100
 WAIT = 90_000
 SMALL = "sample_rate=44100, max_frequency=10000, num_frequencies=64"
 
@@ -32,7 +32,7 @@ def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Ite
     with serving(results, *program) as url:
         page = chromium.new_page(viewport={"width": 1280, "height": 900}, **options)
         page.set_default_timeout(WAIT)
-        page.add_init_script(path=ROOT / "tests" / "browser" / "tap.js")
+        page.add_init_script(path=TAP)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
@@ -77,44 +77,6 @@ def until(page: Any, what: Callable[[], bool], seconds: float = 150.0) -> None:
         page.wait_for_timeout(100)
 
 
-def tapped(page: Any) -> tuple[np.ndarray, int]:
-    """Return what has reached the loudspeaker so far, and how many blocks of it the tap has missed."""
-    told = page.evaluate("tap.samples()")
-    return np.frombuffer(base64.b64decode(told["data"]), np.float32), int(told["lost"])
-
-
-def played_from(results: Path) -> tuple[np.ndarray, list[int]]:
-    """Return the samples of the jam as the server has them, and the borders of its chunks."""
-    (folder,) = results.glob("jams/playing/*")
-    chunks = [np.frombuffer(path.read_bytes(), "<i2") for path in sorted(folder.glob("*.pcm"))]
-    whole = np.concatenate(chunks).astype(np.float32) / np.float32(32768)
-    return whole, [int(stop) for stop in np.cumsum([len(chunk) for chunk in chunks])]
-
-
-def place_of(part: np.ndarray, whole: np.ndarray) -> int:
-    """Return where a part lies in a whole, exactly."""
-    found = [
-        int(at)
-        for at in np.flatnonzero(whole[: len(whole) - len(part) + 1] == part[0])
-        if np.array_equal(whole[at : at + len(part)], part)
-    ]
-    assert len(found) == 1, f"found {len(found)} times"
-    return found[0]
-
-
-def longest_silence(samples: np.ndarray) -> int:
-    """Return the longest run of samples that are exactly 0."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[1], samples != 0, [1]]).astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def first_pause(samples: np.ndarray) -> int:
-    """Return where the first silence of 50 ms begins; the end where there is none."""
-    sounding = np.flatnonzero(np.concatenate([samples != 0, [True]]))
-    long = np.flatnonzero(np.diff(sounding) > RATE // 20)
-    return int(sounding[long[0]]) + 1 if len(long) else len(samples)
-
-
 def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
     """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
     results = tmp_path / "results"
@@ -126,7 +88,7 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         page.click("#riffusion_live_queue")
         page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
         page.wait_for_timeout(17_000)
-        heard, lost = tapped(page)
+        heard, lost = tapped(page.evaluate)
         whole, borders = played_from(results)
         begin = place_of(whole[20000:21000], heard) - 20000
         fade = round(0.012 * RATE) + 1
@@ -158,7 +120,7 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
         page.wait_for_selector(".riffusion-live-takes audio")
         assert page.inner_text("#riffusion_live_record") == "Record"
         page.wait_for_timeout(500)
-        heard, _ = tapped(page)
+        heard, _ = tapped(page.evaluate)
         (path,) = results.glob("jams/*-*-*/*.wav")
         take = read_audio(path)
         assert take.sample_rate == RATE
@@ -201,7 +163,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         until(page, lambda: "Buffering" in said(page))
         until(page, lambda: "There will be pauses" in said(page))
         page.wait_for_timeout(1500)
-        heard, _ = tapped(page)
+        heard, _ = tapped(page.evaluate)
         whole, borders = played_from(results)
         sound = np.flatnonzero(heard)
         jumps = np.flatnonzero(np.diff(sound) > RATE / 2)

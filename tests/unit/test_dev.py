@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,17 +94,30 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     commands = Commands(fails="mypy")
     monkeypatch.setattr(dev, "run", commands)
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
-    monkeypatch.setattr(dev, "FORGE_TESTS", ())
+    monkeypatch.setattr(dev, "patient", lambda *command: command)
     other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
     other.write_text("print('seen'); raise SystemExit(3)")
     assert dev.test([]) == 1
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
-    assert "seen" in printed
-    assert printed[-1] == "dev.py: FAILED: mypy, pytest (gradio 4), pytest (gradio 3, aside)"
+    assert printed.count("seen") == 4
+    names = "(gradio 3, training sets)", "(gradio 3, browser)", "(gradio 4)", "(gradio 4, browser)"
+    assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names])
     commands.fails = "nothing"
     other.write_text("")
     assert dev.test([]) == 0
+
+
+@pytest.mark.skipif(shutil.which("nice") is None, reason="needs the program nice")
+def test_who_can_wait_leaves_the_processor_to_others(dev) -> None:
+    command = dev.patient(sys.executable, "-c", "import os; print(os.nice(0))")
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) >= min(os.nice(0) + 5, 19)
+
+
+def test_what_was_asked_for_runs_in_both_environments(dev) -> None:
+    parts = dev.parts_of(Path("one"), Path("other"), ["-k", "mel"])
+    assert list(parts.values()) == [[Path(name), "-m", "pytest", "-k", "mel"] for name in ("one", "other")]
 
 
 def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:

@@ -1,0 +1,15 @@
+"""What the page with a gallery can show."""
+
+from __future__ import annotations
+
+SCENES: dict[str, tuple[list[str], list[str | None]]] = {
+    # what the gallery shows, and the pictures of the players below it
+    "batch": (
+        ["grid-0000.png", "00000-7.png", "mask.png", "00001-8 été.png"],
+        ["00000-7.png", "00001-8 été.png", None],
+    ),
+    "one": (["00002-9.png"], ["00002-9.png"]),
+    "unsaved": (["tmpabc.png"], [""]),
+    "two unsaved": (["tmpabc.png", "tmpdef.png"], ["", ""]),
+    "silent": (["00002-9.png"], []),
+}

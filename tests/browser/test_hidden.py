@@ -1,0 +1,57 @@
+"""The page "Live" in a tab that is hidden, whose timers browsers slow down and whose frames they do not draw."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import serving
+from tests.browser.devtools import Tab, tabs
+from tests.browser.listening import RATE, TAP, place_of, played_from, tapped
+from tests.conftest import FLAGS
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SAID = "document.querySelector('.riffusion-live-said').innerText"
+
+
+def fill(tab: Tab, element: str, value: str) -> None:
+    field = f"#{element} textarea, #{element} input[type=number], #{element} input"
+    tab.run(
+        f"""(() => {{
+            const field = document.querySelector({json.dumps(field)});
+            Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, {json.dumps(value)});
+            ["input", "change", "blur"].forEach(kind => field.dispatchEvent(new Event(kind, {{bubbles: true}})));
+        }})()"""
+    )
+
+
+def test_a_hidden_tab_plays_on(chromium_path: str, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    server = ("-m", "tests.browser.live_server", "PORT", str(results), "0.2")
+    with serving(results, *server) as url, tabs(chromium_path, FLAGS, tmp_path / "profile") as browser:
+        page = browser.open(url, TAP.read_text())
+        page.until("!!document.querySelector('.riffusion-live-picture')")
+        fill(page, "riffusion_live_ahead", "5")
+        fill(page, "riffusion_live_prompt", "funk")
+        time.sleep(1)  # gradio hears of a text a little later
+        page.run("document.querySelector('#riffusion_live_go').click()")
+        page.until(f"{SAID} === 'Playing.'")
+        browser.open()
+        page.until("document.visibilityState === 'hidden'")
+        time.sleep(1)  # what is heard first fades in
+        page.run("tap.clear()")
+        time.sleep(20)
+        assert page.run(SAID) == "Playing."
+        assert page.run("document.visibilityState") == "hidden"
+        heard, lost = tapped(page.run)
+        whole, _ = played_from(results)
+        assert lost == 0
+        assert len(heard) > 19 * RATE
+        begin = place_of(heard[RATE : RATE + 1000], whole) - RATE
+        np.testing.assert_array_equal(heard, whole[begin : begin + len(heard)])
