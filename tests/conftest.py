@@ -15,8 +15,9 @@ from hypothesis import settings
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-proxy-server", "--disable-background-networking"]
 
-settings.register_profile("repeat", derandomize=True)
-settings.register_profile("search", derandomize=False, print_blob=True)
+# No deadlines: how long an example takes is a matter of what else the machine does.
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 

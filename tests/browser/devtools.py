@@ -39,6 +39,10 @@ class Tab:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
+    def close(self) -> None:
+        """Say goodbye: the thread that listens goes on till then."""
+        self._socket.close()
+
     def until(self, script: str, seconds: float = 120.0) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
@@ -52,11 +56,13 @@ class Tabs:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._open: list[Tab] = []
 
     def open(self, url: str = "about:blank", script: str = "") -> Tab:
         """Open a tab in front of the others; the script runs in it before those of its page."""
         told = self._call("/json/new?about:blank", "PUT")
-        tab = Tab(told["id"], connect(told["webSocketDebuggerUrl"], max_size=None))
+        tab = Tab(told["id"], connect(told["webSocketDebuggerUrl"], max_size=None, close_timeout=1))
+        self._open.append(tab)
         tab.ask("Page.enable")
         tab.ask("Page.addScriptToEvaluateOnNewDocument", source=script)
         tab.ask("Page.navigate", url=url)
@@ -66,6 +72,11 @@ class Tabs:
     def show(self, tab: Tab) -> None:
         """Bring a tab to the front, which hides the others."""
         self._call(f"/json/activate/{tab.id}")
+
+    def close(self) -> None:
+        """Let go of all tabs."""
+        for tab in self._open:
+            tab.close()
 
     def _call(self, path: str, method: str = "GET") -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", method=method)
@@ -88,6 +99,10 @@ def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
                 assert process.poll() is None, "the browser does not start"
                 assert time.monotonic() < end, "the browser says nothing"
                 time.sleep(0.1)
-            yield Tabs(int(told.read_text().split()[0]))
+            opened = Tabs(int(told.read_text().split()[0]))
+            try:
+                yield opened
+            finally:
+                opened.close()
         finally:
             process.terminate()

@@ -94,14 +94,16 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     commands = Commands(fails="mypy")
     monkeypatch.setattr(dev, "run", commands)
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(dev, "patient", lambda *command: command)
     other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
     other.write_text("print('seen'); raise SystemExit(3)")
     assert dev.test([]) == 1
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
-    assert printed.count("seen") == 4
-    names = "(gradio 3, training sets)", "(gradio 3, browser)", "(gradio 4)", "(gradio 4, browser)"
+    assert printed.count("seen") == 5
+    names = [f"(gradio 3, {part})" for part in ("training sets", "songs")]
+    names += ["(gradio 4)", "(gradio 3, browser)", "(gradio 4, browser)"]
     assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names])
     commands.fails = "nothing"
     other.write_text("")
