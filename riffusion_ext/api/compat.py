@@ -89,10 +89,10 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
 
 
 def _check_sender(request: Request) -> None:
-    """Raise an ApiError where a page in a browser sends what no browser asks about first.
+    """Raise an ApiError where a page in a browser sends anything but JSON.
 
     Clients may name any content type, as in the original. But pages of other sites may, too, in every browser that can
-    reach this server: all types but JSON are sent without asking the server (Fetch standard, "CORS-preflight").
+    reach this server: forms and plain text are sent without asking it (Fetch standard, "CORS-safelisted"), JSON is not.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if "origin" in request.headers and kind != "application/json":

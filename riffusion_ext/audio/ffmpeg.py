@@ -18,16 +18,18 @@ from riffusion_ext.audio.wav import UnsupportedError, read_wav
 __all__ = ["opened", "read"]
 
 _FORMATS = (
-    "aa aac aax ac3 ac4 adx aea aiff amr amrnb amrwb ape asf ast au avi avr brstm caf codec2 dsf dss dts dtshd "
-    "eac3 flac flv g729 gsm gxf hca iff ircam libgme libopenmpt loas matroska mlp mmf mov mp3 mpc mpc8 mpeg "
-    "mpegts mpegvideo mxf nistsphere nsv nut ogg oma paf pvf qcp qoa rm sbc shn sox swf tak truehd tta voc vqf "
-    "w64 wav webm wsd wtv wv xa xwma"
+    "aa aac aax ac3 ac4 acm act adp ads adx aea afc aiff aix amr amrnb amrwb apc ape aptx aptx_hd asf ast au "
+    "avi avr bfstm bink binka bit bonk brstm caf codec2 dsf dss dts dtshd dv eac3 epaf flac flv fsb fwse g722 "
+    "g723_1 g726 g726le g729 genh gsm gxf hca hcom iamf iff ilbc ircam ivr kux laf lc3 libgme libmodplug "
+    "libopenmpt loas matroska mlp mmf mov mp3 mpc mpc8 mpeg mpegts mpegvideo msf mtaf mxf nistsphere nsv nut "
+    "nuv ogg oma osq pva pvf qcp qoa rka rm rsd sbc shn sln smk sox spdif svag swf tak truehd tta ty vag voc "
+    "vpk vqf w64 wav wavarc webm wsd wtv wv wve xa xvag xwma"
 )
 """Formats that hold their sound themselves. Playlists and the like are none: they have ffmpeg read other files."""
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    """Read the first sound track of any file that ffmpeg knows.
+    """Read the first sound track of a file that ffmpeg knows and that holds its sound itself.
 
     It takes as long as ffmpeg does; where the waiting is interrupted, ffmpeg is stopped.
 
@@ -114,6 +116,6 @@ def _check(status: int, errors: IO[bytes]) -> None:
         errors.seek(0)
         text = errors.read().decode("utf-8", "replace").strip()
         if "not on whitelist" in text:
-            raise UnsupportedError("it is a playlist, or of another kind that holds no sound itself")
+            raise UnsupportedError("it is a playlist, or of a kind that is not read here")
         lines = text.splitlines()
         raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")

@@ -50,7 +50,8 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     Parameters
     ----------
     path
-        Any WAV of PCM or float samples; with soundfile, whatever libsndfile knows; with ffmpeg on PATH, the rest.
+        Any WAV of PCM or float samples; with soundfile, whatever libsndfile knows; with ffmpeg on PATH, the rest,
+        but for playlists.
     start, duration
         The part to read, in seconds; None for all that follows. A part that passes the end stops there.
 
