@@ -24,7 +24,7 @@ _FORMATS = (
     "libopenmpt loas matroska mlp mmf mov mp3 mpc mpc8 mpeg mpegts mpegvideo msf mtaf mxf nistsphere nsv nut "
     "nuv ogg oma osq pva pvf qcp qoa rka rm rsd sbc shn sln smk sox spdif svag swf tak truehd tta ty vag voc "
     "vpk vqf w64 wav wavarc webm wsd wtv wv wve xa xvag xwma"
-)
+).replace(" ", ",")
 """Formats that hold their sound themselves. Playlists and the like are none: they have ffmpeg read other files."""
 
 
@@ -87,7 +87,7 @@ def _command(path: Path, *part: str) -> list[str]:
     if program is None:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
-    command += ["-format_whitelist", ",".join(_FORMATS.split())]
+    command += ["-format_whitelist", _FORMATS]
     # "file:" and the whole path, lest a name be taken for an option or an address.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
     return [*command, *part, "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class Tabs:
 def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
     """Start a browser with a profile of its own; gives its tabs."""
     command = [program, *flags, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
-    command += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "about:blank"]
+    command += ["--no-first-run", "--disable-component-update", "about:blank"]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=silent, stderr=silent) as process:
         try:
@@ -99,10 +99,7 @@ def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
                 assert process.poll() is None, "the browser does not start"
                 assert time.monotonic() < end, "the browser says nothing"
                 time.sleep(0.1)
-            opened = Tabs(int(told.read_text().split()[0]))
-            try:
+            with closing(Tabs(int(told.read_text().split()[0]))) as opened:
                 yield opened
-            finally:
-                opened.close()
         finally:
             process.terminate()
