@@ -11,6 +11,7 @@ STRETCH = 30.0
 
 _WINDOWS = 4
 _SAFETY = 1.25
+_DELIVERY = 1.0  # seconds at most until the page asks, has loaded what is new, and has it well before it is due
 
 
 class Pace:
@@ -38,15 +39,15 @@ class Pace:
 
     @property
     def needed(self) -> float:
-        """Seconds that must be there before playing begins, or goes on after a pause.
+        """Seconds that must be there before playing begins, or goes on after a pause; all while nothing is known.
 
-        While they are played, the next window is finished; where that cannot last, at least :data:`STRETCH` can be
-        played without a pause.
+        While they are played, the next window is finished and delivered; where that cannot last, at least
+        :data:`STRETCH` can be played without a pause.
         """
         speed = self.speed
         if speed is None:
-            return 0.0
+            return self._ahead
         window = max(sound for sound, _ in self._last)
-        next_one = _SAFETY * window / speed
+        next_one = _SAFETY * window / speed + _DELIVERY
         stretch = STRETCH * max(0.0, 1.0 - speed)
         return min(max(next_one, stretch), self._ahead)

@@ -10,10 +10,9 @@ import gradio as gr
 
 from riffusion_ext.ui.players import panel, player
 from tests.browser.files import png, tone
-from tests.browser.scenes import SCENES
+from tests.browser.scenes import SCENES, SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 4.0
 
 
 def build(folder: Path) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 RATE = 44100
+FADE = round(0.012 * RATE) + 4  # samples; those at its edges may be 0, so where it begins is known to within 3
+AROUND = RATE // 10  # samples on either side of a border
 TAP = Path(__file__).with_name("tap.js")
 
 
@@ -47,8 +51,62 @@ def longest_silence(samples: np.ndarray) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def first_pause(samples: np.ndarray) -> int:
-    """Return where the first silence of 50 ms begins; the end where there is none."""
-    sounding = np.flatnonzero(np.concatenate([samples != 0, [True]]))
-    long = np.flatnonzero(np.diff(sounding) > RATE // 20)
-    return int(sounding[long[0]]) + 1 if len(long) else len(samples)
+@dataclass(frozen=True)
+class Stretch:
+    """What was heard from one pause to the next.
+
+    Attributes
+    ----------
+    begin, end
+        Where it lies in what was heard: ``begin <= s < end``.
+    place
+        The sample of the jam that `begin` is.
+    """
+
+    begin: int
+    end: int
+    place: int
+
+    @property
+    def stop(self) -> int:
+        """The sample of the jam behind the last one."""
+        return self.place + self.end - self.begin
+
+
+def stretches(heard: np.ndarray, whole: np.ndarray) -> list[Stretch]:
+    """Return what was heard between silences of 50 ms and more, which are none of the jam's own.
+
+    The last one is left out where little of it is there.
+    """
+    sounding = np.flatnonzero(heard)
+    jumps = np.flatnonzero(np.diff(sounding) > RATE // 20)
+    begins, ends = sounding[np.append(0, jumps + 1)], sounding[np.append(jumps, len(sounding) - 1)] + 1
+    pairs = [(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]
+    if pairs[-1][1] - pairs[-1][0] < RATE:
+        pairs.pop()
+    return [Stretch(begin, end, place_of(heard[begin + 5000 : begin + 6000], whole) - 5000) for begin, end in pairs]
+
+
+def borders_heard(heard: np.ndarray, whole: np.ndarray, borders: list[int]) -> tuple[int, int]:
+    """Return how many borders of chunks were played over, and at how many it paused; compare all that was heard.
+
+    It is the jam, sample for sample and from its first one on, but where it fades in and out: beside a pause, as there
+    is one where a machine is too busy to paint in time. A pause is at a border, and no sample is lost in it.
+    """
+    heard_of_all = stretches(heard, whole)
+    crossed = stop = 0
+    for stretch in heard_of_all:
+        assert stretch.place == pytest.approx(stop, abs=3), "not a sample is lost in between"
+        stop = stretch.stop
+        paused = stretch is not heard_of_all[-1]
+        if paused:
+            assert stop in [pytest.approx(border, abs=3) for border in borders], "it stops at the end of a chunk"
+        inner = slice(stretch.begin + FADE, stretch.end - FADE * paused)
+        np.testing.assert_array_equal(heard[inner], whole[stretch.place + FADE :][: inner.stop - inner.start])
+        for border in borders:
+            if stretch.place + AROUND < border < stop - AROUND:
+                at = stretch.begin + border - stretch.place
+                gap = longest_silence(heard[at - AROUND : at + AROUND])
+                assert gap < RATE / 1000, f"a gap at sample {border}"
+                crossed += 1
+    return crossed, len(heard_of_all) - 1

@@ -13,3 +13,6 @@ SCENES: dict[str, tuple[list[str], list[str | None]]] = {
     "two unsaved": (["tmpabc.png", "tmpdef.png"], ["", ""]),
     "silent": (["00002-9.png"], []),
 }
+
+SECONDS = 40.0
+"""Of each sound: much longer than a busy machine takes to look at what plays."""

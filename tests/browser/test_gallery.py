@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ import pytest
 from riffusion_ext.ui.players import panel, player
 from tests.browser.conftest import serving
 from tests.browser.files import png, tone
-from tests.browser.scenes import SCENES
+from tests.browser.scenes import SCENES, SECONDS
 
 pytestmark = pytest.mark.browser
 
 SCRIPT = Path(__file__).resolve().parents[2] / "javascript" / "riffusion_gallery.js"
-SECONDS = 4.0
 STRIP = ".riffusion-strip:visible"
 MARKED = "() => [...document.querySelectorAll('.riffusion-selected .riffusion-title')].map(t => t.textContent)"
 AREA = "#txt2img_riffusion_players"
@@ -97,6 +97,13 @@ class Gallery:
 
     def wait(self, seconds: float) -> None:
         self.page.wait_for_timeout(1000 * seconds)
+
+    def becomes(self, what: Callable[[], Any], wanted: Any) -> None:
+        """Wait until something is as wanted; a busy machine takes a while."""
+        end = time.monotonic() + 15
+        while (now := what()) != wanted and time.monotonic() < end:
+            self.wait(0.05)
+        assert now == wanted
 
     def playhead(self) -> float:
         """Return where the playhead is, as a share of the picture's width."""
@@ -199,14 +206,12 @@ def test_the_timeline_lies_on_the_picture_whatever_its_shape(gallery: Gallery, n
 def test_a_click_on_the_lower_edge_plays_from_there(gallery: Gallery) -> None:
     gallery.choose(3)
     gallery.click(0.5)
-    gallery.wait(0.3)
-    assert gallery.playing() == [1]
-    assert 2.0 <= gallery.times()[1][1] < 3.0
+    gallery.becomes(gallery.playing, [1])
+    assert 20 <= gallery.times()[1][1] < 30
     assert gallery.chosen() == 3
     gallery.click(0.1)
-    gallery.wait(0.2)
+    gallery.becomes(lambda: 4 <= gallery.times()[1][1] < 14, True)
     assert gallery.playing() == [1]
-    assert 0.4 <= gallery.times()[1][1] < 1.4
 
 
 def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
@@ -217,7 +222,7 @@ def test_a_pull_along_the_edge_seeks(gallery: Gallery) -> None:
     gallery.page.mouse.down()
     gallery.page.mouse.move(box["x"] + 0.75 * box["width"], y - 200)
     gallery.page.mouse.up()
-    assert gallery.times()[0][1] >= 3.0
+    assert gallery.times()[0][1] >= 30
 
 
 def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
@@ -227,9 +232,8 @@ def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
     gallery.choose(1)
     box = page.locator(STRIP).bounding_box()
     page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
-    assert gallery.times()[0][1] >= 2.0
+    gallery.becomes(gallery.playing, [0])
+    assert gallery.times()[0][1] >= 20
     page.close()
 
 
@@ -237,9 +241,8 @@ def test_a_click_anywhere_on_the_picture_plays_from_there(gallery: Gallery) -> N
     for number, sound in ((1, 0), (3, 1)):
         gallery.choose(number)
         gallery.click(0.5, 0.9)
-        gallery.wait(0.3)
-        assert gallery.playing() == [sound]
-        assert 2.0 <= gallery.times()[sound][1] < 3.0
+        gallery.becomes(gallery.playing, [sound])
+        assert 20 <= gallery.times()[sound][1] < 30
         assert gallery.chosen() == number
 
 
@@ -286,9 +289,10 @@ def test_a_double_click_lets_a_sound_go_on_that_played(gallery: Gallery) -> None
     )
     box = gallery.page.locator(".riffusion-timeline:visible").bounding_box()
     gallery.page.mouse.dblclick(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
-    assert gallery.times()[0][1] < 2.0
+    gallery.becomes(lambda: gallery.times()[0][1] < 20, True)
+    gallery.wait(0.3)
+    gallery.becomes(gallery.playing, [0])
+    assert gallery.times()[0][1] < 20
 
 
 def test_the_buttons_of_the_gallery_stay_within_reach(gallery: Gallery) -> None:
@@ -312,14 +316,14 @@ def test_the_rest_of_the_picture_is_the_gallery_s_where_the_user_wants_that(gall
 def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.25)
-    gallery.wait(0.2)
+    gallery.becomes(gallery.playing, [0])
     first = gallery.playhead()
-    gallery.wait(0.6)
-    second = gallery.playhead()
-    assert 0.25 <= first < second
-    assert second <= gallery.times()[0][1] / SECONDS + 0.01
-    assert gallery.page.evaluate("frames_asked") > 10
+    assert first >= 0.25 - 0.001
+    gallery.becomes(lambda: gallery.playhead() > first + 0.01, True)
+    assert gallery.playhead() <= gallery.times()[0][1] / SECONDS + 0.01
+    gallery.becomes(lambda: gallery.page.evaluate("frames_asked") > 10, True)
     gallery.page.keyboard.press("Space")
+    gallery.becomes(gallery.playing, [])
     gallery.wait(0.3)
     asked, rests = gallery.page.evaluate("frames_asked"), gallery.playhead()
     gallery.wait(0.5)
@@ -334,8 +338,7 @@ def test_who_wants_little_motion_gets_steps(chromium: Any, served: str) -> None:
     gallery.scene("batch")
     gallery.choose(1)
     gallery.click(0.25)
-    gallery.wait(1)
-    assert gallery.playhead() > 0.3
+    gallery.becomes(lambda: gallery.playhead() > 0.26, True)
     assert page.evaluate("frames_asked") == 0
     page.close()
 
@@ -357,19 +360,15 @@ def test_a_job_that_comes_while_it_plays_ends_the_sound(gallery: Gallery) -> Non
 def test_space_plays_the_selected_picture_and_the_arrows_still_choose(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
+    gallery.becomes(gallery.playing, [0])
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == []
+    gallery.becomes(gallery.playing, [])
     gallery.page.keyboard.press("ArrowRight")
     gallery.wait(0.2)
     gallery.page.keyboard.press("ArrowRight")
-    gallery.wait(0.3)
-    assert gallery.chosen() == 3
+    gallery.becomes(gallery.chosen, 3)
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == [1]
+    gallery.becomes(gallery.playing, [1])
 
 
 def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) -> None:
@@ -378,11 +377,9 @@ def test_after_a_click_on_the_edge_the_keys_are_the_gallery_s(gallery: Gallery) 
     gallery.page.focus("#txt2img_prompt textarea, #txt2img_prompt input")
     gallery.click(0.2)
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == []
+    gallery.becomes(gallery.playing, [])
     gallery.page.keyboard.press("ArrowLeft")
-    gallery.wait(0.3)
-    assert gallery.chosen() == 0
+    gallery.becomes(gallery.chosen, 0)
     assert gallery.page.input_value("#txt2img_prompt textarea, #txt2img_prompt input") == ""
 
 
@@ -400,40 +397,34 @@ def test_space_on_another_thumbnail_selects_it(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.page.locator("#txt2img_gallery .preview .thumbnail-small").nth(3).focus()
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.3)
-    assert gallery.chosen() == 3
+    gallery.becomes(gallery.chosen, 3)
     assert gallery.playing() == []
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == [1], "once it is selected, it is played"
+    gallery.becomes(gallery.playing, [1])
 
 
 @pytest.mark.parametrize("part", ["audio", "a.riffusion-download"])
 def test_space_on_a_player_plays_it(gallery: Gallery, part: str) -> None:
     gallery.page.locator(f"{AREA} .riffusion-clip {part}").nth(2).focus()
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.3)
-    assert gallery.playing() == [2]
+    gallery.becomes(gallery.playing, [2])
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.3)
-    assert gallery.playing() == []
+    gallery.becomes(gallery.playing, [])
 
 
 def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gallery) -> None:
     gallery.choose(1)
     strip = gallery.page.get_by_role("slider", name="Position in the sound of the picture: batch 1")
     strip.focus()
-    for key, at in [("End", 4.0), ("Home", 0.0), ("ArrowRight", 0.1), ("PageUp", 0.6), ("ArrowLeft", 0.5)]:
+    for key, at in [("End", 40.0), ("Home", 0.0), ("ArrowRight", 1.0), ("PageUp", 6.0), ("ArrowLeft", 5.0)]:
         gallery.page.keyboard.press(key)
-        gallery.wait(0.2)
+        gallery.becomes(lambda: strip.get_attribute("aria-valuetext"), f"{at:.1f} / 40.0 s")
         assert gallery.times()[0][1] == pytest.approx(at, abs=0.02), key
-        assert strip.get_attribute("aria-valuetext") == f"{at:.1f} / 4.0 s"
         assert strip.get_attribute("aria-valuenow") == f"{at:.1f}"
-    assert strip.get_attribute("aria-valuemax") == "4.0"
+    assert strip.get_attribute("aria-valuemax") == "40.0"
     assert gallery.chosen() == 1, "the arrows are the slider's while it has the focus"
     gallery.page.keyboard.press("Space")
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
+    gallery.becomes(gallery.playing, [0])
 
 
 # --- one at a time ---------------------------------------------------------------------------------------------------
@@ -444,21 +435,19 @@ def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
     page.eval_on_selector_all(f"{AREA} audio", "all => { all[0].play(); }")
     gallery.wait(0.2)
     page.eval_on_selector_all(f"{AREA} audio", "all => { all[2].play(); }")
-    gallery.wait(0.2)
-    assert gallery.playing() == [2]
+    gallery.becomes(gallery.playing, [2])
     page.eval_on_selector("#riffusion_pictures_players audio", "audio => { audio.play(); }")
     gallery.wait(0.2)
     assert gallery.playing() == []
     gallery.choose(1)
     gallery.click(0.1)
-    gallery.wait(0.2)
-    assert gallery.playing() == [0]
+    gallery.becomes(gallery.playing, [0])
     assert page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused")
 
 
 def test_one_plays_at_a_time_in_the_tab_by_itself(chromium: Any, tmp_path: Path) -> None:
-    sound = base64.b64encode(tone(tmp_path / "a.wav", 2.0).read_bytes()).decode()
-    clips = panel(player(f"data:audio/wav;base64,{sound}", name, 2.0, "a.wav") for name in "ab")
+    sound = base64.b64encode(tone(tmp_path / "a.wav", SECONDS).read_bytes()).decode()
+    clips = panel(player(f"data:audio/wav;base64,{sound}", name, SECONDS, "a.wav") for name in "ab")
     with serving(tmp_path / "results") as address:
         page = chromium.new_page()
         page.goto(address)
@@ -466,12 +455,11 @@ def test_one_plays_at_a_time_in_the_tab_by_itself(chromium: Any, tmp_path: Path)
         page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)
         page.focus(".riffusion-clip >> nth=0 >> a")
         page.keyboard.press("Space")
-        page.wait_for_timeout(200)
+        plays = "all => [...document.querySelectorAll('audio')].map(a => !a.paused && a.currentTime > 0).join() === all"
+        page.wait_for_function(plays, arg="true,false")
         page.eval_on_selector(".riffusion-clip >> nth=1 >> audio", "audio => { audio.play(); }")
-        page.wait_for_timeout(200)
-        both = page.eval_on_selector_all("audio", "all => all.map(a => [a.paused, a.currentTime > 0])")
+        page.wait_for_function(plays, arg="false,true")
         page.close()
-    assert both == [[True, True], [False, True]]
 
 
 # --- in a webui ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from tests.browser.conftest import ROOT, server_log, serving
-from tests.browser.listening import RATE, TAP, first_pause, longest_silence, place_of, played_from, tapped
+from tests.browser.listening import FADE, RATE, TAP, borders_heard, place_of, played_from, stretches, tapped
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -77,6 +77,26 @@ def until(page: Any, what: Callable[[], bool], seconds: float = 150.0) -> None:
         page.wait_for_timeout(100)
 
 
+def ahead(page: Any) -> float:
+    return float(page.get_attribute(".riffusion-live-meter", "aria-valuenow"))
+
+
+def recorded(page: Any) -> int:
+    """Return how many seconds the page says it has recorded; -1: it does not record."""
+    told = re.search(r"recording (\d+):(\d\d)", said(page, "ahead"))
+    return 60 * int(told[1]) + int(told[2]) if told else -1
+
+
+def well_ahead(page: Any, seconds: float) -> None:
+    """Wait until it plays with so much in hand that no busy moment of the machine can make it pause."""
+    until(page, lambda: said(page) == "Playing.")
+    page.click(".riffusion-live-row button")
+    until(page, lambda: ahead(page) >= seconds)
+    page.click(".riffusion-live-row button")
+    until(page, lambda: said(page) == "Playing.")
+    page.wait_for_timeout(1000)  # it may fade in
+
+
 def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
     """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
     results = tmp_path / "results"
@@ -87,21 +107,15 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         fill(page, "riffusion_live_next", "jazz bells")
         page.click("#riffusion_live_queue")
         page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
-        page.wait_for_timeout(17_000)
-        heard, lost = tapped(page.evaluate)
-        whole, borders = played_from(results)
-        begin = place_of(whole[20000:21000], heard) - 20000
-        fade = round(0.012 * RATE) + 1
-        end = min(first_pause(heard[begin:]), len(whole)) - fade  # there is one where painting does not keep up
-        np.testing.assert_array_equal(heard[begin + fade : begin + end], whole[fade:end])
-        crossed = [border for border in borders if border < end - 4410]
-        assert len(crossed) >= 7
-        assert not heard[:begin].any(), "nothing is heard before the first sample"
-        assert np.abs(heard[begin : begin + fade]).max() > 0
-        for border in crossed:
-            around = heard[begin + border - 4410 : begin + border + 4410]
-            assert longest_silence(around) < RATE / 1000, f"a gap at sample {border}"
-        assert lost * 128 <= begin, "the tap has missed nothing but, maybe, its beginning"
+        page.wait_for_timeout(16_000)
+        crossed = pauses = 0
+        end = time.monotonic() + 120
+        while crossed < max(7, 3 * pauses):  # it pauses where the machine is too busy to paint
+            assert time.monotonic() < end, f"{crossed} borders were played over, {pauses} were not"
+            page.wait_for_timeout(1000)
+            heard, lost = tapped(page.evaluate)
+            crossed, pauses = borders_heard(heard, *played_from(results))
+            assert lost * 128 <= np.flatnonzero(heard)[0], "the tap has missed nothing but, maybe, its beginning"
         assert "→" in said(page, "now") or "jazz bells" in said(page, "now")
         assert re.match(r"\d+ s ahead · painted at \d+(\.\d+)? times", said(page, "ahead"))
 
@@ -111,20 +125,21 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
     with page_of(chromium, results, 0.2) as page:
         small_windows(page)
         start(page, "slow <b>strings</b>")
-        until(page, lambda: said(page) == "Playing.")
-        page.wait_for_timeout(1500)
+        well_ahead(page, 12)
         page.click("#riffusion_live_record")
-        until(page, lambda: "recording 0:06" in said(page, "ahead"))
+        until(page, lambda: recorded(page) >= 6)
+        six = time.monotonic()
         assert page.inner_text("#riffusion_live_record") == "Stop recording"
         page.click("#riffusion_live_record")
         page.wait_for_selector(".riffusion-live-takes audio")
+        late = time.monotonic() - six
         assert page.inner_text("#riffusion_live_record") == "Record"
         page.wait_for_timeout(500)
         heard, _ = tapped(page.evaluate)
         (path,) = results.glob("jams/*-*-*/*.wav")
         take = read_audio(path)
         assert take.sample_rate == RATE
-        assert 6 <= take.duration < 9
+        assert 6 <= take.duration < 8 + late
         samples = take.samples[0]
         at = place_of(samples[1000:2000], heard) - 1000
         np.testing.assert_array_equal(heard[at : at + len(samples)], samples)
@@ -140,7 +155,7 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
         assert page.locator(".riffusion-live-takes b").count() == 0, "prompts are text, not HTML"
         # Stop finishes a recording, too.
         page.click("#riffusion_live_record")
-        until(page, lambda: "recording 0:02" in said(page, "ahead"))
+        until(page, lambda: recorded(page) >= 2)
         page.click("#riffusion_live_stop")
         until(page, lambda: said(page) == "The jam has ended.")
         assert page.locator(".riffusion-live-takes audio").count() == 2
@@ -165,22 +180,14 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         page.wait_for_timeout(1500)
         heard, _ = tapped(page.evaluate)
         whole, borders = played_from(results)
-        sound = np.flatnonzero(heard)
-        jumps = np.flatnonzero(np.diff(sound) > RATE / 2)
-        (pause,) = jumps[:1]
-        dry, again = int(sound[pause]) + 1, int(sound[pause + 1])
-        begin = place_of(whole[20000:21000], heard) - 20000
-        assert dry - begin in [pytest.approx(border, abs=3) for border in borders], "it stops at the end of a chunk"
-        end = min(borders, key=lambda border: abs(border - (dry - begin)))
-        resumed = place_of(whole[end + 2000 : end + 3000], heard) - 2000
-        assert again == pytest.approx(resumed, abs=3), "not a sample is lost in between"
-        fade = round(0.012 * RATE) + 1
-        ramp = np.arange(fade - 1) / (0.012 * RATE)
-        rising = whole[end : end + fade - 1] * ramp
-        np.testing.assert_allclose(heard[resumed : resumed + fade - 1], rising, atol=1e-3, err_msg="a click")
-        np.testing.assert_array_equal(heard[begin + fade : begin + end - fade], whole[fade : end - fade])
-        loudest = np.abs(heard[begin + end - 8 : begin + end]).max()
-        assert loudest < 0.05, "and without a click"
+        borders_heard(heard, whole, borders)
+        before, after = stretches(heard, whole)[:2]
+        ramp = np.arange(FADE - 4) / (0.012 * RATE)
+        border = min(borders, key=lambda border: abs(border - before.stop))
+        begin = after.begin - (after.place - border)
+        rising = whole[border:][: len(ramp)] * ramp
+        np.testing.assert_allclose(heard[begin:][: len(ramp)], rising, atol=1e-3, err_msg="a click")
+        assert np.abs(heard[before.end - 8 : before.end]).max() < 0.05, "and without a click"
 
 
 def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Path):
@@ -195,10 +202,10 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
         page.wait_for_function(
             "() => document.getElementById('riffusion_live_status').innerText.includes('Write a prompt')"
         )
-        fill(page, "riffusion_live_travel", "2")
+        fill(page, "riffusion_live_travel", "4")
         fill(page, "riffusion_live_ahead", "8")
         start(page, "funk")
-        until(page, lambda: bool(re.match(r"[89] s ahead", said(page, "ahead"))))
+        until(page, lambda: bool(re.match(r"([89]|1\d) s ahead", said(page, "ahead"))))
         assert page.inner_text("#riffusion_live_status").strip() == ""
         for prompt in ("jazz", "rock", "swing"):
             page.fill("#riffusion_live_next textarea", prompt)
@@ -210,9 +217,8 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
         page.wait_for_function(
             "() => ![...document.querySelectorAll('.riffusion-live-queue li')].some(i => i.innerText.includes('rock'))"
         )
-        until(page, lambda: "funk → jazz (50 %)" in said(page, "now"))
-        until(page, lambda: said(page, "now") == "Now: jazz")
-        until(page, lambda: "jazz → swing (50 %)" in said(page, "now"))
+        for pair in ("funk → jazz", "jazz → swing"):
+            until(page, lambda pair=pair: bool(re.fullmatch(rf"Now: {pair} \((25|50|75) %\)", said(page, "now"))))
 
 
 def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
@@ -229,7 +235,7 @@ def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         width, before = page.evaluate(read)
         page.click(".riffusion-live-row button")
         meter = page.locator(".riffusion-live-meter")
-        until(page, lambda: float(meter.get_attribute("aria-valuenow")) > 12)  # more than the picture shows
+        until(page, lambda: ahead(page) > 12)  # more than the picture shows
         page.wait_for_timeout(300)
         _, still = page.evaluate(read)
         page.wait_for_timeout(300)
@@ -238,7 +244,7 @@ def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         row = np.array(still[round(width * 0.35) + 8 :])
         assert len(np.unique(row)) > 20, "what is painted ahead is seen"
         assert meter.get_attribute("role") == "meter"
-        assert 0 < float(meter.get_attribute("aria-valuenow")) <= float(meter.get_attribute("aria-valuemax")) == 20
+        assert 0 < ahead(page) <= float(meter.get_attribute("aria-valuemax")) == 20
 
 
 def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_path: Path):
@@ -269,7 +275,7 @@ def test_start_finishes_the_recording_of_the_jam_before(chromium: Any, tmp_path:
         start(page)
         until(page, lambda: said(page) == "Playing.")
         page.click("#riffusion_live_record")
-        until(page, lambda: "recording 0:02" in said(page, "ahead"))
+        until(page, lambda: recorded(page) >= 2)
         start(page, "jazz")
         page.wait_for_selector(".riffusion-live-takes audio")
         until(page, lambda: said(page, "now") == "Now: jazz" and said(page) == "Playing.")

@@ -11,7 +11,7 @@ import pytest
 
 from riffusion_ext.audio.io import read_audio
 from tests.browser.conftest import server_log, serving
-from tests.browser.test_song import WAIT, fill, open_page, until
+from tests.browser.test_song import WAIT, fill, open_page, until, until_window
 from tests.unit.webuis import Process
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -36,9 +36,9 @@ def test_the_page_song_is_painted_by_webuis_until_none_is_left(chromium: Any, tm
             open_page(page, "Song")
             fill(page, "riffusion_song_score", "0:30 | funky sax\n0:15 | jazz bells")
             page.locator("#riffusion_song_go").click()
-            until(page, "riffusion_song_status", "Window 5 of")
+            until_window(page, 5)
             servers[0].kill()
-            until(page, "riffusion_song_status", "Window 9 of")
+            until_window(page, 9)
             servers[1].kill()
             said = until(page, "riffusion_song_status", "Resume goes on from there")
             assert f"none of the 2 webuis can paint: nothing listens on {servers[0].url}" in said

@@ -1,0 +1,53 @@
+"""How much of a jam must be there before it plays."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from riffusion_ext.generate.pace import STRETCH, Pace
+
+WINDOWS = st.floats(0.5, 30.0)
+
+
+def test_nothing_plays_while_nothing_is_known():
+    pace = Pace(20.0)
+    assert pace.speed is None
+    assert pace.needed == 20.0
+
+
+@given(WINDOWS, st.floats(1.0, 50.0), st.floats(0.0, 1.0))
+def test_who_paints_as_fast_as_it_plays_is_not_waited_for(window, speed, late):
+    """Even where the next window takes a quarter longer than the ones before, and a second to be loaded."""
+    pace = Pace(1000.0)
+    pace.add(window, window / speed)
+    loaded = 1
+    while loaded * window < pace.needed:
+        pace.add(window, window / speed)
+        loaded += 1
+    assert 1.25 * window / speed + late <= loaded * window + 1e-9
+
+
+@given(WINDOWS, st.floats(0.02, 0.98), st.floats(40.0, 200.0))
+def test_a_slow_painter_is_played_for_a_while_without_a_pause(window, speed, ahead):
+    pace = Pace(ahead)
+    for _ in range(4):
+        pace.add(window, window / speed)
+    assume(pace.needed < ahead)
+    assert pace.needed / (1.0 - speed) >= STRETCH * 0.999  # until what is there and what is painted meanwhile is played
+
+
+@given(WINDOWS, st.floats(0.001, 50.0), st.floats(5.0, 60.0))
+def test_no_more_is_waited_for_than_is_painted_ahead(window, speed, ahead):
+    pace = Pace(ahead)
+    pace.add(window, window / speed)
+    assert 0 < pace.needed <= ahead
+
+
+def test_only_the_last_windows_count():
+    pace = Pace(60.0)
+    pace.add(5.0, 500.0)  # the model was loaded
+    for _ in range(4):
+        pace.add(5.0, 1.0)
+    assert pace.speed == 5.0
+    assert pace.needed < 5.0
