@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,19 @@ def song(tmp_path: Path) -> Upload:
     return Upload(write_audio(clip, tmp_path / "in" / "upload.wav"), "my <song>.wav")
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a prompt."""
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in riff_controls(studio.place(tmp_path)).items()}
-    return opened | {"prompt": "disco"}
+        return {name: control.value for name, control in riff_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a prompt."""
+    return deepcopy(opened) | {"prompt": "disco"}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,13 +44,19 @@ def studio() -> Studio:
     return Studio()
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a score."""
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in song_controls(studio.place(tmp_path)).items()}
-    return opened | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
+        return {name: control.value for name, control in song_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a score."""
+    return deepcopy(opened) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
 
 
 @pytest.fixture
