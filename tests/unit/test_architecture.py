@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,13 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield each absolute module name a file imports, and whether that happens as soon as the file is imported."""
+@cache
+def imports(path: Path) -> tuple[tuple[str, bool], ...]:
+    """Return each absolute module name a file imports, and whether that happens as soon as the file is imported."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
     tree = ast.parse(path.read_text("utf-8"), str(path))
     deferred = {
         id(inner)

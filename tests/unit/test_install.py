@@ -324,7 +324,7 @@ def test_in_an_environment_with_the_webui_s_pins(tmp_path: Path) -> None:
         return {row["name"].lower(): row["version"] for row in rows}
 
     webui = pins("numpy", "pillow", "scipy", "tqdm", "typing-extensions")
-    call("-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", *webui)
+    call("-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:", *webui)
     before = installed()
     assert before["numpy"] == "1.26.2"
     assert before["pillow"] == "9.5.0"

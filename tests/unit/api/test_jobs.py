@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from riffusion_ext.jobs import Lane
 from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence
 
-LOOP = {"prompt": "bass", "bars": 1, "bpm": 180}
+LOOP = {"prompt": "bass", "bars": 1, "bpm": 360}
 SONG = {"score": "0:06 | funk", "width": 256, "overlap": 64}
 
 

@@ -176,7 +176,7 @@ def test_errors_of_the_painter_are_told_by_the_job(client: TestClient, studio: S
     ("route", "body"),
     [
         ("songs", {**SONG, "score": "0:02 | funk: AC/DC"}),
-        ("loops", {"prompt": "funk: AC/DC", "bars": 1, "bpm": 200}),
+        ("loops", {"prompt": "funk: AC/DC", "bars": 1, "bpm": 400}),
         ("interpolations", {"start": {"prompt": "funk: AC/DC"}, "end": {"prompt": "jazz"}, "count": 1, "width": 256}),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_result_can_stay(make_client: MakeClient, tmp_path: Path, route: str, 
 
 def test_a_result_that_cannot_stay_is_still_there(client: TestClient, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file in the folder's place")
-    body = {"prompt": "a", "bars": 1, "bpm": 200, "save": True}
+    body = {"prompt": "a", "bars": 1, "bpm": 400, "save": True}
     result = ended(client, client.post(f"{V1}/loops", json=body))["result"]
     assert result["saved"] is None
     assert str(tmp_path) not in result["not_saved"]

@@ -37,6 +37,13 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [save(folder / f"take{n}.png", drums(100, phase, 5.115, seed=n)) for n, phase in enumerate(phases)]
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two takes of 128 columns."""
+    folder = tmp_path_factory.mktemp("short")
+    return [save(folder / f"take{n}.png", drums(100, 0.1, 1.275, seed=n)) for n in range(2)]
+
+
 def run(sources: list[Path], target: Path | None = None, **options: object) -> list[Result]:
     pairs = [(path, target / f"{path.stem}.wav" if target else None) for path in sources]
     return list(pictures_to_clips(pairs, SETTINGS, **options))  # type: ignore[arg-type]
@@ -97,20 +104,20 @@ def test_a_picture_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: P
     assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP
 
 
-def test_one_track_alone_leaves_no_other_file(takes: list[Path], tmp_path: Path) -> None:
-    results = run(takes[:2], joined=tmp_path / "all.wav")
+def test_one_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path) -> None:
+    results = run(short[:2], joined=tmp_path / "all.wav")
     assert [result.outputs for result in results] == [(), (), (tmp_path / "all.wav",)]
-    assert [result.details["duration"] for result in results] == [5.11, 5.11, 10.22]
+    assert [result.details["duration"] for result in results] == [1.27, 1.27, 2.54]
     assert [path.name for path in tmp_path.iterdir()] == ["all.wav"]
 
 
-def test_a_bad_picture_spoils_neither_the_others_nor_the_track(takes: list[Path], tmp_path: Path) -> None:
+def test_a_bad_picture_spoils_neither_the_others_nor_the_track(short: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("no picture")
-    results = run([takes[0], bad, takes[1]], tmp_path, joined=tmp_path / "joined.wav")
+    results = run([short[0], bad, short[1]], tmp_path, joined=tmp_path / "joined.wav")
     assert [bool(result.error) for result in results] == [False, True, False, False]
     assert results[3].details["pictures"] == 2
-    assert read_audio(tmp_path / "joined.wav").samples.shape[1] == 2 * 511 * HOP
+    assert read_audio(tmp_path / "joined.wav").samples.shape[1] == 2 * 127 * HOP
     (only, track) = run([bad], tmp_path, joined=tmp_path / "none.wav")
     assert only.error
     assert "nothing to join" in track.error
@@ -127,15 +134,15 @@ def test_the_track_keeps_how_loud_the_pictures_are(takes: list[Path], tmp_path: 
 
 
 @pytest.mark.parametrize("existing", ["refuse", "skip", "overwrite"])
-def test_files_that_are_there(takes: list[Path], tmp_path: Path, existing: str) -> None:
+def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) -> None:
     there = tmp_path / "take0.wav"
     there.write_bytes(b"mine")
-    one, two, track = run(takes[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
+    one, two, track = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     assert (there.read_bytes() == b"mine") == (existing != "overwrite")
     assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
     assert two.outputs == (tmp_path / "take1.wav",)
     assert track.details["pictures"] == 2  # a file that is there is no reason to leave its picture out
-    again = run(takes[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
+    again = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     if existing == "refuse":
         assert all("exists" in result.error for result in again)
     else:
@@ -143,11 +150,11 @@ def test_files_that_are_there(takes: list[Path], tmp_path: Path, existing: str) 
 
 
 def test_nothing_is_decoded_where_all_is_there(
-    takes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(takes[:1], tmp_path, joined=tmp_path / "joined.wav")
+    run(short[:1], tmp_path, joined=tmp_path / "joined.wav")
     monkeypatch.setattr("riffusion_ext.spectrogram.codec.pictures_to_audio", None)
-    assert all(r.skipped for r in run(takes[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
+    assert all(r.skipped for r in run(short[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
 
 
 def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.export import ExportItem
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
+from riffusion_ext.spectrogram.params import SpectrogramParams
 
 MakeItems = Callable[..., list[ExportItem]]
 MakeSong = Callable[..., Path]
@@ -49,8 +50,12 @@ def collection(tmp_path: Path, make_song: MakeSong) -> Path:
 
 @pytest.fixture
 def narrow() -> DatasetSettings:
-    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste."""
-    return DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
+    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste.
+
+    They are low and of a low sample rate: quick to make.
+    """
+    params = SpectrogramParams(sample_rate=8000, num_frequencies=64, max_frequency=4000)
+    return DatasetSettings(SliceSettings(params, 64), CurateSettings(transition=None, duplicate=None))
 
 
 def tree(folder: Path) -> dict[str, str]:

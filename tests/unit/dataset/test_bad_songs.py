@@ -314,9 +314,7 @@ def test_a_full_disk_is_said_and_the_next_run_completes_what_fits(
         " .wav",
     ],
 )
-def test_odd_names(
-    name: str, tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str], narrow: DatasetSettings
-) -> None:
+def test_odd_names(name: str, tmp_path: Path, make_song: MakeSong, capsys: pytest.CaptureFixture[str]) -> None:
     plain = make_song(tmp_path / "plain.wav", 2.0)
     for folder in ("one", "two"):
         (tmp_path / "songs" / folder).mkdir(parents=True)
@@ -334,6 +332,7 @@ def test_odd_names(
     assert len(pictures) == 6, "three windows of each"
     assert all(path.with_suffix(".txt").read_text("utf-8").strip() for path in pictures)
     assert "problem" not in said.out, "the songs are found again to compare with"
-    again = build(tmp_path / "songs", out, narrow, jobs=1)
+    settings = DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
+    again = build(tmp_path / "songs", out, settings, jobs=1)
     assert again.resumed == 2
     (out / "contact-sheet.html").read_text("utf-8")

@@ -135,20 +135,19 @@ def test_the_same_input_gives_the_same_bytes(
         assert len({window["black"] for window in manifest["windows"]}) == 1
 
 
-@pytest.mark.parametrize("threads", ["3", "8"])
-def test_the_number_of_threads_changes_no_byte(threads: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+def test_the_number_of_threads_changes_no_byte(collection: Path, tmp_path: Path, tree: Tree) -> None:
     """BLAS and OpenMP take their number of threads from here before they take it from the machine."""
     options = ["--columns", "64", "--no-sheet", "--verify", "0", "--jobs", "1"]
-    for number in ("1", threads):
-        out = str(tmp_path / number)
+    for number in ("1", "3", "8"):
         subprocess.run(
-            [sys.executable, "-m", "riffusion_ext", "dataset", str(collection), out, *options],
+            [sys.executable, "-m", "riffusion_ext", "dataset", str(collection), str(tmp_path / number), *options],
             check=True,
             capture_output=True,
             env={**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), number)},
         )
     assert len(tree(tmp_path / "1")) > 30
-    assert tree(tmp_path / threads) == tree(tmp_path / "1")
+    for number in ("3", "8"):
+        assert tree(tmp_path / number) == tree(tmp_path / "1"), f"{number} threads"
 
 
 def test_a_moved_collection_is_the_same_collection(

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from riffusion_ext.cli import main
+
 pytest.importorskip("distributed", reason="needs the packages of the extra cluster, which the test environments have")
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,19 +83,23 @@ def songs(tmp_path: Path, make_song: MakeSong) -> Path:
 
 
 def command(songs: Path, out: Path, *options: str) -> list[str]:
-    made = [sys.executable, "-m", "riffusion_ext", "dataset", str(songs), str(out), "--columns", "64", "--no-sheet"]
+    made = ["dataset", str(songs), str(out), "--columns", "64", "--no-sheet"]
     return [*made, "--transition", "off", "--duplicate", "off", "--verify", "0", "--scale", "set", *options]
 
 
+def far_command(songs: Path, out: Path, address: str) -> list[str]:
+    return [sys.executable, "-m", "riffusion_ext", *command(songs, out, "--cluster", address)]
+
+
 @pytest.mark.slow
-def test_a_killed_worker_changes_nothing(cluster: Cluster, songs: Path, tmp_path: Path, tree: Tree) -> None:
+def test_a_killed_worker_changes_nothing(
+    cluster: Cluster, songs: Path, tmp_path: Path, tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
     local, far = tmp_path / "local", tmp_path / "far"
-    done = subprocess.run(
-        command(songs, local, "--jobs", "1"), capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path
-    )
-    assert done.returncode == 1
+    assert main(command(songs, local, "--jobs", "1")) == 1
+    said = capsys.readouterr().err
     process = subprocess.Popen(
-        command(songs, far, "--cluster", cluster.address),
+        far_command(songs, far, cluster.address),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -106,14 +112,14 @@ def test_a_killed_worker_changes_nothing(cluster: Cluster, songs: Path, tmp_path
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, "one of the files is no music"
     assert [line for line in err.splitlines() if line.startswith("failed:")] == [
-        line for line in done.stderr.splitlines() if line.startswith("failed:")
+        line for line in said.splitlines() if line.startswith("failed:")
     ]
     assert "Traceback" not in err
     assert "5 songs" in out
     assert cluster.workers[1].poll() is None
     assert tree(far) == tree(local)
     again = subprocess.run(
-        command(songs, far, "--cluster", cluster.address), capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path
+        far_command(songs, far, cluster.address), capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path
     )
     assert "(5 of the songs were there already)" in again.stdout
     assert tree(far) == tree(local)
@@ -122,9 +128,10 @@ def test_a_killed_worker_changes_nothing(cluster: Cluster, songs: Path, tmp_path
 @pytest.mark.parametrize(
     "address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.slow), "nonsense", "carrier-pigeon://here:1"]
 )
-def test_a_cluster_that_is_not_there_is_one_sentence(address: str, songs: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_one_sentence(address: str, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song(tmp_path / "songs" / "a.wav", 2.0)
     done = subprocess.run(
-        command(songs, tmp_path / "out", "--cluster", address),
+        far_command(tmp_path / "songs", tmp_path / "out", address),
         capture_output=True,
         text=True,
         env={**ENVIRONMENT, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},

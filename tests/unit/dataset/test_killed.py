@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from riffusion_ext.cli import main
+
 Tree = Callable[[Path], dict[str, str]]
 
 DRIVER = """
@@ -23,10 +25,12 @@ from pathlib import Path
 
 from riffusion_ext.dataset.build import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, ExportSettings, SliceSettings
+from riffusion_ext.spectrogram.params import SpectrogramParams
 
+params = SpectrogramParams(sample_rate=8000, num_frequencies=64, max_frequency=4000)
 songs, base, points = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-narrow = DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
-other = replace(narrow, slicing=SliceSettings(columns=80), curation=replace(narrow.curation, first=0))
+narrow = DatasetSettings(SliceSettings(params, 64), CurateSettings(transition=None, duplicate=None))
+other = replace(narrow, slicing=SliceSettings(params, 80), curation=replace(narrow.curation, first=0))
 other = replace(other, export=ExportSettings(("dreambooth", "diffusers")))
 
 
@@ -127,13 +131,13 @@ def test_killed_at_many_steps(kind: str, collection: Path, tmp_path: Path, tree:
 
 
 def command(songs: Path, out: Path, *options: str) -> list[str]:
-    made = [sys.executable, "-m", "riffusion_ext", "dataset", str(songs), str(out), "--columns", "64", "--no-sheet"]
+    made = ["dataset", str(songs), str(out), "--columns", "64", "--no-sheet"]
     return [*made, "--transition", "off", "--duplicate", "off", "--verify", "0", *options]
 
 
 def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(songs, out, *options),
+        [sys.executable, "-m", "riffusion_ext", *command(songs, out, *options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -179,7 +183,7 @@ def long_songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[...
 @pytest.fixture(scope="module")
 def undisturbed(long_songs: Path, tmp_path_factory: pytest.TempPathFactory, tree: Tree) -> dict[str, str]:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    subprocess.run(command(long_songs, out, "--jobs", "1"), check=True, capture_output=True)
+    assert main(command(long_songs, out, "--jobs", "1")) == 0
     return tree(out)
 
 
@@ -201,20 +205,17 @@ def has_children() -> bool:
 def test_the_command_or_a_worker_of_it_is_killed(
     long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
+    """All of it soon after its beginning, and again where it went on; then one of two workers of the third run."""
     out = tmp_path / "out"
-    for pictures in (1, 60, 110):
+    for pictures in (1, 60):
         process = started(long_songs, out, "--jobs", "2")
         wait_for(lambda least=pictures: drawn(out) > least, process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert whole_pictures(out) > pictures
-    done = subprocess.run(command(long_songs, out, "--jobs", "2"), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert tree(out) == undisturbed
-
-    out = tmp_path / "other"
     process = started(long_songs, out, "--jobs", "2")
-    wait_for(lambda: drawn(out) > 20, process)
+    before = drawn(out)
+    wait_for(lambda: drawn(out) > before + 10, process)
     os.kill(workers_of(process)[0], signal.SIGKILL)
     said = process.communicate()
     assert process.returncode == 0, said
@@ -237,6 +238,5 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
     assert whole_pictures(out) > 5
-    done = subprocess.run(command(long_songs, out, "--jobs", jobs), capture_output=True, text=True)
-    assert done.returncode == 0
+    assert main(command(long_songs, out, "--jobs", "1")) == 0
     assert tree(out) == undisturbed

@@ -21,11 +21,15 @@ from riffusion_ext.spectrogram.params import PRESETS
 MakeSong = Callable[..., Path]
 
 
+def write_songs(folder: Path, make_song: MakeSong) -> Path:
+    make_song(folder / "a.wav", 6.0, seed=1, channels=2, rate=48000)
+    make_song(folder / "b.wav", 6.0, seed=2)
+    return folder
+
+
 @pytest.fixture
 def songs(tmp_path: Path, make_song: MakeSong) -> Path:
-    make_song(tmp_path / "songs" / "a.wav", 6.0, seed=1, channels=2, rate=48000)
-    make_song(tmp_path / "songs" / "b.wav", 6.0, seed=2)
-    return tmp_path / "songs"
+    return write_songs(tmp_path / "songs", make_song)
 
 
 def made(songs: Path, out: Path, **slicing: object) -> tuple[Store, Manifest]:
@@ -33,6 +37,21 @@ def made(songs: Path, out: Path, **slicing: object) -> tuple[Store, Manifest]:
         SliceSettings(**{"columns": 256, **slicing}), CurateSettings(transition=None, duplicate=None)
     )
     return Store(out), build(songs, out, settings, jobs=1).manifest
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory, make_song: MakeSong) -> Path:
+    folder = tmp_path_factory.mktemp("plain")
+    write_songs(folder / "songs", make_song)
+    made(folder / "songs", folder / "out")
+    return folder
+
+
+@pytest.fixture
+def plain(made_once: Path, tmp_path: Path) -> tuple[Store, Manifest]:
+    """Return a training set of both songs, which lie beside it."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    return made(tmp_path / "songs", tmp_path / "out")  # all of it is there: nothing is drawn
 
 
 def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
@@ -74,9 +93,9 @@ def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     ids=["lighter", "darker", "backwards", "higher"],
 )
 def test_a_changed_picture_is_noticed(
-    change: Callable[[np.ndarray], np.ndarray], words: str, songs: Path, tmp_path: Path
+    change: Callable[[np.ndarray], np.ndarray], words: str, plain: tuple[Store, Manifest]
 ) -> None:
-    store, manifest = made(songs, tmp_path / "out")
+    store, manifest = plain
     first, second = manifest.kept[:2]
     redraw(store.pictures / first.file, change)
     bad, good = checks(store, [first, second])
@@ -84,8 +103,8 @@ def test_a_changed_picture_is_noticed(
     assert good.problem == ""
 
 
-def test_the_picture_of_another_song_is_noticed(songs: Path, tmp_path: Path) -> None:
-    store, manifest = made(songs, tmp_path / "out")
+def test_the_picture_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> None:
+    store, manifest = plain
     one = next(window for window in manifest.kept if window.song == "a.wav")
     two = next(window for window in manifest.kept if window.song == "b.wav")
     shutil.copy(store.pictures / two.file, store.pictures / one.file)
@@ -94,12 +113,12 @@ def test_the_picture_of_another_song_is_noticed(songs: Path, tmp_path: Path) -> 
     assert "with a problem" in described([check])
 
 
-def test_what_cannot_be_heard_says_why(songs: Path, tmp_path: Path) -> None:
-    store, manifest = made(songs, tmp_path / "out")
+def test_what_cannot_be_heard_says_why(plain: tuple[Store, Manifest], tmp_path: Path) -> None:
+    store, manifest = plain
     gone, damaged, away = manifest.kept[0], manifest.kept[1], manifest.kept[-1]
     (store.pictures / gone.file).unlink()
     (store.pictures / damaged.file).write_bytes(b"no picture")
-    (songs / away.song).unlink()
+    (tmp_path / "songs" / away.song).unlink()
     found = checks(store, [gone, damaged, away])
     assert [check.file for check in found] == [gone.file, damaged.file, away.file]
     assert all(check.problem for check in found)

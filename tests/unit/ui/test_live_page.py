@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,18 @@ def studio() -> Studio:
     return Studio(max_batch=1)
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in live_controls(studio.place(tmp_path)).items()}
-    return opened | {"prompt": "funk"}
+        return {name: control.value for name, control in live_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    return deepcopy(opened) | {"prompt": "funk"}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,18 @@ def studio() -> Studio:
     return Studio()
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in loop_controls(studio.place(tmp_path)).items()}
-    return opened | {"prompt": "techno"}
+        return {name: control.value for name, control in loop_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    return deepcopy(opened) | {"prompt": "techno"}
 
 
 CHANGES: list[tuple[dict[str, Any], Any, Any]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SECONDS = 4.0
+RATE = 8000
+SMALL = f"sample_rate={RATE}, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
+QUICK = {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 48}
 
 
 @pytest.fixture
@@ -33,24 +37,30 @@ def studio() -> Studio:
 
 @pytest.fixture
 def song(tmp_path: Path) -> Upload:
-    t = np.arange(int(SECONDS * 44100)) / 44100
+    t = np.arange(int(SECONDS * RATE)) / RATE
     wave = 0.3 * np.sin(2 * np.pi * 440 * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * t))
-    clip = AudioClip(np.stack([wave, 0.5 * wave]).astype(np.float32), 44100)
+    clip = AudioClip(np.stack([wave, 0.5 * wave]).astype(np.float32), RATE)
     return Upload(write_audio(clip, tmp_path / "in" / "upload.wav"), "my <song>.wav")
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a prompt."""
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in riff_controls(studio.place(tmp_path)).items()}
-    return opened | {"prompt": "disco"}
+        return {name: control.value for name, control in riff_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a prompt."""
+    return deepcopy(opened) | {"prompt": "disco"}
 
 
 @pytest.fixture
 def short(values: dict[str, Any]) -> RiffSettings:
-    return settings_of(values | {"width": 128, "overlap": 48})
+    return settings_of(values | QUICK)
 
 
 LINES = "0:10 | a | denoise 0.2\n4 bars | b -- c | seed 9"
@@ -119,18 +129,19 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
         settings_of(values | change)
 
 
-@pytest.mark.parametrize("channels", ["mono", "stereo", "double"])
+@pytest.mark.parametrize(("channels", "preset"), [("mono", "riffusion-v1"), ("stereo", "custom"), ("double", "custom")])
 def test_a_song_is_painted_over_and_stays_in_step(
-    channels: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
+    channels: str, preset: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
-    settings = settings_of(values | {"width": 128, "overlap": 48, "channels": channels})
+    settings = settings_of(values | QUICK | {"preset": preset, "channels": channels})
     page = page_of(make(new_runs(), place, song, settings, OPTIONS))
     (path,) = tmp_path.glob("riffs/*-*-*/*.wav")
     assert sources(page["result"]) == [f"URL/{path.parent.name}/{path.name}"]
     assert "my &lt;song&gt;" in page["result"]
     clip = read_audio(path)
-    assert clip.samples.shape == (1 if channels == "mono" else 2, int(SECONDS * 44100))
+    assert clip.samples.shape == (1 if channels == "mono" else 2, int(SECONDS * settings.params.sample_rate))
+    assert clip.sample_rate == settings.params.sample_rate == (44100 if preset == "riffusion-v1" else RATE)
     kind, made = settings_in(path)
     assert kind == "riff"
     assert made.keyframes[0].seed == page["extra"]["seed"]
@@ -143,7 +154,7 @@ def test_the_preview_paints_one_window_and_the_song_begins_with_it(
 ):
     place = studio.place(tmp_path)
     runs = new_runs()
-    small = values | {"width": 128, "overlap": 48}
+    small = values | QUICK
     page = page_of(make(runs, place, song, settings_of(small), OPTIONS, limit=1))
     assert studio.painted == 1
     assert "first window" in page["result"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +21,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs import loop
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.screen import restored
@@ -32,6 +35,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
+SMALL = "sample_rate=8000, max_frequency=4000, num_frequencies=64, window_duration_ms=50, padded_duration_ms=100"
+QUICK = {"preset": "custom", "custom": SMALL}
 
 
 @pytest.fixture
@@ -39,19 +44,31 @@ def studio() -> Studio:
     return Studio()
 
 
-@pytest.fixture
-def values(tmp_path: Path, studio: Studio) -> dict[str, Any]:
-    """Return what a page that was just opened says, and a score."""
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        opened = {name: control.value for name, control in song_controls(studio.place(tmp_path)).items()}
-    return opened | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
+        return {name: control.value for name, control in song_controls(place).items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page that was just opened says, and a score."""
+    return deepcopy(opened) | {"score": "2 bars | a\n0:03 | b -- c | seed 5 | cfg 9", "batch": 2}
 
 
 @pytest.fixture
 def short(values: dict[str, Any]) -> SongSettings:
     """Return settings of 10 small windows."""
-    return settings_of(values | {"score": SCORE, "width": 128, "overlap": 48, "level": "recorded"})
+    return settings_of(values | QUICK | {"score": SCORE, "width": 128, "overlap": 48, "level": "recorded"})
+
+
+@pytest.fixture
+def tall(short: SongSettings) -> SongSettings:
+    """Return the same of windows as high as the model's."""
+    return replace(short, params=PRESETS["riffusion-v1"])
 
 
 CHANGES: list[tuple[dict[str, Any], Any, Any]] = [
@@ -112,9 +129,9 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
         settings_of(values | change)
 
 
-def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    seen: list[Shown] = list(make(new_runs(), place, short, OPTIONS, {}))
+    seen: list[Shown] = list(make(new_runs(), place, tall, OPTIONS, {}))
     heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
     assert len(heard) >= 3
     assert seen[heard[0]].stretches.keys() == {0}, "the first window comes first"
@@ -131,7 +148,7 @@ def test_a_song_is_heard_before_its_end_and_then_whole(short: SongSettings, stud
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     assert source == f"URL/{path.parent.name}/{path.name}"
     assert read_audio(path).duration == pytest.approx(8.0, abs=1e-4)
-    assert settings_in(path) == ("song", short.settled())
+    assert settings_in(path) == ("song", tall.settled())
     assert not (tmp_path / "songs" / "unfinished.json").exists()
     progress = [shown.status for shown in seen if shown.status and "progressbar" in shown.status]
     assert any("Window 3 of 10" in status for status in progress)
@@ -174,7 +191,7 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
 
 def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    settings = settings_of(values | {"score": "4 | a", "width": 128, "overlap": 32})
+    settings = settings_of(values | QUICK | {"score": "4 | a", "width": 128, "overlap": 32})
     studio.fail_at = 2
     page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
     assert "This did not work: ZeroDivisionError: out of paint. 2 of" in page["status"]
@@ -310,7 +327,7 @@ def test_a_file_fills_the_page_and_those_of_others_do_not(
 
 def test_a_file_brings_the_pictures_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
-    seed = Image.effect_noise((100, 512), 50).convert("RGB")
+    seed = Image.effect_noise((100, 64), 50).convert("RGB")
     page_of(make(new_runs(), place, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     found, note = restored_pictures(place, path)
@@ -330,7 +347,7 @@ def test_a_file_brings_the_pictures_back_that_it_began_with(short: SongSettings,
 
 def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
     place = studio.place(tmp_path)
-    settings = settings_of(values | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
+    settings = settings_of(values | QUICK | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
     page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
     assert set(page["stretches"]) == set(range(STRETCHES))
 
@@ -369,7 +386,7 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
     picture, why = window_picture(folder, 2)
     assert why == ""
     assert picture is not None
-    assert picture.size == (128, 512)
+    assert picture.size == (128, 64)
     assert "Window 11 is not painted; there are 10." in window_picture(folder, 11)[1]
 
 
@@ -380,13 +397,13 @@ def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, t
     end, why = last_end(place)
     assert why == ""
     assert end is not None
-    assert end.size == (128, 512)
+    assert end.size == (128, 64)
     before = len(studio.requests)
     page_of(make(new_runs(), place, short, OPTIONS, {"before": end}))
     first = min(studio.requests[before:], key=lambda request: request.init is None)
     assert first.init is not None
-    left = first.init.crop((0, 0, 48, 512))
-    assert left.tobytes() == end.crop((80, 0, 128, 512)).tobytes()
+    left = first.init.crop((0, 0, 48, 64))
+    assert left.tobytes() == end.crop((80, 0, 128, 64)).tobytes()
 
 
 def test_what_the_painter_is_at_is_said(short: SongSettings, studio: Studio, tmp_path: Path):
@@ -421,7 +438,7 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
 
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
 def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
-    settings = settings_of(values | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
+    settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
     place = studio.place(tmp_path, usual_sampler=lambda: "DPM++ 2M")
     assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]
     (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")

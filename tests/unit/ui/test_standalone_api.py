@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.slow
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> str:
@@ -38,7 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Any]:
             "--port",
             str(port),
             "--output-dir",
-            str(tmp_path / "o"),
+            str(tmp_path_factory.mktemp("ui") / "o"),
         ]
         env = {**os.environ, "no_proxy": "127.0.0.1,localhost", "GRADIO_ANALYTICS_ENABLED": "False"}
         started.append(subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, env=env))
@@ -50,6 +51,22 @@ def serve(tmp_path: Path) -> Iterator[Any]:
     for process in started:
         process.terminate()
         process.communicate(timeout=30)
+
+
+class Named:
+    """A server that paints by a webui, which is there until it is taken away."""
+
+    def __init__(self, serve: Any, folder: Path, stack: ExitStack) -> None:
+        self.model = Model()
+        far = stack.enter_context(serving(webui(self.model, folder, "ann:one")))
+        self.take_away = stack.close
+        self.url = serve("--api", "--webui", far.replace("://", "://ann:one@"))
+
+
+@pytest.fixture(scope="module")
+def named(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
+    with ExitStack() as stack:
+        yield Named(serve, tmp_path_factory.mktemp("far"), stack)
 
 
 def status(url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, Any]:
@@ -79,24 +96,36 @@ def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path
     )
 
 
-def test_webuis_that_were_named_paint_for_the_routes_and_the_pages(serve: Any, tmp_path: Path) -> None:
-    with serving(webui(model := Model(), tmp_path, "ann:one")) as far:
-        url = serve("--api", "--webui", far.replace("://", "://ann:one@"))
-        json_ = {"Content-Type": "application/json"}
-        code, told = status(f"{url}/riffusion/v1/capabilities")
-        assert (code, told["model"], told["samplers"]) == (200, "tiny", ["Euler", "DPM++ 2M"])
-        code, job = status(f"{url}/riffusion/v1/loops", json_, b'{"prompt": "bass", "bars": 1, "steps": 2}')
-        assert code == 202
-        end = time.monotonic() + 60
-        while job["state"] in ("waiting", "running"):
-            assert time.monotonic() < end
-            time.sleep(0.1)
-            job = status(f"{url}{job['url']}")[1]
-        assert (job["state"], job["result"]["clip"]["duration"]) == ("done", 2.0), job["error"]
-        assert model.requests[0].loop
-        page = _open(f"{url}/config").read().decode()
-        assert "DPM++ 2M" in page
-        assert "start it with --webui" not in page
+def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None:
+    asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
+        try:
+            reply = _open(urllib.request.Request(f"{named.url}{path}", None, asked, method=method), timeout=60)
+        except urllib.error.HTTPError as error:
+            assert method == "OPTIONS"
+            reply = error
+        with reply:
+            assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
+
+
+def test_webuis_that_were_named_paint_for_the_routes_and_the_pages(named: Named) -> None:
+    url = named.url
+    json_ = {"Content-Type": "application/json"}
+    code, told = status(f"{url}/riffusion/v1/capabilities")
+    assert (code, told["model"], told["samplers"]) == (200, "tiny", ["Euler", "DPM++ 2M"])
+    code, job = status(f"{url}/riffusion/v1/loops", json_, b'{"prompt": "bass", "bars": 1, "steps": 2}')
+    assert code == 202
+    end = time.monotonic() + 60
+    while job["state"] in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+        job = status(f"{url}{job['url']}")[1]
+    assert (job["state"], job["result"]["clip"]["duration"]) == ("done", 2.0), job["error"]
+    assert named.model.requests[0].loop
+    page = _open(f"{url}/config").read().decode()
+    assert "DPM++ 2M" in page
+    assert "start it with --webui" not in page
+    named.take_away()
     code, told = status(f"{url}/riffusion/v1/capabilities")
     assert (code, b"nothing listens on" in told) == (503, True)
 
@@ -104,19 +133,6 @@ def test_webuis_that_were_named_paint_for_the_routes_and_the_pages(serve: Any, t
 def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--webui", "http://127.0.0.1:9", "--output-dir", str(tmp_path / "o")]) == 1
     assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
-
-
-def test_pages_of_other_sites_cannot_read_what_is_answered(serve: Any) -> None:
-    url = serve("--api")
-    asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
-    for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
-        try:
-            reply = _open(urllib.request.Request(f"{url}{path}", None, asked, method=method), timeout=60)
-        except urllib.error.HTTPError as error:
-            assert method == "OPTIONS"
-            reply = error
-        with reply:
-            assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
 
 
 def test_without_it_they_are_not(serve: Any) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,17 @@ pytestmark = pytest.mark.filterwarnings("default")
 # --- controls --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def values() -> dict[str, Any]:
-    """Return what a page that was just opened says."""
+@pytest.fixture(scope="module")
+def opened() -> dict[str, Any]:
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     with gr.Blocks(analytics_enabled=False):
         return {name: control.value for name, control in training_controls().items()}
+
+
+@pytest.fixture
+def values(opened: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page that was just opened says."""
+    return deepcopy(opened)
 
 
 CHANGES: list[tuple[dict[str, Any], Callable[[DatasetSettings], Any], Any]] = [
