@@ -193,7 +193,7 @@ def parts_of(python: Path, other: Path, arguments: list[str]) -> dict[str, Seque
 def patient(*command: str | Path) -> Sequence[str | Path]:
     """Return a command that leaves the processor to others where they want it."""
     nice = shutil.which("nice")
-    return [nice, "-n", "19", *command] if nice else command
+    return [nice, "-n", "10", *command] if nice else command
 
 
 def test_environment(name: str, requirements: Path) -> Path:

@@ -50,4 +50,4 @@ def test_only_the_last_windows_count():
     for _ in range(4):
         pace.add(5.0, 1.0)
     assert pace.speed == 5.0
-    assert pace.needed < 5.0
+    assert pace.needed < 5.0  # it begins with the first window

@@ -1,4 +1,4 @@
-"""What was played, in pieces on disk, and how much must be there before it plays."""
+"""What was played, in pieces on disk."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.pace import STRETCH, Pace
 from riffusion_ext.generate.tape import Tape, grid_of
 
 
@@ -102,38 +99,3 @@ def test_the_past_is_forgotten_piece_by_piece(tape: Tape):
 def test_parts_that_are_not_there(tape: Tape, first: int, stop: int):
     with pytest.raises(RiffusionError, match="are not there"):
         used(tape, first, stop)
-
-
-# --- pace ------------------------------------------------------------------------------------------------------------
-
-
-def pace(speed: float, *, ahead: float = 60.0, window: float = 4.0, count: int = 4) -> Pace:
-    made = Pace(ahead)
-    for _ in range(count):
-        made.add(window, window / speed)
-    return made
-
-
-@given(st.floats(0.05, 50), st.floats(5, 300))
-def test_what_is_needed_lasts(speed: float, ahead: float):
-    made = pace(speed, ahead=ahead)
-    needed = made.needed
-    assert made.speed == pytest.approx(speed)
-    assert 0 < needed <= ahead, "what is never painted must not be waited for"
-    if needed < ahead:
-        assert needed > 4.0 / speed, "the next window is there in time"
-        if speed < 1:
-            assert needed / (1 - speed) >= STRETCH * 0.999
-
-
-def test_a_fast_one_begins_at_once_and_nothing_is_known_before_the_first():
-    assert pace(10).needed < 1
-    assert pace(1, count=0).speed is None
-    assert pace(1, count=0).needed == 0
-
-
-def test_only_the_last_windows_count():
-    made = pace(0.1)
-    for _ in range(4):
-        made.add(4.0, 1.0)
-    assert made.speed == pytest.approx(4)
