@@ -28,7 +28,10 @@ STAMP = "complete.txt"  # written into an environment last: one without it was l
 BROWSER_TESTS = "tests/browser"
 """Tests that keep time: music is played in them."""
 
-APART = {"training sets": ("tests/unit/dataset",), "songs": ("tests/unit/generate", "tests/unit/ui")}
+APART = {
+    "training sets": ("tests/unit/dataset",),
+    "songs": ("tests/unit/generate", "tests/unit/ui", "tests/unit/api", "tests/unit/convert"),
+}
 """What is taken out of the rest, to make parts of about the same length."""
 
 FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
