@@ -177,7 +177,7 @@
                 this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
             } else if (!report.samples) {
                 this.tell(shared.translated("Painting the first window ..."));
-            } else if (report.speed < 1) {
+            } else if (report.speed !== null && report.speed < 1) {
                 const wanted = Math.max(1, Math.ceil(report.needed));
                 this.tell(
                     shared.say(

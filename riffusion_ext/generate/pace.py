@@ -11,7 +11,7 @@ STRETCH = 30.0
 
 _WINDOWS = 4
 _SAFETY = 1.25
-_DELIVERY = 1.0  # seconds at most until the page asks, has loaded what is new, and has it well before it is due
+_DELIVERY = 1.0  # seconds: the page asks every 0.4, loads what is new, and must have it 0.1 before it is due
 
 
 class Pace:
@@ -34,12 +34,13 @@ class Pace:
     @property
     def speed(self) -> float | None:
         """Seconds of sound made in a second; None: nothing is known yet."""
-        sound, work = (sum(part) for part in zip(*self._last, strict=True)) if self._last else (0.0, 0.0)
+        last = tuple(self._last)  # the thread that paints adds to it
+        sound, work = (sum(part) for part in zip(*last, strict=True)) if last else (0.0, 0.0)
         return sound / work if work > 0 and sound > 0 else None
 
     @property
     def needed(self) -> float:
-        """Seconds that must be there before playing begins, or goes on after a pause; all while nothing is known.
+        """Seconds that must be there before playing begins, or goes on after a pause; `ahead` while nothing is known.
 
         While they are played, the next window is finished and delivered; where that cannot last, at least
         :data:`STRETCH` can be played without a pause.
@@ -47,7 +48,7 @@ class Pace:
         speed = self.speed
         if speed is None:
             return self._ahead
-        window = max(sound for sound, _ in self._last)
+        window = max(sound for sound, _ in tuple(self._last))
         next_one = _SAFETY * window / speed + _DELIVERY
         stretch = STRETCH * max(0.0, 1.0 - speed)
         return min(max(next_one, stretch), self._ahead)

@@ -88,7 +88,7 @@ def recorded(page: Any) -> int:
 
 
 def well_ahead(page: Any, seconds: float) -> None:
-    """Wait until it plays with so much in hand that no busy moment of the machine can make it pause."""
+    """Wait until it plays with so much in hand that a busy moment of the machine does not make it pause."""
     until(page, lambda: said(page) == "Playing.")
     page.click(".riffusion-live-row button")
     until(page, lambda: ahead(page) >= seconds)
@@ -108,15 +108,15 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         page.click("#riffusion_live_queue")
         page.wait_for_function("() => document.querySelector('#riffusion_live_next textarea').value === ''")
         page.wait_for_timeout(16_000)
-        crossed = pauses = 0
+        crossed = 0
         end = time.monotonic() + 120
-        while crossed < max(7, 3 * pauses):  # it pauses where the machine is too busy to paint
-            assert time.monotonic() < end, f"{crossed} borders were played over, {pauses} were not"
+        while crossed < 7:  # it pauses where the machine is too busy to paint
+            assert time.monotonic() < end, f"no more than {crossed} borders were played over"
             page.wait_for_timeout(1000)
             heard, lost = tapped(page.evaluate)
-            crossed, pauses = borders_heard(heard, *played_from(results))
             assert lost * 128 <= np.flatnonzero(heard)[0], "the tap has missed nothing but, maybe, its beginning"
-        assert "→" in said(page, "now") or "jazz bells" in said(page, "now")
+            crossed = borders_heard(heard, *played_from(results))
+        until(page, lambda: "jazz bells" in said(page, "now"))
         assert re.match(r"\d+ s ahead · painted at \d+(\.\d+)? times", said(page, "ahead"))
 
 
@@ -177,7 +177,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))
         until(page, lambda: "Buffering" in said(page))
         until(page, lambda: "There will be pauses" in said(page))
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(2500)
         heard, _ = tapped(page.evaluate)
         whole, borders = played_from(results)
         borders_heard(heard, whole, borders)
@@ -219,6 +219,7 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
         )
         for pair in ("funk → jazz", "jazz → swing"):
             until(page, lambda pair=pair: bool(re.fullmatch(rf"Now: {pair} \((25|50|75) %\)", said(page, "now"))))
+        until(page, lambda: said(page, "now") == "Now: swing")
 
 
 def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
@@ -303,6 +304,23 @@ def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Pa
         until(page, lambda: said(page) == "Playing.", 20)
         assert page.evaluate("() => tap.contexts.at(-1).state") == "running"
         assert page.inner_text(".riffusion-live-row button") == "Pause"
+
+
+def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
+    def unknown(route: Any) -> None:
+        reply = route.fetch()
+        told = reply.json()
+        route.fulfill(response=reply, json={**told, "speed": None, "needed": told["aim"] + 60})
+
+    with page_of(chromium, tmp_path / "results", 0.2) as page:
+        small_windows(page)
+        page.route(re.compile(r"\?heard="), unknown)
+        start(page)
+        until(page, lambda: said(page) == "Buffering ...")
+        until(page, lambda: re.match(r"\d+ s ahead", said(page, "ahead")) is not None)
+        assert "times" not in said(page, "ahead")
+        page.unroute_all(behavior="wait")
+        until(page, lambda: said(page) == "Playing.")
 
 
 def test_another_player_and_the_jam_do_not_sound_together(chromium: Any, tmp_path: Path):

@@ -83,6 +83,7 @@ def test_windows_are_heard_while_the_song_is_painted_and_go_on_playing(page: Any
     page.click("#riffusion_song_go")
     until_window(page, 3)
     page.wait_for_selector("#riffusion_song_part_1 audio")
+    assert "of 6" in page.inner_text("#riffusion_song_status")
     assert page.locator("#riffusion_song_result audio").count() == 0, "this is before the end"
     play(page, "riffusion_song_part_1")
     page.evaluate("document.querySelector('#riffusion_song_part_1 audio').mark = 'the same'")

@@ -68,7 +68,7 @@ def test_a_page_learns_all_it_needs_to_play(client: TestClient, url: str, jam: J
     assert (told["rate"], told["channels"], told["hop"], told["height"]) == (8000, 1, 80, 64)
     assert (told["state"], told["why"], told["aim"]) == ("resting", "", 6.0)
     assert told["samples"] == told["chunks"][-1]["stop"] >= 6 * 8000
-    assert told["speed"] > 0
+    assert (told["speed"], told["needed"]) == (jam.pace.speed, jam.pace.needed)
     assert 0 < told["needed"] <= 6
     assert told["turns"][0] == {"start": 0, "prompt": "funk", "to": "funk", "alpha": 0.0}
     assert told["strips"][0] == {"number": 0, "start": 0, "stop": 128}

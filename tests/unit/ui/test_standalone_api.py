@@ -54,7 +54,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Named:
-    """A server that paints by a webui, which is there until it is taken away."""
+    """A server that paints by a webui, which is there until a test, the last that wants it, takes it away."""
 
     def __init__(self, serve: Any, folder: Path, stack: ExitStack) -> None:
         self.model = Model()
