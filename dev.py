@@ -13,10 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -37,6 +36,9 @@ APART = {
 FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
+AT_ONCE = 4
+"""Parts of the tests that run at the same time, also on a machine of fewer cores: those in a browser often wait."""
+
 PINNED_PYTHONS = ((3, 10), (3, 11))  # torch 2.1.2, which the webui and its pins need, exists for these
 
 
@@ -47,31 +49,45 @@ def run(command: Sequence[str | Path]) -> int:
 
 
 class Meanwhile:
-    """A command that runs in the checkout while others do; it is shown, with all it printed, when it is waited for."""
+    """Commands that run in the checkout while another does, so many at a time.
 
-    def __init__(self, command: Sequence[str | Path]) -> None:
-        self._command = command
+    Each is shown, with all it printed, when it is waited for.
+    """
+
+    def __init__(self, commands: Mapping[str, Sequence[str | Path]], at_once: int) -> None:
+        self._commands, self._pool = commands, ThreadPoolExecutor(at_once)
+        self._running: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Meanwhile:
-        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        command = [str(part) for part in self._command]
-        silent = subprocess.DEVNULL  # the keyboard belongs to the other
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=silent, stdout=self._output, stderr=subprocess.STDOUT)
+        self._done = {name: self._pool.submit(self._run, command) for name, command in self._commands.items()}
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._process.poll() is None:  # Ctrl-C, above
-            self._process.kill()
-            self._process.wait()
-        self._output.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, above
+        for process in self._running:
+            process.kill()  # nothing where it has ended
+        self._pool.shutdown()
 
-    def wait(self) -> int:
-        """Wait for its end; returns its exit code."""
-        code = self._process.wait()
-        print("$", Path(self._command[0]).name, *self._command[1:])
-        self._output.seek(0)
-        shutil.copyfileobj(self._output, sys.stdout)
-        sys.stdout.flush()
+    def _run(self, command: Sequence[str | Path]) -> tuple[int, str]:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,  # the keyboard belongs to the other
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._running.append(process)
+        said, _ = process.communicate()
+        return process.returncode, said
+
+    def wait(self, name: str) -> int:
+        """Wait for the end of a command; returns its exit code."""
+        code, said = self._done[name].result()
+        command = self._commands[name]
+        print("$", Path(command[0]).name, *command[1:])
+        print(said, flush=True)
         return code
 
 
@@ -168,17 +184,17 @@ def test(arguments: list[str]) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the processor
     parts = parts_of(python, other, arguments)
     first, *others = parts
-    with ExitStack() as stack:
-        waiting = {name: stack.enter_context(Meanwhile(parts[name])) for name in others}
+    at_once = max(AT_ONCE, os.cpu_count() or 1) - 1
+    with Meanwhile({name: parts[name] for name in others}, at_once) as meanwhile:
         if run(parts[first]):
             failed.append(first)
-        failed += [name for name, process in waiting.items() if process.wait()]
+        failed += [name for name in others if meanwhile.wait(name)]
     print(f"dev.py: FAILED: {', '.join(failed)}" if failed else "dev.py: all checks passed", flush=True)
     return 1 if failed else 0
 
 
 def parts_of(python: Path, other: Path, arguments: list[str]) -> dict[str, Sequence[str | Path]]:
-    """Return what runs at the same time, by name, for the Pythons of both environments."""
+    """Return what runs at the same time, by name, for the Pythons of both environments; the first begins first."""
     if arguments:
         return {
             "pytest (gradio 3)": [python, "-m", "pytest", *arguments],
@@ -186,17 +202,17 @@ def parts_of(python: Path, other: Path, arguments: list[str]) -> dict[str, Seque
         }
     apart = [f"--ignore={folder}" for folder in (BROWSER_TESTS, *(path for paths in APART.values() for path in paths))]
     parts = {"pytest (gradio 3)": patient(python, "-m", "pytest", *apart)}
-    parts |= {f"pytest (gradio 3, {name})": patient(python, "-m", "pytest", *paths) for name, paths in APART.items()}
-    parts["pytest (gradio 4)"] = patient(other, "-m", "pytest", *FORGE_TESTS)
     parts["pytest (gradio 3, browser)"] = [python, "-m", "pytest", BROWSER_TESTS]
     parts["pytest (gradio 4, browser)"] = [other, "-m", "pytest", BROWSER_TESTS]
+    parts |= {f"pytest (gradio 3, {name})": patient(python, "-m", "pytest", *paths) for name, paths in APART.items()}
+    parts["pytest (gradio 4)"] = patient(other, "-m", "pytest", *FORGE_TESTS)
     return parts
 
 
 def patient(*command: str | Path) -> Sequence[str | Path]:
     """Return a command that leaves the processor to others where they want it."""
     nice = shutil.which("nice")
-    return [nice, "-n", "10", *command] if nice else command
+    return [nice, "-n", "7", *command] if nice else command
 
 
 def test_environment(name: str, requirements: Path) -> Path:

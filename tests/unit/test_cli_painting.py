@@ -200,7 +200,7 @@ def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> Non
             assert line
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=300)[1]
         assert process.returncode == 130
         assert "stopping; what is painted is kept" in said
         assert "song.windows; the same command goes on from there" in said

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -102,8 +103,8 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
     assert printed.count("seen") == 5
-    names = [f"(gradio 3, {part})" for part in ("training sets", "songs")]
-    names += ["(gradio 4)", "(gradio 3, browser)", "(gradio 4, browser)"]
+    names = ["(gradio 3, browser)", "(gradio 4, browser)"]
+    names += ["(gradio 3, training sets)", "(gradio 3, songs)", "(gradio 4)"]
     assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names])
     commands.fails = "nothing"
     other.write_text("")
@@ -123,12 +124,33 @@ def test_what_was_asked_for_runs_in_both_environments(dev) -> None:
 
 
 def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        dev.Meanwhile([sys.executable, "-c", "import time; time.sleep(60)"]) as other,
-    ):
-        raise KeyboardInterrupt
-    assert other._process.returncode not in (None, 0)
+    sleeps = [sys.executable, "-c", "import time; time.sleep(600)"]
+    meanwhile = dev.Meanwhile({"one": sleeps, "two": sleeps}, 1)
+
+    def interrupted() -> None:
+        with meanwhile:
+            while not meanwhile._running:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    (process,) = meanwhile._running
+    assert process.returncode not in (None, 0)
+
+
+def test_no_more_run_meanwhile_than_wanted(dev, tmp_path, capsys) -> None:
+    log = tmp_path / "log.txt"
+    text = (
+        "import sys, time; log = open(sys.argv[1], 'a', buffering=1); log.write('+'); time.sleep(0.3); log.write('-')"
+    )
+    commands = {str(number): [sys.executable, "-c", text, log] for number in range(4)}
+    with dev.Meanwhile(commands, 2) as meanwhile:
+        assert [meanwhile.wait(name) for name in commands] == [0] * 4
+    marks = "".join(log.read_text().split())
+    assert len(marks) == 8
+    assert max(marks[:end].count("+") - marks[:end].count("-") for end in range(9)) <= 2
+    assert capsys.readouterr().out.count("$ ") == 4
 
 
 def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> None:

@@ -88,7 +88,7 @@ def serving(app: Any) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not server.started:
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -119,7 +119,7 @@ class Process:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=120)
 
 
 def main(port: str, seconds: str, name: str, credentials: str) -> None:

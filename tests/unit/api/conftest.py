@@ -155,7 +155,7 @@ def ended(client: TestClient, reply: Any, *, state: str = "done") -> dict[str, A
     assert reply.status_code == 202, reply.text
     view = reply.json()
     assert reply.headers["location"] == view["url"]
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while view["state"] in ("waiting", "running"):
         assert time.monotonic() < end
         time.sleep(0.02)

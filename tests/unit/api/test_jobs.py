@@ -71,7 +71,7 @@ def test_what_was_painted_before_a_stop_can_be_heard(client: TestClient, studio:
 
     studio.paint = once  # type: ignore[assignment]
     reply = client.post(f"{V1}/songs", json={**SONG, "join": "plain"})
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while studio.painted < 2 and time.monotonic() < end:
         time.sleep(0.02)
     client.post(f"{reply.json()['url']}/cancel")

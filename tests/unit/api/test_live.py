@@ -25,7 +25,7 @@ from tests.unit.generate.painters import Painter, by_seed
 
 
 def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not what():
         assert time.monotonic() < end, "this takes too long"
         time.sleep(0.01)

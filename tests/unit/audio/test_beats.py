@@ -510,13 +510,13 @@ def test_a_moment_is_long_enough_to_be_tracked(columns: int) -> None:
 def test_long_songs_take_time_and_memory_as_their_length(hours: float) -> None:
     bar = sketch_of(drums("rock", lambda beat: beat / 2, 20.01) + chords(lambda beat: beat / 2, 20.01))[:2000]
     sketch = np.tile(bar, (round(hours * 180), 1))
-    started = time.perf_counter()
+    started = time.process_time()
     tracemalloc.start()
     result = track(onset_strength(sketch), sketch=sketch)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 30e6 + hours * 80e6
-    assert time.perf_counter() - started < 10 + 20 * hours
+    assert time.process_time() - started < 10 + 20 * hours
     assert result.tempo == pytest.approx(120, rel=0.001)
     assert len(result.times) == pytest.approx(hours * 7200, rel=0.001)
 

@@ -168,9 +168,9 @@ def test_resampling_to_the_same_rate_changes_nothing(tone) -> None:
 @pytest.mark.slow
 def test_ten_minutes_are_resampled_in_seconds() -> None:
     clip = AudioClip(np.zeros((2, 44100 * 600), np.float32), 44100)
-    begun = time.perf_counter()
+    begun = time.process_time()
     clip.resample(48000)
-    assert time.perf_counter() - begun < 30
+    assert time.process_time() - begun < 30
 
 
 def test_slices_meet(tone) -> None:

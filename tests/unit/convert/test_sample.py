@@ -92,7 +92,7 @@ def test_results_come_in_the_order_of_the_items(items: list[int], threads: int) 
 
 
 def test_so_many_work_at_once() -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=120)
     assert list(each_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
 
 

@@ -43,7 +43,7 @@ def running(*arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def wait_for(what: Callable[[], bool], log: Path, seconds: float = 60) -> None:
+def wait_for(what: Callable[[], bool], log: Path, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, log.read_text("utf-8", "replace")

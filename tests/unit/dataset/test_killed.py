@@ -151,7 +151,7 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it takes too long"
@@ -232,9 +232,9 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     wait_for(lambda: drawn(out) > 5, process)
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
     assert whole_pictures(out) > 5

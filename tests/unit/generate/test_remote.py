@@ -114,7 +114,7 @@ def test_steps_are_told_and_an_interruption_stops_the_painter(serve: Serve) -> N
     assert model.at_work.wait(20)
     for activity in (Activity(2, 5), Activity(waiting=True)):
         model.activity = activity
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while remote.activity != activity:
             assert time.monotonic() < end
             time.sleep(0.02)

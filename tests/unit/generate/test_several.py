@@ -81,7 +81,7 @@ class Actor:
             return []
         pictures = []
         for index, request in enumerate(requests):
-            if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(20):
+            if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(120):
                 self.interrupted = True
                 break
             if word == "part" and index:
@@ -243,7 +243,7 @@ def test_an_interruption_reaches_all_and_keeps_what_is_there() -> None:
     came: list[int] = []
     began = time.monotonic()
     pictures = team.generate(asked(9), lambda number, picture: came.append(number))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert team.interrupted
     assert sorted(came) == [picture.getpixel((0, 0))[0] for picture in pictures]
     assert 0 < len(came) < 9
@@ -257,7 +257,7 @@ def test_an_error_of_the_caller_ends_all() -> None:
 
     with pytest.raises(RiffusionError, match="disk"):
         several(Actor(seconds=0.2), hanging).generate(asked(6), full)
-    assert hanging.wish.wait(5)
+    assert hanging.wish.wait(60)
 
 
 def test_one_that_its_own_user_stopped_is_left_alone() -> None:
@@ -280,7 +280,7 @@ def test_the_one_that_is_furthest_behind_is_told() -> None:
     thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, picture: None))
     assert team.activity is None
     thread.start()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not (one.got and two.got):
         assert time.monotonic() < end
         time.sleep(0.01)
