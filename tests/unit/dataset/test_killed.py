@@ -205,17 +205,21 @@ def has_children() -> bool:
 def test_the_command_or_a_worker_of_it_is_killed(
     long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
-    """All of it soon after its beginning, and again where it went on; then one of two workers of the third run."""
     out = tmp_path / "out"
-    for pictures in (1, 60):
+    for pictures in (1, 60, 110):
         process = started(long_songs, out, "--jobs", "2")
         wait_for(lambda least=pictures: drawn(out) > least, process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert whole_pictures(out) > pictures
     process = started(long_songs, out, "--jobs", "2")
-    before = drawn(out)
-    wait_for(lambda: drawn(out) > before + 10, process)
+    said = process.communicate()
+    assert process.returncode == 0, said
+    assert tree(out) == undisturbed
+
+    out = tmp_path / "other"
+    process = started(long_songs, out, "--jobs", "2")
+    wait_for(lambda: drawn(out) > 20, process)
     os.kill(workers_of(process)[0], signal.SIGKILL)
     said = process.communicate()
     assert process.returncode == 0, said
@@ -238,5 +242,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
     assert whole_pictures(out) > 5
-    assert main(command(long_songs, out, "--jobs", "1")) == 0
+    process = started(long_songs, out, "--jobs", jobs)
+    process.communicate()
+    assert process.returncode == 0
     assert tree(out) == undisturbed
