@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 RATE = 44100
-FADE = round(0.012 * RATE) + 4  # samples; those at its edges may be 0, so where it begins is known to within 3
+RISE = round(0.012 * RATE)  # samples in which a sound fades in, and out
+FADE = RISE + 4  # those at its edges may be 0, so where it begins is known to within 3
 AROUND = RATE // 10  # samples on either side of a border
 TAP = Path(__file__).with_name("tap.js")
 

@@ -16,7 +16,7 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from tests.browser.conftest import ROOT, server_log, serving
-from tests.browser.listening import FADE, RATE, TAP, borders_heard, place_of, played_from, stretches, tapped
+from tests.browser.listening import RATE, RISE, TAP, borders_heard, place_of, played_from, stretches, tapped
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -182,7 +182,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         whole, borders = played_from(results)
         borders_heard(heard, whole, borders)
         before, after = stretches(heard, whole)[:2]
-        ramp = np.arange(FADE - 4) / (0.012 * RATE)
+        ramp = np.arange(RISE) / (0.012 * RATE)
         border = min(borders, key=lambda border: abs(border - before.stop))
         begin = after.begin - (after.place - border)
         rising = whole[border:][: len(ramp)] * ramp
