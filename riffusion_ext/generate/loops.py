@@ -145,7 +145,7 @@ def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) ->
         return lead(device, work)
 
     waveform = with_fallback(resolve_device(settings.device), compute)
-    return AudioClip(_resampled(waveform / _FULL_SCALE, fit.samples), fit.params.sample_rate)
+    return AudioClip(_resampled(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
 
 
 def _resampled(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:

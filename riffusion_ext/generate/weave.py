@@ -171,7 +171,7 @@ class Weave:
                 f"the picture of window {number + 1} is {picture.width} x {picture.height}, "
                 f"it should be {window.width} x {height}"
             )
-        source = read_picture(picture, self._settings)
+        source = read_picture(picture, self._settings).in_sample_units()
         with self._lock:
             self._sources[number] = source
             self._measured.blacks[self._first + number] = source.max_value

@@ -268,13 +268,17 @@ def _together(
         return torch.from_numpy(np.concatenate([source.mel(start, stop) for source in sources])).to(device)
 
     if settings.engine == "reference":
+        sources = [source.in_sample_units() for source in sources]  # the original's, which it hangs on
         waveforms = reference.invert(mel_between(0, frames), params, settings.seed).cpu().numpy()
         tick(1.0)
     else:
         program = PROGRAMS[settings.engine]
         signal = reconstruct_long(mel_between, frames, params, program, tick=tick, threads=threads)
         waveforms = to_sample_rate(signal, params)
-    return [waveforms[i * params.channels : (i + 1) * params.channels] for i in range(len(sources))]
+    parts = [waveforms[i * params.channels : (i + 1) * params.channels] for i in range(len(sources))]
+    for part, source in zip(parts, sources, strict=True):
+        part *= np.float32(source.unit)
+    return parts
 
 
 def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> Decoded:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from riffusion_ext.spectrogram.crew import SOLO, Crew
+from riffusion_ext.spectrogram.gain import common_gain
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.phase import phase_from_magnitude
@@ -28,6 +29,7 @@ __all__ = ["PROGRAMS", "Known", "Program", "Stage", "reconstruct"]
 
 _MOMENTUM = 0.99
 _LARGEST_GAIN = 10.0  # of one iteration, so that a silent start cannot explode
+_FLOOR = 1e-2  # 180 dB under the common level: bands fainter than that count as silent
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ class Known:
         """Return the same on a device."""
         return Known(self.signal.to(device), self.share.to(device), self.frames)
 
+    def scaled(self, gain: torch.Tensor) -> Known:
+        """Return the same at another level; `gain` [B, 1]."""
+        return Known(self.signal * gain, self.share, self.frames)
+
 
 def reconstruct(
     mel: torch.Tensor,
@@ -111,6 +117,10 @@ def reconstruct(
     frames = mel.shape[1]
     first = frame_grid(params, program.start, mel.device)
     mel = mel.mul(first.sample_rate / params.sample_rate)  # a window at a lower rate sums fewer samples
+    gain = common_gain(mel)
+    mel.mul_(gain[:, None, None])
+    if known is not None:
+        known = known.scaled(gain[:, None])
     projection = mel_projection(params, first.spacing, mel.device)
     magnitude = _magnitudes(mel, projection, program.updates, threads)
     past = _past(known, first, frames, projection.bins)
@@ -125,14 +135,13 @@ def reconstruct(
             _keep(padded, grid, frames, known)
             if tick is not None:
                 tick()
-    return first.signal(padded, frames)
+    return first.signal(padded, frames) / gain[:, None]  # powers of two, see common_gain
 
 
 def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: Crew) -> torch.Tensor:
     """Non-negative magnitudes [B, T, K] with the given mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
     batch, frames, _ = mel.shape
     result = mel.new_empty(batch, frames, projection.bins)
-    floor = 1e-9 * float(mel.max()) + 1e-30
 
     def work(start: int, stop: int) -> None:
         gain = mel.new_zeros(stop - start, projection.bins)
@@ -143,7 +152,7 @@ def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, thre
             measure, spread = projection.forward_into(magnitude, bands), projection.spread_into(bands, gain)
             for _ in range(updates):
                 measure()
-                torch.div(wanted, bands.clamp_min_(floor), out=bands)
+                torch.div(wanted, bands.clamp_min_(_FLOOR), out=bands)
                 spread()
                 magnitude *= gain
 
@@ -233,7 +242,6 @@ class _Iteration:
 
     def __init__(self, mel: torch.Tensor, grid: FrameGrid, projection: MelProjection, relaxation: float) -> None:
         self._mel, self._grid, self._projection, self._relaxation = mel, grid, projection, relaxation
-        self._floor = 1e-9 * float(mel.max()) + 1e-30
         self._spectra: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._scratch: dict[tuple[int, int], _Scratch] = {}
         self._rooms: dict[tuple[int, int], torch.Tensor] = {}
@@ -260,7 +268,7 @@ class _Iteration:
         _absolute(spectra, scratch)
         scratch.measure()
         wanted = self._mel[:, start : start + count].reshape(batch * count, -1)
-        ratio = torch.div(wanted, scratch.mel.clamp_min_(self._floor), out=scratch.mel).clamp_max_(_LARGEST_GAIN)
+        ratio = torch.div(wanted, scratch.mel.clamp_min_(_FLOOR), out=scratch.mel).clamp_max_(_LARGEST_GAIN)
         if self._relaxation != 1.0:
             ratio.pow_(self._relaxation)
         scratch.spread()

@@ -12,6 +12,7 @@ from PIL import Image
 
 from riffusion_ext.errors import PictureError
 from riffusion_ext.metadata import read_record
+from riffusion_ext.spectrogram.gain import split_gain
 from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -37,6 +38,9 @@ class Source:
         ``mel(start, stop)`` gives the magnitudes [C, stop - start, n_mels] of those columns, made when asked for.
     recorded
         Whether `max_value` is the picture's own record, or only the usual one.
+    unit
+        Size of the magnitudes' unit, in 16-bit sample units. For pictures, the part of `max_value` that is no power of
+        two: so equal pixels are inverted alike to the bit, whatever level is recorded with them.
     """
 
     params: SpectrogramParams
@@ -45,6 +49,13 @@ class Source:
     notes: tuple[str, ...]
     mel: Callable[[int, int], np.ndarray]
     recorded: bool = False
+    unit: float = 1.0
+
+    def in_sample_units(self) -> Source:
+        """Return the same with magnitudes in 16-bit sample units."""
+        if self.unit == 1.0:
+            return self
+        return replace(self, unit=1.0, mel=lambda start, stop: self.mel(start, stop) * np.float32(self.unit))
 
 
 def join_sources(tiles: Sequence[Source]) -> Source:
@@ -69,17 +80,19 @@ def join_sources(tiles: Sequence[Source]) -> Source:
     if levels:
         tiles = [tile if tile.recorded else _at_level(tile, median(levels)) for tile in tiles]
     starts = [0, *accumulate(tile.columns for tile in tiles)]
+    unit = max(tile.unit for tile in tiles)
 
     def mel(start: int, stop: int) -> np.ndarray:
         parts = []
         for first, tile in zip(starts, tiles, strict=False):
             low, high = max(start - first, 0), min(stop - first, tile.columns)
             if low < high:
-                parts.append(tile.mel(low, high))
+                part = tile.mel(low, high)
+                parts.append(part if tile.unit == unit else part * np.float32(tile.unit / unit))
         return np.concatenate(parts, axis=1)
 
     notes = tuple(dict.fromkeys(note for tile in tiles for note in tile.notes))
-    return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel)
+    return Source(tiles[0].params, starts[-1], max(tile.max_value for tile in tiles), notes, mel, unit=unit)
 
 
 def _in_stereo(tile: Source) -> Source:
@@ -95,14 +108,9 @@ def _in_stereo(tile: Source) -> Source:
 
 def _at_level(tile: Source, max_value: float) -> Source:
     """Give a tile another magnitude for black."""
-    gain = np.float32(max_value / tile.max_value)
     note = "a picture without a record of its level among others that have one: it gets their median"
-    return replace(
-        tile,
-        max_value=max_value,
-        notes=(*tile.notes, note),
-        mel=lambda start, stop: tile.mel(start, stop) * gain,
-    )
+    unit = tile.unit * (max_value / tile.max_value)
+    return replace(tile, max_value=max_value, notes=(*tile.notes, note), unit=unit)
 
 
 def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
@@ -136,8 +144,9 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
         notes.append("the picture is white all over, which is silence")
     max_value = record.max_value or DEFAULT_MAX_VALUE
+    black, unit = split_gain(max_value)
 
     def mel(start: int, stop: int) -> np.ndarray:
-        return pixels_to_mel(pixels[:, start:stop], params, max_value)
+        return pixels_to_mel(pixels[:, start:stop], params, black)
 
-    return Source(params, pixels.shape[1], max_value, tuple(notes), mel, record.max_value is not None)
+    return Source(params, pixels.shape[1], max_value, tuple(notes), mel, record.max_value is not None, unit)

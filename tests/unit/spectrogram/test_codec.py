@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.audio import AudioClip
+from riffusion_ext.audio import RAW, AudioClip
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, read_record, save_picture
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, blocks, codec
@@ -130,6 +130,15 @@ def test_levels_that_ignore_the_record(tune: Any, small: SpectrogramParams, leve
         assert decibels(ours[0].peak) == pytest.approx(-0.1, abs=0.01)
     else:
         assert decibels(ours[0].rms) == pytest.approx(-12, abs=0.5)
+
+
+@pytest.mark.parametrize("max_value", [1e-3, 1.0, 12345.678, 3e9])
+def test_recorded_level_changes_nothing_but_the_level(max_value: float, tune: Any, small: SpectrogramParams) -> None:
+    picture = audio_to_picture(tune(1.2, rate=16000), small)
+    other = picture.image.copy()
+    other.info[TEXT_KEY] = json.dumps({**json.loads(picture.image.info[TEXT_KEY]), "max_value": max_value})
+    one, two = (picture_to_audio(image, DecodeSettings(level=RAW)).clip.samples for image in (picture.image, other))
+    np.testing.assert_allclose(two, one * (max_value / picture.max_value), rtol=1e-6, atol=0)
 
 
 def test_the_level_recorded_is_that_of_the_sound(tune: Any, small: SpectrogramParams) -> None:

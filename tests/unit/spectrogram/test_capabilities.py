@@ -1,0 +1,31 @@
+"""The numeric tests once more for each older set of instructions that this processor has.
+
+torch chooses its kernels by the processor, and each rounds in its own way. ``ATEN_CPU_CAPABILITY`` takes the choice.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+NAMES = ("DEFAULT", "AVX2", "AVX512")  # from the oldest to the newest, as torch calls them
+HERE = Path(__file__).parent
+TESTS = ("circular", "encode", "gain", "invert", "mel", "phase", "resample", "stft", "codec")
+LONG = "memory_of_a_long_picture or any_valid_parameters or every_width"
+
+
+@pytest.mark.parametrize("name", NAMES[:-1])
+def test_numbers_hold_with_older_instructions(name: str) -> None:
+    present = torch.backends.cpu.get_cpu_capability()
+    if present not in NAMES or NAMES.index(present) <= NAMES.index(name):
+        pytest.skip(f"this run uses {present} itself")
+    files = [str(HERE / f"test_{part}.py") for part in TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", f"not ({LONG})"]
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": name.lower()}
+    done = subprocess.run(command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:]
