@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import BaseRoute, Mount, Route, request_response
+from starlette.routing import Mount, Route, request_response
 
 from riffusion_ext import __version__
 from riffusion_ext.api import about, between, compat, convert, datasets, make, paintings, uploads, watching
+from riffusion_ext.api.content_type import TypedBodies
 from riffusion_ext.api.describe import described
+from riffusion_ext.api.door import Visitors
 from riffusion_ext.api.guard import Credentials, Guard
 from riffusion_ext.api.page import add_first
 from riffusion_ext.api.replies import AsciiJSON, add_handlers
@@ -40,7 +42,9 @@ def build(service: Service) -> FastAPI:
     return app
 
 
-def mount(app: Any, service: Service, credentials: Credentials | None = None) -> None:
+def mount(
+    app: Any, service: Service, credentials: Credentials | None = None, *, visitors: Visitors | None = None
+) -> None:
     """Put the routes into an application, all behind one password.
 
     Parameters
@@ -51,19 +55,21 @@ def mount(app: Any, service: Service, credentials: Credentials | None = None) ->
         What they work with.
     credentials
         Passwords by user; None or empty: none is asked for, as the host's own API asks for none.
+    visitors
+        Who may come in. None: the application is behind a :class:`~riffusion_ext.api.door.Door` as a whole.
     """
     limits = service.limits
 
     def guarded(inner: Any, **more: Any) -> Guard:
         return Guard(inner, credentials=credentials, body_bytes=limits.body_bytes, weight=service.weight, **more)
 
-    ours = guarded(build(service), streamed=_is_upload)
-    routes: list[BaseRoute] = [Mount(ROOT, app=ours)]
+    ours = guarded(TypedBodies(build(service), _is_upload), streamed=_is_upload)
+    routes: list[Mount | Route] = [Mount(ROOT, app=ours)]
     for path, (endpoint, answer) in compat.endpoints(service).items():
         for place in (path, f"{path}/"):
             inner = guarded(request_response(endpoint), answer=answer)
             routes.append(Route(place, inner, methods=["POST"], include_in_schema=False))
-    add_first(app, routes)
+    add_first(app, routes, visitors)
 
 
 def _is_upload(scope: Mapping[str, Any]) -> bool:

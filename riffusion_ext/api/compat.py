@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from riffusion_ext.api.answer import finished
 from riffusion_ext.api.compat_input import read_ask, read_json
+from riffusion_ext.api.content_type import is_from_browser, is_json
 from riffusion_ext.api.replies import ApiError, AsciiJSON, status_of
 from riffusion_ext.api.riffusion_server import check_images, run_inference
 from riffusion_ext.api.service import Service
@@ -91,11 +92,9 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
 def _check_sender(request: Request) -> None:
     """Raise an ApiError where a page in a browser sends anything but JSON.
 
-    Clients may name any content type, as in the original. But pages of other sites may, too, in every browser that can
-    reach this server: forms and plain text are sent without asking it (Fetch standard, "CORS-safelisted"), JSON is not.
+    Clients may name any content type, as in the original; see :mod:`riffusion_ext.api.content_type` on browsers.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if "origin" in request.headers and kind != "application/json":
+    if is_from_browser(request.scope) and not is_json(request.scope):
         raise ApiError(415, "pages in a browser must send the content type application/json")
 
 

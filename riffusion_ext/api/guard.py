@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from riffusion_ext.api.replies import refusal
+from riffusion_ext.errors import RiffusionError
 
-__all__ = ["PATIENCE", "Credentials", "Guard", "Weight", "is_allowed", "parse_credentials"]
+__all__ = ["PATIENCE", "Credentials", "Guard", "Weight", "is_allowed", "parse_credential", "parse_credentials", "replay"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,10 +29,32 @@ Credentials = Mapping[str, str]
 """Passwords by user."""
 
 
+def parse_credential(text: str) -> tuple[str, str]:
+    """Read ``user:password``. The first colon ends the user; the password may hold anything.
+
+    Raises
+    ------
+    RiffusionError
+        One of them is missing. The message does not repeat the text.
+    """
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise RiffusionError("a credential looks like user:password, and neither may be empty")
+    return user, password
+
+
 def parse_credentials(text: str) -> dict[str, str]:
-    """Read ``user:password,user2:password2``, as the webui's --api-auth takes it."""
-    pairs = (part.partition(":") for part in text.split(","))
-    return {user: password for user, colon, password in pairs if colon}
+    """Read ``user:password,user2:password2``, as the webui's --api-auth takes it: no comma or colon in a password.
+
+    Raises
+    ------
+    RiffusionError
+        A part is no credential, or could be read in another way than the webui reads it.
+    """
+    parts = text.split(",") if text else []
+    if any(part.count(":") != 1 for part in parts):
+        raise RiffusionError("credentials look like user:password,user2:password2, without other commas and colons")
+    return dict(parse_credential(part) for part in parts)
 
 
 def is_allowed(authorization: str, credentials: Credentials) -> bool:
@@ -45,7 +68,8 @@ def is_allowed(authorization: str, credentials: Credentials) -> bool:
         return False
     expected = credentials.get(user)
     # Compared in any case, so that the time taken does not tell which users there are.
-    right = secrets.compare_digest(password.encode(), (expected if expected is not None else "").encode())
+    known = (expected if expected is not None else "").encode("utf-8", "surrogateescape")  # as a terminal gives it
+    right = secrets.compare_digest(password.encode(), known)
     return bool(colon) and expected is not None and right
 
 
@@ -132,13 +156,14 @@ class Guard:
                 more = message.get("more_body", False) or len(body) > self._most
                 self._weight.held += len(body) - counted
                 counted = len(body)
-            await self._app(scope, _once(bytes(body), receive), send)
+            whole = {"type": "http.request", "body": bytes(body), "more_body": False}
+            await self._app(scope, replay(whole, receive), send)
         finally:
             self._weight.held -= counted
 
 
-def _once(body: bytes, receive: Receive) -> Receive:
-    """Return a receive that gives the whole body, and after it what comes from the client."""
+def replay(message: Message, receive: Receive) -> Receive:
+    """Return a receive that gives a message that was taken already, and after it what comes from the client."""
     given = False
 
     async def take() -> Message:
@@ -146,6 +171,6 @@ def _once(body: bytes, receive: Receive) -> Receive:
         if given:
             return await receive()
         given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return message
 
     return take

@@ -17,6 +17,7 @@ from riffusion_ext.api.page import PageDoor, add_first
 from riffusion_ext.api.replies import refusal
 
 if TYPE_CHECKING:
+    from riffusion_ext.api.door import Visitors
     from riffusion_ext.generate.jam import Jam
     from riffusion_ext.generate.jams import Jams
 
@@ -80,8 +81,8 @@ def _why(jam: Jam) -> str:
     return "" if jam.error is None else explain(jam.error)
 
 
-def mount_live(app: Any, jams: Jams) -> None:
-    """Put the routes of the page into an application."""
+def mount_live(app: Any, jams: Jams, visitors: Visitors | None = None) -> None:
+    """Put the routes of the page into an application; `visitors` as for :func:`riffusion_ext.api.app.mount`."""
     door = PageDoor(app)
 
     def guarded(reply: Callable[[Request, Jam], Response]) -> Callable[[Request], Response]:
@@ -102,7 +103,7 @@ def mount_live(app: Any, jams: Jams) -> None:
         Route(f"{LIVE}/{{id_}}/drop/{{key:int}}", guarded(_drop), methods=["POST"], include_in_schema=False),
         Route(f"{LIVE}/{{id_}}/{{kind}}/{{number:int}}", guarded(_piece), methods=["GET"], include_in_schema=False),
     ]
-    add_first(app, list(routes))
+    add_first(app, routes, visitors)
 
 
 def _report(request: Request, jam: Jam) -> Response:

@@ -5,12 +5,14 @@ Who may open the page may hear them, as gradio decides it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Mount, Route
 
+from riffusion_ext.api.door import Door, Visitors
 from riffusion_ext.api.media import file_reply
 from riffusion_ext.api.replies import not_found, refusal
 from riffusion_ext.errors import RiffusionError
@@ -45,8 +47,8 @@ class PageDoor:
         return any(tokens.get(request.cookies[name]) is not None for name in names if name in request.cookies)
 
 
-def mount_media(app: Any, clips: ClipLibrary) -> None:
-    """Put the route for players into an application."""
+def mount_media(app: Any, clips: ClipLibrary, visitors: Visitors | None = None) -> None:
+    """Put the route for players into an application; `visitors` as for :func:`riffusion_ext.api.app.mount`."""
     door = PageDoor(app)
 
     async def media(request: Request) -> Response:
@@ -60,9 +62,12 @@ def mount_media(app: Any, clips: ClipLibrary) -> None:
         except RiffusionError as error:
             return refusal(getattr(error, "status", 404), str(error), getattr(error, "headers", None))
 
-    add_first(app, [Route(f"{MEDIA}/{{id_}}", media, methods=["GET", "HEAD"], include_in_schema=False)])
+    add_first(app, [Route(f"{MEDIA}/{{id_}}", media, methods=["GET", "HEAD"], include_in_schema=False)], visitors)
 
 
-def add_first(app: Any, routes: list[BaseRoute]) -> None:
-    """Put routes before those of the host, some of which may catch every path."""
+def add_first(app: Any, routes: Sequence[Mount | Route], visitors: Visitors | None = None) -> None:
+    """Put routes before those of the host, some of which may catch every path; behind a door where visitors are named."""
+    if visitors is not None:
+        for route in routes:
+            route.app = Door(route.app, visitors)
     app.router.routes[:0] = routes

@@ -1,0 +1,211 @@
+"""The server of the tab by itself.
+
+::
+
+    browser ──► Door ──► Login ──► our routes   /riffusion/…, and with --api those for other programs
+                                └► GradioGate ──► gradio: the pages
+
+All of it is in place before the port listens.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.addresses import is_loopback
+from riffusion_ext.api.door import Asgi, Door, Visitors, adding, header_values
+from riffusion_ext.api.login import Login
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_gate import BODY_BYTES, GradioGate
+from riffusion_ext.ui.render import mount_options
+
+__all__ = ["Access", "application", "listen", "protected", "run_until_stopped"]
+
+_SAFE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"content-security-policy", b"frame-ancestors 'self'"),
+]
+_API = ("/riffusion/v1", "/run_inference", "/run_vst")
+_EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
+_GRACE_S = 3
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may reach the server.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; port 0 takes a free one.
+    credentials
+        Passwords by user that everything asks for; empty: none is asked for.
+    api_credentials
+        Those that the routes for other programs ask for; the others count there, too.
+    hosts, origins
+        Further names of the server, and origins of pages that may call it; see
+        :class:`~riffusion_ext.api.door.Visitors`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    api_credentials: Mapping[str, str] = field(default_factory=dict)
+    hosts: Sequence[str] = ()
+    origins: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Raise a RiffusionError where strangers could get in."""
+        if not is_loopback(self.host) and not self.credentials:
+            raise RiffusionError(
+                f"other machines could reach this server at {self.host or 'all addresses'}: choose a password with "
+                "--auth USER:PASSWORD"
+            )
+        self.visitors()
+
+    def visitors(self) -> Visitors:
+        """Return who may come in."""
+        everywhere = self.host in _EVERYWHERE
+        names = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
+        return Visitors.named(names, self.origins, any_address=everywhere)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine's own browser is meant to reach the pages."""
+        names = {*self.hosts, *self.origins}
+        return is_loopback(self.host) and not names
+
+    def others_for(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the passwords that count for a request besides those of the pages, by its scope."""
+        path = str(scope.get("path", ""))
+        return self.api_credentials if any(path == top or path.startswith(f"{top}/") for top in _API) else {}
+
+
+def protected(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], bool]) -> Asgi:
+    """Put an application behind the door and, where there is a password, the login."""
+    inner = _with_headers(app)
+    if access.credentials:
+        inner = Login(inner, access.credentials, others=access.others_for, is_own=is_own)
+    return Door(inner, access.visitors(), cross_origin=True)
+
+
+def application(
+    blocks: Any, access: Access, cache: Path, add_routes: Callable[[Any], None], *, port: int
+) -> Asgi:
+    """Return everything that the server has, protected.
+
+    Parameters
+    ----------
+    blocks
+        gradio's page, with its queue open.
+    access
+        Who may reach it.
+    cache
+        gradio's folder for uploads and for what it shows.
+    add_routes
+        Puts our own routes into a FastAPI application.
+    port
+        Where the server will listen.
+    """
+    import gradio as gr
+    from fastapi import FastAPI
+
+    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(web, blocks, path="/", **mount_options())
+    page = web.router.routes[-1]  # what was mounted just now
+    own = _calls_itself(page, blocks, access, port)
+    page.app = GradioGate(page.app, cache)  # type: ignore[attr-defined]
+    add_routes(web)
+    return protected(web, access, own)
+
+
+def _calls_itself(page: Any, blocks: Any, access: Access, port: int) -> Callable[[Mapping[str, Any]], bool]:
+    """Return whether a request is one of gradio 3's queue, which calls the functions of the pages by HTTP."""
+    token = getattr(getattr(blocks, "_queue", None), "access_token", "")
+    if not token:
+        return lambda scope: False
+    host = "127.0.0.1" if access.host in _EVERYWHERE else _in_brackets(access.host)
+    blocks._queue.set_url(f"http://{host}:{port}/")
+    wanted = f"Bearer {token}"
+
+    def own(scope: Mapping[str, Any]) -> bool:
+        given = header_values(scope, "authorization")
+        return len(given) == 1 and secrets.compare_digest(given[0].encode("latin-1"), wanted.encode())
+
+    return own
+
+
+def listen(access: Access) -> socket.socket:
+    """Return a socket that is bound, and not yet open.
+
+    Raises
+    ------
+    OSError
+        The port is taken, or the address is not this machine's.
+    """
+    host = access.host.strip("[]") or "0.0.0.0"
+    family, kind, protocol, _, address = socket.getaddrinfo(host, access.port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        if os.name != "nt":  # there, it would let two servers have one port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], None]) -> None:
+    """Serve until KeyboardInterrupt.
+
+    The server has a thread of its own, so that the signal comes to the main one, whatever the server is doing.
+
+    Raises
+    ------
+    RiffusionError
+        The server could not start, or ended by itself.
+    """
+    import uvicorn
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", server_header=False, ws_max_size=BODY_BYTES, timeout_graceful_shutdown=_GRACE_S
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="riffusion-server", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive() and not server.started:
+            thread.join(0.05)
+        if server.started:
+            on_started()
+        while thread.is_alive():
+            thread.join(0.5)
+        raise RiffusionError("the server has ended; the lines above say why")
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.should_exit = True
+        thread.join(_GRACE_S + 5)
+
+
+def _with_headers(app: Asgi) -> Asgi:
+    """Add to each answer what keeps other sites from framing it, and browsers from guessing types."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, adding(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
+
+    return answer
+
+
+def _in_brackets(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
