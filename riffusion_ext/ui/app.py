@@ -10,7 +10,7 @@ from typing import Any
 import riffusion_ext
 from riffusion_ext.addresses import is_loopback
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.render import open_queue, run_script
+from riffusion_ext.ui.render import open_queue, page, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
@@ -42,9 +42,7 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     import gradio as gr
 
     place = Place(output_dir=lambda: output_dir, folders=folders, **more)
-    fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
-    theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    with gr.Blocks(title="Riffusion", css=_beside("style.css"), theme=theme, analytics_enabled=False) as app:
+    with page("Riffusion", _beside("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
         add_pages(place)
         run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays

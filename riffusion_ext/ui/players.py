@@ -5,10 +5,13 @@ Plain ``<audio>`` elements work the same in every gradio version, play any numbe
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable
 from html import escape as escape_html
+from typing import Any
 
-__all__ = ["details", "escape", "format_duration", "message", "panel", "player"]
+__all__ = ["details", "download", "escape", "format_duration", "image", "message", "panel", "pictures", "player"]
 
 _LONGEST_LABEL = 120
 
@@ -78,6 +81,38 @@ def player(
         f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
         "</li>"
     )
+
+
+def download(url: str, name: str) -> str:
+    """Return a link that saves a file under a name."""
+    return (
+        f'<p class="riffusion-file"><a class="riffusion-download" href="{escape(url)}" download="{escape(name)}"'
+        f' aria-label="{escape("Download " + name)}">{escape(name)}</a></p>'
+    )
+
+
+def pictures(items: Iterable[tuple[str, str, str]]) -> str:
+    """Return pictures side by side, each a link to the whole file; no pictures give the empty string.
+
+    Parameters
+    ----------
+    items
+        Of each the URL of what is shown, that of the file, and the file's name.
+    """
+    shown = "".join(
+        f'<figure><a href="{escape(file)}" target="_blank" rel="noopener"><img src="{escape(small)}" loading="lazy"'
+        f' alt="{escape(name)}"></a><figcaption>{download(file, name)}</figcaption></figure>'
+        for small, file, name in items
+    )
+    return f'<div class="riffusion-pictures">{shown}</div>' if shown else ""
+
+
+def image(picture: Any, format: str = "PNG") -> str:
+    """Return the address of an ``<img>`` that holds a PIL picture itself: for pictures that are in no file."""
+    file = io.BytesIO()
+    picture.save(file, format=format)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f"data:image/{format.lower()};base64,{data}"
 
 
 def message(text: str, kind: str = "info") -> str:

@@ -1,4 +1,4 @@
-"""From the table of controls to gradio components, in gradio 3 and 4.
+"""From the table of controls to gradio components, in gradio 3, 4 and 6.
 
 What differs between the versions stays in this file. gradio is imported by the functions, not by the module.
 """
@@ -10,14 +10,19 @@ from inspect import signature
 from typing import Any
 
 from riffusion_ext.ui.controls import Control
+from riffusion_ext.ui.uploads import only_uploads
 
 __all__ = [
     "component",
+    "file_input",
     "fold",
     "live_html",
+    "mount_options",
     "on_change",
     "open_queue",
+    "page",
     "picture",
+    "private",
     "radio_class",
     "row",
     "run_script",
@@ -67,7 +72,16 @@ def picture(label: str, elem_id: str, **more: Any) -> Any:
     import gradio as gr
 
     exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}
-    return gr.Image(label=label, type="pil", elem_id=elem_id, **exact, **more)
+    return only_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
+
+
+def file_input(label: str, elem_id: str, **more: Any) -> Any:
+    """Return a place to upload files; webuis do not keep its value."""
+    import gradio as gr
+
+    made = only_uploads(gr.File)(label=label, elem_id=elem_id, **more)
+    made.do_not_save_to_config = True
+    return made
 
 
 def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -94,20 +108,68 @@ def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
 
 def open_queue(app: Any) -> None:
     """Let a page work on several things at once: gradio's own default is one, which a long run would keep to itself."""
-    import gradio as gr
-
-    name = "concurrency_count" if gr.__version__.startswith("3.") else "default_concurrency_limit"
+    name = "concurrency_count" if _gradio() == 3 else "default_concurrency_limit"
     app.queue(**{name: _AT_ONCE})
 
 
 _AT_ONCE = 8
 
 
-def run_script(app: Any, script: str) -> None:
-    """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
+def _gradio() -> int:
+    """Return the first number of gradio's version."""
     import gradio as gr
 
-    name = "_js" if gr.__version__.startswith("3.") else "js"
+    return int(gr.__version__.split(".")[0])
+
+
+def private() -> dict[str, Any]:
+    """Return the option of an event that keeps it out of gradio's own API for other programs."""
+    return {"api_name": False} if _gradio() < 6 else {"api_visibility": "private"}
+
+
+def page(title: str, css: str) -> Any:
+    """Return the ``gr.Blocks`` of a page of its own, for a ``with``; :func:`mount_options` completes it."""
+    import gradio as gr
+
+    fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
+    look = {"css": css, "theme": gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])}
+    if _gradio() < 6:
+        return gr.Blocks(title=title, analytics_enabled=False, **look)
+    blocks = gr.Blocks(title=title, analytics_enabled=False)
+    blocks.riffusion_look = look
+    return blocks
+
+
+def mount_options(app: Any) -> dict[str, Any]:
+    """Return what ``gr.mount_gradio_app(fastapi, app, path, ...)`` has to be given for a page of :func:`page`.
+
+    Its other parameters are the server's own affair: login, sizes of uploads, the path of a proxy.
+    """
+    import gradio as gr
+
+    app.show_api = False  # of gradio 3 and 4, where mounting knows no such option
+    app.show_error = False  # what a function says is for the log; gr.Error is shown all the same
+    # gradio 6 asks whether a file was uploaded only where a page was launched, which mounting forgets to note.
+    app.has_launched = True
+    wanted = {
+        **getattr(app, "riffusion_look", {}),
+        "allowed_paths": [],
+        "show_error": False,
+        "show_api": False,
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "mcp_server": False,
+        "pwa": False,
+        "ssr_mode": False,
+    }
+    known = signature(gr.mount_gradio_app).parameters
+    return {name: value for name, value in wanted.items() if name in known}
+
+
+def run_script(app: Any, script: str) -> None:
+    """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
+    name = "_js" if _gradio() == 3 else "js"
     app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
@@ -116,5 +178,5 @@ def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: l
 
     Never call this with an HTML component as ``source``: in gradio 4.40 its change event fires for ever.
     """
-    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_name": False}
+    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
     source.change(fn=fn, inputs=inputs, outputs=outputs, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
-from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.render import component, row
+from riffusion_ext.ui.players import download, image, message, panel, pictures
+from riffusion_ext.ui.render import component, file_input, private, row
 from riffusion_ext.ui.tabs.place import Place, chosen_files, result_messages, zip_or_tidy
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
@@ -22,6 +22,7 @@ TILES, WIDE = "Tiles of 512 columns, for training", "One wide picture"
 SONG, TILE = "Whole song", "Each tile"
 _MOST_SHOWN = 60
 _WIDEST_SHOWN = 4096
+_NARROW = 1024
 _TILE_COLUMNS = 512
 
 
@@ -35,7 +36,7 @@ def convert(
     picture_format: str,
     custom: str = "",
     progress: Callable[[float], None] | None = None,
-) -> tuple[str, list[tuple[Any, str]], list[str]]:
+) -> tuple[str, str, str]:
     """Turn the chosen songs into pictures.
 
     Returns
@@ -43,9 +44,9 @@ def convert(
     html
         Messages.
     shown
-        (picture, caption) pairs for the gallery.
-    made
-        Paths of the files to download: a zip of all first where there are several.
+        The pictures, as HTML; empty where there are none.
+    archive
+        Link to a zip file of all where there are several, as HTML; else empty.
     """
     try:
         params = chosen_params(preset, custom) or SpectrogramParams()
@@ -61,33 +62,33 @@ def convert(
             if progress:
                 progress(len(results) / len(pairs))
     except RiffusionError as error:
-        return panel([], [message(str(error), "error")]), [], []
+        return panel([], [message(str(error), "error")]), "", ""
     except Exception as error:
-        return panel([], [message(f"This did not work: {explain(error)}", "error")]), [], []
+        return panel([], [message(f"This did not work: {explain(error)}", "error")]), "", ""
     paths = [path for result in results for path in result.outputs]
     notes = [message(text, "error") for text in missing]
     notes += result_messages(results, {upload.path: upload.name for upload in uploads})
     archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
     notes += trouble
     if not paths:
-        return panel([], notes), [], []
+        return panel([], notes), "", ""
     more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
     noun = "picture" if len(paths) == 1 else "pictures"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
-    made = paths if archive is None else [archive, *paths]
-    return panel([], notes), _gallery(paths), [str(path) for path in made]
+    link = "" if archive is None else download(place.serve(archive), archive.name)
+    return panel([], notes), pictures(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
 
 
-def _gallery(paths: Sequence[Path]) -> list[tuple[Any, str]]:
-    """Pictures to show; very wide ones made narrower, as browsers stop at some 32,000 pixels."""
+def _shown(place: Place, path: Path) -> tuple[str, str, str]:
+    """Return what :func:`pictures` takes; a very wide picture is shown narrower: browsers stop at 32,000 pixels."""
     from PIL import Image
 
-    shown: list[tuple[Any, str]] = []
-    for path in paths[:_MOST_SHOWN]:
-        with Image.open(path) as image:
-            wide = image.width > _WIDEST_SHOWN
-            shown.append((image.resize((_WIDEST_SHOWN, image.height)) if wide else str(path), path.name))
-    return shown
+    url = place.serve(path)
+    with Image.open(path) as picture:
+        if picture.width <= _WIDEST_SHOWN:
+            return url, url, path.name
+        narrow = picture.convert("RGB").resize((_NARROW, min(picture.height, _NARROW // 4)))
+    return image(narrow, "JPEG"), url, path.name
 
 
 def build_page(place: Place) -> None:
@@ -96,7 +97,7 @@ def build_page(place: Place) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = gr.File(label="Songs", file_count="multiple", file_types=["audio"], elem_id="riffusion_songs")
+            files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
             folder = gr.Textbox(
                 label="Or a folder of songs on this machine",
                 placeholder="/path/to/songs or /path/to/*.mp3",
@@ -131,16 +132,9 @@ def build_page(place: Place) -> None:
             button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
-            gallery = gr.Gallery(label="Pictures made", columns=3, visible=False, elem_id="riffusion_songs_gallery")
-            made = gr.File(
-                label="Picture files",
-                file_count="multiple",
-                visible=False,
-                interactive=False,
-                elem_id="riffusion_songs_made",
-            )
-    for transient in (files, folder, gallery, made):
-        transient.do_not_save_to_config = True
+            made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
+            gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
+    folder.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
     def press(
@@ -154,13 +148,13 @@ def build_page(place: Place) -> None:
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
         values = (files, folder, cut, scale, preset, picture_format, custom)
-        html, shown, paths = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
-        there = bool(paths)
-        return html, gr.update(value=shown, visible=there), gr.update(value=paths or None, visible=there)
+        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
+        shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
+        return html, shown, archive
 
     button.click(
         fn=press,
         inputs=[files, folder, cut, scale, preset, picture_format, custom],
         outputs=[messages, gallery, made],
-        api_name=False,
+        **private(),
     )

@@ -11,11 +11,11 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import PICTURE_SUFFIXES, fits, natural_key
 from riffusion_ext.ui.controls import chosen_params, control
 from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_control, crop_settings
-from riffusion_ext.ui.players import message
+from riffusion_ext.ui.players import image, message
 from riffusion_ext.ui.render import component, on_change
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, named_error
 
-__all__ = ["Crop", "build_crop", "build_preview", "chosen_pictures", "preview"]
+__all__ = ["Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
 
 
 def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str) -> tuple[list[Upload], list[str]]:
@@ -119,11 +119,17 @@ def build_crop() -> Crop:
     return Crop([made[item.id] for item in CROP_CONTROLS], button)
 
 
+def preview_html(picture: Any) -> str:
+    """Return the picture of a preview as HTML; none gives the empty string."""
+    if picture is None:
+        return ""
+    drawn = f'<img src="{image(picture)}" alt="The picture with its beats, and what is cut off">'
+    return f'<figure class="riffusion-preview"><figcaption>Beats and cut</figcaption>{drawn}</figure>'
+
+
 def build_preview() -> tuple[Any, Any]:
     """Lay out what a preview fills: the picture, and a line about it."""
     import gradio as gr
 
-    picture = gr.Image(
-        label="Beats and cut", type="pil", visible=False, interactive=False, elem_id="riffusion_pictures_preview"
-    )
+    picture = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")
     return picture, gr.HTML(elem_id="riffusion_pictures_preview_note")

@@ -7,9 +7,11 @@ from typing import Any
 
 from riffusion_ext.convert import explain
 from riffusion_ext.describe import describe, rows
+from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.render import on_change
-from riffusion_ext.ui.tabs.place import chosen_files, named_error
+from riffusion_ext.ui.render import file_input, on_change
+from riffusion_ext.ui.tabs.place import named_error
+from riffusion_ext.ui.uploads import uploaded
 
 __all__ = ["build_page", "inspect"]
 
@@ -20,7 +22,10 @@ def inspect(file: Any) -> str:
     """Return what is recorded in a picture or sound file as an HTML table, or why it cannot be read."""
     if file is None:
         return message(_EMPTY)
-    (upload,), _ = chosen_files(file, None, ())
+    try:
+        (upload,) = uploaded(file)
+    except RiffusionError as error:
+        return panel([], [message(str(error), "error")])
     try:
         facts = describe(upload.path)
     except Exception as error:
@@ -37,8 +42,7 @@ def build_page() -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            file = gr.File(label="Picture or sound file", elem_id="riffusion_inspect_file")
+            file = file_input("Picture or sound file", "riffusion_inspect_file")
         with gr.Column(scale=1, min_width=320):
             table = gr.HTML(value=message(_EMPTY), elem_id="riffusion_inspect_table")
-    file.do_not_save_to_config = True
     on_change(file, inspect, [file], [table])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message, panel, player
-from riffusion_ext.ui.render import row
+from riffusion_ext.ui.render import private, row
 from riffusion_ext.ui.tabs import making
 from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.live_controls import RECORDINGS, live_controls, settings_of
@@ -166,7 +166,7 @@ def build_page(place: Place) -> None:
             mark = gr.HTML(value="", elem_id="riffusion_live_jam")
     prompt.do_not_save_to_config = True
     names = list(controls)
-    quiet: dict[str, Any] = {"queue": False, "api_name": False, "show_progress": "hidden"}
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
 
     def press(before: str, *given: Any) -> list[Any]:
         try:

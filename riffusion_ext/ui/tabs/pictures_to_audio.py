@@ -11,9 +11,9 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import NameGiver
 from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.cropping import crop_settings
-from riffusion_ext.ui.players import message, panel, player
-from riffusion_ext.ui.render import component, on_change, row
-from riffusion_ext.ui.tabs.cutting import build_crop, build_preview, chosen_pictures, preview
+from riffusion_ext.ui.players import download, message, panel, player
+from riffusion_ext.ui.render import component, file_input, on_change, private, row
+from riffusion_ext.ui.tabs.cutting import build_crop, build_preview, chosen_pictures, preview, preview_html
 from riffusion_ext.ui.tabs.place import Place, Upload, result_messages, zip_or_tidy
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
@@ -41,7 +41,7 @@ def convert(
     patterns: str = "",
     joined_name: str = "",
     crop: Mapping[str, object] | None = None,
-) -> tuple[str, str | None]:
+) -> tuple[str, str]:
     """Turn the chosen pictures into sound.
 
     Parameters
@@ -66,7 +66,7 @@ def convert(
     html
         Players and messages.
     archive
-        Path of a zip file of all sounds where there are several, else None.
+        Link to a zip file of all sounds where there are several, as HTML; else empty.
     """
     try:
         uploads, missing = chosen_pictures(place, files, folder, patterns)
@@ -85,9 +85,9 @@ def convert(
             joined = joined_path(target, joined_name, ending)
             results = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
     except RiffusionError as error:
-        return panel([], [message(str(error), "error")]), None
+        return panel([], [message(str(error), "error")]), ""
     except Exception as error:
-        return panel([], [message(f"This did not work: {explain(error)}", "error")]), None
+        return panel([], [message(f"This did not work: {explain(error)}", "error")]), ""
     names = {upload.path: upload.name for upload in uploads}
     made = [result for result in results if result.outputs]
     archive, trouble = zip_or_tidy([r.outputs[0] for r in made], target, "sounds.zip")
@@ -97,7 +97,8 @@ def convert(
         many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
         noun = "sound file" if len(made) == 1 else "sound files"
         notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
-    return panel(players, notes + trouble), None if archive is None else str(archive)
+    link = "" if archive is None else download(place.serve(archive), archive.name)
+    return panel(players, notes + trouble), link
 
 
 def _settings(place: Place, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
@@ -151,7 +152,7 @@ def build_page(place: Place) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = gr.File(label="Pictures", file_count="multiple", file_types=["image"], elem_id="riffusion_pictures")
+            files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
             folder = gr.Textbox(
                 label="Or a folder of pictures on this machine",
                 placeholder="/path/to/pictures or /path/to/*.png",
@@ -196,10 +197,8 @@ def build_page(place: Place) -> None:
         with gr.Column(scale=1, min_width=320):
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
-            archive = gr.File(
-                label="All sounds (zip)", visible=False, interactive=False, elem_id="riffusion_pictures_zip"
-            )
-    for transient in (files, folder, patterns, joined_name, archive, drawing):
+            archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
+    for transient in (folder, patterns, joined_name):
         transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
@@ -227,7 +226,7 @@ def build_page(place: Place) -> None:
     ) -> tuple[Any, Any]:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
         cut = (crop, crop_width, rhythm, ignore_range, band_start, band_length, threshold)
-        html, path = convert(
+        html, link = convert(
             place,
             *values,
             progress=lambda part: progress(part, desc="Turning into sound"),
@@ -235,11 +234,11 @@ def build_page(place: Place) -> None:
             joined_name=joined_name,
             crop=crops.values(cut),
         )
-        return html, gr.update(value=path, visible=path is not None)
+        return html, gr.update(value=link, visible=bool(link))
 
     def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
         picture, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
-        return gr.update(value=picture, visible=picture is not None), html
+        return gr.update(value=preview_html(picture), visible=picture is not None), html
 
     on_change(
         kind,
@@ -252,11 +251,11 @@ def build_page(place: Place) -> None:
         fn=press,
         inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls],
         outputs=[players, archive],
-        api_name=False,
+        **private(),
     )
     crops.button.click(
         fn=show,
         inputs=[files, folder, patterns, preset, custom, *crops.controls],
         outputs=[drawing, note],
-        api_name=False,
+        **private(),
     )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.library import LIBRARY
 from riffusion_ext.paths import expand
 from riffusion_ext.ui.players import message
+from riffusion_ext.ui.uploads import Upload, uploaded
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.backend import Backend
@@ -25,7 +26,7 @@ __all__ = [
     "Styled",
     "Upload",
     "chosen_files",
-    "gradio_url",
+    "media_url",
     "named_error",
     "named_folder",
     "result_messages",
@@ -39,9 +40,11 @@ _MOST_MESSAGES = 12
 _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui, or start it with --webui."
 
 
-def gradio_url(path: Path) -> str:
-    """Return gradio's own URL of a file below an allowed folder, relative to the page."""
-    return f"file={quote(path.resolve().as_posix())}"
+def media_url(path: Path) -> str:
+    """Return the URL of a file that was just made, relative to the page: an id of our own, which names no file."""
+    from riffusion_ext.api.page import MEDIA
+
+    return f"{MEDIA.lstrip('/')}/{LIBRARY.add(path, title=path.stem, duration=0.0).id}"
 
 
 def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
@@ -88,7 +91,7 @@ class Place:
     """
 
     output_dir: Callable[[], Path]
-    serve: Callable[[Path], str] = gradio_url
+    serve: Callable[[Path], str] = media_url
     device: Callable[[], str] = lambda: "auto"
     subtype: Callable[[], str] = lambda: "pcm16"
     folders: bool = True
@@ -125,20 +128,6 @@ class Place:
         raise RiffusionError(f"cannot make a folder for the results in {parent}")
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A file to work on, and the name its user knows it by."""
-
-    path: Path
-    name: str
-
-
-def _upload(value: Any) -> Upload:
-    # gradio 3 gives a wrapper with both names, gradio 4 a str with its attributes.
-    path = Path(str(getattr(value, "name", value)))
-    return Upload(path, Path(str(getattr(value, "orig_name", None) or path.name)).name)
-
-
 def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tuple[list[Upload], list[str]]:
     """Return the files a page was given, and sentences about what was not found.
 
@@ -154,10 +143,9 @@ def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tup
     Raises
     ------
     RiffusionError
-        There is nothing at all to work on.
+        There is nothing at all to work on, or a file was not uploaded.
     """
-    listed = files if isinstance(files, list) else [files] if files is not None else []
-    uploads = [_upload(value) for value in listed]
+    uploads = uploaded(files)
     missing: list[str] = []
     if folder and folder.strip():
         found, absent = expand([folder.strip().strip('"')], suffixes)

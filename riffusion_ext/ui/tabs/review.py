@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message
-from riffusion_ext.ui.render import row
+from riffusion_ext.ui.render import private, row
 from riffusion_ext.ui.tabs.place import Place
 from riffusion_ext.ui.tabs.sheet import CELLS, Sheet, look_up, replace_words, save
 
@@ -158,7 +158,7 @@ def build(place: Place) -> Opened:
     edits = [part for cell in cells for part in (cell[4], cell[5])]
     inputs = [shown, folder, show, words, page, *edits]
     outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
-    quiet: dict[str, Any] = {"outputs": outputs, "api_name": False, "show_progress": "hidden"}
+    quiet: dict[str, Any] = {"outputs": outputs, "show_progress": "hidden", **private()}
     load = act(anew=True)
     back.click(fn=act(-1), inputs=inputs, **quiet)
     onward.click(fn=act(1), inputs=inputs, **quiet)
@@ -171,7 +171,7 @@ def build(place: Place) -> Opened:
         def listen(sheet: Sheet, number: int = number) -> str:
             return hear(place, sheet, number)
 
-        play.click(fn=listen, inputs=[shown], outputs=[sound], api_name=False)
+        play.click(fn=listen, inputs=[shown], outputs=[sound], **private())
     return Opened(folder, load, inputs, outputs)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, panel, player
+from riffusion_ext.ui.render import file_input, private
 from riffusion_ext.ui.tabs import making
 from riffusion_ext.ui.tabs.common_controls import decode_settings, with_sampler
 from riffusion_ext.ui.tabs.making import Made, Shown
@@ -205,8 +206,7 @@ def build_page(place: Place) -> None:
     runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            file = gr.File(label="Song to paint over", file_types=["audio"], elem_id="riffusion_riff_file")
-            file.do_not_save_to_config = True
+            file = file_input("Song to paint over", "riffusion_riff_file", file_types=["audio"])
             controls = riff_controls(place)
         with gr.Column(scale=1, min_width=320) as right:
             screen = Screen(
@@ -272,4 +272,4 @@ def build_page(place: Place) -> None:
         (gained, after(difference, lost=False)),
         (lost, after(difference, lost=True)),
     ):
-        button.click(fn=fn, inputs=mixing, outputs=[listening], api_name=False)
+        button.click(fn=fn, inputs=mixing, outputs=[listening], **private())

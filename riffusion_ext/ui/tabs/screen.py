@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.render import fold
+from riffusion_ext.ui.render import file_input, fold, private
 from riffusion_ext.ui.tabs.making import STRETCHES, Shown
 from riffusion_ext.ui.tabs.runs import Runs
+from riffusion_ext.ui.uploads import uploaded
 
 __all__ = ["Screen", "restored"]
 
@@ -56,7 +56,7 @@ class Screen:
                 self.stretches = [gr.HTML(value="", elem_id=f"riffusion_{page}_part_{n + 1}") for n in range(count)]
         self.restore: Any = None
         self.outputs = [self.status, self.result, *self.stretches]
-        self.quiet: dict[str, Any] = {"api_name": False, "show_progress": "hidden"}
+        self.quiet: dict[str, Any] = {"show_progress": "hidden", **private()}
 
     def end(self, runs: Runs, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
         """Lay out what stands last, and wire it and Stop.
@@ -73,12 +73,9 @@ class Screen:
         import gradio as gr
 
         with fold("Restore from a file", f"riffusion_{self._page}_restoring"):
-            self.restore = gr.File(
-                label="A sound or a picture that was made here",
-                file_count="single",
-                elem_id=f"riffusion_{self._page}_restore",
+            self.restore = file_input(
+                "A sound or a picture that was made here", f"riffusion_{self._page}_restore", file_count="single"
             )
-        self.restore.do_not_save_to_config = True
         outputs = [*controls, self.status]
         self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.quiet)
         self.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[self.status], queue=False, **self.quiet)
@@ -117,12 +114,11 @@ def restored(file: Any, kind: str, values_of: Callable[[Any], dict[str, Any]]) -
 
     if file is None:
         return {}, ""
-    path = Path(str(getattr(file, "name", file)))
-    name = Path(str(getattr(file, "orig_name", None) or path.name)).name
     try:
-        found, settings = settings_in(path, name)
+        (upload,) = uploaded(file)
+        found, settings = settings_in(upload.path, upload.name)
         if found != kind:
-            raise RiffusionError(f"{name} is a {found}: drop it on the page of that name")
+            raise RiffusionError(f"{upload.name} is a {found}: drop it on the page of that name")
         return values_of(settings), ""
     except RiffusionError as error:
         return {}, message(str(error), "error")

@@ -20,6 +20,7 @@ from riffusion_ext.ui.tabs.runs import Cancelled, Runs, Tell
 from riffusion_ext.ui.tabs.screen import Screen, restored
 from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
 from riffusion_ext.ui.tabs.unfinished import Unfinished
+from riffusion_ext.ui.uploads import uploaded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -257,7 +258,7 @@ def build_page(place: Place) -> None:
         values, note = restored(file, "song", values_of)
         begun: dict[str, Image.Image | None] = {}
         if values:
-            begun, note = restored_pictures(place, Path(str(getattr(file, "name", file))))
+            begun, note = restored_pictures(place, uploaded(file)[0].path)
         found = values | begun
         return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import message
+from riffusion_ext.ui.render import private
 from riffusion_ext.ui.tabs import review
 from riffusion_ext.ui.tabs.place import Place, named_error, named_folder
 from riffusion_ext.ui.tabs.runs import Runs, bar
@@ -157,14 +158,12 @@ def build_page(place: Place) -> None:
         for shown, made in make(runs, songs, out, place, settings):
             yield shown, made or gr.update()
 
+    quiet: dict[str, Any] = {"show_progress": "hidden", **private()}
     running = start.click(
         fn=press,
         inputs=[songs, out, *controls.values()],
         outputs=[status, opened.folder],
-        api_name=False,
-        show_progress="hidden",
+        **quiet,
     )
-    running.then(fn=opened.load, inputs=opened.inputs, outputs=opened.outputs, api_name=False, show_progress="hidden")
-    stop.click(
-        fn=lambda: runs.stop() or gr.update(), outputs=[status], queue=False, api_name=False, show_progress="hidden"
-    )
+    running.then(fn=opened.load, inputs=opened.inputs, outputs=opened.outputs, **quiet)
+    stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[status], queue=False, **quiet)
