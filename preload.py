@@ -6,10 +6,16 @@ The webui imports this file before any dependency can be: standard library only.
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 _DEVICE_HELP = (
     "device that turns Riffusion pictures into sound: cpu, cuda, cuda:1; wins over the setting "
     "(default: the device that the model runs on, and the CPU where that cannot do it)"
+)
+
+_HOST_HELP = (
+    "names, with commas between them, under which this webui is reached, such as that of a proxy before it; our "
+    "routes answer to no others, so that pages of other sites cannot call them (* is any name)"
 )
 
 
@@ -18,7 +24,9 @@ def preload(parser: argparse.ArgumentParser) -> None:
 
     A flag that is there already (a second copy of the extension, a parser that is built twice) is left alone.
     """
-    try:
-        parser.add_argument("--riffusion-device", metavar="DEVICE", default=None, help=_DEVICE_HELP)
-    except argparse.ArgumentError:
-        return
+    for flag, metavar, text in (
+        ("--riffusion-device", "DEVICE", _DEVICE_HELP),
+        ("--riffusion-allow-host", "NAMES", _HOST_HELP),
+    ):
+        with contextlib.suppress(argparse.ArgumentError):
+            parser.add_argument(flag, metavar=metavar, default=None, help=text)

@@ -9,6 +9,7 @@ machine, and the browser takes that site and this server for one.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 
 from riffusion_ext.api.replies import refusal
 from riffusion_ext.errors import RiffusionError
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Door", "Visitors", "adding", "header_values", "parse_host", "parse_origin"]
 
@@ -28,6 +31,8 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
 _LOOPBACK_NAMES = frozenset({"localhost"})
 _MAX_ORIGIN = 300
+_MAX_REPORTED = 20
+_REPORTED: set[str] = set()
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
@@ -85,7 +90,7 @@ class Visitors:
     Parameters
     ----------
     hosts
-        Names and addresses under which the server is reached. Loopback ones are always among them.
+        Names and addresses under which the server is reached. Loopback ones are always among them; ``"*"`` is any.
     any_address
         Whether it answers to every IP address, too: another site has a name, so it cannot be meant.
     any_host
@@ -112,7 +117,8 @@ class Visitors:
     _origins: frozenset[tuple[str, str, int]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hosts", frozenset(parse_host(name)[0] for name in self.hosts))
+        object.__setattr__(self, "any_host", self.any_host or "*" in self.hosts)
+        object.__setattr__(self, "hosts", frozenset(parse_host(name)[0] for name in self.hosts if name != "*"))
         object.__setattr__(self, "_origins", frozenset(parse_origin(text) for text in self.origins))
 
     @classmethod
@@ -210,6 +216,7 @@ class Door:
             return
         objection = self._visitors.objection(scope)
         if objection:
+            _report_once(objection)
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the client sees 403
             else:
@@ -225,6 +232,13 @@ class Door:
             await send({"type": "http.response.body", "body": b""})
             return
         await self._app(scope, receive, adding(headers, send))
+
+
+def _report_once(objection: str) -> None:
+    """Tell the user, who may have forgotten to allow a name, but not of every request that somebody tries."""
+    if objection not in _REPORTED and len(_REPORTED) < _MAX_REPORTED:
+        _REPORTED.add(objection)
+        logger.warning("Riffusion refused a request: %s", objection)
 
 
 _PREFLIGHT = (

@@ -15,7 +15,16 @@ from typing import Any
 from riffusion_ext.api.replies import refusal
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["PATIENCE", "Credentials", "Guard", "Weight", "is_allowed", "parse_credential", "parse_credentials", "replay"]
+__all__ = [
+    "PATIENCE",
+    "Credentials",
+    "Guard",
+    "Weight",
+    "is_allowed",
+    "parse_credential",
+    "parse_credentials",
+    "replay",
+]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -66,7 +66,7 @@ def mount_media(app: Any, clips: ClipLibrary, visitors: Visitors | None = None) 
 
 
 def add_first(app: Any, routes: Sequence[Mount | Route], visitors: Visitors | None = None) -> None:
-    """Put routes before those of the host, some of which may catch every path; behind a door where visitors are named."""
+    """Put routes before those of the host, some of which may catch every path; behind a door for `visitors`."""
     if visitors is not None:
         for route in routes:
             route.app = Door(route.app, visitors)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.webui import add_webui_option, webuis_of
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from riffusion_ext.ui.server import Access
 
 __all__ = ["add_parser", "run"]
 
@@ -22,7 +27,9 @@ def add_parser(commands: Any) -> None:
         "which runs with --api, here or on another machine. Stop it with Ctrl-C.",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (127.0.0.1)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 lets other machines in, see --auth (127.0.0.1)",
     )
     parser.add_argument("--port", type=int, default=7862, help="port to listen on (7862)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
@@ -33,7 +40,33 @@ def add_parser(commands: Any) -> None:
         "--api", action="store_true", help="let other programs convert by HTTP, too: /riffusion/v1/docs has the routes"
     )
     parser.add_argument(
-        "--api-auth", default="", metavar="USER:PASSWORD", help="passwords for --api, several with commas between them"
+        "--auth",
+        action="append",
+        default=[],
+        metavar="USER:PASSWORD",
+        help="ask for a password on every page and route; needed where --host lets other machines in; as often as "
+        "there are users. The environment variable RIFFUSION_AUTH may hold one, too",
+    )
+    parser.add_argument(
+        "--api-auth",
+        action="append",
+        default=[],
+        metavar="USER:PASSWORD",
+        help="a password for the routes of --api; as often as there are users",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name under which the server is reached, such as that of a proxy before it",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a site whose pages may call the server, such as https://music.example",
     )
     add_webui_option(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
@@ -47,22 +80,31 @@ def run(args: argparse.Namespace) -> int:
             'riffusion-ext ui needs gradio, which is not installed here: pip install "riffusion-ext[ui]"\n'
         )
         return 1
-    credentials: dict[str, str] = {}
-    if args.api_auth:
-        from riffusion_ext.api.guard import parse_credentials
-
-        credentials = parse_credentials(args.api_auth)
-        if not credentials:
-            sys.stderr.write("riffusion-ext ui: --api-auth takes user:password\n")
-            return 2
+    try:
+        access = _access(args)
+    except RiffusionError as error:
+        sys.stderr.write(f"riffusion-ext ui: {error}\n")
+        return 2
     from riffusion_ext.ui.app import serve
 
-    return serve(
-        host=args.host,
-        port=args.port,
-        output_dir=Path(args.output_dir),
-        open_browser=args.open,
-        api=args.api,
-        credentials=credentials,
-        webuis=webuis_of(args),
+    return serve(access, Path(args.output_dir), open_browser=args.open, api=args.api, webuis=webuis_of(args))
+
+
+def _access(args: argparse.Namespace) -> Access:
+    """Return who may come in; a RiffusionError where that is not clear, or anybody could."""
+    from riffusion_ext.api.guard import parse_credential
+    from riffusion_ext.ui.server import Access
+
+    if args.api_auth and not args.api:
+        raise RiffusionError("--api-auth is about the routes of --api, which are not asked for; --auth protects all")
+    variable = os.environ.get("RIFFUSION_AUTH")
+    access = Access(
+        args.host,
+        args.port,
+        dict(parse_credential(text) for text in [*args.auth, *([variable] if variable else [])]),
+        dict(parse_credential(text) for text in args.api_auth),
+        args.allow_host,
+        args.allow_origin,
     )
+    access.check()
+    return access

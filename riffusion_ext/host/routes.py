@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modules import shared
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Routes:
         from riffusion_ext.api.page import mount_media
         from riffusion_ext.generate.jams import JAMS
 
-        mount_media(app, LIBRARY)
-        mount_live(app, JAMS)
+        mount_media(app, LIBRARY, page_visitors())
+        mount_live(app, JAMS, page_visitors())
         flags = shared.cmd_opts
         if not (getattr(flags, "api", False) or getattr(flags, "nowebui", False)):
             return
@@ -56,18 +57,17 @@ class Routes:
 
         if self._service is None:
             self._service = self._new_service()
-        mount(app, self._service, credentials)
+        mount(app, self._service, credentials, visitors=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
-        """Return the passwords of the host's own API; an error where there are some that cannot be read."""
+        """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""
         from riffusion_ext.api.guard import parse_credentials
 
         flags = shared.cmd_opts
         text = getattr(flags, "api_auth", None) or getattr(flags, "auth", None) or ""  # the latter in SD.Next
-        credentials = parse_credentials(text)
-        if (text and not credentials) or (not text and getattr(flags, "auth_file", None)):
-            raise RiffusionError("the passwords of the API cannot be read, so Riffusion's routes are left out")
-        return credentials
+        if not text and getattr(flags, "auth_file", None):
+            raise RiffusionError("the passwords of the API are in a file, so Riffusion's routes are left out")
+        return parse_credentials(text)
 
     def _new_service(self) -> Service:
         from riffusion_ext.api.service import Service

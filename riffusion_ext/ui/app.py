@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import riffusion_ext
-from riffusion_ext.addresses import is_loopback
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.render import open_queue, page, run_script
+from riffusion_ext.ui.server import EVERYWHERE, Access, application, listen, run_until_stopped
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["build_app", "open_doors", "serve"]
+__all__ = ["add_page_routes", "build_app", "serve"]
 
 
 def _beside(name: str) -> str:
@@ -51,12 +56,15 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     return app
 
 
-def open_doors(app: Any) -> None:
-    """Put the routes that the pages themselves need into the server of a page that was launched."""
+def add_page_routes(web: Any) -> None:
+    """Put the routes that the pages themselves need into a server: clips and images by id, and what plays live."""
     from riffusion_ext.api.live import mount_live
+    from riffusion_ext.api.page import mount_media
     from riffusion_ext.generate.jams import JAMS
+    from riffusion_ext.library import LIBRARY
 
-    mount_live(app, JAMS)
+    mount_media(web, LIBRARY)
+    mount_live(web, JAMS)
 
 
 def _painting(addresses: Sequence[str]) -> dict[str, Any]:
@@ -70,36 +78,21 @@ def _painting(addresses: Sequence[str]) -> dict[str, Any]:
     return {"backend": webuis.backend, "samplers": webuis.samplers, "usual_sampler": webuis.usual_sampler}
 
 
-def _close_to_other_sites(app: Any) -> None:
-    """Take away gradio 3's leave for every site that the user visits to call this server and read its answers."""
-    app.user_middleware = [item for item in app.user_middleware if item.cls.__name__ != "CORSMiddleware"]
-    app.middleware_stack = app.build_middleware_stack()
-
-
 def serve(
-    *,
-    host: str,
-    port: int,
-    output_dir: Path,
-    open_browser: bool = False,
-    api: bool = False,
-    credentials: Mapping[str, str] | None = None,
-    webuis: Sequence[str] = (),
+    access: Access, output_dir: Path, *, open_browser: bool = False, api: bool = False, webuis: Sequence[str] = ()
 ) -> int:
     """Serve the page until Ctrl-C.
 
     Parameters
     ----------
-    host, port
-        Where to listen. Users may name folders of this machine only where nobody else can reach the page.
+    access
+        Where to listen, and who may come in. Users may name folders of this machine only where nobody else can.
     output_dir
-        Folder for results; the browser may fetch what lies below it.
+        Folder for results.
     open_browser
         Open the page in the user's browser.
     api
         Whether other programs find the routes of :mod:`riffusion_ext.api` there.
-    credentials
-        Their passwords, by user; None: none is asked for.
     webuis
         Addresses of webuis that paint for the pages, and for the routes.
 
@@ -112,46 +105,65 @@ def serve(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        sys.stderr.write(f"riffusion-ext ui: cannot use {folder} for results: {error.strerror}\n")
-        return 1
-    if any(part.startswith(".") for part in folder.parts):
-        sys.stderr.write(
-            f"note: gradio 3 plays nothing from hidden folders such as {folder}; choose another --output-dir\n"
-        )
+        return _failed(f"cannot use {folder} for results: {error.strerror}")
     try:
+        access.check()
         painting = _painting(webuis)
+        bound = listen(access)
     except RiffusionError as error:
-        sys.stderr.write(f"riffusion-ext ui: {error}\n")
-        return 1
-    app = build_app(folder, folders=is_loopback(host), **painting)
-    open_queue(app)
-    try:
-        launched = app.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=open_browser,
-            allowed_paths=[str(folder)],
-            prevent_thread_lock=True,
-            show_api=False,
-            quiet=True,
-        )
-    except OSError as error:
-        sys.stderr.write(f"riffusion-ext ui: cannot listen on {host}:{port}: {error}. Try another --port.\n")
-        return 1
-    _close_to_other_sites(launched[0])
-    open_doors(launched[0])
-    if api:
-        from riffusion_ext.api.app import mount
-        from riffusion_ext.api.service import Service
+        return _failed(str(error))
+    except (OSError, OverflowError) as error:
+        return _failed(f"cannot listen on {access.host}:{access.port}: {error}. Try another --port.")
+    with closing(bound), tempfile.TemporaryDirectory(prefix="riffusion-ui-", ignore_cleanup_errors=True) as scratch:
+        return _serve(access, folder, Path(scratch).resolve(), bound, painting, open_browser=open_browser, api=api)
 
-        mount(launched[0], Service(output=lambda: folder, **painting), credentials)
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    sys.stdout.write(f"Riffusion runs on http://{shown}:{port}  (results go to {folder}; stop with Ctrl-C)\n")
-    sys.stdout.flush()
+
+def _serve(
+    access: Access,
+    folder: Path,
+    scratch: Path,
+    bound: socket.socket,
+    painting: Mapping[str, Any],
+    *,
+    open_browser: bool,
+    api: bool,
+) -> int:
+    from riffusion_ext.generate.jams import JAMS
+
+    cache = scratch / "gradio"
+    cache.mkdir()
+    os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
+    port = bound.getsockname()[1]
+    blocks = build_app(folder, folders=access.is_private, **painting)
+    open_queue(blocks)
+
+    def add_routes(web: Any) -> None:
+        add_page_routes(web)
+        if api:
+            from riffusion_ext.api.app import mount
+            from riffusion_ext.api.service import Service
+
+            # Behind a login for everything, the routes need none of their own.
+            credentials = {} if access.credentials else access.api_credentials
+            mount(web, Service(output=lambda: folder, **painting), credentials)
+
+    def started() -> None:
+        name = "127.0.0.1" if access.host in EVERYWHERE else access.host
+        url = f"http://{name}:{port}"
+        sys.stdout.write(f"Riffusion runs on {url}  (results go to {folder}; stop with Ctrl-C)\n")
+        sys.stdout.flush()
+        if open_browser:
+            webbrowser.open(url)
+
     try:
-        app.block_thread()
+        run_until_stopped(application(blocks, access, cache, add_routes, port=port), bound, started)
+    except RiffusionError as error:
+        return _failed(str(error))
     finally:
-        from riffusion_ext.generate.jams import JAMS
-
         JAMS.close()
     return 0
+
+
+def _failed(text: str) -> int:
+    sys.stderr.write(f"riffusion-ext ui: {text}\n")
+    return 1

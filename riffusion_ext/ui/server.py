@@ -26,7 +26,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.ui.render import mount_options
 
-__all__ = ["Access", "application", "listen", "protected", "run_until_stopped"]
+__all__ = ["EVERYWHERE", "Access", "application", "listen", "protected", "run_until_stopped"]
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -34,7 +34,7 @@ _SAFE_HEADERS = [
     (b"content-security-policy", b"frame-ancestors 'self'"),
 ]
 _API = ("/riffusion/v1", "/run_inference", "/run_vst")
-_EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
+EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
 _GRACE_S = 3
 
 
@@ -73,7 +73,7 @@ class Access:
 
     def visitors(self) -> Visitors:
         """Return who may come in."""
-        everywhere = self.host in _EVERYWHERE
+        everywhere = self.host in EVERYWHERE
         names = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
         return Visitors.named(names, self.origins, any_address=everywhere)
 
@@ -97,9 +97,7 @@ def protected(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], b
     return Door(inner, access.visitors(), cross_origin=True)
 
 
-def application(
-    blocks: Any, access: Access, cache: Path, add_routes: Callable[[Any], None], *, port: int
-) -> Asgi:
+def application(blocks: Any, access: Access, cache: Path, add_routes: Callable[[Any], None], *, port: int) -> Asgi:
     """Return everything that the server has, protected.
 
     Parameters
@@ -119,7 +117,7 @@ def application(
     from fastapi import FastAPI
 
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    gr.mount_gradio_app(web, blocks, path="/", **mount_options())
+    gr.mount_gradio_app(web, blocks, path="/", **mount_options(blocks))
     page = web.router.routes[-1]  # what was mounted just now
     own = _calls_itself(page, blocks, access, port)
     page.app = GradioGate(page.app, cache)  # type: ignore[attr-defined]
@@ -132,7 +130,7 @@ def _calls_itself(page: Any, blocks: Any, access: Access, port: int) -> Callable
     token = getattr(getattr(blocks, "_queue", None), "access_token", "")
     if not token:
         return lambda scope: False
-    host = "127.0.0.1" if access.host in _EVERYWHERE else _in_brackets(access.host)
+    host = "127.0.0.1" if access.host in EVERYWHERE else _in_brackets(access.host)
     blocks._queue.set_url(f"http://{host}:{port}/")
     wanted = f"Bearer {token}"
 
