@@ -19,7 +19,7 @@ from riffusion_ext.ui.server import EVERYWHERE, Access, application, listen, run
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
-__all__ = ["add_page_routes", "build_app", "serve"]
+__all__ = ["add_page_routes", "build_app", "serve", "serve_pages"]
 
 
 def _beside(name: str) -> str:
@@ -107,8 +107,24 @@ def serve(
     except OSError as error:
         return _failed(f"cannot use {folder} for results: {error.strerror}")
     try:
-        access.check()
         painting = _painting(webuis)
+    except RiffusionError as error:
+        return _failed(str(error))
+    return serve_pages(access, folder, painting, open_browser=open_browser, api=api)
+
+
+def serve_pages(
+    access: Access, folder: Path, painting: Mapping[str, Any], *, open_browser: bool = False, api: bool = False
+) -> int:
+    """Serve the page until Ctrl-C, with what paints given; the rest as for :func:`serve`.
+
+    Parameters
+    ----------
+    painting
+        ``backend``, ``samplers`` and ``usual_sampler`` of a Place; empty where nothing paints.
+    """
+    try:
+        access.check()
         bound = listen(access)
     except RiffusionError as error:
         return _failed(str(error))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from riffusion_ext.ui.app import build_app
-from riffusion_ext.ui.render import open_queue
+from riffusion_ext.ui.app import serve_pages
+from riffusion_ext.ui.server import Access
 from riffusion_ext.ui.tabs.place import Place
 from tests.unit.ui.painting import Studio
 
@@ -15,9 +15,7 @@ def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each batch of two takes so many seconds."""
     studio = Studio(delay=seconds)
     place: Place = studio.place(folder)
-    app = build_app(folder, backend=place.backend, samplers=place.samplers)
-    open_queue(app)
-    app.launch(server_name="127.0.0.1", server_port=port, allowed_paths=[str(folder)], show_api=False, quiet=True)
+    serve_pages(Access(port=port), folder, {"backend": place.backend, "samplers": place.samplers})
 
 
 if __name__ == "__main__":

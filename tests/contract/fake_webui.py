@@ -20,7 +20,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 OUR_MODULES = tuple(
-    f"riffusion_ext.host.{name}" for name in ("webui", "script", "status", "generation", "checkpoint", "routes")
+    f"riffusion_ext.host.{name}"
+    for name in ("webui", "script", "status", "generation", "checkpoint", "routes", "visitors")
 )
 
 

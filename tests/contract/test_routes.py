@@ -28,7 +28,7 @@ def start(bench: Bench) -> START:
         )
         app = FastAPI()
         bench.host.callbacks.fire("on_app_started", bench.host.demo, app)
-        return TestClient(app)
+        return TestClient(app, base_url="http://127.0.0.1:7860")
 
     return started
 
@@ -73,7 +73,7 @@ def test_the_api_s_passwords_are_those_of_the_host(start: START) -> None:
 def test_passwords_that_cannot_be_read_leave_nothing_open(bench: Bench, start: START, flags: dict[str, str]) -> None:
     client = start(api=True, **flags)
     assert client.get(f"{V1}/health").status_code == 404
-    assert any("passwords" in line for line in bench.host.log)
+    assert any("credentials" in line or "passwords" in line for line in bench.host.log)
 
 
 def test_what_was_uploaded_outlives_a_reload_of_the_page(bench: Bench, start: START) -> None:
@@ -86,3 +86,67 @@ def test_what_was_uploaded_outlives_a_reload_of_the_page(bench: Bench, start: ST
     assert sent["url"].startswith(f"/sd{V1}/pictures/")
     again = start(api=True)
     assert again.get(f"{V1}/pictures/{sent['id']}").status_code == 200
+
+
+FOREIGN = [
+    {"Origin": "http://evil.test"},
+    {"Origin": "null"},
+    {"Host": "evil.test:7860"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "audio"},
+]
+PATHS = [
+    *(("GET", f"{V1}/{name}") for name in ("health", "jobs", "clips/x", "docs")),
+    *(("POST", f"{V1}/{name}") for name in ("songs", "pictures", "jobs/x/cancel")),
+    *(("POST", path) for path in ("/run_inference", "/run_inference/", "/run_vst/")),
+    *(("GET", path) for path in ("/riffusion/media/x", "/riffusion/live/x")),
+    ("POST", "/riffusion/live/x/stop"),
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_pages_of_other_sites_reach_no_route(start: START, headers: dict[str, str]) -> None:
+    client = start(api=True)
+    for method, path in PATHS:
+        assert client.request(method, path, headers=headers).status_code == 403
+        assert client.request(method, path).status_code != 403
+
+
+def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
+    for flags in (
+        {"cors_allow_origins": "http://localhost:3000/, https://music.example"},
+        {"cors_allow_origins_regex": r"https://.*\.example"},
+        {"cors_allow_origins": "*"},
+    ):
+        client = start(api=True, **flags)
+        assert client.get(f"{V1}/health", headers={"Origin": "https://music.example"}).status_code == 200
+        assert client.get(f"{V1}/health", headers={"Origin": "null"}).status_code == 403
+    client = start(api=True, cors_allow_origins="https://music.example,nonsense")
+    assert client.get(f"{V1}/health", headers={"Host": "music.example"}).status_code == 200
+    assert client.get(f"{V1}/health", headers={"Origin": "http://evil.test"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("flags", "host", "pages", "routes"),
+    [
+        ({}, "192.168.0.5:7860", 403, 403),
+        ({"listen": True}, "192.168.0.5:7860", 404, 200),
+        ({"listen": True}, "studio.local", 404, 403),
+        ({"share": True}, "abc.gradio.live", 404, 403),
+        ({"server_name": "studio.local"}, "studio.local:7860", 404, 200),
+        ({"riffusion_allow_host": "studio.local, music.example"}, "music.example", 404, 200),
+        ({"riffusion_allow_host": "*"}, "anything.example", 404, 200),
+        ({"gradio_auth": "a:b"}, "studio.local", 404, 403),
+    ],
+)
+def test_names_under_which_a_webui_is_reached(
+    start: START, flags: dict[str, Any], host: str, pages: int, routes: int
+) -> None:
+    client = start(api=True, **flags)
+    assert client.get("/riffusion/media/x", headers={"Host": host}).status_code == pages
+    assert client.get(f"{V1}/health", headers={"Host": host}).status_code == routes
+
+
+def test_any_name_will_do_behind_a_password(start: START) -> None:
+    client = start(api=True, api_auth="ann:one")
+    for headers, status in (({}, 401), ({"Authorization": "Basic " + base64.b64encode(b"ann:one").decode()}, 200)):
+        assert client.get(f"{V1}/health", headers={"Host": "studio.local", **headers}).status_code == status

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from PIL import Image
 
 from riffusion_ext import metadata
@@ -107,32 +106,6 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     assert "choose files first" in html
     assert made == []
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("host", "alone"),
-    [
-        *((host, True) for host in ("127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]")),
-        *((host, False) for host in ("0.0.0.0", "::", "192.168.0.4", "my-machine", "")),
-    ],
-)
-def test_only_this_machine_may_name_its_folders(
-    host: str, alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    from riffusion_ext.ui import app
-
-    seen: list[bool] = []
-
-    def build(output_dir: Path, *, folders: bool) -> Any:
-        seen.append(folders)
-        page = SimpleNamespace(queue=lambda **options: None, block_thread=lambda: None)
-        page.launch = lambda **options: (FastAPI(), "", "")
-        return page
-
-    monkeypatch.setattr(app, "build_app", build)
-    pytest.importorskip("gradio", exc_type=ImportError)
-    assert app.serve(host=host, port=7862, output_dir=tmp_path) == 0
-    assert seen == [alone]
 
 
 def test_a_disk_too_full_for_the_archive_is_a_sentence(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,90 @@
+"""One password for everything, HTTP and WebSockets alike."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from riffusion_ext.api.guard import parse_credential, parse_credentials
+from riffusion_ext.api.login import Login
+from riffusion_ext.errors import RiffusionError
+
+
+def basic(text: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+    app.get("/page")(lambda: "page")
+    app.get("/api")(lambda: "api")
+
+    @app.websocket("/socket")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    def others(scope: Any) -> dict[str, str]:
+        return {"bo": "two"} if scope["path"] == "/api" else {}
+
+    return TestClient(
+        Login(app, {"ann": "p,ss:w\u00f6rd"}, others=others, is_own=lambda scope: scope["path"] == "/own")
+    )
+
+
+@pytest.mark.parametrize("path", ["/page", "/api", "/missing", "/docs", "/openapi.json"])
+def test_everything_asks_for_it(client: TestClient, path: str) -> None:
+    for headers in ({}, basic("ann:wrong"), basic("ann:p"), basic(":"), basic("ann:"), {"Authorization": "Basic %"}):
+        reply = client.get(path, headers=headers)
+        assert reply.status_code == 401
+        assert reply.headers["www-authenticate"].startswith("Basic")
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket", headers=headers):
+            pass
+
+
+def test_right_password_opens_everything(client: TestClient) -> None:
+    right = basic("ann:p,ss:w\u00f6rd")
+    assert client.get("/page", headers=right).json() == "page"
+    assert client.get("/api", headers=right).json() == "api"
+    with client.websocket_connect("/socket", headers=right):
+        pass
+
+
+def test_passwords_of_the_routes_open_no_page(client: TestClient) -> None:
+    assert client.get("/api", headers=basic("bo:two")).status_code == 200
+    assert client.get("/page", headers=basic("bo:two")).status_code == 401
+
+
+def test_requests_of_the_server_itself_pass(client: TestClient) -> None:
+    assert client.get("/own").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("user:p,ss", ("user", "p,ss")),
+        ("a:b:c", ("a", "b:c")),
+        ("a: ", ("a", " ")),
+        ("\u00e4:\u00f6", ("\u00e4", "\u00f6")),
+    ],
+)
+def test_password_is_what_follows_the_first_colon(text: str, expected: tuple[str, str]) -> None:
+    assert parse_credential(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":", "user:", ":password", "user"])
+def test_credential_without_user_or_password_is_an_error(text: str) -> None:
+    with pytest.raises(RiffusionError, match="user:password"):
+        parse_credential(text)
+
+
+@pytest.mark.parametrize("text", ["a:b,c", "a:b,", ",a:b", "a:b:c", ":", "a:", "a:b,:", "user:p,ss"])
+def test_lists_that_the_webui_reads_otherwise_are_errors(text: str) -> None:
+    with pytest.raises(RiffusionError):
+        parse_credentials(text)
