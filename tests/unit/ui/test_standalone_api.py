@@ -99,12 +99,10 @@ def test_with_the_flag_the_routes_are_there_beside_the_page(serve: Any, tmp_path
 def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None:
     asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
     for method, path in (("GET", "/riffusion/v1/jobs"), ("GET", "/config"), ("OPTIONS", "/riffusion/v1/loops")):
-        try:
-            reply = _open(urllib.request.Request(f"{named.url}{path}", None, asked, method=method), timeout=60)
-        except urllib.error.HTTPError as error:
-            assert method == "OPTIONS"
-            reply = error
-        with reply:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            _open(urllib.request.Request(f"{named.url}{path}", None, asked, method=method), timeout=60)
+        with caught.value as reply:
+            assert reply.status == 403
             assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
 
 
@@ -141,6 +139,48 @@ def test_without_it_they_are_not(serve: Any) -> None:
     assert status(f"{url}/run_vst/", body=b"{}")[0] in (404, 405)
 
 
-def test_a_password_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ui", "--api", "--api-auth", "ann"]) == 2
+@pytest.mark.parametrize("option", ["--auth", "--api-auth"])
+@pytest.mark.parametrize("text", ["ann", ":", "ann:", ":one", ""])
+def test_a_password_that_is_none_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", "--api", option, text]) == 2
     assert "user:password" in capsys.readouterr().err
+
+
+def test_password_of_the_routes_needs_the_routes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", "--api-auth", "ann:one"]) == 2
+    assert "--api" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.0.4", "my-machine"])
+@pytest.mark.parametrize("more", [[], ["--api", "--api-auth", "ann:one"]])
+def test_other_machines_come_in_by_a_password_only(
+    host: str, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", "--host", host, *more]) == 2
+    assert "--auth USER:PASSWORD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "text"), [("--allow-origin", "music.example"), ("--allow-host", "http://a")])
+def test_names_and_origins_that_are_none_are_refused(
+    option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", option, text]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_one_password_stands_before_everything(serve: Any) -> None:
+    url = serve("--api", "--auth", "ann:p,ss:w", "--api-auth", "bo:two")
+    page = f"{url}/"
+    both = [{"Authorization": "Basic " + base64.b64encode(text).decode()} for text in (b"ann:p,ss:w", b"bo:two")]
+    paths = ["/", "/config", "/theme.css", "/favicon.ico", "/nothing", "/riffusion/media/x", "/riffusion/live/x"]
+    for path in (*paths, "/queue/join", "/gradio_api/queue/data", "/riffusion/v1/health", "/riffusion/v1/docs"):
+        assert status(f"{url}{path}")[0] == 401, path
+        assert status(f"{url}{path}", {"Authorization": "Basic " + base64.b64encode(b"ann:p").decode()})[0] == 401, path
+    for path in paths[:3]:
+        assert _open(urllib.request.Request(f"{url}{path}", headers=both[0])).status == 200
+        assert status(f"{url}{path}", both[1])[0] == 401
+    for headers in both:
+        assert status(f"{url}/riffusion/v1/health", headers)[0] == 200
+    with _open(urllib.request.Request(page, headers=both[0])) as reply:
+        assert reply.headers["X-Frame-Options"] == "SAMEORIGIN"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
