@@ -9,6 +9,7 @@ from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE
 from riffusion_ext.generate.journey import LONGEST_TRAVEL
 from riffusion_ext.generate.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
 from riffusion_ext.generate.seed_pictures import PATTERNS
+from riffusion_ext.numbers import in_range
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = ["AHEAD", "INFOTEXT_KEY", "JamSettings"]
@@ -99,5 +100,4 @@ class JamSettings:
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    in_range(name, value, low, high)
