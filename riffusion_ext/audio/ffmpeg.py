@@ -125,5 +125,6 @@ def _check(status: int, errors: IO[bytes]) -> None:
         text = errors.read().decode("utf-8", "replace").strip()
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
-        lines = text.splitlines()
-        raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")
+        last = text.splitlines()[-1].strip() if text else f"exit status {status}"
+        why = last.rpartition(": ")[2] if last.startswith("file:") else last  # our sentence has the path already
+        raise UnsupportedError(f"ffmpeg says: {why}")

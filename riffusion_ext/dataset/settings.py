@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.numbers import in_range, shown
+from riffusion_ext.numbers import in_range, is_finite, shown
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.typed import typed
 
@@ -255,6 +255,8 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
+    if not is_finite(value):
+        raise RiffusionError(f"{name} must be a number, got {shown(value)}")
     in_range(name, value, low, high)
 
 
