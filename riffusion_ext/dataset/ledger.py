@@ -141,7 +141,7 @@ def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
     if file.adopted:
         return Entry(looks)
     if file.like is not None:
-        return Entry((*looks, _size(file.like)) if before or not path.exists() else ())
+        return Entry(tuple(dict.fromkeys((*looks, _size(file.like)))) if before or not path.exists() else ())
     if file.data is not None:
         return Entry(tuple(dict.fromkeys((*looks, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:

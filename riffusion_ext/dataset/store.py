@@ -33,7 +33,7 @@ from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.songs import WORKINGS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.jsontext import loads
-from riffusion_ext.names import bare_name, check_folders, is_link, is_relative
+from riffusion_ext.names import bare_name, check_folders, is_bare, is_link, is_relative
 from riffusion_ext.numbers import LONGEST, read_float
 from riffusion_ext.regular import read_regular
 from riffusion_ext.typed import typed
@@ -149,7 +149,7 @@ class Store:
             values = typed(SongRecord, values, finite=False)
             record = SongRecord(**values, features=Features.from_arrays(arrays))
             lengths = {len(part) for part in (record.files, record.starts, record.blacks, record.features)}
-            if len(lengths) > 1 or not is_relative(record.name):
+            if len(lengths) > 1 or not is_relative(record.name) or not all(map(is_bare, record.files)):
                 return None
         except Exception:  # damaged archives raise errors of many kinds
             return None
