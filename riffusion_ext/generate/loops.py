@@ -195,7 +195,7 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         if self.beat not in PATTERNS:
-            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {self.beat!r}")
+            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
 
     def settled(self) -> LoopSettings:
         """Return the settings with the seed decided."""

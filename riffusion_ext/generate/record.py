@@ -154,7 +154,8 @@ def _values_in(line: str) -> Iterator[tuple[str, str]]:
         quoted = _QUOTED.match(line, begin)
         comma = line.find(", ", begin)
         end = quoted.end() if quoted else len(line) if comma < 0 else comma
-        yield name, line[begin:end]
+        if end > begin:
+            yield name, line[begin:end]
         position = end + 1
 
 

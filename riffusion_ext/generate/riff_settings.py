@@ -76,7 +76,7 @@ class RiffSettings:
     def __post_init__(self) -> None:
         for name, choices in (("channels", CHANNELS), ("law", LAWS)):
             if getattr(self, name) not in choices:
-                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(getattr(self, name))}")
         for name in ("denoise", "cfg", "wet"):
             curve = getattr(self, name)
             if not isinstance(curve, Curve) and (curve is not None or name == "wet"):

@@ -20,11 +20,32 @@ from riffusion_ext.regular import check_regular, open_regular, read_regular
 
 LEADS_ELSEWHERE = [
     *("", ".", "..", "/", "\\", "../x.png", "..\\x.png", "/etc/x.png", "C:x.png", "C:\\x.png", "C:/x.png"),
-    *("\\\\server\\share\\x.png", "//server/x.png", "\\\\?\\C:\\x", "a/../../x.png", "a//x.png", "./x.png", "x/", "x\\"),
+    *(
+        "\\\\server\\share\\x.png",
+        "//server/x.png",
+        "\\\\?\\C:\\x",
+        "a/../../x.png",
+        "a//x.png",
+        "./x.png",
+        "x/",
+        "x\\",
+    ),
     *("NUL", "nul.png", "Con", "COM1.txt", "com¹", "LPT9", "aux.tar.gz", "CONIN$", "prn .png", "x.", "x ", "x.png. ."),
     *("x.png:stream", "x\0.png", "x\n.png", "\x7f", "x" * 256, "ä" * 200, "\ud800.png", "x" * 10**6),
 ]
-FINE = ["x.png", "a b.png", ".hidden", "..x", "x..y", "nulls.png", "com10", "ä.png", "x" * 255, "con-x.png", "\udce4.png"]
+FINE = [
+    "x.png",
+    "a b.png",
+    ".hidden",
+    "..x",
+    "x..y",
+    "nulls.png",
+    "com10",
+    "ä.png",
+    "x" * 255,
+    "con-x.png",
+    "\udce4.png",
+]
 
 
 @pytest.mark.parametrize("name", [*LEADS_ELSEWHERE, None, 1, True, [], {}, b"x"], ids=lambda name: repr(name)[:30])
@@ -167,7 +188,9 @@ def test_json_is_not_nested_without_end() -> None:
 
 
 @pytest.mark.parametrize("part", ["\ud800", "\udfff", "\udce4", "\0", "\n", "\u202e", " ", "\x7f"], ids=ascii)
-@pytest.mark.parametrize("form", ["http://a{}b:7860", "http://u{}:p@h", "http://u:p{}@h", "http://h/{}x", "http://h:78{}60"])
+@pytest.mark.parametrize(
+    "form", ["http://a{}b:7860", "http://u{}:p@h", "http://u:p{}@h", "http://h/{}x", "http://h:78{}60"]
+)
 def test_addresses_of_what_cannot_be_sent(form: str, part: str) -> None:
     with pytest.raises(RiffusionError, match="an address of a webui looks like"):
         Address.parse(form.format(part))

@@ -21,7 +21,13 @@ def tried(*expressions: str, patience: float) -> str:
     command = [sys.executable, str(Path(redos.__file__)), *expressions]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=patience, check=False, stdin=subprocess.DEVNULL
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
         lines = (error.stdout or b"").decode().splitlines()

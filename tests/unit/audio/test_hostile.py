@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from riffusion_ext.audio import AudioClip, ffmpeg, id3, io as audio_io, sndfile, stream, write_audio
+from riffusion_ext.audio import AudioClip, ffmpeg, id3, sndfile, stream, write_audio
+from riffusion_ext.audio import io as audio_io
 from riffusion_ext.audio.chunks import MOST_CHUNKS, chunks
 from riffusion_ext.audio.complete import breaks_off
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav

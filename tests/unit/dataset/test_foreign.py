@@ -33,7 +33,15 @@ SETTINGS = DatasetSettings(
 )
 NAMES = [
     *("../../docs/photo.png", "../docs/photo.png", "{docs}/photo.png", "..", ".", "", "pictures/../../docs/photo.png"),
-    *("..\\..\\docs\\photo.png", "C:photo.png", "\\\\server\\photo.png", "NUL.png", "x.png.", "x\0.png", "x" * 300 + ".png"),
+    *(
+        "..\\..\\docs\\photo.png",
+        "C:photo.png",
+        "\\\\server\\photo.png",
+        "NUL.png",
+        "x.png.",
+        "x\0.png",
+        "x" * 300 + ".png",
+    ),
     *("\ud800.png", "x" * 10**6, "../collection/one.wav", "metadata.jsonl"),
 ]
 WEIRD: list[Any] = [None, True, -1, 1.5, 10**400, "x", "\ud800", [], [[]], {}, {"a": 1}, ["x"], "../../docs/photo.png"]
@@ -151,7 +159,9 @@ def test_names_in_the_ledgers(name: str, world: Path) -> None:
     assert outside(world) == before
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "metadata.jsonl"], ids=lambda name: ascii(name)[:30])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name != "metadata.jsonl"], ids=lambda name: ascii(name)[:30]
+)
 def test_names_in_reviews(name: str, world: Path) -> None:
     name = name.replace("{docs}", str(world / "docs"))
     before = outside(world)
@@ -207,7 +217,9 @@ def test_folders_that_are_links(name: str, emptied: bool, world: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("name", [".riffusion/lock", ".riffusion/stop", "manifest.json", "review.json", "contact-sheet.html"])
+@pytest.mark.parametrize(
+    "name", [".riffusion/lock", ".riffusion/stop", "manifest.json", "review.json", "contact-sheet.html"]
+)
 def test_files_that_are_links(name: str, world: Path) -> None:
     link = world / "sets" / "out" / name
     target = world / "docs" / "target"
@@ -282,7 +294,9 @@ def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, w
     assert outside(world) == before
 
 
-@pytest.mark.parametrize("text", ["[" * 10**5, '{"windows":' * 10**5, "1" * 5000, '{"files": {"": [[], ""]}}', "\0", ""])
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"windows":' * 10**5, "1" * 5000, '{"files": {"": [[], ""]}}', "\0", ""]
+)
 @pytest.mark.parametrize("name", ["manifest.json", "review.json", ".riffusion/source.json", ".export/dreambooth.json"])
 def test_texts_that_are_no_json(name: str, text: str, world: Path) -> None:
     (world / "sets" / "out" / name).write_text(text, "utf-8")
