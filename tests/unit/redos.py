@@ -126,6 +126,12 @@ def texts(expression: str, flags: int) -> Iterator[str]:
             yield body + end
 
 
+def say(text: str) -> None:
+    """Write a line at once: the process may be ended in the middle of the next expression."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Try all expressions, or those that are given; name each before its turn."""
     others = [("given", expression, 0, "search") for expression in sys.argv[1:]]
@@ -135,11 +141,11 @@ def main() -> None:
         if not expression or (expression, flags, how) in seen:
             continue
         seen.add((expression, flags, how))
-        print(f"{how} {where} {expression!r}", flush=True)
+        say(f"{how} {where} {expression!r}")
         attempt = getattr(re.compile(expression, flags), how)
         for text in texts(expression, flags):
             attempt(text)
-    print(f"{len(seen)} expressions", flush=True)
+    say(f"{len(seen)} expressions")
 
 
 if __name__ == "__main__":

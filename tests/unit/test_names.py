@@ -120,7 +120,7 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 def test_only_files_are_opened(no_file: Path) -> None:
     for act in (check_regular, open_regular, read_regular):
-        with pytest.raises(OSError, match="it is .*, not a file"):
+        with pytest.raises(OSError, match=r"it is .*, not a file"):
             act(no_file)
 
 
@@ -187,7 +187,7 @@ def test_json_is_not_nested_without_end() -> None:
                 loads(opening * depth + "1" + closing * depth)
 
 
-@pytest.mark.parametrize("part", ["\ud800", "\udfff", "\udce4", "\0", "\n", "\u202e", " ", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("part", ["\ud800", "\0", "\n", "\u202e", " ", "\x7f"], ids=ascii)
 @pytest.mark.parametrize(
     "form", ["http://a{}b:7860", "http://u{}:p@h", "http://u:p{}@h", "http://h/{}x", "http://h:78{}60"]
 )

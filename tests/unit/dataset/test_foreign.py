@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,8 @@ def use(world: Path) -> None:
         list(verify(store, manifest.kept[:2]))
 
     for act in (look, lambda: decide_all(False), lambda: decide_all(True), lambda: build_again(world)):
-        try:
+        with suppress(RiffusionError):
             act()
-        except RiffusionError as error:
-            assert len(str(error)) < 1000
 
 
 def build_again(world: Path) -> None:
@@ -153,8 +152,8 @@ def test_names_in_the_ledgers(name: str, world: Path) -> None:
     before = outside(world)
     size = (world / "collection" / "one.wav").stat().st_size
     for path in (world / "sets" / "out" / ".export").iterdir():
-        looks = ["pending", "size:7", f"size:{size}"]
-        change(path, lambda values: values["files"].update({name: [looks, ""], f"pictures/{name}": [looks, ""]}))
+        entry = [["pending", "size:7", f"size:{size}"], ""]
+        change(path, lambda values, e=entry: values["files"].update({name: e, f"pictures/{name}": e}))
     use(world)
     assert outside(world) == before
 
@@ -278,7 +277,7 @@ def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, w
     deep: Any = []
     for _ in range(200):
         deep = [deep]
-    harmless = 0
+    harmless = longest = 0
     for path in places(values):
         for weird in (*WEIRD, deep):
             (out / name).write_text(json.dumps(with_value(values, path, weird)), "utf-8")
@@ -289,8 +288,9 @@ def test_values_of_any_kind_are_refused_in_a_sentence_or_do_no_harm(name: str, w
                     decide(out, {})
                 harmless += 1
             except RiffusionError as error:
-                assert len(str(error)) < 1000
+                longest = max(longest, len(str(error)))
             (out / name).parent.mkdir(exist_ok=True)
+    assert longest < 1000
     assert outside(world) == before
 
 
