@@ -97,7 +97,7 @@ def fit_loop(
     check_tempo(bpm)
     if not (is_finite(bars) and 0 < bars <= 10000 and is_finite(beats_per_bar) and 1 <= beats_per_bar <= 16):
         raise RiffusionError(
-            f"a loop has more than 0 and up to 10000 bars of 1 to 16 beats, got {shown(bars)} of {shown(beats_per_bar)}"
+            f"a loop has more than 0 bars (at most 10000) of 1 to 16 beats, got {shown(bars)} of {shown(beats_per_bar)}"
         )
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
     columns = samples / params.hop_length
