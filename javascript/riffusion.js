@@ -43,7 +43,11 @@
             use.click();
         }
         const slash = folder.includes("\\") && !folder.includes("/") ? "\\" : "/";
-        fill(path, folder.replace(/[\\/]+$/, "") + slash + LIST);
+        let end = folder.length;
+        while (end > 0 && "\\/".includes(folder[end - 1])) {
+            end -= 1;
+        }
+        fill(path, folder.slice(0, end) + slash + LIST);
         const button = [...root().querySelectorAll("#tabs > .tab-nav > button")].find((item) =>
             item.textContent.trim().startsWith("Dreambooth")
         );

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import ipaddress
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import shown
 
 __all__ = ["Address", "is_loopback"]
+
+_LONGEST = 2000
 
 
 def is_loopback(host: str) -> bool:
@@ -50,17 +53,21 @@ class Address:
             It is none. The message has no password in it.
         """
         text = text.strip()
-        shown = text.rpartition("@")[2]
-        wanted = f"an address of a webui looks like http://127.0.0.1:7860, got {shown!r}"
+        behind = text.rpartition("@")[2]
+        wanted = f"an address of a webui looks like http://127.0.0.1:7860, got {shown(behind)}"
+        if len(text) > _LONGEST or not text.isprintable() or " " in text:  # half surrogates are not printable either
+            raise RiffusionError(wanted)
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             host, port = parts.hostname, parts.port
             user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        except ValueError:
+            host = (host or "").encode("idna").decode("ascii") if not (host or "").isascii() else host
+            path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        except ValueError:  # of a port, of brackets, or of a name that no machine can have
             raise RiffusionError(wanted) from None
-        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or " " in text:
+        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
             raise RiffusionError(wanted)
         place = f"[{host}]" if ":" in host else host
-        url = f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+        url = f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
         login = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
         return cls(url, host, f"Basic {login}" if login else "")

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
+from riffusion_ext.jsontext import loads
+from riffusion_ext.numbers import read_float
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
 if TYPE_CHECKING:
@@ -110,8 +112,8 @@ def _text_values(image: Image.Image) -> dict[str, Any]:
     if not isinstance(text, str):
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = loads(text)
+    except ValueError:
         return {}
     return _checked(found) if isinstance(found, dict) else {}
 
@@ -123,7 +125,8 @@ def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
         if name not in found:
             continue
         try:
-            number = float(found[name])
+            value = found[name]
+            number = read_float(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError, ZeroDivisionError, OverflowError):
             number = math.nan
         if name == "stereo":
@@ -233,8 +236,8 @@ def audio_tags(
 def parse_audio_comment(text: str) -> dict[str, Any] | None:
     """Return the parameters in a sound file's comment, or None where it holds none."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = loads(text)
+    except ValueError:
         return None
     record = found.get("riffusion") if isinstance(found, dict) else None
     return record if isinstance(record, dict) else None

@@ -53,7 +53,8 @@ def natural_key(path: str | Path) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``img2`` before ``img10``, ignoring case."""
     parts = re.split(r"([0-9]+)", str(path))
     return tuple(
-        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part.casefold()) for part in parts
+        (0, len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() and part.isascii() else (1, 0, part.casefold())
+        for part in parts
     )
 
 

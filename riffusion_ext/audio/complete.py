@@ -11,6 +11,10 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from riffusion_ext.audio.chunks import chunks
+from riffusion_ext.errors import AudioError
+from riffusion_ext.regular import open_regular
+
 __all__ = ["breaks_off"]
 
 _STREAMED = 0x7FFF0000  # sizes from here on are written by programs that cannot know the length
@@ -35,12 +39,12 @@ def breaks_off(path: Path, seconds: float) -> str:
         A sentence without a subject, or nothing. Nothing, too, where the format does not tell.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(12)
             if head[:4] == b"OggS":
                 return "" if _ogg_ends(file) else f"breaks off after {seconds:.1f} s, and is used as far as it goes"
             promised = _promised_seconds(file, head)
-    except (OSError, struct.error):
+    except (AudioError, OSError, struct.error):
         return ""
     if promised is None or seconds >= promised - _SLACK:
         return ""
@@ -65,15 +69,11 @@ def _promised_seconds(file: BinaryIO, head: bytes) -> float | None:
 def _wav_seconds(file: BinaryIO) -> float | None:
     bytes_per_second = 0
     end = file.seek(0, os.SEEK_END)
-    position = 12
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
+    for name, _, size in chunks(file, 12, end):
         if name == b"fmt ":
             bytes_per_second = struct.unpack("<8xI", file.read(12))[0]
         if name == b"data":
             return size / bytes_per_second if bytes_per_second and 0 < size < _STREAMED else None
-        position += 8 + size + size % 2
     return None
 
 

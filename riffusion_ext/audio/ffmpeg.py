@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -14,6 +15,7 @@ from typing import IO, BinaryIO, cast
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.wav import UnsupportedError, read_wav
+from riffusion_ext.regular import check_regular
 
 __all__ = ["opened", "read"]
 
@@ -26,6 +28,8 @@ _FORMATS = (
     "vpk vqf w64 wav wavarc webm wsd wtv wv wve xa xvag xwma"
 ).replace(" ", ",")
 """Formats that hold their sound themselves. Playlists and the like are none: they have ffmpeg read other files."""
+
+_LARGEST_HEADER = 1 << 20
 
 
 def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
@@ -73,16 +77,20 @@ def _read_header(pipe: BinaryIO, process: subprocess.Popen[bytes], errors: IO[by
     channels = sample_rate = 0
     while len(head := pipe.read(8)) == 8:
         name, size = struct.unpack("<4sI", head)
-        if name == b"data" and channels:
+        if name == b"data" and channels and sample_rate:
             return channels, sample_rate
+        if size > _LARGEST_HEADER:
+            break
         body = pipe.read(size + size % 2)
-        if name == b"fmt ":
+        if name == b"fmt " and len(body) >= 8:
             channels, sample_rate = struct.unpack_from("<HI", body, 2)
+    pipe.close()
     _check(process.wait(), errors)
     raise UnsupportedError("ffmpeg finds no sound in it")
 
 
 def _command(path: Path, *part: str) -> list[str]:
+    check_regular(path)
     program = shutil.which("ffmpeg")
     if program is None:
         raise UnsupportedError("ffmpeg is not installed")
@@ -113,9 +121,10 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _check(status: int, errors: IO[bytes]) -> None:
     if status:
-        errors.seek(0)
+        errors.seek(max(errors.seek(0, os.SEEK_END) - _LARGEST_HEADER, 0))
         text = errors.read().decode("utf-8", "replace").strip()
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
-        lines = text.splitlines()
-        raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")
+        last = text.splitlines()[-1].strip() if text else f"exit status {status}"
+        why = last.rpartition(": ")[2] if last.startswith("file:") else last  # our sentence has the path already
+        raise UnsupportedError(f"ffmpeg says: {why}")

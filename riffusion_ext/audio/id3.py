@@ -26,6 +26,7 @@ _FRAMES = {
 _NAMES = {frame: name for name, frame in _FRAMES.items()} | {b"TYER": "date"}  # TYER: the year, before version 2.4
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _UTF_8 = b"\x03"
+_LARGEST, _LARGEST_TEXT, _MOST_FRAMES = 1 << 26, 1 << 20, 10_000
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
 _GROUPED, _COMPRESSED, _ENCRYPTED, _FRAME_UNSYNCHRONISED, _LENGTH_GIVEN = 0x40, 0x08, 0x04, 0x02, 0x01
 
@@ -55,7 +56,7 @@ def read_tag(file: BinaryIO) -> dict[str, str]:
     if not size or head[3] not in (3, 4):
         return {}
     tags: dict[str, str] = {}
-    for frame, body in _frames(file.read(size - 10), version=head[3], flags=head[5]):
+    for frame, body in _frames(file.read(min(size - 10, _LARGEST)), version=head[3], flags=head[5]):
         name = _NAMES.get(frame)
         if frame == b"COMM":
             # Of several comments, the one without a description is the file's own; others are notes of some program.
@@ -77,7 +78,9 @@ def _frames(data: bytes, *, version: int, flags: int) -> Iterator[tuple[bytes, b
     position = 0
     if flags & _EXTENDED:  # its size leaves out the four bytes it is written in, but only in version 3
         position = _number(data[:4]) if version == 4 else 4 + int.from_bytes(data[:4], "big")
-    while position + 10 <= len(data) and data[position]:
+    for _ in range(_MOST_FRAMES):
+        if position + 10 > len(data) or not data[position]:
+            return
         name, raw_size, flag = data[position : position + 4], data[position + 4 : position + 8], data[position + 9]
         size = _number(raw_size) if version == 4 else int.from_bytes(raw_size, "big")
         body = data[position + 10 : position + 10 + size]
@@ -101,7 +104,7 @@ def _text(body: bytes) -> str:
 
 def _decoded(body: bytes) -> str:
     encoding = _ENCODINGS[body[0]] if body and body[0] < len(_ENCODINGS) else "latin-1"
-    return body[1:].decode(encoding, "replace")
+    return body[1:_LARGEST_TEXT].decode(encoding, "replace")
 
 
 def _synchsafe(number: int) -> bytes:

@@ -17,6 +17,7 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
+from riffusion_ext.regular import open_regular
 
 __all__ = [
     "FORMATS",
@@ -91,14 +92,14 @@ def sound_length(path: str | PathLike[str]) -> float:
     path = Path(path)
     try:
         if file_head(path)[:4] == b"RIFF":
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 layout = read_layout(file)
             return layout.frames / layout.sample_rate
         return sndfile.length(path)
     except UnsupportedError:
         return read_audio(path).duration
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (AudioError, OSError) as error:
+        raise _named(path, error) from error
 
 
 def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
@@ -112,34 +113,38 @@ def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
     path = Path(path)
     try:
         if file_head(path)[:4] == b"RIFF":
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 layout = read_layout(file)
             return layout.frames, layout.channels, layout.sample_rate
         return sndfile.shape(path)
     except UnsupportedError:
         return None
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (AudioError, OSError) as error:
+        raise _named(path, error) from error
+
+
+def _named(path: Path, error: AudioError | OSError) -> AudioError:
+    """Return an error that names the file, unless it does already."""
+    why = getattr(error, "strerror", None) or str(error)
+    return AudioError(why if str(path) in why else f"{path} cannot be read: {why}")
 
 
 def _read_wav_file(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return read_wav(file, start=start, duration=duration)
 
 
 def file_head(path: Path) -> bytes:
     """Return the first bytes of a file, or say why there are none."""
     try:
-        if not path.exists():
-            raise AudioError(f"no such file: {path}")
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder, not a sound file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(12)
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(f"no such file: {path}") from None
+    except IsADirectoryError:
+        raise AudioError(f"{path} is a folder, not a sound file") from None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise error if isinstance(error, AudioError) else AudioError(f"{path} cannot be read: {error}") from error
     if not head:
         raise AudioError(f"{path} cannot be read: the file is empty")
     return head
@@ -162,16 +167,16 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
     head = file_head(path)
     try:
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 return read_layout(file).tags
         if head[:3] == b"ID3":
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 return id3.read_tag(file)
         return sndfile.read_strings(path)
     except UnsupportedError as error:
         raise AudioError(f"the tags of {path} cannot be read: {error}") from error
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (AudioError, OSError) as error:
+        raise _named(path, error) from error
 
 
 def write_audio(

@@ -19,6 +19,7 @@ from riffusion_ext.audio.pcm import quantize
 from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.errors import AudioError
+from riffusion_ext.regular import check_regular
 
 __all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings", "shape"]
 
@@ -157,6 +158,7 @@ def opened(path: Path) -> Iterator[Any]:
         soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
     """
     soundfile = _needed()
+    check_regular(path)
     try:
         with soundfile.SoundFile(str(path)) as file:
             yield file

@@ -21,6 +21,7 @@ from riffusion_ext.audio.clip import HALF_LENGTH, AudioClip
 from riffusion_ext.audio.io import file_head
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav
 from riffusion_ext.errors import AudioError
+from riffusion_ext.regular import open_regular
 
 __all__ = ["PIECE_SECONDS", "fit_pieces", "read_pieces"]
 
@@ -66,7 +67,7 @@ def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
 
 
 def _wav_pieces(path: Path) -> Iterator[AudioClip]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         layout = read_layout(file)
         for start in range(0, math.ceil(layout.frames / layout.sample_rate), PIECE_SECONDS):
             yield read_wav(file, start=start, duration=PIECE_SECONDS)

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from riffusion_ext.audio.chunks import chunks
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.pcm import decode, quantize
 from riffusion_ext.errors import AudioError
@@ -32,6 +33,8 @@ _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """What follows the two bytes of the format tag in KSDATAFORMAT_SUBTYPE_*."""
 
 _MIDDLE_C = 60
+
+_MOST_LISTS, _MOST_TAGS, _LARGEST_LIST = 16, 1000, 1 << 20
 
 _INFO_NAMES = {
     "title": b"INAM",
@@ -92,7 +95,10 @@ def read_wav(file: BinaryIO, *, start: float = 0.0, duration: float | None = Non
     file.seek(layout.offset + first * frame)
     for done in range(0, count, BLOCK):
         block = min(BLOCK, count - done)
-        values = decode(file.read(block * frame), width=layout.width, is_float=layout.is_float)
+        data = file.read(block * frame)
+        if len(data) < block * frame:
+            raise AudioError("it became shorter while it was read")
+        values = decode(data, width=layout.width, is_float=layout.is_float)
         samples[:, done : done + block] = values.reshape(block, layout.channels).T
     return AudioClip(samples, layout.sample_rate)
 
@@ -116,6 +122,8 @@ def read_layout(file: BinaryIO) -> WavLayout:
     ------
     UnsupportedError
         It is no WAV file, is damaged, or has a codec other than PCM and float.
+    AudioError
+        It has more chunks than any program writes, or becomes shorter while it is read.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -124,31 +132,21 @@ def read_layout(file: BinaryIO) -> WavLayout:
         raise UnsupportedError("it is no WAV file")
     fmt, data = b"", None
     tags: dict[str, str] = {}
-    position = 12
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        body = position + 8
+    lists = 0
+    for name, body, size in chunks(file, 12, end):
         if name == b"data" and data is None:
-            size = _data_size(file, body, size, end)
-            data = (body, size)
+            data = (body, _data_size(file, body, size, end))
+            if data[1] != size:  # it reaches to the end
+                break
         elif name == b"fmt ":
             fmt = file.read(min(size, 40))
-        elif name == b"LIST":
-            tags |= _info_tags(file.read(min(size, end - body)))
-        position = _after(file, body, size)
+        elif name == b"LIST" and lists < _MOST_LISTS:
+            tags |= _info_tags(file.read(min(size, end - body, _LARGEST_LIST)))
+            lists += 1
     if len(fmt) < 16 or data is None:
         raise UnsupportedError(f"the WAV file has no {'samples' if len(fmt) >= 16 else 'header'}, it may be cut off")
     channels, sample_rate, width, is_float = _format(fmt)
     return WavLayout(channels, sample_rate, width, is_float, data[0], data[1] // (width * channels), tags)
-
-
-def _after(file: BinaryIO, body: int, size: int) -> int:
-    """Position of the next chunk. Chunks of odd size are followed by a zero, which some writers forget."""
-    if size % 2 == 0:
-        return body + size
-    file.seek(body + size)
-    return body + size + (file.read(1) in (b"\0", b""))
 
 
 def _data_size(file: BinaryIO, body: int, size: int, end: int) -> int:
@@ -160,13 +158,11 @@ def _data_size(file: BinaryIO, body: int, size: int, end: int) -> int:
 
 def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:
     """Whether chunks, rather than samples, fill the file from a position to its end."""
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
+    for name, body, size in chunks(file, position, end):
         if not all(0x20 <= byte < 0x7F for byte in name):
             return False
-        position = _after(file, position + 8, size)
-    return position == end
+        position = body + size
+    return end in (position, position + 1)  # perhaps the zero behind a chunk of odd size
 
 
 def _format(fmt: bytes) -> tuple[int, int, int, bool]:
@@ -193,7 +189,9 @@ def _info_tags(body: bytes) -> dict[str, str]:
     names = {info: name for name, info in _INFO_NAMES.items()}
     tags: dict[str, str] = {}
     position = 4
-    while position + 8 <= len(body):
+    for _ in range(_MOST_TAGS):
+        if position + 8 > len(body):
+            break
         info, size = struct.unpack_from("<4sI", body, position)
         text = body[position + 8 : position + 8 + size].split(b"\0")[0]
         if info in names and text:

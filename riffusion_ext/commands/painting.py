@@ -33,6 +33,8 @@ from riffusion_ext.commands.painting_report import Teller
 from riffusion_ext.commands.report import STOPPED, write_json
 from riffusion_ext.commands.webui import VARIABLE, add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.jsontext import loads
+from riffusion_ext.regular import read_regular
 from riffusion_ext.ui.controls import Control, control
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     Settings = SongSettings | RiffSettings | LoopSettings
+
+_LARGEST_SCORE = 1 << 20
 
 __all__ = ["Begun", "add_options", "make", "opened", "score_of", "values_of"]
 
@@ -89,8 +93,8 @@ def score_of(texts: Sequence[str]) -> str:
             lines.append(text)
             continue
         try:
-            lines.append(Path(text).expanduser().read_text("utf-8-sig"))
-        except (OSError, ValueError):
+            lines.append(read_regular(Path(text).expanduser(), _LARGEST_SCORE).decode("utf-8-sig"))
+        except (OSError, ValueError, RuntimeError):
             raise UsageError(f"{text!r} is no file, and no line of a score such as: 8 bars | funky sax") from None
     return "\n".join(lines)
 
@@ -284,7 +288,7 @@ def _contents(folder: Path) -> dict[str, Any]:
         It is somebody else's: the folder is removed at the end, with all that is in it.
     """
     try:
-        found = json.loads((folder / _CONTENTS).read_bytes())
+        found = loads(read_regular(folder / _CONTENTS))
     except FileNotFoundError:
         if not folder.is_file() and not (folder.is_dir() and any(folder.iterdir())):
             return {}

@@ -51,6 +51,7 @@ TOKEN_LIMIT = 75
 """Tokens that trainers of Stable Diffusion 1 read of a caption, unless told otherwise."""
 
 _LAST_RESORT = "music"
+_LONGEST_TEMPLATE = 4000
 
 _STEM = re.compile(
     r"(?:.*[ _.(\[-])?(vocals|drums|bass|other|guitar|piano|instrumental|accompaniment)[)\]]?", re.IGNORECASE
@@ -135,7 +136,7 @@ def file_fields(path: Path) -> dict[str, str]:
 def tidy(text: str) -> str:
     """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
     text = one_line(text.replace("\\", ""))
-    text = re.sub(r"\s*,(?:\s*,)*", ",", text).strip(" ,")
+    text = re.sub(r" ?,(?: ?,)*", ",", text).strip(" ,")
     return "" if is_blank(text) else text
 
 
@@ -167,8 +168,12 @@ def check_template(template: str) -> tuple[Part, ...]:
     Raises
     ------
     RiffusionError
-        It uses an unknown name, or has a brace that does not close.
+        It uses an unknown name, has a brace that does not close, or is very long.
     """
+    if len(template) > _LONGEST_TEMPLATE:
+        raise RiffusionError(
+            f"the caption template must have at most {_LONGEST_TEMPLATE} characters, got {len(template)}"
+        )
     parts: list[list[str | _Slot]] = [[]]
     depth = 0
     for token in re.findall(r"\{\{|\}\}|\{[^{}]*\}|[^{}]|[{}]", one_line(template)):
@@ -263,7 +268,7 @@ def _without_litter(text: str) -> str:
         before = text
         text = re.sub(rf"[(\[]{marks}[)\]]", " ", text)
     text = re.sub(rf"([(\[]){marks}", r"\1", text)
-    text = re.sub(rf"{marks}([)\]])", r"\1", text)
+    text = re.sub(rf"(?<!{marks[:-1]}){marks}([)\]])", r"\1", text)
     return " ".join(text.split()).strip(f" {_DASHES}")
 
 

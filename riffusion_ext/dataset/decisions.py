@@ -7,18 +7,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from riffusion_ext.dataset import ledger
-from riffusion_ext.dataset.store import Store
+from riffusion_ext.dataset.store import LARGEST_JSON, Store
 from riffusion_ext.dataset.texts import decode, one_line
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.jsontext import loads
+from riffusion_ext.names import bare_name, is_bare
+from riffusion_ext.numbers import shown
+from riffusion_ext.regular import read_regular
 
-__all__ = ["REVIEW", "decisions_of", "take_in"]
+__all__ = ["REVIEW", "decisions_of", "reviewed", "take_in"]
 
 REVIEW = "review.json"
 
@@ -38,14 +41,14 @@ def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any
     RiffusionError
         ``review.json`` is damaged.
     """
-    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
+    decisions = reviewed(store)
     written = ledger.load(store.out, "dreambooth")
     for file in before:
-        path = (store.pictures / file).with_suffix(".txt")
+        path = (store.pictures / bare_name(file, "a picture")).with_suffix(".txt")
         if not ledger.is_edited(path, written.get(path.relative_to(store.out).as_posix())):
             continue
         with suppress(OSError, ValueError):
-            text = one_line(decode(path.read_bytes())[0])
+            text = one_line(decode(read_regular(path, ledger.LARGEST_CAPTION))[0])
             if text and text != decisions.get(file, {}).get("caption"):
                 decisions[file] = {**decisions.get(file, {}), "caption": text}
     return decisions
@@ -63,16 +66,27 @@ def take_in(store: Store, review: Path) -> None:
         The file is missing or is no such file.
     """
     try:
-        values = json.loads(review.read_text("utf-8"))
+        values = loads(read_regular(review, LARGEST_JSON))
     except (OSError, ValueError) as error:
         raise RiffusionError(f"{review} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    decisions = _reviewed(store.read_json(REVIEW), store.out / REVIEW)
+    decisions = reviewed(store)
     said_there = _reviewed(values, review)
     if "new" in values:
         said_there = _reviewed({"windows": values["new"]}, review)
     for file, said in said_there.items():
         decisions[file] = {**decisions.get(file, {}), **said}
     store.write_json(REVIEW, {"windows": decisions})
+
+
+def reviewed(store: Store) -> dict[str, dict[str, Any]]:
+    """Return the decisions that ``review.json`` holds, by name of picture.
+
+    Raises
+    ------
+    RiffusionError
+        It is damaged.
+    """
+    return _reviewed(store.read_json(REVIEW), store.out / REVIEW)
 
 
 def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
@@ -83,4 +97,7 @@ def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
         for said in windows.values()
     ):
         raise RiffusionError(f"{path} must hold decisions by name of picture; repair it or move it away")
+    for name in windows:
+        if not is_bare(name):
+            raise RiffusionError(f"{path} must name pictures, got {shown(name)}; repair it or move it away")
     return dict(windows)

@@ -8,7 +8,6 @@ Source: d8ahazard/sd_dreambooth_extension, as it reads lists of concepts, folder
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,8 @@ from typing import Any
 from riffusion_ext.dataset.captions import TOKEN_LIMIT, estimate_tokens
 from riffusion_ext.dataset.export_pictures import CONCEPTS_FILE
 from riffusion_ext.dataset.texts import is_blank
+from riffusion_ext.jsontext import loads
+from riffusion_ext.regular import open_regular, read_regular
 
 __all__ = ["RESOLUTION", "dreambooth_problems", "trained_size"]
 
@@ -31,6 +32,7 @@ _BUCKETS = ((720, 360), (680, 384), (624, 416), (584, 440), (568, 456), (512, 51
 """Sizes that pictures are brought to at the resolution 512, and the same upright."""
 
 _TEXTS = ("instance_data_dir", "instance_prompt", "instance_token", "class_data_dir", "class_prompt", "class_token")
+_LARGEST_TEXT = 1 << 20
 _ORIENTATION = 274
 """Number of the EXIF tag that turns a picture."""
 
@@ -86,8 +88,8 @@ def _concept_folders(folder: Path, problems: list[str]) -> Iterator[Path]:
     """Yield the folders of pictures that the list names; add what is wrong with it to the problems."""
     path = folder / CONCEPTS_FILE
     try:
-        text = path.read_bytes().decode("ascii")
-        concepts = json.loads(text)
+        text = read_regular(path, _LARGEST_TEXT).decode("ascii")
+        concepts = loads(text)
     except OSError as error:
         problems.append(f"{path} cannot be read: {error.strerror or error}")
         return
@@ -162,9 +164,9 @@ def _picture_faults(path: Path) -> Iterator[str]:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             image.verify()  # the checksums of a PNG, so that one that breaks off is seen without decoding it
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             size, mode, turned = image.size, image.mode, image.getexif().get(_ORIENTATION, 1)
     except Exception as error:  # Pillow raises many kinds of error on damaged pictures
         yield f"cannot be read, so it would be dropped without a word or end the training ({type(error).__name__})"
@@ -184,7 +186,7 @@ def _picture_faults(path: Path) -> Iterator[str]:
 def _caption_faults(text: Path) -> Iterator[str]:
     """Yield what is wrong with the caption of a picture, which lies in this file."""
     try:
-        caption = text.read_bytes().decode("utf-8")
+        caption = read_regular(text, _LARGEST_TEXT).decode("utf-8")
     except FileNotFoundError:
         yield f"has no {text.suffix} beside it, so its caption would be its name"
         return

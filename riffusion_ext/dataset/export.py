@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,10 +11,13 @@ from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.captions import TOKEN_LIMIT, edited_caption, estimate_tokens
 from riffusion_ext.dataset.export_audio import audio_files, audio_texts
 from riffusion_ext.dataset.export_pictures import diffusers_files, dreambooth_files, kohya_files, stem
-from riffusion_ext.dataset.ledger import OutFile, Synced, sync
+from riffusion_ext.dataset.ledger import LARGEST_CAPTION, OutFile, Synced, sync
 from riffusion_ext.dataset.settings import FORMATS, ExportSettings
 from riffusion_ext.dataset.texts import decode
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.names import is_link
+from riffusion_ext.numbers import is_finite, shown
+from riffusion_ext.regular import read_regular
 
 __all__ = ["FORMATS", "PICTURES", "ExportItem", "ExportResult", "check_export_settings", "export"]
 
@@ -39,6 +41,8 @@ class ExportItem:
         The song it was cut from.
     start, duration
         The part of the song, in seconds.
+    digest
+        SHA-256 of the song as it was when the part was chosen; without one, its bytes are read.
     """
 
     picture: Path
@@ -46,6 +50,7 @@ class ExportItem:
     source: Path
     start: float
     duration: float
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,16 +144,17 @@ def check_export_settings(settings: ExportSettings) -> None:
     unknown = [form for form in settings.formats if form not in FORMATS]
     if unknown:
         raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
-    if not 1 <= settings.kohya_repeats <= 10000:
-        raise RiffusionError(f"kohya's repeats must be 1 to 10000, got {settings.kohya_repeats}")
+    repeats = settings.kohya_repeats
+    if not (is_finite(repeats) and 1 <= repeats <= 10000):
+        raise RiffusionError(f"kohya's repeats must be 1 to 10000, got {shown(repeats)}")
     name = settings.kohya_name
     if name != name.strip(" .") or any(c in _FORBIDDEN or not c.isprintable() for c in name) or len(name) > 100:
-        raise RiffusionError(f"kohya's folder name must be a name without any of {_FORBIDDEN}, got {name!r}")
+        raise RiffusionError(f"kohya's folder name must be a name without any of {_FORBIDDEN}, got {shown(name)}")
     rate, seconds = settings.audio_rate, settings.audio_seconds
-    if rate is not None and not 8000 <= rate <= 192000:
-        raise RiffusionError(f"the rate of audio chunks must be 8000 to 192000 Hz, got {rate}")
-    if seconds is not None and not (math.isfinite(seconds) and 0.1 <= seconds <= 600):
-        raise RiffusionError(f"the length of audio chunks must be 0.1 to 600 s, got {seconds:g}")
+    if rate is not None and not (is_finite(rate) and 8000 <= rate <= 192000):
+        raise RiffusionError(f"the rate of audio chunks must be 8000 to 192000 Hz, got {shown(rate)}")
+    if seconds is not None and not (is_finite(seconds) and 0.1 <= seconds <= 600):
+        raise RiffusionError(f"the length of audio chunks must be 0.1 to 600 s, got {shown(seconds)}")
 
 
 def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
@@ -162,7 +168,7 @@ def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
         picture = item.picture.absolute()
         if not picture.is_relative_to(folder):
             raise RiffusionError(f"{item.picture} is not in {folder}")
-        if not picture.is_file():
+        if not picture.is_file() or is_link(picture):
             raise RiffusionError(f"no such picture: {item.picture}")
         caption = edited_caption(item.caption, {"file": item.source.stem})
         named.setdefault(picture.relative_to(folder).as_posix(), replace(item, caption=caption))
@@ -180,7 +186,8 @@ def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
         text = f"{PICTURES}/{stem(name)}.txt"
         if ledger.is_edited(out / text, entries.get(text)):
             with suppress(OSError, ValueError):
-                typed[name] = edited_caption(decode((out / text).read_bytes())[0], {"title": item.caption})
+                said = decode(read_regular(out / text, LARGEST_CAPTION))[0]
+                typed[name] = edited_caption(said, {"title": item.caption})
     return typed
 
 

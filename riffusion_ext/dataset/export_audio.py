@@ -18,6 +18,7 @@ from riffusion_ext.audio.wav import write_wav
 from riffusion_ext.dataset.export_pictures import json_line, stem
 from riffusion_ext.dataset.ledger import OutFile, text_file
 from riffusion_ext.dataset.settings import ExportSettings
+from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import AudioError
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ _MARGIN = 0.25
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of sound to be written: ``name`` without suffix, the song, and where in it, in seconds."""
+    """A piece of sound to be written: ``name`` without suffix, the song and its digest, and where in it, in seconds."""
 
     name: str
     caption: str
     source: Path
     start: float
     duration: float
+    digest: str = ""
 
 
 def chunks(named: Mapping[str, ExportItem], seconds: float | None) -> tuple[list[Chunk], int]:
@@ -61,7 +63,7 @@ def chunks(named: Mapping[str, ExportItem], seconds: float | None) -> tuple[list
         And how many stretches were left out, because they are shorter than a chunk.
     """
     if seconds is None:
-        whole = [Chunk(_flat(name), i.caption, i.source, i.start, i.duration) for name, i in named.items()]
+        whole = [Chunk(_flat(name), i.caption, i.source, i.start, i.duration, i.digest) for name, i in named.items()]
         return whole, 0
     found: list[Chunk] = []
     left_out = 0
@@ -77,7 +79,14 @@ def chunks(named: Mapping[str, ExportItem], seconds: float | None) -> tuple[list
             name, item = [pair for pair in stretch if pair[1].start <= start + 1e-6][-1]
             later = round((start - item.start) * 1000)
             found.append(
-                Chunk(_flat(name) + f"_{later:05d}ms" * (later > 0), item.caption, item.source, start, seconds)
+                Chunk(
+                    _flat(name) + f"_{later:05d}ms" * (later > 0),
+                    item.caption,
+                    item.source,
+                    start,
+                    seconds,
+                    item.digest,
+                )
             )
     return found, left_out
 
@@ -106,7 +115,7 @@ def audio_files(named: Mapping[str, ExportItem], settings: ExportSettings) -> tu
     cut, left_out = chunks(named, settings.audio_seconds)
     what = "stretch of sound is" if left_out == 1 else "stretches of sound are"
     notes = [f"{left_out} {what} shorter than {settings.audio_seconds:g} s and left out"] if left_out else []
-    states = {chunk.source: _state(chunk.source) for chunk in cut}
+    states = {chunk.source: chunk.digest or _digest(chunk.source) for chunk in cut}
     files = []
     for chunk in cut:
         recipe = f"{states[chunk.source]} {chunk.start:.6f} {chunk.duration:.6f} {settings.audio_rate}"
@@ -133,12 +142,11 @@ def audio_texts(named: Mapping[str, ExportItem], settings: ExportSettings, faile
     return [*files, text_file("audio/metadata.jsonl", "".join(lines))] if files else []
 
 
-def _state(source: Path) -> str:
+def _digest(source: Path) -> str:
     try:
-        state = source.stat()
+        return Song(source, source.name).digest()
     except OSError:
         return "absent"
-    return f"{state.st_size}:{state.st_mtime_ns}"
 
 
 def _cutter(chunk: Chunk, rate: int | None) -> Callable[[Path], object]:

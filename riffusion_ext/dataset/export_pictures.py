@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.dataset.ledger import OutFile, text_file
 from riffusion_ext.dataset.settings import ExportSettings
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.regular import open_regular
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.export import ExportItem
@@ -83,9 +85,7 @@ def kohya_files(named: Items, settings: ExportSettings) -> list[OutFile]:
     files: list[OutFile] = []
     for name, item in named.items():
         flat = name.replace("/", "_")
-        state = item.picture.stat()
-        link = _linker(item.picture)
-        files.append(OutFile(f"{folder}/{flat}", f"{state.st_size}:{state.st_mtime_ns}", link))
+        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.picture), like=item.picture))
         files.append(text_file(f"{folder}/{stem(flat)}.txt", item.caption))
     return files
 
@@ -114,8 +114,11 @@ def _linker(target: Path) -> Callable[[Path], object]:
             os.link(target, temporary)
             temporary.replace(path)
         except OSError:  # another disk, a file system without links; or a trouble that a copy has too, and can name
-            with target.open("rb") as source:
-                write_atomically(path, lambda file: shutil.copyfileobj(source, file))
+            try:
+                with open_regular(target) as source:
+                    write_atomically(path, lambda file: shutil.copyfileobj(source, file))
+            except OSError as error:
+                raise RiffusionError(f"{target} cannot be read: {error.strerror or error}") from error
         finally:
             with suppress(OSError):  # it stays where the path was a link to the same picture already
                 temporary.unlink()

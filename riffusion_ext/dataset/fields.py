@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from riffusion_ext.dataset.texts import is_blank, one_line
+from riffusion_ext.numbers import is_finite, read_float
 
 __all__ = ["SONG_FIELDS", "as_text", "known_fields", "tidy_key", "tidy_value"]
 
@@ -82,7 +83,7 @@ def as_text(value: object) -> str:
         return value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_finite(value):
         return str(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(text for text in map(as_text, value) if text)
@@ -104,7 +105,7 @@ def tidy_value(name: str, text: str) -> str:
         return year.group() if year else ""
     if name == "bpm":
         number = re.search(r"\d{1,4}(?:[.,]\d+)?", text)
-        tempo = round(float(number.group().replace(",", "."))) if number else 0
+        tempo = round(read_float(number.group().replace(",", ".")[:16])) if number else 0
         return str(tempo) if tempo else ""
     return tidy_key(text) if name == "key" else text
 

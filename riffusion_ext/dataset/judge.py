@@ -161,9 +161,8 @@ def read_manifest(store: Store) -> Manifest:
         return Manifest({})
     try:
         return Manifest.from_dict(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise RiffusionError(f"{store.out / MANIFEST} is damaged ({why}); repair it or move it away") from None
+    except RiffusionError as error:
+        raise RiffusionError(f"{store.out / MANIFEST} is damaged ({error}); repair it or move it away") from None
 
 
 def decided(window: WindowEntry, said: Mapping[str, Any]) -> WindowEntry:
@@ -181,8 +180,16 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
 def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
     """Write the kept windows in the formats that the manifest's settings name."""
     place = song_places(store)
+    digests = {song.name: song.sha256 for song in manifest.songs}
     items = [
-        ExportItem(store.pictures / window.file, window.caption, place(window.song), window.start, window.duration)
+        ExportItem(
+            store.pictures / window.file,
+            window.caption,
+            place(window.song),
+            window.start,
+            window.duration,
+            digests.get(window.song, ""),
+        )
         for window in manifest.kept
     ]
     return export(items, store.out, DatasetSettings.from_dict(manifest.settings).export, progress=progress)
@@ -191,10 +198,18 @@ def export_set(store: Store, manifest: Manifest, progress: Callable[[float], Non
 def song_places(store: Store) -> Callable[[str], Path]:
     """Return a function that says where the song of a name is, or was in the last run."""
     source = store.read_json(SOURCE)
-    collection, stems = Path(source.get("collection", "")), source.get("stems", {})
+    stems, collection = source.get("stems", {}), source.get("collection", "")
+    places = (collection, *(stems.values() if isinstance(stems, dict) else [None]))
+    if not all(map(_is_place, places)):
+        raise RiffusionError(f"{store.out / SOURCE} must say where the songs are; repair it or move it away")
+    collection = Path(collection)
     return lambda name: (
         Path(stems[name]) if name in stems else collection if collection.is_file() else collection / name
     )
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value and len(value) < 1 << 14
 
 
 def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[Verdict]:

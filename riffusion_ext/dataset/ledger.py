@@ -12,17 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from riffusion_ext.atomic import why_not, write_atomically
 from riffusion_ext.errors import AudioError, RiffusionError
+from riffusion_ext.jsontext import loads
+from riffusion_ext.names import below, check_folders, is_below
+from riffusion_ext.regular import open_regular, read_regular
 
-__all__ = ["FOLDER", "OutFile", "Synced", "is_edited", "load", "sync", "text_file"]
+__all__ = ["FOLDER", "LARGEST_CAPTION", "OutFile", "Synced", "is_edited", "load", "sync", "text_file"]
 
 FOLDER = ".export"
 """Where the ledgers lie, within the folder that they are about."""
 
+LARGEST_CAPTION = 1 << 20
+"""Bytes of a text beside a picture."""
+
 _PENDING = "pending"
+_BLOCK = 1 << 20
+_LARGEST_LEDGER = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class OutFile:
         Puts it at a path, whole or not at all.
     data
         Its bytes, where they are known: then they are compared, and what somebody has changed stays.
+    like
+        A file that it must have the bytes of, or be another name of.
     adopted
         It may replace a file that somebody has changed: it was made from that.
     """
@@ -48,6 +58,7 @@ class OutFile:
     write: Callable[[Path], object]
     data: bytes | None = None
     adopted: bool = False
+    like: Path | None = None
 
 
 def text_file(name: str, text: str, *, adopted: bool = False) -> OutFile:
@@ -104,6 +115,8 @@ def sync(
     before = load(folder, purpose)
     if not before and not wanted:
         return Synced()
+    for file in wanted:
+        below(folder, file.name)
     twice = [name for name, times in Counter(file.name for file in wanted).items() if times > 1]
     if twice:
         raise RiffusionError(f"two files would be called {twice[0]}")
@@ -127,6 +140,8 @@ def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
     looks = before.looks if before else ()
     if file.adopted:
         return Entry(looks)
+    if file.like is not None:
+        return Entry(tuple(dict.fromkeys((*looks, _size(file.like)))) if before or not path.exists() else ())
     if file.data is not None:
         return Entry(tuple(dict.fromkeys((*looks, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:
@@ -139,7 +154,9 @@ def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
 def _one(path: Path, file: OutFile, before: Entry | None, ahead: Entry, done: Synced) -> Entry | None:
     """Write one file where it is not there yet; return its entry, None where it is not ours."""
     if path.is_file():
-        if file.data is None:
+        if file.like is not None:
+            same = _is_like(path, file.like)
+        elif file.data is None:
             same = ahead.recipe == file.recipe and _is_ours(path, ahead)
         else:
             same = _content(path) == file.data
@@ -175,9 +192,23 @@ def _is_ours(path: Path, entry: Entry | None) -> bool:
     return any(look.startswith("sha256:") for look in looks) and _digest(_content(path) or b"") in looks
 
 
+def _is_like(path: Path, other: Path) -> bool:
+    """Whether two names mean one file, or files of the same bytes."""
+    try:
+        if path.samefile(other):
+            return True
+        with open_regular(path) as one, open_regular(other) as two:
+            while block := one.read(_BLOCK):
+                if block != two.read(_BLOCK):
+                    return False
+            return not two.read(1)
+    except OSError:
+        return False
+
+
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError:
         return None
 
@@ -187,12 +218,19 @@ def _digest(data: bytes) -> str:
 
 
 def _size(path: Path) -> str:
-    return f"size:{path.stat().st_size}"
+    try:
+        return f"size:{path.stat().st_size}"
+    except OSError:  # it is gone by now
+        return "gone"
 
 
 def _remove(folder: Path, entries: Ledger, done: Synced) -> None:
     for name, entry in entries.items():
-        path = folder / name
+        try:
+            path = below(folder, name)
+        except RiffusionError:  # through a link: whatever lies there is not ours
+            done.kept.append(name)
+            continue
         if not path.is_file() and not path.is_symlink():
             continue
         if not _is_ours(path, entry):
@@ -220,24 +258,21 @@ def _remove_empty(folder: Path, within: Path) -> None:
 def load(folder: Path, purpose: str) -> dict[str, Entry]:
     """Read a ledger; {} where there is none, or none that can be used: then nothing in the folder is ours."""
     try:
-        files = json.loads(_path(folder, purpose).read_bytes())["files"]
+        path = _path(folder, purpose)
+        check_folders(folder, path.parent)
+        files = loads(read_regular(path, _LARGEST_LEDGER))["files"]
         return {
             name: Entry(tuple(map(str, looks)), str(recipe))
             for name, (looks, recipe) in files.items()
-            if _is_within(name)
+            if is_below(name)
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _is_within(name: str) -> bool:
-    """Whether a name leads to a file below the folder: what a ledger names may be removed."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in path.parts[0]
-
-
 def _save(folder: Path, purpose: str, ledger: Ledger) -> None:
     path = _path(folder, purpose)
+    check_folders(folder, path.parent)
     if ledger:
         files = {name: [entry.looks, entry.recipe] for name, entry in sorted(ledger.items())}
         data = json.dumps({"version": 1, "files": files}, separators=(",", ":")).encode()

@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.names import bare_name, is_relative
+from riffusion_ext.numbers import shown
+from riffusion_ext.typed import typed
+
 __all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
 
 _COLUMNS = (
@@ -112,12 +117,24 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
-        """Return the manifest of :meth:`as_dict`."""
-        return cls(
-            dict(values["settings"]),
-            [SongEntry(**song) for song in values["songs"]],
-            [WindowEntry(**{**window, "reasons": tuple(window["reasons"])}) for window in values["windows"]],
-        )
+        """Return the manifest of :meth:`as_dict`.
+
+        Raises
+        ------
+        RiffusionError
+            It is damaged, or names a picture or a song that would lie elsewhere.
+        """
+        try:
+            settings = dict(values["settings"])
+            songs = [SongEntry(**typed(SongEntry, song)) for song in values["songs"]]
+            windows = [_window(window) for window in values["windows"]]
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            why = str(error) if isinstance(error, RiffusionError) else f"{type(error).__name__}: {error}"
+            raise RiffusionError(why) from None
+        for name in (*(song.name for song in songs), *(window.song for window in windows)):
+            if not is_relative(name):
+                raise RiffusionError(f"a song must be named below its folder, got {shown(name)}")
+        return cls(settings, songs, windows)
 
     def as_csv(self) -> str:
         """Return the windows as a table for spreadsheets, with the SHA-256 of the song and how it was cut."""
@@ -131,6 +148,22 @@ class Manifest:
             row |= {"sha256": digests.get(window.song, ""), "parameters": parameters}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
+
+
+def _window(values: Mapping[str, Any]) -> WindowEntry:
+    """Return a window that was written down, with everything in it checked."""
+    window = WindowEntry(**{**typed(WindowEntry, values), "reasons": tuple(values["reasons"])})
+    bare_name(window.file, "a picture")
+    if not window.file.lower().endswith(".png"):
+        raise RiffusionError(f"a picture must end in .png, got {shown(window.file)}")
+    for reason in window.reasons:
+        if not all(isinstance(reason.get(name, ""), str) for name in ("kind", "text", "other")):
+            raise RiffusionError(f"the reasons against {window.file} must be texts")
+        if not reason.keys() >= {"kind", "text"}:
+            raise RiffusionError(f"a reason against {window.file} has no kind or no text")
+        if reason.get("other"):
+            bare_name(reason["other"], "a picture")
+    return window
 
 
 def reason_text(reason: Mapping[str, Any]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import in_range, is_finite, shown
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.typed import typed
 
 __all__ = [
     "ALIGNMENTS",
@@ -209,7 +210,22 @@ class DatasetSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
-        """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default."""
+        """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default.
+
+        Raises
+        ------
+        RiffusionError
+            A value is none that a setting can have.
+        """
+        try:
+            return cls._from_dict(values)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            if isinstance(error, RiffusionError):
+                raise
+            raise RiffusionError(f"the settings of the training set cannot be read: {error}") from error
+
+    @classmethod
+    def _from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
         slicing = _known(SliceSettings, values.get("slicing"))
         if "stems" in slicing:
             slicing["stems"] = tuple(map(str, slicing["stems"]))
@@ -230,8 +246,7 @@ class DatasetSettings:
 
 
 def _known(kind: Any, values: Any) -> dict[str, Any]:
-    names = {item.name for item in fields(kind)}
-    return {key: value for key, value in (values or {}).items() if key in names}
+    return typed(kind, values or {})
 
 
 def _digest(values: Mapping[str, Any]) -> str:
@@ -240,12 +255,11 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise RiffusionError(f"{name} must be a number, got {value!r}")
-    if not low <= value <= high:
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    if not is_finite(value):
+        raise RiffusionError(f"{name} must be a number, got {shown(value)}")
+    in_range(name, value, low, high)
 
 
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")

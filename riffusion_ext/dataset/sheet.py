@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.atomic import write_atomically
-from riffusion_ext.dataset.decisions import REVIEW
+from riffusion_ext.dataset.decisions import reviewed
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.regular import read_regular
 
 __all__ = ["PAGE", "thumbnail", "write_sheets"]
 
@@ -58,7 +59,7 @@ def write_sheets(
         A sheet cannot be written.
     """
     heard = _spread(manifest.windows, sounds)
-    said = store.read_json(REVIEW).get("windows", {})
+    said = reviewed(store)
     pages = [manifest.windows[start : start + PAGE] for start in range(0, max(len(manifest.windows), 1), PAGE)]
     names = [f"contact-sheet-{number}.html" for number in range(1, len(pages) + 1)]
     names = names if len(pages) > 1 else ["contact-sheet.html"]
@@ -75,7 +76,8 @@ def write_sheets(
         store.write_text(names[number], _page(title + more, manifest, cells, said, len(heard)))
     for old in store.out.glob("contact-sheet*.html"):
         if old.name not in names:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder of that name is not ours
+                old.unlink()
     return [store.out / name for name in names]
 
 
@@ -99,7 +101,7 @@ def _sound(store: Store, path: Path) -> str:
     try:
         found = found or _hear(path, kept)
         kind = "audio/mpeg" if found.suffix == ".mp3" else "audio/wav"
-        return f"data:{kind};base64,{_base64(found.read_bytes())}"
+        return f"data:{kind};base64,{_base64(read_regular(found))}"
     except (RiffusionError, OSError):
         return ""
 
@@ -127,7 +129,7 @@ def thumbnail(store: Store, path: Path) -> str:
     """
     small = store.workings / "thumbnails" / f"{path.stem}.jpg"
     try:
-        data = small.read_bytes() if small.stat().st_mtime_ns >= path.stat().st_mtime_ns else b""
+        data = read_regular(small) if small.stat().st_mtime_ns >= path.stat().st_mtime_ns else b""
     except OSError:
         data = b""
     if not data:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -17,6 +16,8 @@ from unicodedata import normalize
 
 from riffusion_ext.dataset.fields import as_text, known_fields
 from riffusion_ext.dataset.texts import decode, one_line
+from riffusion_ext.jsontext import loads
+from riffusion_ext.regular import check_regular, read_regular
 
 __all__ = ["TABLE_NAMES", "beside", "in_tables"]
 
@@ -76,16 +77,16 @@ def _folders(song: Path, root: Path | None) -> Iterator[Path]:
 def _read(path: Path, parse: Callable[[str], _T], largest: int) -> tuple[_T | None, tuple[str, ...]]:
     """Parse a text file; (None, ()) where there is none, (None, (why,)) where it cannot be used."""
     try:
-        size = path.stat().st_size
+        size = check_regular(path).st_size
         if size > largest:
             return None, (f"{path.name} was passed over: it has {size} bytes, more than {largest}",)
-        text, note = decode(path.read_bytes())
+        text, note = decode(read_regular(path, largest))
         parsed = parse(text)
     except (FileNotFoundError, NotADirectoryError):
         return None, ()
     except OSError as error:
         return None, (f"{path.name} was passed over: {error.strerror or error}",)
-    except (ValueError, RecursionError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         return None, (f"{path.name} was passed over: {one_line(str(error))}",)
     return parsed, (f"{path.name}: {note}",) if note else ()
 
@@ -117,7 +118,7 @@ def _as_sentence(lines: Iterable[str]) -> str:
 
 
 def _parse_json_sidecar(text: str) -> dict[str, str]:
-    return _entry(json.loads(text))
+    return _entry(loads(text))
 
 
 def _entry(value: object) -> dict[str, str]:
@@ -191,9 +192,9 @@ def _outside_quotes(line: str, mark: str) -> int:
 
 def _parse_json_table(text: str) -> Table:
     try:
-        content = json.loads(text)
+        content = loads(text)
     except ValueError:
-        content = [json.loads(line) for line in text.splitlines() if line.strip()]  # one object a line
+        content = [loads(line) for line in text.splitlines() if line.strip()]  # one object a line
     table: dict[str, dict[str, str]] = {}
     for name, entry in _json_rows(content):
         _add(table, name, _entry(entry))

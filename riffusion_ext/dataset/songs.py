@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from riffusion_ext.paths import SOUND_SUFFIXES, natural_key
+from riffusion_ext.regular import open_regular
 
 __all__ = ["WORKINGS", "Song", "find_songs"]
 
@@ -36,7 +37,7 @@ class Song:
     def digest(self) -> str:
         """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""
         sha = hashlib.sha256()
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             while block := file.read(1 << 20):
                 sha.update(block)
         return sha.hexdigest()

@@ -17,6 +17,7 @@ from typing import Any
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.names import bare_name, check_folders
 
 __all__ = ["can_separate", "check_model", "separate"]
 
@@ -69,7 +70,8 @@ def separate(
     from riffusion_ext.audio import AudioClip, available_formats, read_audio, write_audio
 
     suffix = "flac" if "flac" in available_formats() else "wav"
-    folder = store.workings / "stems" / song.digest()[:16] / model
+    folder = store.workings / "stems" / song.digest()[:16] / bare_name(model, "the model")
+    check_folders(store.workings, folder)
     files = {stem: folder / f"{stem}.{suffix}" for stem in stems}
     if not all(path.is_file() for path in files.values()):
         separator = _loaded(model)

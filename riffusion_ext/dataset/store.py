@@ -32,16 +32,36 @@ from riffusion_ext.dataset.cut import SongRecord
 from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.songs import WORKINGS
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.jsontext import loads
+from riffusion_ext.names import bare_name, check_folders, is_bare, is_link, is_relative
+from riffusion_ext.numbers import LONGEST, read_float
+from riffusion_ext.regular import read_regular
+from riffusion_ext.typed import typed
 
-__all__ = ["Store", "record_key"]
+__all__ = ["LARGEST_JSON", "Store", "record_key"]
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
 _FORMAT = 1
+LARGEST_JSON = 1 << 28
+"""Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
+
+_LARGEST_RECORD = 1 << 28
 _OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names pictures; a user's own stay where they are
 
 
 class Store:
-    """Files of a training set below one folder."""
+    """Files of a training set below one folder.
+
+    Parameters
+    ----------
+    out
+        The folder.
+
+    Raises
+    ------
+    RiffusionError
+        A folder in it is a link: a set of somebody else could have this one write and remove files anywhere.
+    """
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -49,6 +69,12 @@ class Store:
         self.workings = out / WORKINGS
         self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
         self._stop = self.workings / "stop"
+        for path in (self.pictures, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._others()):
+            check_folders(out, path)
+
+    def _others(self) -> Iterator[Path]:
+        yield from (self.workings / name for name in ("heard", "lock", "loudest", "stems", "thumbnails"))
+        yield from (self.out / name for name in ("audio", "kohya"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -88,7 +114,8 @@ class Store:
             remove_leftovers(folder)
         for parent in (self.workings, self.out / "kohya", self.out / "audio"):
             for folder in (parent, *parent.glob("*/")):
-                remove_leftovers(folder)
+                if not is_link(folder):
+                    remove_leftovers(folder)
 
     def stop(self) -> None:
         """Ask all workers of the present run to stop, on whatever machine they are."""
@@ -110,13 +137,20 @@ class Store:
     def record_of(self, key: str) -> SongRecord | None:
         """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
         try:
-            data = (self._songs / f"{key}.npz").read_bytes()  # np.load leaves a damaged file open
+            data = read_regular(self._songs / f"{key}.npz", _LARGEST_RECORD)  # np.load leaves a damaged file open
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                if sum(item.file_size for item in packed.infolist()) > _LARGEST_RECORD:
+                    return None
             with np.load(io.BytesIO(data)) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-            values = json.loads(bytes(arrays.pop("record")).decode())
+            values = loads(bytes(arrays.pop("record")))
             if values.pop("format") != _FORMAT:
                 return None
+            values = typed(SongRecord, values, finite=False)
             record = SongRecord(**values, features=Features.from_arrays(arrays))
+            lengths = {len(part) for part in (record.files, record.starts, record.blacks, record.features)}
+            if len(lengths) > 1 or not is_relative(record.name) or not all(map(is_bare, record.files)):
+                return None
         except Exception:  # damaged archives raise errors of many kinds
             return None
         return record if all(self.find(file) for file in record.files) else None
@@ -137,7 +171,7 @@ class Store:
     def loudest_of(self, key: str) -> float | None:
         """Return the largest mel magnitude of a song, where an earlier run found it."""
         try:
-            return float((self.workings / "loudest" / f"{key}.txt").read_text("ascii"))
+            return read_float(read_regular(self.workings / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
         except (OSError, ValueError):
             return None
 
@@ -149,10 +183,17 @@ class Store:
     # -- pictures
 
     def find(self, file: str) -> Path | None:
-        """Return where a picture is."""
+        """Return where a picture is; links to files elsewhere are none.
+
+        Raises
+        ------
+        RiffusionError
+            It is no name of a file.
+        """
+        bare_name(file, "a picture")
         for folder in (self.pictures, self.rejected, self.fresh):
             path = folder / file
-            if path.is_file():
+            if path.is_file() and not is_link(path):
                 return path
         return None
 
@@ -164,8 +205,8 @@ class Store:
         RiffusionError
             It is gone, or cannot be moved.
         """
-        target = (self.pictures if kept else self.rejected) / file
         found = self.find(file)
+        target = (self.pictures if kept else self.rejected) / file
         if found is None:
             raise RiffusionError(f"the picture {file} is gone from {self.out}")
         if found != target:
@@ -181,12 +222,12 @@ class Store:
     def drop_caption(self, file: str) -> None:
         """Remove the text beside a kept picture, whoever wrote it."""
         with suppress(OSError):
-            (self.pictures / file).with_suffix(".txt").unlink()
+            (self.pictures / bare_name(file, "a picture")).with_suffix(".txt").unlink()
 
     def forget_others(self, files: Collection[str]) -> None:
         """Move our pictures but these out of the training set, to the rejected ones: no song has them any more."""
         for path in sorted(self.pictures.glob("*.png")):
-            if path.name not in files and _OURS.fullmatch(path.name):
+            if path.name not in files and _OURS.fullmatch(path.name) and not is_link(path):
                 self.place(path.name, kept=False)
 
     def empty_fresh(self) -> None:
@@ -207,11 +248,12 @@ class Store:
         """
         path = self.out / name
         try:
-            values = json.loads(path.read_text("utf-8"))
+            values = loads(read_regular(path, LARGEST_JSON))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise RiffusionError(f"{path} cannot be read ({error}); repair it or move it away") from error
+            why = getattr(error, "strerror", None) or error
+            raise RiffusionError(f"{path} cannot be read ({why}); repair it or move it away") from error
         if not isinstance(values, dict):
             raise RiffusionError(f"{path} must hold a JSON object; repair it or move it away")
         return values
@@ -225,7 +267,7 @@ class Store:
         """Write a text file of the folder, unless it holds that text already."""
         path, data = self.out / name, text.encode("utf-8", "backslashreplace")  # names need not be UTF-8
         with suppress(OSError):
-            if path.read_bytes() == data:
+            if read_regular(path) == data:
                 return path
         return write_atomically(path, lambda file: file.write(data))
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from riffusion_ext.audio.io import read_tags
 from riffusion_ext.dataset.fields import known_fields
 from riffusion_ext.dataset.sidecars import beside, in_tables
 from riffusion_ext.errors import AudioError
+from riffusion_ext.regular import open_regular
 
 __all__ = ["SongTags", "read_song_tags", "song_tags"]
+
+_MOST_READS, _MOST_BYTES = 50_000, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,30 @@ def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None
     return SongTags({**_embedded(song), **shared, **own}, tuple(dict.fromkeys((*own_notes, *shared_notes))))
 
 
+class _Patient:
+    """A file that is not read on for ever: some hold millions of empty parts, each of which is looked at.
+
+    Parameters
+    ----------
+    file
+        The file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._reads, self._bytes = 0, 0
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, or raise an OSError when it has been enough."""
+        data = self._file.read(size if 0 <= size <= _MOST_BYTES else _MOST_BYTES)
+        self._reads += 1
+        self._bytes += len(data)
+        if self._reads > _MOST_READS or self._bytes > _MOST_BYTES:
+            raise OSError("it has too many parts")
+        return data
+
+
 def _embedded(song: Path) -> dict[str, str]:
     fields: dict[str, str] = {}
     try:
@@ -85,8 +113,9 @@ def _by_tinytag(song: Path) -> dict[str, str]:
     # A file is what its first bytes say; some MP3 files begin with other things, and then the suffix has to do.
     for by_name in (False, True):
         try:
-            with song.open("rb") as file:
-                tag = TinyTag.get(str(song) if by_name else None, file_obj=file, duration=False)
+            with open_regular(song) as file:
+                patient = cast(BinaryIO, _Patient(file))
+                tag = TinyTag.get(str(song) if by_name else None, file_obj=patient, duration=False)
         except Exception:  # whatever a damaged file makes it do: it means no tags
             continue
         values: dict[str, object] = dict(tag.other)

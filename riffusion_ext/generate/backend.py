@@ -7,7 +7,6 @@ models. The whole interface fits on this page, so that a test can stand in for a
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import in_range
 
 __all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request", "mixes"]
 
@@ -183,5 +183,4 @@ def mixes(backend: Backend) -> bool:
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    in_range(name, value, low, high)

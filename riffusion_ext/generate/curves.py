@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.times import format_time, number_text, parse_time
+from riffusion_ext.numbers import in_range, read_float, shown
 
 __all__ = ["Curve", "parse_curve"]
 
@@ -84,20 +85,17 @@ def parse_curve(text: str, *, name: str, low: float, high: float) -> Curve:
     if len(points) > 1 and any(time is None for time, _ in points):
         raise RiffusionError(f"{name} has several values, so each needs its time, as in: 0:00 0.2, 0:30 0.4")
     for _, value in points:
-        if not (math.isfinite(value) and low <= value <= high):
-            raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+        in_range(name, value, low, high)
     return Curve(tuple((time or 0.0, value) for time, value in points))
 
 
 def _point(part: str, name: str) -> tuple[float | None, float]:
     words = part.split()
     try:
-        if len(words) == 1:
-            return None, float(words[0])
-        if len(words) == 2:
-            return parse_time(words[0]), float(words[1])
+        time = parse_time(words[0]) if len(words) == 2 else None
     except RiffusionError as error:
         raise RiffusionError(f"{name}: {error}") from None
-    except ValueError:
-        pass
-    raise RiffusionError(f"{name}: {part.strip()!r} is not understood; write a number, or a time and a number")
+    if len(words) <= 2:
+        with suppress(RiffusionError):
+            return time, read_float(words[-1])
+    raise RiffusionError(f"{name}: {shown(part.strip())} is not understood; write a number, or a time and a number")

@@ -9,6 +9,7 @@ from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE
 from riffusion_ext.generate.journey import LONGEST_TRAVEL
 from riffusion_ext.generate.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
 from riffusion_ext.generate.seed_pictures import PATTERNS
+from riffusion_ext.numbers import in_range, shown
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = ["AHEAD", "INFOTEXT_KEY", "JamSettings"]
@@ -74,7 +75,7 @@ class JamSettings:
         if not self.prompt.strip():
             raise RiffusionError("Write a prompt first.")
         if self.beat not in PATTERNS:
-            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {self.beat!r}")
+            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
         check_tempo(self.bpm)
         _check("the number of beats in a bar", self.beats_per_bar, 1, 16)
         _check("the number of windows of a transition", self.travel, 1, LONGEST_TRAVEL)
@@ -99,5 +100,4 @@ class JamSettings:
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    in_range(name, value, low, high)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import in_range, is_finite, shown
 
 __all__ = [
     "CFG_DECIMALS",
@@ -29,6 +30,7 @@ __all__ = [
     "Keyframe",
     "Moment",
     "Score",
+    "check_seed",
     "check_tempo",
     "choose_seed",
 ]
@@ -76,8 +78,8 @@ class Keyframe:
     bars: float | None = None
 
     def __post_init__(self) -> None:
-        if not CHOOSE <= self.seed < 2**32:
-            raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {self.seed}")
+        check_seed(self.seed)
+        _check_texts(prompt=self.prompt, negative=self.negative)
         _check("denoise", self.denoise, 0, 1)
         _check("CFG", self.cfg, 1, 30)
         if (self.seconds is None) == (self.bars is None):
@@ -151,7 +153,7 @@ class Score:
             raise RiffusionError("the song has no keyframe: write at least one line, such as: 0:20 | jazz piano")
         if self.bpm is not None:
             _check("the tempo in beats per minute", self.bpm, *TEMPI)
-        _check("the number of beats in a bar", self.beats_per_bar, 1, 16)
+        in_range("the number of beats in a bar", self.beats_per_bar, 1, 16, whole=True)
         _check("the power of the transitions", self.power, 0.05, 20)
         for number, keyframe in enumerate(self.keyframes[:-1], 1):
             if not (keyframe.seconds or keyframe.bars):
@@ -217,8 +219,16 @@ def curved(share: float, power: float) -> float:
 
 def check_tempo(bpm: float) -> None:
     """Raise a RiffusionError where a tempo in beats per minute is outside of :data:`TEMPI`."""
-    if not (math.isfinite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
-        raise RiffusionError(f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {bpm:g}")
+    if not (is_finite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
+        raise RiffusionError(
+            f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {shown(bpm)}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raise a RiffusionError where a seed is none that a host takes, and not -1 either."""
+    if not (is_finite(seed) and CHOOSE <= seed < 2**32 and seed == int(seed)):
+        raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {shown(seed)}")
 
 
 def choose_seed(seed: int) -> int:
@@ -231,5 +241,10 @@ def _mix(a: float, b: float, alpha: float, decimals: int) -> float:
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+    in_range(name, value, low, high)
+
+
+def _check_texts(**texts: object) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise RiffusionError(f"the {name} must be a text, got {shown(text)}")

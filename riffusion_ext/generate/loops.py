@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -32,6 +31,7 @@ from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, tiled
 from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
+from riffusion_ext.numbers import is_finite, shown
 from riffusion_ext.spectrogram.circular import reconstruct_loop
 from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
@@ -95,8 +95,10 @@ def fit_loop(
         The loop is too short or too long for one picture.
     """
     check_tempo(bpm)
-    if not (math.isfinite(bars) and bars > 0 and 1 <= beats_per_bar <= 16):
-        raise RiffusionError(f"a loop has more than 0 bars of 1 to 16 beats, got {bars:g} of {beats_per_bar}")
+    if not (is_finite(bars) and 0 < bars <= 10000 and is_finite(beats_per_bar) and 1 <= beats_per_bar <= 16):
+        raise RiffusionError(
+            f"a loop has more than 0 bars (at most 10000) of 1 to 16 beats, got {shown(bars)} of {shown(beats_per_bar)}"
+        )
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
     columns = samples / params.hop_length
     if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
@@ -193,7 +195,7 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         if self.beat not in PATTERNS:
-            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {self.beat!r}")
+            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
 
     def settled(self) -> LoopSettings:
         """Return the settings with the seed decided."""

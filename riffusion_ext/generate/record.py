@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve
 from riffusion_ext.generate.keyframes import Keyframe, Score
+from riffusion_ext.jsontext import loads
 from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.typed import typed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,9 +34,8 @@ PICTURES_KEY = "Riffusion pictures"
 """Name of the record of the pictures that something began with."""
 
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_RECORDS = re.compile(rf"Riffusion (\w+): ({_QUOTED})")
-_VALUE = re.compile(rf"(\w[\w \-/]+): ({_QUOTED}|[^,]+)(?:, |$)")
+_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_RECORDS = re.compile(rf"Riffusion (\w+): ({_QUOTED.pattern})")
 _HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "Version")
 
 
@@ -56,11 +57,9 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
     RiffusionError
         The record is none of that kind.
     """
-    known = {item.name for item in fields(kind)}
     try:
-        values = {name: _value(name, value) for name, value in record.items() if name in known}
-        return kind(**values)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        return kind(**{name: _value(name, value) for name, value in typed(kind, record).items()})
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, RiffusionError):
             raise
         raise RiffusionError(f"the record of the settings cannot be read: {error}") from error
@@ -129,7 +128,7 @@ def records_in(text: str) -> dict[str, dict[str, Any]]:
     records = {}
     for kind, quoted in _RECORDS.findall(text):
         try:
-            record = json.loads(json.loads(quoted))
+            record = loads(loads(quoted))
         except (ValueError, TypeError):
             continue
         if isinstance(record, dict):
@@ -139,12 +138,25 @@ def records_in(text: str) -> dict[str, dict[str, Any]]:
 
 def host_values(text: str) -> dict[str, str]:
     """Return what a host's generation parameters say of a picture beyond the settings of ours: model, VAE, versions."""
-    found = dict(_VALUE.findall(text.rpartition("\n")[2]))
+    found = dict(_values_in(text.rpartition("\n")[2]))
     values = {name: found[name] for name in _HOST if name in found}
     try:
-        return {name: json.loads(value) if value.startswith('"') else value for name, value in values.items()}
+        return {name: str(loads(value)) if value.startswith('"') else value for name, value in values.items()}
     except ValueError:  # not quoted as JSON: then it is not for us
         return {}
+
+
+def _values_in(line: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of ``Steps: 30, Model: "a, b", ...``, in time that grows with the length of the line."""
+    position = 0
+    while (colon := line.find(": ", position)) >= 0:
+        name, begin = line[position:colon].rpartition(",")[2].strip(), colon + 2
+        quoted = _QUOTED.match(line, begin)
+        comma = line.find(", ", begin)
+        end = quoted.end() if quoted else len(line) if comma < 0 else comma
+        if end > begin:
+            yield name, line[begin:end]
+        position = end + 1
 
 
 def _quoted(value: Any) -> str:

@@ -234,7 +234,7 @@ class RemoteWebui:
         return pictures
 
     def _picture(self, id_: str, size: tuple[int, int]) -> Image.Image:
-        content = self._client.file(f"/pictures/{quote(id_, safe='')}")
+        content = self._client.file(f"/pictures/{quote(id_.encode('utf-8', 'replace'), safe='')}")
         try:
             picture = Image.open(io.BytesIO(content), formats=("PNG",))
             if picture.size == size:
@@ -257,5 +257,5 @@ def _activity_of(view: dict[str, Any]) -> Activity | None:
     told = view.get("activity")
     try:
         return Activity(int(told["step"]), int(told["steps"]), bool(told["waiting"])) if told else None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

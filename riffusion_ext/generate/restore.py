@@ -7,6 +7,7 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.record import read_record, records_in
+from riffusion_ext.regular import open_regular
 
 __all__ = ["KINDS", "pictures_in", "settings_in"]
 
@@ -92,7 +93,7 @@ def _parameters(path: Path) -> str:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             text = picture.info.get("parameters")
     except Exception:  # Pillow raises many kinds of error for what is no picture
         return ""

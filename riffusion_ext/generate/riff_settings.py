@@ -9,6 +9,7 @@ from riffusion_ext.audio.mix import LAWS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.curves import Curve
 from riffusion_ext.generate.keyframes import CFG_DECIMALS, DENOISE_DECIMALS, Keyframe, Moment, Score
+from riffusion_ext.numbers import shown
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "RiffSettings"]
@@ -75,7 +76,11 @@ class RiffSettings:
     def __post_init__(self) -> None:
         for name, choices in (("channels", CHANNELS), ("law", LAWS)):
             if getattr(self, name) not in choices:
-                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(getattr(self, name))}")
+        for name in ("denoise", "cfg", "wet"):
+            curve = getattr(self, name)
+            if not isinstance(curve, Curve) and (curve is not None or name == "wet"):
+                raise RiffusionError(f"{name} must be a curve, got {shown(curve)}")
         if self.channels != "mono" and self.params.stereo:
             raise RiffusionError(f"pictures in stereo hold both sides already; {self.channels} needs pictures in mono")
 

@@ -28,7 +28,10 @@ from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.generate.record import host_values, with_records
 from riffusion_ext.generate.tidy import mark, unmark
 from riffusion_ext.generate.weave import Measured
+from riffusion_ext.jsontext import loads
 from riffusion_ext.metadata import save_picture
+from riffusion_ext.names import check_folders
+from riffusion_ext.regular import read_regular
 from riffusion_ext.spectrogram.image import is_whole, open_picture
 
 __all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run", "run_layers"]
@@ -111,7 +114,7 @@ class Work:
     Raises
     ------
     RiffusionError
-        The folder belongs to another job, or cannot be written.
+        The folder belongs to another job, is a link or has one for its windows, or cannot be written.
 
     Attributes
     ----------
@@ -122,6 +125,7 @@ class Work:
     def __init__(self, folder: Path, job: Job) -> None:
         self.folder, self.job = folder, job
         path, text = folder / "plan.json", job.text()
+        check_folders(folder.parent, folder / "windows")
         found = _plan_in(path)
         if found is None:
             write_atomically(path, lambda file: file.write(text.encode()))
@@ -178,9 +182,11 @@ class Work:
 def _plan_in(path: Path) -> object:
     """Return what a plan.json holds; None where there is none, or one that a power cut has left without contents."""
     try:
-        return json.loads(path.read_bytes())
+        return loads(read_regular(path))
     except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:
+        raise RiffusionError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:

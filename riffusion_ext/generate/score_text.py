@@ -19,12 +19,13 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.keyframes import CHOOSE, Keyframe, Score
 from riffusion_ext.generate.times import format_time, number_text, parse_time
+from riffusion_ext.numbers import read_float, read_int, shown
 
 __all__ = ["format_score", "parse_score"]
 
 _BARS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*bars?", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:^|\s)--(?:\s|$)")
-_OPTIONS: dict[str, Callable[[str], Any]] = {"seed": int, "denoise": float, "cfg": float}
+_OPTIONS: dict[str, Callable[[str], Any]] = {"seed": read_int, "denoise": read_float, "cfg": read_float}
 _KINDS = {"seed": "a whole number", "denoise": "a number from 0 to 1", "cfg": "a number from 1 to 30"}
 _DEFAULT = Keyframe("", seconds=1.0)
 
@@ -74,7 +75,7 @@ def _keyframe(line: str, defaults: Keyframe) -> Keyframe:
     parts = _split(line)
     if len(parts) < 2:
         raise RiffusionError(
-            f"{line.strip()!r} is no keyframe; write a duration and a prompt, such as: 0:20 | jazz piano"
+            f"{shown(line.strip())} is no keyframe; write a duration and a prompt, such as: 0:20 | jazz piano"
         )
     values: dict[str, Any] = {name: getattr(defaults, name) for name in _OPTIONS}
     seen: set[str] = set()
@@ -123,23 +124,25 @@ def _cut(line: str, *, brackets: bool) -> tuple[list[str], int]:
 
 def _duration(text: str) -> dict[str, float]:
     bars = _BARS.fullmatch(text)
-    if bars:
-        return {"bars": float(bars[1])}
     try:
+        if bars:
+            return {"bars": read_float(bars[1])}
         return {"seconds": parse_time(text)}
     except RiffusionError:
-        raise RiffusionError(f"{text!r} is no duration; write 8 bars, 0:20 (minutes:seconds) or 20 (seconds)") from None
+        raise RiffusionError(
+            f"{shown(text)} is no duration; write 8 bars, 0:20 (minutes:seconds) or 20 (seconds)"
+        ) from None
 
 
 def _option(part: str) -> tuple[str, Any]:
     name, _, value = re.sub(r"[=:]", " ", part, count=1).strip().partition(" ")
     name = name.lower()
     if name not in _OPTIONS:
-        raise RiffusionError(f"{part!r} is not understood; the options are {', '.join(_OPTIONS)}, as in: seed 42")
+        raise RiffusionError(f"{shown(part)} is not understood; the options are {', '.join(_OPTIONS)}, as in: seed 42")
     try:
         return name, _OPTIONS[name](value.strip())
-    except ValueError:
-        raise RiffusionError(f"{name} must be {_KINDS[name]}, got {value.strip()!r}") from None
+    except RiffusionError:
+        raise RiffusionError(f"{name} must be {_KINDS[name]}, got {shown(value.strip())}") from None
 
 
 def _line(keyframe: Keyframe) -> str:

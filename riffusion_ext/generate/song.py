@@ -27,6 +27,7 @@ from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.stretches import part_of, quickly
 from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
+from riffusion_ext.numbers import shown
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -84,7 +85,7 @@ class SongSettings:
     def __post_init__(self) -> None:
         for name, choices in (("join", JOINS), ("beat", PATTERNS)):
             if getattr(self, name) not in choices:
-                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(getattr(self, name))}")
         if self.beat != "none" and self.score.bpm is None:
             raise RiffusionError(f"the beat {self.beat!r} needs a tempo: say how many beats per minute")
 

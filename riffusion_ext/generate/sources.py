@@ -14,6 +14,8 @@ from riffusion_ext.atomic import remove_leftovers
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.plan import Plan, Window
 from riffusion_ext.metadata import read_record, save_picture
+from riffusion_ext.names import check_folders
+from riffusion_ext.regular import open_regular
 from riffusion_ext.spectrogram.encode import mel_pieces
 from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE
@@ -55,12 +57,14 @@ class SongPictures:
     def black(self, number: int) -> float:
         """Return the magnitude of black in the picture of a window."""
         if number not in self._blacks:
-            with Image.open(self._path(number)) as picture:  # its record stands before the pixels, which stay packed
+            # Its record stands before the pixels, which stay packed.
+            with open_regular(self._path(number)) as file, Image.open(file) as picture:
                 self._blacks[number] = read_record(picture).max_value or DEFAULT_MAX_VALUE
         return self._blacks[number]
 
     def draw(self, count: int | None = None) -> None:
         """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
+        check_folders(self.folder.parent.parent, self.folder)
         remove_leftovers(self.folder)
         windows = [window for window in self._plan.windows[:count] if not self._is_drawn(window)]
         if not windows:

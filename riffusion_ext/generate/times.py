@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import LONGEST, read_float, shown
 
 __all__ = ["format_time", "number_text", "parse_time"]
 
@@ -19,13 +20,17 @@ def parse_time(text: str) -> float:
     Raises
     ------
     RiffusionError
-        It is no time.
+        It is no time, or none that is finite.
     """
-    match = _TIME.fullmatch(text.strip())
+    text = text.strip()
+    match = _TIME.fullmatch(text) if len(text) <= 2 * LONGEST else None
     if match is None:
-        raise RiffusionError(f"{text.strip()!r} is no time; write minutes:seconds as in 1:30, or seconds as in 90")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
+        raise RiffusionError(f"{shown(text)} is no time; write minutes:seconds as in 1:30, or seconds as in 90")
+    hours, minutes, seconds = (read_float(part or "0") for part in match.groups())
+    total = 3600 * hours + 60 * minutes + seconds
+    if not math.isfinite(total):
+        raise RiffusionError(f"{shown(text)} is no finite time")
+    return total
 
 
 def format_time(seconds: float) -> str:

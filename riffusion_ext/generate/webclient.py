@@ -17,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from riffusion_ext.addresses import Address, is_loopback
 from riffusion_ext.generate.backend import LostError, RefusedError
+from riffusion_ext.jsontext import loads
 
 __all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
 
@@ -166,7 +167,7 @@ class WebClient:
 
     def _parsed(self, content: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(content)
+            answer = loads(content)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
@@ -177,7 +178,7 @@ class WebClient:
 def _detail_of(error: HTTPError) -> str:
     """Return the sentence of a refusal; FastAPI's own "Not Found" is none."""
     try:
-        detail = json.loads(error.read(1 << 16))["detail"]
+        detail = loads(error.read(1 << 16))["detail"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return ""
     text = detail if isinstance(detail, str) else ""

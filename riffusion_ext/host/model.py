@@ -28,8 +28,13 @@ def _known_hash(given: str) -> bool:
 
 def _matches(pattern: str, name: str) -> bool:
     # "riffusion" is found anywhere in the name; "*-music-*" is taken as a shell pattern for a part of it.
-    expression = ".*".join(re.escape(part) for part in pattern.lower().split("*"))
-    return re.search(expression, name.lower()) is not None
+    name, position = name.lower(), 0
+    for part in pattern.lower().split("*"):  # each at the first place behind the one before
+        position = name.find(part, position)
+        if position < 0:
+            return False
+        position += len(part)
+    return True
 
 
 def looks_like_riffusion(

@@ -6,12 +6,12 @@ are looked up and shown. The JSON belongs to one page, so every page shows its o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from riffusion_ext.host.base import Host
 from riffusion_ext.host.job import PAYLOAD_KEY
+from riffusion_ext.jsontext import loads
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
 from riffusion_ext.ui import players, render
 
@@ -65,7 +65,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
 
 def _parse(text: object) -> dict[str, Any]:
     try:
-        return _as(json.loads(str(text)), dict)
+        return _as(loads(str(text)), dict)
     except ValueError:
         return {}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import hashlib
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -30,6 +29,7 @@ from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
 from riffusion_ext.host.routes import Routes
+from riffusion_ext.jsontext import loads
 from riffusion_ext.ui import render
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
@@ -315,7 +315,7 @@ def _write_record(params: Any) -> None:
 
 def _rows_of(record: str) -> object:
     try:
-        return json.loads(record)["num_frequencies"]
+        return loads(record)["num_frequencies"]
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from riffusion_ext.errors import PictureError
+from riffusion_ext.regular import open_regular
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
 __all__ = ["is_stereo", "is_whole", "mel_to_image", "open_picture", "pixels_of", "pixels_to_mel"]
@@ -48,7 +49,7 @@ def is_whole(path: Path, width: int, height: int) -> bool:
     The check sums of its chunks tell that without decoding it.
     """
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             picture.verify()
             return picture.size == (width, height)
     except Exception:  # Pillow's plugins raise whatever a damaged file makes them raise
@@ -65,21 +66,19 @@ def open_picture(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     try:
-        if path.is_dir():  # opening one fails in another way on each system
-            raise PictureError(f"{path} is a folder, not a picture")
-        with path.open("rb") as file:  # Pillow itself would keep files of several frames open
+        with open_regular(path) as file:  # Pillow itself would keep files of several frames open
             image = Image.open(file)
             image.load()
             with suppress(Exception):
                 image.getexif()  # a TIFF's is read from the file, and kept
-    except PictureError:
-        raise
     except FileNotFoundError:
         raise PictureError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise PictureError(f"{path} is a folder, not a picture") from None
     except PermissionError:
         raise PictureError(f"{path} may not be read") from None
     except UnidentifiedImageError:
-        reason = "is empty" if path.stat().st_size == 0 else "is not a picture"
+        reason = "is empty" if _is_empty(path) else "is not a picture"
         raise PictureError(f"{path.name} {reason}") from None
     except Image.DecompressionBombError:
         raise PictureError(
@@ -90,6 +89,13 @@ def open_picture(path: str | Path) -> Image.Image:
             raise PictureError(f"{path.name} cannot be read: {error.strerror}") from error
         raise PictureError(f"{path.name} is damaged: {error}") from error
     return image
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:  # it is gone by now
+        return False
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:

@@ -6,12 +6,12 @@ EXIF tags (:mod:`riffusion_ext.metadata`) carry them from program to program.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import is_finite, read_float, shown
 
 __all__ = ["DEFAULT_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
@@ -77,8 +77,8 @@ class SpectrogramParams:
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise RiffusionError(f"{name} must be a number, got {value!r}")
+            if not isinstance(value, (int, float)) or not is_finite(value):
+                raise RiffusionError(f"{name} must be a number, got {shown(value)}")
             if not low <= value <= high:
                 raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
             if name in _WHOLE and not isinstance(value, int):
@@ -168,7 +168,7 @@ class SpectrogramParams:
             name, equals, value = (word.strip() for word in part.partition("="))
             if not equals or name not in {*_RANGES, "stereo"}:
                 raise RiffusionError(
-                    f"Spectrogram parameters: {part!r} is not understood; write name=value, separated by commas. "
+                    f"Spectrogram parameters: {shown(part)} is not understood; write name=value, separated by commas. "
                     f"The names are {', '.join(['stereo', *_RANGES])}."
                 )
             given[name] = _value_of(name, value)
@@ -186,8 +186,8 @@ def _value_of(name: str, text: str) -> object:
     if name == "stereo":
         return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), text)
     try:
-        number = float(text)
-    except ValueError:
+        number = read_float(text)
+    except RiffusionError:
         return text
     return int(number) if number.is_integer() else number
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.numbers import read_float, shown
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 __all__ = [
@@ -120,12 +121,12 @@ class Control:
 
     def _clean_number(self, value: object) -> float:
         try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+            number = read_float(value) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if isinstance(value, bool) or not self.minimum <= number <= self.maximum:
             raise RiffusionError(
-                f"Riffusion: {self.id} is {value!r}; it can be a number from {self.minimum:g} to {self.maximum:g}."
+                f"Riffusion: {self.id} is {shown(value)}; it can be a number from {self.minimum:g} to {self.maximum:g}."
             )
         return number
 

@@ -177,6 +177,45 @@ def test_no_top_level_name_that_another_extension_may_have() -> None:
     assert not (ROOT / "utils").exists()
 
 
+def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
+    """A named pipe called x.wav would keep whoever opens it waiting: see riffusion_ext.regular, which looks first."""
+    own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
+        *("riffusion_ext/api/", "riffusion_ext/generate/tape.py", "riffusion_ext/ui/app.py"),
+        *("riffusion_ext/ui/tabs/audio_to_pictures.py", "riffusion_ext/ui/tabs/unfinished.py"),
+    }
+    guilty = {
+        name(path)
+        for path in PACKAGE_SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and _opens(node)
+    }
+    assert outside(guilty, *own) == []
+
+
+def _opens(node: ast.Call) -> bool:
+    """Whether a call opens a file by its name, to read it."""
+    called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
+    if called.endswith((".read_bytes", ".read_text")) or called == "open":
+        return True
+    if called == "Image.open":
+        return first not in ("file", "content") and not first.startswith("io.BytesIO(")
+    return called.endswith(".open") and first == "'rb'"
+
+
+def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> None:
+    """See riffusion_ext.jsontext, which ends in a sentence where json.loads ends in a RecursionError."""
+    calls = {
+        (name(path), ast.unparse(node.args[0]))
+        for path in PACKAGE_SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.loads", "json.load")
+    }
+    own = {"self.plan.to_json()", "text", "json.dumps({'settings': to_record(wanted), 'pictures': identities})"}
+    places = ("riffusion_ext/jsontext.py", "riffusion_ext/generate/run.py", "riffusion_ext/commands/painting.py")
+    others = {path for path, what in calls if path not in places or what not in own}
+    assert outside(others, "riffusion_ext/api/") == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))

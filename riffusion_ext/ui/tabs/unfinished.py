@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.jsontext import loads
+from riffusion_ext.names import bare_name
+from riffusion_ext.regular import read_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,10 +77,10 @@ class Unfinished:
         RiffusionError
             There is none, its pictures are gone, or it was begun with another model.
         """
-        from PIL import Image
+        from riffusion_ext.spectrogram.image import open_picture
 
         try:
-            found = json.loads(self._path.read_text("utf-8"))
+            found = loads(read_regular(self._path))
             values, names = dict(found["values"]), dict(found["pictures"])
         except FileNotFoundError:
             raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
@@ -87,10 +90,9 @@ class Unfinished:
         if begun and model and begun != model:
             raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
         try:
-            pictures = {name: Image.open(self._folder / "pictures" / Path(file).name) for name, file in names.items()}
-            for picture in pictures.values():
-                picture.load()
-        except (OSError, TypeError) as error:
+            files = {name: bare_name(file, "a picture in unfinished.json") for name, file in names.items()}
+            pictures = {name: open_picture(self._folder / "pictures" / file) for name, file in files.items()}
+        except RiffusionError as error:
             raise RiffusionError(f"What was stopped cannot be resumed, a picture of it is gone: {error}") from error
         return values, pictures
 

@@ -206,14 +206,14 @@ def test_a_closed_file_costs_a_line(
     good: Path, tmp_path: Path, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(good / "good.wav", good / "closed.wav")
-    opened = Path.open
+    opened = os.open
 
-    def closed(self: Path, *args: object, **options: object) -> object:
-        if self.name == "closed.wav":
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return opened(self, *args, **options)
+    def closed(path: str | Path, *args: int, **options: int) -> int:
+        if Path(path).name == "closed.wav":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **options)
 
-    monkeypatch.setattr(Path, "open", closed)
+    monkeypatch.setattr(os, "open", closed)
     built = build(good, tmp_path / "out", narrow, jobs=1)
     assert failures(built, good) == {"closed.wav": f"Permission denied: {good / 'closed.wav'}"}
 

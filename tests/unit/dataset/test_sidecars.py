@@ -82,7 +82,7 @@ def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) ->
     [
         (b"\xff\xfe\x00", "truncated data"),
         (b"ID3\x04\0\0\0\0\0\x7f\0\0\0", "it has NUL bytes, so it is no text"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested deeper"),
         (b'{"a": ', "Expecting value"),
         (b" " * ((1 << 20) + 1), "it has 1048577 bytes, more than 1048576"),
     ],
@@ -101,7 +101,7 @@ def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "song.txt").mkdir()
     fields, (note,) = beside(song(tmp_path))
     assert fields == {}
-    assert note == "song.txt was passed over: Is a directory"
+    assert note == "song.txt was passed over: it is a folder, not a file"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_curves_as_people_write_them() -> None:
         ("0.1 0.2 0.3", "not understood"),
         ("0.1, 0.2", "each needs its time"),
         ("2", "the mix must lie between 0 and 1, got 2"),
-        ("0:00 nan", "must lie between"),
+        ("0:00 nan", "not understood"),
         ("0:30 0.1, 0:10 0.2", "times of a curve must rise"),
         ("soon 0.1", "'soon' is no time"),
     ],

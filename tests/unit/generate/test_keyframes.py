@@ -121,7 +121,7 @@ def test_lines_as_people_write_them() -> None:
         ("0:10 | jazz | denoise 2", "line 2: denoise must lie between 0 and 1, got 2"),
         ("0:10 | jazz | cfg 7 | cfg 8", "line 2: cfg is given twice"),
         ("0:10 | jazz | seed -5", "line 2: a seed must lie"),
-        ("0:10 | jazz | cfg nan", "line 2: CFG must lie between"),
+        ("0:10 | jazz | cfg nan", "line 2: cfg must be a number from 1 to 30, got 'nan'"),
     ],
 )
 def test_lines_that_are_not_understood_are_named(line: str, words: str) -> None:

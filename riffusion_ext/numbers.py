@@ -1,0 +1,105 @@
+"""Numbers out of texts and files that anybody may have written: finite, of bounded length, within their range.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import TypeVar
+
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["LONGEST", "in_range", "is_finite", "read_float", "read_int", "shown"]
+
+LONGEST = 400
+"""Characters of a number: enough for the smallest ``float`` written without an exponent."""
+
+_SHOWN = 40
+_LARGEST_WHOLE = 2**63
+
+_Number = TypeVar("_Number", int, float)
+
+
+def read_float(text: str) -> float:
+    """Return the number that a text is.
+
+    Raises
+    ------
+    RiffusionError
+        It is none, is not finite, or has more than :data:`LONGEST` characters.
+    """
+    text = text.strip()
+    try:
+        value = float(text) if len(text) <= LONGEST else math.inf
+    except ValueError:
+        raise RiffusionError(f"{shown(text)} is no number") from None
+    if not math.isfinite(value):
+        raise RiffusionError(f"{shown(text)} is no finite number")
+    return value
+
+
+def read_int(text: str) -> int:
+    """Return the whole number that a text is.
+
+    Raises
+    ------
+    RiffusionError
+        It is none, or does not fit into 64 bits.
+    """
+    text = text.strip()
+    try:
+        value = int(text) if len(text) <= LONGEST else _LARGEST_WHOLE
+    except ValueError:
+        raise RiffusionError(f"{shown(text)} is no whole number") from None
+    if not -_LARGEST_WHOLE < value < _LARGEST_WHOLE:
+        raise RiffusionError(f"{shown(text)} is too large")
+    return value
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number (truth values are none) that a ``float`` can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
+def in_range(name: str, value: _Number, low: float, high: float, *, whole: bool = False) -> _Number:
+    """Return a number that lies within its range.
+
+    Parameters
+    ----------
+    name
+        What it is, for the message: "the tempo".
+    value
+        What somebody gave.
+    low, high
+        The range, both ends included.
+    whole
+        Whether it must be an integer.
+
+    Raises
+    ------
+    RiffusionError
+        It is no number, not finite, not whole, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        raise RiffusionError(f"{name} must be a {'whole ' * whole}number, got {shown(value)}")
+    if not (is_finite(value) and low <= value <= high):
+        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: never long, whatever it is."""
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
+        return f"a number of more than {_SHOWN} digits"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
+    return type(value).__name__ if isinstance(value, (list, tuple, dict)) else repr(value)[:_SHOWN]

@@ -1,0 +1,57 @@
+"""No text makes a regular expression of the product work longer than in proportion to its length."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit import redos
+
+PATIENCE = 300.0
+"""Seconds for what takes about ten; an expression whose work grows with the square of a text's length takes hours."""
+
+
+def tried(*expressions: str, patience: float) -> str:
+    """Return what was tried, the last of it first; a process of its own, because nothing else ends a search."""
+    environment = {**os.environ, "PYTHONPATH": str(redos.ROOT)}
+    command = [sys.executable, str(Path(redos.__file__)), *expressions]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        lines = (error.stdout or b"").decode().splitlines()
+        pytest.fail(f"it takes too long: {lines[-1] if lines else 'to start'}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_every_expression_works_in_proportion_to_the_text() -> None:
+    count = int(tried(patience=PATIENCE).split()[0])
+    assert count >= 40
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [r"(\w[\w \-/]+): ([^,]+)(?:, |$)", r"\s*,(?:\s*,)*", r"[\\/]+$", r"(a+)+$", r"(?:\d+)*x"],
+    ids=["a name", "spaces", "the end", "nested", "digits"],
+)
+def test_expressions_that_take_long_are_found(expression: str) -> None:
+    with pytest.raises(pytest.fail.Exception, match="too long"):
+        tried(expression, patience=6.0)
+
+
+def test_expressions_that_are_made_at_run_time_are_few() -> None:
+    """They are looked at by hand: escaped names, and classes of characters that do not meet."""
+    made = {where.partition(":")[0] for where, expression, _, _ in redos.expressions() if not expression}
+    assert made == {"riffusion_ext/convert/to_pictures.py", "riffusion_ext/dataset/captions.py"}
