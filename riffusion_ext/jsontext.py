@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,10 +19,10 @@ def loads(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON, or is nested deeper than :data:`DEEPEST` levels.
+        It is no JSON, holds a number that is not finite, or is nested deeper than :data:`DEEPEST` levels.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
     level = [value]
@@ -30,6 +31,18 @@ def loads(text: str | bytes) -> Any:
         if not level:
             return value
     raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+
+
+def _refused(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    """Read a number; 1e999 is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not finite")
+    return number
 
 
 def _children(value: object) -> Iterable[object]:
