@@ -1,6 +1,7 @@
 """The command ``riffusion-ext``.
 
-Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C.
+Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP.
 """
 
 from __future__ import annotations
@@ -8,27 +9,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
-from riffusion_ext import __version__
-from riffusion_ext.commands import (
-    audio_to_image,
-    audio_to_images_batch,
-    dataset,
-    demo,
-    image_to_audio,
-    images_to_audio,
-    info,
-    loop,
-    riff,
-    sample_clips,
-    song,
-    ui,
-)
-from riffusion_ext.commands.options import UsageError
-from riffusion_ext.commands.report import STOPPED
-from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import exit_code, received, shielded, stopping_signals
 
 __all__ = ["build_parser", "main"]
 
@@ -48,11 +35,29 @@ examples:
 exit codes:
   0  everything done       1  some or all inputs failed
   2  wrong usage         130  stopped by Ctrl-C; the files written so far are whole
+                         143  the same by SIGTERM, 129 by SIGHUP
 """
+_STOPPED = "stopped; the files written so far are whole"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands; cheap, it imports nothing heavy."""
+    from riffusion_ext import __version__
+    from riffusion_ext.commands import (
+        audio_to_image,
+        audio_to_images_batch,
+        dataset,
+        demo,
+        image_to_audio,
+        images_to_audio,
+        info,
+        loop,
+        riff,
+        sample_clips,
+        song,
+        ui,
+    )
+
     parser = argparse.ArgumentParser(
         prog="riffusion-ext",
         description="Spectrogram pictures to sound and back, for Riffusion models.",
@@ -97,6 +102,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         Wrong usage (code 2), ``--help`` or ``--version`` (code 0).
     """
+    with stopping_signals():
+        try:
+            code = _run(argv)
+            if argv is None:
+                _tidy()
+        except KeyboardInterrupt as stop:
+            _say(_STOPPED)
+            code = exit_code(stop)
+        except OSError:
+            if received() is None:
+                raise
+            code = exit_code()  # the terminal was closed, and nothing can be said there
+        if argv is None and received() is not None:
+            _leave(code)
+    if argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: a late Ctrl-C has no traceback to show
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    from riffusion_ext.commands.options import UsageError
+    from riffusion_ext.errors import RiffusionError
+
     if argv is None and "torch" not in sys.modules:
         # OpenMP's threads else wait by spinning: beside other busy programs that makes everything many times slower.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -113,9 +141,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RiffusionError as error:
         sys.stderr.write(f"riffusion-ext {args.command}: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        return STOPPED
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # the terminal is gone
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _tidy() -> None:
+    """Remove what is not to stay."""
+    for name in ("riffusion_ext.atomic", "riffusion_ext.scratch"):
+        module = sys.modules.get(name)  # not there: there is nothing of it to remove
+        if module is not None:
+            with shielded():
+                module.close()
+
+
+def _leave(code: int) -> NoReturn:
+    """End a program that was stopped: it does not wait for threads that are still at work."""
+    _tidy()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

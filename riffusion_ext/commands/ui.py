@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from riffusion_ext import scratch
 from riffusion_ext.commands.webui import add_webui_option, webuis_of
+from riffusion_ext.signals import exit_code, received
 
 __all__ = ["add_parser", "run"]
 
@@ -55,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
         if not credentials:
             sys.stderr.write("riffusion-ext ui: --api-auth takes user:password\n")
             return 2
+    _use_scratch()
     from riffusion_ext.ui.app import serve
 
-    return serve(
+    code = serve(
         host=args.host,
         port=args.port,
         output_dir=Path(args.output_dir),
@@ -66,3 +70,13 @@ def run(args: argparse.Namespace) -> int:
         credentials=credentials,
         webuis=webuis_of(args),
     )
+    if received() is None:
+        return code
+    sys.stderr.write(f"stopped; results and recordings are in {args.output_dir}\n")
+    return exit_code()
+
+
+def _use_scratch() -> None:
+    """Have gradio put uploads into a folder that goes with the server, and remove those of servers that were killed."""
+    folder = scratch.new()
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))

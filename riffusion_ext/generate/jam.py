@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from riffusion_ext import scratch
 from riffusion_ext.audio.steady import SteadyLevel
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, Backend, Request
@@ -116,6 +116,8 @@ class Jam:
         self.backend = Batched(backend, 1, self._note_activity, self.stopped_or_left)
         self.journey = Journey(settings.keyframe(), settings.travel)
         self.pace = Pace(settings.ahead)
+        scratch.sweep(folder.parent, "")  # jams of programs that were killed
+        scratch.claim(folder)
         self.tape = Tape(folder, params.sample_rate, params.channels, params.hop_length)
         self._ribbon = Ribbon(params, settings.width, settings.overlap)
         self._stream = SoundStream(params, decode.engine, decode.device)
@@ -228,7 +230,7 @@ class Jam:
             time.sleep(_LOOK_AGAIN)
         self._gone.set()
         with self._recorder:
-            shutil.rmtree(self.tape.folder, ignore_errors=True)
+            scratch.release(self.tape.folder)
 
     def _play(self) -> None:
         ahead = self.settings.ahead * self.settings.params.sample_rate
