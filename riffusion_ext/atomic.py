@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import at_end
 
 __all__ = ["close", "remove_leftovers", "why_not", "write_atomically"]
 
@@ -109,4 +109,4 @@ def why_not(path: Path, error: OSError | ValueError) -> str:
     return f"{path} could not be written: {getattr(error, 'strerror', None) or error}"
 
 
-atexit.register(close)
+at_end(close)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
 
-from riffusion_ext.signals import exit_code, received, shielded, stopping_signals
+from riffusion_ext.signals import exit_code, finish, received, stopping_signals
 
 __all__ = ["build_parser", "main"]
 
@@ -106,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             code = _run(argv)
             if argv is None:
-                _tidy()
+                finish(code)
         except KeyboardInterrupt as stop:
             _say(_STOPPED)
             code = exit_code(stop)
@@ -115,9 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             code = exit_code()  # the terminal was closed, and nothing can be said there
         if argv is None and received() is not None:
-            _leave(code)
-    if argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: a late Ctrl-C has no traceback to show
+            finish(code)
     return code
 
 
@@ -150,21 +146,3 @@ def _say(text: str) -> None:
     with suppress(OSError, ValueError):  # the terminal is gone
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-def _tidy() -> None:
-    """Remove what is not to stay."""
-    for name in ("riffusion_ext.atomic", "riffusion_ext.scratch"):
-        module = sys.modules.get(name)  # not there: there is nothing of it to remove
-        if module is not None:
-            with shielded():
-                module.close()
-
-
-def _leave(code: int) -> NoReturn:
-    """End a program that was stopped: it does not wait for threads that are still at work."""
-    _tidy()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)

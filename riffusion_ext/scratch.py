@@ -13,7 +13,6 @@ nobody's prey. Links are never followed.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import stat
@@ -21,6 +20,8 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+from riffusion_ext.signals import at_end
 
 __all__ = ["MARK", "claim", "close", "new", "release", "sweep"]
 
@@ -178,4 +179,4 @@ def _locked(number: int) -> bool:
     return True
 
 
-atexit.register(close)
+at_end(close)

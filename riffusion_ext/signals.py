@@ -16,6 +16,7 @@ reference's or a C library's call back to Python (whose exceptions are printed a
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -26,7 +27,18 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["NAMES", "Stop", "exit_code", "received", "shielded", "stopping_signals", "wished"]
+__all__ = [
+    "NAMES",
+    "Stop",
+    "at_end",
+    "concluded",
+    "exit_code",
+    "finish",
+    "received",
+    "shielded",
+    "stopping_signals",
+    "wished",
+]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """What is taken as the wish to stop, where the system has it; SIGBREAK is Windows' Ctrl-Break or closed console."""
@@ -60,10 +72,13 @@ class _Watch:
         self.pending = False
         self.shields = 0
         self.knocks = self.heard = 0
+        self.code: int | None = None
         self.terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Take a signal, or the knock of a Stop that had to wait."""
+        if self.code is not None:
+            os._exit(self.code)
         if self.pending and self.knocks > self.heard:
             self.heard = self.knocks
             self._raise(frame)
@@ -127,6 +142,7 @@ class _Watch:
 
 
 _watch: _Watch | None = None
+_acts: list[Callable[[], object]] = []
 
 
 @contextmanager
@@ -152,7 +168,7 @@ def stopping_signals() -> Iterator[None]:
         yield
     finally:
         watch.pending = False
-        for signum, handler in before.items():
+        for signum, handler in before.items() if watch.code is None else ():
             signal.signal(signum, handler)
         _watch, sys.unraisablehook = None, hook
 
@@ -190,6 +206,39 @@ def shielded() -> Iterator[None]:
         yield
     finally:
         watch.shields -= 1
+
+
+def at_end(act: Callable[[], object]) -> None:
+    """Have something done at the end of the program, also where a second signal ends it; what is done twice is safe."""
+    _acts.append(act)
+    atexit.register(act)
+
+
+def finish(code: int) -> None:
+    """Do what is to be done at the end of the program.
+
+    One that was stopped ends here, and does not wait for threads that are still at work. Of any other, the exit code
+    is settled: a late signal only makes it end sooner.
+    """
+    with shielded():
+        _tidy()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        if received() is not None:
+            os._exit(code)
+        if _watch is not None:
+            _watch.code = code
+
+
+@contextmanager
+def concluded() -> Iterator[None]:
+    """Do what is left to do once the result is there: a first signal then comes too late, and nothing is said of it."""
+    watch = _watch
+    with shielded():
+        yield
+        if watch is not None:
+            watch.first, watch.pending = None, False
 
 
 def received() -> int | None:
@@ -232,7 +281,14 @@ def _send(signum: int) -> None:
             _thread.interrupt_main(signal.Signals(signum))
 
 
+def _tidy() -> None:
+    for act in reversed(_acts):
+        with suppress(Exception):
+            act()
+
+
 def _die(signum: int) -> None:
+    _tidy()
     if os.name != "nt":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -31,7 +31,7 @@ from riffusion_ext.commands.painting_report import Teller
 from riffusion_ext.commands.report import write_json
 from riffusion_ext.commands.webui import VARIABLE, add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.signals import exit_code, shielded, wished
+from riffusion_ext.signals import concluded, exit_code, wished
 from riffusion_ext.ui.controls import Control, control
 
 if TYPE_CHECKING:
@@ -200,20 +200,27 @@ def make(
     except KeyboardInterrupt as late:
         teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
+    with concluded():
+        _conclude(args, begun, clip, target, folder, teller, backend.name)
+    return 0
+
+
+def _conclude(
+    args: argparse.Namespace, begun: Begun, clip: AudioClip, target: Path, folder: Path, teller: Teller, model: str
+) -> None:
+    """Remove the windows of a sound file that is there, and say what was made."""
     if begun.whole and not args.keep_windows:
-        with shielded():  # the sound is there: the windows go, all of them
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     notes = list(getattr(begun.piece, "notes", []))
     for note in () if args.quiet else notes:
         teller.note(f"note: {note}")
     teller.close()
     if args.json:
-        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": backend.name}
+        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": model}
         how = {"notes": notes, "infotext": begun.piece.infotext(), "seconds": round(teller.seconds, 3)}
         write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
     elif not args.quiet:
         teller.result(f"{target}  {clip.duration:.2f} s, seed {begun.seed}")
-    return 0
 
 
 def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, folder: Path) -> bool:
