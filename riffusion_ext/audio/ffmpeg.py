@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.wav import UnsupportedError, read_wav
@@ -105,10 +110,53 @@ def _output(command: list[str]) -> bytes:
 
 
 def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program that ends with this one, however this one ends.
+
+    Out of the reach of signals that a terminal sends to all processes of a run: who waits for it stops it.
+    """
+    if sys.platform == "linux" and sys.executable:
+        command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+    # Linux takes the end of the thread that started it for the end of the process; this one stays.
+    with _starting:
+        starter = _starter(os.getpid())
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
+    started = starter.submit(subprocess.Popen, command, **pipes, start_new_session=True)
     try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        return started.result()
     except OSError as error:
-        raise UnsupportedError(f"ffmpeg does not start: {error.strerror or error}") from error
+        raise UnsupportedError(f"{_NO_START}{error.strerror or error}") from error
+    except BaseException:  # while we wait for its start
+        started.add_done_callback(_stop)
+        raise
+
+
+_NO_START = "ffmpeg does not start: "
+_LAUNCHER = f"""
+import os, sys
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+except Exception:
+    pass
+if os.getppid() == int(sys.argv[1]):
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        sys.exit({_NO_START!r} + str(error.strerror))
+"""
+
+
+_starting = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _starter(_process: int) -> Executor:
+    return ThreadPoolExecutor(1, "riffusion-ffmpeg")
+
+
+def _stop(started: Future[subprocess.Popen[bytes]]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().kill()
 
 
 def _check(status: int, errors: IO[bytes]) -> None:
@@ -118,4 +166,6 @@ def _check(status: int, errors: IO[bytes]) -> None:
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
         lines = text.splitlines()
+        if lines and lines[-1].startswith(_NO_START):
+            raise UnsupportedError(lines[-1])
         raise UnsupportedError(f"ffmpeg says: {lines[-1].strip() if lines else f'exit status {status}'}")

@@ -116,8 +116,6 @@ class Jam:
         self.backend = Batched(backend, 1, self._note_activity, self.stopped_or_left)
         self.journey = Journey(settings.keyframe(), settings.travel)
         self.pace = Pace(settings.ahead)
-        scratch.sweep(folder.parent, "")  # jams of programs that were killed
-        scratch.claim(folder)
         self.tape = Tape(folder, params.sample_rate, params.channels, params.hop_length)
         self._ribbon = Ribbon(params, settings.width, settings.overlap)
         self._stream = SoundStream(params, decode.engine, decode.device)
@@ -139,6 +137,8 @@ class Jam:
 
     def start(self) -> None:
         """Begin to paint."""
+        scratch.sweep(self.tape.folder.parent, "")  # what jams of killed programs have left
+        scratch.claim(self.tape.folder)
         self._thread.start()
 
     def hear(self, sample: int) -> None:
