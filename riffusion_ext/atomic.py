@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import at_end
 
-__all__ = ["remove_leftovers", "why_not", "write_atomically"]
+__all__ = ["close", "remove_leftovers", "why_not", "write_atomically"]
+
+_unfinished: dict[Path, int] = {}
+"""Temporary names in use, and the processes that use them."""
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}(\.[^.]*)?")
 
@@ -41,26 +45,38 @@ def write_atomically(
     """
     # Short, so that it fits wherever the real name does; hidden, so that nobody who lists the folder picks it up.
     temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
-    made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             path.lstat()  # a name that is too long shows here, before the work
         # "x" rather than tempfile, whose files nobody else may read.
+        _unfinished[temporary] = os.getpid()  # first: a signal may come between any two steps
         with temporary.open("xb") as file:
-            made = True
             write(file)
         temporary.replace(path)
-        made = False
+        del _unfinished[temporary]
     except (OSError, ValueError) as error:
         if isinstance(error, RiffusionError):
             raise
         raise error_type(why_not(path, error)) from error
     finally:
-        if made:
-            with suppress(OSError):
-                temporary.unlink()
+        if temporary in _unfinished:
+            _remove(temporary)
     return path
+
+
+def close() -> None:
+    """Remove what is half written, by whatever thread, before the program ends; it is never finished then."""
+    for temporary in list(_unfinished):
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    # Not in a process that was forked off while another thread was writing; where it is gone, it had its name already.
+    if _unfinished.get(temporary) == os.getpid():
+        with suppress(OSError):
+            temporary.unlink()
+    _unfinished.pop(temporary, None)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -91,3 +107,6 @@ def why_not(path: Path, error: OSError | ValueError) -> str:
         why = "the folder cannot be written to" + (", or the file is open elsewhere" if os.name == "nt" else "")
         return f"{path} could not be written: {why}"
     return f"{path} could not be written: {getattr(error, 'strerror', None) or error}"
+
+
+at_end(close)

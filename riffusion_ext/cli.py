@@ -1,6 +1,7 @@
 """The command ``riffusion-ext``.
 
-Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C.
+Exit codes: 0 everything done, 1 some or all inputs failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP.
 """
 
 from __future__ import annotations
@@ -10,25 +11,9 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from riffusion_ext import __version__
-from riffusion_ext.commands import (
-    audio_to_image,
-    audio_to_images_batch,
-    dataset,
-    demo,
-    image_to_audio,
-    images_to_audio,
-    info,
-    loop,
-    riff,
-    sample_clips,
-    song,
-    ui,
-)
-from riffusion_ext.commands.options import UsageError
-from riffusion_ext.commands.report import STOPPED
-from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import exit_code, finish, received, stopping_signals
 
 __all__ = ["build_parser", "main"]
 
@@ -48,11 +33,29 @@ examples:
 exit codes:
   0  everything done       1  some or all inputs failed
   2  wrong usage         130  stopped by Ctrl-C; the files written so far are whole
+                         143  the same by SIGTERM, 129 by SIGHUP
 """
+_STOPPED = "stopped; the files written so far are whole"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands; cheap, it imports nothing heavy."""
+    from riffusion_ext import __version__
+    from riffusion_ext.commands import (
+        audio_to_image,
+        audio_to_images_batch,
+        dataset,
+        demo,
+        image_to_audio,
+        images_to_audio,
+        info,
+        loop,
+        riff,
+        sample_clips,
+        song,
+        ui,
+    )
+
     parser = argparse.ArgumentParser(
         prog="riffusion-ext",
         description="Spectrogram pictures to sound and back, for Riffusion models.",
@@ -97,6 +100,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         Wrong usage (code 2), ``--help`` or ``--version`` (code 0).
     """
+    with stopping_signals():
+        try:
+            code = _run(argv)
+            if argv is None:
+                finish(code)
+        except KeyboardInterrupt as stop:
+            _say(_STOPPED)
+            code = exit_code(stop)
+        except OSError:
+            if received() is None:
+                raise
+            code = exit_code()  # the terminal was closed, and nothing can be said there
+        if argv is None and received() is not None:
+            finish(code)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    from riffusion_ext.commands.options import UsageError
+    from riffusion_ext.errors import RiffusionError
+
     if argv is None and "torch" not in sys.modules:
         # OpenMP's threads else wait by spinning: beside other busy programs that makes everything many times slower.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -113,9 +137,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RiffusionError as error:
         sys.stderr.write(f"riffusion-ext {args.command}: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        return STOPPED
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # the terminal is gone
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riffusion_ext import scratch
 from riffusion_ext.api.guard import Weight
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.replies import ApiError, not_found
@@ -94,8 +92,7 @@ class Service:
                 parent = self._scratch() / "api"
             else:
                 if self._own is None or not self._own.is_dir():
-                    self._own = Path(tempfile.mkdtemp(prefix="riffusion-")).absolute()
-                    atexit.register(shutil.rmtree, self._own, ignore_errors=True)
+                    self._own = scratch.new()
                 parent = self._own
         folder = parent / name
         folder.mkdir(parents=True, exist_ok=True)

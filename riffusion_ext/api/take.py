@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from riffusion_ext.api.replies import ApiError
+from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import shorten_name
 
@@ -234,8 +235,7 @@ def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: floa
 def written_sound(service: Service, data: bytes) -> Path:
     """Write a sound that came in a body into a file."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
-    path.write_bytes(data)
-    return path
+    return write_atomically(path, lambda file: file.write(data))
 
 
 def params_of(text: str | None) -> SpectrogramParams | None:

@@ -6,11 +6,15 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -118,10 +122,53 @@ def _command(path: Path, *part: str) -> list[str]:
 
 
 def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program that ends with this one, however this one ends.
+
+    Out of the reach of signals that a terminal sends to all processes of a run: who waits for it stops it.
+    """
+    if sys.platform == "linux" and sys.executable:
+        command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+    # Linux takes the end of the thread that started it for the end of the process; this one stays.
+    with _starting:
+        starter = _starter(os.getpid())
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
+    started = starter.submit(subprocess.Popen, command, **pipes, start_new_session=True)
     try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        return started.result()
     except OSError as error:
-        raise UnsupportedError(f"ffmpeg does not start: {error.strerror or error}") from error
+        raise UnsupportedError(f"{_NO_START}{error.strerror or error}") from error
+    except BaseException:  # while we wait for its start
+        started.add_done_callback(_stop)
+        raise
+
+
+_NO_START = "ffmpeg does not start: "
+_LAUNCHER = f"""
+import os, sys
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+except Exception:
+    pass
+if os.getppid() == int(sys.argv[1]):
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        sys.exit({_NO_START!r} + str(error.strerror))
+"""
+
+
+_starting = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _starter(_process: int) -> Executor:
+    return ThreadPoolExecutor(1, "riffusion-ffmpeg")
+
+
+def _stop(started: Future[subprocess.Popen[bytes]]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().kill()
 
 
 def _check(status: int, errors: IO[bytes]) -> None:
@@ -131,5 +178,7 @@ def _check(status: int, errors: IO[bytes]) -> None:
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
         last = text.splitlines()[-1].strip() if text else f"exit status {status}"
+        if last.startswith(_NO_START):
+            raise UnsupportedError(last)
         why = last.rpartition(": ")[2] if last.startswith("file:") else last  # our sentence has the path already
         raise UnsupportedError(f"ffmpeg says: {why}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.commands.dataset_report import Teller, lines, summary
 from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
 from riffusion_ext.commands.quiet import own_stderr
-from riffusion_ext.commands.report import STOPPED, failure, write_json
+from riffusion_ext.commands.report import failure, write_json
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import exit_code
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built
@@ -206,6 +207,14 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt as stop:
+        sys.stderr.write("stopped; the songs done so far are kept, the same command goes on from there\n")
+        return exit_code(stop)
+
+
+def _run(args: argparse.Namespace) -> int:
     from riffusion_ext.dataset.build import build
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.dataset.verify import sample_of, verify
@@ -226,9 +235,6 @@ def run(args: argparse.Namespace) -> int:
             )
             checks = list(verify(Store(out), sample_of(built.manifest, args.verify)))
             sheets = [] if args.no_sheet else _write_sheets(out, built, args, teller)
-        except KeyboardInterrupt:
-            sys.stderr.write("stopped; the songs done so far are kept, the same command goes on from there\n")
-            return STOPPED
         finally:
             teller.close()
     for path, why in built.failed:

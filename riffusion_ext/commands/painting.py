@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +28,12 @@ from riffusion_ext.commands.options import (
     target_file,
 )
 from riffusion_ext.commands.painting_report import Teller
-from riffusion_ext.commands.report import STOPPED, write_json
+from riffusion_ext.commands.report import write_json
 from riffusion_ext.commands.webui import VARIABLE, add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.jsontext import loads
 from riffusion_ext.regular import read_regular
+from riffusion_ext.signals import concluded, exit_code, wished
 from riffusion_ext.ui.controls import Control, control
 
 if TYPE_CHECKING:
@@ -187,20 +186,33 @@ def make(
     settings = _remembered(folder, wanted, pictures, backend.name)
     try:
         begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
-    except Exception:
+    except BaseException:
         _forget(folder)
         raise
-    with _stoppable(teller) as stop:
-        painter = Batched(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
-        more = {} if limit is None else {"limit": limit}
-        whole = _painted(begun.piece.paint(painter, **more), teller, stop, folder)
-    if not whole:
-        return STOPPED
-    teller.say("making the sound ...")
-    clip = begun.sound()
-    if clip is None:
-        raise RiffusionError("nothing was painted")
-    begun.piece.write(target, clip, title=begun.title, subtype=SUBTYPES[args.bits])
+    stop = threading.Event()
+    try:
+        with wished(lambda signum: _wish(stop, teller)):
+            painter = Batched(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
+            more = {} if limit is None else {"limit": limit}
+            if not _painted(begun.piece.paint(painter, **more), teller, stop, folder):
+                return exit_code()
+        teller.say("making the sound ...")
+        clip = begun.sound()
+        if clip is None:
+            raise RiffusionError("nothing was painted")
+        begun.piece.write(target, clip, title=begun.title, subtype=SUBTYPES[args.bits])
+    except KeyboardInterrupt as late:
+        teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
+        return exit_code(late)
+    with concluded():
+        _conclude(args, begun, clip, target, folder, teller, backend.name)
+    return 0
+
+
+def _conclude(
+    args: argparse.Namespace, begun: Begun, clip: AudioClip, target: Path, folder: Path, teller: Teller, model: str
+) -> None:
+    """Remove the windows of a sound file that is there, and say what was made."""
     if begun.whole and not args.keep_windows:
         shutil.rmtree(folder, ignore_errors=True)
     notes = list(getattr(begun.piece, "notes", []))
@@ -208,12 +220,11 @@ def make(
         teller.note(f"note: {note}")
     teller.close()
     if args.json:
-        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": backend.name}
+        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": model}
         how = {"notes": notes, "infotext": begun.piece.infotext(), "seconds": round(teller.seconds, 3)}
         write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
     elif not args.quiet:
         teller.result(f"{target}  {clip.duration:.2f} s, seed {begun.seed}")
-    return 0
 
 
 def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, folder: Path) -> bool:
@@ -227,10 +238,13 @@ def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, fol
                 done, total = event.done, event.total
             if isinstance(event, Progress):
                 teller.progress(event)
-            if isinstance(event, Stopped) or (stop.is_set() and done < total):
-                teller.close()
-                teller.note(f"stopped; {_kept(done, total, folder)}")
-                return False
+            if isinstance(event, Stopped) or stop.is_set():
+                break
+        else:
+            if not stop.is_set():
+                return True
+    except KeyboardInterrupt:  # the second one
+        pass
     except Exception:
         teller.close()
         if done:
@@ -238,7 +252,8 @@ def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, fol
         else:
             _forget(folder)
         raise
-    return True
+    teller.note(f"stopped; {_kept(done, total, folder)}")
+    return False
 
 
 def _kept(done: int, total: int, folder: Path) -> str:
@@ -300,23 +315,6 @@ def _contents(folder: Path) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def _stoppable(teller: Teller) -> Iterator[threading.Event]:
-    """Take Ctrl-C as the wish to stop; the second one ends the program."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def pressed(_number: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        teller.note("stopping; what is painted is kept (again: at once)")
-
-    signal.signal(signal.SIGINT, pressed)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _wish(stop: threading.Event, teller: Teller) -> None:
+    stop.set()
+    teller.note("stopping; what is painted is kept (again: at once)")

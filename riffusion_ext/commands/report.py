@@ -14,11 +14,9 @@ from typing import Any
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
 from riffusion_ext.paths import SOUND_SUFFIXES
+from riffusion_ext.signals import exit_code
 
-__all__ = ["STOPPED", "Reporter", "failure", "plain", "write_json"]
-
-STOPPED = 130
-"""Exit code after Ctrl-C, the shells' own."""
+__all__ = ["Reporter", "failure", "plain", "write_json"]
 
 
 def plain(value: Any) -> Any:
@@ -61,7 +59,7 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self.stopped = kind is KeyboardInterrupt
+        self.stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         if self._bar is not None:
             self._bar.close()
         return self.stopped
@@ -90,7 +88,7 @@ class Reporter:
         skipped = sum(result.skipped for result in self.results)
         done = len(self.results) - failed - skipped
         seconds = time.perf_counter() - self._start
-        code = STOPPED if self.stopped else 1 if failed else 0
+        code = exit_code() if self.stopped else 1 if failed else 0
         if self._json:
             counts = {"done": done, "skipped": skipped, "failed": failed, "stopped": self.stopped}
             head = {"program": "riffusion-ext", "version": __version__, "command": self.command}

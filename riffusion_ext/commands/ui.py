@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.webui import add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.signals import exit_code, received
 
 if TYPE_CHECKING:
     from riffusion_ext.ui.server import Access
@@ -87,7 +88,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     from riffusion_ext.ui.app import serve
 
-    return serve(access, Path(args.output_dir), open_browser=args.open, api=args.api, webuis=webuis_of(args))
+    code = serve(access, Path(args.output_dir), open_browser=args.open, api=args.api, webuis=webuis_of(args))
+    if received() is None:
+        return code
+    sys.stderr.write(f"stopped; results and recordings are in {args.output_dir}\n")
+    return exit_code()
 
 
 def _access(args: argparse.Namespace) -> Access:

@@ -106,6 +106,8 @@ class Store:
         finally:
             with suppress(OSError):
                 self._stop.unlink()
+            with suppress(OSError):
+                self._clean()  # workers that were stopped in the middle
             lock.release()
 
     def _clean(self) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import pickle
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -14,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import riffusion_ext
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.workers import AHEAD, handed_out
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
@@ -24,8 +20,6 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.store import Store
 
 __all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
-
-_AHEAD = 2  # songs handed out for each process, so that none waits for the next
 
 
 class StopError(RiffusionError):
@@ -130,46 +124,16 @@ def _on_cores(
     left = dict(enumerate(tasks))
     while left:
         try:
-            for number, result in _pool(function, list(left.items()), jobs):
+            for number, result in handed_out(function, list(left.items()), jobs):
                 del left[number]
                 yield result
         except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
-            for number in list(left)[: _AHEAD * jobs]:
+            for number in list(left)[: AHEAD * jobs]:
                 task = left.pop(number)
                 try:
-                    yield from (result for _, result in _pool(function, [(number, task)], 2))
+                    yield from (result for _, result in handed_out(function, [(number, task)], 2))
                 except BrokenProcessPool:
                     yield lost(task)
-
-
-def _pool(function: Callable[[Task], Any], numbered: Sequence[tuple[int, Task]], jobs: int) -> Iterator[Any]:
-    import joblib
-
-    # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
-    pool = joblib.Parallel(jobs, batch_size=1, pre_dispatch=_AHEAD * jobs, return_as="generator_unordered")
-    carried = _carrier()
-    root = str(Path(riffusion_ext.__file__).resolve().parents[1])
-    work = (joblib.delayed(carried)(root, number, pickle.dumps((function, task))) for number, task in numbered)
-    for number, packed in pool(work):
-        yield number, pickle.loads(packed)
-
-
-def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
-    """Return a function that goes to other processes by value, since they may not know where this package is.
-
-    A webui takes the folders of extensions off the path again, and its processes may have been started by another one.
-    """
-
-    def carried(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
-        import pickle
-        import sys
-
-        if root not in sys.path:
-            sys.path.append(root)
-        function, task = pickle.loads(packed)
-        return number, pickle.dumps(function(task))
-
-    return carried
 
 
 def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
@@ -216,8 +180,6 @@ def _known(task: Task) -> Cut | None:
 def _cut_one(task: Task) -> Cut:
     import torch
 
-    _leave_interrupts_to_the_first_process()
-
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.cut import cut_song
     from riffusion_ext.dataset.store import Store, record_key
@@ -253,12 +215,6 @@ def _stopper(store: Store) -> Callable[[], None]:
             raise StopError("stopped")
 
     return tick
-
-
-def _leave_interrupts_to_the_first_process() -> None:
-    """Ctrl-C reaches every process of a terminal; the one that handed the songs out stops the others."""
-    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _loudest_of(task: Task) -> float:

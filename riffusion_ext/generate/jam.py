@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from riffusion_ext import scratch
 from riffusion_ext.audio.steady import SteadyLevel
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Activity, Backend, Request
@@ -137,6 +137,8 @@ class Jam:
 
     def start(self) -> None:
         """Begin to paint."""
+        scratch.sweep(self.tape.folder.parent, "")  # what jams of killed programs have left
+        scratch.claim(self.tape.folder)
         self._thread.start()
 
     def hear(self, sample: int) -> None:
@@ -228,7 +230,7 @@ class Jam:
             time.sleep(_LOOK_AGAIN)
         self._gone.set()
         with self._recorder:
-            shutil.rmtree(self.tape.folder, ignore_errors=True)
+            scratch.release(self.tape.folder)
 
     def _play(self) -> None:
         ahead = self.settings.ahead * self.settings.params.sample_rate

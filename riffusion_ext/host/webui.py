@@ -5,7 +5,6 @@ Differences between hosts are found by looking for the feature, never by asking 
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import importlib.util
 import os
@@ -21,6 +20,7 @@ from urllib.parse import quote
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
+from riffusion_ext import scratch
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
 from riffusion_ext.host.checkpoint import chosen_checkpoint
@@ -71,8 +71,7 @@ class Webui:
             parent = self.setting("temp_dir", "") or None
             if parent is not None:
                 Path(parent).mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(prefix="riffusion-", dir=parent)).absolute()
-            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
+            self._scratch = scratch.new(None if parent is None else Path(parent))
         return self._scratch
 
     def url(self, path: Path) -> str:
@@ -119,8 +118,7 @@ class Webui:
                     "this sound cannot be played in the page: every folder for temporary files lies below one whose "
                     "name begins with a dot, and gradio serves nothing from there"
                 )
-            folder = Path(tempfile.mkdtemp(prefix="riffusion-", dir=parent))
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            folder = scratch.new(parent)
         self._copies = folder
         return folder
 

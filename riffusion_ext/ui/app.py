@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import riffusion_ext
+from riffusion_ext import scratch
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.render import open_queue, page, run_script
 from riffusion_ext.ui.server import EVERYWHERE, Access, application, listen, run_until_stopped
@@ -130,14 +130,13 @@ def serve_pages(
         return _failed(str(error))
     except (OSError, OverflowError) as error:
         return _failed(f"cannot listen on {access.host}:{access.port}: {error}. Try another --port.")
-    with closing(bound), tempfile.TemporaryDirectory(prefix="riffusion-ui-", ignore_cleanup_errors=True) as scratch:
-        return _serve(access, folder, Path(scratch).resolve(), bound, painting, open_browser=open_browser, api=api)
+    with closing(bound):
+        return _serve(access, folder, bound, painting, open_browser=open_browser, api=api)
 
 
 def _serve(
     access: Access,
     folder: Path,
-    scratch: Path,
     bound: socket.socket,
     painting: Mapping[str, Any],
     *,
@@ -146,8 +145,7 @@ def _serve(
 ) -> int:
     from riffusion_ext.generate.jams import JAMS
 
-    cache = scratch / "gradio"
-    cache.mkdir()
+    cache = scratch.new().resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
     port = bound.getsockname()[1]
     blocks = build_app(folder, folders=access.is_private, **painting)

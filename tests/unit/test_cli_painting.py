@@ -219,6 +219,67 @@ def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> Non
             server.kill()
 
 
+LOOP_OPTIONS = ["--prompt", "bass", "--bars", "1", "--bpm", "240", "--seed", "3", "--steps", "2"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["the last window", "the sound", "saving", "tidying"])
+def test_a_late_signal_in_a_loop_says_its_sentence(
+    moment: str,
+    number: signal.Signals,
+    serve: Serve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from riffusion_ext.audio import io
+    from riffusion_ext.commands import painting
+    from riffusion_ext.generate import run as running
+    from riffusion_ext.generate.loops import Loop
+
+    owner, name = {
+        "the last window": (running.Work, "keep"),
+        "the sound": (Loop, "sound"),
+        "saving": (io, "write_atomically"),
+        "tidying": (painting.shutil, "rmtree"),
+    }[moment]
+    real = getattr(owner, name)
+
+    def signalled(*args: Any, **options: Any) -> Any:
+        result = real(*args, **options)
+        signal.raise_signal(number)
+        return result
+
+    def saving(path: Path, write: Callable[[Any], Any], **options: Any) -> Any:
+        def half(file: Any) -> None:
+            signal.raise_signal(number)
+            write(file)
+
+        return real(path, half, **options)
+
+    url = serve(Model())
+    monkeypatch.setattr(owner, name, saving if owner is io else signalled)
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {item: signal.signal(item, usual.get(item, signal.SIG_DFL)) for item in (number,)}
+    try:
+        code = main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"])
+    finally:
+        signal.signal(number, before[number])
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    if moment == "tidying":  # the sound is there
+        assert (code, files(tmp_path)) == (0, ["loop.wav"])
+        return
+    assert code == 128 + number
+    assert "stopped; " in said.err
+    assert "kept in loop.windows; the same command goes on from there" in said.err
+    assert files(tmp_path) == ["loop.windows"]
+    monkeypatch.setattr(owner, name, real)
+    assert main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"]) == 0
+    assert files(tmp_path) == ["loop.wav"]
+
+
 def control_facts(control: Any) -> tuple[Any, ...]:
     choices = [choice[1] if isinstance(choice, tuple) else choice for choice in getattr(control, "choices", None) or []]
     return control.value, tuple(choices)

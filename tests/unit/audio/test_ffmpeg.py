@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from riffusion_ext.audio import ffmpeg, read_audio, write_audio
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.audio.wav import write_wav
 from riffusion_ext.errors import AudioError
+from tests.unit.processes import Program
 
 stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
 
@@ -173,3 +175,22 @@ def test_a_list_of_other_files_is_not_followed(tmp_path: Path, tone, name: str, 
         read_audio(path)
     with pytest.raises(AudioError, match="it is a playlist"):
         list(read_pieces(path))
+
+
+SILENT = """
+import sys
+from pathlib import Path
+from riffusion_ext.audio import ffmpeg
+ffmpeg.read(Path(sys.argv[1]))
+"""
+
+
+@stand_in
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when it next writes")
+def test_it_ends_with_a_program_that_is_killed(fake, strange: Path, tmp_path: Path) -> None:
+    folder = fake(f"open({str(tmp_path / 'began')!r}, 'w').close()\ntime.sleep(600)")
+    with Program("-c", SILENT, str(strange), folder=tmp_path, PATH=str(folder)) as program:
+        program.wait_for(lambda: (tmp_path / "began").exists())
+        assert len(program.there()) == 2
+        program.end(signal.SIGKILL)
+        program.wait_until_gone()

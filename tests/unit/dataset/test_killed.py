@@ -227,21 +227,23 @@ def test_the_command_or_a_worker_of_it_is_killed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("jobs", "name"), [("1", "SIGINT"), ("2", "SIGINT"), ("2", "SIGTERM"), ("1", "SIGHUP")])
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
-    jobs: str, long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
+    jobs: str, name: str, long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
+    number = getattr(signal, name)
     out = tmp_path / "out"
     process = started(long_songs, out, "--jobs", jobs)
     wait_for(lambda: drawn(out) > 5, process)
     began = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
+    os.killpg(process.pid, number)  # as a terminal does it: to all of them
     _, said = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert time.monotonic() - began < 30
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
     assert whole_pictures(out) > 5
+    assert list(out.rglob(".*.png")) == [], "half pictures"
     process = started(long_songs, out, "--jobs", jobs)
     process.communicate()
     assert process.returncode == 0

@@ -1,0 +1,69 @@
+"""Processes that work for a run, when the run is gone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.processes import CAN_COUNT, Program
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CAN_COUNT, reason="counts processes as Linux lists them")]
+
+PAGE = """
+import sys, threading
+from pathlib import Path
+from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
+settings = DatasetSettings(SliceSettings(columns=64, overlap=0.9))
+run = threading.Thread(target=build, args=(Path(sys.argv[1]), Path("out"), settings), kwargs={"jobs": 2}, daemon=True)
+run.start()
+run.join()
+"""
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Path]) -> Path:
+    folder = tmp_path_factory.mktemp("songs")
+    for number in range(6):
+        make_song(folder / f"{number}.wav", 60.0, seed=number)
+    return folder
+
+
+def pictures(folder: Path) -> int:
+    return len(list((folder / "out").rglob("*.png")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("face", ["command", "page"])
+def test_nothing_is_left_of_a_run_that_is_ended(face: str, number: signal.Signals, songs: Path, tmp_path: Path) -> None:
+    options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
+    command = ["-m", "riffusion_ext", "dataset", f"{songs}", "out", *options]
+    with Program(*(command if face == "command" else ["-c", PAGE, f"{songs}"]), folder=tmp_path) as program:
+        program.wait_for(lambda: pictures(tmp_path) > 3)
+        assert len(program.there()) >= 3, "the run and its workers"
+        code, _, said = program.end(number)  # all that held its pipes are gone then, too
+        assert code == (128 + number if face == "command" and number != signal.SIGKILL else -number)
+        assert "Traceback" not in said
+        program.wait_until_gone()
+        there = pictures(tmp_path)
+        assert not program.there()
+        assert pictures(tmp_path) == there
+        assert list(program.temporary.iterdir()) == []
+
+
+def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process(songs: Path, tmp_path: Path) -> None:
+    import os
+
+    options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
+    with Program("-m", "riffusion_ext", "dataset", f"{songs}", "out", *options, folder=tmp_path) as program:
+        program.wait_for(lambda: pictures(tmp_path) > 3)
+        os.killpg(program.process.pid, signal.SIGTERM)
+        os.killpg(program.process.pid, signal.SIGTERM)  # as `timeout` does
+        code, _, said = program.end()
+        assert code == 143
+        assert said.endswith("stopped; the songs done so far are kept, the same command goes on from there\n")
+        assert [path for path in (tmp_path / "out").rglob(".*.png")] == []
+        program.wait_until_gone()

@@ -1,0 +1,353 @@
+"""Signals that end a program, wherever they find it."""
+
+# ruff: noqa: PT012 - what a signal raises comes a step later than the signal
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from riffusion_ext import signals
+from riffusion_ext.cli import main
+from riffusion_ext.signals import Stop, concluded, exit_code, received, shielded, stopping_signals, wished
+from tests.unit.processes import Program
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+ALL = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
+
+
+@pytest.fixture(autouse=True)
+def usual() -> Iterator[None]:
+    """Have the handlers that a program begins with, whatever the tests are run by; and see that they are put back."""
+    begun = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in begun.items()}
+    yield
+    after = {number: signal.getsignal(number) for number in begun}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == begun
+
+
+def spin(seconds: float = 60.0) -> None:
+    """Do something in Python, until a signal ends it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_each_of_them_raises_a_keyboard_interrupt(number: signal.Signals) -> None:
+    with stopping_signals(), pytest.raises(KeyboardInterrupt) as caught:
+        signal.raise_signal(number)
+        spin()
+    assert isinstance(caught.value, Stop)
+    assert caught.value.signum == number
+    assert exit_code(caught.value) == 128 + number
+    assert exit_code(KeyboardInterrupt()) == exit_code() == 130
+
+
+def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        with stopping_signals(), shielded(), wished(lambda number: None):
+            seen.extend(signal.getsignal(number) for number in ALL)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
+
+
+def test_what_is_ignored_or_handled_by_others_stays_so() -> None:
+    def theirs(number: int, frame: object) -> None:
+        raise AssertionError("not here")
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    signal.signal(signal.SIGTERM, theirs)
+    with stopping_signals():
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is theirs
+        signal.raise_signal(signal.SIGHUP)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def test_two_within_a_moment_are_one() -> None:
+    reached = []
+    with stopping_signals():
+        with pytest.raises(Stop):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # such as those of `timeout`, which sends two
+        signal.raise_signal(signal.SIGHUP)
+        reached.append(received())
+    assert reached == [signal.SIGTERM]
+    assert received() is None
+
+
+def test_inside_an_import_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slowly_imported.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGTERM)\nfor _ in range(1000): pass\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with stopping_signals(), pytest.raises(Stop):
+        import slowly_imported  # type: ignore[import-not-found]
+
+        spin()
+    assert slowly_imported.whole
+
+
+def test_a_callback_whose_errors_are_lost_is_finished_first() -> None:
+    finished = []
+
+    class Held:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            for _ in range(1000):
+                pass
+            finished.append(True)
+
+    with stopping_signals(), pytest.raises(Stop):
+        held = Held()
+        del held
+        gc.collect()
+        spin()
+    assert finished == [True]
+
+
+def test_one_that_was_lost_all_the_same_comes_again() -> None:
+    import ctypes
+
+    @ctypes.CFUNCTYPE(None)
+    def called_by_a_library() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    with stopping_signals(), pytest.raises(Stop):
+        called_by_a_library()
+        spin()
+
+
+def test_saving_by_libsndfile_is_not_left_inside_its_calls_back(tmp_path: Path) -> None:
+    np = pytest.importorskip("numpy")
+    soundfile = pytest.importorskip("soundfile")
+
+    class File(__import__("io").BytesIO):  # type: ignore[misc]
+        def write(self, data: object) -> int:
+            if received() is None:
+                signal.raise_signal(signal.SIGTERM)
+            return int(super().write(data))
+
+    file = File()
+    with stopping_signals(), pytest.raises(Stop):
+        soundfile.write(file, np.zeros(100_000), 8000, format="FLAC")
+        spin()
+    assert len(file.getvalue()) > 0, "and what is said to be written, is"
+
+
+def test_a_shield_holds_until_its_end() -> None:
+    steps = []
+    with stopping_signals(), pytest.raises(Stop):
+        with shielded():
+            signal.raise_signal(signal.SIGHUP)
+            time.sleep(0.1)
+            steps.append("whole")
+        spin()
+    assert steps == ["whole"]
+
+
+def test_what_comes_when_the_work_is_done_is_too_late() -> None:
+    with stopping_signals():
+        with concluded():
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        assert received() is None
+
+
+def test_a_wish_is_told_once_and_the_next_signal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    with stopping_signals():
+        with wished(told.append):
+            signal.raise_signal(signal.SIGTERM)
+            assert (told, received()) == ([signal.SIGTERM], signal.SIGTERM)
+            assert exit_code() == 143
+            monkeypatch.setattr(signals, "_SAME", 0.0)
+            with pytest.raises(Stop):
+                signal.raise_signal(signal.SIGINT)
+                spin()
+        assert told == [signal.SIGTERM]
+
+
+def test_a_wish_may_say_something_where_nothing_can_be_said() -> None:
+    def wish(number: int) -> None:
+        raise OSError("the terminal is gone")
+
+    with stopping_signals(), wished(wish):
+        signal.raise_signal(signal.SIGHUP)
+        assert received() == signal.SIGHUP
+
+
+SECOND = """
+import sys, time
+from pathlib import Path
+from riffusion_ext import scratch
+from riffusion_ext.atomic import write_atomically
+from riffusion_ext.signals import stopping_signals
+
+def stay(file):
+    file.write(b"half")
+    print("ready", flush=True)
+    try:
+        time.sleep(600)
+    finally:
+        print("cleaning", flush=True)
+        time.sleep(600)
+
+with stopping_signals():
+    scratch.new()
+    write_atomically(Path("a.bin"), stay)
+"""
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_the_second_signal_ends_it_at_once_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with Program("-c", SECOND, folder=tmp_path) as program:
+        assert program.process.stdout is not None
+        assert program.process.stdout.readline() == "ready\n"
+        assert len(list(tmp_path.glob(".*.bin"))) == len(list(program.temporary.iterdir())) == 1
+        program.process.send_signal(number)
+        assert program.process.stdout.readline() == "cleaning\n"
+        time.sleep(0.6)  # else they are taken for one
+        assert program.end(number)[0] == -number
+        assert list(tmp_path.glob(".*.bin")) == list(program.temporary.iterdir()) == []
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import numpy as np
+
+    from riffusion_ext.audio import AudioClip, write_audio
+
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 60 * 8000)).astype(np.float32)
+    return write_audio(AudioClip(noise, 8000), tmp_path_factory.mktemp("song") / "a.wav")
+
+
+PARAMS = ["--sample-rate", "8000", "--num-frequencies", "64", "--max-frequency", "4000"]
+COMMANDS: dict[str, Callable[[Path], list[str]]] = {
+    "audio-to-image": lambda song: ["audio-to-image", "--audio", f"{song}", "--image", "o/", "--tiles", *PARAMS],
+    "sample-clips": lambda song: ["sample-clips", "-i", f"{song}", "-o", "o", "--num-clips", "2000", "--seed", "1"],
+    "sample-clips-batch": lambda song: ["sample-clips-batch", "-i", f"{song.parent}", "-o", "o", "--seed", "1"],
+    "dataset": lambda song: ["dataset", f"{song.parent}", "o", "--jobs", "2", "--columns", "64", "--overlap", "0.9"],
+    "demo": lambda song: ["demo", "--output-dir", "o"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_stop_at_any_moment(name: str, song: Path, tmp_path: Path) -> None:
+    stopped = 0
+    for turn, delay in enumerate((0.15, 0.5, 1.0, 2.0, 3.0, 4.5)):  # the first ones: while it imports
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        number = ALL[turn % 3]
+        with Program("-m", "riffusion_ext", *COMMANDS[name](song), folder=folder) as program:
+            try:
+                program.process.wait(delay)
+            except subprocess.TimeoutExpired:
+                program.process.send_signal(number)
+            code, _, said = program.end()
+            starting = code == -number or "<frozen site>" in said or "<frozen runpy>" in said
+            if code == 0 or (starting and "stopped" not in said):
+                continue  # it was done, or Python itself was still on the way to our first line
+            stopped += 1
+            assert code == 128 + number, said
+            assert said.startswith("stopped; ") or "\nstopped; " in said
+            assert "Traceback" not in said
+            assert not [path for path in folder.rglob(".*.*") if path.suffix != ".lock"], "half files"
+            assert list(program.temporary.iterdir()) == []
+            program.wait_until_gone()
+    assert stopped >= 2
+
+
+def test_nohup_is_heeded(song: Path, tmp_path: Path) -> None:
+    with Program(
+        "-m", "riffusion_ext", *COMMANDS["audio-to-image"](song), folder=tmp_path, ignored=(signal.SIGHUP,)
+    ) as program:
+        program.wait_for(lambda: list(tmp_path.glob("o/*.png")))
+        program.process.send_signal(signal.SIGHUP)
+        assert program.end()[0] == 0
+
+
+CLOSED = """
+import os, signal, sys
+child = os.fork()
+if not child:
+    os.execv(sys.executable, [sys.executable, "-m", "riffusion_ext", *sys.argv[2:]])
+signal.signal(signal.SIGHUP, lambda *_: os.kill(child, signal.SIGHUP))  # as a shell does
+status = os.waitpid(child, 0)[1]
+open(sys.argv[1], "w").write(str(os.waitstatus_to_exitcode(status)))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_a_terminal_that_is_closed_ends_it_in_good_order(song: Path, tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = COMMANDS["audio-to-image"](song)
+    code = tmp_path / "code"
+    shell = subprocess.Popen(
+        [sys.executable, "-c", "import os; os.login_tty(0)\n" + CLOSED, str(code), *command]
+        if hasattr(os, "login_tty")
+        else [sys.executable, "-c", _LOGIN + CLOSED, str(code), *command],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=not hasattr(os, "login_tty"),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    os.close(theirs)
+    try:
+        end = time.monotonic() + 300
+        while not list(tmp_path.glob("o/*.png")):
+            assert time.monotonic() < end
+            assert shell.poll() is None
+            time.sleep(0.02)
+        os.close(ours)
+        shell.wait(300)
+    finally:
+        shell.kill()
+        shell.wait()
+    assert code.read_text() == "129"
+    assert list(tmp_path.glob("o/.*")) == []
+
+
+_LOGIN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+
+
+def test_in_a_program_of_somebody_else_nothing_ends_but_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from riffusion_ext.commands import info
+
+    def stop(*_: object) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        spin()
+        return 0
+
+    monkeypatch.setattr(info, "run", stop)
+    assert main(["info", "--image", "a.png"]) == 143
+    assert capsys.readouterr().err == "stopped; the files written so far are whole\n"
