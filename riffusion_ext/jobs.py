@@ -10,7 +10,9 @@ A job belongs to nobody: whoever asked for it may go away, and anybody who knows
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import secrets
 import threading
 import time
@@ -21,12 +23,14 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
+__all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError", "flaw"]
 
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({"done", "failed", "cancelled"})
 """States that do not change any more."""
+
+_LOOKED_AT = 100_000
 
 Result = Mapping[str, Any]
 Work = Callable[["Job"], Result]
@@ -80,7 +84,8 @@ class Job:
     activity
         The same for programs, where there is more to say than the progress.
     result
-        What came of it; also of a job that was stopped, as far as it got, and then ``complete`` in it is false.
+        What came of it, as JSON can hold it, or the job fails. Also of a job that was stopped, as far as it got, and
+        then ``complete`` in it is false.
     error
         One sentence about why it failed; `cause` is the exception.
     created, started, ended
@@ -129,9 +134,10 @@ class Job:
         with self._lock:
             if self.state in ENDED:
                 return
-            self.progress = min(max(progress, 0.0), 1.0)
+            if math.isfinite(progress):
+                self.progress = float(min(max(progress, 0.0), 1.0))
             self.message = message or self.message
-            self.activity = activity
+            self.activity = activity if flaw(activity) is None else None
             self.version += 1
 
     def cancel(self) -> bool:
@@ -175,6 +181,8 @@ class Job:
         except BaseException as error:
             logger.debug("job %s failed", self.kind, exc_info=error)
             cause = error
+        if (wrong := flaw(result)) is not None:
+            cause, result = RiffusionError(f"what came of this cannot be told: {wrong}"), None
         with self._lock:
             self.result, self.cause = result, cause
             whole = result is not None and result.get("complete", True)
@@ -213,6 +221,31 @@ def sentence(error: BaseException) -> str:
         return str(error)
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def flaw(value: object) -> str | None:
+    """Return why a result cannot be written as JSON, which has no numbers that are not finite; None where it can."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _flaw_within(value) or f"{type(error).__name__}: {str(error)[:200]}"
+    return None
+
+
+def _flaw_within(value: object) -> str | None:
+    """Return the first number that is not finite, by its place."""
+    waiting: deque[tuple[str, object]] = deque([("", value)])
+    for _ in range(_LOOKED_AT):
+        if not waiting:
+            break
+        name, inner = waiting.popleft()
+        if isinstance(inner, float) and not math.isfinite(inner):
+            return f"{name or 'it'} is {inner}"
+        if isinstance(inner, Mapping):
+            waiting.extend((f"{name}.{key}" if name else str(key), item) for key, item in inner.items())
+        elif isinstance(inner, (list, tuple)):
+            waiting.extend((f"{name}.{number}" if name else str(number), item) for number, item in enumerate(inner))
+    return None
 
 
 class Jobs:
