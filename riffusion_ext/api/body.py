@@ -25,7 +25,7 @@ DEPTH = 20
 """Lists and objects within each other."""
 
 VALUES = 20_000
-"""Values and names in a body, of all lists and objects."""
+"""Values in a body, of all lists and objects."""
 
 ITEMS = 64
 """Items of a list that has no limit of its own."""
@@ -45,7 +45,7 @@ _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 
-def read_json(body: bytes, *, most: int, lengths: Mapping[str, int] | None = None) -> Any:
+def read_json(body: bytes | bytearray, *, most: int, lengths: Mapping[str, int] | None = None) -> Any:
     """Read a body.
 
     Parameters
@@ -83,14 +83,15 @@ def read_json(body: bytes, *, most: int, lengths: Mapping[str, int] | None = Non
     return _checked(value, lengths or {}, texts)
 
 
-def _without_files(body: bytes, most: int, token: str, texts: dict[str, str]) -> bytes:
+def _without_files(body: bytes | bytearray, most: int, token: str, texts: dict[str, str]) -> bytes:
     """Put a short text in the place of each long one, which must be base64; returns what is left.
 
     Whether something long between two quotes is a text or lies between two texts, the JSON module finds out: outside
     of texts the short one is no JSON.
     """
     too_large = ApiError(413, f"the body is larger than the {most} bytes that are allowed beside files in base64")
-    kept, size, start = [], 0, 0
+    kept: list[bytes | bytearray] = []
+    size = start = 0
     for _ in range(_QUOTES):
         end = body.find(b'"', start)
         last = end < 0
@@ -113,10 +114,10 @@ def _without_files(body: bytes, most: int, token: str, texts: dict[str, str]) ->
     raise too_large
 
 
-def _base64_text(body: bytes, start: int, end: int) -> str:
+def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
     """Return a text of base64 without its escapes, bit by bit, so that others get the interpreter in between."""
     match = _DATA_URL.match(body, start, end)
-    pieces = [match.group()] if match else []
+    pieces = [match.group().decode("ascii", "replace")] if match else []
     start = match.end() if match else start
     while start < end:
         stop = min(start + _PIECE, end)
@@ -128,19 +129,19 @@ def _base64_text(body: bytes, start: int, end: int) -> str:
                 piece = piece.replace(escape, meant)
         if piece.translate(None, _BASE64) or stop == start:
             raise ApiError(422, f"a text is longer than {_LONG} characters and is not base64")
-        pieces.append(piece)
+        pieces.append(piece.decode("ascii"))
         start = stop
-    return b"".join(pieces).decode("ascii", "replace")
+    return "".join(pieces)
 
 
-def _check_structure(body: bytes) -> None:
+def _check_structure(body: bytes | bytearray) -> None:
     """Raise an ApiError about too many values, or too many within each other."""
     # Of a run of backslashes, each second one is escaped; what is left of them before a quote escapes that.
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
     if plain.count(b'"') > _QUOTES:
         raise ApiError(422, _too_many())
     outside = b'"'.join(plain.split(b'"')[::2])
-    if sum(outside.count(mark) for mark in (b",", b"[", b"{", b":")) > VALUES:
+    if sum(outside.count(mark) for mark in (b",", b"[", b"{")) > VALUES:
         raise ApiError(422, _too_many())
     depth = 0
     for bracket in outside.translate(None, _NO_BRACKETS):
@@ -168,7 +169,7 @@ def _checked(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -
         for key, inner in pairs:
             if isinstance(inner, (dict, list)):
                 waiting.append((key if isinstance(key, str) else "items", inner))
-            elif isinstance(inner, str) and inner in texts:
+            elif texts and isinstance(inner, str) and inner in texts:
                 group[key] = texts[inner]
     return top[0]
 

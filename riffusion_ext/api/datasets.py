@@ -85,7 +85,7 @@ def _dataset(service: Service, body: Dataset) -> Response:
 
 def _estimate(settings: DatasetSettings, seconds: float) -> int:
     """Return about how many bytes an archive has: a byte for each pixel and channel, in each form of the set."""
-    slices, params = settings.slices, settings.slices.params
+    slices, params = settings.slicing, settings.slicing.params
     windows = params.columns_of_samples(round(seconds * params.sample_rate)) // slices.step
     windows = min(windows, settings.curation.target or windows)
     pixels = windows * slices.columns * params.num_frequencies * params.channels

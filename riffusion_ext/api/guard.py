@@ -121,7 +121,7 @@ class Guard:
             body = bytearray()
             async for piece in transfer.pieces(receive, most=self._most(scope), promised=promised):
                 body += piece
-            whole = _once(bytes(body), receive)
+            whole = _once(body, receive)
             del body
 
             async def answer(message: Message) -> None:
@@ -154,8 +154,8 @@ def _in_pieces(send: Send) -> Send:
     return pieces
 
 
-def _once(body: bytes, receive: Receive) -> Receive:
-    """Return a receive that gives the whole body, and after it what comes from the client."""
+def _once(body: bytearray, receive: Receive) -> Receive:
+    """Return a receive that gives the whole body, not copied, and after it what comes from the client."""
     given = [body]
     del body
 

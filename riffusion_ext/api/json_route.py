@@ -7,6 +7,7 @@ check again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -17,6 +18,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.body import read_json
 from riffusion_ext.api.models import PARTS
+from riffusion_ext.api.receive import GoneError
 from riffusion_ext.api.replies import ApiError, first_sentence
 from riffusion_ext.api.threads import PARSING, in_pool
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from riffusion_ext.api.limits import Limits
 
 __all__ = ["json_route", "read_model"]
+
+_BREATH = 50
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -55,15 +59,24 @@ def json_route(limits: Limits) -> type[APIRoute]:
             async def read(request: Request) -> Response:
                 _check_type(request.headers.get("content-type", ""))
                 whole = _Read(request.scope, request.receive)
-                # Asked of another object than this one, which the server keeps until all is sent.
-                whole.model = await in_pool(
-                    PARSING, read_model, model, await Request(request.scope, request.receive).body(), limits
-                )
+                whole.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
                 return await handler(whole)
 
             return read
 
     return JsonRoute
+
+
+async def _body(request: Request) -> bytes | bytearray:
+    """Return the body, as a rule without a copy; the request itself, which lives until all is sent, does not keep it."""
+    pieces, more = [], True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise GoneError
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _check_type(text: str) -> None:
@@ -72,7 +85,7 @@ def _check_type(text: str) -> None:
         raise ApiError(415, f"the content type must be application/json, got {text[:60]!r}")
 
 
-def read_model(model: type[BaseModel], data: bytes, limits: Limits) -> BaseModel:
+def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) -> BaseModel:
     """Read a body as a model.
 
     Raises
@@ -85,11 +98,20 @@ def read_model(model: type[BaseModel], data: bytes, limits: Limits) -> BaseModel
         raise ApiError(422, "the body is not the JSON that is expected: it must be an object")
     for name, kind in PARTS.get(model, {}).items():
         if isinstance(items := values.get(name), list):
-            # One by one, so that of many that are wrong only the first costs anything.
-            values[name] = [_model(kind, item, (name, number)) for number, item in enumerate(items)]
+            values[name] = _models(kind, items, name)
     body = _model(model, values)
     _check_finite(body)
     return body
+
+
+def _models(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
+    """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
+    models = []
+    for number, item in enumerate(items):
+        models.append(_model(kind, item, (name, number)))
+        if number % _BREATH == 0:
+            time.sleep(0.001)  # others get the interpreter now, and not only when its time for this thread is up
+    return models
 
 
 def _model(kind: type[BaseModel], values: Any, place: tuple[Any, ...] = ()) -> BaseModel:

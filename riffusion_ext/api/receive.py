@@ -111,7 +111,7 @@ class Transfer:
                     self._check()
             message = coming.result()
             if message.get("more_body", False):
-                self._check()
+                self._check(len(message.get("body", b"")))
             return message
         finally:
             coming.cancel()
@@ -120,8 +120,8 @@ class Transfer:
         """Seconds until the rate is looked at again."""
         return self._mark + WINDOW - self._clock()
 
-    def _check(self) -> None:
-        """Raise an ApiError where it was too slow, or takes too long, or makes way for another."""
+    def _check(self, size: int = 0) -> None:
+        """Raise an ApiError where it was too slow, or takes too long, or makes way for another; `size` has just come."""
         now = self._clock()
         if self.sent_away:
             raise _refused(408, "the body came slowly while many others waited; try again later")
@@ -129,18 +129,18 @@ class Transfer:
             raise _refused(408, f"the body took longer than the {self._transfers.seconds:g} s that are allowed")
         if now - self._mark < WINDOW:
             return
-        came = self.size - self._marked
+        came = self.size + size - self._marked
         if came < RATE * WINDOW:
             raise _refused(
                 408, f"{came} bytes of the body came in {WINDOW:g} s; at least {RATE:g} bytes a second are needed"
             )
-        self._mark, self._marked = now, self.size
+        self._mark, self._marked = now, self.size + size
 
     async def _grow(self, size: int) -> None:
         begun = self._clock()
         while not self._transfers.take(self, size):
             self.waiting = True
-            if self._clock() - begun > PATIENCE:
+            if self._clock() - begun >= PATIENCE:
                 raise _refused(503, "many large requests are being worked on; try again later")
             await asyncio.sleep(_LOOK_AGAIN)
         waited = self._clock() - begun
@@ -186,7 +186,7 @@ class Transfers:
         """
         end = self._clock() + PATIENCE
         while (transfer := self._admitted()) is None:
-            if self._clock() > end:
+            if self._clock() >= end:
                 raise _refused(503, f"{self.most} bodies are being received at present; try again later")
             await asyncio.sleep(_LOOK_AGAIN)
         try:
