@@ -171,8 +171,10 @@ class ClipLibrary:
             _delete_if_temporary(old)
         return record
 
-    def reserve(self, files: int, size: int) -> Hold:
+    def reserve(self, files: int, size: int, *, force: bool = False) -> Hold:
         """Promise room for so many clips of so many bytes together. To be closed or abandoned.
+
+        With `force`, also where there is none: for results that took so long to make that they are not to be lost.
 
         Raises
         ------
@@ -180,7 +182,7 @@ class ClipLibrary:
             There is none: what is there is too young to leave.
         """
         with self._lock:
-            leaving = self._make_room(files, size)
+            leaving = [] if force else self._make_room(files, size)
             self._promised_files += files
             self._promised_bytes += size
         for old in leaving:

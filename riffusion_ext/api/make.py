@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
+_BYTES_A_SECOND = 44100 * 2
+"""Of a sound in 16 bits; a second channel, if any, has room where this has."""
+
 
 def router(service: Service) -> APIRouter:
     """Return the routes."""
@@ -90,6 +93,7 @@ def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
 def _check_length(service: Service, seconds: float) -> None:
     if seconds > service.limits.song_seconds:
         raise ApiError(422, f"at most {service.limits.song_seconds:g} s are painted at a time, got {seconds:g} s")
+    service.room.check("clips", 1, round(seconds * _BYTES_A_SECOND))
 
 
 def _song_settings(service: Service, body: Song) -> SongSettings:

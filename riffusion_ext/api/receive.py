@@ -130,9 +130,10 @@ class Transfer:
         if now - self._mark < WINDOW:
             return
         came = self.size + size - self._marked
-        if came < RATE * WINDOW:
+        if came < RATE * (now - self._mark):
             raise _refused(
-                408, f"{came} bytes of the body came in {WINDOW:g} s; at least {RATE:g} bytes a second are needed"
+                408,
+                f"{came} bytes of the body came in {now - self._mark:.2g} s; at least {RATE:g} bytes a second are needed",
             )
         self._mark, self._marked = now, self.size + size
 

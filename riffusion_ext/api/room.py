@@ -80,7 +80,7 @@ class Room:
         files, size
             How many, and their bytes together, at most.
         wait
-            Long work waits until there is room.
+            Long work waits until there is room, and after its patience has it in any case: one result at a time.
 
         Raises
         ------
@@ -93,9 +93,9 @@ class Room:
         end = time.monotonic() + self._patience
         while True:
             try:
-                hold = self._libraries[kind].reserve(files, size)
+                hold = self._libraries[kind].reserve(files, size, force=wait and time.monotonic() >= end)
             except FullError:
-                if not wait or time.monotonic() > end:
+                if not wait:
                     raise
                 time.sleep(_LOOK_AGAIN)
             else:

@@ -60,7 +60,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def test_what_comes_too_slowly_is_refused(clock: Clock, size: int, seconds: float) -> None:
     transfers = make(clock, room=10**9)
     take, given = drip(clock, size, seconds)
-    with pytest.raises(ApiError, match=r"bytes of the body came in 20 s") as caught:
+    with pytest.raises(ApiError, match=r"bytes of the body came in \d+ s") as caught:
         run(receive_all(transfers, take))
     assert caught.value.status == 408
     assert caught.value.headers == {"Connection": "close"}
@@ -76,7 +76,7 @@ def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
         clock.now += 5.0
         return {"type": "http.request", "body": bytes(sizes.pop(0)), "more_body": True}
 
-    with pytest.raises(ApiError, match="came in 20 s"):
+    with pytest.raises(ApiError, match=r"came in \d+ s"):
         run(receive_all(transfers, take))
     assert clock.now <= 3 * WINDOW
 
