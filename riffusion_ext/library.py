@@ -217,8 +217,9 @@ class ClipLibrary:
 
     def _make_room(self, files: int, size: int) -> list[ClipRecord]:
         """Let the oldest go until there is room for so much more; returns them."""
-        files += len(self._records) + self._promised_files - self._capacity
-        size += self._bytes + self._promised_bytes - self._temporary_bytes
+        # Of what is not asked for, there may be too much already: what took long is kept in any case.
+        files += len(self._records) + self._promised_files - self._capacity if files else 0
+        size += self._bytes + self._promised_bytes - self._temporary_bytes if size else 0
         if files <= 0 and size <= 0:
             return []
         now = self._clock()

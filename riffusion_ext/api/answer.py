@@ -18,6 +18,9 @@ from riffusion_ext.paths import without_folders
 
 __all__ = ["accepted", "ended", "finished", "job_json", "job_reply", "job_view", "jobs_reply"]
 
+_LISTED = 1 << 14
+"""Characters of a job in a list, at most."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,11 +42,17 @@ def job_view(service: Service, job: Job) -> dict[str, Any]:
     }
 
 
-def job_json(service: Service, job: Job) -> str:
-    """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of."""
+def job_json(service: Service, job: Job, *, most: int | None = None) -> str:
+    """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
+
+    With `most`, a result that makes it longer than so many characters is left out.
+    """
     view = job_view(service, job)
     try:
-        return json.dumps(view, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(view, allow_nan=False, separators=(",", ":"))
+        if most is None or len(text) <= most:
+            return text
+        return json.dumps({**view, "result": None}, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         logger.exception("job %s cannot be told", job.id)
         plain = {name: value for name, value in view.items() if flaw(value) is None}
@@ -52,8 +61,8 @@ def job_json(service: Service, job: Job) -> str:
 
 
 def jobs_reply(service: Service, jobs: Sequence[Job]) -> Response:
-    """Return a reply with many jobs; one by one, as results can be large, so to be made in a thread."""
-    texts = ",".join([job_json(service, job) for job in jobs])
+    """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
+    texts = ",".join([job_json(service, job, most=_LISTED) for job in jobs])
     return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _PATIENCE = 600.0
 """Seconds until a client that waits for one picture is told that it takes too long."""
 
-BODY_BYTES = {"/run_inference": 1 << 20, "/run_vst": 1 << 23}
+BODY_BYTES = {"/run_inference": 1 << 20, "/run_vst": 1 << 24}
 """Largest bodies, by path; the plugin's holds a sound."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]

@@ -203,7 +203,8 @@ class Transfers:
         """
         with self._lock:
             if self.held + size > self.room:
-                self._make_way()
+                if not any(item.sent_away and item.size for item in self._all):  # it takes a moment to leave
+                    self._make_way()
                 if transfer is not next(iter(self._all)) or any(not item.receiving for item in self._all):
                     return False
             self.held += size
@@ -227,9 +228,7 @@ class Transfers:
             return transfer
 
     def _make_way(self) -> bool:
-        """Send the slowest away; returns whether there is one. One at a time: it takes a moment to leave."""
-        if any(item.sent_away and item.size for item in self._all):
-            return False
+        """Send the slowest away; returns whether there is one."""
         slow = [item for item in self._all if item.is_slow() and not item.sent_away]
         if slow:
             min(slow, key=Transfer.rate).sent_away = True

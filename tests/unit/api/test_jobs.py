@@ -153,3 +153,12 @@ def test_the_places_of_listeners_are_counted_where_they_listen(make_client: Make
     assert "1 clients follow jobs" in sentence(refused, 503)
     assert refused.headers["retry-after"] == "5"
     assert client.service.listeners == 1  # type: ignore[attr-defined]
+
+
+def test_a_list_of_jobs_leaves_large_results_to_the_jobs_themselves(client: TestClient) -> None:
+    large = {"pictures": [{"id": str(number)} for number in range(2000)]}
+    for result in (large, {"id": 1}):
+        assert client.service.jobs.submit("a", "convert", lambda job, result=result: result).wait(10)  # type: ignore[attr-defined]
+    views = client.get(f"{V1}/jobs").json()["jobs"]
+    assert [view["result"] for view in views] == [{"id": 1}, None]
+    assert client.get(f"{V1}/jobs/{views[1]['id']}").json()["result"] == large
