@@ -10,7 +10,6 @@ A job belongs to nobody: whoever asked for it may go away, and anybody who knows
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import secrets
@@ -22,15 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.finite import flaw
 
-__all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError", "flaw"]
+__all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 
 logger = logging.getLogger(__name__)
 
 ENDED = frozenset({"done", "failed", "cancelled"})
 """States that do not change any more."""
-
-_LOOKED_AT = 100_000
 
 Result = Mapping[str, Any]
 Work = Callable[["Job"], Result]
@@ -221,31 +219,6 @@ def sentence(error: BaseException) -> str:
         return str(error)
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-
-
-def flaw(value: object) -> str | None:
-    """Return why a result cannot be written as JSON, which has no numbers that are not finite; None where it can."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        return _flaw_within(value) or f"{type(error).__name__}: {str(error)[:200]}"
-    return None
-
-
-def _flaw_within(value: object) -> str | None:
-    """Return the first number that is not finite, by its place."""
-    waiting: deque[tuple[str, object]] = deque([("", value)])
-    for _ in range(_LOOKED_AT):
-        if not waiting:
-            break
-        name, inner = waiting.popleft()
-        if isinstance(inner, float) and not math.isfinite(inner):
-            return f"{name or 'it'} is {inner}"
-        if isinstance(inner, Mapping):
-            waiting.extend((f"{name}.{key}" if name else str(key), item) for key, item in inner.items())
-        elif isinstance(inner, (list, tuple)):
-            waiting.extend((f"{name}.{number}" if name else str(number), item) for number, item in enumerate(inner))
-    return None
 
 
 class Jobs:

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import ROOT, Service
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.jobs import Job, Result, Work, flaw
+from riffusion_ext.finite import flaw
+from riffusion_ext.jobs import Job, Result, Work
 from riffusion_ext.paths import without_folders
 
 __all__ = ["accepted", "ended", "finished", "job_json", "job_reply", "job_view", "jobs_reply"]

@@ -90,7 +90,7 @@ def _without_files(body: bytes | bytearray, most: int, token: str, texts: dict[s
     of texts the short one is no JSON.
     """
     too_large = ApiError(413, f"the body is larger than the {most} bytes that are allowed beside files in base64")
-    kept: list[bytes | bytearray] = []
+    kept: list[bytes] = []
     size = start = 0
     for _ in range(_QUOTES):
         end = body.find(b'"', start)
@@ -103,7 +103,7 @@ def _without_files(body: bytes | bytearray, most: int, token: str, texts: dict[s
             texts[name] = _base64_text(body, start, end)
             part = name.encode()
         else:
-            part = body[start:end]
+            part = bytes(body[start:end])
         kept.append(part)
         size += len(part) + 1
         if size > most:

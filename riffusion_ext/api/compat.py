@@ -17,7 +17,8 @@ from riffusion_ext.api.riffusion_server import check_images, run_inference
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.threads import PARSING, in_pool
 from riffusion_ext.api.vst import check_mask, read_plugin_audio, run_vst
-from riffusion_ext.jobs import ENDED, Job, Work, flaw
+from riffusion_ext.finite import flaw
+from riffusion_ext.jobs import ENDED, Job, Work
 from riffusion_ext.paths import without_folders
 
 __all__ = ["BODY_BYTES", "endpoints"]

@@ -68,7 +68,7 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
 
 async def _body(request: Request) -> bytes | bytearray:
-    """Return the body, as a rule without a copy; the request itself, which lives until all is sent, does not keep it."""
+    """Return the body, not copied. The request, which lives until all is sent, does not keep it."""
     pieces, more = [], True
     while more:
         message = await request.receive()

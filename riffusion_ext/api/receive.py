@@ -121,7 +121,7 @@ class Transfer:
         return self._mark + WINDOW - self._clock()
 
     def _check(self, size: int = 0) -> None:
-        """Raise an ApiError where it was too slow, or takes too long, or makes way for another; `size` has just come."""
+        """Raise an ApiError where it was too slow, takes too long or makes way for another; `size` has just come."""
         now = self._clock()
         if self.sent_away:
             raise _refused(408, "the body came slowly while many others waited; try again later")
@@ -131,10 +131,8 @@ class Transfer:
             return
         came = self.size + size - self._marked
         if came < RATE * (now - self._mark):
-            raise _refused(
-                408,
-                f"{came} bytes of the body came in {now - self._mark:.2g} s; at least {RATE:g} bytes a second are needed",
-            )
+            least = f"at least {RATE:g} bytes a second are needed"
+            raise _refused(408, f"{came} bytes of the body came in {now - self._mark:.2g} s; {least}")
         self._mark, self._marked = now, self.size + size
 
     async def _grow(self, size: int) -> None:
