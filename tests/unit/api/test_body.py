@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from riffusion_ext.api import body, json_route
 from riffusion_ext.api.body import DEPTH, ITEMS, NAMES, VALUES, read_json
+from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.take import bytes_of
 from tests.unit.api.conftest import V1, MakeClient, sentence
@@ -90,6 +92,7 @@ def test_too_many_or_too_deep_is_refused_before_it_is_parsed(data: bytes, monkey
         b'{"image":"' + b"\\u0041" * MOST + b'"}',
         b'{"image":"' + "é".encode() * (2 * MOST) + b'"}',
         b'{"image":"' + b"A" * (4 * MOST),
+        b'["' + b'","'.join([b"?" * 60_000] * 60) + b'"]',
         b"{" + b",".join(b'"%x":0' % number for number in range(MOST // 2)) + b"}",
     ],
     ids=lambda data: data[:14].decode(),
@@ -236,6 +239,18 @@ def test_nor_in_presets_or_curves(client: TestClient, preset: str) -> None:
     sentence(client.post(f"{V1}/audio-to-images", json={"clip": clip, "preset": preset}), 422)
     for curve in ("nan", "0:00 nan", "0:00 0.2, 0:01 inf"):
         sentence(client.post(f"{V1}/riffs", json={"clip": clip, "prompt": "a", "denoise": curve}), 422)
+
+
+def test_a_model_without_ranges_holds_no_number_that_is_not_finite() -> None:
+    class Inner(BaseModel):
+        numbers: list[float]
+
+    class Outer(BaseModel):
+        inner: Inner
+
+    assert json_route.read_model(Outer, b'{"inner": {"numbers": [1, 2.5]}}', Limits())
+    with pytest.raises(ApiError, match=r"inner.numbers.1: numbers must be finite, got nan"):
+        json_route.read_model(Outer, b'{"inner": {"numbers": [1, "nan"]}}', Limits())
 
 
 @pytest.mark.parametrize("path", ["/run_inference", "/run_vst"])
