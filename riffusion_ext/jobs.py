@@ -11,6 +11,7 @@ A job belongs to nobody: whoever asked for it may go away, and anybody who knows
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.finite import flaw
 
 __all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 
@@ -81,7 +83,8 @@ class Job:
     activity
         The same for programs, where there is more to say than the progress.
     result
-        What came of it; also of a job that was stopped, as far as it got, and then ``complete`` in it is false.
+        What came of it, as JSON can hold it, or the job fails. Also of a job that was stopped, as far as it got, and
+        then ``complete`` in it is false.
     error
         One sentence about why it failed; `cause` is the exception.
     created, started, ended
@@ -130,9 +133,10 @@ class Job:
         with self._lock:
             if self.state in ENDED:
                 return
-            self.progress = min(max(progress, 0.0), 1.0)
+            if math.isfinite(progress):
+                self.progress = float(min(max(progress, 0.0), 1.0))
             self.message = message or self.message
-            self.activity = activity
+            self.activity = activity if flaw(activity) is None else None
             self.version += 1
 
     def cancel(self) -> bool:
@@ -176,6 +180,8 @@ class Job:
         except BaseException as error:
             logger.debug("job %s failed", self.kind, exc_info=error)
             cause = error
+        if (wrong := flaw(result)) is not None:
+            cause, result = RiffusionError(f"what came of this cannot be told: {wrong}"), None
         with self._lock:
             self.result, self.cause = result, cause
             whole = result is not None and result.get("complete", True)

@@ -7,13 +7,26 @@ clips that this program made and handed it.
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-__all__ = ["LIBRARY", "ClipLibrary", "ClipRecord"]
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["LIBRARY", "ClipLibrary", "ClipRecord", "FullError", "Hold"]
+
+
+class FullError(RiffusionError):
+    """There is no room now; there will be some in so many `seconds`."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,23 @@ class ClipRecord:
     temporary: bool = False
 
 
+class Hold:
+    """Room promised to a piece of work, and what it has kept so far. Made by :meth:`ClipLibrary.reserve`."""
+
+    def __init__(self, library: ClipLibrary, files: int, size: int) -> None:
+        self._library = library
+        self.files, self.size = files, size
+        self.ids: list[str] = []
+
+    def close(self) -> None:
+        """Give back what was not used. What was kept can leave after the library's lifetime, from now on."""
+        self._library._release(self, whole=True)
+
+    def abandon(self) -> None:
+        """Give back everything: nobody will be told of what was kept."""
+        self._library._release(self, whole=False)
+
+
 class ClipLibrary:
     """The last clips made, by id and by infotext. Safe to use from several threads.
 
@@ -62,14 +92,30 @@ class ClipLibrary:
         Records kept; the least recently used ones leave first. At least 1.
     temporary_bytes
         Room for temporary files, in bytes; the oldest of them leave first, but the newest always stays.
+    lifetime
+        Seconds that a clip stays at least. With 0, there is always room for one more; otherwise what there is no room
+        for is refused.
+    clock
+        Returns seconds, for tests.
     """
 
-    def __init__(self, capacity: int = 2000, temporary_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        capacity: int = 2000,
+        temporary_bytes: int = 1 << 30,
+        *,
+        lifetime: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}; at least 1 is needed")
         self._capacity = capacity
         self._temporary_bytes = temporary_bytes
+        self._lifetime, self._clock = lifetime, clock
+        self._until: dict[str, float] = {}
+        self._promised_files = self._promised_bytes = 0
         self._sizes: dict[str, int] = {}
+        self._bytes = 0
         self._records: OrderedDict[str, ClipRecord] = OrderedDict()
         self._by_infotext: dict[str, str] = {}
         self._lock = Lock()
@@ -89,24 +135,59 @@ class ClipLibrary:
         download_name: str = "",
         picture: str | None = None,
         temporary: bool = False,
+        hold: Hold | None = None,
     ) -> ClipRecord:
-        """Keep a clip and give it an id. A later clip of the same infotext is the one that infotext finds."""
+        """Keep a clip and give it an id. A later clip of the same infotext is the one that infotext finds.
+
+        Raises
+        ------
+        FullError
+            There is no room, and none was promised by `hold`.
+        """
         id_ = secrets.token_urlsafe(12)
         path = Path(path).absolute()
         name = download_name or path.name
         record = ClipRecord(id_, path, title, duration, seed, infotext, name, picture, temporary)
+        size = _size_of(path) if temporary else 0
         with self._lock:
+            # What was promised is used first; for what is more than that, there must be room as for anything else.
+            files = min(hold.files, 1) if hold is not None else 0
+            part = min(hold.size, size) if hold is not None else 0
+            leaving = self._make_room(1 - files, size - part)
+            if hold is not None:
+                hold.files, hold.size = hold.files - files, hold.size - part
+                hold.ids.append(id_)
+            self._promised_files -= files
+            self._promised_bytes -= part
             self._records[id_] = record
             if infotext:
                 self._by_infotext[infotext] = id_
             if temporary:
-                self._sizes[id_] = _size_of(path)
-            leaving = [self._drop(next(iter(self._records))) for _ in range(len(self._records) - self._capacity)]
-            while len(self._sizes) > 1 and sum(self._sizes.values()) > self._temporary_bytes:
-                leaving.append(self._drop(next(iter(self._sizes))))
+                self._sizes[id_] = size
+                self._bytes += size
+            if self._lifetime:
+                self._until[id_] = math.inf if hold is not None else self._clock() + self._lifetime
         for old in leaving:
             _delete_if_temporary(old)
         return record
+
+    def reserve(self, files: int, size: int, *, force: bool = False) -> Hold:
+        """Promise room for so many clips of so many bytes together. To be closed or abandoned.
+
+        With `force`, also where there is none: for results that took so long to make that they are not to be lost.
+
+        Raises
+        ------
+        FullError
+            There is none: what is there is too young to leave.
+        """
+        with self._lock:
+            leaving = [] if force else self._make_room(files, size)
+            self._promised_files += files
+            self._promised_bytes += size
+        for old in leaving:
+            _delete_if_temporary(old)
+        return Hold(self, files, size)
 
     def get(self, id_: str) -> ClipRecord | None:
         """Return the record of an id, or None."""
@@ -129,12 +210,65 @@ class ClipLibrary:
             self._records.clear()
             self._by_infotext.clear()
             self._sizes.clear()
+            self._until.clear()
+            self._bytes = 0
+        for old in leaving:
+            _delete_if_temporary(old)
+
+    def _make_room(self, files: int, size: int) -> list[ClipRecord]:
+        """Let the oldest go until there is room for so much more; returns them."""
+        # Of what is not asked for, there may be too much already: what took long is kept in any case.
+        files += len(self._records) + self._promised_files - self._capacity if files else 0
+        size += self._bytes + self._promised_bytes - self._temporary_bytes if size else 0
+        if files <= 0 and size <= 0:
+            return []
+        now = self._clock()
+        leaving: list[str] = []
+        for id_ in self._records:
+            if files <= 0 and size <= 0:
+                break
+            own = self._sizes.get(id_, 0)
+            if self._until.get(id_, 0.0) <= now and (files > 0 or own):
+                leaving.append(id_)
+                files, size = files - 1, size - own
+        if self._lifetime and (files > 0 or size > 0):
+            raise self._full(files, size, set(leaving), now)
+        return [self._drop(id_) for id_ in leaving]
+
+    def _full(self, files: int, size: int, leaving: set[str], now: float) -> FullError:
+        """Say when so many more files and bytes will be free; with what is being made now, not before its lifetime."""
+        later = now + self._lifetime
+        for until, id_ in sorted((until, id_) for id_, until in self._until.items() if id_ not in leaving):
+            if files <= 0 and size <= 0:
+                break
+            files, size = files - 1, size - self._sizes.get(id_, 0)
+            later = until if math.isfinite(until) else now + self._lifetime
+        seconds = max(later - now, 1.0)
+        return FullError(
+            f"{len(self._records)} files of {self._bytes} bytes are kept, most of them younger than"
+            f" {self._lifetime:g} s; try again in {math.ceil(seconds)} s",
+            seconds,
+        )
+
+    def _release(self, hold: Hold, *, whole: bool) -> None:
+        leaving = []
+        with self._lock:
+            self._promised_files -= hold.files
+            self._promised_bytes -= hold.size
+            hold.files = hold.size = 0
+            for id_ in filter(self._records.__contains__, hold.ids):
+                if not whole:
+                    leaving.append(self._drop(id_))
+                elif self._lifetime:
+                    self._until[id_] = self._clock() + self._lifetime
+            hold.ids = []
         for old in leaving:
             _delete_if_temporary(old)
 
     def _drop(self, id_: str) -> ClipRecord:
         record = self._records.pop(id_)
-        self._sizes.pop(id_, None)
+        self._bytes -= self._sizes.pop(id_, 0)
+        self._until.pop(id_, None)
         if self._by_infotext.get(record.infotext) == id_:
             del self._by_infotext[record.infotext]
         return record

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext import __version__
 from riffusion_ext.api.replies import AsciiJSON
 from riffusion_ext.api.service import Service
+from riffusion_ext.api.threads import in_thread
 
 __all__ = ["router"]
 
@@ -31,7 +31,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/capabilities", summary="What can be asked for here")
     async def capabilities() -> Response:
-        return AsciiJSON(await run_in_threadpool(_capabilities, service))
+        return AsciiJSON(await in_thread(_capabilities, service))
 
     return routes
 

@@ -61,18 +61,26 @@ def mount(
     limits = service.limits
 
     def guarded(inner: Any, **more: Any) -> Guard:
-        return Guard(inner, credentials=credentials, body_bytes=limits.body_bytes, weight=service.weight, **more)
+        return Guard(inner, credentials=credentials, bodies=service.bodies, **more)
 
-    ours = guarded(TypedBodies(build(service), _is_upload), streamed=_is_upload)
+    ours = guarded(
+        TypedBodies(build(service), _is_upload),
+        streamed=_is_upload,
+        body_bytes=lambda scope: limits.body(_place(scope)),
+    )
     routes: list[Mount | Route] = [Mount(ROOT, app=ours)]
     for path, (endpoint, answer) in compat.endpoints(service).items():
+        most = min(compat.BODY_BYTES[path], limits.body_bytes)
         for place in (path, f"{path}/"):
-            inner = guarded(request_response(endpoint), answer=answer)
+            inner = guarded(request_response(endpoint), answer=answer, body_bytes=lambda scope, most=most: most)
             routes.append(Route(place, inner, methods=["POST"], include_in_schema=False))
     add_first(app, routes, visitors)
 
 
 def _is_upload(scope: Mapping[str, Any]) -> bool:
-    path = str(scope["path"])
-    root = str(scope.get("root_path", ""))
-    return scope["method"] == "POST" and path.removeprefix(root) in _UPLOADS
+    return scope["method"] == "POST" and _place(scope) in _UPLOADS
+
+
+def _place(scope: Mapping[str, Any]) -> str:
+    """Return the path below our root."""
+    return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))

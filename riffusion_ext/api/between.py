@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
+from riffusion_ext.api.json_route import json_route
 from riffusion_ext.api.models import Interpolate, InterpolateEnd, given
 from riffusion_ext.api.painting import Watch, check_save, keep_clip, keep_picture, save, watched
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, clip_view
 from riffusion_ext.api.take import check_text, kept_picture
+from riffusion_ext.api.threads import in_thread
 from riffusion_ext.convert import check_format
 from riffusion_ext.jobs import Job
 
@@ -30,7 +31,7 @@ __all__ = ["named_mask", "named_seed", "router"]
 
 def router(service: Service) -> APIRouter:
     """Return the route."""
-    routes = APIRouter(tags=["painting"])
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as pictures and sound")
     async def interpolate(body: Interpolate) -> Response:
@@ -43,7 +44,7 @@ def router(service: Service) -> APIRouter:
             raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {body.steps}")
         if body.count > limits.pictures:
             raise ApiError(422, f"at most {limits.pictures} pictures are painted at a time, got {body.count}")
-        return await run_in_threadpool(_interpolate, service, body)
+        return await in_thread(_interpolate, service, body)
 
     return routes
 

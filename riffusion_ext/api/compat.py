@@ -7,26 +7,30 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from riffusion_ext.api.answer import finished
-from riffusion_ext.api.compat_input import read_ask, read_json
+from riffusion_ext.api.compat_input import read_ask, read_object
 from riffusion_ext.api.content_type import is_from_browser, is_json
-from riffusion_ext.api.replies import ApiError, AsciiJSON, status_of
+from riffusion_ext.api.replies import ApiError, AsciiJSON, headers_of, more_headers, status_of
 from riffusion_ext.api.riffusion_server import check_images, run_inference
 from riffusion_ext.api.service import Service
+from riffusion_ext.api.threads import PARSING, in_pool
 from riffusion_ext.api.vst import check_mask, read_plugin_audio, run_vst
+from riffusion_ext.finite import flaw
 from riffusion_ext.jobs import ENDED, Job, Work
 from riffusion_ext.paths import without_folders
 
-__all__ = ["endpoints"]
+__all__ = ["BODY_BYTES", "endpoints"]
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 600.0
 """Seconds until a client that waits for one picture is told that it takes too long."""
+
+BODY_BYTES = {"/run_inference": 1 << 20, "/run_vst": 1 << 24}
+"""Largest bodies, by path; the plugin's holds a sound."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 _Answer = Callable[..., Response]
@@ -36,25 +40,26 @@ def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> R
     """Return a refusal of the original server: plain text."""
     text = without_folders(text).encode("utf-8", "replace").decode()
     status = 400 if status == 422 else status
-    return PlainTextResponse(text[:600], status, {"X-Content-Type-Options": "nosniff", **(headers or {})})
+    return PlainTextResponse(text[:600], status, {"X-Content-Type-Options": "nosniff", **more_headers(status, headers)})
 
 
 def plugin(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a refusal for the plugin: always JSON, or it waits for more."""
-    return AsciiJSON({"error": without_folders(text)[:600]}, 400 if status == 422 else status, dict(headers or {}))
+    body = {"error": without_folders(text)[:600]}
+    return AsciiJSON(body, 400 if status == 422 else status, more_headers(status, headers))
 
 
 def endpoints(service: Service) -> dict[str, tuple[_Endpoint, _Answer]]:
     """Return what answers each of the paths, and what refuses there. Clients put a slash behind the paths."""
 
     def prepare_inference(body: bytes) -> Work:
-        values = read_json(body)
+        values = read_object(body, service.limits.json_bytes)
         ask = read_ask(values, most_steps=service.limits.steps)
         seed = check_images(values, ask.mask)
         return lambda job: run_inference(service, ask, seed, job)
 
     def prepare_vst(body: bytes) -> Work:
-        values = read_json(body)
+        values = read_object(body, service.limits.json_bytes)
         ask = read_ask(values, most_steps=service.limits.steps)
         check_mask(ask.mask)
         clip = read_plugin_audio(values)
@@ -71,7 +76,7 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
         made: list[Mapping[str, Any]] = []
         try:
             _check_sender(request)
-            work = await run_in_threadpool(prepare, await request.body())
+            work = await in_pool(PARSING, prepare, await request.body())
             service.check_backend()
             job = service.jobs.submit(kind, "paint", _into(made, work))
             if not await _over(job, request):
@@ -83,7 +88,7 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
                 logger.exception("%s", kind, exc_info=error)
                 text = f"something went wrong here: {type(error).__name__}; the server's log has the details"
                 return answer(500, text)
-            return answer(status_of(error), str(error))
+            return answer(status_of(error), str(error), headers_of(error))
         return AsciiJSON(made.pop()) if made else answer(503, "this was stopped")
 
     return endpoint
@@ -103,6 +108,8 @@ def _into(made: list[Mapping[str, Any]], work: Work) -> Work:
 
     def run(job: Job) -> dict[str, Any]:
         result = work(job)
+        if (wrong := flaw(result)) is not None:
+            raise ValueError(f"what came of this cannot be told: {wrong}")
         complete = result.get("complete", True)
         if complete:
             made.append(result)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from riffusion_ext.api.body import read_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.interpolate import End
 
-__all__ = ["Ask", "read_ask", "read_json", "text_of"]
+__all__ = ["Ask", "read_ask", "read_object", "text_of"]
 
 _LONGEST_TEXT = 20_000
 
@@ -39,18 +39,15 @@ class Ask:
     mask: str
 
 
-def read_json(body: bytes) -> Mapping[str, Any]:
-    """Read a body as JSON, whatever its content type says.
+def read_object(body: bytes, most: int) -> Mapping[str, Any]:
+    """Read a body as JSON, whatever its content type says; `most`: bytes of all but a file in base64.
 
     Raises
     ------
     RiffusionError
-        It is no JSON object.
+        It is no JSON object, or is larger or deeper than allowed.
     """
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError):
-        raise RiffusionError("the body is not JSON") from None
+    values = read_json(body, most=most)
     if not isinstance(values, dict):
         raise RiffusionError("the body must be a JSON object")
     return values

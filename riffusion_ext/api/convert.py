@@ -6,13 +6,13 @@ import base64
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Query
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted, ended
+from riffusion_ext.api.json_route import json_route
 from riffusion_ext.api.media import TYPES
 from riffusion_ext.api.models import AudioToImages, ImageToAudio
 from riffusion_ext.api.replies import ApiError, AsciiJSON
@@ -26,16 +26,24 @@ from riffusion_ext.api.take import (
     read_sound,
     written_sound,
 )
+from riffusion_ext.api.threads import in_thread
 from riffusion_ext.jobs import Job, Work
 
+if TYPE_CHECKING:
+    from riffusion_ext.spectrogram.params import SpectrogramParams
+
 __all__ = ["router"]
+
+_PIXEL_BYTES = 3
+_FILE_BYTES = 1 << 14
+"""Of a picture or sound file, what is neither pixels nor samples, at most."""
 
 _WAIT = Query(True, description="false: answer 202 with a job at once")
 
 
 def router(service: Service) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["conversion"])
+    routes = APIRouter(tags=["conversion"], route_class=json_route(service.limits))
 
     @routes.post("/image-to-audio", summary="A spectrogram picture to sound")
     async def image_to_audio(body: ImageToAudio, wait: bool = _WAIT) -> Response:
@@ -52,8 +60,10 @@ def router(service: Service) -> APIRouter:
     async def audio_to_images(body: AudioToImages, wait: bool = _WAIT) -> Response:
         _one_of("clip", body.clip, "audio", body.audio)
         check_text(body.preset)
+        params = _params(body)
         if body.clip:
-            service.find("clips", body.clip)
+            record = service.find("clips", body.clip)
+            _check_images(service, body, params, record.duration - body.start)
         if not wait:
             _by_id(body.clip, "clip", body.inline)
         inline = ("pictures", "image") if body.inline else None
@@ -90,7 +100,7 @@ async def _reply(service: Service, job: Job, kind: str, name: str) -> Response:
         text = f"the result has {size} bytes, {service.limits.inline_bytes} are given inline; get it by its url"
         raise ApiError(413, text)
     for view in views:
-        view[name] = await run_in_threadpool(_data_url, service.find(kind, view["id"]).path)
+        view[name] = await in_thread(_data_url, service.find(kind, view["id"]).path)
     return AsciiJSON(result | {"pictures": views} if kind == "pictures" else views[0])
 
 
@@ -128,6 +138,7 @@ def _heard(service: Service, body: ImageToAudio, job: Job) -> dict[str, Any]:
     sound = pictures_to_audio([image], settings, progress=tick)[0]
     if isinstance(sound, BaseException):
         raise sound
+    service.room.reserve("clips", 1, 2 * sound.clip.samples.size + _FILE_BYTES)
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{body.format}"
     tags = audio_tags(sound.params, max_value=sound.max_value if sound.recorded else None, title=title)
     write_audio(sound.clip, path, tags=tags)
@@ -141,10 +152,8 @@ def _heard(service: Service, body: ImageToAudio, job: Job) -> dict[str, Any]:
 def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
     from riffusion_ext.metadata import save_picture
     from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
-    from riffusion_ext.spectrogram.params import PRESETS
 
-    limits = service.limits
-    params = params_of(body.preset) or PRESETS["riffusion-v1"]
+    params = _params(body)
     if body.clip is not None:
         title = service.find("clips", body.clip).title
         clip = kept_sound(service, body.clip, start=body.start, duration=body.duration)
@@ -152,12 +161,10 @@ def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
         title = "sound"
         path = written_sound(service, bytes_of(body.audio or "", "audio"))
         try:
-            clip = read_sound(path, limits, start=body.start, duration=body.duration)
+            clip = read_sound(path, service.limits, start=body.start, duration=body.duration)
         finally:
             path.unlink()
-    columns = params.columns_of_samples(round(clip.duration * params.sample_rate))
-    if columns > 2 * limits.columns or columns * params.num_frequencies > limits.pixels:
-        raise ApiError(413, f"this sound makes {columns} columns of {params.num_frequencies} rows, which is too much")
+    service.room.reserve("pictures", *_check_images(service, body, params, clip.duration))
     job.check()
     if body.columns is None:
         encoded = [audio_to_picture(clip, params)]
@@ -175,6 +182,35 @@ def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
         views.append(view)
         job.tell((number + 1) / len(encoded))
     return {"pictures": views, "duration": round(clip.duration, 6), "notes": list(clip.notes)}
+
+
+def _params(body: AudioToImages) -> SpectrogramParams:
+    from riffusion_ext.spectrogram.params import PRESETS
+
+    return params_of(body.preset) or PRESETS["riffusion-v1"]
+
+
+def _check_images(service: Service, body: AudioToImages, params: SpectrogramParams, seconds: float) -> tuple[int, int]:
+    """Return how many images a sound makes, and how many bytes they have at most.
+
+    Raises
+    ------
+    ApiError
+        More than allowed.
+    """
+    limits = service.limits
+    seconds = min(max(seconds, 0.0), body.duration or seconds)
+    columns = params.columns_of_samples(round(seconds * params.sample_rate))
+    rows = params.num_frequencies
+    if columns > 2 * limits.columns or columns * rows > limits.pixels:
+        raise ApiError(413, f"this sound makes {columns} columns of {rows} rows, which is too much")
+    width = body.columns or max(columns, 1)
+    count = max(-(-columns // width), 1)
+    if count > limits.images:
+        raise ApiError(413, f"this sound makes {count} images of {width} columns, {limits.images} are allowed")
+    size = count * (width * rows * _PIXEL_BYTES + _FILE_BYTES)
+    service.room.check("pictures", count, size)
+    return count, size
 
 
 def _data_url(path: Path) -> str:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
+from riffusion_ext.api.json_route import json_route
 from riffusion_ext.api.models import Dataset, given
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, file_view
 from riffusion_ext.api.take import check_text, params_of
+from riffusion_ext.api.threads import in_thread
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.jobs import Job
 from riffusion_ext.paths import NameGiver, without_folders
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
+_ENTRY = 1 << 10
+"""Of a file in an archive, what is not its content, at most."""
+
 
 def router(service: Service) -> APIRouter:
     """Return the route."""
-    routes = APIRouter(tags=["training sets"])
+    routes = APIRouter(tags=["training sets"], route_class=json_route(service.limits))
 
     @routes.post("/datasets", status_code=202, summary="Songs to a training set")
     async def dataset(body: Dataset) -> Response:
-        return await run_in_threadpool(_dataset, service, body)
+        return await in_thread(_dataset, service, body)
 
     return routes
 
@@ -73,10 +77,20 @@ def _dataset(service: Service, body: Dataset) -> Response:
     limits = service.limits
     if not 1 <= len(body.clips) <= limits.songs:
         raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
-    for id_ in body.clips:
-        service.find("clips", id_[:64])
+    seconds = sum(service.find("clips", id_[:64]).duration for id_ in dict.fromkeys(body.clips))
     settings = _settings(body)
+    service.room.check("archives", 1, _estimate(settings, seconds))
     return accepted(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
+
+
+def _estimate(settings: DatasetSettings, seconds: float) -> int:
+    """Return about how many bytes an archive has: a byte for each pixel and channel, in each form of the set."""
+    slices, params = settings.slicing, settings.slicing.params
+    windows = params.columns_of_samples(round(seconds * params.sample_rate)) // slices.step
+    windows = min(windows, settings.curation.target or windows)
+    pixels = windows * slices.columns * params.num_frequencies * params.channels
+    sound = 2 * windows * params.samples_of_columns(slices.columns) * params.channels
+    return sum(sound if form == "audio" else pixels for form in settings.export.formats)
 
 
 def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
@@ -105,6 +119,8 @@ def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job)
 def _result(service: Service, built: Built, folder: Path) -> dict[str, Any]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
+    size = sum(item.stat().st_size + _ENTRY for item in files)
+    service.room.reserve("archives", 1, size, wait=True)
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

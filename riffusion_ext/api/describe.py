@@ -84,13 +84,16 @@ _REFUSALS = {
     "400": "The body cannot be read at all",
     "401": "User or password are wrong",
     "404": "There is nothing of this id",
-    "408": "Nothing more of the body came for too long",
+    "408": "The body came too slowly",
     "409": "Another model is loaded than the one asked for",
     "413": "Larger than the limits allow",
+    "414": "The address is too long",
+    "415": "The content type is not application/json",
     "422": "Something in the request is wrong",
-    "429": "Too many jobs are waiting",
+    "429": "Too many jobs are waiting; Retry-After says when to ask again",
+    "431": "The headers are too large",
     "501": "There is no model here",
-    "503": "Too much is being worked on",
+    "503": "Too much is being worked on or kept; Retry-After says when to ask again",
 }
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

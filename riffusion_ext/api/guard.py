@@ -12,27 +12,23 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from riffusion_ext.api.replies import refusal
+from riffusion_ext.api.receive import GoneError, Transfers
+from riffusion_ext.api.replies import ApiError, refusal
 from riffusion_ext.errors import RiffusionError
 
-__all__ = [
-    "PATIENCE",
-    "Credentials",
-    "Guard",
-    "Weight",
-    "is_allowed",
-    "parse_credential",
-    "parse_credentials",
-    "replay",
-]
+__all__ = ["READING", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-PATIENCE = 30.0
-"""Seconds in which something more of a body must come."""
+READING = 20.0
+"""Seconds in which a client must take the next part of a large reply."""
+
+_PIECE = 1 << 18
+_TARGET = 1 << 13
+_HEADERS = 1 << 16
 
 Credentials = Mapping[str, str]
 """Passwords by user."""
@@ -82,13 +78,6 @@ def is_allowed(authorization: str, credentials: Credentials) -> bool:
     return bool(colon) and expected is not None and right
 
 
-class Weight:
-    """Bytes that are held at present, over all requests."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self.held = most, 0
-
-
 class Guard:
     """An application behind a password and a limit of size.
 
@@ -99,9 +88,9 @@ class Guard:
     credentials
         None or empty: everybody may come in.
     body_bytes
-        Largest body of a request.
-    weight
-        Of the bodies of all guarded applications together.
+        Returns the largest body of a request, by its scope.
+    bodies
+        Those of all guarded applications together.
     streamed
         Whether a request, by its scope, reads its own body bit by bit: then the limit is its own.
     answer
@@ -113,12 +102,12 @@ class Guard:
         app: Asgi,
         *,
         credentials: Credentials | None,
-        body_bytes: int,
-        weight: Weight,
+        body_bytes: Callable[[Mapping[str, Any]], int],
+        bodies: Transfers,
         streamed: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
         answer: Callable[..., Any] = refusal,
     ) -> None:
-        self._app, self._credentials, self._most, self._weight = app, credentials, body_bytes, weight
+        self._app, self._credentials, self._most, self._bodies = app, credentials, body_bytes, bodies
         self._streamed, self._answer = streamed, answer
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -127,59 +116,74 @@ class Guard:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
+        if len(scope.get("query_string", b"")) + len(scope["path"]) > _TARGET:
+            await self._answer(414, f"the address is longer than {_TARGET} characters")(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > _HEADERS:
+            await self._answer(431, f"the headers have more than {_HEADERS} bytes")(scope, receive, send)
+            return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
         if self._credentials and not is_allowed(headers.get(b"authorization", ""), self._credentials):
             reply = self._answer(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
             await reply(scope, receive, send)
             return
         if self._streamed(scope) or scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _in_pieces(send))
             return
-        await self._whole(headers.get(b"content-length", ""), scope, receive, send)
+        try:
+            await self._whole(headers.get(b"content-length", ""), scope, receive, send)
+        except GoneError:
+            return
+        except ApiError as error:  # of receiving the body, so nothing was answered yet; what else comes, nobody reads
+            reply = self._answer(error.status, str(error), error.headers)
+            await reply(scope, receive, send)
 
     async def _whole(self, length: str, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Take in the body up to the limit, and hand it on as one."""
         promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
-        body = bytearray()
-        counted = 0
-        try:
-            more = True
-            while more:
-                if max(promised, len(body)) > self._most:
-                    text = f"the body is larger than the {self._most} bytes that are allowed"
-                    await self._answer(413, text)(scope, receive, send)
-                    return
-                if self._weight.held > self._weight.most:
-                    text = "many large requests are being worked on; try again later"
-                    await self._answer(503, text)(scope, receive, send)
-                    return
-                try:
-                    message = await asyncio.wait_for(receive(), PATIENCE)
-                except asyncio.TimeoutError:
-                    text = f"nothing more of the body came for {PATIENCE:g} s"
-                    await self._answer(408, text)(scope, receive, send)
-                    return
-                if message["type"] != "http.request":  # the client has gone
-                    return
-                body += message.get("body", b"")
-                more = message.get("more_body", False) or len(body) > self._most
-                self._weight.held += len(body) - counted
-                counted = len(body)
-            whole = {"type": "http.request", "body": bytes(body), "more_body": False}
-            await self._app(scope, replay(whole, receive), send)
-        finally:
-            self._weight.held -= counted
+        async with self._bodies.enter() as transfer:
+            body = bytearray()
+            async for piece in transfer.pieces(receive, most=self._most(scope), promised=promised):
+                body += piece
+            whole = replay(body, receive)
+            del body
+
+            async def answer(message: Message) -> None:
+                transfer.release()  # how slowly the reply is read is no matter of the body
+                await send(message)
+
+            await self._app(scope, whole, _in_pieces(answer))
 
 
-def replay(message: Message, receive: Receive) -> Receive:
-    """Return a receive that gives a message that was taken already, and after it what comes from the client."""
-    given = False
+def _in_pieces(send: Send) -> Send:
+    """Return a send that gives a large reply away bit by bit, and breaks off where the client does not take it."""
+    broken = False
+
+    async def pieces(message: Message) -> None:
+        nonlocal broken
+        body = message.get("body", b"")
+        if len(body) <= _PIECE or broken:
+            if not broken:  # else the server closes the connection, once the application has returned
+                await send(message)
+            return
+        for start in range(0, len(body), _PIECE):
+            more = message.get("more_body", False) or start + _PIECE < len(body)
+            part = {"type": message["type"], "body": body[start : start + _PIECE], "more_body": more}
+            try:
+                await asyncio.wait_for(send(part), READING)
+            except asyncio.TimeoutError:
+                broken = True
+                return
+
+    return pieces
+
+
+def replay(body: bytearray | bytes, receive: Receive) -> Receive:
+    """Return a receive that gives the whole body, not copied, and after it what comes from the client."""
+    given = [body]
+    del body
 
     async def take() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return message
+        return {"type": "http.request", "body": given.pop(), "more_body": False} if given else await receive()
 
     return take

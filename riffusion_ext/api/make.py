@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
+from riffusion_ext.api.json_route import json_route
 from riffusion_ext.api.models import Keyframe, Loop, Riff, Song, given
 from riffusion_ext.api.painting import Watch, check_save, keep_picture, paint, result_of, watched, work_folder
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service
 from riffusion_ext.api.take import check_text, kept_picture, kept_sound
+from riffusion_ext.api.threads import in_thread
 from riffusion_ext.convert import check_format
 from riffusion_ext.jobs import Job
 
@@ -27,26 +28,29 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
+_BYTES_A_SECOND = 44100 * 2
+"""Of a sound in 16 bits; a second channel, if any, has room where this has."""
+
 
 def router(service: Service) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["painting"])
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/songs", status_code=202, summary="A song from prompts over time")
     async def song(body: Song) -> Response:
         _check(service, body)
-        return await run_in_threadpool(_song, service, body)
+        return await in_thread(_song, service, body)
 
     @routes.post("/riffs", status_code=202, summary="A song, painted over")
     async def riff(body: Riff) -> Response:
         _check(service, body)
         service.find("clips", body.clip)
-        return await run_in_threadpool(_riff, service, body)
+        return await in_thread(_riff, service, body)
 
     @routes.post("/loops", status_code=202, summary="A few bars that go round without a seam")
     async def loop(body: Loop) -> Response:
         _check(service, body)
-        return await run_in_threadpool(_loop, service, body)
+        return await in_thread(_loop, service, body)
 
     return routes
 
@@ -89,6 +93,7 @@ def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
 def _check_length(service: Service, seconds: float) -> None:
     if seconds > service.limits.song_seconds:
         raise ApiError(422, f"at most {service.limits.song_seconds:g} s are painted at a time, got {seconds:g} s")
+    service.room.check("clips", 1, round(seconds * _BYTES_A_SECOND))
 
 
 def _song_settings(service: Service, body: Song) -> SongSettings:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 __all__ = [
     "LONGEST_TEXT",
+    "PARTS",
     "AudioToImages",
     "Dataset",
     "ImageToAudio",
@@ -229,6 +230,14 @@ class Dataset(_Strict):
     clipping: float | None = Field(0.01, ge=0, le=1)
     broken: bool = True
     target: int | None = Field(None, ge=1, le=10_000_000)
+
+
+PARTS: dict[Any, dict[str, type[BaseModel]]] = {
+    Song: {"keyframes": Keyframe},
+    Riff: {"keyframes": Keyframe},
+    Paintings: {"requests": Paint},
+}
+"""Lists of models, by model and name."""
 
 
 def given(body: BaseModel, *names: str) -> dict[str, Any]:

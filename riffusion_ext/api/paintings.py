@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from riffusion_ext.api.answer import accepted
+from riffusion_ext.api.json_route import json_route
 from riffusion_ext.api.models import LONGEST_TEXT, Paint, Paintings, given
 from riffusion_ext.api.painting import Watch, watched
 from riffusion_ext.api.replies import ApiError
 from riffusion_ext.api.service import Service, file_view
 from riffusion_ext.api.take import check_text, kept_picture
+from riffusion_ext.api.threads import in_thread
 from riffusion_ext.jobs import Job
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ __all__ = ["router"]
 
 def router(service: Service) -> APIRouter:
     """Return the route."""
-    routes = APIRouter(tags=["painting"])
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/paintings", status_code=202, summary="Single pictures, between two prompts each")
     async def paintings(body: Paintings) -> Response:
         service.check_backend()
         _check(service, body)
-        return await run_in_threadpool(_paintings, service, body)
+        return await in_thread(_paintings, service, body)
 
     return routes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,19 @@ from starlette.responses import JSONResponse, Response
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import LostError
 from riffusion_ext.jobs import BusyError
+from riffusion_ext.library import FullError
 from riffusion_ext.paths import without_folders
 
-__all__ = ["ApiError", "AsciiJSON", "add_handlers", "not_found", "refusal"]
+__all__ = [
+    "ApiError",
+    "AsciiJSON",
+    "add_handlers",
+    "first_sentence",
+    "headers_of",
+    "more_headers",
+    "not_found",
+    "refusal",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +67,13 @@ def not_found(what: str) -> ApiError:
 
 def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer that says in one sentence why not; without the server's folders."""
+    return AsciiJSON({"detail": without_folders(text)[:_LONGEST]}, status, more_headers(status, headers))
+
+
+def more_headers(status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return headers with what a refusal of this status has besides: when to try again."""
     more = {"Retry-After": _RETRY[status]} if status in _RETRY else {}
-    return AsciiJSON({"detail": without_folders(text)[:_LONGEST]}, status, {**more, **(headers or {})})
+    return {**more, **(headers or {})}
 
 
 def status_of(error: BaseException) -> int:
@@ -66,22 +82,29 @@ def status_of(error: BaseException) -> int:
         return error.status
     if isinstance(error, BusyError):
         return 429
-    if isinstance(error, LostError):
+    if isinstance(error, (FullError, LostError)):
         return 503
     if isinstance(error, RiffusionError):
         return 422
     return 500
 
 
+def headers_of(error: BaseException) -> Mapping[str, str] | None:
+    """Return the headers that an error brings along."""
+    if isinstance(error, FullError):
+        return {"Retry-After": str(math.ceil(error.seconds))}
+    return error.headers if isinstance(error, ApiError) else None
+
+
 def add_handlers(app: FastAPI) -> None:
     """Make an application answer all errors in this way."""
 
     async def ours(request: Request, error: Exception) -> Response:
-        return refusal(status_of(error), str(error), getattr(error, "headers", None))
+        return refusal(status_of(error), str(error), headers_of(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return refusal(422, _first(error.errors()))
+        return refusal(422, first_sentence(error.errors()))
 
     async def other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -97,7 +120,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-def _first(errors: Sequence[Any]) -> str:
+def first_sentence(errors: Sequence[Any]) -> str:
     """Return a sentence about the first thing that is wrong with a body."""
     if not errors:
         return "the request is not understood"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import scratch
-from riffusion_ext.api.guard import Weight
 from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.receive import Transfers
 from riffusion_ext.api.replies import ApiError, not_found
+from riffusion_ext.api.room import Room
 from riffusion_ext.jobs import Job, Jobs
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
 
@@ -74,12 +75,14 @@ class Service:
         self.host, self.device, self.samplers, self.usual_sampler = host, device, samplers, usual_sampler
         self.limits = limits or Limits()
         self.prefix, self.output = prefix, output
-        room = self.limits.kept_bytes
-        self.files = {kind: ClipLibrary(temporary_bytes=room) for kind in KINDS}
+        kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
+        self.files = {kind: ClipLibrary(kept, size, lifetime=seconds) for kind in KINDS}
+        self.room = Room(self.files, kept, size, patience=seconds + 10.0)
         self._others = others
         self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
-        self.weight = Weight(self.limits.bodies_bytes)
-        self.uploads = self.listeners = 0
+        self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
+        self.uploads = Transfers(self.limits.uploads, self.limits.uploads_bytes, seconds=3600.0)
+        self.listeners = 0
         self._backend, self._no_backend = backend, no_backend
         self._scratch = scratch
         self._own: Path | None = None
@@ -156,7 +159,7 @@ class Service:
 
     def keep(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
         """Keep a file that belongs to the service, and give it an id."""
-        return self.files[kind].add(path, title=title, duration=duration, temporary=True, **more)
+        return self.room.keep(kind, path, title=title, duration=duration, **more)
 
     def url(self, kind: str, id_: str) -> str:
         """Return the path of a URL."""

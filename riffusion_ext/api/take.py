@@ -42,6 +42,7 @@ _MODEL_SIDE = 512
 """What pictures to paint from are scaled to: a line of few pixels and great length would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
+_PIECE = 1 << 20
 _WORDS = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 _SUFFIXES = {
@@ -77,13 +78,21 @@ def bytes_of(text: str, what: str) -> bytes:
         It is no base64, or nothing.
     """
     match = _DATA_URL.match(text)
-    try:
-        data = base64.b64decode("".join(text[match.end() if match else 0 :].split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise ApiError(422, f"{what} is not in base64") from None
+    data, rest = bytearray(), b""
+    # Bit by bit: a large file at once would let nothing else run meanwhile.
+    for start in range(match.end() if match else 0, len(text), _PIECE):
+        try:
+            piece = rest + text[start : start + _PIECE].encode("ascii").translate(None, b" \t\n\r\f\v")
+            whole = len(piece) // 4 * 4 if start + _PIECE < len(text) else len(piece)
+            rest = piece[whole:]
+            if data and len(data) % 3:  # it had ended before
+                raise ValueError
+            data += base64.b64decode(piece[:whole], validate=True)
+        except (binascii.Error, ValueError):
+            raise ApiError(422, f"{what} is not in base64") from None
     if not data:
         raise ApiError(422, f"{what} is empty")
-    return data
+    return bytes(data)
 
 
 def check_text(*texts: str | None) -> None:
@@ -201,9 +210,9 @@ def checked_sound(path: Path, limits: Limits) -> float:
             seconds, samples = frames / rate, frames * channels
     except RiffusionError as error:
         raise ApiError(422, _named(error, path)) from error
-    if seconds <= 0:
+    if not seconds > 0:
         raise ApiError(422, "the sound has no samples")
-    if seconds > limits.sound_seconds:
+    if not seconds <= limits.sound_seconds:
         raise ApiError(413, f"the sound is {seconds:.0f} s long, {limits.sound_seconds:g} s are allowed")
     if samples > limits.sound_samples:
         raise ApiError(413, f"the sound has {samples} samples, {limits.sound_samples} are allowed")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from riffusion_ext.api import guard
 from riffusion_ext.api.media import file_reply
 from riffusion_ext.api.replies import ApiError, AsciiJSON
 from riffusion_ext.api.service import KINDS, Service, clip_view, file_view
 from riffusion_ext.api.take import checked_sound, file_name, opened_picture, sound_suffix
+from riffusion_ext.api.threads import FILES, in_pool, in_thread
 
 __all__ = ["router"]
 
@@ -32,16 +30,16 @@ def router(service: Service) -> APIRouter:
     @routes.post("/pictures", status_code=201, summary="Upload a picture: the body is the file")
     async def upload_picture(request: Request, name: str = _NAME) -> Response:
         async with _received(service, request, "pictures") as path:
-            return AsciiJSON(await run_in_threadpool(_picture, service, path, name), 201)
+            return await _kept(service, "pictures", path, partial(_picture, service, path, name))
 
     @routes.post("/clips", status_code=201, summary="Upload a sound: the body is the file")
     async def upload_clip(request: Request, name: str = _NAME) -> Response:
         async with _received(service, request, "clips") as path:
-            return AsciiJSON(await run_in_threadpool(_clip, service, path, name), 201)
+            return await _kept(service, "clips", path, partial(_clip, service, path, name))
 
     def add(kind: str, word: str) -> None:
         async def get(request: Request, id_: str) -> Response:
-            return file_reply(request, await run_in_threadpool(service.find, kind, id_), word)
+            return file_reply(request, await in_thread(service.find, kind, id_), word)
 
         for method in ("GET", "HEAD"):
             routes.add_api_route(
@@ -62,39 +60,26 @@ def router(service: Service) -> APIRouter:
 @asynccontextmanager
 async def _received(service: Service, request: Request, kind: str) -> AsyncIterator[Path]:
     """Write a body into a file, bit by bit; what is still there of it at the end is removed."""
-    limits = service.limits
-    if service.uploads >= limits.uploads:
-        raise ApiError(503, f"{limits.uploads} files are being uploaded at present; try again later")
-    service.uploads += 1
     path = service.folder(kind) / f"{secrets.token_hex(8)}.part"
-    size = 0
+    length = request.headers.get("content-length", "")
+    promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
     try:
-        with path.open("xb") as file:
-            async for piece in _pieces(request):
-                size += len(piece)
-                if size > limits.upload_bytes:
-                    raise ApiError(413, f"the file is larger than the {limits.upload_bytes} bytes that are allowed")
-                file.write(piece)
-        if not size:
-            raise ApiError(422, "the body is empty; it must be the file itself")
-        yield path
-    except ClientDisconnect:
-        raise ApiError(400, "the upload broke off") from None
+        async with service.uploads.enter() as transfer:
+            with path.open("xb") as file:
+                pieces = transfer.pieces(request.receive, most=service.limits.upload_bytes, promised=promised)
+                async for piece in pieces:
+                    file.write(piece)
+            if not transfer.size:
+                raise ApiError(422, "the body is empty; it must be the file itself")
+            yield path
     finally:
-        service.uploads -= 1
         path.unlink(missing_ok=True)
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """Give out a body bit by bit; who sends nothing more for long keeps no other from uploading."""
-    stream = request.stream()
-    while True:
-        try:
-            yield await asyncio.wait_for(stream.__anext__(), guard.PATIENCE)
-        except StopAsyncIteration:
-            return
-        except asyncio.TimeoutError:
-            raise ApiError(408, f"nothing more of the body came for {guard.PATIENCE:g} s") from None
+async def _kept(service: Service, kind: str, path: Path, work: Callable[[], dict[str, Any]]) -> Response:
+    """Check and keep what came, once there is room for it."""
+    size = path.stat().st_size
+    return AsciiJSON(await service.room.promised(kind, size, work, partial(in_pool, FILES)), 201)
 
 
 def _picture(service: Service, path: Path, name: str) -> dict[str, Any]:

@@ -132,7 +132,11 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
     with _starting:
         starter = _starter(os.getpid())
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
-    started = starter.submit(subprocess.Popen, command, **pipes, start_new_session=True)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, **pipes, start_new_session=True)
+
+    started = starter.submit(start)
     try:
         return started.result()
     except OSError as error:

@@ -14,7 +14,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.signals import exit_code, received
 
 if TYPE_CHECKING:
-    from riffusion_ext.ui.server import Access
+    from riffusion_ext.api.server import Access
 
 __all__ = ["add_parser", "run"]
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 def _access(args: argparse.Namespace) -> Access:
     """Return who may come in; a RiffusionError where that is not clear, or anybody could."""
     from riffusion_ext.api.guard import parse_credential
-    from riffusion_ext.ui.server import Access
+    from riffusion_ext.api.server import Access
 
     if args.api_auth and not args.api:
         raise RiffusionError("--api-auth is about the routes of --api, which are not asked for; --auth protects all")

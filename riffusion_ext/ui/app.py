@@ -13,9 +13,9 @@ from typing import Any
 
 import riffusion_ext
 from riffusion_ext import scratch
+from riffusion_ext.api.server import Access, application, listen, run_until_stopped
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.render import open_queue, page, run_script
-from riffusion_ext.ui.server import EVERYWHERE, Access, application, listen, run_until_stopped
+from riffusion_ext.ui.render import mount_options, open_queue, page, queue_token, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
 
@@ -147,7 +147,7 @@ def _serve(
 
     cache = scratch.new().resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
-    port = bound.getsockname()[1]
+    url = f"{access.url}:{bound.getsockname()[1]}"
     blocks = build_app(folder, folders=access.is_private, **painting)
     open_queue(blocks)
 
@@ -161,16 +161,20 @@ def _serve(
             credentials = {} if access.credentials else access.api_credentials
             mount(web, Service(output=lambda: folder, **painting), credentials)
 
+    def mount_page(web: Any) -> str:
+        import gradio as gr
+
+        gr.mount_gradio_app(web, blocks, path="/", **mount_options(blocks))
+        return queue_token(blocks, f"{url}/")
+
     def started() -> None:
-        name = "127.0.0.1" if access.host in EVERYWHERE else access.host
-        url = f"http://{name}:{port}"
         sys.stdout.write(f"Riffusion runs on {url}  (results go to {folder}; stop with Ctrl-C)\n")
         sys.stdout.flush()
         if open_browser:
             webbrowser.open(url)
 
     try:
-        run_until_stopped(application(blocks, access, cache, add_routes, port=port), bound, started)
+        run_until_stopped(application(mount_page, access, cache, add_routes), bound, started)
     except RiffusionError as error:
         return _failed(str(error))
     finally:

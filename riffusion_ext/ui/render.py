@@ -23,6 +23,7 @@ __all__ = [
     "page",
     "picture",
     "private",
+    "queue_token",
     "radio_class",
     "row",
     "run_script",
@@ -165,6 +166,23 @@ def mount_options(app: Any) -> dict[str, Any]:
     }
     known = signature(gr.mount_gradio_app).parameters
     return {name: value for name, value in wanted.items() if name in known}
+
+
+def queue_token(app: Any, url: str) -> str:
+    """Return the token by which gradio 3's queue calls the functions of a page that was mounted; "" in later ones.
+
+    Parameters
+    ----------
+    app
+        The page.
+    url
+        Where it shall call them.
+    """
+    queue: Any = getattr(app, "_queue", None)
+    token = str(getattr(queue, "access_token", None) or "")
+    if token:
+        queue.set_url(url)
+    return token
 
 
 def run_script(app: Any, script: str) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from riffusion_ext.api.server import Access
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import jam
 from riffusion_ext.generate.backend import Request
 from riffusion_ext.ui.app import serve_pages
-from riffusion_ext.ui.server import Access
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio
 

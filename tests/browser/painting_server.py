@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from riffusion_ext.api.server import Access
 from riffusion_ext.ui.app import serve_pages
-from riffusion_ext.ui.server import Access
 from riffusion_ext.ui.tabs.place import Place
 from tests.unit.ui.painting import Studio
 

@@ -183,3 +183,39 @@ def test_what_was_cancelled_does_not_pile_up_behind_a_long_job(jobs: Jobs) -> No
     gc.collect()
     assert sum(reference() is not None for reference in cancelled) <= 5
     go.set()
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"a": [{"b": float("nan")}]}, "a.0.b is nan"),
+        ({"a": (1.0, -float("inf"))}, "a.1 is -inf"),
+        ({"a": object()}, "TypeError"),
+        ({"a": b""}, "TypeError"),
+        ({1: float("inf")}, "1 is inf"),
+    ],
+)
+def test_a_result_that_json_cannot_hold_is_the_job_s_own_error(jobs: Jobs, result: Any, said: str) -> None:
+    job = jobs.submit("kind", "one", lambda job: result)
+    assert job.wait(10)
+    assert (job.state, job.result) == ("failed", None)
+    assert said in job.error
+    inner: list[Any] = []
+    inner.append(inner)
+    around = jobs.submit("kind", "one", lambda job: {"a": inner})
+    assert around.wait(10)
+    assert "cannot be told" in around.error
+
+
+def test_what_is_told_on_the_way_is_finite(jobs: Jobs) -> None:
+    seen: list[Any] = []
+
+    def work(job: Job) -> dict[str, Any]:
+        job.tell(0.25, "a", {"step": 1})
+        for share in (float("nan"), float("inf"), -float("inf")):
+            job.tell(share, "b", {"left": share})
+            seen.append((job.progress, job.message, job.activity))
+        return {}
+
+    assert jobs.submit("kind", "one", work).wait(10)
+    assert seen == [(0.25, "b", None)] * 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from riffusion_ext.library import ClipLibrary
+from riffusion_ext.library import ClipLibrary, FullError
 
 
 def test_ids_are_opaque_and_find_their_clip(tmp_path: Path) -> None:
@@ -86,3 +86,92 @@ def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
     assert library.get(record.id) is not None
     assert large.exists(), "the newest can be played, however large"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]
+
+
+class Clock:
+    """Time that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made(folder: Path, name: str, size: int = 100) -> Path:
+    path = folder / name
+    path.write_bytes(bytes(size))
+    return path
+
+
+@pytest.mark.parametrize("sizes", [{"capacity": 3}, {"temporary_bytes": 300}])
+def test_what_is_young_stays_and_what_there_is_no_room_for_is_refused(tmp_path: Path, sizes: dict[str, int]) -> None:
+    clock = Clock()
+    library = ClipLibrary(**sizes, lifetime=60.0, clock=clock)
+    records = []
+    for number in range(3):
+        clock.now = 10.0 * number
+        records.append(library.add(made(tmp_path, str(number)), title="", duration=1.0, temporary=True))
+    with pytest.raises(FullError, match="try again in 40 s") as caught:
+        library.add(made(tmp_path, "late"), title="", duration=1.0, temporary=True)
+    assert caught.value.seconds == 40.0
+    with pytest.raises(FullError, match="try again in 50 s"):
+        library.reserve(2, 200)
+    assert all(library.get(record.id) for record in records)
+    clock.now = 60.0
+    late = library.add(tmp_path / "late", title="", duration=1.0, temporary=True)
+    assert [library.get(record.id) is not None for record in [*records, late]] == [False, True, True, True]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "late"]
+
+
+def test_room_that_is_promised_is_there_and_what_is_made_in_it_stays(tmp_path: Path) -> None:
+    clock = Clock()
+    library = ClipLibrary(3, 300, lifetime=60.0, clock=clock)
+    hold = library.reserve(2, 150)
+    library.add(made(tmp_path, "other"), title="", duration=1.0, temporary=True)
+    with pytest.raises(FullError, match="try again in 60 s"):
+        library.reserve(2, 0)
+    with pytest.raises(FullError):
+        library.reserve(1, 51)
+    records = [
+        library.add(made(tmp_path, name, 70), title="", duration=1.0, temporary=True, hold=hold) for name in ("a", "b")
+    ]
+    clock.now = 1000.0
+    with pytest.raises(FullError, match="try again in 60 s"):  # of those two nobody knows when they are done
+        library.reserve(2, 0)
+    hold.close()
+    clock.now += 59.0
+    with pytest.raises(FullError, match="try again in 1 s"):
+        library.reserve(3, 300)
+    assert all(library.get(record.id) for record in records)
+    clock.now += 1.0
+    library.reserve(3, 300)
+    assert len(library) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_than_was_promised_needs_room_of_its_own(tmp_path: Path) -> None:
+    library = ClipLibrary(10, 300, lifetime=60.0, clock=Clock())
+    hold = library.reserve(1, 50)
+    library.add(made(tmp_path, "a", 200), title="", duration=1.0, temporary=True, hold=hold)
+    with pytest.raises(FullError):
+        library.add(made(tmp_path, "b", 150), title="", duration=1.0, temporary=True, hold=hold)
+    library.add(made(tmp_path, "c", 100), title="", duration=1.0, temporary=True, hold=hold)
+    hold.abandon()
+    hold.close()
+    assert len(library) == 0
+    assert library.reserve(10, 300)
+
+
+def test_many_threads_are_promised_no_more_than_there_is() -> None:
+    library = ClipLibrary(50, 5000, lifetime=60.0)
+
+    def ask(_: int) -> int:
+        try:
+            library.reserve(7, 100)
+        except FullError:
+            return 0
+        return 7
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ask, range(40))) == 49

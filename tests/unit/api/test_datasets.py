@@ -72,4 +72,4 @@ def test_what_is_no_training_set_is_refused(client: TestClient, make_client: Mak
     assert "formats" in said(422, clips=[song], formats=["exe"])
     assert "nope" in said(422, clips=[song], caption="{nope}")
     assert "collection" in said(422, clips=[song], collection="/etc")
-    assert "1 to 1 songs" in sentence(make_client(songs=1).post(f"{V1}/datasets", json={"clips": ["a", "b"]}), 422)
+    assert "at most 1 clips" in sentence(make_client(songs=1).post(f"{V1}/datasets", json={"clips": ["a", "b"]}), 422)

@@ -151,7 +151,7 @@ def test_what_is_no_sound_or_picture_is_not_kept(client: TestClient, picture: by
 
 
 def test_the_oldest_files_leave_when_there_is_no_more_room(make_client: MakeClient, tmp_path: Path) -> None:
-    client = make_client(kept_bytes=3 * len(sound_bytes(0.5)))
+    client = make_client(kept_bytes=3 * len(sound_bytes(0.5)), kept_seconds=0.0)
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(5)]
     assert [client.get(url).status_code for url in urls] == [404, 404, 200, 200, 200]
     assert len(list((tmp_path / "scratch" / "api" / "clips").iterdir())) == 3

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from riffusion_ext.api import guard
+from riffusion_ext.api import guard, receive
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.guard import is_allowed, parse_credentials
+from riffusion_ext.api.guard import Guard, is_allowed, parse_credentials
+from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.page import mount_media
+from riffusion_ext.api.receive import Transfers
 from riffusion_ext.api.service import Service
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
@@ -108,41 +111,51 @@ def test_passwords_are_read_as_the_webui_reads_them() -> None:
 
 
 def test_bodies_have_a_limit(make_client: MakeClient) -> None:
-    client = make_client(body_bytes=1000)
-    for route in (f"{V1}/image-to-audio", f"{V1}/songs", f"{V1}/jobs/x/cancel"):
-        assert "1000 bytes" in sentence(client.post(route, content=b"x" * 1001), 413)
-        assert client.post(route, content=b"x" * 1000).status_code != 413
-        pieces = itertools.repeat(b"x" * 100, 20)  # without a length in the headers
-        assert "1000 bytes" in sentence(client.post(route, content=iter(pieces)), 413)
-    reply = client.post("/run_inference/", content=b"x" * 1001)
+    client = make_client(body_bytes=2000, json_bytes=1000)
+    for route, most in ((f"{V1}/image-to-audio", 2000), (f"{V1}/songs", 1000), (f"{V1}/jobs/x/cancel", 1000)):
+        assert f"{most} bytes" in sentence(client.post(route, content=b"x" * (most + 1)), 413)
+        assert client.post(route, content=b"x" * min(most, 1000)).status_code != 413
+        pieces = itertools.repeat(b"x" * 100, 30)  # without a length in the headers
+        assert f"{most} bytes" in sentence(client.post(route, content=iter(pieces)), 413)
+    reply = client.post("/run_inference/", content=b"x" * 2001)
     assert (reply.status_code, reply.headers["content-type"]) == (413, "text/plain; charset=utf-8")
-    reply = client.post("/run_vst/", content=b"x" * 1001)
+    reply = client.post("/run_vst/", content=b"x" * 2001)
     assert (reply.status_code, list(reply.json())) == (413, ["error"])
-    assert upload(client, "clips", sound_bytes(0.5))["bytes"] > 1000  # uploads have a limit of their own
-    assert client.service.weight.held == 0  # type: ignore[attr-defined]
+    assert upload(client, "clips", sound_bytes(0.5))["bytes"] > 2000  # uploads have a limit of their own
+    assert client.service.bodies.held == 0  # type: ignore[attr-defined]
 
 
-def test_many_large_bodies_at_once_are_refused(make_client: MakeClient) -> None:
-    client = make_client()
-    weight = client.service.weight  # type: ignore[attr-defined]
-    weight.held = weight.most + 1
-    refused = client.post(f"{V1}/songs", json={})
-    assert "try again" in sentence(refused, 503)
-    assert refused.headers["retry-after"] == "5"
-    client.service.uploads = client.service.limits.uploads  # type: ignore[attr-defined]
-    assert "uploaded at present" in sentence(client.post(f"{V1}/clips", content=b"x"), 503)
+def test_only_bodies_that_may_hold_a_file_can_be_large() -> None:
+    limits = Limits()
+    assert limits.body("/image-to-audio") == limits.body("/audio-to-images") == limits.body_bytes
+    assert {limits.body(route) for route in ("/songs", "/riffs", "/datasets", "/nothing", "")} == {1 << 20}
 
 
-@pytest.mark.parametrize("route", [f"{V1}/pictures", f"{V1}/songs"])
+@pytest.mark.parametrize("path", ["/run_inference/", "/run_vst", f"{V1}/songs", f"{V1}/clips"])
+def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(receive, "PATIENCE", 0.0)
+    client = make_client(bodies_bytes=-1, uploads_bytes=-1)
+    service = client.service  # type: ignore[attr-defined]
+    for transfers in (service.bodies, service.uploads):
+        whole = transfers._admitted()  # a body that has come, and is worked on
+        whole.receiving = False
+    refused = client.post(path, content=b"x" * 100)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "try again" in refused.text
+
+
+@pytest.mark.parametrize("route", [f"{V1}/pictures", f"{V1}/songs", "/run_inference/"])
 def test_who_sends_half_a_body_and_waits_is_not_waited_for(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str
 ) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    monkeypatch.setattr(receive, "WINDOW", 0.2)
     client = make_client()
     arrives = [{"type": "http.request", "body": b"x" * 100, "more_body": True}]
     sent: list[Any] = []
 
-    async def receive() -> dict[str, Any]:
+    async def take() -> dict[str, Any]:
         if not arrives:
             await asyncio.sleep(3600)
         return arrives.pop(0)
@@ -151,12 +164,72 @@ def test_who_sends_half_a_body_and_waits_is_not_waited_for(
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": route, "headers": [], "query_string": b""}
-    asyncio.run(asyncio.wait_for(client.app(scope, receive, send), 20))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(client.app(scope, take, send), 20))  # type: ignore[arg-type]
     assert sent[0]["status"] == 408
-    assert b"nothing more of the body" in sent[1]["body"]
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"100 bytes of the body came in 0." in sent[1]["body"]
     service = client.service  # type: ignore[attr-defined]
-    assert (service.uploads, service.weight.held) == (0, 0)
+    assert (service.uploads.held, service.bodies.held, service.uploads.receiving, service.bodies.receiving) == (0,) * 4
     assert list((tmp_path / "scratch").rglob("*.part")) == []
+
+
+def test_a_body_is_not_held_while_the_reply_is_read(make_client: MakeClient) -> None:
+    client = make_client()
+    bodies = client.service.bodies  # type: ignore[attr-defined]
+    body = b'{"prompt": 1}'
+    arrives = [{"type": "http.request", "body": body, "more_body": False}]
+    held: list[int] = []
+
+    async def take() -> dict[str, Any]:
+        return arrives.pop(0)
+
+    async def send(message: Any) -> None:
+        held.append(bodies.held)
+
+    scope = {"type": "http", "method": "POST", "path": f"{V1}/loops", "headers": [], "query_string": b""}
+    asyncio.run(client.app(scope, take, send))  # type: ignore[arg-type]
+    assert set(held) == {0}
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_large_reply_is_given_away_bit_by_bit(monkeypatch: pytest.MonkeyPatch, takes: bool) -> None:
+    monkeypatch.setattr(guard, "READING", 0.05)
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Response(bytes(range(256)) * 4096)(scope, receive, send)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if not takes and len(sent) > 1:
+            await asyncio.sleep(60)
+
+    async def take() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    bodies = Transfers(1, 1, seconds=1.0)
+    asyncio.run(Guard(app, credentials=None, body_bytes=lambda scope: 1, bodies=bodies)(scope, take, send))
+    parts = [message["body"] for message in sent[1:]]
+    assert max(map(len, parts)) == 1 << 18
+    if takes:
+        assert b"".join(parts) == bytes(range(256)) * 4096
+        assert [message["more_body"] for message in sent[1:]] == [True, True, True, False]
+    else:
+        assert len(parts) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"params": {"name": "x" * 9000}}, 414),
+        ({"params": [("a", "")] * 5000}, 414),
+        ({"headers": {"x-many": "x" * 70000}}, 431),
+    ],
+)
+def test_addresses_and_headers_have_a_limit(client: TestClient, more: Any, status: int) -> None:
+    sentence(client.get(f"{V1}/health", **more), status)
+    sentence(client.post(f"{V1}/clips", **more), status)
 
 
 @pytest.mark.parametrize("clients", [50])
@@ -170,7 +243,7 @@ def test_fifty_clients_at_once_lose_nothing(make_client: MakeClient, tmp_path: P
         start.wait(30)
         body = {"image": base64.b64encode(data).decode(), "inline": True}
         reply = client.post(f"{V1}/image-to-audio", json=body)
-        weights.append(client.service.weight.held)  # type: ignore[attr-defined]
+        weights.append(client.service.bodies.held)  # type: ignore[attr-defined]
         assert reply.status_code == 200, reply.text
         sound = client.get(reply.json()["url"])
         assert sound.status_code == 200
@@ -181,7 +254,7 @@ def test_fifty_clients_at_once_lose_nothing(make_client: MakeClient, tmp_path: P
         sounds = list(pool.map(ask, pictures))
     assert len(set(sounds)) == clients
     assert max(weights) <= sum(2 * len(data) for data in pictures)
-    assert client.service.weight.held == 0  # type: ignore[attr-defined]
+    assert client.service.bodies.held == 0  # type: ignore[attr-defined]
 
 
 def test_more_clients_than_may_wait_are_told_so(make_client: MakeClient, picture: bytes) -> None:

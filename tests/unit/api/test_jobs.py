@@ -110,3 +110,55 @@ def test_old_jobs_are_forgotten(make_client: MakeClient, picture: bytes) -> None
 def test_a_job_that_is_not_there(client: TestClient, path: str) -> None:
     assert "no job of this id" in sentence(client.get(V1 + path), 404)
     assert "no job of this id" in sentence(client.post(f"{V1}/jobs/nothing/cancel"), 404)
+
+
+def test_one_job_that_cannot_be_told_breaks_nothing(client: TestClient) -> None:
+    good = client.post(f"{V1}/loops", json=LOOP)
+    ended(client, good)
+    jobs = client.service.jobs  # type: ignore[attr-defined]
+    bad = jobs.submit("bad", "convert", lambda job: {"max_value": float("nan")})
+    worse = jobs.submit("worse", "convert", lambda job: {"a": 1})
+    assert bad.wait(10)
+    assert worse.wait(10)
+    worse.result, worse.progress = {"a": float("inf"), "b": object()}, float("nan")  # whatever may come one day
+    views = client.get(f"{V1}/jobs").json()["jobs"]
+    assert [view["kind"] for view in views] == ["worse", "bad", "loop"]
+    assert [view["state"] for view in views] == ["done", "failed", "done"]
+    assert views[1]["error"] == "what came of this cannot be told: max_value is nan"
+    assert (views[0]["result"], "cannot be told" in views[0]["error"]) == (None, True)
+    assert list(views[0]) == list(views[2])
+    for job in (bad, worse):
+        assert client.get(f"{V1}/jobs/{job.id}").status_code == 200
+        assert events_of(client.get(f"{V1}/jobs/{job.id}/events").text)[-1][0] == "end"
+        assert client.post(f"{V1}/jobs/{job.id}/cancel").status_code == 200
+
+
+def test_events_hold_no_number_that_json_does_not_have(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = client.service.jobs.submit("bad", "convert", lambda job: {})  # type: ignore[attr-defined]
+    assert job.wait(10)
+    job.result = {"a": float("nan")}
+    text = client.get(f"{V1}/jobs/{job.id}/events").text
+    assert "NaN" not in text
+    assert events_of(text)[-1][1]["result"] is None
+
+
+def test_the_places_of_listeners_are_counted_where_they_listen(make_client: MakeClient) -> None:
+    client = make_client(listeners=1)
+    job = client.service.jobs.submit("a", "convert", lambda job: {})  # type: ignore[attr-defined]
+    assert job.wait(10)
+    for _ in range(3):
+        assert client.get(f"{V1}/jobs/{job.id}/events").status_code == 200
+    client.service.listeners = 1  # type: ignore[attr-defined]
+    refused = client.get(f"{V1}/jobs/{job.id}/events")
+    assert "1 clients follow jobs" in sentence(refused, 503)
+    assert refused.headers["retry-after"] == "5"
+    assert client.service.listeners == 1  # type: ignore[attr-defined]
+
+
+def test_a_list_of_jobs_leaves_large_results_to_the_jobs_themselves(client: TestClient) -> None:
+    large = {"pictures": [{"id": str(number)} for number in range(2000)]}
+    for result in (large, {"id": 1}):
+        assert client.service.jobs.submit("a", "convert", lambda job, result=result: result).wait(10)  # type: ignore[attr-defined]
+    views = client.get(f"{V1}/jobs").json()["jobs"]
+    assert [view["result"] for view in views] == [{"id": 1}, None]
+    assert client.get(f"{V1}/jobs/{views[1]['id']}").json()["result"] == large

@@ -115,7 +115,7 @@ def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, st
         ({"alpha": None}, 'missing value for field "alpha"'),
         ({"alpha": "0.5"}, 'wrong value type for field "alpha"'),
         ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
-        ({"alpha": float("nan")}, "alpha must lie between 0 and 1"),
+        ({"alpha": float("nan")}, "numbers must be finite"),
         ({"start": None}, 'missing value for field "start"'),
         ({"end": {"seed": 1}}, 'missing value for field "prompt"'),
         ({"end": {"prompt": "a"}}, 'missing value for field "end.seed"'),

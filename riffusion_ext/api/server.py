@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+from fastapi import FastAPI
+
 from riffusion_ext.addresses import is_loopback
 from riffusion_ext.api.door import Asgi, Door, Visitors, adding, header_values
+from riffusion_ext.api.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.login import Login
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.gradio_gate import BODY_BYTES, GradioGate
-from riffusion_ext.ui.render import mount_options
 
 __all__ = ["EVERYWHERE", "Access", "application", "listen", "protected", "run_until_stopped"]
 
@@ -34,6 +36,7 @@ _SAFE_HEADERS = [
     (b"content-security-policy", b"frame-ancestors 'self'"),
 ]
 _API = ("/riffusion/v1", "/run_inference", "/run_vst")
+MountPage = Callable[[FastAPI], str]
 EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
 _GRACE_S = 3
 
@@ -83,6 +86,11 @@ class Access:
         names = {*self.hosts, *self.origins}
         return is_loopback(self.host) and not names
 
+    @property
+    def url(self) -> str:
+        """Address by which this machine reaches the server, without the port."""
+        return f"http://{'127.0.0.1' if self.host in EVERYWHERE else _in_brackets(self.host)}"
+
     def others_for(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the passwords that count for a request besides those of the pages, by its scope."""
         path = str(scope.get("path", ""))
@@ -97,46 +105,36 @@ def protected(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], b
     return Door(inner, access.visitors(), cross_origin=True)
 
 
-def application(blocks: Any, access: Access, cache: Path, add_routes: Callable[[Any], None], *, port: int) -> Asgi:
+def application(mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[Any], None]) -> Asgi:
     """Return everything that the server has, protected.
 
     Parameters
     ----------
-    blocks
-        gradio's page, with its queue open.
+    mount_page
+        Puts gradio's page into a FastAPI application, at its root. Returns the token by which gradio 3 calls the
+        functions of the page over HTTP; "" where gradio has no need of that.
     access
         Who may reach it.
     cache
         gradio's folder for uploads and for what it shows.
     add_routes
-        Puts our own routes into a FastAPI application.
-    port
-        Where the server will listen.
+        Puts our own routes into the FastAPI application.
     """
-    import gradio as gr
-    from fastapi import FastAPI
-
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    gr.mount_gradio_app(web, blocks, path="/", **mount_options(blocks))
+    token = mount_page(web)
     page = web.router.routes[-1]  # what was mounted just now
-    own = _calls_itself(page, blocks, access, port)
     page.app = GradioGate(page.app, cache)  # type: ignore[attr-defined]
     add_routes(web)
-    return protected(web, access, own)
+    return protected(web, access, _bearer_of(token))
 
 
-def _calls_itself(page: Any, blocks: Any, access: Access, port: int) -> Callable[[Mapping[str, Any]], bool]:
-    """Return whether a request is one of gradio 3's queue, which calls the functions of the pages by HTTP."""
-    token = getattr(getattr(blocks, "_queue", None), "access_token", "")
-    if not token:
-        return lambda scope: False
-    host = "127.0.0.1" if access.host in EVERYWHERE else _in_brackets(access.host)
-    blocks._queue.set_url(f"http://{host}:{port}/")
-    wanted = f"Bearer {token}"
+def _bearer_of(token: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Return whether a request, by its scope, carries a token."""
+    wanted = f"Bearer {token}".encode()
 
     def own(scope: Mapping[str, Any]) -> bool:
         given = header_values(scope, "authorization")
-        return len(given) == 1 and secrets.compare_digest(given[0].encode("latin-1"), wanted.encode())
+        return bool(token) and len(given) == 1 and secrets.compare_digest(given[0].encode("latin-1"), wanted)
 
     return own
 
@@ -172,8 +170,6 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
     RiffusionError
         The server could not start, or ended by itself.
     """
-    import uvicorn
-
     server = uvicorn.Server(
         uvicorn.Config(
             app, log_level="warning", server_header=False, ws_max_size=BODY_BYTES, timeout_graceful_shutdown=_GRACE_S

@@ -10,8 +10,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from riffusion_ext.api.server import Access, listen, protected
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.server import Access, listen, protected
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riffusion_ext.api.door import Asgi, Message, Receive, Scope, Send, header_values
-from riffusion_ext.api.guard import Guard, Weight, replay
+from riffusion_ext.api.guard import Guard, replay
 from riffusion_ext.api.media import file_reply
-from riffusion_ext.api.replies import refusal
+from riffusion_ext.api.receive import Transfers
+from riffusion_ext.api.replies import ApiError, refusal
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.library import ClipRecord
 
@@ -35,6 +36,7 @@ UPLOAD_BYTES = 512 * _MIB
 BODY_BYTES = 48 * _MIB
 """Largest call of a function: gradio 3 sends images in it."""
 
+_AT_ONCE = 8
 _API = "(?:/gradio_api)?"  # below which newer gradios have all but their page
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -68,10 +70,6 @@ def cached_file(cache: Path, name: str) -> Path | None:
         return None
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class GradioGate:
     """gradio's application, as far as the pages need it.
 
@@ -90,7 +88,9 @@ class GradioGate:
     ) -> None:
         self._app, self._cache = app, cache.resolve()
         self._upload_bytes = upload_bytes
-        self._calls = Guard(self._verified, credentials=None, body_bytes=body_bytes, weight=Weight(4 * body_bytes))
+        self._uploads = Transfers(_AT_ONCE, _AT_ONCE * upload_bytes, seconds=3600.0)
+        bodies = Transfers(_AT_ONCE, _AT_ONCE * body_bytes, seconds=600.0)
+        self._calls = Guard(self._verified, credentials=None, body_bytes=lambda scope: body_bytes, bodies=bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -107,7 +107,7 @@ class GradioGate:
         elif reads and _READ.fullmatch(path) and ".." not in path:
             await self._app(scope, receive, send)
         elif scope["method"] == "POST" and _UPLOAD.fullmatch(path):
-            await self._bounded(scope, receive, send)
+            await self._upload(scope, receive, send)
         elif scope["method"] == "POST" and _CALL.fullmatch(path):
             await self._calls(scope, receive, send)
         else:
@@ -125,38 +125,45 @@ class GradioGate:
         reply.headers.update(_NO_SCRIPTS)
         return reply
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on an upload up to the limit."""
-        text = f"the upload is larger than the {self._upload_bytes // _MIB} MiB that are allowed"
-        if _promised(scope) > self._upload_bytes:
-            await refusal(413, text)(scope, receive, send)
-            return
-        size, begun = 0, False
-
-        async def counting() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self._upload_bytes:
-                raise _TooLarge
-            return message
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on an upload bit by bit, up to the limit."""
+        refused: ApiError | None = None
+        begun = False
+        length = "".join(header_values(scope, "content-length"))
+        promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
 
         async def watched(message: Message) -> None:
             nonlocal begun
-            begun = True
-            await send(message)
+            if refused is None or begun:  # else what gradio says about an upload that broke off
+                begun = True
+                await send(message)
 
-        try:
-            await self._app(scope, counting, watched)
-        except _TooLarge:
-            if not begun:
-                await refusal(413, text)(scope, receive, send)
+        async with self._uploads.enter() as transfer:
+            pieces = transfer.pieces(receive, most=self._upload_bytes, promised=promised)
+
+            async def take() -> Message:
+                nonlocal refused
+                try:
+                    return {"type": "http.request", "body": await pieces.__anext__(), "more_body": True}
+                except StopAsyncIteration:
+                    return {"type": "http.request", "body": b"", "more_body": False}
+                except ApiError as error:
+                    refused = error
+                    return {"type": "http.disconnect"}
+
+            try:
+                await self._app(scope, take, watched)
+            except Exception:
+                if refused is None:
+                    raise
+        if refused is not None and not begun:
+            await refusal(refused.status, str(refused), refused.headers)(scope, receive, send)
 
     async def _verified(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a call of a function whose files are uploaded ones; its body comes as one message."""
         message = await receive()
-        if await run_in_threadpool(self._is_harmless, message.get("body", b"")):
-            await self._app(scope, replay(message, receive), send)
+        if await run_in_threadpool(self._is_harmless, message["body"]):
+            await self._app(scope, replay(message["body"], receive), send)
         else:
             await refusal(403, "a file must be uploaded before it is used")(scope, receive, send)
 
@@ -199,8 +206,3 @@ def _files_named(values: Any) -> Iterable[str]:
                 yield value["name"]
         elif isinstance(value, list):
             left.extend(value)
-
-
-def _promised(scope: Scope) -> int:
-    length = "".join(header_values(scope, "content-length"))
-    return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from riffusion_ext.ui.gradio_gate import GradioGate, cached_file
+from riffusion_ext.api.gradio_gate import GradioGate, cached_file
 
 READ = [
     "/",

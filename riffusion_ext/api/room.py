@@ -1,0 +1,143 @@
+"""Room for results: promised before they are made, and kept for them until those who are told of them can fetch them.
+
+::
+
+    work begins --> reserve, keep, keep, ... --> work ends --> lifetime --> the oldest leave where room is needed
+                    |<---- nothing leaves of what was kept ---------->|
+
+What belongs to a piece of work is found by its thread, so that the work itself only keeps files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.api.replies import ApiError
+from riffusion_ext.api.threads import in_thread
+from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Hold
+
+__all__ = ["QUEUE", "Room"]
+
+QUEUE = 20.0
+"""Seconds that an upload waits for room before it is refused."""
+
+_LOOK_AGAIN = 0.5
+
+
+class Room:
+    """Files that are kept, by kind.
+
+    Parameters
+    ----------
+    libraries
+        By kind.
+    files, size
+        What each can hold.
+    patience
+        Seconds that long work waits for room for its result.
+    """
+
+    def __init__(self, libraries: Mapping[str, ClipLibrary], files: int, size: int, patience: float) -> None:
+        self._libraries, self._files, self._size, self._patience = libraries, files, size, patience
+        self._work = threading.local()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let what this thread keeps in here stay until its end, and its lifetime after; remove it where that fails."""
+        holds: dict[str, list[Hold]] = {kind: [] for kind in self._libraries}
+        self._work.holds = holds
+        try:
+            yield
+        except BaseException:
+            for hold in [hold for items in holds.values() for hold in items]:
+                hold.abandon()
+            raise
+        finally:
+            self._work.holds = None
+            for hold in [hold for items in holds.values() for hold in items]:
+                hold.close()
+
+    def check(self, kind: str, files: int, size: int) -> None:
+        """Raise an ApiError about what could never be kept."""
+        if files > self._files:
+            raise ApiError(413, f"this makes {files} {kind}, {self._files} are kept")
+        if size > self._size:
+            raise ApiError(413, f"this makes about {size} bytes of {kind}, {self._size} are kept")
+
+    def reserve(self, kind: str, files: int, size: int, *, wait: bool = False) -> None:
+        """Promise room to the work of this thread.
+
+        Parameters
+        ----------
+        kind
+            Of the files.
+        files, size
+            How many, and their bytes together, at most.
+        wait
+            Long work waits until there is room, and after its patience has it in any case: one result at a time.
+
+        Raises
+        ------
+        ApiError
+            So much is never kept.
+        FullError
+            There is no room at present.
+        """
+        self.check(kind, files, size)
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                hold = self._libraries[kind].reserve(files, size, force=wait and time.monotonic() >= end)
+            except FullError:
+                if not wait:
+                    raise
+                time.sleep(_LOOK_AGAIN)
+            else:
+                self._work.holds[kind].append(hold)
+                return
+
+    def keep(self, kind: str, path: Path, **more: Any) -> ClipRecord:
+        """Keep a file; where there is no room, it is removed and the error raised."""
+        holds = getattr(self._work, "holds", None)
+        try:
+            if holds is None:
+                self.check(kind, 1, path.stat().st_size)
+                return self._libraries[kind].add(path, temporary=True, **more)
+            if not any(hold.files for hold in holds[kind]):
+                self.reserve(kind, 1, path.stat().st_size, wait=True)
+            hold = next(hold for hold in holds[kind] if hold.files)
+            return self._libraries[kind].add(path, temporary=True, hold=hold, **more)
+        except Exception:
+            with suppress(OSError):
+                path.unlink()
+            raise
+
+    async def promised(self, kind: str, size: int, work: Callable[[], Any], run: Callable[..., Any]) -> Any:
+        """Do something that keeps one file, in a thread that `run` chooses, once there is room for it."""
+        end = time.monotonic() + QUEUE
+        self.check(kind, 1, size)
+        while True:
+            try:
+                hold = await in_thread(self._libraries[kind].reserve, 1, size)
+                break
+            except FullError as error:
+                if time.monotonic() + min(error.seconds, _LOOK_AGAIN) > end:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN)
+
+        def held() -> Any:
+            with self.holding():
+                self._work.holds[kind].append(hold)
+                return work()
+
+        try:
+            return await run(held)
+        except BaseException:
+            hold.close()  # also where it was cancelled before it began
+            raise

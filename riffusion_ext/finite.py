@@ -1,0 +1,37 @@
+"""What JSON cannot hold, found before it leaves: numbers that are not finite, and things of other types."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Mapping
+
+__all__ = ["flaw"]
+
+_LOOKED_AT = 100_000
+
+
+def flaw(value: object) -> str | None:
+    """Return why a result cannot be written as JSON, which has no numbers that are not finite; None where it can."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _flaw_within(value) or f"{type(error).__name__}: {str(error)[:200]}"
+    return None
+
+
+def _flaw_within(value: object) -> str | None:
+    """Return the first number that is not finite, by its place."""
+    waiting: deque[tuple[str, object]] = deque([("", value)])
+    for _ in range(_LOOKED_AT):
+        if not waiting:
+            break
+        name, inner = waiting.popleft()
+        if isinstance(inner, float) and not math.isfinite(inner):
+            return f"{name or 'it'} is {inner}"
+        if isinstance(inner, Mapping):
+            waiting.extend((f"{name}.{key}" if name else str(key), item) for key, item in inner.items())
+        elif isinstance(inner, (list, tuple)):
+            waiting.extend((f"{name}.{number}" if name else str(number), item) for number, item in enumerate(inner))
+    return None

@@ -1,0 +1,260 @@
+"""Bodies of JSON: what is too much in them costs nothing, and no number is other than finite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from starlette.testclient import TestClient
+
+from riffusion_ext.api import body, json_route
+from riffusion_ext.api.body import DEPTH, ITEMS, NAMES, VALUES, read_json
+from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.replies import ApiError
+from riffusion_ext.api.take import bytes_of
+from tests.unit.api.conftest import V1, MakeClient, sentence
+
+MOST = 1 << 20
+LARGE = base64.b64encode(bytes(range(256)) * 8192)
+
+
+def refused(data: bytes, most: int = MOST, **lengths: int) -> tuple[int, str]:
+    with pytest.raises(ApiError) as caught:
+        read_json(data, most=most, lengths=lengths)
+    return caught.value.status, str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**30), 10**30)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=5)
+            | st.dictionaries(st.text(max_size=10).filter(lambda name: not name.startswith("__")), inner, max_size=5)
+        ),
+        max_leaves=20,
+    ),
+    st.booleans(),
+)
+def test_what_is_within_the_limits_is_read_as_ever(value: Any, ascii_: bool) -> None:
+    try:
+        data = json.dumps(value, ensure_ascii=ascii_).encode()
+    except UnicodeEncodeError:
+        return
+    if b"[" * (DEPTH + 1) not in data.replace(b" ", b""):
+        assert read_json(data, most=MOST) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * MOST,
+        b'{"a":' * (MOST // 5),
+        b'[{"a":' * 1000,
+        b"[" + b"[]," * (MOST // 4) + b"0]",
+        b"[" + b"{}," * (MOST // 4) + b"0]",
+        b"[" + b"0," * (MOST // 3) + b"0]",
+        b"[" + b'"",' * (MOST // 4) + b"0]",
+        b'{"keyframes":[' + b"{}," * (MOST // 4) + b"{}]}",
+        b"{" + b",".join(b'"%x":0' % number for number in range(MOST // 10)) + b"}",
+        b'["' + b'\\\\","' * (MOST // 6) + b'"]',
+        b'["\\"[[[",' + b"[" * 1000,
+        b'"' * MOST,
+    ],
+    ids=lambda data: data[:14].decode(),
+)
+def test_too_many_or_too_deep_is_refused_before_it_is_parsed(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body.json, "loads", lambda *a, **k: pytest.fail("parsed"))
+    status, text = refused(data)
+    assert status == 422
+    assert "allowed" in text or "deep" in text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * (4 * MOST),
+        b"[" + b"0," * (2 * MOST) + b"0]",
+        b"[" + b" " * (4 * MOST) + b"0]",
+        b'{"image":' + b" " * (4 * MOST) + b"0}",
+        b'{"image":' + b"1" * (4 * MOST) + b"}",
+        b'{"image":"' + b"A" * 60000 + b'","' * MOST,
+        b'["' + b'\\"' * (2 * MOST) + b'"]',
+        b'{"image":"' + b"\\u0041" * MOST + b'"}',
+        b'{"image":"' + "é".encode() * (2 * MOST) + b'"}',
+        b'{"image":"' + b"A" * (4 * MOST),
+        b'["' + b'","'.join([b"?" * 60_000] * 60) + b'"]',
+        b"{" + b",".join(b'"%x":0' % number for number in range(MOST // 2)) + b"}",
+    ],
+    ids=lambda data: data[:14].decode(),
+)
+def test_beside_a_file_in_base64_a_large_body_is_as_small_as_any(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    loads = json.loads
+    monkeypatch.setattr(body.json, "loads", lambda text, **k: parsed.append(len(text)) or loads(text, **k))
+    assert refused(data)[0] in (413, 422)
+    assert sum(parsed) <= MOST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LARGE,
+        b"data:image/png;base64," + LARGE,
+        b"data:image\\/png;base64," + LARGE.replace(b"/", b"\\/"),
+        b"\\r\\n".join(LARGE[start : start + 76] for start in range(0, len(LARGE), 76)),
+        LARGE.replace(b"A", b" A"),
+    ],
+    ids=["one line", "data URL", "escaped", "lines", "spaces"],
+)
+def test_a_file_in_base64_is_taken_however_it_is_written(text: bytes) -> None:
+    value = read_json(b'{"a": "\\"x\\"", "image": "' + text + b'", "image2": [{"b": "' + LARGE + b'"}]}', most=MOST)
+    assert value["a"] == '"x"'
+    assert value["image2"] == [{"b": LARGE.decode()}]
+    for image in (value["image"], json.loads(b'"' + text + b'"')):
+        assert bytes_of(image, "image") == bytes(range(256)) * 8192
+
+
+@pytest.mark.parametrize(
+    "text", ["QUJD" * (1 << 19) + "QQ==", "QUJD" * (1 << 18) + "QQ==" + "QUJD" * 10, "QUJ", "é", ""]
+)
+def test_base64_bit_by_bit_is_as_strict_as_at_once(text: str) -> None:
+    try:
+        expected: bytes | None = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        expected = None
+    if expected:
+        assert bytes_of(text, "image") == expected
+        return
+    with pytest.raises(ApiError):
+        bytes_of(text, "image")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e400",
+        "1" * 41,
+        "1" * 5000,
+        "-" + "9" * 100,
+        "0." + "1" * 500,
+        "1" * MOST,
+    ],
+)
+def test_numbers_are_finite_and_short(number: str) -> None:
+    assert refused(b'{"a":[' + number.encode()[: MOST - 10] + b"]}")[0] == 422
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b'{"a":1}x', b"\x00[\x00]", b'"\n"', b"nul", b"\xef\xbb"])
+def test_what_is_no_json_is_said_so(data: bytes) -> None:
+    status, text = refused(data)
+    assert status == 422
+    assert "JSON" in text
+    assert "\n" not in text
+
+
+def test_lists_and_objects_have_limits() -> None:
+    assert "at most 3 keyframes are allowed here, got 4" in refused(b'{"keyframes":[1,2,3,4]}', keyframes=3)[1]
+    assert len(read_json(b'{"keyframes":[%s0]}' % (b"0," * 1999), most=MOST, lengths={"keyframes": 2000})["keyframes"])
+    assert f"at most {ITEMS}" in refused(b'{"a":[%s0]}' % (b"0," * ITEMS))[1]
+    assert str(NAMES) in refused(json.dumps({str(number): 0 for number in range(NAMES + 1)}).encode())[1]
+    assert read_json(b'{"a": 1, "a": 2}', most=MOST) == {"a": 2}
+    assert read_json(b"[" * DEPTH + b"]" * DEPTH, most=MOST)
+    assert "deep" in refused(b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1))[1]
+    assert "__class__" in refused(b'{"__class__": 1}')[1]
+    assert read_json(json.dumps("[,{:" * VALUES).encode(), most=MOST) == "[,{:" * VALUES  # a text may hold anything
+
+
+def test_of_many_wrong_items_only_the_first_is_checked(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[type] = []
+    model = json_route._model
+    monkeypatch.setattr(json_route, "_model", lambda kind, *more: checked.append(kind) or model(kind, *more))
+    for path, items in (("songs", "keyframes"), ("riffs", "keyframes"), ("paintings", "requests")):
+        wrong = sentence(client.post(f"{V1}/{path}", json={items: [{}] * 60}), 422)
+        assert wrong.startswith(f"{items}.0.prompt")
+        assert len(checked) == 1
+        checked.clear()
+    many = {"keyframes": [{"prompt": "a"}] * 1999 + [{"prompt": 1, "b": 2}]}
+    assert sentence(client.post(f"{V1}/songs", json=many), 422).startswith("keyframes.1999.")
+
+
+def test_bodies_are_read_and_checked_in_a_thread_of_their_own(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[str] = []
+    for module, name in ((body.json, "loads"), (json_route, "_model")):
+        own = getattr(module, name)
+
+        def noted(*args: Any, own: Any = own, **more: Any) -> Any:
+            where.append(threading.current_thread().name)
+            return own(*args, **more)
+
+        monkeypatch.setattr(module, name, noted)
+    reply = client.post(f"{V1}/loops", json={"prompt": "a", "bars": 1e9})
+    monkeypatch.undo()
+    assert "bars" in sentence(reply, 422)
+    assert len(where) == 2
+    assert all(name.startswith("riffusion-parse") for name in where), where
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"', '"inf"', '"-Infinity"', '"1e999"'])
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("audio-to-images", '{"clip": "x", "start": %s}'),
+        ("audio-to-images", '{"clip": "x", "duration": %s}'),
+        ("loops", '{"prompt": "x", "bars": %s}'),
+        ("songs", '{"keyframes": [{"prompt": "x", "seconds": %s}]}'),
+        ("riffs", '{"clip": "x", "prompt": "x", "duration": %s}'),
+        ("datasets", '{"clips": ["x"], "silence_db": %s}'),
+        ("paintings", '{"requests": [{"prompts": ["a", "b"], "alpha": %s}]}'),
+    ],
+)
+def test_numbers_that_are_not_finite_do_not_come_in(client: TestClient, path: str, template: str, value: str) -> None:
+    assert client.service.jobs.all() == []  # type: ignore[attr-defined]
+    headers = {"Content-Type": "application/json"}
+    sentence(client.post(f"{V1}/{path}", content=template % value, headers=headers), 422)
+
+
+@pytest.mark.parametrize(
+    "preset", ["sample_rate=nan", "max_frequency=inf", "step_size_ms=1e999", "num_griffin_lim_iters=nan"]
+)
+def test_nor_in_presets_or_curves(client: TestClient, preset: str) -> None:
+    from tests.unit.api.conftest import sound_bytes, upload
+
+    clip = upload(client, "clips", sound_bytes(0.5))["id"]
+    sentence(client.post(f"{V1}/audio-to-images", json={"clip": clip, "preset": preset}), 422)
+    for curve in ("nan", "0:00 nan", "0:00 0.2, 0:01 inf"):
+        sentence(client.post(f"{V1}/riffs", json={"clip": clip, "prompt": "a", "denoise": curve}), 422)
+
+
+def test_a_model_without_ranges_holds_no_number_that_is_not_finite() -> None:
+    class Inner(BaseModel):
+        numbers: list[float]
+
+    class Outer(BaseModel):
+        inner: Inner
+
+    assert json_route.read_model(Outer, b'{"inner": {"numbers": [1, 2.5]}}', Limits())
+    with pytest.raises(ApiError, match=r"inner.numbers.1: numbers must be finite, got nan"):
+        json_route.read_model(Outer, b'{"inner": {"numbers": [1, "nan"]}}', Limits())
+
+
+@pytest.mark.parametrize("path", ["/run_inference", "/run_vst"])
+def test_the_routes_of_other_servers_read_bodies_in_the_same_way(make_client: MakeClient, path: str) -> None:
+    client = make_client()
+    for data in (b"[" * 100_000, b'{"a":[' + b"{}," * 100_000 + b"0]}", b'{"alpha": NaN}', b'{"alpha": 1e999}', b"[]"):
+        assert client.post(path, content=data).status_code == 400

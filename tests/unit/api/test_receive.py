@@ -1,0 +1,243 @@
+"""Bodies on their way: slow ones leave, no honest one is sent away for them, and all that is held is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from riffusion_ext.api import receive
+from riffusion_ext.api.receive import RATE, WINDOW, GoneError, Transfer, Transfers
+from riffusion_ext.api.replies import ApiError
+
+
+class Clock:
+    """Time that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def make(clock: Clock, *, most: int = 4, room: int = 1000, seconds: float = 1000.0) -> Transfers:
+    return Transfers(most, room, seconds=seconds, clock=clock)
+
+
+def drip(clock: Clock, size: int, seconds: float, pieces: int | None = None) -> tuple[Callable[[], Any], list[int]]:
+    """Return a receive that gives so many bytes after so many seconds, again and again, and what it has given."""
+    given: list[int] = []
+
+    async def take() -> dict[str, Any]:
+        clock.now += seconds
+        given.append(size)
+        return {"type": "http.request", "body": bytes(size), "more_body": len(given) != pieces}
+
+    return take, given
+
+
+async def receive_all(transfers: Transfers, take: Callable[[], Any], most: int = 10**9) -> int:
+    size = 0
+    async with transfers.enter() as transfer:
+        async for piece in transfer.pieces(take, most=most):
+            size += len(piece)
+    return size
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(1, 11.0), (1, 0.3), (0, 1.0), (1000, 1.0), (60_000, 61.0), (1, 29.0)])
+def test_what_comes_too_slowly_is_refused(clock: Clock, size: int, seconds: float) -> None:
+    transfers = make(clock, room=10**9)
+    take, given = drip(clock, size, seconds)
+    with pytest.raises(ApiError, match=r"bytes of the body came in \d+ s") as caught:
+        run(receive_all(transfers, take))
+    assert caught.value.status == 408
+    assert caught.value.headers == {"Connection": "close"}
+    assert (len(given) - 1) * seconds < WINDOW, "no longer than one window"
+    assert transfers.held == transfers.receiving == 0
+
+
+def test_a_fast_beginning_does_not_buy_time(clock: Clock) -> None:
+    transfers = make(clock, room=10**9)
+    sizes = [10**6, *[1] * 100]
+
+    async def take() -> dict[str, Any]:
+        clock.now += 5.0
+        return {"type": "http.request", "body": bytes(sizes.pop(0)), "more_body": True}
+
+    with pytest.raises(ApiError, match=r"came in \d+ s"):
+        run(receive_all(transfers, take))
+    assert clock.now <= 3 * WINDOW
+
+
+def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> None:
+    take, given = drip(clock, round(RATE * 5), 5.0, pieces=100)
+    assert run(receive_all(make(clock, room=10**9), take)) == sum(given)
+    take, given = drip(clock, round(RATE * 5), 5.0)
+    with pytest.raises(ApiError, match="longer than the 1000 s") as caught:
+        run(receive_all(make(clock, room=10**9), take))
+    assert caught.value.status == 408
+    assert len(given) == 201
+
+
+@pytest.mark.parametrize("promised", [0, 11])
+def test_what_is_too_large_is_refused_as_soon_as_it_shows(clock: Clock, promised: int) -> None:
+    transfers = make(clock)
+    take, given = drip(clock, 4, 0.0)
+
+    async def all_of_it() -> None:
+        async with transfers.enter() as transfer:
+            async for _ in transfer.pieces(take, most=10, promised=promised):
+                pass
+
+    with pytest.raises(ApiError, match="larger than the 10 bytes") as caught:
+        run(all_of_it())
+    assert caught.value.status == 413
+    assert len(given) == (0 if promised else 3)
+
+
+def test_who_hangs_up_leaves_nothing_behind(clock: Clock) -> None:
+    transfers = make(clock)
+
+    async def take() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(GoneError):
+        run(receive_all(transfers, take))
+    assert transfers.held == transfers.receiving == 0
+
+
+async def forever() -> dict[str, Any]:
+    await asyncio.sleep(3600)
+    return {}
+
+
+async def settle(transfers: Transfers, tasks: list[Any], clock: Clock) -> None:
+    while transfers.receiving < len(tasks):
+        await asyncio.sleep(0.01)
+    clock.now += 2.0
+
+
+def test_the_slowest_makes_way_for_who_comes(clock: Clock) -> None:
+    async def all_of_it() -> None:
+        transfers = make(clock, most=8, room=10**9)
+        slow = [asyncio.ensure_future(receive_all(transfers, forever)) for _ in range(8)]
+        await settle(transfers, slow, clock)
+        for _ in range(8):
+            take, _ = drip(clock, 100, 0.0, pieces=3)
+            assert await receive_all(transfers, take) == 300
+        done, waiting = await asyncio.wait(slow, timeout=2.0, return_when=asyncio.FIRST_EXCEPTION)
+        assert done
+        assert "many others waited" in str(next(iter(done)).exception())
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        assert transfers.held == transfers.receiving == 0
+
+    run(all_of_it())
+
+
+def test_who_sends_at_a_good_rate_is_never_sent_away(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "PATIENCE", 0.0)
+
+    async def all_of_it() -> None:
+        transfers = make(clock, most=1, room=10**9)
+        async with transfers.enter() as good:
+            transfers.take(good, 10**6)
+            clock.now += 2.0
+            with pytest.raises(ApiError, match="1 bodies are being received") as caught:
+                await receive_all(transfers, forever)
+            assert caught.value.status == 503
+            assert not good.sent_away
+
+    run(all_of_it())
+
+
+def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> None:
+    async def all_of_it() -> list[int]:
+        transfers = make(clock, room=1000)
+        largest = 0
+
+        async def one() -> int:
+            nonlocal largest
+            size = 0
+            async with transfers.enter() as transfer:
+                take, _ = drip(clock, 100, 0.0, pieces=7)
+                async for piece in transfer.pieces(take, most=700):
+                    size += len(piece)
+                    largest = max(largest, transfers.held)
+                    await asyncio.sleep(0)
+            return size
+
+        sizes = await asyncio.gather(*[one() for _ in range(4)])
+        assert largest <= 1000 + 700, "the room, and what one body is larger"
+        return sizes
+
+    assert run(all_of_it()) == [700] * 4
+
+
+def test_who_holds_room_and_sends_little_makes_way(clock: Clock) -> None:
+    async def all_of_it() -> None:
+        transfers = make(clock, room=1000)
+        pieces = [900]
+
+        async def some() -> dict[str, Any]:
+            if not pieces:
+                return await forever()
+            return {"type": "http.request", "body": bytes(pieces.pop()), "more_body": True}
+
+        slow = asyncio.ensure_future(receive_all(transfers, some))
+        while transfers.held < 900:
+            await asyncio.sleep(0.01)
+        clock.now += 2.0
+        take, _ = drip(clock, 100, 0.0, pieces=5)
+        assert await receive_all(transfers, take) == 500
+        with pytest.raises(ApiError, match="many others waited"):
+            await slow
+
+    run(all_of_it())
+
+
+def test_a_body_waits_until_those_that_are_worked_on_are_done(clock: Clock) -> None:
+    async def all_of_it() -> None:
+        transfers = make(clock, room=1000)
+        async with transfers.enter() as whole:
+            assert transfers.take(whole, 900)
+            whole.receiving = False
+            take, given = drip(clock, 200, 0.0, pieces=2)
+            second = asyncio.ensure_future(receive_all(transfers, take))
+            await asyncio.sleep(0.3)
+            assert (given, second.done(), transfers.held) == ([200], False, 900)
+            whole.release()
+            whole.release()
+            assert await second == 400
+        assert transfers.held == 0
+
+    run(all_of_it())
+
+
+def test_waiting_for_room_is_not_the_client_s_fault(clock: Clock) -> None:
+    transfer = Transfer(make(clock), clock)
+
+    async def all_of_it() -> None:
+        async with transfer._transfers.enter() as whole:
+            transfer._transfers.take(whole, 1000)
+            whole.receiving = False
+            growing = asyncio.ensure_future(transfer._grow(500))
+            await asyncio.sleep(0.05)
+            clock.now += 50.0
+        await growing
+
+    run(all_of_it())
+    assert transfer._left() == WINDOW
