@@ -11,8 +11,8 @@ from PIL import Image
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import jam
 from riffusion_ext.generate.backend import Request
-from riffusion_ext.ui.app import build_app, open_doors
-from riffusion_ext.ui.render import open_queue
+from riffusion_ext.ui.app import build_app
+from tests.browser.served import serve
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio
 
@@ -35,17 +35,7 @@ def main(port: int, folder: Path, seconds: float) -> None:
     samplers = Clouds().place(folder).samplers
     # One for each jam, as in a webui: whoever ends the one before interrupts what is painted for that one only.
     app = build_app(folder, backend=lambda: Clouds(max_batch=1, delay=seconds), samplers=samplers)
-    open_queue(app)
-    launched = app.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        allowed_paths=[str(folder)],
-        show_api=False,
-        quiet=True,
-        prevent_thread_lock=True,
-    )
-    open_doors(launched[0])
-    app.block_thread()
+    serve(app, port)
 
 
 if __name__ == "__main__":

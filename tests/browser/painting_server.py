@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from riffusion_ext.ui.app import build_app
-from riffusion_ext.ui.render import open_queue
 from riffusion_ext.ui.tabs.place import Place
+from tests.browser.served import serve
 from tests.unit.ui.painting import Studio
 
 
@@ -16,8 +16,7 @@ def main(port: int, folder: Path, seconds: float) -> None:
     studio = Studio(delay=seconds)
     place: Place = studio.place(folder)
     app = build_app(folder, backend=place.backend, samplers=place.samplers)
-    open_queue(app)
-    app.launch(server_name="127.0.0.1", server_port=port, allowed_paths=[str(folder)], show_api=False, quiet=True)
+    serve(app, port)
 
 
 if __name__ == "__main__":

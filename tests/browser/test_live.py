@@ -15,7 +15,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import ROOT, server_log, serving
+from tests.browser.conftest import PAGE_BUTTONS, ROOT, server_log, serving
 from tests.browser.listening import RATE, RISE, TAP, borders_heard, place_of, played_from, stretches, tapped
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,7 +37,7 @@ def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Ite
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#riffusion_pictures_go")
-        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")
         yield page
         page.close()
@@ -260,7 +260,7 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         while folder.exists():
             assert time.monotonic() < end, "the jam of the page before goes on"
             time.sleep(0.5)
-        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")
         small_windows(page)
         fill(page, "riffusion_live_prompt", "out of paint")

@@ -14,7 +14,7 @@ from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.spectrogram.params import PRESETS
-from tests.browser.conftest import serving
+from tests.browser.conftest import PAGE_BUTTONS, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,7 +55,7 @@ def upload(page: Any, element: str, *paths: Path) -> None:
 
 
 def open_page(page: Any, name: str) -> None:
-    page.locator("#riffusion_pages button", has_text=name).first.click()
+    page.locator(PAGE_BUTTONS, has_text=name).first.click()
 
 
 def test_pictures_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
