@@ -225,7 +225,6 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
     place = Place(
         output_dir=HOST.output_folder,
-        serve=HOST.url,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
