@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-__all__ = ["LIBRARY", "ClipLibrary", "ClipRecord"]
+__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord"]
+
+MEDIA = "/riffusion/media"
+"""Above the ids of clips, in every server of our pages."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class ClipRecord:
     download_name: str = ""
     picture: str | None = None
     temporary: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where a page of ours fetches the file, relative to itself."""
+        return f"{MEDIA.lstrip('/')}/{self.id}"
 
 
 class ClipLibrary:
