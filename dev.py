@@ -137,7 +137,8 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]], *, ba
     started = time.monotonic()
     if folder.exists() and not (folder / MARK).is_file():
         sys.exit(f"dev.py: {folder} was not made by this program, so it is left as it is. Rename or remove it first.")
-    print(f"Making {name}. The first time, this downloads 2 to 3 GB (mostly torch).", flush=True)
+    size = "100 MB" if base else "2 to 3 GB (mostly torch)"
+    print(f"Making {name}. The first time, this downloads {size}.", flush=True)
     if folder.exists():
         shutil.rmtree(folder)
     make_empty(folder)
