@@ -1,7 +1,8 @@
 """Set up and run this project from a fresh checkout, with nothing but Python and pip.
 
     python3 dev.py demo     install into .venv-demo and run the demo (Python 3.10 to 3.12)
-    python3 dev.py test     install into .venv-test and .venv-test-gradio4 and pass the checks (Python 3.10 or 3.11)
+    python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, and pass the checks
+                            (Python 3.10 or 3.11)
 
 What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 A1111 = ROOT / "requirements" / "a1111.txt"
 FORGE = ROOT / "requirements" / "forge.txt"
+STANDALONE = ROOT / "requirements" / "standalone.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
@@ -35,6 +37,15 @@ APART = {
 
 FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
+
+STANDALONE_TESTS = ("tests/unit/ui",)
+"""Tests that meet what the server by itself stands on; the contract with a webui has no part in it."""
+
+ALONE = ("tests/browser/test_hidden.py", "tests/browser/test_remote.py")
+"""Browser tests of the server by itself, which no webui's gradio changes anything about."""
+
+IN_WEBUIS = ("tests/browser/test_gallery.py", "tests/browser/test_players.py")
+"""Browser tests of webuis' own pages, which no webui has on the newest gradio."""
 
 AT_ONCE = 4
 """Parts of the tests that run at the same time, also on a machine of fewer cores: those in a browser often wait."""
@@ -103,7 +114,7 @@ def script(environment: Path, name: str) -> Path:
     return environment / "Scripts" / f"{name}.exe" if os.name == "nt" else environment / "bin" / name
 
 
-def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Path:
+def environment(name: str, recipe: str, installs: Sequence[Sequence[str]], *, base: Path | None = None) -> Path:
     """Return a virtual environment made by this recipe; make it anew where it is absent, half made or older.
 
     Parameters
@@ -114,6 +125,9 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Pa
         Text that decides what is in it, such as a requirements file; any change of it, or of Python, makes it anew.
     installs
         Arguments of ``pip install``, one list a call.
+    base
+        Another environment, whose packages are found in this one, too, where it has no others of those names: pip
+        installs only what differs.
     """
     folder = ROOT / name
     stamp = folder / STAMP
@@ -123,16 +137,25 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]]) -> Pa
     started = time.monotonic()
     if folder.exists() and not (folder / MARK).is_file():
         sys.exit(f"dev.py: {folder} was not made by this program, so it is left as it is. Rename or remove it first.")
-    print(f"Making {name}. The first time, this downloads 2 to 3 GB (mostly torch).", flush=True)
+    size = "100 MB" if base else "2 to 3 GB (mostly torch)"
+    print(f"Making {name}. The first time, this downloads {size}.", flush=True)
     if folder.exists():
         shutil.rmtree(folder)
     make_empty(folder)
+    if base is not None:
+        # The last of all .pth files, whose lines go behind the environment's own packages.
+        (packages_of(folder) / "zz_base.pth").write_text(f"{packages_of(base)}\n", "utf-8")
     quiet = [] if sys.stdout.isatty() else ["--quiet"]  # a person who waits likes to see pip's progress
     for arguments in installs:
         must([script(folder, "python"), "-m", "pip", "--disable-pip-version-check", "install", *quiet, *arguments])
     stamp.write_text(key + "\n", "utf-8")
     print(f"{name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
     return folder
+
+
+def packages_of(environment: Path) -> Path:
+    """Return the folder of a virtual environment's packages."""
+    return next(iter(environment.glob("lib/python*/site-packages")), environment / "Lib" / "site-packages")
 
 
 def make_empty(folder: Path) -> None:
@@ -163,18 +186,20 @@ def demo(arguments: list[str]) -> int:
     project = (ROOT / "pyproject.toml").read_text("utf-8").split("[tool.ruff")[0]
     install = ["--editable", f"{ROOT}[ui]"]
     if sys.version_info[:2] in PINNED_PYTHONS:  # versions known to work together, and no search by pip
-        install += ["--constraint", str(A1111)]
-        project += A1111.read_text("utf-8")
+        install += ["--constraint", str(STANDALONE)]
+        project += STANDALONE.read_text("utf-8")
     folder = environment(".venv-demo", project, [install])
     return run([script(folder, "riffusion-ext"), "demo", *arguments])
 
 
 def test(arguments: list[str]) -> int:
-    """Pass every check on the pins of AUTOMATIC1111's webui, and what meets other packages on Forge's once more."""
+    """Pass every check on the pins of AUTOMATIC1111's webui, and what meets other packages on the other pins, too."""
     if sys.version_info[:2] not in PINNED_PYTHONS:
         return hand_over("test", *arguments)
-    python = script(test_environment(".venv-test", A1111), "python")
-    other = script(test_environment(".venv-test-gradio4", FORGE), "python")
+    base = test_environment(".venv-test", A1111, None)
+    python = script(base, "python")
+    forge = script(test_environment(".venv-test-gradio4", FORGE, base), "python")
+    standalone = script(test_environment(".venv-test-standalone", STANDALONE, base), "python")
     checks: dict[str, Sequence[str | Path]] = {
         "ruff check": [python, "-m", "ruff", "check", "."],
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
@@ -182,7 +207,7 @@ def test(arguments: list[str]) -> int:
     }
     failed = [name for name, command in checks.items() if run(command)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the processor
-    parts = parts_of(python, other, arguments)
+    parts = parts_of(python, forge, standalone, arguments)
     first, *others = parts
     at_once = max(AT_ONCE, os.cpu_count() or 1) - 1
     with Meanwhile({name: parts[name] for name in others}, at_once) as meanwhile:
@@ -193,20 +218,29 @@ def test(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def parts_of(python: Path, other: Path, arguments: list[str]) -> dict[str, Sequence[str | Path]]:
-    """Return what runs at the same time, by name, for the Pythons of both environments; the first begins first."""
+def parts_of(python: Path, forge: Path, standalone: Path, arguments: list[str]) -> dict[str, Sequence[str | Path]]:
+    """Return what runs at the same time, by name, for the Pythons of all environments; the first begins first."""
     if arguments:
         return {
             "pytest (gradio 3)": [python, "-m", "pytest", *arguments],
-            "pytest (gradio 4)": [other, "-m", "pytest", *arguments],
+            "pytest (gradio 4)": [forge, "-m", "pytest", *arguments],
+            "pytest (gradio 6)": [standalone, "-m", "pytest", *arguments],
         }
-    apart = [f"--ignore={folder}" for folder in (BROWSER_TESTS, *(path for paths in APART.values() for path in paths))]
-    parts = {"pytest (gradio 3)": patient(python, "-m", "pytest", *apart)}
-    parts["pytest (gradio 3, browser)"] = [python, "-m", "pytest", BROWSER_TESTS]
-    parts["pytest (gradio 4, browser)"] = [other, "-m", "pytest", BROWSER_TESTS]
+    browser = ["-m", "pytest", BROWSER_TESTS]
+    apart = (BROWSER_TESTS, *(path for paths in APART.values() for path in paths))
+    parts = {"pytest (gradio 3)": patient(python, "-m", "pytest", *without(*apart))}
+    parts["pytest (gradio 3, browser)"] = [python, *browser, *without(*ALONE)]
+    parts["pytest (gradio 6, browser)"] = [standalone, *browser, *without(*IN_WEBUIS)]
+    parts["pytest (gradio 4, browser)"] = [forge, *browser, *without(*ALONE), "-m", "not player"]
     parts |= {f"pytest (gradio 3, {name})": patient(python, "-m", "pytest", *paths) for name, paths in APART.items()}
-    parts["pytest (gradio 4)"] = patient(other, "-m", "pytest", *FORGE_TESTS)
+    parts["pytest (gradio 4)"] = patient(forge, "-m", "pytest", *FORGE_TESTS)
+    parts["pytest (gradio 6)"] = patient(standalone, "-m", "pytest", *STANDALONE_TESTS)
     return parts
+
+
+def without(*paths: str) -> list[str]:
+    """Return options that leave out tests."""
+    return [f"--ignore={path}" for path in paths]
 
 
 def patient(*command: str | Path) -> Sequence[str | Path]:
@@ -215,9 +249,10 @@ def patient(*command: str | Path) -> Sequence[str | Path]:
     return [nice, "-n", "7", *command] if nice else command
 
 
-def test_environment(name: str, requirements: Path) -> Path:
-    """Return an environment that holds exactly the pins of a file, and this checkout."""
-    folder = environment(name, requirements.read_text("utf-8"), [["--no-deps", "-r", str(requirements)]])
+def test_environment(name: str, requirements: Path, base: Path | None) -> Path:
+    """Return an environment that holds the pins of a file, and this checkout; what it shares with `base` lies there."""
+    recipe = requirements.read_text("utf-8") + (A1111.read_text("utf-8") if base else "")
+    folder = environment(name, recipe, [["--no-deps", "-r", str(requirements)]], base=base)
     pip: list[str | Path] = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
     must([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."])
     must([*pip, "check"])

@@ -18,7 +18,10 @@ from threading import Lock
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["LIBRARY", "ClipLibrary", "ClipRecord", "FullError", "Hold"]
+__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord", "FullError", "Hold"]
+
+MEDIA = "/riffusion/media"
+"""Above the ids of clips, in every server of our pages."""
 
 
 class FullError(RiffusionError):
@@ -64,6 +67,11 @@ class ClipRecord:
     download_name: str = ""
     picture: str | None = None
     temporary: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where a page of ours fetches the file, relative to itself."""
+        return f"{MEDIA.lstrip('/')}/{self.id}"
 
 
 class Hold:

@@ -16,12 +16,9 @@ from riffusion_ext.api.door import Door, Visitors
 from riffusion_ext.api.media import file_reply
 from riffusion_ext.api.replies import not_found, refusal
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.library import ClipLibrary
+from riffusion_ext.library import MEDIA, ClipLibrary
 
 __all__ = ["MEDIA", "PageDoor", "add_first", "mount_media"]
-
-MEDIA = "/riffusion/media"
-"""Above the ids of clips."""
 
 
 class PageDoor:

@@ -33,10 +33,6 @@ class Host(Protocol):
         """Folder for clips that are only played, absolute. It exists."""
         ...
 
-    def url(self, path: Path) -> str:
-        """URL, relative to the page, at which a browser of this host can fetch the file."""
-        ...
-
     def report(self, text: str, error: BaseException | None = None) -> None:
         """Write to the host's log; with an error, its traceback too."""
         ...

@@ -30,7 +30,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
         webui's generation info, JSON, as it came back from the browser: nothing in it is trusted. Only ids and texts
         are taken from it; files, titles and names come from the library.
     host
-        Makes the URLs.
+        Says whether players are wanted.
     library
         Where the ids lead.
     """
@@ -50,7 +50,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
     many = len(shown) > 1
     clips = [
         players.player(
-            host.url(record.path),
+            record.url,
             record.title,
             record.duration,
             record.download_name,

@@ -5,23 +5,18 @@ Differences between hosts are found by looking for the feature, never by asking 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext import scratch
-from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import settings, xyz
 from riffusion_ext.host.checkpoint import chosen_checkpoint
 from riffusion_ext.host.handover import HandOver
@@ -42,7 +37,6 @@ class Webui:
 
     def __init__(self) -> None:
         self._scratch: Path | None = None
-        self._copies: Path | None = None
 
     def device(self) -> str:
         """Return the device of the command line, else the host's own, or the processor when the setting says so."""
@@ -74,54 +68,6 @@ class Webui:
             self._scratch = scratch.new(None if parent is None else Path(parent))
         return self._scratch
 
-    def url(self, path: Path) -> str:
-        """Return the URL of a clip, and allow the page to fetch it.
-
-        Each clip is allowed by itself, so that folders outside the host's own play too.
-        """
-        from modules import ui_tempdir
-
-        served = self._servable(path)
-        demo = getattr(shared, "demo", None)
-        if demo is not None:
-            ui_tempdir.register_tmp_file(demo, str(served))
-        # Relative to the page: A1111 may live below a path of its own. The time of the file defeats stale caches.
-        return f"file={quote(served.as_posix())}?{served.stat().st_mtime_ns}"
-
-    def _servable(self, path: Path) -> Path:
-        """Return the clip, or a copy of it: gradio 3 serves nothing from a folder whose name begins with a dot.
-
-        A copy, because a link would lead back into that folder; made once for each state of the file.
-        """
-        if not _in_dot_folder(path):
-            return path
-        mark = f"{path}\n{path.stat().st_mtime_ns}"
-        copy = self._open_folder() / f"{hashlib.sha256(mark.encode()).hexdigest()[:16]}{path.suffix}"
-        if not copy.exists():
-            part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
-            shutil.copy2(path, part)
-            part.replace(copy)
-        return copy
-
-    def _open_folder(self) -> Path:
-        """Return a folder for copies that gradio serves: the scratch folder, unless that has a dot itself."""
-        if self._copies is not None and self._copies.is_dir():
-            return self._copies
-        folder = self.scratch_folder()
-        if _in_dot_folder(folder):
-            from modules import paths_internal
-
-            parents = (Path(tempfile.gettempdir()).absolute(), Path(paths_internal.data_path).absolute())
-            parent = next((parent for parent in parents if not _in_dot_folder(parent)), None)
-            if parent is None:
-                raise RiffusionError(
-                    "this sound cannot be played in the page: every folder for temporary files lies below one whose "
-                    "name begins with a dot, and gradio serves nothing from there"
-                )
-            folder = scratch.new(parent)
-        self._copies = folder
-        return folder
-
     def report(self, text: str, error: BaseException | None = None) -> None:
         """Write to webui's log."""
         if error is not None and sys.exc_info()[1] is not error:  # webui can only trace the error being handled
@@ -141,10 +87,6 @@ class Webui:
         names, hashes = chosen_checkpoint(title)
         patterns = patterns_from_text(self.setting("riffusion_model_patterns", "riffusion"))
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
-
-
-def _in_dot_folder(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 _RECORD_KEY = "riffusion"  # riffusion_ext.metadata.TEXT_KEY, which would load that module at the host's start
@@ -223,7 +165,6 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
     place = Place(
         output_dir=HOST.output_folder,
-        serve=HOST.url,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),

@@ -133,7 +133,12 @@ def page(title: str, css: str) -> Any:
     import gradio as gr
 
     fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
-    look = {"css": css, "theme": gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])}
+    theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
+    # gradio's own grey for hints has a contrast of 2:1 on white, which many cannot read.
+    look = {
+        "css": css,
+        "theme": theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500"),
+    }
     if _gradio() < 6:
         return gr.Blocks(title=title, analytics_enabled=False, **look)
     blocks = gr.Blocks(title=title, analytics_enabled=False)

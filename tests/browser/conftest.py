@@ -21,6 +21,9 @@ from tests.browser.page import Page
 HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL"}
 ROOT = Path(__file__).resolve().parents[2]
 
+PAGE_BUTTONS = "#riffusion_pages button:not([tabindex='-1'])"
+"""What opens our pages. gradio 6 has each a second time, unseen, to measure their width."""
+
 
 @contextmanager
 def serving(results: Path, *program: str) -> Iterator[str]:

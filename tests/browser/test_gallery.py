@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from riffusion_ext.ui.players import panel, player
 from tests.browser.conftest import serving
-from tests.browser.files import png, tone
+from tests.browser.files import png
 from tests.browser.scenes import SCENES, SECONDS
 
 pytestmark = pytest.mark.browser
@@ -443,23 +441,6 @@ def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
     gallery.click(0.1)
     gallery.becomes(gallery.playing, [0])
     assert page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused")
-
-
-def test_one_plays_at_a_time_in_the_tab_by_itself(chromium: Any, tmp_path: Path) -> None:
-    sound = base64.b64encode(tone(tmp_path / "a.wav", SECONDS).read_bytes()).decode()
-    clips = panel(player(f"data:audio/wav;base64,{sound}", name, SECONDS, "a.wav") for name in "ab")
-    with serving(tmp_path / "results") as address:
-        page = chromium.new_page()
-        page.goto(address)
-        page.wait_for_selector("#riffusion_pictures_go")
-        page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)
-        page.focus(".riffusion-clip >> nth=0 >> a")
-        page.keyboard.press("Space")
-        plays = "all => [...document.querySelectorAll('audio')].map(a => !a.paused && a.currentTime > 0).join() === all"
-        page.wait_for_function(plays, arg="true,false")
-        page.eval_on_selector(".riffusion-clip >> nth=1 >> audio", "audio => { audio.play(); }")
-        page.wait_for_function(plays, arg="false,true")
-        page.close()
 
 
 # --- in a webui ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import ROOT, server_log, serving
+from tests.browser.conftest import PAGE_BUTTONS, ROOT, server_log, serving
 from tests.browser.listening import RATE, RISE, TAP, borders_heard, place_of, played_from, stretches, tapped
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,7 +37,7 @@ def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Ite
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#riffusion_pictures_go")
-        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")
         yield page
         page.close()
@@ -97,6 +97,7 @@ def well_ahead(page: Any, seconds: float) -> None:
     page.wait_for_timeout(1000)  # it may fade in
 
 
+@pytest.mark.player
 def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path):
     """Seven borders of chunks and more: what is heard is what the server made, sample for sample."""
     results = tmp_path / "results"
@@ -163,6 +164,7 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
         assert len(list(results.glob("jams/*-*-*/*.wav"))) == 2
 
 
+@pytest.mark.player
 def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
     """Painting at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
     results = tmp_path / "results"
@@ -222,6 +224,7 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
         until(page, lambda: said(page, "now") == "Now: swing")
 
 
+@pytest.mark.player
 def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
@@ -260,7 +263,7 @@ def test_a_closed_page_ends_the_jam_and_a_failure_is_said(chromium: Any, tmp_pat
         while folder.exists():
             assert time.monotonic() < end, "the jam of the page before goes on"
             time.sleep(0.5)
-        page.locator("#riffusion_pages button", has_text=re.compile("^ *Live *$")).first.click()
+        page.locator(PAGE_BUTTONS, has_text=re.compile("^ *Live *$")).first.click()
         page.wait_for_selector(".riffusion-live-picture")
         small_windows(page)
         fill(page, "riffusion_live_prompt", "out of paint")
@@ -292,6 +295,7 @@ def test_a_speed_is_never_rounded_up_to_that_of_playing(chromium: Any):
     assert told == ["0.004", "0.03", "0.34", "0.99", "1.0", "9.7", "12"]
 
 
+@pytest.mark.player
 def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Path):
     """As it does where no press allowed it, or a phone call comes in."""
     with page_of(chromium, tmp_path / "results", 0.2) as page:
@@ -306,6 +310,7 @@ def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Pa
         assert page.inner_text(".riffusion-live-row button") == "Pause"
 
 
+@pytest.mark.player
 def test_it_buffers_while_its_speed_is_not_known(chromium: Any, tmp_path: Path):
     def unknown(route: Any) -> None:
         reply = route.fetch()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.conftest import PAGE_BUTTONS
 from tests.browser.files import png
 
 pytestmark = pytest.mark.browser
@@ -134,7 +135,7 @@ def test_the_controls_of_the_panel_stand_in_two_columns(open_page: Any) -> None:
 def test_the_tab_tells_what_is_in_a_picture(open_page: Any, tmp_path: Path) -> None:
     page = open_page().page
     page.click("#tabs button:has-text('Riffusion')")
-    page.click("#riffusion_pages button:has-text('Inspect')")
+    page.locator(PAGE_BUTTONS, has_text="Inspect").first.click()
     page.set_input_files("#riffusion_inspect_file input[type=file]", str(png(tmp_path / "clip.png")))
     page.wait_for_selector("#riffusion_inspect_table table")
     assert "128 x 512" in page.inner_text("#riffusion_inspect_table")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
-from tests.browser.conftest import ROOT, server_log, serving
+from tests.browser.conftest import PAGE_BUTTONS, ROOT, server_log, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -47,7 +48,7 @@ def page(chromium: Any, url: str) -> Iterator[Any]:
 
 
 def open_page(page: Any, name: str) -> None:
-    page.locator("#riffusion_pages button", has_text=re.compile(f"^ *{name} *$")).first.click()
+    page.locator(PAGE_BUTTONS, has_text=re.compile(f"^ *{name} *$")).first.click()
     page.locator(f"#riffusion_{name.lower()}_go").wait_for(state="visible")
 
 
@@ -185,10 +186,13 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
     assert "'soon' is no duration" in until(page, "riffusion_song_status", "line 1")
 
 
+@pytest.mark.skipif(
+    int(version("gradio").split(".")[0]) > 4, reason="only webuis send pictures; they have gradio 3 or 4"
+)
 def test_a_picture_that_was_sent_is_looked_at(page: Any):
     page.evaluate("window.onUiLoaded = () => {}")
     page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
     for name in ("seed_picture", "before"):
-        page.locator("#riffusion_pages button", has_text="Inspect").first.click()
+        page.locator(PAGE_BUTTONS, has_text="Inspect").first.click()
         assert page.evaluate(f"switch_to_riffusion_{name}(1, 2)") == [1, 2]
         page.locator(f"#riffusion_song_{name}").first.wait_for(state="visible")

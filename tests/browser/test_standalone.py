@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.spectrogram.params import PRESETS
-from tests.browser.conftest import serving
+from riffusion_ext.ui.players import panel, player
+from tests.browser.conftest import PAGE_BUTTONS, serving
+from tests.browser.files import tone
+from tests.browser.scenes import SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,7 +59,7 @@ def upload(page: Any, element: str, *paths: Path) -> None:
 
 
 def open_page(page: Any, name: str) -> None:
-    page.locator("#riffusion_pages button", has_text=name).first.click()
+    page.locator(PAGE_BUTTONS, has_text=name).first.click()
 
 
 def test_pictures_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
@@ -133,3 +137,15 @@ def test_inspect_shows_the_parameters(page: Any, tmp_path: Path):
     upload(page, "riffusion_inspect_file", picture(tmp_path / "clip.png"))
     page.wait_for_selector("#riffusion_inspect_table table")
     assert "64 x 512" in page.inner_text("#riffusion_inspect_table")
+
+
+def test_one_plays_at_a_time_in_the_tab_by_itself(page: Any, tmp_path: Path) -> None:
+    sound = base64.b64encode(tone(tmp_path / "a.wav", SECONDS).read_bytes()).decode()
+    clips = panel(player(f"data:audio/wav;base64,{sound}", name, SECONDS, "a.wav") for name in "ab")
+    page.eval_on_selector("#riffusion_pictures_players", "(area, clips) => { area.innerHTML = clips; }", clips)
+    page.focus(".riffusion-clip >> nth=0 >> a")
+    page.keyboard.press("Space")
+    plays = "all => [...document.querySelectorAll('audio')].map(a => !a.paused && a.currentTime > 0).join() === all"
+    page.wait_for_function(plays, arg="true,false")
+    page.eval_on_selector(".riffusion-clip >> nth=1 >> audio", "audio => { audio.play(); }")
+    page.wait_for_function(plays, arg="false,true")

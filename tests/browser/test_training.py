@@ -15,7 +15,7 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.review import open_set
-from tests.browser.conftest import server_log, serving
+from tests.browser.conftest import PAGE_BUTTONS, server_log, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -60,7 +60,7 @@ def at_home(page: Any, url: str) -> Any:
     page.set_default_timeout(WAIT)
     page.goto(url)
     page.wait_for_selector("#riffusion_pictures_go")
-    page.locator("#riffusion_pages button", has_text="Training set").first.click()
+    page.locator(PAGE_BUTTONS, has_text="Training set").first.click()
     page.locator("#riffusion_training_go").wait_for(state="visible")
     return page
 

@@ -91,7 +91,7 @@ def test_a_failed_install_leaves_no_stamp(dev, monkeypatch) -> None:
 
 def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
-    monkeypatch.setattr(dev, "test_environment", lambda name, _: tmp_path / name)
+    monkeypatch.setattr(dev, "test_environment", lambda name, *_: tmp_path / name)
     commands = Commands(fails="mypy")
     monkeypatch.setattr(dev, "run", commands)
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
@@ -102,9 +102,9 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     assert dev.test([]) == 1
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
-    assert printed.count("seen") == 5
-    names = ["(gradio 3, browser)", "(gradio 4, browser)"]
-    names += ["(gradio 3, training sets)", "(gradio 3, songs)", "(gradio 4)"]
+    assert printed.count("seen") == 7
+    names = ["(gradio 3, browser)", "(gradio 6, browser)", "(gradio 4, browser)"]
+    names += ["(gradio 3, training sets)", "(gradio 3, songs)", "(gradio 4)", "(gradio 6)"]
     assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names])
     commands.fails = "nothing"
     other.write_text("")
@@ -118,9 +118,36 @@ def test_who_can_wait_leaves_the_processor_to_others(dev) -> None:
     assert int(done.stdout) >= min(os.nice(0) + 5, 19)
 
 
-def test_what_was_asked_for_runs_in_both_environments(dev) -> None:
-    parts = dev.parts_of(Path("one"), Path("other"), ["-k", "mel"])
-    assert list(parts.values()) == [[Path(name), "-m", "pytest", "-k", "mel"] for name in ("one", "other")]
+def test_what_was_asked_for_runs_in_all_environments(dev) -> None:
+    pythons = (Path("one"), Path("other"), Path("third"))
+    parts = dev.parts_of(*pythons, ["-k", "mel"])
+    assert list(parts.values()) == [[python, "-m", "pytest", "-k", "mel"] for python in pythons]
+
+
+def test_every_browser_test_runs_on_the_gradios_it_meets(dev) -> None:
+    parts = dev.parts_of(Path("one"), Path("other"), Path("third"), [])
+    left = {
+        number: {str(part)[9:] for part in parts[f"pytest (gradio {number}, browser)"] if "--ignore=" in str(part)}
+        for number in (3, 4, 6)
+    }
+    assert left == {3: set(dev.ALONE), 4: set(dev.ALONE), 6: set(dev.IN_WEBUIS)}
+    assert not set(dev.ALONE) & set(dev.IN_WEBUIS)
+    for path in (*dev.ALONE, *dev.IN_WEBUIS, *dev.STANDALONE_TESTS, *dev.FORGE_TESTS):
+        assert (Path(dev.__file__).parent / path).exists(), path
+
+
+def test_an_environment_finds_what_it_shares_behind_its_own_packages(dev, monkeypatch) -> None:
+    monkeypatch.setattr(dev, "run", Commands())
+
+    def make(folder: Path) -> None:
+        dev.mark(folder)
+        (folder / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+
+    monkeypatch.setattr(dev, "make_empty", make)
+    base = dev.environment(".venv-x", "recipe", [["one"]])
+    folder = dev.environment(".venv-y", "recipe", [["one"]], base=base)
+    assert (dev.packages_of(folder) / "zz_base.pth").read_text() == f"{dev.packages_of(base)}\n"
+    assert not (dev.packages_of(base) / "zz_base.pth").exists()
 
 
 def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:

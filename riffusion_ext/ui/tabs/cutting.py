@@ -15,7 +15,9 @@ from riffusion_ext.ui.players import image, message
 from riffusion_ext.ui.render import component, on_change
 from riffusion_ext.ui.tabs.place import Place, Upload, chosen_files, named_error
 
-__all__ = ["Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
+__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
+
+PREVIEW = "Beats and cut"
 
 
 def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str) -> tuple[list[Upload], list[str]]:
@@ -124,7 +126,7 @@ def preview_html(picture: Any) -> str:
     if picture is None:
         return ""
     drawn = f'<img src="{image(picture)}" alt="The picture with its beats, and what is cut off">'
-    return f'<figure class="riffusion-preview"><figcaption>Beats and cut</figcaption>{drawn}</figure>'
+    return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
 
 
 def build_preview() -> tuple[Any, Any]:

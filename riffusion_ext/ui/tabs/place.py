@@ -42,9 +42,7 @@ _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page insid
 
 def media_url(path: Path) -> str:
     """Return the URL of a file that was just made, relative to the page: an id of our own, which names no file."""
-    from riffusion_ext.api.page import MEDIA
-
-    return f"{MEDIA.lstrip('/')}/{LIBRARY.add(path, title=path.stem, duration=0.0).id}"
+    return LIBRARY.add(path, title=path.stem, duration=0.0).url
 
 
 def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:

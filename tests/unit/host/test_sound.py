@@ -39,9 +39,6 @@ class SmallHost:
     def scratch_folder(self) -> Path:
         return self.folder
 
-    def url(self, path: Path) -> str:
-        return f"file={path}"
-
     def report(self, text: str, error: BaseException | None = None) -> None:
         self.log.append((text, error))
 

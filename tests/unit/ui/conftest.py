@@ -28,6 +28,13 @@ def plucked(path: Path, seconds: float, seed: int) -> Path:
     return write_audio(AudioClip(wave.astype(np.float32)[None], RATE), path)
 
 
+@pytest.fixture(autouse=True)
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of uploads: what tests write below it counts as uploaded."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu")

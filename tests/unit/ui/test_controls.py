@@ -22,6 +22,7 @@ from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control, options_from_args
 from riffusion_ext.ui.cropping import CROP_CONTROLS
+from riffusion_ext.ui.tabs.cutting import PREVIEW
 from riffusion_ext.ui.tabs.live import RECORDING
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -175,7 +176,7 @@ def _visible() -> set[str]:
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
     for _, _, label, help_, choices in _OPTIONS:
         texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
-    return texts | _of_the_tab() | _of_the_scripts() | {"Download", RECORDING, *TARGETS.values()}
+    return texts | _of_the_tab() | _of_the_scripts() | {"Download", PREVIEW, RECORDING, *TARGETS.values()}
 
 
 def _of_the_scripts() -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import io
 import re
 import zipfile
 from dataclasses import replace
@@ -19,11 +21,12 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.library import LIBRARY
 from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
 from riffusion_ext.ui.tabs.cutting import preview
 from riffusion_ext.ui.tabs.pictures_to_audio import CLIPS, EACH, JOINED, SONG
-from riffusion_ext.ui.tabs.place import Place, chosen_files, gradio_url
+from riffusion_ext.ui.tabs.place import Place, chosen_files, media_url
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -58,9 +61,10 @@ def to_pictures(place: Place, files: Any, cut: str = audio_to_pictures.TILES) ->
 def test_each_picture_gets_a_player(place: Place, tmp_path: Path):
     html, archive = to_sound(place, [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)])
     assert re.findall(r'<audio[^>]* src="URL/(\w+\.wav)"', html) == ["b2.wav", "b10.wav"]
-    with zipfile.ZipFile(archive) as files:
-        assert files.namelist() == ["b2.wav", "b10.wav"]
     (made,) = (tmp_path / "out" / "sounds").iterdir()
+    assert 'href="URL/sounds.zip" download="sounds.zip"' in archive
+    with zipfile.ZipFile(made / "sounds.zip") as files:
+        assert files.namelist() == ["b2.wav", "b10.wav"]
     assert sorted(path.name for path in made.iterdir()) == ["b10.wav", "b2.wav", "sounds.zip"]
     assert str(made) in html
 
@@ -72,7 +76,7 @@ def test_joined_clip_and_song(place: Place, tmp_path: Path):
     assert "joined.wav" in html
     html, archive = to_sound(place, files, kind=SONG)
     assert html.count("<audio") == 1
-    assert archive is None
+    assert archive == ""
     (song,) = (tmp_path / "out" / "sounds").glob("*/song.wav")
     assert read_audio(song).samples.shape[1] == 59 * 441
 
@@ -100,11 +104,11 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     sound(tmp_path / "in" / "a.wav")
     html, archive = to_sound(closed, None, folder=f"{tmp_path}/in")
     assert "choose files first" in html
-    assert archive is None
+    assert archive == ""
     values = ("", audio_to_pictures.SONG, "riffusion-v1", "png")
     html, _, made = audio_to_pictures.convert(closed, None, f"{tmp_path}/in", *values)
     assert "choose files first" in html
-    assert made == []
+    assert made == ""
     assert not (tmp_path / "out").exists()
 
 
@@ -116,10 +120,11 @@ def test_a_disk_too_full_for_the_archive_is_a_sentence(place: Place, tmp_path: P
     html, archive = to_sound(place, [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)])
     assert html.count("<audio") == 2
     assert "the disk is full" in html
-    assert archive is None
+    assert archive == ""
     html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
     assert "the disk is full" in html
-    assert [Path(path).suffix for path in made] == [".png"] * len(shown) == [".png"] * 2
+    assert len(re.findall(r'href="URL/song_\d+\.png" download', shown)) == 2
+    assert made == ""
     assert list(tmp_path.rglob("*.zip")) == []
 
 
@@ -137,7 +142,7 @@ def test_a_folder_that_cannot_be_removed_is_no_error(place: Place, tmp_path: Pat
 def test_nothing_chosen_is_a_sentence(place: Place, tmp_path: Path):
     html, archive = to_sound(place, None)
     assert "choose files first" in html
-    assert archive is None
+    assert archive == ""
     assert not (tmp_path / "out").exists()
 
 
@@ -165,24 +170,28 @@ def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
 
 def test_song_to_tiles(place: Place, tmp_path: Path):
     html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
-    assert [caption for _, caption in shown] == ["song_00000.png", "song_00001.png"]
-    assert [Path(path).name for path in made] == ["pictures.zip", "song_00000.png", "song_00001.png"]
+    assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
+    assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
     assert "2 pictures made" in html
 
 
 def test_song_to_one_wide_picture(place: Place, tmp_path: Path):
     _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_pictures.WIDE)
-    (path,) = made
+    (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
         assert image.size == (4501, 512)
-    assert shown[0][0].size == (4096, 512)  # what browsers can show
+    assert made == ""
+    assert f'download="{path.name}"' in shown
+    (small,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', shown)
+    with Image.open(io.BytesIO(base64.b64decode(small))) as image:
+        assert image.size == (1024, 256)  # what browsers can show
 
 
 def test_bad_song_is_a_sentence(place: Place, tmp_path: Path):
     (tmp_path / "bad.mp3").write_text("nothing")
     html, shown, made = to_pictures(place, [str(tmp_path / "bad.mp3")])
     assert 'role="alert"' in html
-    assert (shown, made) == ([], [])
+    assert (shown, made) == ("", "")
 
 
 def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
@@ -200,8 +209,14 @@ def test_folders_of_two_presses_differ(place: Place):
     assert len(folders) == 3
 
 
-def test_urls_are_quoted():
-    assert gradio_url(Path("/a b/ü?#.wav")) == "file=/a%20b/%C3%BC%3F%23.wav"
+def test_results_are_shown_by_an_id_that_names_no_file(tmp_path: Path):
+    path = tmp_path / "a b" / "ü?#.wav"
+    url = media_url(path)
+    assert re.fullmatch(r"riffusion/media/[\w-]{16}", url)
+    record = LIBRARY.get(url.rsplit("/", 1)[1])
+    assert record is not None
+    assert (record.path, record.download_name) == (path, path.name)
+    assert media_url(path) != url
 
 
 def test_chosen_files_wants_something():
@@ -284,7 +299,7 @@ def test_all_joined_is_one_file(place: Place, tmp_path: Path):
     files = [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)]
     html, archive = cut_to_sound(place, files, kind=JOINED, joined_name="b2.wav")
     assert html.count("<audio") == 1
-    assert archive is None
+    assert archive == ""
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
@@ -316,7 +331,7 @@ def test_values_that_cannot_be_are_refused_before_the_work(
 ):
     html, archive = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], **options)
     assert words in html
-    assert archive is None
+    assert archive == ""
     assert not (tmp_path / "out").exists()
 
 

@@ -321,6 +321,7 @@ def test_a_file_fills_the_page_and_those_of_others_do_not(
     found, note = restored(str(path), "loop", values_of)
     assert found == {}
     assert "is a song: drop it on the page of that name" in note
+    (tmp_path / "no.wav").write_bytes(b"no sound")
     assert "does not say how it was made" in restored(str(tmp_path / "no.wav"), "song", values_of)[1]
     assert restored(None, "song", values_of) == ({}, "")
 

@@ -1,0 +1,230 @@
+"""A page takes files that were uploaded to it, whatever a browser sends in their place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui import render
+from riffusion_ext.ui.tabs import inspect
+from riffusion_ext.ui.tabs.cutting import preview
+from riffusion_ext.ui.tabs.place import Place, chosen_files
+from riffusion_ext.ui.tabs.screen import restored
+from riffusion_ext.ui.uploads import accepted, upload_folder, uploaded
+
+gr = pytest.importorskip("gradio", exc_type=ImportError)
+
+# gradio 3, 4 and 6 use parts of their dependencies that those have since deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+NOT_OURS = "was not uploaded to this page"
+GRADIO = int(gr.__version__.split(".")[0])
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of uploads, beside which other files lie."""
+    folder = tmp_path / "uploads"
+    (folder / "0a1b").mkdir(parents=True)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+def picture(path: Path) -> Path:
+    Image.new("RGB", (8, 8), "white").save(path)
+    return path
+
+
+def outside(uploads: Path) -> list[Any]:
+    """All that names no upload, though some of it looks like one."""
+    secret = picture(uploads.parent / "secret.png")
+    link, folder_link = uploads / "0a1b" / "link.png", uploads / "folder"
+    link.symlink_to(secret)
+    folder_link.symlink_to(uploads.parent, target_is_directory=True)
+    os.mkfifo(uploads / "0a1b" / "pipe.wav")
+    beside = uploads.parent / "uploads-of-others"
+    beside.mkdir()
+    return [
+        secret,
+        link,
+        folder_link / "secret.png",
+        uploads / ".." / "secret.png",
+        f"{uploads}/0a1b/../../secret.png",
+        picture(beside / "a.png"),
+        uploads / "0a1b",
+        uploads / "0a1b" / "pipe.wav",
+        uploads / "0a1b" / "gone.png",
+        uploads,
+        "/etc/hostname",
+        "/dev/zero",
+        "secret.png",
+        "",
+        "\0",
+        f"{uploads}/0a1b/a\0.png",
+        "http://127.0.0.1:9/a.png",
+        "file:///etc/hostname",
+        "~/secret.png",
+        7,
+        ["a"],
+        "a" * 5000,
+    ]
+
+
+def test_an_upload_is_taken(uploads: Path) -> None:
+    path = picture(uploads / "0a1b" / "my song.png")
+    assert upload_folder() == uploads
+    assert accepted(str(path)) == path
+    assert [(item.path, item.name) for item in uploaded(str(path))] == [(path, "my song.png")]
+    wrapper = SimpleNamespace(name=str(path), orig_name="/else/where/né.png")
+    assert [item.name for item in uploaded([wrapper, str(path)])] == ["né.png", "my song.png"]
+    assert uploaded(None) == []
+
+
+def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = picture(uploads / "0a1b" / "a.png")
+    link = uploads.parent / "by-link"
+    link.symlink_to(uploads, target_is_directory=True)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(link))
+    assert accepted(link / "0a1b" / "a.png") == link / "0a1b" / "a.png"
+    assert accepted(path) == path
+
+
+def test_nothing_else_is(uploads: Path) -> None:
+    for path in outside(uploads):
+        with pytest.raises(RiffusionError, match=NOT_OURS):
+            accepted(path)
+        with pytest.raises(RiffusionError, match=NOT_OURS) as caught:
+            uploaded([path])
+        assert str(uploads.parent) not in str(caught.value), "where it looked is nobody's business"
+
+
+def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(picture(tmp_path / "secret.png"))
+    place = Place(output_dir=lambda: tmp_path / "out")
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
+    assert NOT_OURS in inspect.inspect(path)
+    assert NOT_OURS in restored(path, "song", lambda _: {})[1]
+    assert NOT_OURS in preview(place, [path], "", "", "from the picture", "", {})[1]
+    with pytest.raises(RiffusionError, match=NOT_OURS):
+        chosen_files([path], None, ())
+
+
+def sent(path: Any, url: str | None = None) -> dict[str, Any]:
+    """Return what a browser sends for a file."""
+    if GRADIO == 3:
+        return {"name": path, "data": None, "size": 3, "is_file": True, "orig_name": "a.png"}
+    return {"path": path, "url": url, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+
+
+class Pressed:
+    """A page of one component and a button.
+
+    Parameters
+    ----------
+    component
+        Makes the component.
+    mounted
+        Whether gradio is told that it serves, as the server by itself tells it.
+    """
+
+    def __init__(self, component: Any, *, mounted: bool = True) -> None:
+        self._seen: list[Any] = []
+        with gr.Blocks(analytics_enabled=False) as self._blocks:
+            part = component()
+            button = gr.Button("Go")
+            button.click(fn=self._seen.append, inputs=[part], outputs=[], **render.private())
+        if mounted:
+            render.mount_options(self._blocks)
+
+    def press(self, value: Any) -> Any:
+        """Press the button as a browser does; returns what the function was given."""
+        if GRADIO == 3:
+            call = self._blocks.process_api(0, [value], state={})
+        else:
+            from gradio.context import LocalContext
+
+            LocalContext.blocks.set(self._blocks)
+            call = self._blocks.process_api(self._blocks.fns[0], [value])
+        asyncio.run(call)
+        return self._seen[-1]
+
+    def refuses(self, value: Any, *, ours: bool) -> None:
+        """Check that the press is refused; where gradio itself does it first, it is not our sentence."""
+        before = len(self._seen)
+        with pytest.raises(Exception, match=r".") as caught:
+            self.press(value)
+        assert len(self._seen) == before
+        if ours:
+            assert isinstance(caught.value, gr.Error), value
+            assert NOT_OURS in str(caught.value), value
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+
+
+def files() -> Any:
+    return render.file_input("Files", "files", file_count="multiple")
+
+
+def one_picture() -> Any:
+    return render.picture("Picture", "picture")
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+    page = Pressed(files, mounted=mounted)
+    path = picture(uploads / "0a1b" / "a.png")
+    (upload,) = uploaded(page.press([sent(str(path))]))
+    assert upload.path.read_bytes() == path.read_bytes()
+    paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path))]
+    before = kept(uploads)
+    for other in paths:
+        for value in ([sent(str(path)), sent(other)], sent(other)):
+            page.refuses(value, ours=GRADIO == 3 or other.startswith("http"))
+    assert kept(uploads) == before, "nothing was copied or fetched"
+
+
+@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends pictures themselves, no paths")
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_picture_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+    page = Pressed(one_picture, mounted=mounted)
+    assert page.press(sent(str(picture(uploads / "0a1b" / "a.png")))).size == (8, 8)
+    paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path)) and str(path)]
+    before = kept(uploads)
+    for other in paths:
+        page.refuses(sent(other), ours=other.startswith("http"))
+    assert kept(uploads) == before, "nothing was copied or fetched"
+
+
+@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends pictures themselves, no paths")
+def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
+    secret = str(picture(uploads.parent / "secret.png"))
+    for component in (files, one_picture):
+        page = Pressed(component)
+        for value in ({"path": secret}, {"path": secret, "meta": {}}, {"path": secret, "meta": {"_type": "other"}}):
+            page.refuses([value] if component is files else value, ours=False)
+
+
+@pytest.mark.skipif(GRADIO < 6, reason="earlier ones ask always, or never")
+def test_ours_is_the_check_where_gradio_does_not_know_that_it_serves(uploads: Path) -> None:
+    secret = str(picture(uploads.parent / "secret.png"))
+    Pressed(files, mounted=False).refuses([sent(secret)], ours=True)
+    Pressed(one_picture, mounted=False).refuses(sent(secret), ours=True)
+
+
+def test_the_components_are_gradio_s_own_to_the_page() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        assert files().get_block_name() == "file"
+        assert one_picture().get_block_name() == "image"
+    assert isinstance(render.file_input("a", "b"), gr.File)
+    assert not list(Path(render.__file__).parent.rglob("*.pyi")), "gradio writes such files beside subclasses"
