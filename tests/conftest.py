@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# What is found on PATH differs from machine to machine; the tests of ffmpeg itself look for it (tests/unit/audio).
+os.environ["RIFFUSION_FFMPEG"] = ""
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-proxy-server", "--disable-background-networking"]
 
 # No deadlines: how long an example takes is a matter of what else the machine does.

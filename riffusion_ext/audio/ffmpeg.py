@@ -25,7 +25,10 @@ from riffusion_ext.audio.wav import BLOCK, UnsupportedError
 from riffusion_ext.audio.workload import check, reading
 from riffusion_ext.regular import check_regular
 
-__all__ = ["opened", "read"]
+__all__ = ["VARIABLE", "opened", "read"]
+
+VARIABLE = "RIFFUSION_FFMPEG"
+"""Environment variable with the path of the program, where it is not on PATH; empty: it is not to be used."""
 
 _FORMATS = (
     "aa aac aax ac3 ac4 acm act adp ads adx aea afc aiff aix amr amrnb amrwb apc ape aptx aptx_hd asf ast au "
@@ -111,8 +114,8 @@ def _read_header(pipe: BinaryIO, process: subprocess.Popen[bytes], errors: IO[by
 
 def _command(path: Path, *part: str) -> list[str]:
     check_regular(path)
-    program = shutil.which("ffmpeg")
-    if program is None:
+    program = os.environ.get(VARIABLE, shutil.which("ffmpeg"))
+    if not program:
         raise UnsupportedError("ffmpeg is not installed")
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
     command += ["-format_whitelist", _FORMATS]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio import AudioClip
+from riffusion_ext.audio.ffmpeg import VARIABLE
 
 MakeTone = Callable[..., AudioClip]
 
@@ -26,6 +27,12 @@ def tone() -> MakeTone:
         return AudioClip((amplitude * np.stack(waves)).astype(np.float32), rate)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def ffmpeg_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ffmpeg looked for on PATH, as for users."""
+    monkeypatch.delenv(VARIABLE)
 
 
 @pytest.fixture

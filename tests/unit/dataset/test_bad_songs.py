@@ -37,7 +37,7 @@ def good(tmp_path: Path, make_song: MakeSong) -> Path:
 def not_a_number(path: Path) -> None:
     write_audio(AudioClip(np.full((1, 8000), 0.1, np.float32), 8000), path, subtype="float")
     data = bytearray(path.read_bytes())
-    data[-400:-396] = np.float32(np.nan).tobytes()
+    data[-4000:] = np.full(1000, np.nan, np.float32).tobytes()
     path.write_bytes(bytes(data))
 
 
