@@ -241,13 +241,15 @@ def test_nor_in_presets_or_curves(client: TestClient, preset: str) -> None:
         sentence(client.post(f"{V1}/riffs", json={"clip": clip, "prompt": "a", "denoise": curve}), 422)
 
 
+class Inner(BaseModel):
+    numbers: list[float]
+
+
+class Outer(BaseModel):
+    inner: Inner
+
+
 def test_a_model_without_ranges_holds_no_number_that_is_not_finite() -> None:
-    class Inner(BaseModel):
-        numbers: list[float]
-
-    class Outer(BaseModel):
-        inner: Inner
-
     assert json_route.read_model(Outer, b'{"inner": {"numbers": [1, 2.5]}}', Limits())
     with pytest.raises(ApiError, match=r"inner.numbers.1: numbers must be finite, got nan"):
         json_route.read_model(Outer, b'{"inner": {"numbers": [1, "nan"]}}', Limits())
