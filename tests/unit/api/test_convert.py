@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import wave
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from riffusion_ext.api.models import ImageToAudio
 from riffusion_ext.metadata import read_record
 from tests.unit.api.conftest import SMALL, SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
 
@@ -129,3 +131,13 @@ def test_odd_characters_in_a_body_break_no_answer(client: TestClient) -> None:
         reply = client.post(f"{V1}/image-to-audio", content=body, headers={"Content-Type": "application/json"})
         assert reply.status_code in (404, 422)
         sentence(reply, reply.status_code)
+
+
+def test_a_request_that_failed_is_not_kept_with_its_job(client: TestClient) -> None:
+    reply = client.post(f"{V1}/image-to-audio", json={"image": base64.b64encode(b"a picture of 7919").decode()})
+    assert "not a picture" in sentence(reply, 422)
+    gc.collect()
+    wanted = base64.b64encode(b"a picture of 7919").decode()
+    kept = [item for item in gc.get_objects() if type(item) is ImageToAudio and item.image == wanted]
+    assert len(client.service.jobs.all()) == 1  # type: ignore[attr-defined]
+    assert kept == []
