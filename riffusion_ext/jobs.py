@@ -178,8 +178,10 @@ class Job:
         except StopError:
             pass
         except BaseException as error:
-            logger.debug("job %s failed", self.kind, exc_info=error)
-            cause = error
+            level = logging.DEBUG if isinstance(error, RiffusionError) else logging.ERROR
+            logger.log(level, "job %s failed", self.kind, exc_info=error)
+            cause = _without_frames(error)
+        del work
         if (wrong := flaw(result)) is not None:
             cause, result = RiffusionError(f"what came of this cannot be told: {wrong}"), None
         with self._lock:
@@ -212,6 +214,19 @@ class Job:
                 call()
             except Exception:  # who waited is gone, as a server that was started anew; the lane goes on
                 logger.debug("nobody waits for job %s any more", self.kind, exc_info=True)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return an error that keeps nothing of what the work held when it failed: it is remembered for long."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        item = waiting.pop()
+        if item is not None and id(item) not in seen:
+            seen.add(id(item))
+            item.__traceback__ = None
+            waiting += [item.__cause__, item.__context__]
+    return error
 
 
 def sentence(error: BaseException) -> str:

@@ -116,8 +116,9 @@ async def ended(service: Service, kind: str, lane: str, work: Work) -> Job:
     await finished(job)
     if job.state == "done":
         return job
-    if job.cause is not None:
-        raise job.cause
+    if (cause := job.cause) is not None:
+        job.cause = None  # raised, it keeps the request with its body
+        raise cause
     if job.state == "cancelled":
         raise ApiError(409, "somebody cancelled this")
     raise ApiError(503, job.error)

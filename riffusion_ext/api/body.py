@@ -14,6 +14,7 @@ import json
 import math
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ ITEMS = 64
 NAMES = 64
 """Names in an object."""
 
+_BREATH = 200
 _DIGITS = 400
 _WHOLE_DIGITS = 40
 _LONG = 1 << 16
@@ -156,7 +158,11 @@ def _checked(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -
     """Return a value with the long texts in their places, once its lists and objects have been counted."""
     top = [value]
     waiting: list[tuple[str, Any]] = [("the list", top)]
+    turn = 0
     while waiting:
+        turn += 1
+        if turn % _BREATH == 0:
+            time.sleep(0.0005)  # others get the interpreter now, and not only when its time for this thread is up
         name, group = waiting.pop()
         if isinstance(group, dict):
             _check_names(group)

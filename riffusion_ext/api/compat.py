@@ -81,8 +81,9 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
             job = service.jobs.submit(kind, "paint", _into(made, work))
             if not await _over(job, request):
                 return answer(503, "this took too long")
-            if job.cause is not None:
-                raise job.cause
+            if (cause := job.cause) is not None:
+                job.cause = None  # raised, it keeps the request with its body
+                raise cause
         except Exception as error:
             if status_of(error) == 500:
                 logger.exception("%s", kind, exc_info=error)

@@ -219,3 +219,34 @@ def test_what_is_told_on_the_way_is_finite(jobs: Jobs) -> None:
 
     assert jobs.submit("kind", "one", work).wait(10)
     assert seen == [(0.25, "b", None)] * 3
+
+
+def test_a_failed_job_holds_nothing_of_its_work_but_the_error(jobs: Jobs) -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    gone = weakref.ref(thing)
+
+    def work(job: Job, thing: Thing = thing) -> dict[str, Any]:
+        held = thing
+        try:
+            raise ValueError("inner")
+        except ValueError as error:
+            raise RiffusionError(f"outer of {held is thing}") from error
+
+    job = jobs.submit("kind", "one", work)
+    assert job.wait(10)
+    assert jobs.submit("kind", "one", nothing).wait(10)  # the thread has gone on
+    del work, thing
+    gc.collect()
+    assert str(job.cause) == "outer of True"
+    assert gone() is None
+
+
+def test_the_log_says_where_unexpected_errors_come_from(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    def unexpected(job: Job) -> dict[str, Any]:
+        raise KeyError("x")
+
+    assert jobs.submit("kind", "one", unexpected).wait(10)
+    assert "in unexpected" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import math
 import struct
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from riffusion_ext.api.models import ImageToAudio
 from riffusion_ext.metadata import read_record
 from tests.unit.api.conftest import SMALL, SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
 
@@ -177,3 +179,13 @@ def test_what_a_request_becomes_is_limited_too(make_client: MakeClient, picture:
     assert "of memory, 100 MB are allowed here" in said
     text = base64.b64encode(picture).decode()
     assert "100 MB" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 422)
+
+
+def test_a_request_that_failed_is_not_kept_with_its_job(client: TestClient) -> None:
+    reply = client.post(f"{V1}/image-to-audio", json={"image": base64.b64encode(b"a picture of 7919").decode()})
+    assert "not a picture" in sentence(reply, 422)
+    gc.collect()
+    wanted = base64.b64encode(b"a picture of 7919").decode()
+    kept = [item for item in gc.get_objects() if type(item) is ImageToAudio and item.image == wanted]
+    assert len(client.service.jobs.all()) == 1  # type: ignore[attr-defined]
+    assert kept == []
