@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from riffusion_ext.signals import exit_code, finish, received, stopping_signals
+from riffusion_ext.signals import exit_code, finish, hung_up, received, stopping_signals
 
 __all__ = ["build_parser", "main"]
 
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(_STOPPED)
             code = exit_code(stop)
         except OSError:
-            if received() is None:
+            if received() is None and not hung_up():
                 raise
             code = exit_code()  # the terminal was closed, and nothing can be said there
         if argv is None and received() is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "concluded",
     "exit_code",
     "finish",
+    "hung_up",
     "received",
     "shielded",
     "stopping_signals",
@@ -87,7 +88,7 @@ class _Watch:
         if self.first is not None and now - self.at < _SAME:
             return
         if self.terminals:
-            self._leave_closed_terminals()
+            self.leave_closed_terminals()
         second, self.first, self.at = self.first is not None, self.first or signum, now
         if self.wish is not None:
             wish, self.wish = self.wish, None if second else self.wish
@@ -131,7 +132,7 @@ class _Watch:
 
         return unraisable
 
-    def _leave_closed_terminals(self) -> None:
+    def leave_closed_terminals(self) -> None:
         """Let output go nowhere that went to a terminal which is gone: writing there is an error."""
         for fd in {*self.terminals, *_own_stderr(self.terminals)}:
             if not _is_terminal(fd):
@@ -244,6 +245,16 @@ def concluded() -> Iterator[None]:
 def received() -> int | None:
     """Return the number of the first signal that came inside :func:`stopping_signals`; None where none did."""
     return None if _watch is None else _watch.first
+
+
+def hung_up() -> bool:
+    """Whether the terminal of the program was closed; that counts as SIGHUP, which comes a moment later."""
+    if _watch is None or all(_is_terminal(fd) for fd in _watch.terminals):
+        return False
+    with shielded():
+        _watch.first, _watch.at = _watch.first or int(getattr(signal, "SIGHUP", signal.SIGTERM)), time.monotonic()
+        _watch.leave_closed_terminals()
+    return True
 
 
 def exit_code(error: BaseException | None = None) -> int:

@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -134,12 +134,7 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
     # Linux takes the end of the thread that started it for the end of the process; this one stays.
     with _starting:
         starter = _starter(os.getpid())
-    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
-
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, **pipes, start_new_session=True)
-
-    started = starter.submit(start)
+    started = starter.submit(_popen, command, errors)
     try:
         return started.result()
     except OSError as error:
@@ -147,6 +142,12 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
     except BaseException:  # while we wait for its start
         started.add_done_callback(_stop)
         raise
+
+
+def _popen(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+    )
 
 
 _NO_START = "ffmpeg does not start: "
