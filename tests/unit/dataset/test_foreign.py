@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from riffusion_ext.dataset import ledger
 from riffusion_ext.dataset.build import build
 from riffusion_ext.dataset.decisions import take_in
 from riffusion_ext.dataset.review import Decision, decide, open_set
@@ -154,6 +155,9 @@ def test_names_in_the_ledgers(name: str, world: Path) -> None:
     for path in (world / "sets" / "out" / ".export").iterdir():
         entry = [["pending", "size:7", f"size:{size}"], ""]
         change(path, lambda values, e=entry: values["files"].update({name: e, f"pictures/{name}": e}))
+        assert (
+            name == "metadata.jsonl" or not {name, f"pictures/{name}"} & ledger.load(path.parents[1], path.stem).keys()
+        )
     use(world)
     assert outside(world) == before
 
@@ -237,6 +241,7 @@ def test_pictures_and_captions_that_are_links(world: Path) -> None:
         if path.suffix in (".png", ".txt"):
             path.unlink()
             path.symlink_to(world / "docs" / path.name)
+    assert not any(Store(out).find(path.name) for path in (out / "pictures").glob("*.png"))
     before = outside(world)
     use(world)
     assert outside(world) == before
