@@ -65,6 +65,7 @@ def _describe_sound(path: Path) -> dict[str, Any]:
         "sample_rate": clip.sample_rate,
         "channels": clip.channels,
         "peak": clip.peak,
+        "notes": list(clip.notes),
         "made_by": parse_audio_comment(tags.get("comment", "")),
         "tags": tags,
     }
@@ -79,6 +80,7 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("channels", str(facts["channels"])),
             ("peak", f"{facts['peak']:.3f} of full scale"),
         ]
+        lines += [("note", note) for note in facts["notes"]]
         made = facts["made_by"]
         if made is not None:
             lines += [(name, str(made[key])) for key, name in _MADE_BY.items() if key in made]

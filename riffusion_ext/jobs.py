@@ -16,6 +16,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,10 +223,14 @@ class Jobs:
     ----------
     lanes
         By name. Threads start with their first job.
+    around
+        Makes a context that each job is done in.
     """
 
-    def __init__(self, lanes: Mapping[str, Lane]) -> None:
-        self._lanes = dict(lanes)
+    def __init__(
+        self, lanes: Mapping[str, Lane], *, around: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        self._lanes, self._around = dict(lanes), around
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queues: dict[str, deque[Job]] = {name: deque() for name in lanes}
         self._threads = dict.fromkeys(lanes, 0)
@@ -296,7 +301,8 @@ class Jobs:
                 job = self._queues[lane].popleft()
                 self._at_work[lane] += 1
             try:
-                job.run()
+                with self._around():
+                    job.run()
             finally:
                 del job  # an idle thread holds no results
                 with self._changed:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.params import LEAST_MAX_VALUE, SpectrogramParams
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,7 +90,7 @@ def read_record(image: Image.Image) -> PictureRecord:
             notes.append(f"the picture's own parameters were ignored: {error}")
             continue
         max_value = values.get("max_value")
-        if max_value is not None and not 0 < max_value <= _LARGEST_MAX_VALUE:
+        if max_value is not None and not LEAST_MAX_VALUE <= max_value <= _LARGEST_MAX_VALUE:
             notes.append(f"the picture's own level was ignored: max_value is {max_value:g}")
             max_value = None
         return PictureRecord(params, max_value, source, tuple(notes))
@@ -148,6 +149,8 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None) -> bytes:
 
 
 def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
+    if max_value is not None and not math.isfinite(max_value):
+        raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
     # A level that is not known is left out: whoever reads the record would take it for the picture's own.
     return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
 
@@ -225,15 +228,31 @@ def audio_tags(
     comment_extra: Mapping[str, object] = {},
 ) -> dict[str, str]:
     """Tags for a sound file: title, software, and the parameters as JSON in the comment."""
-    comment = json.dumps({"riffusion": {**_record(params, max_value), **comment_extra}}, ensure_ascii=False)
+    record = {"riffusion": {**_record(params, max_value), **comment_extra}}
+    try:
+        comment = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RiffusionError(f"what is recorded must be finite numbers: {error}") from None
     tags = {"software": f"riffusion-ext {__version__}", "comment": comment}
     return {"title": title, **tags} if title else tags
+
+
+def _refused(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    """Read a number of JSON; 1e999 is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
 
 
 def parse_audio_comment(text: str) -> dict[str, Any] | None:
     """Return the parameters in a sound file's comment, or None where it holds none."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     record = found.get("riffusion") if isinstance(found, dict) else None

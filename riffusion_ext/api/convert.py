@@ -174,7 +174,7 @@ def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
         view |= {"width": picture.image.width, "height": picture.image.height, "max_value": picture.max_value}
         views.append(view)
         job.tell((number + 1) / len(encoded))
-    return {"pictures": views, "duration": round(clip.duration, 6)}
+    return {"pictures": views, "duration": round(clip.duration, 6), "notes": list(clip.notes)}
 
 
 def _data_url(path: Path) -> str:

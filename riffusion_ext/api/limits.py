@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,6 +48,10 @@ class Limits:
         Widest picture that is turned into sound.
     sound_seconds, sound_samples
         Longest sound, and most samples of all its channels.
+    memory_bytes
+        Memory that one piece of work may need, by estimate.
+    products
+        Multiplications of one piece of work, by estimate.
     song_seconds
         Longest song that is painted.
     parts
@@ -75,6 +80,8 @@ class Limits:
     columns: int = 60_000
     sound_seconds: float = 1200.0
     sound_samples: int = 120_000_000
+    memory_bytes: int = 3072 * _MIB
+    products: float = 2e13
     song_seconds: float = 1800.0
     parts: int = 2000
     pictures: int = 64
@@ -83,6 +90,12 @@ class Limits:
     listeners: int = 64
     inline_bytes: int = 32 * _MIB
     lanes: Mapping[str, Lane] = field(default_factory=_lanes)
+
+    def around(self) -> AbstractContextManager[None]:
+        """Return a context in which no more memory and work is allowed than here."""
+        from riffusion_ext.audio.workload import Allowance, allowance
+
+        return allowance(Allowance(self.memory_bytes, self.products))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, for clients."""

@@ -79,7 +79,7 @@ class Service:
         room = self.limits.kept_bytes
         self.files = {kind: ClipLibrary(temporary_bytes=room) for kind in KINDS}
         self._others = others
-        self.jobs = Jobs(self.limits.lanes)
+        self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
         self.weight = Weight(self.limits.bodies_bytes)
         self.uploads = self.listeners = 0
         self._backend, self._no_backend = backend, no_backend

@@ -184,13 +184,17 @@ def checked_sound(path: Path, limits: Limits) -> float:
     ApiError
         It cannot be read, or is longer than allowed.
     """
-    from riffusion_ext.audio.io import read_audio, sound_shape
+    from riffusion_ext.audio.io import sound_shape
+    from riffusion_ext.audio.stream import read_pieces
 
     try:
         shape = sound_shape(path)
         if shape is None:  # for ffmpeg, which is not let run on for ever
-            clip = read_audio(path, duration=limits.sound_seconds + 1)
-            seconds, samples = clip.duration, clip.samples.size
+            seconds, samples = 0.0, 0
+            for piece in read_pieces(path):
+                seconds, samples = seconds + piece.duration, samples + piece.samples.size
+                if seconds > limits.sound_seconds or samples > limits.sound_samples:
+                    break
         else:
             frames, channels, rate = shape
             seconds, samples = frames / rate, frames * channels

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from riffusion_ext.audio.resampling import resampled
+from riffusion_ext.audio.workload import check, resampling
 from riffusion_ext.errors import AudioError
 
-__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip"]
+__all__ = ["MAX_CHANNELS", "SAMPLE_RATES", "AudioClip", "check_form"]
 
 MAX_CHANNELS = 8
 SAMPLE_RATES = (1000, 768000)
@@ -29,9 +30,6 @@ _STEREO_SHARES: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     8: ((1, 0, 0.707, 0, 0.707, 0, 0.707, 0), (0, 1, 0.707, 0, 0, 0.707, 0, 0.707)),  # L R C LFE Lb Rb Ls Rs
 }
 
-HALF_LENGTH = 32
-"""Zero crossings on each side of the resampling filter."""
-
 
 @dataclass(frozen=True, eq=False)
 class AudioClip:
@@ -43,6 +41,8 @@ class AudioClip:
         Full scale is ±1.0; values may exceed it, but must be finite. 1 to 8 channels; no samples at all is allowed.
     sample_rate
         In Hz, 1000 to 768000.
+    notes
+        Sentences about what was repaired when it was read. What is made of a clip has them no more.
 
     Raises
     ------
@@ -52,6 +52,7 @@ class AudioClip:
 
     samples: npt.NDArray[np.float32]
     sample_rate: int
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -142,18 +143,18 @@ class AudioClip:
         Returns
         -------
         AudioClip
-            ``ceil(time * rate / sample_rate)`` samples. Frequencies up to 0.86 of the lower rate's half pass
-            unchanged (19 kHz at 44.1 kHz); what would fold back is held under -70 dB.
+            ``ceil(time * rate / sample_rate)`` samples; see :func:`~riffusion_ext.audio.resampling.resampled`.
+
+        Raises
+        ------
+        RiffusionError
+            The rate is out of range, or the result needs more memory than is allowed.
         """
         rate = _checked_rate(rate)
         if rate == self.sample_rate or not self.samples.shape[1]:
             return AudioClip(self.samples, rate)
-        from scipy.signal import resample_poly
-
-        common = math.gcd(rate, self.sample_rate)
-        up, down = rate // common, self.sample_rate // common
-        out = resample_poly(self.samples, up, down, axis=1, window=_resampling_filter(max(up, down)))
-        return AudioClip(np.ascontiguousarray(out, np.float32), rate)
+        check(resampling(*self.samples.shape, self.sample_rate, rate))
+        return AudioClip(resampled(self.samples, self.sample_rate, rate), rate)
 
     def slice(self, start_s: float, stop_s: float | None = None) -> AudioClip:
         """Return the part from ``start_s`` to ``stop_s`` (None: the end), in seconds; a view, not a copy.
@@ -179,6 +180,19 @@ class AudioClip:
         return AudioClip(self.samples * np.float32(10 ** (db / 20)), self.sample_rate)
 
 
+def check_form(channels: int, sample_rate: int) -> None:
+    """Refuse a number of channels or a sample rate that no clip can have.
+
+    Raises
+    ------
+    AudioError
+        It is out of range.
+    """
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise AudioError(f"a sound must have 1 to {MAX_CHANNELS} channels, got {channels}")
+    _checked_rate(sample_rate)
+
+
 def _checked_rate(rate: int) -> int:
     """Return the rate as a plain int; numpy's integers are taken, floats and bools are not."""
     try:
@@ -189,16 +203,3 @@ def _checked_rate(rate: int) -> int:
         low, high = SAMPLE_RATES
         raise AudioError(f"the sample rate must be a whole number of Hz between {low} and {high}, got {rate!r}")
     return value
-
-
-@lru_cache(maxsize=4)
-def _resampling_filter(ratio: int) -> npt.NDArray[np.float32]:
-    """Low-pass filter for :func:`scipy.signal.resample_poly`.
-
-    scipy's own has 10 zero crossings on each side and is 2 dB down at 20 kHz when it makes 44.1 kHz; too dull for
-    pictures that reach up there. 32 crossings and a Kaiser window of beta 8 (80 dB) keep 19 kHz untouched.
-    """
-    from scipy.signal import firwin
-
-    taps = firwin(2 * HALF_LENGTH * ratio + 1, 0.94 / ratio, window=("kaiser", 8.0))
-    return np.asarray(taps, np.float32)

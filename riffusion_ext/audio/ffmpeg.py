@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import struct
 import subprocess
@@ -12,8 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.wav import UnsupportedError, read_wav
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.repair import mended
+from riffusion_ext.audio.wav import BLOCK, UnsupportedError
+from riffusion_ext.audio.workload import check, reading
 
 __all__ = ["opened", "read"]
 
@@ -41,13 +45,25 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
     part = ["-ss", f"{start:.9f}"] if start else []
     part += ["-t", f"{duration:.9f}"] if duration is not None else []
-    sound = _output(_command(path, *part))
-    return read_wav(io.BytesIO(sound))
+    with opened(path, *part) as (pipe, channels, sample_rate):
+        check_form(channels, sample_rate)
+        frame = 4 * channels
+        blocks: list[npt.NDArray[np.float32]] = []
+        count = 0
+        while raw := pipe.read(BLOCK * frame):
+            block = np.frombuffer(raw[: len(raw) // frame * frame], "<f4").reshape(-1, channels)
+            blocks.append(block.T.astype(np.float32))
+            count += len(block)
+            check(reading(channels, count, sample_rate))
+    samples = np.concatenate([np.empty((channels, 0), np.float32), *blocks], axis=1)
+    return mended(samples, sample_rate, start=round(start * sample_rate))
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
+def opened(path: Path, *part: str) -> Iterator[tuple[BinaryIO, int, int]]:
     """Start ffmpeg for a ``with``; gives the pipe its 32-bit float samples come from, their channels and rate.
+
+    Options in `part` choose what is read.
 
     Raises
     ------
@@ -55,7 +71,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
         ffmpeg is not on PATH, cannot read the file, or fails before its end.
     """
     with tempfile.TemporaryFile() as errors:
-        process = _start(_command(path), errors)
+        process = _start(_command(path, *part), errors)
         assert process.stdout is not None
         pipe = cast(BinaryIO, process.stdout)
         try:
@@ -91,17 +107,6 @@ def _command(path: Path, *part: str) -> list[str]:
     # "file:" and the whole path, lest a name be taken for an option or an address.
     command += ["-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn"]
     return [*command, *part, "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-
-
-def _output(command: list[str]) -> bytes:
-    with tempfile.TemporaryFile() as errors, _start(command, errors) as process:
-        try:
-            sound, _ = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-        _check(process.returncode, errors)
-    return sound
 
 
 def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.audio import ffmpeg, id3, sndfile
-from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
@@ -58,8 +58,9 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     Raises
     ------
     AudioError
-        The file is missing or cannot be read, the part starts past its end, or it holds more than 8 channels or
-        samples that are not finite.
+        The file is missing or cannot be read, the part starts past its end, it holds more than 8 channels or many
+        samples that are no sound (:mod:`riffusion_ext.audio.repair`; few are repaired, which the clip's notes tell),
+        or it needs more memory than is allowed.
     """
     path = Path(path)
     if not (math.isfinite(start) and start >= 0):
@@ -107,17 +108,23 @@ def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
     Raises
     ------
     AudioError
-        The file is missing or cannot be opened.
+        The file is missing or cannot be opened, or no clip has its channels or its rate.
     """
     path = Path(path)
+    is_wav = file_head(path)[:4] == b"RIFF"
     try:
-        if file_head(path)[:4] == b"RIFF":
+        if is_wav:
             with path.open("rb") as file:
                 layout = read_layout(file)
-            return layout.frames, layout.channels, layout.sample_rate
-        return sndfile.shape(path)
+            found = layout.frames, layout.channels, layout.sample_rate
+        else:
+            found = sndfile.shape(path)
+        check_form(*found[1:])
+        return found
     except UnsupportedError:
         return None
+    except AudioError as error:
+        raise AudioError(f"{path} cannot be read: {error}") from error
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
 

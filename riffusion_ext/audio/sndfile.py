@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio import id3
-from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.pcm import quantize
+from riffusion_ext.audio.repair import mended
 from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
+from riffusion_ext.audio.workload import check, reading
 from riffusion_ext.errors import AudioError
 
 __all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings", "shape"]
@@ -137,14 +139,17 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     UnsupportedError
         soundfile is missing, or cannot read the file.
     AudioError
-        The part lies outside the file, or the samples are not finite.
+        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
     """
     with opened(path) as file:
+        check_form(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
         lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
         if first:
             file.seek(first - lead)
-        return AudioClip(read_frames(file, lead + count)[:, lead:], file.samplerate)
+        if count < _UNKNOWN_FRAMES:
+            check(reading(file.channels, count, file.samplerate))
+        return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.effects import apply_level
+from riffusion_ext.audio.workload import check, joining
 from riffusion_ext.errors import AudioError
 
 __all__ = ["join", "join_at_level"]
@@ -54,12 +55,16 @@ def join(
     ------
     AudioError
         There is no clip, or the crossfade is negative or not a number, or a body lies outside its clip.
+    RiffusionError
+        The result needs more memory than is allowed.
     """
     if not clips:
         raise AudioError("there is no clip to join")
     if not (math.isfinite(crossfade) and crossfade >= 0):
         raise AudioError(f"the crossfade must be 0 s or longer, got {crossfade:g} s")
     rate, channels = clips[0].sample_rate, max(clip.channels for clip in clips)
+    seconds = sum(clip.duration for clip in clips)
+    check(joining(channels, math.ceil(seconds * rate), rate))
     sounds = [clip.resample(rate).to_channels(channels).samples for clip in clips]
     chosen = bodies if bodies is not None else [None] * len(clips)
     pieces = [_Piece.of(sound, body, rate) for sound, body in zip(sounds, chosen, strict=True) if sound.shape[1]]

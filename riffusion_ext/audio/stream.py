@@ -17,22 +17,26 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio import ffmpeg, sndfile
-from riffusion_ext.audio.clip import HALF_LENGTH, AudioClip
+from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.io import file_head
+from riffusion_ext.audio.repair import Mender
+from riffusion_ext.audio.resampling import ratio, reach
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav
 from riffusion_ext.errors import AudioError
 
 __all__ = ["PIECE_SECONDS", "fit_pieces", "read_pieces"]
 
 PIECE_SECONDS = 20
-"""Length of a piece."""
+"""Length of a piece; shorter where the sound has many channels or a high rate."""
+
+_PIECE_SAMPLES = 1 << 23  # of all channels
 
 
 def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
     """Read a sound file as consecutive pieces, the last one shorter.
 
     What can be read is what :func:`~riffusion_ext.audio.io.read_audio` reads, and the pieces side by side are what it
-    returns.
+    returns, but for samples repaired at the very end of one. The notes of each are about all pieces up to it.
 
     Raises
     ------
@@ -58,6 +62,11 @@ def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
     raise AudioError(f"{path} cannot be read: {'; '.join(reasons)}")
 
 
+def piece_seconds(channels: int, sample_rate: int) -> int:
+    """Return how long the pieces of a sound are, in whole seconds."""
+    return min(PIECE_SECONDS, max(1, _PIECE_SAMPLES // (channels * sample_rate)))
+
+
 def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
     try:
         yield from pieces
@@ -66,29 +75,40 @@ def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
 
 
 def _wav_pieces(path: Path) -> Iterator[AudioClip]:
+    mender = Mender()
     with path.open("rb") as file:
         layout = read_layout(file)
-        for start in range(0, math.ceil(layout.frames / layout.sample_rate), PIECE_SECONDS):
-            yield read_wav(file, start=start, duration=PIECE_SECONDS)
+        check_form(layout.channels, layout.sample_rate)
+        step = piece_seconds(layout.channels, layout.sample_rate)
+        for start in range(0, math.ceil(layout.frames / layout.sample_rate), step):
+            yield read_wav(file, start=start, duration=step, mender=mender)
+    mender.finish()
 
 
 def _sndfile_pieces(path: Path) -> Iterator[AudioClip]:
+    mender, start = Mender(), 0
     with sndfile.opened(path) as file:
-        while True:
-            samples = sndfile.read_frames(file, PIECE_SECONDS * file.samplerate)
-            if not samples.shape[1]:
-                return
-            yield AudioClip(samples, file.samplerate)
+        check_form(file.channels, file.samplerate)
+        step = piece_seconds(file.channels, file.samplerate) * file.samplerate
+        while (samples := sndfile.read_frames(file, step)).shape[1]:
+            yield mender.clip(samples, file.samplerate, start=start, last=False)
+            start += samples.shape[1]
+    mender.finish()
 
 
 def _ffmpeg_pieces(path: Path) -> Iterator[AudioClip]:
+    mender, start = Mender(), 0
     with ffmpeg.opened(path) as (pipe, channels, sample_rate):
+        check_form(channels, sample_rate)
+        step = piece_seconds(channels, sample_rate) * sample_rate
         while True:
-            raw = pipe.read(PIECE_SECONDS * sample_rate * channels * 4)
+            raw = pipe.read(step * channels * 4)
             samples = np.frombuffer(raw[: len(raw) // (4 * channels) * 4 * channels], "<f4").reshape(-1, channels)
             if not len(samples):
-                return
-            yield AudioClip(np.ascontiguousarray(samples.T, np.float32), sample_rate)
+                break
+            yield mender.clip(samples.T.astype(np.float32, order="C"), sample_rate, start=start, last=False)
+            start += len(samples)
+    mender.finish()
 
 
 def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -115,25 +135,15 @@ def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterato
     for piece in pieces:
         source_rate = piece.sample_rate
         held = np.concatenate([held, piece.to_channels(channels).samples], axis=1)
-        up, down = _ratio(source_rate, rate)
-        reach = _reach(up, down)
-        stop = (held.shape[1] - reach) // down * down
+        up, down = ratio(source_rate, rate)
+        margin = reach(up, down)
+        stop = (held.shape[1] - margin) // down * down
         if stop <= context:
             continue
-        fitted = AudioClip(held[:, : stop + reach], source_rate).resample(rate).samples
+        fitted = AudioClip(held[:, : stop + margin], source_rate).resample(rate).samples
         yield fitted[:, context // down * up : stop // down * up]
-        kept = max(stop - reach, 0)
+        kept = max(stop - margin, 0)
         held, context = held[:, kept:], stop - kept
     if held.shape[1] > context:
-        up, down = _ratio(source_rate, rate)
+        up, down = ratio(source_rate, rate)
         yield AudioClip(held, source_rate).resample(rate).samples[:, context // down * up :]
-
-
-def _ratio(source_rate: int, rate: int) -> tuple[int, int]:
-    common = math.gcd(source_rate, rate)
-    return rate // common, source_rate // common
-
-
-def _reach(up: int, down: int) -> int:
-    """Return how far the resampling filter reaches to each side: samples of the source, a multiple of `down`."""
-    return 0 if up == down else math.ceil(HALF_LENGTH * max(up, down) / up / down + 1) * down

@@ -18,8 +18,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.pcm import decode, quantize
+from riffusion_ext.audio.repair import Mender
+from riffusion_ext.audio.workload import check, reading
 from riffusion_ext.errors import AudioError
 
 __all__ = ["BLOCK", "UnsupportedError", "WavLayout", "read_layout", "read_wav", "sample_range", "write_wav"]
@@ -68,7 +70,9 @@ class WavLayout:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_wav(file: BinaryIO, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+def read_wav(
+    file: BinaryIO, *, start: float = 0.0, duration: float | None = None, mender: Mender | None = None
+) -> AudioClip:
     """Read a WAV file: PCM of 8, 16, 24 or 32 bits, float of 32 or 64 bits, plain or WAVE_FORMAT_EXTENSIBLE.
 
     Parameters
@@ -77,16 +81,20 @@ def read_wav(file: BinaryIO, *, start: float = 0.0, duration: float | None = Non
         Seekable and binary.
     start, duration
         The part to read, in seconds; None for all that follows.
+    mender
+        Of all pieces of the file, where this is one of them.
 
     Raises
     ------
     UnsupportedError
         It is no WAV file, is damaged beyond reading, or has another codec.
     AudioError
-        The part lies outside the file, or the samples are not finite.
+        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
     """
     layout = read_layout(file)
+    check_form(layout.channels, layout.sample_rate)
     first, count = sample_range(layout.frames, layout.sample_rate, start, duration)
+    check(reading(layout.channels, count, layout.sample_rate))
     frame = layout.width * layout.channels
     samples = np.empty((layout.channels, count), np.float32)
     file.seek(layout.offset + first * frame)
@@ -94,7 +102,7 @@ def read_wav(file: BinaryIO, *, start: float = 0.0, duration: float | None = Non
         block = min(BLOCK, count - done)
         values = decode(file.read(block * frame), width=layout.width, is_float=layout.is_float)
         samples[:, done : done + block] = values.reshape(block, layout.channels).T
-    return AudioClip(samples, layout.sample_rate)
+    return (mender or Mender()).clip(samples, layout.sample_rate, start=first, last=mender is None)
 
 
 def sample_range(frames: int, sample_rate: int, start: float, duration: float | None) -> tuple[int, int]:

@@ -85,12 +85,15 @@ def sample_clips(
         done = already_there(source, targets, existing)
         if done is not None:
             return done
+        notes: list[str] = []
         for start, target in zip(starts, targets, strict=True):
             clip = _part(source, start, duration_ms)
+            notes += clip.notes
             write_audio(clip.to_mono() if mono else clip, target)
     except Exception as error:
         return Result(source, error=explain(error))
-    return Result(source, tuple(targets), details={"duration": duration_ms / 1000, "starts": starts})
+    details = {"duration": duration_ms / 1000, "starts": starts}
+    return Result(source, tuple(targets), notes=tuple(dict.fromkeys(notes)), details=details)
 
 
 def _part(source: Path, start_ms: int, duration_ms: int) -> AudioClip:

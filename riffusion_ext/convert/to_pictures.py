@@ -95,7 +95,8 @@ def _encode(
     else:
         pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
     result = _write_pictures(source, targets, pictures, clip)
-    return result if columns is None else replace(result, notes=_older_tiles(target, tiles))
+    older = () if columns is None else _older_tiles(target, tiles)
+    return replace(result, notes=(*clip.notes, *older))
 
 
 def _check_width(source: Path, suffix: str, width: int) -> None:

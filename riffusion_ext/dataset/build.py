@@ -169,6 +169,7 @@ def build(
                 failed.append((song.path, cuts[song].error))
             elif song in cuts and cuts[song].trouble:
                 failed.append((song.path, f"{song.path} {cuts[song].trouble}"))
+        repaired = [f"{song.path}: {note}" for song in songs if song in cuts for note in cuts[song].notes]
         done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
         waiting = {song.name for song in songs if song not in cuts}
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
@@ -180,7 +181,7 @@ def build(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*judged.notes, *exported.notes),
+        notes=(*repaired, *judged.notes, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ __all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
 
 _Array = npt.NDArray[np.float32]
 _LONGEST_STEM = 80
-_COLUMNS_IN_MEMORY = 120_000  # of a picture's 512 rows, in float32: 245 MB; 20 minutes of a mono song
+_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,8 @@ class SongRecord:
         What curation looks at.
     trouble
         That the file breaks off; empty if it does not.
+    notes
+        Sentences about samples that were repaired.
     """
 
     name: str
@@ -68,6 +70,7 @@ class SongRecord:
     blacks: list[float]
     features: Features
     trouble: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
@@ -103,7 +106,9 @@ def cut_song(
         A picture cannot be written.
     """
     params = settings.params
-    measure, whole = measure_song(song.path, params, keep_columns=_COLUMNS_IN_MEMORY // params.channels, tick=tick)
+    measure, whole = measure_song(
+        song.path, params, keep_columns=_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
+    )
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
@@ -128,6 +133,7 @@ def cut_song(
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
         trouble=breaks_off(song.path, measure.duration),
+        notes=list(measure.notes),
     )
 
 

@@ -67,6 +67,8 @@ class SongMeasure:
         How the partials change around every fourth column.
     column_seconds
         Length of a column.
+    notes
+        Sentences about samples that were repaired.
     """
 
     sample_rate: int
@@ -83,6 +85,7 @@ class SongMeasure:
     black: float
     change: FineChange
     column_seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -164,6 +167,7 @@ class _Listener:
         self._stats: ColumnStats | None = None
         self._loudness: Loudness | None = None
         self._format = (0, 0)
+        self._notes: tuple[str, ...] = ()
 
     def pass_on(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
         for piece in pieces:
@@ -172,6 +176,7 @@ class _Listener:
                 self._stats = ColumnStats(piece.sample_rate, self._column_seconds)
                 self._loudness = Loudness(piece.sample_rate, piece.channels)
             self._samples += piece.samples.shape[1]
+            self._notes = piece.notes
             self._stats.add(piece.samples)
             self._loudness.add(piece.samples)
             yield piece
@@ -192,6 +197,7 @@ class _Listener:
             black=black,
             change=change,
             column_seconds=self._column_seconds,
+            notes=self._notes,
             **self._stats.finish(len(sketch)),
         )
 

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
+    from riffusion_ext.dataset.cut import SongRecord
     from riffusion_ext.dataset.store import Store
 
 __all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
@@ -45,7 +46,7 @@ class Task:
 class Cut:
     """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
 
-    `trouble` is what is wrong with a song that was cut all the same.
+    `trouble` is what is wrong with a song that was cut all the same, `notes` what was repaired in it.
     """
 
     song: Song
@@ -54,6 +55,7 @@ class Cut:
     windows: int = 0
     error: str = ""
     trouble: str = ""
+    notes: tuple[str, ...] = ()
     was_there: bool = False
     stopped: bool = False
 
@@ -208,7 +210,7 @@ def _known(task: Task) -> Cut | None:
     record = store.record_of(key)
     if record is None:
         return None
-    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble, was_there=True)
+    return replace(_cut_of(task, key, record), was_there=True)
 
 
 def _cut_one(task: Task) -> Cut:
@@ -237,7 +239,12 @@ def _cut_one(task: Task) -> Cut:
         return Cut(task.song, stopped=True)
     except Exception as error:
         return Cut(task.song, error=explain(error))
-    return Cut(task.song, key, record.duration, len(record.files), trouble=record.trouble)
+    return _cut_of(task, key, record)
+
+
+def _cut_of(task: Task, key: str, record: SongRecord) -> Cut:
+    files = len(record.files)
+    return Cut(task.song, key, record.duration, files, trouble=record.trouble, notes=tuple(record.notes))
 
 
 def _stopper(store: Store) -> Callable[[], None]:

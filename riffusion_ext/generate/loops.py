@@ -23,6 +23,7 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
+from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import GRAIN, LARGEST_SIDE, Backend, Request
 from riffusion_ext.generate.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
@@ -39,6 +40,7 @@ from riffusion_ext.spectrogram.invert import PROGRAMS
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import read_picture
+from riffusion_ext.spectrogram.workload import inverting
 
 __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fit_loop"]
 
@@ -217,7 +219,7 @@ class Loop:
     Raises
     ------
     RiffusionError
-        The loop does not fit on a picture.
+        The loop does not fit on a picture, or needs more memory than is allowed.
     """
 
     def __init__(
@@ -237,6 +239,7 @@ class Loop:
             beats_per_bar=settings.beats_per_bar,
             params=settings.params,
         )
+        check(inverting(self.fit.params, self.fit.width))
         self._seed = seed_picture
         self._model = ""
         keyframe = Keyframe(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ import numpy as np
 from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.mix import double, dry_wet
+from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.curves import Curve
@@ -38,6 +40,7 @@ from riffusion_ext.generate.tidy import mark, remove_old
 from riffusion_ext.generate.weave import HOLD_RIFF
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.spectrogram.workload import inverting
 
 __all__ = ["INFOTEXT_KEY", "Riff", "RiffSettings"]
 
@@ -89,7 +92,7 @@ class Riff:
     Raises
     ------
     RiffusionError
-        The settings do not fit the song.
+        The settings do not fit the song, or it needs more memory than is allowed.
     """
 
     def __init__(
@@ -97,7 +100,10 @@ class Riff:
     ) -> None:
         self.settings = settings.settled()
         self.decode = decode or DecodeSettings()
-        self.folder = folder
+        self.folder, self._notes = folder, clip.notes
+        seconds = min(clip.duration, settings.duration or math.inf)
+        columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
+        check(inverting(settings.params, columns, pictures=len(_LAYERS[settings.channels]), engine=self.decode.engine))
         song = clip.resample(settings.params.sample_rate)
         self.plan = self._plan(song.samples.shape[1])
         first = self.plan.first_sample
@@ -280,8 +286,8 @@ class Riff:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about keyframes that will not be heard."""
-        return passed_over(self.plan, self.settings.keyframes)
+        """Sentences about what was repaired in the song, and about keyframes that will not be heard."""
+        return [*self._notes, *passed_over(self.plan, self.settings.keyframes)]
 
     def infotext(self) -> str:
         """Return generation parameters from which the riff can be made again."""

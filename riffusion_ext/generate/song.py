@@ -13,6 +13,7 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
+from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backend import Backend, Request
 from riffusion_ext.generate.keyframes import Score
@@ -29,6 +30,7 @@ from riffusion_ext.generate.tidy import remove_old
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.spectrogram.workload import inverting
 
 __all__ = ["INFOTEXT_KEY", "JOINS", "Song", "SongSettings"]
 
@@ -115,7 +117,7 @@ class Song:
     Raises
     ------
     RiffusionError
-        The settings do not fit together.
+        The settings do not fit together, or the song needs more memory than is allowed.
     """
 
     def __init__(
@@ -145,6 +147,8 @@ class Song:
 
     def _plan(self) -> Plan:
         wanted = self.settings
+        columns = wanted.params.columns_of_samples(wanted.score.samples(wanted.params.sample_rate))
+        check(inverting(wanted.params, columns, engine=self.decode.engine))
         if wanted.join == "plain":
             if self._before is not None:
                 raise RiffusionError("a song that goes on from a picture needs windows that overlap, not plain ones")

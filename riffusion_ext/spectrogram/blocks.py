@@ -26,7 +26,7 @@ from riffusion_ext.spectrogram.invert import Known, Program, reconstruct
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
 
-__all__ = ["Blocks", "reconstruct_long"]
+__all__ = ["Blocks", "block_frames", "reconstruct_long"]
 
 BLOCK = 576
 """Frames in a block: 5.76 s in a v1 picture. A picture that fits is reconstructed in one go."""
@@ -153,6 +153,11 @@ class Blocks:
         self._known = _end_of(signal, grid, self._scale)
         self.start += frames - self.lap
         return signal[:, first * grid.hop_length : (frames - self.redone) * grid.hop_length].cpu().numpy()
+
+
+def block_frames(params: SpectrogramParams) -> int:
+    """Return how many frames a block has, at most."""
+    return BLOCK * _scale(params)
 
 
 def _scale(params: SpectrogramParams) -> int:

@@ -20,19 +20,23 @@ import torch
 from PIL import Image
 
 from riffusion_ext.audio import LEVELS, AudioClip, apply_level
+from riffusion_ext.audio.resampling import resampled_length
+from riffusion_ext.audio.stream import fit_pieces
+from riffusion_ext.audio.workload import allowed_now, check
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram import reference
 from riffusion_ext.spectrogram.blocks import reconstruct_long
 from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
-from riffusion_ext.spectrogram.encode import mel_spectrogram
+from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
 from riffusion_ext.spectrogram.image import mel_to_image, open_picture
 from riffusion_ext.spectrogram.invert import PROGRAMS
-from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, read_picture
+from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
 
 __all__ = [
     "CHANNELS",
@@ -56,6 +60,7 @@ _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
 _CPU_COLUMNS = 4096  # to the cores of a CPU: eight pictures
+_PIECE = 1 << 22  # samples that a longer one is resampled to at once, about
 
 Progress = Callable[[float], None]
 
@@ -132,7 +137,7 @@ def pictures_to_audio(
     groups: dict[tuple[SpectrogramParams, int], list[tuple[int, Source]]] = {}
     for index, image in enumerate(images):
         try:
-            source = read_picture(image, settings)
+            source = _readable(image, settings)
         except PictureError as error:
             results.append(error)
             continue
@@ -183,7 +188,7 @@ def song_to_audio(
     tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
-            tiles.append(read_picture(image, settings))
+            tiles.append(_readable(image, settings))
         except PictureError as error:
             raise PictureError(f"picture {number}: {error}") from error
     if not tiles:
@@ -200,8 +205,28 @@ def source_to_audio(
     Its columns are asked for block by block, from left to right, with overlaps; memory beyond the samples is that of
     a block.
     """
+    check(inverting(source.params, source.columns, engine=settings.engine))
     waveform = _invert([source], settings, progress or (lambda part: None))[0]
     return _finish(waveform, source, settings)
+
+
+def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
+    """Read a picture whose sound has room in memory.
+
+    Raises
+    ------
+    PictureError
+        It has none, or there is no sound in it.
+    """
+    source = read_picture(image, settings)
+    pixels = image.width * image.height
+    try:
+        check(inverting(source.params, source.columns, engine=settings.engine, pixels=pixels))
+    except PictureError:
+        raise
+    except RiffusionError as error:
+        raise PictureError(str(error)) from None
+    return source
 
 
 def _batches(
@@ -213,6 +238,8 @@ def _batches(
     """
     on_cpu = resolve_device(settings.device).type == "cpu"
     size = 1 if settings.engine == "reference" else max(1, (_CPU_COLUMNS if on_cpu else _GPU_COLUMNS) // width)
+    room = allowed_now().memory / inverting(members[0][1].params, width, engine=settings.engine).memory
+    size = max(1, int(min(size, room)))
     for start in range(0, len(members), size):
         yield members[start : start + size]
 
@@ -307,7 +334,7 @@ def audio_to_picture(
     RiffusionError
         The clip is shorter than one column, or `max_value` is not a positive number.
     """
-    if max_value is not None and not 0 < max_value < math.inf:
+    if max_value is not None and not LEAST_MAX_VALUE <= max_value < math.inf:
         raise RiffusionError(f"the magnitude of black must be a positive number, got {max_value:g}")
     mel = _mel_of(clip, params)
     peak = float(mel.max()) if max_value is None else max_value
@@ -342,17 +369,19 @@ def audio_to_pictures(
     if level not in ("song", "tile"):
         raise RiffusionError(f"level must be song or tile, got {level!r}")
     mel = _mel_of(clip, params)
-    mel = np.pad(mel, ((0, 0), (0, -mel.shape[1] % columns), (0, 0)))
     song_peak = float(mel.max())
     pictures = []
     for start in range(0, mel.shape[1], columns):
         tile = mel[:, start : start + columns]
+        tile = np.pad(tile, ((0, 0), (0, columns - tile.shape[1]), (0, 0)))
         pictures.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
     return pictures
 
 
 def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedPicture:
     """Draw mel magnitudes; the picture in memory carries its parameters as a file would."""
+    if peak < LEAST_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
+        peak = 0.0
     image = mel_to_image(mel, params, peak)
     peak = peak or DEFAULT_MAX_VALUE
     image.info[TEXT_KEY] = record_text(params, peak)
@@ -361,10 +390,32 @@ def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> Encoded
 
 def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
     """Mel magnitudes [C, T, n_mels] of a clip, in 16-bit sample units."""
-    clip = clip.to_channels(params.channels).resample(params.sample_rate)
-    if clip.samples.shape[1] < params.hop_length:
+    length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
+    if length < params.hop_length:
         raise RiffusionError(
             f"the sound is {1000 * clip.duration:.1f} ms long; a picture needs at least {params.step_size_ms} ms"
         )
+    check(drawing(params, clip.duration))
+    if length * max(params.channels, clip.channels) > WHOLE:
+        return lead(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
+    clip = clip.to_channels(params.channels).resample(params.sample_rate)
     waveform = torch.from_numpy(clip.samples * np.float32(_FULL_SCALE))
     return mel_spectrogram(waveform, params).numpy()
+
+
+def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: Crew) -> np.ndarray:
+    """Mel magnitudes of a long clip, whose samples at the sample rate of the picture would fill the memory."""
+    step = max(1, _PIECE // params.channels * clip.sample_rate // params.sample_rate)
+    pieces = (
+        AudioClip(clip.samples[:, start : start + step], clip.sample_rate)
+        for start in range(0, clip.samples.shape[1], step)
+    )
+    fitted = fit_pieces(pieces, params.sample_rate, params.channels)
+    scaled = (piece * np.float32(_FULL_SCALE) for piece in fitted)
+    length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
+    mel = np.empty((params.channels, params.columns_of_samples(length), params.num_frequencies), np.float32)
+    first = 0
+    for part in mel_pieces(scaled, params, threads=threads):
+        mel[:, first : first + part.shape[1]] = part
+        first += part.shape[1]
+    return mel

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
-from riffusion_ext.spectrogram.crew import Crew, lead
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
 from riffusion_ext.spectrogram.mel import mel_projection
 from riffusion_ext.spectrogram.params import SpectrogramParams
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
 
 _BLOCK = 128
+_BLOCK_BINS = _BLOCK << 15  # in a block, where the FFT is long: memory for it stays the same
+
+_MOST_CELLS = 1 << 23
+"""Cells of the columns that come out of :func:`mel_pieces` at once, about: 32 MB."""
 
 
 @torch.no_grad()
@@ -34,6 +40,11 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     Returns
     -------
     torch.Tensor [shape=(C, 1 + S // hop_length, n_mels), float32]
+
+    Raises
+    ------
+    RiffusionError
+        The samples are so large that the magnitudes are no numbers.
     """
     channels, samples = waveform.shape
     frames = params.columns_of_samples(samples)
@@ -48,11 +59,13 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
         threads.run(lambda start, stop: _fill(mel, padded, params, start, stop), threads.shares(frames))
 
     lead(waveform.device, work)
-    return mel
+    return _finite(mel)
 
 
 @torch.no_grad()
-def mel_pieces(pieces: Iterable[np.ndarray], params: SpectrogramParams) -> Iterator[np.ndarray]:
+def mel_pieces(
+    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: Crew = SOLO
+) -> Iterator[np.ndarray]:
     """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
 
     Parameters
@@ -61,13 +74,20 @@ def mel_pieces(pieces: Iterable[np.ndarray], params: SpectrogramParams) -> Itera
         Consecutive; at ``params.sample_rate``, in 16-bit sample units.
     params
         Parameters of the pictures.
+    threads
+        They share the columns of a piece. The calling thread alone computes the same to the bit on any number of cores.
 
     Yields
     ------
     np.ndarray [shape=(C, t, n_mels), float32]
-        Consecutive columns: together those of :func:`mel_spectrogram` for the whole. The calling thread computes them
-        alone, so that they are the same to the bit on any number of cores.
+        Consecutive columns: together those of :func:`mel_spectrogram` for the whole.
+
+    Raises
+    ------
+    RiffusionError
+        As :func:`mel_spectrogram`.
     """
+    most = max(1, _MOST_CELLS // (params.channels * params.num_frequencies))
     before, after = _padding(params)
     held: np.ndarray | None = None  # padded samples, from the first that the next column needs
     samples = columns = 0
@@ -84,16 +104,17 @@ def mel_pieces(pieces: Iterable[np.ndarray], params: SpectrogramParams) -> Itera
             held = np.concatenate([held, joined], axis=1)
         pending = []
         count = max(held.shape[1] - after - params.win_length, 0) // params.hop_length
-        if count:
-            yield _columns(held, params, count)
-            columns += count
-            held = held[:, count * params.hop_length :]
+        while count:
+            part = min(count, most)
+            yield _columns(held, params, part, threads)
+            columns, count = columns + part, count - part
+            held = held[:, part * params.hop_length :]
     if held is None:  # shorter than a window's half
         whole = np.concatenate(pending, axis=1) if pending else np.zeros((params.channels, 0), np.float32)
         yield mel_spectrogram(torch.from_numpy(whole), params).numpy()
         return
     held = np.concatenate([held, held[:, -2 : -after - 2 : -1]], axis=1)
-    yield _columns(held, params, params.columns_of_samples(samples) - columns)
+    yield _columns(held, params, params.columns_of_samples(samples) - columns, threads)
 
 
 def _padding(params: SpectrogramParams) -> tuple[int, int]:
@@ -102,10 +123,19 @@ def _padding(params: SpectrogramParams) -> tuple[int, int]:
     return before, params.win_length - before
 
 
-def _columns(padded: np.ndarray, params: SpectrogramParams, count: int) -> np.ndarray:
+def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: Crew) -> np.ndarray:
     mel = torch.empty(padded.shape[0], count, params.num_frequencies)
-    _fill(mel, torch.from_numpy(padded), params, 0, count)
-    return mel.numpy()
+    samples = torch.from_numpy(padded)
+    threads.run(lambda start, stop: _fill(mel, samples, params, start, stop), threads.shares(count))
+    return _finite(mel).numpy()
+
+
+def _finite(mel: torch.Tensor) -> torch.Tensor:
+    """Return the magnitudes, which are numbers: no sound of a reasonable level makes others."""
+    largest = float(mel.max())  # NaN where there is one
+    if not math.isfinite(largest):
+        raise RiffusionError("the sound is too loud to be drawn: its magnitudes are no numbers")
+    return mel
 
 
 def _fill(mel: torch.Tensor, padded: torch.Tensor, params: SpectrogramParams, start: int, stop: int) -> None:
@@ -113,10 +143,11 @@ def _fill(mel: torch.Tensor, padded: torch.Tensor, params: SpectrogramParams, st
     n_fft = params.n_fft
     window = torch.hann_window(params.win_length, device=padded.device)
     projection = mel_projection(params, params.sample_rate / n_fft, padded.device)
+    block = max(1, min(_BLOCK, _BLOCK_BINS // n_fft))
     for channel in range(padded.shape[0]):
         windows = padded[channel].unfold(0, params.win_length, params.hop_length)
-        for first in range(start, stop, _BLOCK):
-            last = min(first + _BLOCK, stop)
+        for first in range(start, stop, block):
+            last = min(first + block, stop)
             spectra = torch.fft.rfft(windows[first:last] * window, n=n_fft)[:, : projection.bins]
             magnitude = torch.mul(spectra.real, spectra.real).addcmul_(spectra.imag, spectra.imag).sqrt_()
             mel[channel, first:last] = projection.forward(magnitude)

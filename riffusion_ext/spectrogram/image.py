@@ -27,6 +27,7 @@ __all__ = ["is_stereo", "is_whole", "mel_to_image", "open_picture", "pixels_of",
 
 _FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
+_COLUMNS = 4096  # drawn at once
 
 _OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not be heard
 _TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
@@ -202,9 +203,18 @@ def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -
     """
     if mel.shape[0] != params.channels:
         raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
+    picture = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
+    for start in range(0, mel.shape[1], _COLUMNS):
+        stop = start + _COLUMNS
+        rows = _levels(mel[:, start:stop], params, max_value).transpose(0, 2, 1)[:, ::-1]
+        for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
+            picture[:, start:stop, colour] = row
+    return Image.fromarray(picture)
+
+
+def _levels(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:
+    """Levels of grey [C, T, n_mels] of mel magnitudes."""
     scaled = mel * np.float32(1.0 / max_value) if max_value > 0 else np.zeros_like(mel)
     np.clip(scaled, 0.0, 1.0, out=scaled)
     levels = 255.0 - np.power(scaled, np.float32(params.power_for_image)) * np.float32(255.0)
-    rows = levels.astype(np.uint8).transpose(0, 2, 1)[:, ::-1]
-    planes = (np.zeros_like(rows[0]), rows[0], rows[1]) if params.stereo else (rows[0],) * 3
-    return Image.fromarray(np.ascontiguousarray(np.stack(planes, axis=-1)))
+    return levels.astype(np.uint8)

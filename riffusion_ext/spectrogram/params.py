@@ -13,10 +13,13 @@ from dataclasses import dataclass, fields, replace
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["DEFAULT_MAX_VALUE", "PRESETS", "SpectrogramParams"]
+__all__ = ["DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
 """Mel magnitude of a black pixel where a picture does not record its own (16-bit sample units)."""
+
+LEAST_MAX_VALUE = 1e-15
+"""Smallest mel magnitude of a black pixel: some 360 dB below full scale."""
 
 # name -> (smallest, largest) value that makes sense; outside it a picture's record is taken for damaged.
 _RANGES: dict[str, tuple[float, float]] = {

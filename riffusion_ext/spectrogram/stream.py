@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.blocks import Blocks
+from riffusion_ext.spectrogram.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.crew import Crew, lead
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.invert import PROGRAMS
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.spectrogram.resample import reach, to_sample_rate
+from riffusion_ext.spectrogram.workload import inverting
 
 __all__ = ["SoundStream"]
 
@@ -49,7 +51,7 @@ class SoundStream:
     Raises
     ------
     RiffusionError
-        The engine cannot do it.
+        The engine cannot do it, or a block needs more memory than is allowed.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class SoundStream:
     def __init__(self, params: SpectrogramParams, engine: str = "fast", device: str = "auto") -> None:
         if engine not in PROGRAMS:
             raise RiffusionError(f"the engine must be one of {', '.join(PROGRAMS)} for a stream, got {engine!r}")
+        check(inverting(params, block_frames(params), engine=engine))
         self._params, self._device = params, resolve_device(device)
         self._blocks = Blocks(params, PROGRAMS[engine])
         hop = self._blocks.hop_length

@@ -1,0 +1,115 @@
+"""What pictures and their sound need, estimated before the work begins; see :mod:`riffusion_ext.audio.workload`.
+
+::
+
+    drawing     samples --STFT--> mel [C, T, n_mels] --> picture [n_mels, T]      every number of mel is held at once
+    inverting   picture --> mel, block by block --> waveform [C, T * hop]         every sample is held, a few times
+"""
+
+from __future__ import annotations
+
+import math
+
+from riffusion_ext.audio.workload import FLOAT, Workload, seconds_text
+from riffusion_ext.spectrogram.params import SpectrogramParams
+
+__all__ = ["WHOLE", "drawing", "inverting"]
+
+WHOLE = 1 << 25
+"""Samples of all channels up to which a sound is encoded as a whole: six minutes in stereo."""
+
+_WHOLE_COPIES = 5
+"""Times that such a sound is held at once."""
+
+_STRIPS = 4
+"""The dense strips of the mel filters are at most this part of the whole matrix."""
+
+_FIXED = 128 << 20
+"""Blocks of constant size, and the pieces of a longer sound, in bytes."""
+
+_CELL = 150
+"""Bytes for a cell of a block while its phase is found and refined."""
+
+_SOUND_COPIES = 5
+"""Times that a waveform is held at once: as it was found, resampled, levelled in two steps, encoded."""
+
+_PIXEL = 32
+"""Bytes for a pixel while a picture is read: as a file has it, as RGB, and to find out whether it is stereo."""
+
+_ITERATIONS = {"fast": 16, "best": 96}
+_REFERENCE_CELL = 48  # bytes for a bin of the original's FFT
+
+
+def drawing(params: SpectrogramParams, seconds: float) -> Workload:
+    """Return what it needs to draw so much sound, as one picture or as many.
+
+    Parameters
+    ----------
+    params
+        Of the pictures.
+    seconds
+        Length of the sound.
+    """
+    samples = math.ceil(seconds * params.sample_rate)
+    columns, channels, height = params.columns_of_samples(samples), params.channels, params.num_frequencies
+    cells = columns * channels * height
+    memory = FLOAT * cells + 6 * columns * height
+    memory += _WHOLE_COPIES * FLOAT * min(samples * channels, WHOLE)
+    memory += _held(params) + _filters(params, params.n_fft // 2 + 1)
+    what = f"drawing {seconds_text(seconds)} of sound as {columns:,} columns of {height} rows"
+    products = columns * channels * (_fft(params.n_fft) + _mel(params, params.n_fft))
+    return Workload(what, memory, products)
+
+
+def inverting(
+    params: SpectrogramParams, columns: int, *, pictures: int = 1, engine: str = "fast", pixels: int = 0
+) -> Workload:
+    """Return what it needs to turn columns into sound.
+
+    Parameters
+    ----------
+    params
+        Of the picture; ``num_frequencies`` is its height.
+    columns
+        Width of a picture, or of all tiles of a song.
+    pictures
+        Of that width, inverted together.
+    engine
+        As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
+    pixels
+        Of a picture that has to be read first.
+    """
+    from riffusion_ext.spectrogram.blocks import block_frames
+    from riffusion_ext.spectrogram.stft import working_rate
+
+    up, down = working_rate(params)
+    window = params.win_length * up // down
+    samples = params.samples_of_columns(columns) * params.channels * pictures
+    frames = min(columns, block_frames(params)) * params.channels * pictures
+    what = f"turning {columns:,} columns into {seconds_text(columns * params.hop_length / params.sample_rate)} of sound"
+    what += f" at {params.sample_rate} Hz" + (f", {pictures} times" if pictures > 1 else "")
+    memory = _SOUND_COPIES * FLOAT * samples + _PIXEL * pixels + _held(params)
+    if engine == "reference":
+        cells = columns * params.channels * pictures * (params.n_fft // 2 + 1)
+        return Workload(what, memory + _REFERENCE_CELL * cells, 200 * cells * 40)
+    memory += frames * (_CELL * (window + 1) + 24 * params.num_frequencies) + _filters(params, window + 1)
+    iteration = 2 * _fft(2 * window) + 2 * _mel(params, 2 * window)
+    return Workload(what, memory, samples // params.hop_length * iteration * _ITERATIONS[engine])
+
+
+def _held(params: SpectrogramParams) -> int:
+    """Bytes for the blocks of an STFT, and for a piece of its samples."""
+    return _FIXED + 8 * FLOAT * params.channels * (params.n_fft + 2 * params.win_length)
+
+
+def _filters(params: SpectrogramParams, bins: int) -> int:
+    """Bytes for the mel filters and their inverse, and for making them."""
+    return 2 * FLOAT * bins * params.num_frequencies // _STRIPS + 600 * (bins + params.n_fft)
+
+
+def _fft(length: int) -> int:
+    return math.ceil(2.5 * length * math.log2(length))
+
+
+def _mel(params: SpectrogramParams, length: int) -> int:
+    return (length // 2 + 1) * params.num_frequencies // _STRIPS
