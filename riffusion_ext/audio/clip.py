@@ -153,7 +153,7 @@ class AudioClip:
         rate = _checked_rate(rate)
         if rate == self.sample_rate or not self.samples.shape[1]:
             return AudioClip(self.samples, rate)
-        check(resampling(*self.samples.shape, self.sample_rate, rate))
+        check(resampling(self.channels, self.samples.shape[1], self.sample_rate, rate))
         return AudioClip(resampled(self.samples, self.sample_rate, rate), rate)
 
     def slice(self, start_s: float, stop_s: float | None = None) -> AudioClip:

@@ -103,7 +103,7 @@ def test_damage_further_in_is_told_after_what_is_good(tmp_path: Path) -> None:
         write_wav(file, noise(1, 2 * PIECE_SECONDS * 1000, 1000), subtype="float", tags={})
     raw = bytearray(path.read_bytes())
     place = raw.index(b"data") + 8 + 4 * (PIECE_SECONDS * 1000 + 5)
-    raw[place : place + 4] = struct.pack("<f", float("nan"))
+    raw[place : place + 4 * 300] = struct.pack("<f", float("nan")) * 300
     path.write_bytes(bytes(raw))
     pieces = read_pieces(path)
     assert next(pieces).samples.shape == (1, PIECE_SECONDS * 1000)
