@@ -399,8 +399,13 @@ def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
     if length * max(params.channels, clip.channels) > WHOLE:
         return lead(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
     clip = clip.to_channels(params.channels).resample(params.sample_rate)
-    waveform = torch.from_numpy(clip.samples * np.float32(_FULL_SCALE))
+    waveform = torch.from_numpy(_in_16_bits(clip.samples))
     return mel_spectrogram(waveform, params).numpy()
+
+
+def _in_16_bits(samples: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # the encoder says that infinity is too loud
+        return samples * np.float32(_FULL_SCALE)
 
 
 def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: Crew) -> np.ndarray:
@@ -411,7 +416,7 @@ def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: Crew) ->
         for start in range(0, clip.samples.shape[1], step)
     )
     fitted = fit_pieces(pieces, params.sample_rate, params.channels)
-    scaled = (piece * np.float32(_FULL_SCALE) for piece in fitted)
+    scaled = (_in_16_bits(piece) for piece in fitted)
     length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
     mel = np.empty((params.channels, params.columns_of_samples(length), params.num_frequencies), np.float32)
     first = 0
