@@ -145,8 +145,9 @@ def pictures_to_audio(
         groups.setdefault((source.params, source.columns), []).append((index, source))
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
-    for (_, width), members in groups.items():
-        for batch in _batches(members, width, settings):
+    for (params, width), members in groups.items():
+        room = allowed_now().memory / inverting(params, width, engine=settings.engine).memory
+        for batch in _batches(members, width, settings, max(1, int(min(room, _GPU_COLUMNS)))):
             share = width * len(batch) / columns
 
             def tick(part: float, base: float = done / columns, share: float = share) -> None:
@@ -230,16 +231,15 @@ def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
 
 
 def _batches(
-    members: list[tuple[int, Source]], width: int, settings: DecodeSettings
+    members: list[tuple[int, Source]], width: int, settings: DecodeSettings, most: int = _GPU_COLUMNS
 ) -> Iterable[list[tuple[int, Source]]]:
-    """Cut a group into what a device takes at once.
+    """Cut a group into what a device takes at once, and no more than `most`.
 
     The reference engine needs too much memory for more than one, and its random phases would depend on the company.
     """
     on_cpu = resolve_device(settings.device).type == "cpu"
     size = 1 if settings.engine == "reference" else max(1, (_CPU_COLUMNS if on_cpu else _GPU_COLUMNS) // width)
-    room = allowed_now().memory / inverting(members[0][1].params, width, engine=settings.engine).memory
-    size = max(1, int(min(size, room)))
+    size = min(size, most)
     for start in range(0, len(members), size):
         yield members[start : start + size]
 

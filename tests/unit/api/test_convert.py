@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import struct
 import wave
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -129,3 +132,48 @@ def test_odd_characters_in_a_body_break_no_answer(client: TestClient) -> None:
         reply = client.post(f"{V1}/image-to-audio", content=body, headers={"Content-Type": "application/json"})
         assert reply.status_code in (404, 422)
         sentence(reply, reply.status_code)
+
+
+def wav(rate: int, seconds: float = 1.0, *, bad: tuple[float, ...] = ()) -> bytes:
+    """Return a WAV file of 32-bit floats, some of them bad."""
+    samples = np.full(round(rate * seconds), 0.25, np.float32)
+    samples[rate // 2 : rate // 2 + len(bad)] = bad
+    head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + samples.nbytes, b"WAVEfmt ", 16, 3, 1, rate, 4 * rate, 4, 32)
+    return head + struct.pack("<4sI", b"data", samples.nbytes) + samples.tobytes()
+
+
+@pytest.mark.parametrize("rate", [1, 500, 999, 768001, 2**32 - 1])
+def test_rates_that_no_clip_has_are_refused_at_the_door(client: TestClient, rate: int) -> None:
+    sound = wav(1000)
+    sound = sound[:24] + struct.pack("<I", rate) + sound[28:]
+    expected = f"the sample rate must be a whole number of Hz between 1000 and 768000, got {rate}"
+    assert expected in sentence(client.post(f"{V1}/clips", content=sound), 422)
+    text = base64.b64encode(sound).decode()
+    assert expected in sentence(client.post(f"{V1}/audio-to-images", json={"audio": text}), 422)
+
+
+def test_nine_channels_are_refused_at_the_door(client: TestClient) -> None:
+    sound = wav(8000)
+    sound = sound[:22] + struct.pack("<H", 9) + sound[24:32] + struct.pack("<H", 36) + sound[34:]
+    assert "1 to 8 channels, got 9" in sentence(client.post(f"{V1}/clips", content=sound), 422)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 3e38])
+def test_bad_samples_are_repaired_and_told_or_refused(client: TestClient, bad: float) -> None:
+    few = base64.b64encode(wav(8000, bad=(bad, bad))).decode()
+    drawn = client.post(f"{V1}/audio-to-images", json={"audio": few, "preset": SMALL_TEXT}).json()
+    assert "2 bad samples were repaired, the first at 0.500 s" in drawn["notes"][0]
+    assert all(0 < item["max_value"] < 1e9 for item in drawn["pictures"])
+    many = base64.b64encode(wav(8000, bad=(bad,) * 500)).decode()
+    assert "500 of 8000 samples" in sentence(client.post(f"{V1}/audio-to-images", json={"audio": many}), 422)
+    assert client.get(f"{V1}/jobs").status_code == 200
+
+
+def test_what_a_request_becomes_is_limited_too(make_client: MakeClient, picture: bytes) -> None:
+    tight = make_client(memory_bytes=100_000_000)
+    sound = base64.b64encode(wav(1000, 10.0)).decode()
+    body = {"audio": sound, "preset": "sample_rate=192000, stereo=true, max_frequency=20000"}
+    said = sentence(tight.post(f"{V1}/audio-to-images", json=body), 422)
+    assert "of memory, 100 MB are allowed here" in said
+    text = base64.b64encode(picture).decode()
+    assert "100 MB" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 422)
