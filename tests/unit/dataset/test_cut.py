@@ -224,10 +224,23 @@ def test_what_a_tick_raises_leaves_whole_pictures(make_song: MakeSong, tmp_path:
     assert all(pixels(path).shape == (512, 64, 3) for path in pictures)
 
 
+def test_a_few_bad_samples_are_repaired_and_told(tmp_path: Path) -> None:
+    samples = np.full((1, 44100), 0.1, np.float32)
+    song = write_audio(AudioClip(samples, 44100), tmp_path / "a.wav", subtype="float")
+    data = bytearray(song.read_bytes())
+    data[-4:] = np.float32(3e38).tobytes()
+    song.write_bytes(bytes(data))
+    record = cut(song, tmp_path / "out", SliceSettings(columns=64))
+    assert "1 bad sample was repaired, at 1.000 s" in record.notes[0]
+    assert record.trouble == ""
+    assert np.isfinite(record.blacks).all()
+    assert np.isfinite(record.loudness)
+
+
 def test_a_song_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     song = write_audio(AudioClip(np.full((1, 44100), 0.1, np.float32), 44100), tmp_path / "a.wav", subtype="float")
     data = bytearray(song.read_bytes())
-    data[-4:] = np.float32(np.nan).tobytes()
+    data[-4000:] = np.full(1000, np.nan, np.float32).tobytes()
     song.write_bytes(bytes(data))
     with pytest.raises(AudioError):
         cut(song, tmp_path / "out", SliceSettings(columns=16))

@@ -322,7 +322,7 @@ def test_a_batch_on_the_device_sounds_as_one_by_one(
     alone = [picture_to_audio(image, RECORDED).clip.samples for image in images]
     sizes: list[int] = []
 
-    def batches(members: Any, width: int, settings: DecodeSettings) -> Any:
+    def batches(members: Any, width: int, settings: DecodeSettings, *_: object) -> Any:
         sizes.append(len(members))
         yield members
 
