@@ -43,7 +43,7 @@ def parse_credential(text: str) -> tuple[str, str]:
         One of them is missing. The message does not repeat the text.
     """
     user, _, password = text.partition(":")
-    if not user or not password:
+    if not user.strip() or not password.strip():
         raise RiffusionError("a credential looks like user:password, and neither may be empty")
     return user, password
 

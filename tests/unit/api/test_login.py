@@ -78,7 +78,7 @@ def test_password_is_what_follows_the_first_colon(text: str, expected: tuple[str
     assert parse_credential(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", ":", "user:", ":password", "user"])
+@pytest.mark.parametrize("text", ["", ":", "user:", ":password", "user", " : ", "user: "])
 def test_credential_without_user_or_password_is_an_error(text: str) -> None:
     with pytest.raises(RiffusionError, match="user:password"):
         parse_credential(text)
