@@ -20,7 +20,7 @@ from typing import Any
 
 from riffusion_ext.api.replies import ApiError
 
-__all__ = ["DEPTH", "ITEMS", "NAMES", "VALUES", "read_json"]
+__all__ = ["DEPTH", "ITEMS", "NAMES", "VALUES", "check_structure", "read_json"]
 
 DEPTH = 20
 """Lists and objects within each other."""
@@ -73,7 +73,7 @@ def read_json(body: bytes | bytearray, *, most: int, lengths: Mapping[str, int] 
     texts: dict[str, str] = {}
     if len(body) > most:
         body = _without_files(body, most, token, texts)
-    _check_structure(body)
+    check_structure(body)
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_int=_whole, parse_float=_real, parse_constant=_constant)
     except UnicodeDecodeError:
@@ -136,15 +136,23 @@ def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
     return "".join(pieces)
 
 
-def _check_structure(body: bytes | bytearray) -> None:
-    """Raise an ApiError about too many values, or too many within each other."""
+def check_structure(body: bytes | bytearray, values: int = VALUES) -> None:
+    """Raise an ApiError about more values than so many, or too many within each other; the JSON may be anything else.
+
+    Parameters
+    ----------
+    body
+        JSON in UTF-8.
+    values
+        Of all lists and objects, at most.
+    """
     # Of a run of backslashes, each second one is escaped; what is left of them before a quote escapes that.
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    if plain.count(b'"') > _QUOTES:
-        raise ApiError(422, _too_many())
+    if plain.count(b'"') > 4 * values:
+        raise ApiError(422, _too_many(values))
     outside = b'"'.join(plain.split(b'"')[::2])
-    if sum(outside.count(mark) for mark in (b",", b"[", b"{")) > VALUES:
-        raise ApiError(422, _too_many())
+    if sum(outside.count(mark) for mark in (b",", b"[", b"{")) > values:
+        raise ApiError(422, _too_many(values))
     depth = 0
     for bracket in outside.translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
@@ -207,8 +215,8 @@ def _constant(text: str) -> float:
     raise ApiError(422, f"numbers must be finite, got {text}")
 
 
-def _too_many() -> str:
-    return f"the body holds more than the {VALUES} values that are allowed"
+def _too_many(values: int) -> str:
+    return f"the body holds more than the {values} values that are allowed"
 
 
 def _too_deep() -> str:

@@ -202,8 +202,9 @@ def _check_images(service: Service, body: AudioToImages, params: SpectrogramPara
     seconds = min(max(seconds, 0.0), body.duration or seconds)
     columns = params.columns_of_samples(round(seconds * params.sample_rate))
     rows = params.num_frequencies
-    if columns > 2 * limits.columns or columns * rows > limits.pixels:
-        raise ApiError(413, f"this sound makes {columns} columns of {rows} rows, which is too much")
+    most = min(2 * limits.columns, limits.pixels // rows)
+    if columns > most:
+        raise ApiError(413, f"this sound makes {columns} columns of {rows} rows, {most} are allowed")
     width = body.columns or max(columns, 1)
     count = max(-(-columns // width), 1)
     if count > limits.images:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, MutableMapping
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riffusion_ext.api.body import check_structure
 from riffusion_ext.api.door import Asgi, Message, Receive, Scope, Send, header_values
 from riffusion_ext.api.guard import Guard, replay
 from riffusion_ext.api.media import file_reply
-from riffusion_ext.api.receive import Transfers
+from riffusion_ext.api.receive import GoneError, Transfers, promised_bytes
 from riffusion_ext.api.replies import ApiError, refusal
+from riffusion_ext.api.threads import PARSING, in_pool, in_thread
+from riffusion_ext.api.upload_folder import UploadFolder
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.library import ClipRecord
 
-__all__ = ["BODY_BYTES", "UPLOAD_BYTES", "GradioGate", "cached_file"]
+__all__ = ["BODY_BYTES", "FOLDER_BYTES", "UPLOAD_BYTES", "GradioGate", "cached_file"]
 
 _MIB = 1 << 20
 UPLOAD_BYTES = 512 * _MIB
@@ -36,7 +39,11 @@ UPLOAD_BYTES = 512 * _MIB
 BODY_BYTES = 48 * _MIB
 """Largest call of a function: gradio 3 sends images in it."""
 
+FOLDER_BYTES = 32 * UPLOAD_BYTES
+"""Room for all uploads together; see :class:`~riffusion_ext.api.upload_folder.UploadFolder`."""
+
 _AT_ONCE = 8
+_VALUES = 200_000  # in a call of a function
 _API = "(?:/gradio_api)?"  # below which newer gradios have all but their page
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -81,13 +88,22 @@ class GradioGate:
         Folder in which it keeps what was uploaded and what it shows.
     upload_bytes, body_bytes
         Largest upload, and largest call of a function.
+    folder_bytes
+        Room for all uploads.
     """
 
     def __init__(
-        self, app: Asgi, cache: Path, *, upload_bytes: int = UPLOAD_BYTES, body_bytes: int = BODY_BYTES
+        self,
+        app: Asgi,
+        cache: Path,
+        *,
+        upload_bytes: int = UPLOAD_BYTES,
+        body_bytes: int = BODY_BYTES,
+        folder_bytes: int = FOLDER_BYTES,
     ) -> None:
         self._app, self._cache = app, cache.resolve()
         self._upload_bytes = upload_bytes
+        self._folder = UploadFolder(self._cache, folder_bytes)
         self._uploads = Transfers(_AT_ONCE, _AT_ONCE * upload_bytes, seconds=3600.0)
         bodies = Transfers(_AT_ONCE, _AT_ONCE * body_bytes, seconds=600.0)
         self._calls = Guard(self._verified, credentials=None, body_bytes=lambda scope: body_bytes, bodies=bodies)
@@ -127,10 +143,25 @@ class GradioGate:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on an upload bit by bit, up to the limit."""
+        promised = promised_bytes("".join(header_values(scope, "content-length")))
+        try:
+            async with self._uploads.enter() as transfer:
+                pieces = transfer.pieces(receive, most=self._upload_bytes, promised=promised)
+                size = min(promised or self._upload_bytes, self._upload_bytes)
+                incoming = await in_thread(self._folder.admit, size)
+                try:
+                    await self._received(scope, pieces, receive, send)
+                finally:
+                    await in_thread(self._folder.leave, incoming)
+        except GoneError:
+            return
+        except ApiError as error:
+            await refusal(error.status, str(error), error.headers)(scope, receive, send)
+
+    async def _received(self, scope: Scope, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+        """Let gradio take the pieces; raises what is wrong with them, unless gradio has begun to answer."""
         refused: ApiError | None = None
-        begun = False
-        length = "".join(header_values(scope, "content-length"))
-        promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
+        begun = ended = False
 
         async def watched(message: Message) -> None:
             nonlocal begun
@@ -138,34 +169,34 @@ class GradioGate:
                 begun = True
                 await send(message)
 
-        async with self._uploads.enter() as transfer:
-            pieces = transfer.pieces(receive, most=self._upload_bytes, promised=promised)
-
-            async def take() -> Message:
-                nonlocal refused
-                try:
-                    return {"type": "http.request", "body": await pieces.__anext__(), "more_body": True}
-                except StopAsyncIteration:
-                    return {"type": "http.request", "body": b"", "more_body": False}
-                except ApiError as error:
-                    refused = error
-                    return {"type": "http.disconnect"}
-
+        async def take() -> Message:
+            nonlocal refused, ended
+            if refused is not None:
+                return {"type": "http.disconnect"}
+            if ended:
+                return await receive()
             try:
-                await self._app(scope, take, watched)
-            except Exception:
-                if refused is None:
-                    raise
+                return {"type": "http.request", "body": await pieces.__anext__(), "more_body": True}
+            except StopAsyncIteration:
+                ended = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            except ApiError as error:
+                refused = error
+                return {"type": "http.disconnect"}
+
+        try:
+            await self._app(scope, take, watched)
+        except Exception:
+            if refused is None:
+                raise
         if refused is not None and not begun:
-            await refusal(refused.status, str(refused), refused.headers)(scope, receive, send)
+            raise refused
 
     async def _verified(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a call of a function whose files are uploaded ones; its body comes as one message."""
         message = await receive()
-        if await run_in_threadpool(self._is_harmless, message["body"]):
-            await self._app(scope, replay(message["body"], receive), send)
-        else:
-            await refusal(403, "a file must be uploaded before it is used")(scope, receive, send)
+        await in_pool(PARSING, self._check_call, message["body"])
+        await self._app(scope, replay(message["body"], receive), send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on gradio 3's calls of functions."""
@@ -177,20 +208,26 @@ class GradioGate:
         async def checked() -> Message:
             message = await receive()
             text = message.get("text") or message.get("bytes") or ""
-            if not text or await run_in_threadpool(self._is_harmless, text):
+            try:
+                if text:
+                    await in_pool(PARSING, self._check_call, text)
                 return message
-            await send({"type": "websocket.close", "code": 1008})
-            return {"type": "websocket.disconnect", "code": 1008}
+            except ApiError:
+                await send({"type": "websocket.close", "code": 1008})
+                return {"type": "websocket.disconnect", "code": 1008}
 
         await self._app(scope, checked, send)
 
-    def _is_harmless(self, body: bytes | str) -> bool:
-        """Whether all files that a call of a function names lie in the cache."""
+    def _check_call(self, body: bytes | bytearray | str) -> None:
+        """Raise an ApiError about a call of a function that is no JSON, holds too much, or names files elsewhere."""
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        check_structure(data, _VALUES)
         try:
-            values = json.loads(body)
+            values = json.loads(data.decode("utf-8-sig"))  # not as bytes: then it could be in other encodings, too
         except (ValueError, RecursionError):
-            return False
-        return all(cached_file(self._cache, name) is not None for name in _files_named(values))
+            raise ApiError(422, "the body is not the JSON that is expected") from None
+        if any(cached_file(self._cache, name) is None for name in _files_named(values)):
+            raise ApiError(403, "a file must be uploaded before it is used")
 
 
 def _files_named(values: Any) -> Iterable[str]:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from riffusion_ext.api.receive import GoneError, Transfers
+from riffusion_ext.api.receive import GoneError, Transfers, promised_bytes
 from riffusion_ext.api.replies import ApiError, refusal
 from riffusion_ext.errors import RiffusionError
 
@@ -140,7 +140,7 @@ class Guard:
 
     async def _whole(self, length: str, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Take in the body up to the limit, and hand it on as one."""
-        promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
+        promised = promised_bytes(length)
         async with self._bodies.enter() as transfer:
             body = bytearray()
             async for piece in transfer.pieces(receive, most=self._most(scope), promised=promised):

@@ -22,7 +22,7 @@ from typing import Any
 
 from riffusion_ext.api.replies import ApiError
 
-__all__ = ["PATIENCE", "RATE", "WINDOW", "GoneError", "Transfer", "Transfers"]
+__all__ = ["PATIENCE", "RATE", "WINDOW", "GoneError", "Transfer", "Transfers", "promised_bytes"]
 
 WINDOW = 20.0
 """Seconds over which the rate of a body is measured, again and again."""
@@ -40,6 +40,11 @@ _SETTLED = 1.0
 _LOOK_AGAIN = 0.1
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+def promised_bytes(length: str) -> int:
+    """Return the size of a body by its header Content-Length; 0 where that does not tell."""
+    return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
 
 
 class GoneError(ApiError):

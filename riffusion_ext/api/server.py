@@ -72,6 +72,11 @@ class Access:
                 f"other machines could reach this server at {self.host or 'all addresses'}: choose a password with "
                 "--auth USER:PASSWORD"
             )
+        if "*" in self.hosts and not self.credentials:
+            raise RiffusionError(
+                "--allow-host * lets pages of any site in, by a name that they lead here: choose a password with "
+                "--auth USER:PASSWORD, or allow names one by one"
+            )
         self.visitors()
 
     def visitors(self) -> Visitors:

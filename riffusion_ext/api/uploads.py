@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from riffusion_ext.api.media import file_reply
+from riffusion_ext.api.receive import promised_bytes
 from riffusion_ext.api.replies import ApiError, AsciiJSON
 from riffusion_ext.api.service import KINDS, Service, clip_view, file_view
 from riffusion_ext.api.take import checked_sound, file_name, opened_picture, sound_suffix
@@ -61,8 +62,7 @@ def router(service: Service) -> APIRouter:
 async def _received(service: Service, request: Request, kind: str) -> AsyncIterator[Path]:
     """Write a body into a file, bit by bit; what is still there of it at the end is removed."""
     path = service.folder(kind) / f"{secrets.token_hex(8)}.part"
-    length = request.headers.get("content-length", "")
-    promised = int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
+    promised = promised_bytes(request.headers.get("content-length", ""))
     try:
         async with service.uploads.enter() as transfer:
             with path.open("xb") as file:

@@ -12,6 +12,10 @@ from riffusion_ext.errors import RiffusionError
 
 __all__ = ["api_visitors", "page_visitors"]
 
+# The later names are SD.Next's.
+_ORIGINS = ("cors_allow_origins", "cors_origins")
+_PATTERNS = ("cors_allow_origins_regex", "cors_regex")
+
 
 def page_visitors() -> Visitors:
     """Return who may reach what our pages need.
@@ -29,17 +33,17 @@ def api_visitors() -> Visitors:
 
 def _visitors(any_host: bool) -> Visitors:
     names = _listed("riffusion_allow_host")
-    origins = [text.rstrip("/") for text in _listed("cors_allow_origins")]
-    pattern = str(_flag("cors_allow_origins_regex") or "")
+    origins = [text.rstrip("/") for flag in _ORIGINS for text in _listed(flag)]
+    patterns = [str(_flag(flag)) for flag in _PATTERNS if _flag(flag)]
     if "*" in origins:
-        pattern = ".*"
+        patterns = [".*"]
     server_name = str(_flag("server_name") or "")
     return Visitors.named(
         [name for name in (*names, server_name) if name == "*" or _is_valid(parse_host, name)],
         [text for text in origins if _is_valid(parse_origin, text)],
         any_host=any_host,
         any_address=_is_wide(),
-        origin_pattern=pattern,
+        origin_pattern="|".join(f"(?:{pattern})" for pattern in patterns),
         option="--riffusion-allow-host",
     )
 

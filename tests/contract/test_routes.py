@@ -116,6 +116,8 @@ def test_webui_s_own_list_of_origins_is_honoured(start: START) -> None:
         {"cors_allow_origins": "http://localhost:3000/, https://music.example"},
         {"cors_allow_origins_regex": r"https://.*\.example"},
         {"cors_allow_origins": "*"},
+        {"cors_origins": "https://music.example"},  # these two are SD.Next's
+        {"cors_regex": r"https://.*\.example"},
     ):
         client = start(api=True, **flags)
         assert client.get(f"{V1}/health", headers={"Origin": "https://music.example"}).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from riffusion_ext.api import gradio_gate
 from riffusion_ext.api.gradio_gate import GradioGate, cached_file
 
 READ = [
@@ -165,10 +167,28 @@ def test_so_do_those_that_are_called_by_a_socket(client: TestClient, gradio: Gra
         pass
 
 
-def test_a_call_that_is_no_json_is_refused(client: TestClient, gradio: Gradio) -> None:
-    assert client.post("/run/predict", content=b"{", headers={"Content-Type": "application/json"}).status_code == 403
-    assert client.post("/run/predict", content=b"[" * 3000).status_code == 403
+def test_a_call_that_is_no_json_is_refused(client: TestClient, gradio: Gradio, cache: Path) -> None:
+    hidden = json.dumps({"data": [file_of(3, "/etc/hostname")]})
+    for body in (b"{", b"[" * 3000, b"\xff", hidden.encode("utf-16"), hidden.encode("utf-32-le")):
+        assert client.post("/run/predict", content=body).status_code == 422
     assert gradio.got == []
+
+
+@pytest.mark.parametrize("item", [b"{}", b"[]", b"1", b'"a"', b"[[]]"])
+def test_a_call_of_very_many_values_is_refused_before_it_is_read(
+    gradio: Gradio, cache: Path, monkeypatch: pytest.MonkeyPatch, item: bytes
+) -> None:
+    client = TestClient(GradioGate(gradio, cache))
+    read: list[int] = []
+    monkeypatch.setattr(gradio_gate, "json", SimpleNamespace(loads=lambda text: read.append(len(text))))
+    reply = client.post("/run/predict", content=b'{"data":[' + b",".join([item] * 250_000) + b"]}")
+    assert (reply.status_code, read, gradio.got) == (422, [], [])
+    assert "200000 values" in reply.json()["detail"]
+
+
+def test_an_image_in_a_call_is_no_large_number_of_values(gradio: Gradio, cache: Path) -> None:
+    image = "data:image/png;base64," + "A,[{" * 500_000
+    assert TestClient(GradioGate(gradio, cache)).post("/run/predict", json={"data": [image]}).text == "gradio"
 
 
 @pytest.mark.parametrize("path", ["/upload", "/gradio_api/upload"])
@@ -188,6 +208,53 @@ def test_cached_file_needs_an_absolute_name(cache: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(cache)
     assert cached_file(cache, "0123abcd/a.png") is None
     assert cached_file(cache, f"{cache}/0123abcd/a.png") == cache / "0123abcd" / "a.png"
+
+
+class Leaving:
+    """As gradio: an upload becomes a file at the top of the folder, and moves away once it is whole."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        file = self.cache / "tmp1"
+        async for part in Request(scope, receive).stream():
+            with file.open("ab") as opened:
+                opened.write(part)
+        (self.cache / "abc").mkdir(exist_ok=True)
+        file.replace(self.cache / "abc" / "a.wav")
+        await PlainTextResponse("whole")(scope, receive, send)
+
+
+def test_nothing_of_a_refused_upload_stays(cache: Path) -> None:
+    (cache / ".mark").touch()
+    client = TestClient(GradioGate(Leaving(cache), cache, upload_bytes=5000))
+    assert client.post("/upload", content=iter([b"x" * 1000] * 5)).text == "whole"
+    before = sorted(cache.rglob("*"))
+    assert client.post("/upload", content=iter([b"x" * 1000] * 6)).status_code == 413
+    assert sorted(cache.rglob("*")) == before
+
+
+def test_uploads_have_so_much_room_together(cache: Path) -> None:
+    client = TestClient(GradioGate(Leaving(cache), cache, upload_bytes=5000, folder_bytes=9000))
+    assert client.post("/upload", content=b"x" * 5000).text == "whole"
+    refused = client.post("/upload", content=b"x" * 5000)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+    assert client.post("/upload", content=b"x" * 3000).text == "whole"
+
+
+def test_an_application_that_listens_on_after_an_upload_waits_for_the_client(cache: Path) -> None:
+    heard: list[str] = []
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        heard.append(message["type"])
+        await Response("done")(scope, receive, send)
+        heard.append((await receive())["type"])
+
+    assert TestClient(GradioGate(listening, cache)).post("/upload", content=b"x").text == "done"
+    assert heard == ["http.request", "http.disconnect"]
 
 
 def test_answer_that_began_is_not_begun_twice(cache: Path) -> None:

@@ -34,6 +34,12 @@ def test_other_machines_need_a_password(host: str) -> None:
         Access(host, api_credentials={"a": "b"}).check()
 
 
+def test_any_name_needs_a_password() -> None:
+    with pytest.raises(RiffusionError, match="names one by one"):
+        Access(hosts=["*"]).check()
+    Access(hosts=["*"], credentials={"a": "b"}).check()
+
+
 @pytest.mark.parametrize(
     ("host", "asked", "status"),
     [
