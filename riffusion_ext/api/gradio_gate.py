@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ FOLDER_BYTES = 32 * UPLOAD_BYTES
 """Room for all uploads together; see :class:`~riffusion_ext.api.upload_folder.UploadFolder`."""
 
 _AT_ONCE = 8
-_VALUES = 200_000  # in a call of a function
+_VALUES = 50_000  # in a call of a function
+_NEWER_BYTES = 4 * _MIB  # largest call where images are uploaded first, below /gradio_api
 _API = "(?:/gradio_api)?"  # below which newer gradios have all but their page
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -106,7 +107,8 @@ class GradioGate:
         self._folder = UploadFolder(self._cache, folder_bytes)
         self._uploads = Transfers(_AT_ONCE, _AT_ONCE * upload_bytes, seconds=3600.0)
         bodies = Transfers(_AT_ONCE, _AT_ONCE * body_bytes, seconds=600.0)
-        self._calls = Guard(self._verified, credentials=None, body_bytes=lambda scope: body_bytes, bodies=bodies)
+        self._body_bytes = body_bytes
+        self._calls = Guard(self._verified, credentials=None, body_bytes=self._most, bodies=bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -128,6 +130,11 @@ class GradioGate:
             await self._calls(scope, receive, send)
         else:
             await refusal(404, "there is no such page")(scope, receive, send)
+
+    def _most(self, scope: Mapping[str, Any]) -> int:
+        """Return the largest body of a call, by its scope."""
+        newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
+        return min(self._body_bytes, _NEWER_BYTES) if newer else self._body_bytes
 
     def _file(self, request: Request, name: str) -> Response:
         path = cached_file(self._cache, name)

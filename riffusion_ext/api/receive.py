@@ -22,7 +22,7 @@ from typing import Any
 
 from riffusion_ext.api.replies import ApiError
 
-__all__ = ["PATIENCE", "RATE", "WINDOW", "GoneError", "Transfer", "Transfers", "promised_bytes"]
+__all__ = ["PATIENCE", "RATE", "WAITING", "WINDOW", "GoneError", "Transfer", "Transfers", "promised_bytes"]
 
 WINDOW = 20.0
 """Seconds over which the rate of a body is measured, again and again."""
@@ -32,6 +32,9 @@ RATE = 1024.0
 
 PATIENCE = 60.0
 """Seconds that a body waits for a place, and for room."""
+
+WAITING = 512
+"""Bodies that wait for a place, at most."""
 
 _SLOW = 65536.0
 """Bytes a second: who sends less makes way where there is no place or room for others."""
@@ -169,7 +172,7 @@ class Transfers:
 
     def __init__(self, most: int, room: int, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.most, self.room, self.seconds, self._clock = most, room, seconds, clock
-        self.held = 0
+        self.held = self._waiting = 0
         self._all: dict[Transfer, None] = {}
         self._lock = threading.Lock()
 
@@ -186,17 +189,31 @@ class Transfers:
         Raises
         ------
         ApiError
-            There was none for long (503).
+            There was none for long, or :data:`WAITING` others wait already (503).
         """
-        end = self._clock() + PATIENCE
-        while (transfer := self._admitted()) is None:
-            if self._clock() >= end:
-                raise _refused(503, f"{self.most} bodies are being received at present; try again later")
-            await asyncio.sleep(_LOOK_AGAIN)
+        transfer = self._admitted() or await self._awaited()
         try:
             yield transfer
         finally:
             self.release(transfer)
+
+    async def _awaited(self) -> Transfer:
+        """Wait for a place."""
+        none = _refused(503, f"{self.most} bodies are being received at present; try again later")
+        with self._lock:
+            if self._waiting >= WAITING:
+                raise none
+            self._waiting += 1
+        end = self._clock() + PATIENCE
+        try:
+            while self._clock() < end:
+                await asyncio.sleep(_LOOK_AGAIN)
+                if (transfer := self._admitted()) is not None:
+                    return transfer
+            raise none
+        finally:
+            with self._lock:
+                self._waiting -= 1
 
     def take(self, transfer: Transfer, size: int) -> bool:
         """Let one have so much more room; returns whether there is that much.

@@ -164,6 +164,23 @@ def test_who_sends_at_a_good_rate_is_never_sent_away(clock: Clock, monkeypatch: 
     run(all_of_it())
 
 
+def test_the_queue_for_a_place_has_an_end(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "WAITING", 2)
+    transfers = make(clock, most=1)
+
+    async def all_of_it() -> None:
+        async with transfers.enter():
+            waiting = [asyncio.ensure_future(receive_all(transfers, drip(clock, 5, 0.0, 1)[0])) for _ in range(2)]
+            await asyncio.sleep(0)
+            with pytest.raises(ApiError, match="try again later") as caught:
+                await receive_all(transfers, forever)
+            assert caught.value.status == 503
+        assert await asyncio.gather(*waiting) == [5, 5]
+        assert await receive_all(transfers, drip(clock, 5, 0.0, 1)[0]) == 5
+
+    run(all_of_it())
+
+
 def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> None:
     async def all_of_it() -> list[int]:
         transfers = make(clock, room=1000)
