@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from riffusion_ext.api.door import Asgi, Receive, Scope, Send, header_values
+from riffusion_ext.api.asgi import Asgi, Receive, Scope, Send
+from riffusion_ext.api.door import header_values
 from riffusion_ext.api.replies import refusal
 
 __all__ = ["TypedBodies", "is_from_browser", "is_json"]

@@ -11,22 +11,17 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from riffusion_ext.api.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.api.replies import refusal
 from riffusion_ext.errors import RiffusionError
 
 logger = logging.getLogger(__name__)
 
 __all__ = ["Door", "Visitors", "adding", "header_values", "parse_host", "parse_origin"]
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
 _LOOPBACK_NAMES = frozenset({"localhost"})
@@ -50,7 +45,7 @@ def parse_host(text: str) -> tuple[str, int | None]:
     RiffusionError
         It is none.
     """
-    match = _AUTHORITY.fullmatch(text.strip().lower())
+    match = _AUTHORITY.fullmatch(text.strip(" \t").lower())
     if match is None:
         raise RiffusionError(f"not a host name: {text[:100]!r}")
     name, port = match.groups()

@@ -19,8 +19,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riffusion_ext.api.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.api.body import check_structure
-from riffusion_ext.api.door import Asgi, Message, Receive, Scope, Send, header_values
+from riffusion_ext.api.door import header_values
 from riffusion_ext.api.guard import Guard, replay
 from riffusion_ext.api.media import file_reply
 from riffusion_ext.api.receive import GoneError, Transfers, promised_bytes

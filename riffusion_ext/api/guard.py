@@ -9,19 +9,15 @@ import asyncio
 import base64
 import binascii
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from riffusion_ext.api.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.api.receive import GoneError, Transfers, promised_bytes
 from riffusion_ext.api.replies import ApiError, refusal
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["READING", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 READING = 20.0
 """Seconds in which a client must take the next part of a large reply."""
@@ -110,7 +106,7 @@ class Guard:
         self._app, self._credentials, self._most, self._bodies = app, credentials, body_bytes, bodies
         self._streamed, self._answer = streamed, answer
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
@@ -138,7 +134,7 @@ class Guard:
             reply = self._answer(error.status, str(error), error.headers)
             await reply(scope, receive, send)
 
-    async def _whole(self, length: str, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _whole(self, length: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Take in the body up to the limit, and hand it on as one."""
         promised = promised_bytes(length)
         async with self._bodies.enter() as transfer:

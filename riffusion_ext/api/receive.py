@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
+from riffusion_ext.api.asgi import Message, Receive
 from riffusion_ext.api.replies import ApiError
 
 __all__ = ["PATIENCE", "RATE", "WAITING", "WINDOW", "GoneError", "Transfer", "Transfers", "promised_bytes"]
@@ -41,8 +41,6 @@ _SLOW = 65536.0
 
 _SETTLED = 1.0
 _LOOK_AGAIN = 0.1
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 def promised_bytes(length: str) -> int:
@@ -110,7 +108,7 @@ class Transfer:
                 promised = self.size + len(piece)
         self.receiving = False
 
-    async def _next(self, receive: Receive) -> MutableMapping[str, Any]:
+    async def _next(self, receive: Receive) -> Message:
         coming = asyncio.ensure_future(receive())
         try:
             while not coming.done():

@@ -23,7 +23,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.door import Asgi, Door, Visitors, adding, header_values
+from riffusion_ext.api.asgi import Asgi
+from riffusion_ext.api.door import Door, Visitors, adding, header_values
 from riffusion_ext.api.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.login import Login
 from riffusion_ext.errors import RiffusionError
@@ -177,7 +178,12 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
     """
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_level="warning", server_header=False, ws_max_size=BODY_BYTES, timeout_graceful_shutdown=_GRACE_S
+            app,
+            log_level="warning",
+            server_header=False,
+            ws_max_size=BODY_BYTES,
+            ws_max_queue=2,
+            timeout_graceful_shutdown=_GRACE_S,
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="riffusion-server", daemon=True)

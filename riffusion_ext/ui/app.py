@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -145,7 +146,9 @@ def _serve(
 ) -> int:
     from riffusion_ext.generate.jams import JAMS
 
-    cache = scratch.new().resolve()
+    own = scratch.new().resolve()
+    cache, tempfile.tempdir = own / "gradio", str(own)  # gradio 4 leaves uploads that broke off among temporary files
+    cache.mkdir()
     os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
     url = f"{access.url}:{bound.getsockname()[1]}"
     blocks = build_app(folder, folders=access.is_private, **painting)
