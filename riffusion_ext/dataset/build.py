@@ -20,6 +20,7 @@ from riffusion_ext.dataset.stems import check_model, separate
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.kinds import passed_over_line
 
 __all__ = ["Built", "Progress", "build", "check_settings"]
 
@@ -138,10 +139,12 @@ def build(
         raise RiffusionError(f"no such file or folder: {collection}")
     if collection.resolve() == out.resolve():
         raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
-    songs, failed = find_songs(collection, leave_out=out)
+    passed: list[Path] = []
+    songs, failed = find_songs(collection, leave_out=out, passed=passed)
+    over = [passed_over_line(passed)] if passed else []
     if not songs:
         closed = [f"{path}: {why}" for path, why in failed]
-        raise RiffusionError("; ".join([f"no sound files in {collection}", *closed]))
+        raise RiffusionError("; ".join([f"no sound files in {collection}", *over, *closed]))
     store = Store(out)
     with store.locked():
         for review in reviews:
@@ -181,7 +184,7 @@ def build(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*repaired, *judged.notes, *exported.notes),
+        notes=(*over, *repaired, *judged.notes, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,
