@@ -15,6 +15,7 @@ from riffusion_ext.dataset.export import ExportResult, check_export_settings
 from riffusion_ext.dataset.judge import SOURCE, export_set, judge
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
+from riffusion_ext.dataset.sidecars import unmatched_rows
 from riffusion_ext.dataset.songs import Song, find_songs
 from riffusion_ext.dataset.stems import check_model, separate
 from riffusion_ext.dataset.store import Store
@@ -178,13 +179,14 @@ def build(
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
         store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
+        unmatched = unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root)
         judged = judge(store, done, settings, root=root, waiting=waiting)
         exported = export_set(store, judged.manifest)
     return Built(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*over, *repaired, *judged.notes, *exported.notes),
+        notes=(*over, *repaired, *judged.notes, *unmatched, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,
