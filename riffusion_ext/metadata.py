@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIF_TAGS",
+    "NOTES_KEY",
     "TEXT_KEY",
     "PictureRecord",
     "audio_tags",
@@ -54,6 +55,9 @@ EXIF_TAGS: dict[int, str] = {
 
 TEXT_KEY = "riffusion"
 """Key of the text entry, in PNG and in ``Image.info``."""
+
+NOTES_KEY = "riffusion notes"
+"""Key in ``Image.info`` of sentences about the file, a tuple, by what opened it."""
 
 _DOCUMENT_NAME = 0x010D
 """EXIF's tag for the name of the document that a picture was made from."""
@@ -86,7 +90,7 @@ class PictureRecord:
 
 def read_record(image: Image.Image) -> PictureRecord:
     """Read the parameters a picture carries. Damaged or foreign records are noted and ignored; never raises."""
-    notes: list[str] = []
+    notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
     for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
         if not values:
             continue
