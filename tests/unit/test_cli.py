@@ -523,7 +523,9 @@ def test_libraries_in_c_do_not_write_into_the_terminal(tmp_path: Path) -> None:
     data[8000:12000] = bytes(range(250)) * 16
     path.write_bytes(data)
     command = [sys.executable, "-m", "riffusion_ext", "audio-to-image", "-i", str(path), "-o", f"{tmp_path}/out/"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert not [line for line in done.stderr.splitlines() if not line.startswith(("note: ", "warning: "))], done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not re.search("mpg123|resync|Illegal|Xing", done.stderr), done.stderr
+    loud = subprocess.run([*command, "--verbose", "--overwrite"], capture_output=True, text=True, check=False)
+    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "or the file is no test of it"
     missing = subprocess.run([*command[:5], "gone.mp3"], capture_output=True, text=True, check=False)
     assert "no such file or folder: gone.mp3" in missing.stderr, "ours are still told"

@@ -426,7 +426,7 @@ def test_a_red_that_carries_nothing_means_stereo(red: int) -> None:
 
 
 def _png(*texts: bytes, behind: bool = False) -> bytes:
-    """A PNG file with chunks of text before its pixels, or behind them."""
+    """Return a PNG file with chunks of text before its pixels, or behind them."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
     data = buffer.getvalue()
@@ -460,9 +460,8 @@ def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
     image = open_picture(path)
     assert len(image.info["t0"]) == 1 << 20
     assert "t69" not in image.info
-    assert read_record(image).notes == (
-        "texts of the picture too large to be read were left out: t16, t17, t18, t19, ...",
-    )
+    (note,) = read_record(image).notes
+    assert note.endswith("left out: t16, t17, t18, t19, ...")
 
 
 @pytest.mark.parametrize(
