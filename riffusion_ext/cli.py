@@ -11,8 +11,9 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
+from riffusion_ext.commands.quiet import own_stderr
 from riffusion_ext.signals import exit_code, finish, hung_up, received, stopping_signals
 
 __all__ = ["build_parser", "main"]
@@ -131,7 +132,9 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.DEBUG if getattr(args, "verbose", False) else logging.WARNING)
     try:
-        return args.run(args)
+        # Libraries in C write remarks of their own about damaged files; a server goes on using what it was given.
+        with nullcontext() if getattr(args, "verbose", False) or args.command == "ui" else own_stderr():
+            return args.run(args)
     except UsageError as error:
         parser.exit(2, f"riffusion-ext {args.command}: error: {error}\n")
     except RiffusionError as error:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.paths import SOUND_SUFFIXES
+from riffusion_ext.kinds import SOUND_SUFFIXES, suffix_of
 
 __all__ = ["describe", "rows"]
 
@@ -27,17 +27,20 @@ def describe(path: Path) -> dict[str, Any]:
     RiffusionError
         It can be read as neither.
     """
-    return _describe_sound(path) if path.suffix.lower() in SOUND_SUFFIXES else _describe_picture(path)
+    return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_picture(path)
 
 
 def _describe_picture(path: Path) -> dict[str, Any]:
     from riffusion_ext.metadata import exif_dump, read_record
     from riffusion_ext.spectrogram.codec import open_picture
+    from riffusion_ext.spectrogram.source import unrecorded_height
 
     image = open_picture(path)
     record = read_record(image)
     params = asdict(record.params)
-    if record.source == "none":
+    notes = list(record.notes)
+    if record.source == "none" and image.height != record.params.num_frequencies:
+        notes.append(unrecorded_height(image.height, record.params.num_frequencies))
         params["num_frequencies"] = image.height  # each row is taken for a mel band
     return {
         "kind": "picture",
@@ -48,7 +51,7 @@ def _describe_picture(path: Path) -> dict[str, Any]:
         "max_value": record.max_value,
         "record": record.source,
         "duration": record.params.samples_of_columns(image.width) / record.params.sample_rate,
-        "notes": list(record.notes),
+        "notes": notes,
         "tags": exif_dump(image),
     }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIF_TAGS",
+    "NOTES_KEY",
     "TEXT_KEY",
     "PictureRecord",
     "audio_tags",
@@ -33,6 +34,7 @@ __all__ = [
     "parse_audio_comment",
     "png_info",
     "read_record",
+    "read_source",
     "record_text",
     "save_picture",
 ]
@@ -53,6 +55,12 @@ EXIF_TAGS: dict[int, str] = {
 
 TEXT_KEY = "riffusion"
 """Key of the text entry, in PNG and in ``Image.info``."""
+
+NOTES_KEY = "riffusion notes"
+"""Key in ``Image.info`` of sentences about the file, a tuple, by what opened it."""
+
+_DOCUMENT_NAME = 0x010D
+"""EXIF's tag for the name of the document that a picture was made from."""
 
 _LARGEST_MAX_VALUE = 1e15
 _JPEG_QUALITY = 95
@@ -82,7 +90,7 @@ class PictureRecord:
 
 def read_record(image: Image.Image) -> PictureRecord:
     """Read the parameters a picture carries. Damaged or foreign records are noted and ignored; never raises."""
-    notes: list[str] = []
+    notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
     for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
         if not values:
             continue
@@ -139,8 +147,22 @@ def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def exif_bytes(params: SpectrogramParams, max_value: float | None) -> bytes:
-    """EXIF block with tags 11000 to 11080; without the last where the level is not known (None)."""
+def read_source(image: Image.Image) -> str:
+    """Return the name of the sound file that a picture says it was made from; "" where it does not say."""
+    try:
+        name = image.getexif().get(_DOCUMENT_NAME)
+    except Exception:  # as above
+        return ""
+    if isinstance(name, str):  # Pillow reads bytes as Latin-1
+        name = name.encode("latin-1", "replace")
+    return name.strip(b"\0").decode("utf-8", "surrogateescape") if isinstance(name, bytes) else ""
+
+
+def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str = "") -> bytes:
+    """EXIF block with tags 11000 to 11080; without the last where the level is not known (None).
+
+    The name of a sound file that the picture was made from goes into the tag DocumentName.
+    """
     from PIL import Image
 
     exif = Image.Exif()
@@ -148,6 +170,8 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None) -> bytes:
     for tag, name in EXIF_TAGS.items():
         if name in values:
             exif[tag] = values[name]
+    if source:
+        exif[_DOCUMENT_NAME] = source.encode("utf-8", "surrogateescape")
     return exif.tobytes()
 
 
@@ -175,11 +199,17 @@ def png_info(params: SpectrogramParams, max_value: float | None, **text: str) ->
 
 
 def save_picture(
-    image: Image.Image, path: str | Path, params: SpectrogramParams, max_value: float | None, **text: str
+    image: Image.Image,
+    path: str | Path,
+    params: SpectrogramParams,
+    max_value: float | None,
+    source: str = "",
+    **text: str,
 ) -> Path:
     """Write a picture with its parameters inside; the format follows the suffix.
 
-    The file appears whole or not at all. A `max_value` of None is left out of it.
+    The file appears whole or not at all. A `max_value` of None is left out of it, and so is a blank name of the sound
+    file that the picture was made from, `source`.
 
     Raises
     ------
@@ -190,7 +220,7 @@ def save_picture(
     from riffusion_ext.errors import PictureError
 
     path = Path(path)
-    options: dict[str, Any] = {"exif": exif_bytes(params, max_value)}
+    options: dict[str, Any] = {"exif": exif_bytes(params, max_value, source)}
     suffix = path.suffix.lower()
     if suffix == ".png":
         # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.

@@ -62,6 +62,8 @@ class TypedBodies:
     def _objection(self, scope: Scope) -> str:
         if not self._takes_file(scope):
             return "" if is_json(scope) else "the body must have the content type application/json"
+        if content_type(scope) == "multipart/form-data":
+            return "the body must be the file itself, not a form: curl --data-binary @FILE, not -F file=@FILE"
         if is_from_browser(scope) and content_type(scope) in _SAFELISTED:
             return "a page must send a file with its own content type, such as audio/wav, or application/octet-stream"
         return ""

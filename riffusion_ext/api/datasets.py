@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,11 +22,12 @@ from riffusion_ext.api.take import check_text, params_of
 from riffusion_ext.api.threads import in_thread
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.jobs import Job
-from riffusion_ext.paths import NameGiver, without_folders
+from riffusion_ext.paths import shorten_name, without_folders
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
+    from riffusion_ext.library import ClipRecord
 
 __all__ = ["router"]
 
@@ -93,6 +95,20 @@ def _estimate(settings: DatasetSettings, seconds: float) -> int:
     return sum(sound if form == "audio" else pixels for form in settings.export.formats)
 
 
+def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
+    """Return where the clips go as songs: by the names they were uploaded under, each once."""
+    titles = [Path(record.download_name).stem for record in records]
+    used: set[str] = set()
+    paths = []
+    for title, record in zip(titles, records, strict=True):
+        path, number = folder / shorten_name(title, record.path.suffix), 2
+        while str(path).casefold() in used:
+            path, number = folder / shorten_name(f"{title}-{number}", record.path.suffix), number + 1
+        used.add(str(path).casefold())
+        paths.append(path)
+    return paths
+
+
 def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
     from riffusion_ext.dataset.build import build
 
@@ -100,10 +116,9 @@ def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job)
     try:
         songs = root / "songs"
         songs.mkdir(parents=True)
-        names = NameGiver()
-        for id_ in dict.fromkeys(body.clips):
-            record = service.find("clips", id_)
-            shutil.copyfile(record.path, names.name(songs, Path(record.download_name), record.path.suffix))
+        records = [service.find("clips", id_) for id_ in dict.fromkeys(body.clips)]
+        for record, path in zip(records, _song_paths(songs, records), strict=True):
+            shutil.copyfile(record.path, path)
 
         def told(progress: Progress) -> None:
             job.tell(0.9 * progress.done / progress.total, f"song {progress.done} of {progress.total}")

@@ -52,6 +52,7 @@ _SUFFIXES = {
     "BMP": ".bmp",
     "TIFF": ".tif",
     "GIF": ".gif",
+    "AVIF": ".avif",
 }
 """Formats of pictures that are taken: those of :data:`riffusion_ext.paths.PICTURE_SUFFIXES`."""
 
@@ -130,22 +131,27 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
     ApiError
         It is no picture, too large, or damaged.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
+
+    from riffusion_ext.spectrogram.image import load_image, missing_reader, open_image
 
     try:
-        image = Image.open(io.BytesIO(data), formats=tuple(_SUFFIXES))
+        file = io.BytesIO(data)
+        image = open_image(file, tuple(_SUFFIXES))
         most = limits.pixels if pixels is None else pixels
         if max(image.width, side) * max(image.height, side) > most:
             text = f"the picture has {image.width} x {image.height} pixels, {most} in all are allowed here"
             text += f", and the longer side {most // side}" if side > 1 else ""
             raise ApiError(413, text)
-        image.load()
+        image = load_image(image, file)
         with suppress(Exception):
             image.getexif()
     except ApiError:
         raise
     except UnidentifiedImageError:
-        raise ApiError(422, f"this is not a picture of a known kind ({', '.join(_SUFFIXES)})") from None
+        known = f"this is not a picture of a known kind ({', '.join(_SUFFIXES)})"
+        missing = missing_reader(data[:16])
+        raise ApiError(422, f"this {missing}" if missing else known) from None
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
         raise ApiError(422, f"the picture is damaged: {type(error).__name__}") from error
     return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several pictures

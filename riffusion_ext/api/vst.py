@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = ["LONGEST_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
 LONGEST_SECONDS = 30.0
 _RATE = 44100
 _HEADER = 44
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _WIDTH = 512  # columns of a picture, as the model was trained
 
 
@@ -42,7 +44,7 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
     Raises
     ------
     RiffusionError
-        There is none, or it is too short or too long.
+        There is none, it is too short or too long, or its header says that it is not 16-bit mono.
     """
     from riffusion_ext.audio import AudioClip
 
@@ -56,6 +58,7 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
         data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise RiffusionError("audio is not in base64") from None
+    _check_form(data)
     start = _data_start(data)
     samples = np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], "<i2")
     if not _RATE // 10 <= len(samples) <= most:
@@ -63,6 +66,20 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
             f"the sound must be 0.1 to {LONGEST_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
         )
     return AudioClip((samples / np.float32(32768.0)).astype(np.float32)[None], _RATE)
+
+
+def _check_form(data: bytes) -> None:
+    """Raise a RiffusionError where a header says that the samples are something else than 16-bit mono."""
+    place = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
+    if place < 0 or len(data) < place + 24:
+        return
+    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
+    if kind == _EXTENSIBLE and len(data) >= place + 34:
+        (kind,) = struct.unpack_from("<H", data, place + 32)
+    if (kind, channels, bits) != (_PCM, 1, 16):
+        what = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
+        sides = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {sides}")
 
 
 def _data_start(data: bytes) -> int:

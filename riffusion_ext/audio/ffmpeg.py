@@ -23,6 +23,7 @@ from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.repair import mended
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError
 from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.errors import AudioError
 from riffusion_ext.regular import check_regular
 
 __all__ = ["VARIABLE", "opened", "read"]
@@ -185,6 +186,8 @@ def _check(status: int, errors: IO[bytes]) -> None:
         text = errors.read().decode("utf-8", "replace").strip()
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
+        if "matches no streams" in text:  # it could be opened: no other reader would find more
+            raise AudioError("it is a video or picture without a sound track")
         last = text.splitlines()[-1].strip() if text else f"exit status {status}"
         if last.startswith(_NO_START):
             raise UnsupportedError(last)

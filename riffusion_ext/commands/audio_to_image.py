@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from riffusion_ext.commands.options import (
@@ -17,7 +19,8 @@ from riffusion_ext.commands.options import (
     positive_seconds,
 )
 from riffusion_ext.commands.report import Reporter
-from riffusion_ext.convert import Result, sounds_to_pictures
+from riffusion_ext.convert import sounds_to_pictures
+from riffusion_ext.convert.to_pictures import tile_path
 from riffusion_ext.paths import SOUND_SUFFIXES, expand
 from riffusion_ext.spectrogram.params import PRESETS
 
@@ -66,12 +69,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--columns must lie between 16 and 16384, got {columns}")
     params = params_of(args) or PRESETS["riffusion-v1"]
     check_device(args)
-    files, missing = expand(args.audio, SOUND_SUFFIXES)
+    passed: list[Path] = []
+    files, missing = expand(args.audio, SOUND_SUFFIXES, passed=passed)
     suffixes = [".png", ".jpg", ".jpeg", ".webp"]
-    pairs = plan_targets(files, args.image, "--image", suffixes, args.format, "png")
+    first = (lambda path: path) if columns is None else partial(tile_path, number=0)
+    pairs, notes = plan_targets(files, args.image, "--image", suffixes, args.format, "png", first)
     with Reporter("audio-to-image", len(files), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         for result in sounds_to_pictures(
             pairs,
             params,

@@ -18,7 +18,8 @@ from riffusion_ext.commands.options import (
 from riffusion_ext.commands.report import Reporter
 from riffusion_ext.commands.sample_clips import add_threads_option
 from riffusion_ext.convert import Result
-from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver, expand
+from riffusion_ext.convert.targets import planned
+from riffusion_ext.paths import SOUND_SUFFIXES, expand, user_path
 from riffusion_ext.spectrogram.params import PRESETS
 
 __all__ = ["add_parser", "run"]
@@ -62,15 +63,15 @@ def run(args: argparse.Namespace) -> int:
     if args.mono:
         params = params.replace(stereo=False)
     check_device(args)
-    files, missing = expand([args.audio_dir], SOUND_SUFFIXES)
+    passed: list[Path] = []
+    files, missing = expand([args.audio_dir], SOUND_SUFFIXES, passed=passed)
     files = files[: args.limit] if args.limit > 0 else files
 
     from riffusion_ext.convert import sounds_to_pictures
     from riffusion_ext.convert.many import cores, each_in_threads
     from riffusion_ext.spectrogram.crew import confined_threads
 
-    giver, folder = NameGiver(), Path(args.output_dir).expanduser()
-    pairs = [(path, giver.name(folder, path, f".{args.image_extension}")) for path in files]
+    pairs, notes = planned(files, user_path(args.output_dir), f".{args.image_extension}")
 
     def work(pair: tuple[Path, Path]) -> Result:
         own_rate = args.sample_rate == FILE_RATE
@@ -78,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
         return result
 
     with Reporter("audio-to-images-batch", len(files), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         for result in each_in_threads(work, pairs, args.num_threads or cores(), start=confined_threads):
             report.add(result)
     return report.finish()

@@ -12,6 +12,7 @@ from riffusion_ext.commands.options import UsageError, add_output_options, add_p
 from riffusion_ext.commands.quiet import own_stderr
 from riffusion_ext.commands.report import failure, write_json
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import user_path
 from riffusion_ext.signals import exit_code
 
 if TYPE_CHECKING:
@@ -220,17 +221,17 @@ def _run(args: argparse.Namespace) -> int:
     from riffusion_ext.dataset.verify import sample_of, verify
 
     settings = settings_of(args)
-    out = Path(args.out).expanduser()
+    out = user_path(args.out)
     teller = Teller(quiet=args.quiet or args.json)
     with own_stderr():
         try:
             built = build(
-                Path(args.songs).expanduser(),
+                user_path(args.songs),
                 out,
                 settings,
                 jobs=args.jobs,
                 cluster=args.cluster,
-                reviews=[Path(path).expanduser() for path in args.review],
+                reviews=[user_path(path) for path in args.review],
                 progress=teller.tell,
             )
             checks = list(verify(Store(out), sample_of(built.manifest, args.verify)))

@@ -88,7 +88,7 @@ def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Pat
     told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
     told += [f"{form}: {path}" for form, path in built.exported.places.items()]
     if checks:
-        told += [f"checked by ear: {described(checks)}"]
+        told += [f"turned back into sound and measured: {described(checks)}"]
         told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
     told += [f"contact sheet: {sheet}" for sheet in sheets]
     told += [f"note: {note}" for note in built.notes]

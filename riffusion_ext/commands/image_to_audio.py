@@ -20,8 +20,7 @@ from riffusion_ext.commands.options import (
     target_file,
 )
 from riffusion_ext.commands.report import Reporter
-from riffusion_ext.convert import Result
-from riffusion_ext.paths import PICTURE_SUFFIXES, expand, is_folder_name
+from riffusion_ext.paths import PICTURE_SUFFIXES, expand, is_folder_name, user_path
 
 __all__ = ["SUBTYPES", "add_parser", "run"]
 
@@ -79,21 +78,22 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--join song has no seams to fade: leave out --crossfade, or use --join clips")
     params = params_of(args)
     check_device(args)
-    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=join is not None and args.order == "natural")
-    pairs, formats = _plan(args, files, join)
+    passed: list[Path] = []
+    in_order = join is not None and args.order == "natural"
+    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=in_order, passed=passed)
+    pairs, notes = _plan(args, files, join)
 
     from riffusion_ext.convert import check_format, joined_clips, pictures_to_sounds, song_to_sound
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
-    for name in formats:
+    for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
         check_format(name)
     settings = DecodeSettings(
         engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
     )
     common: dict[str, Any] = {"existing": existing_of(args), "subtype": SUBTYPES[args.bits]}
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         if files and join is None:
             for result in pictures_to_sounds(pairs, settings, progress=report.progress, **common):
                 report.add(result)
@@ -107,17 +107,15 @@ def run(args: argparse.Namespace) -> int:
     return report.finish()
 
 
-def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], set[str]]:
-    """Pairs of picture and sound file (all to one file when joined), and the formats they need."""
+def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Pairs of picture and sound file (all to one file when joined), and notes about their names."""
     suffixes = [".wav", ".flac", ".ogg", ".mp3"]
     if join is None:
-        pairs = plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")
+        return plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")
+    name = args.audio
+    if name is None or is_folder_name(name):
+        folder = user_path(name) if name else files[0].parent if files else Path()
+        target = folder / f"joined.{args.format or 'wav'}"
     else:
-        name = args.audio
-        if name is None or is_folder_name(name):
-            folder = Path(name).expanduser() if name else files[0].parent if files else Path()
-            target = folder / f"joined.{args.format or 'wav'}"
-        else:
-            target = target_file(name, "--audio", suffixes, args.format)
-        pairs = [(source, target) for source in files]
-    return pairs, {target.suffix.lower().lstrip(".") for _, target in pairs}
+        target = target_file(name, "--audio", suffixes, args.format)
+    return [(source, target) for source in files], []

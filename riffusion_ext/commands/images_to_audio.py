@@ -21,7 +21,8 @@ from riffusion_ext.commands.options import (
 )
 from riffusion_ext.commands.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
-from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, fits, is_folder_name
+from riffusion_ext.convert.targets import planned
+from riffusion_ext.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
 from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
 
@@ -106,12 +107,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--no-each and --no-join leave nothing to do")
     params = params_of(args)
     check_device(args)
-    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=args.order == "natural")
+    passed: list[Path] = []
+    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=args.order == "natural", passed=passed)
+    passed = [path for path in passed if fits(path.name, args.glob)]
     files = [path for path in files if fits(path.name, args.glob)]
     if args.glob and not files and not missing:
         missing = [(Path(args.image[0]), f"no picture fits --glob {args.glob}")]
     if args.preview:
-        return _preview(args, files, missing, params)
+        return _preview(args, files, missing, passed, params)
 
     from riffusion_ext.convert import check_format, joined_path, pictures_to_clips
     from riffusion_ext.spectrogram.codec import DecodeSettings
@@ -120,16 +123,16 @@ def run(args: argparse.Namespace) -> int:
     settings = DecodeSettings(
         engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
     )
-    giver, ending = NameGiver(), f".{args.format}"
-    folder = Path(args.output_dir).expanduser() if args.output_dir else None
+    ending = f".{args.format}"
+    folder = user_path(args.output_dir) if args.output_dir else None
     joined = None
     if join and (len(files) > 1 or (files and not each)):
-        path = joined_path(folder or files[0].parent, args.joined_name, ending)
-        joined = giver.name(path.parent, path, ending)  # first: a picture of that name has to give way
-    pairs = [(path, giver.name(folder or path.parent, path, ending) if each else None) for path in files]
+        joined = joined_path(folder or files[0].parent, args.joined_name, ending)
+    # A picture of the track's name has to give way.
+    named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
+    pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
     with Reporter("images-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         for result in pictures_to_clips(
             pairs,
             settings,
@@ -148,23 +151,21 @@ def _preview(
     args: argparse.Namespace,
     files: Sequence[Path],
     missing: Sequence[tuple[Path, str]],
+    passed: Sequence[Path],
     params: SpectrogramParams | None,
 ) -> int:
     """Draw the cuts instead of making sound."""
     if args.crop == "none":
         raise UsageError("--preview shows where pictures are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):
-        giver = NameGiver()
-        folder = Path(args.preview).expanduser()
-        pairs = [(path, giver.name(folder, path, "_cut.png")) for path in files]
+        pairs, notes = planned(files, user_path(args.preview), "_cut.png")
     else:
-        target = Path(args.preview).expanduser()
+        target, notes = user_path(args.preview), []
         if target.suffix.lower() != ".png":
             raise UsageError(f"--preview {args.preview}: a preview is a .png, or end it with / to name a folder")
         pairs = [(path, target) for path in files[:1]]
     with Reporter("images-to-audio", len(pairs), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         for result in _previews(pairs, args, params, existing_of(args)):
             report.add(result)
     return report.finish()

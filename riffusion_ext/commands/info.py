@@ -12,6 +12,7 @@ from riffusion_ext.commands.options import UsageError, add_output_options
 from riffusion_ext.commands.report import failure, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.describe import describe, rows
+from riffusion_ext.kinds import passed_over_line
 from riffusion_ext.paths import PICTURE_SUFFIXES, SOUND_SUFFIXES, expand
 
 __all__ = ["add_parser", "run"]
@@ -38,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
     names = [*args.files, *args.more]
     if not names:
         raise UsageError("name at least one picture or sound file")
-    files, missing = expand(names, PICTURE_SUFFIXES | SOUND_SUFFIXES)
+    passed: list[Path] = []
+    files, missing = expand(names, PICTURE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
+    if passed and not args.quiet:
+        sys.stderr.write(f"note: {passed_over_line(passed)}\n")
     results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]
     for path in files:
         try:

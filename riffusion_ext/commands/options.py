@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.convert import Existing
+from riffusion_ext.convert.targets import planned
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import NameGiver, is_folder_name
+from riffusion_ext.paths import is_folder_name, user_path
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.controls import Control, control
 
@@ -222,7 +223,7 @@ def check_device(args: argparse.Namespace) -> None:
 
 def target_file(name: str, option: str, suffixes: Sequence[str], chosen: str | None) -> Path:
     """Check the name of one file to write against the formats there are and the one chosen."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     suffix = path.suffix.lower()
     if suffix not in suffixes:
         raise UsageError(
@@ -235,8 +236,14 @@ def target_file(name: str, option: str, suffixes: Sequence[str], chosen: str | N
 
 
 def plan_targets(
-    files: Sequence[Path], name: str | None, option: str, suffixes: Sequence[str], chosen: str | None, default: str
-) -> list[tuple[Path, Path]]:
+    files: Sequence[Path],
+    name: str | None,
+    option: str,
+    suffixes: Sequence[str],
+    chosen: str | None,
+    default: str,
+    first: Callable[[Path], Path] = lambda path: path,
+) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pair every input with the file to write.
 
     Parameters
@@ -253,6 +260,15 @@ def plan_targets(
         Format chosen by ``--format``, without dot, or None.
     default
         Format in folders where none was chosen.
+    first
+        As for :func:`~riffusion_ext.convert.targets.planned`.
+
+    Returns
+    -------
+    pairs
+        (input, file).
+    notes
+        Sentences about names that more than one would have had.
     """
     if name is not None and not is_folder_name(name):
         target = target_file(name, option, suffixes, chosen)
@@ -260,8 +276,6 @@ def plan_targets(
             raise UsageError(
                 f"{option} {name} is one file, but there are {len(files)} inputs: end it with / to name a folder"
             )
-        return [(source, target) for source in files]
-    giver = NameGiver()
-    ending = f".{chosen or default}"
-    folder = Path(name).expanduser() if name is not None else None
-    return [(source, giver.name(folder or source.parent, source, ending)) for source in files]
+        return [(source, target) for source in files], []
+    folder = user_path(name) if name is not None else None
+    return planned(files, folder, f".{chosen or default}", first=first)

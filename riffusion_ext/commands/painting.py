@@ -32,6 +32,7 @@ from riffusion_ext.commands.report import write_json
 from riffusion_ext.commands.webui import VARIABLE, add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.jsontext import loads
+from riffusion_ext.paths import user_path
 from riffusion_ext.regular import read_regular
 from riffusion_ext.signals import concluded, exit_code, wished
 from riffusion_ext.ui.controls import Control, control
@@ -92,7 +93,7 @@ def score_of(texts: Sequence[str]) -> str:
             lines.append(text)
             continue
         try:
-            lines.append(read_regular(Path(text).expanduser(), _LARGEST_SCORE).decode("utf-8-sig"))
+            lines.append(read_regular(user_path(text), _LARGEST_SCORE).decode("utf-8-sig"))
         except (OSError, ValueError, RuntimeError):
             raise UsageError(f"{text!r} is no file, and no line of a score such as: 8 bars | funky sax") from None
     return "\n".join(lines)
@@ -110,7 +111,7 @@ def opened(name: str | None) -> Image.Image | None:
         return None
     from riffusion_ext.spectrogram.image import open_picture
 
-    return open_picture(Path(name).expanduser())
+    return open_picture(user_path(name))
 
 
 class Begun:
@@ -182,7 +183,7 @@ def make(
     if wanted.sampler and wanted.sampler not in webuis.samplers():
         raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")
     wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler(), params=params_of(args) or wanted.params)
-    folder = Path(args.work).expanduser() if args.work else target.with_name(f"{target.stem}.windows")
+    folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
     settings = _remembered(folder, wanted, pictures, backend.name)
     try:
         begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))

@@ -13,7 +13,7 @@ from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
-from riffusion_ext.paths import SOUND_SUFFIXES
+from riffusion_ext.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.signals import exit_code
 
 __all__ = ["Reporter", "failure", "plain", "write_json"]
@@ -49,6 +49,7 @@ class Reporter:
         self.command = command
         self.results: list[Result] = []
         self.stopped = False
+        self.notes: list[str] = []
         self._json, self._quiet = json, quiet
         self._start = time.perf_counter()
         self._bar = _make_bar(total) if total and not quiet and sys.stderr.isatty() else None
@@ -68,6 +69,21 @@ class Reporter:
         """Show how far the present batch is, 0 to 1."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"{part:.0%}")
+
+    def note(self, text: str) -> None:
+        """Tell something about the inputs as a whole."""
+        self.notes.append(text)
+        if not self._quiet:
+            self._line(f"note: {text}", sys.stderr)
+
+    def found(self, missing: Sequence[tuple[Path, str]], passed: Sequence[Path], notes: Sequence[str] = ()) -> None:
+        """Tell what the names of the inputs led to: nothing, or files that were passed over; and more notes."""
+        for path, why in missing:
+            self.add(Result(path, error=why))
+        if passed:
+            self.note(passed_over_line(passed))
+        for text in notes:
+            self.note(text)
 
     def add(self, result: Result) -> None:
         """Take the result of one input and tell it."""
@@ -93,7 +109,7 @@ class Reporter:
             counts = {"done": done, "skipped": skipped, "failed": failed, "stopped": self.stopped}
             head = {"program": "riffusion-ext", "version": __version__, "command": self.command}
             results = [_as_dict(result) for result in self.results]
-            write_json({**head, **counts, "seconds": round(seconds, 3), "results": results})
+            write_json({**head, **counts, "seconds": round(seconds, 3), "notes": self.notes, "results": results})
         elif self.stopped or failed or (len(self.results) > 1 and not self._quiet):
             parts = [f"{done} done"] + [f"{n} {what}" for n, what in ((skipped, "skipped"), (failed, "failed")) if n]
             stop = "stopped; what is written is whole: " if self.stopped else ""

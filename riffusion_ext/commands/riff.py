@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.commands.options import UsageError
 from riffusion_ext.commands.painting import Begun, add_options, make, score_of, values_of
 from riffusion_ext.commands.painting_controls import MORE, RIFF
+from riffusion_ext.paths import user_path
 
 if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--prompt says what the song becomes, or --score what it becomes over time")
     values = values_of(args, RIFF) | {"score": score_of([args.score]) if args.score else ""}
     settings = replace(settings_of(values), seeds=args.seeds, power=args.power)
-    path = Path(args.song).expanduser()
+    path = user_path(args.song)
     song = read_audio(path)
 
     def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> Begun:

@@ -16,13 +16,15 @@ from riffusion_ext.commands.options import (
 )
 from riffusion_ext.commands.report import Reporter
 from riffusion_ext.convert import Result
-from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver, expand, natural_key
+from riffusion_ext.paths import SOUND_SUFFIXES, expand, natural_key, user_path
+from riffusion_ext.result_names import result_names
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["add_parser", "add_threads_option", "run", "run_batch"]
 
+_MOST_TOLD = 3
 _FORMATS = ("wav", "flac", "ogg", "mp3")
 _LARGEST_SEED = 2**32 - 1
 
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
     random = _random(args.seed)
     check_format(args.extension)
-    source, folder = Path(args.audio).expanduser(), Path(args.output_dir).expanduser()
+    source, folder = user_path(args.audio), user_path(args.output_dir)
 
     def name(number: int, start: int) -> Path:
         return folder / f"clip_{number}_start_{start}_ms_duration_{args.duration_ms}_ms.{args.extension}"
@@ -131,10 +133,11 @@ def run_batch(args: argparse.Namespace) -> int:
 
     _random(args.seed)
     check_format(args.extension)
-    root = Path(args.audio_dir).expanduser()
-    files, missing = _files(root, args.glob)
+    root = user_path(args.audio_dir)
+    passed: list[Path] = []
+    files, missing = _files(root, args.glob, passed)
     files = files[: args.limit] if args.limit > 0 else files
-    names = _names(files, Path(args.output_dir).expanduser(), args)
+    names, notes = _names(files, user_path(args.output_dir), args)
 
     def work(source: Path) -> Result:
         return sample_clips(
@@ -148,34 +151,40 @@ def run_batch(args: argparse.Namespace) -> int:
         )
 
     with Reporter("sample-clips-batch", len(files), json=args.json, quiet=args.quiet) as report:
-        for path, why in missing:
-            report.add(Result(path, error=why))
+        report.found(missing, passed, notes)
         for result in each_in_threads(work, files, args.num_threads or cores()):
             report.add(result)
     return report.finish()
 
 
-def _files(root: Path, pattern: str) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _files(root: Path, pattern: str, passed: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Return the files of the folder that fit, and why there are none."""
     if pattern == "*" or not root.is_dir():
-        return expand([root], SOUND_SUFFIXES)
+        return expand([root], SOUND_SUFFIXES, passed=passed)
     try:
-        found = [path for path in root.glob(pattern) if path.is_file() and path.suffix.lower() != ".json"]
+        fitting = list(root.glob(pattern)) or list(root.glob(pattern.replace("[", "[[]")))
+        found = [path for path in fitting if path.is_file() and path.suffix.lower() != ".json"]
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"--glob {pattern}: {error}") from None
     files = sorted((path for path in found if not path.name.startswith(".")), key=natural_key)
     return files, [] if files else [(root, f"no file of {root} fits {pattern}")]
 
 
-def _names(files: list[Path], folder: Path, args: argparse.Namespace) -> dict[Path, Callable[[int, int], Path]]:
-    """Return for each file what its clips are called; files of one name in two folders get two."""
-    giver, room = NameGiver(), f"_{args.num_clips_per_file}_start_{10**9}_{_ending(args)}"
-    stems = {path: giver.name(folder, path, room).name[: -len(room)] for path in files}
+def _names(
+    files: list[Path], folder: Path, args: argparse.Namespace
+) -> tuple[dict[Path, Callable[[int, int], Path]], list[str]]:
+    """Return for each file what its clips are called, and notes about files that share a name."""
+    room = f"_{args.num_clips_per_file}_start_{10**9}_{_ending(args)}"
+    paths, _ = result_names(files, lambda path: folder, room)
+    stems = {path: target.name[: -len(room)] for path, target in zip(files, paths, strict=True)}
+    longer = [f"{path.name} as {stem}" for path, stem in stems.items() if not path.stem.startswith(stem)]
+    more = ", ..." if len(longer) > _MOST_TOLD else ""
+    notes = [f"files of one name, whose clips begin with longer ones: {', '.join(longer[:_MOST_TOLD])}{more}"]
 
     def namer(stem: str) -> Callable[[int, int], Path]:
         return lambda number, start: folder / f"{stem}_{number}_start_{start}_{_ending(args)}"
 
-    return {path: namer(stem) for path, stem in stems.items()}
+    return {path: namer(stem) for path, stem in stems.items()}, notes if longer else []
 
 
 def _ending(args: argparse.Namespace) -> str:

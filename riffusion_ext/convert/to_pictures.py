@@ -133,7 +133,7 @@ def _write_pictures(
 
     first = pictures[0]
     paths = [
-        save_picture(picture.image, target, picture.params, picture.max_value)
+        save_picture(picture.image, target, picture.params, picture.max_value, source.name)
         for target, picture in zip(targets, pictures, strict=True)
     ]
     details = {

@@ -15,11 +15,13 @@ from riffusion_ext.dataset.export import ExportResult, check_export_settings
 from riffusion_ext.dataset.judge import SOURCE, export_set, judge
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
+from riffusion_ext.dataset.sidecars import unmatched_rows
 from riffusion_ext.dataset.songs import Song, find_songs
 from riffusion_ext.dataset.stems import check_model, separate
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.kinds import passed_over_line
 
 __all__ = ["Built", "Progress", "build", "check_settings"]
 
@@ -138,10 +140,12 @@ def build(
         raise RiffusionError(f"no such file or folder: {collection}")
     if collection.resolve() == out.resolve():
         raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
-    songs, failed = find_songs(collection, leave_out=out)
+    passed: list[Path] = []
+    songs, failed = find_songs(collection, leave_out=out, passed=passed)
+    over = [passed_over_line(passed)] if passed else []
     if not songs:
         closed = [f"{path}: {why}" for path, why in failed]
-        raise RiffusionError("; ".join([f"no sound files in {collection}", *closed]))
+        raise RiffusionError("; ".join([f"no sound files in {collection}", *over, *closed]))
     store = Store(out)
     with store.locked():
         for review in reviews:
@@ -175,13 +179,14 @@ def build(
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
         store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
+        unmatched = unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root)
         judged = judge(store, done, settings, root=root, waiting=waiting)
         exported = export_set(store, judged.manifest)
     return Built(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*repaired, *judged.notes, *exported.notes),
+        notes=(*over, *repaired, *judged.notes, *unmatched, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from riffusion_ext.dataset.texts import is_blank, one_line
 from riffusion_ext.numbers import is_finite, read_float
 
-__all__ = ["SONG_FIELDS", "as_text", "known_fields", "tidy_key", "tidy_value"]
+__all__ = ["SONG_FIELDS", "as_text", "known_fields", "named_fields", "odd_tempo", "tidy_key", "tidy_value"]
 
 SONG_FIELDS = ("artist", "title", "album", "genre", "year", "bpm", "key", "song_caption")
 """The fields that a song's tags and the files beside it can fill."""
@@ -40,6 +40,9 @@ _SAYS_NOTHING = re.compile(
 )
 """What programs write where they know nothing."""
 
+_SLOWEST, _FASTEST = 1, 999
+"""Beats per minute that a tag may say: "12800" is no tempo, whatever its tagger meant."""
+
 _NOTE_NAME = re.compile(r"([A-Ga-g]) ?(#|♯|b|♭|sharp|flat)?(?:[ -]?(major|maj|minor|min|M|m))?")
 _WHEEL = re.compile(r"0?([1-9]|1[0-2])([ABabdm])")
 _MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -60,13 +63,32 @@ def known_fields(values: Mapping[str, object]) -> dict[str, str]:
     dict
         Of :data:`SONG_FIELDS` those that say something.
     """
-    named = {re.sub(r"[\s_-]+", " ", name.casefold()).strip(): as_text(value) for name, value in values.items()}
+    named = {_plain(name): as_text(value) for name, value in values.items()}
     found: dict[str, str] = {}
     for name in SONG_FIELDS[:-1]:
         names = (name, *(other for other, meant in _OTHER_NAMES.items() if meant == name))
         _add_first(found, name, (named.get(other, "") for other in names))
     _add_first(found, "song_caption", (named.get(name, "") for name in _CAPTION_NAMES))
     return found
+
+
+def named_fields(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the values, as texts, whose names mean a field of a song."""
+    known = {*SONG_FIELDS, *_OTHER_NAMES, *_CAPTION_NAMES}
+    return {name: as_text(value) for name, value in values.items() if _plain(name) in known}
+
+
+def odd_tempo(values: Mapping[str, object]) -> str:
+    """Return what a tag says of the tempo where that is a number but no tempo, as "12800"; else ""."""
+    for name, value in values.items():
+        text = one_line(as_text(value))
+        if _OTHER_NAMES.get(_plain(name), _plain(name)) == "bpm" and re.search("[1-9]", text):
+            return "" if tidy_value("bpm", text) else text
+    return ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
 
 
 def _add_first(found: dict[str, str], name: str, texts: Iterable[str]) -> None:
@@ -104,9 +126,9 @@ def tidy_value(name: str, text: str) -> str:
         year = re.search(r"(?<!\d)[12]\d{3}(?!\d)", text)
         return year.group() if year else ""
     if name == "bpm":
-        number = re.search(r"\d{1,4}(?:[.,]\d+)?", text)
+        number = re.search(r"\d+(?:[.,]\d+)?", text)
         tempo = round(read_float(number.group().replace(",", ".")[:16])) if number else 0
-        return str(tempo) if tempo else ""
+        return str(tempo) if _SLOWEST <= tempo <= _FASTEST else ""
     return tidy_key(text) if name == "key" else text
 
 

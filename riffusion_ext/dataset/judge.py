@@ -82,12 +82,12 @@ def judge(
     verdicts = _verdicts([record for _, record in records], settings)
     before = read_manifest(store)
     decisions = decisions_of(store, [window.file for window in before.windows])
-    params = settings.slicing.params
-    seconds = params.hop_length / params.sample_rate
+    seconds = settings.slicing.params.hop_length / settings.slicing.params.sample_rate
+    renamed = _follow(decisions, before, [record for _, record in records], seconds)
     files = [file for _, record in records for file in record.files]
     entries: list[SongEntry] = []
     windows: list[WindowEntry] = []
-    notes: list[str] = []
+    notes: list[str] = list(renamed)
     for song, record in records:
         entries.append(_song_entry(record))
         tags = song_tags(song.whole or song.path, root)
@@ -116,6 +116,48 @@ def judge(
         store.empty_fresh()
     write_manifest(store, manifest)
     return Judged(manifest, tuple(dict.fromkeys(notes)))
+
+
+def _follow(
+    decisions: dict[str, dict[str, Any]], before: Manifest, records: Sequence[SongRecord], seconds: float
+) -> list[str]:
+    """Let decisions about windows follow songs that got another name since: their bytes tell which they are.
+
+    Parameters
+    ----------
+    decisions
+        By name of picture; what follows is added.
+    before
+        The manifest of the last run.
+    records
+        The songs as they are now, with columns that last so many `seconds`.
+
+    Returns
+    -------
+    notes
+        One sentence for each song that was followed.
+    """
+    present = {record.name for record in records}
+    old_names: dict[str, str] = {}
+    for song in before.songs:
+        if song.name not in present:
+            old_names.setdefault(song.sha256, song.name)
+    old_files = {(window.song, window.start): window.file for window in before.windows}
+    notes = []
+    for record in records:
+        old = old_names.get(record.digest)
+        if old is None:
+            continue
+        count = 0
+        for start, file in zip(record.starts, record.files, strict=True):
+            said = decisions.get(old_files.get((old, round(start * seconds, 3)), ""))
+            if said and file not in decisions:
+                decisions[file] = dict(said)
+                count += 1
+        if count:
+            windows = f"{count} windows" if count > 1 else "1 window"
+            notes.append(f"{old} is called {record.name} now: what was decided about {windows} of it was taken over")
+    return notes
 
 
 def _window_entry(

@@ -8,22 +8,23 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 from unicodedata import normalize
 
-from riffusion_ext.dataset.fields import as_text, known_fields
+from riffusion_ext.dataset.fields import as_text, known_fields, named_fields
 from riffusion_ext.dataset.texts import decode, one_line
 from riffusion_ext.jsontext import loads
 from riffusion_ext.regular import check_regular, read_regular
 
-__all__ = ["TABLE_NAMES", "beside", "in_tables"]
+__all__ = ["TABLE_NAMES", "beside", "in_tables", "unmatched_rows"]
 
 TABLE_NAMES = ("captions.csv", "captions.tsv", "captions.json", "captions.jsonl")
 """What a table of a whole folder may be called; the first that knows the song counts."""
 
+_MOST_TOLD = 5
 _LARGEST_SIDECAR = 1 << 20
 _LARGEST_TABLE = 1 << 26
 _FILE_COLUMNS = ("file", "file name", "filename", "file path", "filepath", "path", "audio", "song", "track", "name")
@@ -68,6 +69,32 @@ def in_tables(song: Path, root: Path | None = None) -> Found:
     return fields, tuple(notes)
 
 
+def unmatched_rows(songs: Collection[Path], root: Path | None = None) -> tuple[str, ...]:
+    """Return notes about rows of tables that no song matches, with the folder of each table.
+
+    Parameters
+    ----------
+    songs
+        All songs of the collection.
+    root
+        As for :func:`in_tables`.
+    """
+    below: dict[Path, set[str]] = {}
+    for song in songs:
+        for folder in _folders(song, root):
+            relative = PurePosixPath(song.relative_to(folder).as_posix())
+            below.setdefault(folder, set()).update((_as_key(str(relative)), _as_key(str(relative.with_suffix("")))))
+    notes = []
+    for folder, names in sorted(below.items()):
+        for name in TABLE_NAMES:
+            rows = [key for key in _table(folder / name)[0] if key not in names]
+            if rows:
+                shown = ", ".join(rows[:_MOST_TOLD]) + (", ..." if len(rows) > _MOST_TOLD else "")
+                many = f"{len(rows)} rows match" if len(rows) > 1 else "1 row matches"
+                notes.append(f"{name} in {folder}: {many} no song: {shown}")
+    return tuple(notes)
+
+
 def _folders(song: Path, root: Path | None) -> Iterator[Path]:
     yield song.parent
     if root is not None and root != song.parent and song.parent.is_relative_to(root):
@@ -102,7 +129,7 @@ def _parse_text_sidecar(text: str) -> dict[str, str]:
         name, colon, value = line.partition(":")
         field = known_fields({name: value}) if colon else {}
         named.update({name: value for name, value in field.items() if name not in named})
-        if not field and not (colon and known_fields({name: "1999"})):
+        if not field and not (colon and named_fields({name: value})):
             free.append(line)
     if free:
         named.setdefault("song_caption", _as_sentence(free))

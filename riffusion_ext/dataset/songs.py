@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from riffusion_ext.paths import SOUND_SUFFIXES, natural_key
+from riffusion_ext.kinds import SOUND_SUFFIXES, is_known, passed_over
+from riffusion_ext.paths import folders_below, natural_key
 from riffusion_ext.regular import open_regular
 
 __all__ = ["WORKINGS", "Song", "find_songs"]
@@ -43,8 +43,12 @@ class Song:
         return sha.hexdigest()
 
 
-def find_songs(collection: Path, *, leave_out: Path | None = None) -> tuple[list[Song], list[tuple[Path, str]]]:
+def find_songs(
+    collection: Path, *, leave_out: Path | None = None, passed: list[Path] | None = None
+) -> tuple[list[Song], list[tuple[Path, str]]]:
     """Find the sound files of a folder and the folders below it.
+
+    Links to folders are followed; each folder is looked into once, whatever links lead to it.
 
     Parameters
     ----------
@@ -53,6 +57,8 @@ def find_songs(collection: Path, *, leave_out: Path | None = None) -> tuple[list
     leave_out
         A folder whose files are not songs: the training set, where it lies inside the collection. Other training sets
         in it are known by their workings and left out too.
+    passed
+        Gets the files that were passed over, as of :func:`~riffusion_ext.kinds.passed_over`.
 
     Returns
     -------
@@ -70,18 +76,16 @@ def find_songs(collection: Path, *, leave_out: Path | None = None) -> tuple[list
     def complain(error: OSError) -> None:
         missing.append((Path(error.filename or collection), f"the folder cannot be read: {error.strerror}"))
 
-    for top, folders, files in os.walk(collection, onerror=complain):
-        folder = Path(top)
-        if folder != collection and WORKINGS in folders:  # another training set: its chunks of sound are no songs
-            folders.clear()
-            continue
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (outside is None or (folder / name).resolve() != outside)
+    def is_wanted(folder: Path, names: list[str]) -> bool:
+        if folder != collection and WORKINGS in names:  # another training set: its chunks of sound are no songs
+            return False
+        return outside is None or folder == collection or folder.resolve() != outside
+
+    for folder, names in folders_below(collection, enter=is_wanted, closed=complain):
+        there = [folder / name for name in names if not name.startswith(".")]
+        found += [
+            Song(path, path.relative_to(collection).as_posix()) for path in there if is_known(path, SOUND_SUFFIXES)
         ]
-        for name in files:
-            path = folder / name
-            if path.suffix.lower() in SOUND_SUFFIXES and not name.startswith("."):
-                found.append(Song(path, path.relative_to(collection).as_posix()))
+        if passed is not None:
+            passed += passed_over(sorted(there, key=natural_key), SOUND_SUFFIXES)
     return sorted(found, key=lambda song: (natural_key(song.name), song.name)), missing

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from riffusion_ext.audio.io import read_tags
-from riffusion_ext.dataset.fields import known_fields
+from riffusion_ext.dataset.fields import known_fields, named_fields, odd_tempo
+from riffusion_ext.dataset.mojibake import repaired
 from riffusion_ext.dataset.sidecars import beside, in_tables
 from riffusion_ext.errors import AudioError
 from riffusion_ext.regular import open_regular
@@ -66,7 +67,9 @@ def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None
         shared, shared_notes = in_tables(song, None if root is None else Path(root))
     except (OSError, ValueError) as error:  # a name that no system would look up
         return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
-    return SongTags({**_embedded(song), **shared, **own}, tuple(dict.fromkeys((*own_notes, *shared_notes))))
+    embedded, said = _embedded(song)
+    notes = (*own_notes, *shared_notes, *(f"{song.name}: {note}" for note in said))
+    return SongTags({**embedded, **shared, **own}, tuple(dict.fromkeys(notes)))
 
 
 class _Patient:
@@ -93,18 +96,30 @@ class _Patient:
         return data
 
 
-def _embedded(song: Path) -> dict[str, str]:
-    fields: dict[str, str] = {}
+def _embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fields that the tags in a song fill, and notes about them."""
+    values: dict[str, object] = {}
     try:
-        fields = known_fields(read_tags(song))
+        values = dict(read_tags(song))
     except (AudioError, OSError, ValueError):
-        fields = {}
-    fields.update(_by_tinytag(song))
+        values = {}
+    fields, notes = _fields_of(values)
+    better, more = _fields_of(_by_tinytag(song))
+    fields.update(better)
     fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
-    return fields
+    return fields, tuple(dict.fromkeys((*notes, *more)))
 
 
-def _by_tinytag(song: Path) -> dict[str, str]:
+def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fields of a tag, each in its true encoding, and notes about what is odd in it."""
+    texts, notes = repaired(named_fields(values))
+    odd = odd_tempo(values)
+    if odd:
+        notes = (*notes, f"its tags say a tempo of {odd[:40]}, which is none, and was left out")
+    return known_fields(texts), notes
+
+
+def _by_tinytag(song: Path) -> dict[str, object]:
     """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
     try:
         from tinytag import TinyTag
@@ -121,7 +136,6 @@ def _by_tinytag(song: Path) -> dict[str, str]:
         values: dict[str, object] = dict(tag.other)
         for name in ("title", "artist", "album", "genre", "year"):
             values[name] = [getattr(tag, name), *tag.other.get(name, ())]
-        fields = known_fields(values)
-        if fields:
-            return fields
+        if known_fields(values):
+            return values
     return {}

@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
 __all__ = ["decode", "is_blank", "one_line", "readable_name"]
@@ -18,6 +19,17 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+
+_TRACK = re.compile(
+    r"""\A(?:[1-9][-.](?=0\d(?!\d)))?           # the disc
+    (?:\d+$                                # nothing but a number
+    |0\d(?=[\s\-.)\]]|[^\W\d])             # 03 Air, 03Air
+    |0\d\d(?=\s?[-.)\]])                   # 003 - Air
+    |[1-9]\d?(?=\s?-\s|[.)\]]\s*[^\W\d])  # 12 - Air, 12. Air, 12) Air
+    )[\s.)\]-]*""",
+    re.VERBOSE,
+)
+"""A number of a track, with what divides it from the name."""
 
 _INVISIBLE = ("Cc", "Cf", "Cs")
 
@@ -75,8 +87,12 @@ def is_blank(text: str) -> bool:
 
 
 def readable_name(stem: str) -> str:
-    """Return a file's name without suffix as words: no number in front, spaces for underscores.
+    """Return a file's name without suffix as words: no number of a track in front, spaces for underscores.
 
-    ``"03 - Slow_Air"`` becomes ``"Slow Air"``, as trainers and the webui read file names; ``""`` if nothing is left.
+    ``"03 - Slow_Air"`` becomes ``"Slow Air"``; ``""`` if nothing is left. A number is a track's where it begins with a
+    zero or a mark follows it. Other numbers belong to the name: ``"2Pac"``, ``"50 Cent"``, ``"99 Luftballons"``.
     """
-    return one_line(one_line(stem.replace("_", " ")).lstrip("0123456789-. "))
+    name, before = one_line(stem.replace("_", " ")).lstrip("-. "), ""
+    while name != before:
+        before, name = name, one_line(_TRACK.sub("", name, count=1)).lstrip("-. ")
+    return name

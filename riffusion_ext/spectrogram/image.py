@@ -15,7 +15,9 @@ A mono picture is grey, and red is read. A stereo picture keeps left in green, r
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -23,12 +25,24 @@ from PIL import Image, UnidentifiedImageError
 from riffusion_ext.errors import PictureError
 from riffusion_ext.regular import open_regular
 from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.spectrogram.pngtext import is_text_error, open_without_large_texts
 
-__all__ = ["is_stereo", "is_whole", "mel_to_image", "open_picture", "pixels_of", "pixels_to_mel"]
+__all__ = [
+    "is_stereo",
+    "is_whole",
+    "load_image",
+    "mel_to_image",
+    "missing_reader",
+    "open_image",
+    "open_picture",
+    "pixels_of",
+    "pixels_to_mel",
+]
 
 _FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
 MIN_HEIGHT, MAX_HEIGHT = 16, 4096
 _COLUMNS = 4096  # drawn at once
+_HEAD = 16  # bytes that tell what a file is
 
 _OPAQUE = 254  # Forge hides the generation parameters in the lowest bit of alpha; they must not be heard
 _TRANSPARENT = {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # -> mode on the way to RGBA
@@ -68,8 +82,7 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     try:
         with open_regular(path) as file:  # Pillow itself would keep files of several frames open
-            image = Image.open(file)
-            image.load()
+            image = load_image(open_image(file), file)
             with suppress(Exception):
                 image.getexif()  # a TIFF's is read from the file, and kept
     except FileNotFoundError:
@@ -79,7 +92,7 @@ def open_picture(path: str | Path) -> Image.Image:
     except PermissionError:
         raise PictureError(f"{path} may not be read") from None
     except UnidentifiedImageError:
-        reason = "is empty" if _is_empty(path) else "is not a picture"
+        reason = "is empty" if _is_empty(path) else missing_reader(_head(path)) or "is not a picture"
         raise PictureError(f"{path.name} {reason}") from None
     except Image.DecompressionBombError:
         raise PictureError(
@@ -90,6 +103,71 @@ def open_picture(path: str | Path) -> Image.Image:
             raise PictureError(f"{path.name} cannot be read: {error.strerror}") from error
         raise PictureError(f"{path.name} is damaged: {error}") from error
     return image
+
+
+def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Open a picture as ``Image.open`` does, AVIF by whatever reads it; a PNG also where its texts are large.
+
+    What is opened is loaded by :func:`load_image`.
+    """
+    if _is_avif(file.read(_HEAD)) and "AVIF" not in Image.OPEN:
+        Image.init()
+        if "AVIF" not in Image.OPEN:
+            with suppress(Exception):  # not installed, or of another Pillow
+                import_module("pillow_avif")
+    file.seek(0)
+    if formats is not None:  # Pillow raises a KeyError about one that it lacks
+        formats = tuple(name for name in formats if name != "AVIF" or "AVIF" in Image.OPEN)
+    try:
+        return Image.open(file, formats=formats)
+    except ValueError as error:
+        if not is_text_error(error):
+            raise
+    return _reopened(file)
+
+
+def load_image(image: Image.Image, file: BinaryIO) -> Image.Image:
+    """Decode a picture that was opened from a file, and return it; texts may stand behind the pixels, too."""
+    try:
+        image.load()
+    except ValueError as error:
+        if not is_text_error(error):
+            raise
+        image = _reopened(file)
+        image.load()
+    return image
+
+
+def _reopened(file: BinaryIO) -> Image.Image:
+    file.seek(0)
+    return open_without_large_texts(file.read())
+
+
+def _is_avif(head: bytes) -> bool:
+    return head[4:12] in (b"ftypavif", b"ftypavis")
+
+
+def missing_reader(head: bytes) -> str:
+    """Say what a file is, by its first bytes, that Pillow reads only with another package, or not at all; else ""."""
+    if _is_avif(head):
+        return (
+            "is an AVIF picture, and damaged"
+            if "AVIF" in Image.OPEN
+            else "is an AVIF picture, which needs Pillow 11.3 or later, or the Python package pillow-avif-plugin"
+        )
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "is a HEIF picture, which is not read here: save it as PNG"
+    if head[:2] == b"\xff\x0a" or head[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
+        return "is a JPEG XL picture, which is not read here: save it as PNG"
+    return ""
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(_HEAD)
+    except OSError:  # it is gone by now
+        return b""
 
 
 def _is_empty(path: Path) -> bool:

@@ -17,7 +17,7 @@ from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Source", "join_sources", "read_picture"]
+__all__ = ["Source", "join_sources", "read_picture", "unrecorded_height"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,14 @@ def _at_level(tile: Source, max_value: float) -> Source:
     return replace(tile, max_value=max_value, notes=(*tile.notes, note), unit=unit)
 
 
+def unrecorded_height(height: int, usual: int) -> str:
+    """Return a note about a picture without a record whose height is not the usual one."""
+    return (
+        f"the picture carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
+        f"for a mel band. If it was scaled from {usual} rows, scale it back: else its time is stretched, too"
+    )
+
+
 def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     """Decode the pixels of a picture and settle its parameters.
 
@@ -131,6 +139,8 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
             notes.append(
                 f"the picture has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
             )
+        else:
+            notes.append(unrecorded_height(height, params.num_frequencies))
         params = params.replace(num_frequencies=height)
     stereo = is_stereo(pixels)
     if settings.channels == "auto":

@@ -16,6 +16,7 @@ import riffusion_ext
 from riffusion_ext import scratch
 from riffusion_ext.api.server import Access, application, listen, run_until_stopped
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.paths import user_path
 from riffusion_ext.ui.render import mount_options, open_queue, page, queue_token, run_script
 from riffusion_ext.ui.tabs.convert import add_pages
 from riffusion_ext.ui.tabs.place import Place
@@ -102,7 +103,7 @@ def serve(
     int
         Exit code: 0, or 1 where the port is taken, the folder cannot be used, or no webui is there.
     """
-    folder = output_dir.expanduser().resolve()
+    folder = user_path(output_dir).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -155,7 +155,7 @@ CONTROLS: tuple[Control, ...] = (
         label="Level",
         kind="dropdown",
         default="peak",
-        help="peak: as loud as it goes; loudness: the same for every clip; recorded: as kept in the picture",
+        help="peak: as loud as it goes; loudness: the same RMS for every clip; recorded: as kept in the picture",
         infotext="Riffusion level",
         choices=("peak", "loudness", "recorded"),
     ),

@@ -30,6 +30,11 @@ class Upload:
     path: Path
     name: str
 
+    @property
+    def source(self) -> Path:
+        """What results are named after: the file by its user's name for it."""
+        return self.path.with_name(self.name) if self.path.name == self.name else Path(self.name)
+
 
 def upload_folder() -> Path:
     """Return the folder where every gradio keeps what was uploaded, and its own copies of results."""

@@ -94,7 +94,7 @@ def made(chromium: Any, url: str, songs: Path, results: Path) -> Path:
     page.click("#riffusion_training_go")
     page.wait_for_selector("#riffusion_training_status .riffusion-progress > div")
     until(page, "riffusion_training_status", "of 4 songs")
-    said = until(page, "riffusion_training_status", "Checked by ear")
+    said = until(page, "riffusion_training_status", "Turned back into sound and measured")
     assert re.search(r"12 of 18 windows kept.*Left out: ending 3, intro 3", said)
     assert "broken.mp3" in said
     until(page, "riffusion_review_note", "12 of 18 windows kept. Page 1 of 2.")

@@ -514,3 +514,18 @@ def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert results["b.wav"]["duration"] == pytest.approx(0.6)
     assert results["c.png"]["error"]
     assert results["none.png"]["error"]
+
+
+def test_libraries_in_c_do_not_write_into_the_terminal(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (1, 44100)).astype(np.float32)
+    path = write_audio(AudioClip(noise, 44100), tmp_path / "a.mp3")
+    data = bytearray(path.read_bytes())
+    data[8000:12000] = bytes(range(250)) * 16
+    path.write_bytes(data)
+    command = [sys.executable, "-m", "riffusion_ext", "audio-to-image", "-i", str(path), "-o", f"{tmp_path}/out/"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not re.search("mpg123|resync|Illegal|Xing", done.stderr), done.stderr
+    loud = subprocess.run([*command, "--verbose", "--overwrite"], capture_output=True, text=True, check=False)
+    assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "or the file is no test of it"
+    missing = subprocess.run([*command[:5], "gone.mp3"], capture_output=True, text=True, check=False)
+    assert "no such file or folder: gone.mp3" in missing.stderr, "ours are still told"

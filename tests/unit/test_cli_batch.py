@@ -204,7 +204,7 @@ def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run() == (1, {"a_0"})  # a picture and a list are no sound; a text that is called one is said to be none
     assert "broken.mp3" in capsys.readouterr().err
     assert run("--glob", "*.wav") == (0, {"a_0"})
-    assert run("--glob", "**/*.wav") == (0, {"a_0", "a_wav_0", "b_0"})
+    assert run("--glob", "**/*.wav") == (0, {"a_wav_in_0", "a_wav_deep_0", "b_0"})
     assert run("--glob", "**/*.wav", "--limit", "1") == (0, {"a_0"})
     assert run("--glob", "*.xyz") == (1, set())
     assert "no file of" in capsys.readouterr().err

@@ -149,7 +149,7 @@ def test_the_summary(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [line.split()[:2] for line in lines[1:4]] == [["kept", "5"], ["ending", "1"], ["intro", "1"]]
     assert f"dreambooth: {out / 'concepts_list.json'}" in lines
     assert f"contact sheet: {out / 'contact-sheet.html'}" in lines
-    assert any(line.startswith("checked by ear: 2 pictures") for line in lines)
+    assert any(line.startswith("turned back into sound and measured: 2 pictures") for line in lines)
     assert said.err.splitlines()[0].startswith("1/2  a.wav: 5 windows  [")
     assert main(["dataset", str(songs), str(out), *QUICK, "--verify", "0", "--no-sheet"]) == 0
     said = capsys.readouterr()

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.paths import PICTURE_SUFFIXES, NameGiver, expand, is_folder_name, natural_key, shorten_name
+from riffusion_ext.audio import ffmpeg
+from riffusion_ext.kinds import SOUND_SUFFIXES, passed_over_line
+from riffusion_ext.paths import (
+    PICTURE_SUFFIXES,
+    expand,
+    fits,
+    folders_below,
+    is_folder_name,
+    natural_key,
+    shorten_name,
+    user_path,
+)
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
@@ -117,9 +128,91 @@ def test_short_names_stay_as_they_are():
     assert shorten_name("sax 🎷 'solo'", ".wav") == "sax 🎷 'solo'.wav"
 
 
-def test_results_never_share_a_name(tmp_path: Path):
-    giver = NameGiver()
-    sources = ["a.png", "a.jpg", "A.webp", "x/a.png", "y/a.png", "a_jpg.png"]
-    names = [giver.name(tmp_path, Path(source), ".wav").name for source in sources]
-    assert names[:2] == ["a.wav", "a_jpg.wav"]
-    assert len({name.casefold() for name in names}) == len(names)
+@pytest.mark.parametrize("ending", [".aifc", ".w64", ".caf", ".voc", ".mp2", ".WAV ", ".mp3 . ", ".rf64"])
+def test_every_kind_of_sound_is_taken_from_a_folder(tmp_path: Path, ending: str):
+    (path,) = touch(tmp_path, f"song{ending}")
+    passed: list[Path] = []
+    assert expand([tmp_path], SOUND_SUFFIXES, passed=passed) == ([path], [])
+    assert passed == []
+
+
+@pytest.mark.parametrize("ending", [".wv", ".tta", ".mka", ".ape"])
+def test_what_only_ffmpeg_reads_is_taken_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str):
+    (path,) = touch(tmp_path, f"song{ending}")
+    monkeypatch.setenv(ffmpeg.VARIABLE, "/somewhere/ffmpeg")
+    assert expand([tmp_path], SOUND_SUFFIXES)[0] == [path]
+    monkeypatch.setenv(ffmpeg.VARIABLE, "")
+    passed: list[Path] = []
+    assert expand([tmp_path], SOUND_SUFFIXES, passed=passed)[0] == []
+    assert passed_over_line(passed) == f"1 file passed over: 1 {ending} (song{ending}; needs ffmpeg)"
+
+
+def test_one_line_tells_what_was_passed_over(tmp_path: Path):
+    touch(
+        tmp_path, "a.wav", "a.txt", "captions.csv", "cover.jpg", ".hidden.xyz", "b.mid", "c.MID", "noext", "sub/x.mid"
+    )
+    passed: list[Path] = []
+    expand([tmp_path, tmp_path, f"{tmp_path}/*.mid"], SOUND_SUFFIXES, passed=passed)
+    assert [path.name for path in passed] == ["c.MID", "noext"], "what is named outright is no longer passed over"
+    expand([tmp_path], SOUND_SUFFIXES, passed=(again := []))
+    assert passed_over_line(again) == "3 files passed over: 2 .mid (b.mid, ...), 1 without suffix (noext)"
+
+
+def test_results_beside_their_inputs_are_not_told(tmp_path: Path):
+    touch(tmp_path, "a.png", "a.wav", "b.mp3", "c.heic")
+    for suffixes, names in ((PICTURE_SUFFIXES, ["c.heic"]), (SOUND_SUFFIXES, ["c.heic"])):
+        expand([tmp_path], suffixes, passed=(passed := []))
+        assert [path.name for path in passed] == names
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path):
+    touch(tmp_path, "top/a.wav", "top/sub/b.wav", "other/c.wav", "other/deep/d.wav")
+    for link, target in (
+        ("top/x", "other"),
+        ("top/y", "other"),
+        ("top/again", "top"),
+        ("top/up", "."),
+        ("top/1", "top/sub"),
+    ):
+        (tmp_path / link).symlink_to(tmp_path / target)
+    (tmp_path / "other/deep/back").symlink_to(tmp_path / "other")
+    found = [
+        str((folder / name).relative_to(tmp_path))
+        for folder, names in folders_below(tmp_path / "top")
+        for name in names
+    ]
+    assert sorted(found) == ["top/a.wav", "top/sub/b.wav", "top/x/c.wav", "top/x/deep/d.wav"]
+    files, _ = expand([f"{tmp_path}/top/**/*.wav"], SOUND_SUFFIXES)
+    assert sorted(str(path.relative_to(tmp_path)) for path in files) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["take [1]*.wav", "[2020] Album/*.wav", "[2020] Album/take [12].wav", "**/take [[]1].wav"]
+)
+def test_brackets_may_mean_themselves(tmp_path: Path, pattern: str):
+    touch(tmp_path, "take [1].wav", "[2020] Album/take 1.wav", "[2020] Album/take 2.wav")
+    assert expand([f"{tmp_path}/{pattern}"], SOUND_SUFFIXES)[0], pattern
+
+
+def test_brackets_that_fit_as_a_pattern_are_one(tmp_path: Path):
+    one, _ = touch(tmp_path, "take 1.wav", "take [1].wav")
+    assert expand([f"{tmp_path}/take [1].wa[v]"], SOUND_SUFFIXES)[0] == [one]
+    assert fits("take [1].png", "take [1]*.png")
+    assert fits("take 1.png", "take [1]*.png")
+
+
+def test_a_comma_may_belong_to_a_name(tmp_path: Path):
+    (path,) = touch(tmp_path, "Hello, World (1).wav")
+    assert expand([f"{tmp_path}/Hello, World*.wav"], SOUND_SUFFIXES)[0] == [path]
+
+
+def test_names_that_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (path,) = touch(Path(), "~tilde.wav")
+    assert expand(["~tilde.wav"], SOUND_SUFFIXES) == ([path], [])
+    assert expand(["~til*.wav"], SOUND_SUFFIXES) == ([path], [])
+    assert expand(["~nosuchuser.wav"], SOUND_SUFFIXES)[1][0][1] == "no such file or folder: ~nosuchuser.wav"
+    assert user_path("~nosuchuser/x.wav") == Path("~nosuchuser/x.wav")
+    assert user_path("~/x.wav") == tmp_path / "home" / "x.wav"
+    assert not is_folder_name("~tilde.wav")

@@ -9,7 +9,8 @@ from typing import Any
 
 from riffusion_ext.convert import Result, explain, sounds_to_pictures
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import SOUND_SUFFIXES, NameGiver
+from riffusion_ext.kinds import SOUND_SUFFIXES, passed_over_line
+from riffusion_ext.result_names import result_names
 from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.players import download, image, message, panel, pictures
@@ -50,10 +51,12 @@ def convert(
     """
     try:
         params = chosen_params(preset, custom) or SpectrogramParams()
-        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES)
+        passed: list[Path] = []
+        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES, passed)
         target = place.new_folder("pictures")
-        giver = NameGiver()
-        pairs = [(u.path, giver.name(target, Path(u.name), f".{picture_format}")) for u in uploads]
+        sources = [upload.source for upload in uploads]
+        targets, told = result_names(sources, lambda source: target, f".{picture_format}")
+        pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
         columns = _TILE_COLUMNS if cut == TILES else None
         level = "tile" if scale == TILE else "song"
@@ -67,6 +70,7 @@ def convert(
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), "", ""
     paths = [path for result in results for path in result.outputs]
     notes = [message(text, "error") for text in missing]
+    notes += [message(text, "info") for text in [*([passed_over_line(passed)] if passed else []), *told]]
     notes += result_messages(results, {upload.path: upload.name for upload in uploads})
     archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
     notes += trouble

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from riffusion_ext.convert import explain
@@ -20,7 +21,9 @@ __all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_pictures", 
 PREVIEW = "Beats and cut"
 
 
-def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str) -> tuple[list[Upload], list[str]]:
+def chosen_pictures(
+    place: Place, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
+) -> tuple[list[Upload], list[str]]:
     """Return the pictures in natural order, and sentences about what was not found.
 
     Parameters
@@ -31,13 +34,15 @@ def chosen_pictures(place: Place, files: Any, folder: str | None, patterns: str)
         Uploaded pictures, and a folder or pattern on the server.
     patterns
         Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
+    passed
+        Gets the files of the folder that were passed over.
 
     Raises
     ------
     RiffusionError
         There is nothing to work on.
     """
-    uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES)
+    uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES, passed)
     fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
     if not fitting:
         raise RiffusionError(f"None of the {len(uploads)} pictures has a name that fits {patterns.strip()}.")

@@ -8,7 +8,8 @@ from typing import Any
 
 from riffusion_ext.convert import Result, check_format, explain, joined_path, pictures_to_clips, song_to_sound
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import NameGiver
+from riffusion_ext.kinds import passed_over_line
+from riffusion_ext.result_names import result_names
 from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.cropping import crop_settings
 from riffusion_ext.ui.players import download, message, panel, player
@@ -69,7 +70,9 @@ def convert(
         Link to a zip file of all sounds where there are several, as HTML; else empty.
     """
     try:
-        uploads, missing = chosen_pictures(place, files, folder, patterns)
+        told: list[str] = []
+        passed: list[Path] = []
+        uploads, missing = chosen_pictures(place, files, folder, patterns, passed)
         check_format(sound_format)
         cut = crop_settings(crop or {})
         settings = _settings(place, engine, level, channels, preset, custom)
@@ -83,7 +86,7 @@ def convert(
             )
         else:
             joined = joined_path(target, joined_name, ending)
-            results = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
+            results, told = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), ""
     except Exception as error:
@@ -92,7 +95,9 @@ def convert(
     made = [result for result in results if result.outputs]
     archive, trouble = zip_or_tidy([r.outputs[0] for r in made], target, "sounds.zip")
     players = [_player(place, result, number) for number, result in enumerate(made[:_MOST_PLAYERS], 1)]
-    notes = [message(text, "error") for text in missing] + result_messages(results, names)
+    told = [passed_over_line(passed), *told] if passed else told
+    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in told]
+    notes += result_messages(results, names)
     if made:
         many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
         noun = "sound file" if len(made) == 1 else "sound files"
@@ -122,15 +127,16 @@ def _clips(
     cut: Any,
     subtype: str,
     progress: Callable[[float], None] | None,
-) -> list[Result]:
-    giver = NameGiver()
+) -> tuple[list[Result], list[str]]:
     wanted = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
-    if wanted:
-        joined = giver.name(joined.parent, joined, joined.suffix)  # first: a picture of that name has to give way
-    pairs = [
-        (upload.path, None if kind == JOINED else giver.name(joined.parent, Path(upload.name), joined.suffix))
-        for upload in uploads
-    ]
+    # A picture of the track's name has to give way.
+    targets, told = result_names(
+        [upload.source for upload in uploads],
+        lambda source: joined.parent,
+        joined.suffix,
+        taken=[joined] if wanted else [],
+    )
+    pairs = [(upload.path, None if kind == JOINED else target) for upload, target in zip(uploads, targets, strict=True)]
     results: list[Result] = []
     for result in pictures_to_clips(
         pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade), subtype=subtype
@@ -138,7 +144,7 @@ def _clips(
         results.append(result)
         if progress:
             progress(min(1.0, len(results) / len(pairs)))
-    return results
+    return results, [] if kind == JOINED else told
 
 
 def _player(place: Place, result: Result, number: int) -> str:

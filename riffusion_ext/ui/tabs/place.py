@@ -126,7 +126,9 @@ class Place:
         raise RiffusionError(f"cannot make a folder for the results in {parent}")
 
 
-def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tuple[list[Upload], list[str]]:
+def chosen_files(
+    files: Any, folder: str | None, suffixes: Iterable[str], passed: list[Path] | None = None
+) -> tuple[list[Upload], list[str]]:
     """Return the files a page was given, and sentences about what was not found.
 
     Parameters
@@ -137,6 +139,8 @@ def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tup
         Folder or pattern on the server, or blank.
     suffixes
         What is taken from a folder.
+    passed
+        Gets the files of the folder that were passed over.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def chosen_files(files: Any, folder: str | None, suffixes: Iterable[str]) -> tup
     uploads = uploaded(files)
     missing: list[str] = []
     if folder and folder.strip():
-        found, absent = expand([folder.strip().strip('"')], suffixes)
+        found, absent = expand([folder.strip().strip('"')], suffixes, passed=passed)
         uploads += [Upload(path, path.name) for path in found]
         missing = [why for _, why in absent]
     if not uploads:

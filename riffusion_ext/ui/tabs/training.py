@@ -63,7 +63,7 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
             elif isinstance(item, Built):
                 summary, made = _summary(item, folder), str(folder)
             elif item:
-                summary += message(f"Checked by ear: {item}.")
+                summary += message(f"Turned back into sound and measured: {item}.")
             # Also where nothing moved: only in sending gradio notices that the page was closed.
             yield summary or shown + (runs.stopping_html if runs.stopping else ""), made
     except Exception as error:

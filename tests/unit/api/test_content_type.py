@@ -69,3 +69,10 @@ def test_pages_must_send_json_to_the_original_routes(
 ) -> None:
     reply = make_client().post(path, content=b"{}", headers={**browser, "Content-Type": "text/plain"})
     assert reply.status_code == 415
+
+
+@pytest.mark.parametrize("route", ["pictures", "clips"])
+def test_a_form_is_told_what_the_body_must_be(make_client: MakeClient, route: str) -> None:
+    reply = make_client().post(f"{V1}/{route}", files={"file": ("song.mp3", b"ID3", "audio/mpeg")})
+    assert reply.status_code == 415
+    assert "--data-binary @FILE" in reply.json()["detail"]

@@ -36,6 +36,38 @@ def tune(count: int) -> np.ndarray:
     return np.rint(9000 * np.sin(2 * np.pi * 440 * time) * np.exp(-3 * (time % 0.5)))
 
 
+def other_wav(kind: int, channels: int, bits: int, *, extensible: bool = False) -> bytes:
+    data = bytes(44100 * channels * bits // 8)
+    form = struct.pack("<HHIIHH", 0xFFFE if extensible else kind, channels, 44100, 0, channels * bits // 8, bits)
+    if extensible:
+        form += struct.pack("<HHIH14s", 22, bits, 0, kind, b"")
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ((1, 2, 24), "24-bit stereo"),
+        ((1, 1, 24), "24-bit mono"),
+        ((1, 2, 16), "16-bit stereo"),
+        ((3, 1, 32), "32-bit float mono"),
+        ((1, 6, 16), "16-bit 6 channels"),
+        ((2, 1, 4), "WAVE format 2, mono"),
+    ],
+)
+@pytest.mark.parametrize("extensible", [False, True])
+def test_other_sound_than_the_plugin_s_is_refused(form: tuple[int, int, int], said: str, extensible: bool) -> None:
+    sound = base64.b64encode(other_wav(*form, extensible=extensible)).decode()
+    with pytest.raises(RiffusionError, match=f"must be a WAV file of 16-bit mono, got {said}"):
+        read_plugin_audio({"audio": sound})
+
+
+def test_a_longer_header_of_16_bit_mono_is_taken() -> None:
+    sound = base64.b64encode(other_wav(1, 1, 16, extensible=True)).decode()
+    assert read_plugin_audio({"audio": sound}).samples.shape == (1, 44100)
+
+
 def ask(sound: bytes, **changes: Any) -> str:
     end = {"prompt": "piano", "seed": -123456789, "denoising": 0.3, "guidance": 7.0}
     body = {"alpha": 0.1, "num_inference_steps": 25, "start": end, "end": {**end, "prompt": "guitar"}}

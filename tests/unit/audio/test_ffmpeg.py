@@ -177,6 +177,16 @@ def test_a_list_of_other_files_is_not_followed(tmp_path: Path, tone, name: str, 
         list(read_pieces(path))
 
 
+@pytest.mark.parametrize("name", ["silent.mp4", "silent.mkv", "silent.webm"])
+def test_a_video_without_a_sound_track_is_called_one(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    source = ["-f", "lavfi", "-i", "testsrc=d=0.4:s=64x64:r=5"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, "-an", path], check=True)
+    for read in (read_audio, lambda path: list(read_pieces(path))):
+        with pytest.raises(AudioError, match=r"cannot be read: it is a video or picture without a sound track$"):
+            read(path)
+
+
 SILENT = """
 import sys
 from pathlib import Path

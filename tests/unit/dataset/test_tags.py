@@ -290,3 +290,20 @@ def test_damaged_songs_never_raise(tmp_path: Path, suffix: str, data: st.DataObj
     fields = read_song_tags(write(tmp_path / f"song.{suffix}", bytes(broken)))
     assert fields.keys() <= set(SONG_FIELDS)
     assert all(len(text.splitlines()) == 1 for text in fields.values())
+
+
+def test_a_tempo_that_is_none_is_left_out_and_told(tmp_path: Path, mp3: bytes) -> None:
+    path = write(tmp_path / "song.mp3", id3v2(3, {"TBPM": b"\x0012800", "TIT2": b"\0x"}) + mp3)
+    found = song_tags(path)
+    assert found.fields == {"title": "x"}
+    assert found.notes == ("song.mp3: its tags say a tempo of 12800, which is none, and was left out",)
+    for text, bpm in (("128.00", "128"), ("128,4", "128"), ("~ 96 BPM", "96"), ("0", None), ("", None)):
+        write(path, id3v2(3, {"TBPM": b"\0" + text.encode(), "TIT2": b"\0x"}) + mp3)
+        assert song_tags(path).fields.get("bpm") == bpm
+        assert song_tags(path).notes == ()
+
+
+def test_utf_8_in_a_latin_1_frame(tmp_path: Path, mp3: bytes) -> None:
+    path = write(tmp_path / "song.mp3", id3v2(3, {"TIT2": b"\0" + "F\u00fcr \u00c9lise".encode()}) + mp3)
+    assert song_tags(path).fields == {"title": "F\u00fcr \u00c9lise"}
+    assert song_tags(path).notes == ("song.mp3: its tags are in UTF-8, not as they say, and were read so",)

@@ -74,11 +74,36 @@ def test_what_windows_wrote_is_read_and_noted() -> None:
             decode(data)
 
 
-def test_a_name_becomes_words() -> None:
-    assert readable_name("03 - Slow_Air") == "Slow Air"
-    assert readable_name("01.Intro") == "Intro"
-    assert readable_name("_-_12") == ""
-    assert readable_name("4-track demo 2") == "track demo 2"
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        *(
+            (stem, "Slow Air")
+            for stem in ("03 - Slow_Air", "03 Slow Air", "03. Slow Air", "12 - Slow Air", "12. Slow Air")
+        ),
+        *(
+            (stem, "Slow Air")
+            for stem in ("1-02 Slow Air", "1.02. Slow Air", "003 - Slow Air", "12) Slow Air", "03Slow Air")
+        ),
+        ("01.Intro", "Intro"),
+        ("_-_12", ""),
+        ("1234", ""),
+        ("99_Luftballons", "99 Luftballons"),
+        ("02. 99 Luftballons", "99 Luftballons"),
+        ("1-02 2Pac - Changes", "2Pac - Changes"),
+        *(
+            (stem, stem)
+            for stem in ("2Pac - Changes", "10cc", "50 Cent - In Da Club", "3 Doors Down", "4-track demo 2")
+        ),
+        *(
+            (stem, stem)
+            for stem in ("311 - Amber", "1999 - Prince", "0 to 100", "808s", "5.1 mix", "100 gecs", "7-rings")
+        ),
+        ("007 James", "007 James"),
+    ],
+)
+def test_a_name_becomes_words(stem: str, name: str) -> None:
+    assert readable_name(stem) == name
 
 
 @given(ANY)

@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.errors import PictureError
+from riffusion_ext.metadata import read_record, record_text
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
 from riffusion_ext.spectrogram.image import (
     is_stereo,
     mel_to_image,
+    open_image,
     open_picture,
     pixels_of,
     pixels_to_mel,
@@ -421,3 +423,85 @@ def test_a_red_that_carries_nothing_means_stereo(red: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 40, 3), dtype=np.uint8)
     pixels[..., 0] = red
     assert is_stereo(pixels)
+
+
+def _png(*texts: bytes, behind: bool = False) -> bytes:
+    """Return a PNG file with chunks of text before its pixels, or behind them."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
+    data = buffer.getvalue()
+    place = len(data) - 12 if behind else 33
+    return data[:place] + b"".join(texts) + data[place:]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt", "iCCP"])
+def test_a_picture_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
+    packed = zlib.compress(b"x" * (3 << 20))
+    body = b"huge\0" + {"zTXt": b"\0", "iTXt": b"\1\0\0\0", "iCCP": b"\0"}[kind] + packed
+    small = _chunk(b"tEXt", b"riffusion\0" + record_text(SpectrogramParams(step_size_ms=20)).encode())
+    path = tmp_path / "a.png"
+    path.write_bytes(_png(_chunk(kind.encode(), body), small, behind=behind and kind != "iCCP"))
+    image = open_picture(path)
+    assert image.size == (32, 32)
+    record = read_record(image)
+    assert record.params.step_size_ms == 20
+    assert record.notes == ("texts of the picture too large to be read were left out: huge",)
+
+
+def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
+    texts = [_chunk(b"zTXt", b"t%d\0\0" % n + zlib.compress(b"x" * (1 << 20))) for n in range(70)]
+    path = tmp_path / "a.png"
+    path.write_bytes(_png(*texts))
+    image = open_picture(path)
+    assert len(image.info["t0"]) == 1 << 20
+    assert "t69" not in image.info
+    (note,) = read_record(image).notes
+    assert note.endswith("left out: t16, t17, t18, t19, ...")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"\0\0\0\x20ftypheic", "HEIF"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x20ftypavif", "AVIF"),
+        (b"\0\0\0\x20ftypisom", "is not a picture"),
+    ],
+)
+def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, said: str) -> None:
+    path = tmp_path / "a.img"
+    path.write_bytes(head.ljust(64, b"\0"))
+    with pytest.raises(PictureError, match=said):
+        open_picture(path)
+
+
+def test_avif_says_what_is_missing_or_is_read_by_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.avif"
+    path.write_bytes(b"\0\0\0\x20ftypavif".ljust(64, b"\0"))
+    others = {name: reader for name, reader in Image.OPEN.items() if name != "AVIF"}
+    monkeypatch.setattr(Image, "OPEN", others)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "AVIF"])
+    monkeypatch.setattr(Image, "init", lambda: True)
+    monkeypatch.setitem(sys.modules, "pillow_avif", None)
+    with pytest.raises(PictureError, match="pillow-avif-plugin"):
+        open_picture(path)
+
+    class Plugin(ImageFile.ImageFile):
+        format = "AVIF"
+
+        def _open(self) -> None:
+            self._size, self._mode, self.tile = (16, 16), "RGB", []
+            self.mode = "RGB"
+
+    def load(name: str) -> None:
+        Image.OPEN["AVIF"] = (Plugin, lambda prefix: prefix[4:12] == b"ftypavif")
+        Image.ID.append("AVIF")
+
+    monkeypatch.setattr("riffusion_ext.spectrogram.image.import_module", load)
+    with path.open("rb") as file:
+        assert open_image(file).format == "AVIF"

@@ -159,7 +159,7 @@ def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: Data
     assert made == str(out)
     assert all(folder == "" for html, folder in shown if "progressbar" in html)
     assert f"8 of 12 windows kept, in {out / 'pictures'}. Left out: ending 2, intro 2." in html
-    assert "Checked by ear" in html
+    assert "Turned back into sound and measured" in html
     assert len(open_set(out)[1].kept) == 8
 
 
@@ -242,7 +242,7 @@ def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings
     settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
     *_, (html, made) = make(new_runs(), str(songs), "", place, settings)
     assert "Nothing was kept" in html
-    assert "Checked by ear" not in html
+    assert "Turned back into sound and measured" not in html
     assert made
 
 

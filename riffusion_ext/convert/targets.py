@@ -1,0 +1,77 @@
+"""Which file each input is turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from riffusion_ext.kinds import PICTURE_SUFFIXES
+from riffusion_ext.result_names import result_names
+
+__all__ = ["made_from", "planned"]
+
+
+def planned(
+    sources: Sequence[Path],
+    folder: Path | None,
+    ending: str,
+    *,
+    taken: Iterable[Path] = (),
+    first: Callable[[Path], Path] = lambda path: path,
+) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Pair inputs with the files to write.
+
+    Parameters
+    ----------
+    sources
+        The inputs.
+    folder
+        Where the files go; None for beside each input.
+    ending
+        What their names end with.
+    taken
+        Paths that none of them may have.
+    first
+        Says which file tells whether a target is there, where that is written as several.
+
+    Returns
+    -------
+    pairs
+        (input, file) in the order of the inputs.
+    notes
+        Sentences about names that more than one would have had.
+    """
+    targets, notes = result_names(
+        sources,
+        lambda source: folder or source.parent,
+        ending,
+        taken=taken,
+        made_from=lambda path: made_from(first(path)),
+    )
+    return list(zip(sources, targets, strict=True)), notes
+
+
+def made_from(path: Path) -> str | None:
+    """Return the name of the file that a result was made from; "" where there is none, None where it does not tell."""
+    with suppress(Exception):  # damaged, or written by something else: it does not tell
+        if not path.is_file():
+            return ""
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return _of_picture(path)
+        from riffusion_ext.audio.io import read_tags
+        from riffusion_ext.metadata import parse_audio_comment
+
+        source = (parse_audio_comment(read_tags(path).get("comment", "")) or {}).get("source")
+        return source if isinstance(source, str) and source else None
+    return None
+
+
+def _of_picture(path: Path) -> str | None:
+    from PIL import Image
+
+    from riffusion_ext.metadata import read_source
+    from riffusion_ext.regular import open_regular
+
+    with open_regular(path) as file, Image.open(file) as image:
+        return read_source(image) or None

@@ -1,0 +1,148 @@
+r"""Tags whose bytes are in another encoding than they say: recognised where that is certain, else left out.
+
+Old taggers put whatever the system used into fields that are Latin-1 by definition. The text is then signs without
+sense, such as ``"F\u00c3\u00bcr"`` for UTF-8. UTF-8 proves itself; Cyrillic is told by its capitals and the frequency
+of its letters, Japanese by its kana. Anything else that is no Latin text is not guessed.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Mapping
+
+__all__ = ["repaired"]
+
+_SIGNS = (
+    "\u00ab\u00bb\u00a1\u00bf\u2018\u2019\u201c\u201d\u201e\u2013"
+    "\u2014\u2026\u00b0\u00b4\u00b7\u00a9\u00ae\u2122\u00a7\u00b9\u00b2\u00b3\u00bd\u00bc\u00be\u20ac"
+)
+"""Not ASCII, and usual beside letters in Latin text."""
+
+_LEAST_RUN = 3  # accented letters in a row, as Latin text hardly has
+_LEAST_SCORE, _MARGIN = -3.6, 0.3
+
+# Letters of Russian by frequency, per 10,000: https://en.wikipedia.org/wiki/Russian_alphabet#Letter_frequency
+_LETTERS = (
+    "\u043e\u0435\u0430\u0438\u043d\u0442\u0441\u0440\u0432\u043b\u043a\u043c\u0434\u043f\u0443\u044f\u044b\u044c\u0433\u0437"
+    "\u0431\u0447\u0439\u0445\u0436\u0448\u044e\u0446\u0449\u044d\u0444\u044a\u0451\u0456\u0457\u0454\u0491"
+)
+# fmt: off
+_COUNTS = (
+    1097, 845, 801, 735, 670, 626, 547, 473, 454, 440, 349, 321, 298, 281, 262, 201, 190, 174, 170, 165,
+    159, 144, 121, 97, 94, 73, 64, 48, 36, 32, 26, 4, 20, 60, 20, 20, 1,
+)
+# fmt: on
+_FREQUENCY = dict(zip(_LETTERS, _COUNTS, strict=True))
+_NAMES = {"utf-8": "UTF-8", "cp1251": "Windows-1251", "koi8-r": "KOI8-R", "cp932": "Shift-JIS"}
+
+
+def repaired(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Set the texts of a tag right.
+
+    Parameters
+    ----------
+    texts
+        By name, decoded as Latin-1 or Windows-1252 where they were not known to be something else.
+
+    Returns
+    -------
+    texts
+        The same; read as what they are, and without those that cannot be told.
+    notes
+        Sentences about both, without a subject.
+    """
+    found = {name: _encoding_of(text) for name, text in texts.items()}
+    # What one field shows is a reason to read the others of the same tag so, if they can be.
+    sure = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
+    fixed: dict[str, str] = {}
+    read_as: dict[str, None] = {}
+    lost: list[str] = []
+    for name, text in texts.items():
+        encoding = found[name]
+        if encoding == "?" and len(sure) == 1:
+            (other,) = sure
+            encoding = other if _decoded(_bytes_of(text) or b"", other) else "?"
+        if encoding == "?":
+            lost.append(name)
+        elif encoding:
+            fixed[name] = _decoded(_bytes_of(text) or b"", encoding) or text
+            if encoding in _NAMES:
+                read_as[_NAMES[encoding]] = None
+        else:
+            fixed[name] = text
+    notes = [f"its tags are in {encoding}, not as they say, and were read so" for encoding in read_as]
+    if lost:
+        notes.append(f"{', '.join(lost)} of its tags left out: the encoding is not what they say, and cannot be told")
+    return fixed, tuple(notes)
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """Return the bytes that were taken for Latin-1 or Windows-1252; None where they were not."""
+    for encoding in ("latin-1", "cp1252"):
+        try:
+            return text.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+    return None
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    """Return the text, or "" where it is not in that encoding."""
+    if encoding == "utf-8":  # old tags end after 30 bytes, in the middle of a letter
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            return decoder.decode(data, final=len(data) < 28)
+        except UnicodeDecodeError:
+            return ""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _encoding_of(text: str) -> str:
+    """Return the encoding that a text is really in: "" where it is right as it is, "?" where that cannot be told."""
+    if "\ufffd" in text:
+        return "?"
+    data = _bytes_of(text)
+    if data is None or data.isascii():
+        return ""
+    if any(character > "\x7f" for character in _decoded(data, "utf-8")):
+        return "utf-8"
+    if _is_japanese(_decoded(data, "cp932")):
+        return "cp932"
+    latin = _decoded(data, "cp1252")
+    longest = max(map(len, re.findall(rf"[^\x00-\x7f{_SIGNS}]+", latin)), default=0)
+    accented = sum(character.isalpha() and not character.isascii() for character in latin)
+    is_bare = accented >= 2 and sum(byte > 0x7F for byte in data) >= _LEAST_RUN and not re.search("[A-Za-z]", latin)
+    if not latin or longest >= _LEAST_RUN or is_bare:
+        scores = {encoding: _cyrillic_score(_decoded(data, encoding)) for encoding in ("cp1251", "koi8-r")}
+        best, other = sorted(scores, key=lambda encoding: -scores[encoding])
+        if scores[best] > _LEAST_SCORE and scores[best] > scores[other] + _MARGIN:
+            return best
+        return "?"
+    return "" if latin == text else "cp1252"  # curly quotes and dashes, where Latin-1 has control characters
+
+
+def _is_japanese(text: str) -> bool:
+    """Whether a text has kana as Japanese has, and no half-width ones, which any bytes would give."""
+    wide = [character for character in text if not character.isascii()]
+    kana = sum("\u3041" <= character <= "\u30fe" for character in wide)
+    return kana >= 2 and kana * 4 >= len(wide) and not any("\uff61" <= character <= "\uff9f" for character in wide)
+
+
+def _cyrillic_score(text: str) -> float:
+    """Mean logarithm of the frequency of the letters of a text; -inf where it is not written as Cyrillic is."""
+    words = re.findall(r"[^\W\d_]+", text)
+    cyrillic = [word for word in words if any(not character.isascii() for character in word)]
+    if not cyrillic or any(not (word.islower() or word.isupper() or word.istitle()) for word in cyrillic):
+        return -math.inf
+    if re.search(rf"[^\x00-\x7f\w{_SIGNS}№\s]", text):
+        return -math.inf
+    letters = "".join(cyrillic).lower()
+    total = sum(_FREQUENCY.values())
+    return sum(math.log(_FREQUENCY.get(letter, 0.1) / total) for letter in letters) / len(letters)

@@ -1,0 +1,77 @@
+"""PNG files whose texts are larger than Pillow takes: the picture is sound, and its texts are read as far as is safe.
+
+Pillow refuses a whole picture for a text of more than 1 MiB, as programs that keep their workflow in it write, and for
+64 MiB of texts together. Here the chunks that are larger are left out before Pillow sees them; they are never unpacked
+further than to see that.
+
+Source: https://www.w3.org/TR/png-3/#11keywords
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+from PIL import Image
+
+from riffusion_ext.metadata import NOTES_KEY
+
+__all__ = ["is_text_error", "open_without_large_texts"]
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LARGEST, _LARGEST_TOGETHER = 1 << 20, 1 << 24
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_WORDS = ("data too large", "too much memory used in text chunks")
+
+
+def is_text_error(error: BaseException) -> bool:
+    """Whether Pillow refuses a picture for the size of its texts, by its error."""
+    return isinstance(error, ValueError) and any(words in str(error).lower() for words in _WORDS)
+
+
+def open_without_large_texts(data: bytes) -> Image.Image:
+    """Open a PNG file without those of its texts that are too large; a note in its ``info`` names them.
+
+    Raises
+    ------
+    Exception
+        As ``Image.open``.
+    """
+    kept, left_out, together = [data[: len(_SIGNATURE)]], [], 0
+    for kind, body, chunk in _chunks(data):
+        size = _text_size(kind, body) if kind in _TEXTS else 0
+        if together + size > _LARGEST_TOGETHER:
+            left_out.append(body.partition(b"\0")[0][:79].decode("latin-1"))
+        else:
+            together += size
+            kept.append(chunk)
+    image = Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",))
+    if left_out:
+        shown = ", ".join(left_out[:4]) + (", ..." if len(left_out) > 4 else "")
+        image.info[NOTES_KEY] = (f"texts of the picture too large to be read were left out: {shown}",)
+    return image
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Type, body and all bytes of each chunk; what is no whole chunk comes as it is, for Pillow to judge."""
+    place = len(_SIGNATURE)
+    while place < len(data):
+        size, kind = struct.unpack_from(">I4s", data, place) if place + 8 <= len(data) else (len(data), b"")
+        stop = min(place + 12 + size, len(data))
+        yield kind, data[place + 8 : min(place + 8 + size, len(data))], data[place:stop]
+        place = stop
+
+
+def _text_size(kind: bytes, body: bytes) -> int:
+    """Return how many bytes a text has once unpacked; more than all may have where it is packed and too large."""
+    rest = body.partition(b"\0")[2]
+    if kind == b"tEXt" or (kind == b"iTXt" and rest[:1] != b"\1"):
+        return len(rest)
+    packed = rest[1:] if kind != b"iTXt" else rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    try:
+        size = len(zlib.decompressobj().decompress(packed, _LARGEST + 1))
+    except zlib.error:  # Pillow passes it over
+        return 0
+    return size if size <= _LARGEST else _LARGEST_TOGETHER + 1
