@@ -1,0 +1,203 @@
+"""The frames of a FLAC file: how far it goes, and what is missing in between.
+
+Decoders stop at the first damage; the frames behind it are whole, and each says which sample it begins with.
+
+Source: RFC 9639.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio.id3 import tag_size
+from riffusion_ext.audio.splice import append
+from riffusion_ext.audio.window import Window
+
+__all__ = ["FlacFrame", "FlacLink", "sound_frames", "walk"]
+
+_MARK = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22|\xff[\xf8\xf9]", re.DOTALL)
+_SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
+_LONGEST = 1 << 20
+"""A frame has 65535 samples of 8 channels and 32 bits at most; nearly all have less than 64 kB."""
+_MOST_BLOCKS = 1000
+_NEAR = 8
+
+
+class FlacFrame(NamedTuple):
+    """Where a frame lies in the file, its first sample, and its number of samples."""
+
+    start: int
+    stop: int
+    first: int
+    samples: int
+
+
+@dataclass
+class FlacLink:
+    """One FLAC stream; several of them may stand one behind the other in a file.
+
+    Attributes
+    ----------
+    info
+        The 34 bytes of its STREAMINFO.
+    start
+        Of the stream, in the file.
+    frames
+        In ascending order.
+    """
+
+    info: bytes
+    start: int
+    frames: list[FlacFrame] = field(default_factory=list)
+
+    @property
+    def rate(self) -> int:
+        """In Hz."""
+        return int.from_bytes(self.info[10:13], "big") >> 4
+
+    @property
+    def channels(self) -> int:
+        """Their number."""
+        return (self.info[12] >> 1 & 7) + 1
+
+    @property
+    def promised(self) -> int:
+        """Samples that it says it has; 0 for unknown."""
+        return int.from_bytes(self.info[13:18], "big") & (1 << 36) - 1
+
+    @property
+    def block(self) -> int:
+        """Samples of every frame but the last; 0 where that changes."""
+        low, high = int.from_bytes(self.info[:2], "big"), int.from_bytes(self.info[2:4], "big")
+        return low if low == high else 0
+
+
+def _table(polynomial: int, bits: int) -> tuple[int, ...]:
+    found = []
+    for byte in range(256):
+        register = byte << bits - 8
+        for _ in range(8):
+            register = (register << 1 ^ polynomial * (register >> bits - 1)) & (1 << bits) - 1
+        found.append(register)
+    return tuple(found)
+
+
+_CRC8 = _table(0x07, 8)
+_CRC16 = np.array(_table(0x8005, 16), np.uint16)
+
+
+def _header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
+    """Return (first sample, samples) of the frame whose first bytes these are; None where they begin none."""
+    if len(data) < 6 or data[3] & 1 or data[2] >> 4 == 0 or data[2] & 15 == 15 or data[3] >> 4 > 10:
+        return None
+    ones = 8 - (~data[4] & 0xFF).bit_length()  # a number as in UTF-8, up to 36 bits
+    if ones in (1, 8):
+        return None
+    length = max(ones, 1)
+    number = data[4] & (0x7F >> ones)
+    for byte in data[5 : 4 + length]:
+        number = number << 6 | byte & 0x3F
+    place = 4 + length
+    code = data[2] >> 4
+    if code in (6, 7):
+        samples = int.from_bytes(data[place : place + code - 5], "big") + 1
+        place += code - 5
+    else:
+        samples = _SIZES[code]
+    place += {12: 1, 13: 2, 14: 2}.get(data[2] & 15, 0)
+    register = 0
+    for byte in data[:place]:
+        register = _CRC8[register ^ byte]
+    if len(data) <= place or register != data[place]:
+        return None
+    return (number if data[1] & 1 else number * (link.block or samples)), samples
+
+
+def walk(window: Window) -> list[FlacLink]:
+    """Find the streams of a FLAC file and their frames; what is within a frame is not looked at."""
+    links: list[FlacLink] = []
+    starts: list[tuple[int, int, int]] = []
+    position = tag_size(window.at(0, 10))
+    while (position := window.find(_MARK, position, window.size, 8)) >= 0:
+        head = window.at(position, 42)
+        if head[:4] == b"fLaC" and len(head) == 42:
+            _close(links, starts, position)
+            links.append(FlacLink(head[8:], position))
+            position = _after_blocks(window, position + 4)
+            continue
+        found = _header(head[:16], links[-1]) if links and head[:1] == b"\xff" else None
+        if found is not None:
+            starts.append((position, *found))
+        position += 1
+    _close(links, starts, window.size)
+    return [link for link in links if link.frames and link.rate]
+
+
+def _close(links: list[FlacLink], heads: list[tuple[int, int, int]], end: int) -> None:
+    """Give a stream its frames: each ends where the next one begins."""
+    if links:
+        starts = _in_order(heads)
+        stops = [*(start for start, _, _ in starts[1:]), end]
+        links[-1].frames = [
+            FlacFrame(start, stop, first, samples)
+            for (start, first, samples), stop in zip(starts, stops, strict=True)
+        ]
+    heads.clear()
+
+
+def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Leave out what only looks like the head of a frame: sound does, about once in 10 MB.
+
+    A head counts if it continues the frame before, or if one of the next few continues it.
+    """
+    found: list[tuple[int, int, int]] = []
+    expected = 0
+    for number, head in enumerate(heads):
+        _, first, samples = head
+        following = heads[number + 1 : number + 1 + _NEAR]
+        if first == expected or (first > expected and any(after[1] == first + samples for after in following)):
+            found.append(head)
+            expected = first + samples
+    return found
+
+
+def _after_blocks(window: Window, position: int) -> int:
+    """Return where the metadata ends."""
+    for _ in range(_MOST_BLOCKS):
+        head = window.at(position, 4)
+        if len(head) < 4:
+            break
+        position += 4 + int.from_bytes(head[1:], "big")
+        if head[0] & 0x80:
+            break
+    return position
+
+
+def sound_frames(window: Window, frames: list[FlacFrame], most: int = 1 << 24) -> list[bool]:
+    """Return whether frames are whole and undamaged, by their checksums.
+
+    Many are looked at side by side: zeros put before a frame do not change its checksum.
+    """
+    found: list[bool] = []
+    batch: list[bytes] = []
+    for number, frame in enumerate(frames):
+        batch.append(window.at(frame.start, min(frame.stop - frame.start, _LONGEST)))
+        longest = max(map(len, batch))
+        if longest * (len(batch) + 1) > most or number == len(frames) - 1:
+            rows = np.frombuffer(b"".join(data.rjust(longest, b"\0") for data in batch), np.uint8)
+            found += (_checksums(rows.reshape(len(batch), longest)) == 0).tolist()
+            batch = []
+    return found
+
+
+def _checksums(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    """CRC-16 of each row; 0 where its last two bytes are that of those before."""
+    register = np.zeros(len(rows), np.uint16)
+    for column in rows.T.copy():
+        register = (register << np.uint16(8)) ^ _CRC16[(register >> np.uint16(8)) ^ column]
+    return register

@@ -1,0 +1,306 @@
+"""How long a sound file really is, and what is missing in it, before any of it is decoded.
+
+Decoders believe what a file says about its length, play the first of several streams in it, and pass over what is
+damaged. So MP3, Ogg and FLAC files are walked through first, frame by frame or page by page::
+
+    file --survey--> plain: the decoder may have it as it is
+                     or stretches: what the decoder is to be given in its place, one after the other
+
+Nothing is decoded here, and what was found is kept for the files that were looked at last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+from riffusion_ext.audio import flacframes, mpeg, oggpages
+from riffusion_ext.audio.id3 import tag_size
+from riffusion_ext.audio.splice import Piece, append
+from riffusion_ext.audio.window import Window
+from riffusion_ext.regular import check_regular, open_regular
+
+__all__ = ["Gap", "Stretch", "Survey", "deeper", "survey"]
+
+_LEAST_REST = 4096
+"""Bytes behind the sound that are told."""
+_DECODER_DELAY = 529
+"""Samples by which decoders of layer 3 are late."""
+_XING_SLACK = 1
+"""Frames: some encoders count the frame that tells, others do not."""
+_OTHERS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
+"""First bytes of files that are none of the three kinds."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of sound that a decoder reads without a break.
+
+    Attributes
+    ----------
+    pieces
+        The file that it is given, as of :class:`~riffusion_ext.audio.splice.Splice`.
+    rate, channels
+        Of its samples.
+    link
+        Number of the stream that it belongs to.
+    silence
+        Samples that are missing before it.
+    end
+        Sample of the stream behind its last, where it is known only by its end.
+    seekable
+        Whether the decoder finds a place in it.
+    """
+
+    pieces: tuple[Piece, ...]
+    rate: int
+    channels: int
+    link: int = 0
+    silence: int = 0
+    end: int | None = None
+    seekable: bool = True
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Sound that is missing: where, in s, and for how long (about; None for unknown)."""
+
+    start: float
+    length: float | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in a file.
+
+    Attributes
+    ----------
+    plain
+        Whether the decoder may have the file as it is, if it takes it for `samples` long (None: for any length).
+    stretches
+        What it is to have otherwise.
+    seconds
+        How much sound there is, about.
+    promised
+        How much the file says there is; None if it does not say, or says less.
+    cut
+        Whether it breaks off.
+    gaps
+        In ascending order.
+    filled
+        Whether the stretches know how much is missing between them.
+    rest
+        Bytes behind the sound that are none.
+    counts
+        Samples of each stretch, once they are known.
+    """
+
+    plain: bool
+    stretches: tuple[Stretch, ...]
+    seconds: float
+    samples: int | None = None
+    promised: float | None = None
+    cut: bool = False
+    gaps: tuple[Gap, ...] = ()
+    filled: bool = False
+    rest: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+
+
+def survey(path: Path) -> Survey | None:
+    """Look through an MP3, Ogg or FLAC file; None for others.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    state = check_regular(path)
+    return _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, False)
+
+
+def deeper(path: Path) -> Survey | None:
+    """As :func:`survey`, but with a look inside the frames of FLAC, for a file that could not be decoded to its end."""
+    state = check_regular(path)
+    return _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, True)
+
+
+@lru_cache(maxsize=32)
+def _survey(path: Path, _size: int, _time: int, _inode: int, deep: bool) -> Survey | None:
+    with open_regular(path) as file:
+        window = Window(file)
+        head = window.at(tag_size(window.at(0, 10)), 12)
+        if head[:4] == b"OggS":
+            links = oggpages.walk(window)
+            return _of_ogg(links) if links else None
+        if head[:4] == b"fLaC":
+            streams = flacframes.walk(window)
+            return _of_flac(window, streams, deep) if streams else None
+        if head[:4] in _OTHERS or head[4:8] == b"ftyp":
+            return None
+        found = mpeg.walk(window)
+        return None if found is None else _of_mpeg(window, found)
+
+
+# --- MP3 -------------------------------------------------------------------------------------------------------------
+
+
+def _of_mpeg(window: Window, found: mpeg.MpegFile) -> Survey:
+    seconds = sum(part.frames * part.form.samples / part.form.rate for part in found.parts)
+    lost = sum(_lost(window, part) for part in found.parts)
+    first = found.parts[0]
+    plain = len(found.parts) == 1 and not found.damage and not lost
+    told = first.xing is not None and first.xing.frames > 0
+    plain &= not told or first.xing is None or first.xing.frames == first.frames
+    return Survey(
+        plain=plain,
+        stretches=tuple(
+            Stretch((_info_frame(part), *part.ranges), part.form.rate, part.form.channels, number)
+            for number, part in enumerate(found.parts)
+        ),
+        seconds=seconds,
+        samples=None if told else first.frames * first.form.samples,
+        promised=seconds + lost if lost else None,
+        cut=found.cut or (lost > 0 and not found.damage),
+        gaps=tuple(Gap(start, None) for start, _ in found.damage),
+        rest=found.rest if found.rest >= _LEAST_REST else 0,
+    )
+
+
+def _lost(window: Window, part: mpeg.MpegPart) -> float:
+    """Return how many seconds fewer there are than the Xing frame says; 0 where it is that which is wrong."""
+    xing = part.xing
+    if xing is None or xing.frames <= part.frames + _XING_SLACK:
+        return 0.0
+    size = part.ranges[-1][1] - part.ranges[0][0]
+    if xing.size and size >= xing.size - xing.size / max(xing.frames, 1):  # all bytes are there
+        return 0.0
+    return (xing.frames - part.frames) * part.form.samples / part.form.rate
+
+
+def _info_frame(part: mpeg.MpegPart) -> bytes:
+    """Return a frame that tells decoders how many frames follow; it keeps what LAME's says about the ends.
+
+    Decoders take such a frame for leave to drop what an encoder adds, 529 samples at least. Where there was none,
+    a silent frame follows that is dropped in their place, so that all of the sound is kept.
+    """
+    form = part.form
+    if form.layer != 3:
+        return b""
+    lame = part.xing.lame if part.xing is not None and len(part.xing.lame) == 24 else b""
+    known = lame[:1].isalpha()
+    if not known:
+        lame = b"LAME".ljust(21, b"\0") + (form.samples - _DECODER_DELAY << 12 | _DECODER_DELAY).to_bytes(3, "big")
+    elif part.xing is not None and part.xing.frames != part.frames:  # then the end is not the encoder's
+        lame = lame[:22] + bytes((lame[22] & 0xF0, 0))
+    head = bytes((part.head[0], part.head[1] | 1, part.head[2] & 0x0C | 0x90, part.head[3]))
+    small = bytes((*head[:2], head[2] & 0x0C | 0x10, head[3]))
+    frames = part.frames + (not known)
+    told = head + bytes(mpeg.side_size(form)) + b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big") + lame
+    return told.ljust(mpeg.frame_size(head), b"\0") + (b"" if known else small.ljust(mpeg.frame_size(small), b"\0"))
+
+
+# --- Ogg -------------------------------------------------------------------------------------------------------------
+
+
+def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
+    stretches: list[Stretch] = []
+    gaps: list[Gap] = []
+    before = 0.0
+    for number, link in enumerate(links):
+        start, mean = _base(link)
+        for place, run in enumerate(link.runs):
+            # A stream by itself goes to the decoder with all that lies beside its sound; one with gaps in pieces.
+            pieces = (*link.headers, *run.ranges)
+            end = run.last - start if run.last is not None and not link.whole else None
+            stretches.append(
+                Stretch(pieces, link.rate, link.channels, number, 0, end, seekable=link.whole or place == 0)
+            )
+        for one, other in pairwise(link.runs):
+            if one.last is not None and other.first is not None:
+                lost = max(other.first - one.last - mean, 0) / link.rate
+                gaps.append(Gap(before + (one.last - start) / link.rate, lost))
+        ends = [run.last for run in link.runs if run.last is not None]
+        before += max(ends[-1] - start, 0) / link.rate if ends else 0.0
+        if not link.ends and number < len(links) - 1:
+            gaps.append(Gap(before, None))
+    plain = len(links) == 1 and links[0].whole
+    return Survey(plain, tuple(stretches), before, cut=not links[-1].ends, gaps=tuple(gaps), filled=True)
+
+
+def _base(link: oggpages.OggLink) -> tuple[int, float]:
+    """Return the sample that a stream begins with, which is not 0 where it was recorded from its middle on; and how
+    many a page has.
+    """
+    run = link.runs[0]
+    if run.first is None or run.last is None:
+        return 0, 0.0
+    mean = sum((r.last or 0) - (r.first or 0) for r in link.runs) / max(link.pages - len(link.runs), 1)
+    late = run.first > 8 * mean + 10 * link.rate
+    return (max(round(run.first - mean), 0) if late else 0), mean
+
+
+# --- FLAC ------------------------------------------------------------------------------------------------------------
+
+
+def _of_flac(window: Window, links: Sequence[flacframes.FlacLink], deep: bool) -> Survey:
+    stretches: list[Stretch] = []
+    gaps: list[Gap] = []
+    before, promised, plain, cut = 0.0, 0.0, len(links) == 1 and not deep, False
+    for number, link in enumerate(links):
+        end = link.frames[-1].first + link.frames[-1].samples
+        even = all(a.first + a.samples == b.first for a, b in pairwise(link.frames)) and not link.frames[0].first
+        fine = even and end == link.promised and flacframes.sound_frames(window, link.frames[-1:])[0]
+        plain &= fine
+        good = [True] * len(link.frames)
+        if not fine or deep:
+            good = flacframes.sound_frames(window, link.frames)
+            good[-1] = good[-1] or end == link.promised  # tags may follow, which are not the frame's
+        position = 0 if link.promised else link.frames[0].first
+        start = position
+        for run in _runs(link.frames, good):
+            if run[0].first > position:
+                gaps.append(Gap(before + (position - start) / link.rate, (run[0].first - position) / link.rate))
+            stretches.append(_flac_stretch(link, run, number, run[0].first - position))
+            position = run[-1].first + run[-1].samples
+        before += (position - start) / link.rate
+        promised += max(link.promised, position - start) / link.rate
+        cut |= position < link.promised
+    return Survey(
+        plain, tuple(stretches), before, promised=promised if cut else None, cut=cut, gaps=tuple(gaps), filled=True
+    )
+
+
+def _runs(frames: Sequence[flacframes.FlacFrame], good: Sequence[bool]) -> list[list[flacframes.FlacFrame]]:
+    """Return the good frames in groups that follow one another."""
+    found: list[list[flacframes.FlacFrame]] = []
+    for frame, fine in zip(frames, good, strict=True):
+        if not fine:
+            continue
+        if found and found[-1][-1].first + found[-1][-1].samples == frame.first:
+            found[-1].append(frame)
+        else:
+            found.append([frame])
+    return found
+
+
+def _flac_stretch(
+    link: flacframes.FlacLink, run: Sequence[flacframes.FlacFrame], number: int, silence: int
+) -> Stretch:
+    samples = sum(frame.samples for frame in run)
+    form = int.from_bytes(link.info[10:18], "big") >> 36 << 36 | samples
+    info = link.info[:10] + form.to_bytes(8, "big") + bytes(16)  # no MD5
+    ranges: list[tuple[int, int]] = []
+    for frame in run:
+        append(ranges, frame.start, frame.stop)
+    return Stretch(
+        (b"fLaC\x80\x00\x00\x22" + info, *ranges),
+        link.rate,
+        link.channels,
+        number,
+        max(silence, 0),
+        seekable=run[0].first == 0,
+    )
