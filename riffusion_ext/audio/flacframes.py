@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.id3 import tag_size
-from riffusion_ext.audio.splice import append
 from riffusion_ext.audio.window import Window
 
-__all__ = ["FlacFrame", "FlacLink", "sound_frames", "walk"]
+__all__ = ["FlacFrame", "FlacLink", "head", "silence", "sound_frames", "walk"]
 
 _MARK = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22|\xff[\xf8\xf9]", re.DOTALL)
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
@@ -26,6 +25,7 @@ _LONGEST = 1 << 20
 """A frame has 65535 samples of 8 channels and 32 bits at most; nearly all have less than 64 kB."""
 _MOST_BLOCKS = 1000
 _NEAR = 8
+_MOST_SILENCE = 60 * 44100  # samples that may be missing at once, beside as many as there are
 
 
 class FlacFrame(NamedTuple):
@@ -124,13 +124,13 @@ def walk(window: Window) -> list[FlacLink]:
     starts: list[tuple[int, int, int]] = []
     position = tag_size(window.at(0, 10))
     while (position := window.find(_MARK, position, window.size, 8)) >= 0:
-        head = window.at(position, 42)
-        if head[:4] == b"fLaC" and len(head) == 42:
+        data = window.at(position, 42)
+        if data[:4] == b"fLaC" and len(data) == 42:
             _close(links, starts, position)
-            links.append(FlacLink(head[8:], position))
+            links.append(FlacLink(data[8:], position))
             position = _after_blocks(window, position + 4)
             continue
-        found = _header(head[:16], links[-1]) if links and head[:1] == b"\xff" else None
+        found = _header(data[:16], links[-1]) if links and data[:1] == b"\xff" else None
         if found is not None:
             starts.append((position, *found))
         position += 1
@@ -144,8 +144,7 @@ def _close(links: list[FlacLink], heads: list[tuple[int, int, int]], end: int) -
         starts = _in_order(heads)
         stops = [*(start for start, _, _ in starts[1:]), end]
         links[-1].frames = [
-            FlacFrame(start, stop, first, samples)
-            for (start, first, samples), stop in zip(starts, stops, strict=True)
+            FlacFrame(start, stop, first, samples) for (start, first, samples), stop in zip(starts, stops, strict=True)
         ]
     heads.clear()
 
@@ -157,11 +156,13 @@ def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """
     found: list[tuple[int, int, int]] = []
     expected = 0
-    for number, head in enumerate(heads):
-        _, first, samples = head
+    for number, candidate in enumerate(heads):
+        _, first, samples = candidate
         following = heads[number + 1 : number + 1 + _NEAR]
-        if first == expected or (first > expected and any(after[1] == first + samples for after in following)):
-            found.append(head)
+        if first == expected or (
+            expected < first <= 2 * expected + _MOST_SILENCE and any(after[1] == first + samples for after in following)
+        ):
+            found.append(candidate)
             expected = first + samples
     return found
 
@@ -169,13 +170,48 @@ def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 def _after_blocks(window: Window, position: int) -> int:
     """Return where the metadata ends."""
     for _ in range(_MOST_BLOCKS):
-        head = window.at(position, 4)
-        if len(head) < 4:
+        block = window.at(position, 4)
+        if len(block) < 4:
             break
-        position += 4 + int.from_bytes(head[1:], "big")
-        if head[0] & 0x80:
+        position += 4 + int.from_bytes(block[1:], "big")
+        if block[0] & 0x80:
             break
     return position
+
+
+def head(link: FlacLink, samples: int) -> bytes:
+    """Return the beginning of a stream with so many samples."""
+    form = int.from_bytes(link.info[10:18], "big") >> 36 << 36 | samples
+    return b"fLaC\x80\x00\x00\x22" + link.info[:10] + form.to_bytes(8, "big") + bytes(16)  # no MD5
+
+
+def silence(link: FlacLink, first: int, stop: int) -> bytes:
+    """Return frames of silence from a sample to another."""
+    depth = ((link.info[12] & 1) << 4 | link.info[13] >> 4) + 1
+    size = link.block or _SIZES[12]
+    found = b""
+    for start in range(first, stop, size):
+        samples = min(size, stop - start)
+        # Rate and depth as in STREAMINFO, samples in 16 bits, channels by themselves; each is constantly 0.
+        data = bytes((0xFF, 0xF8 | (not link.block), 0x70, link.channels - 1 << 4))
+        data += _coded(start // size if link.block else start) + (samples - 1).to_bytes(2, "big")
+        register = 0
+        for byte in data:
+            register = _CRC8[register ^ byte]
+        data += bytes((register,)) + bytes(-(-link.channels * (8 + depth) // 8))
+        found += data + int(_checksums(np.frombuffer(data, np.uint8)[None])[0]).to_bytes(2, "big")
+    return found
+
+
+def _coded(number: int) -> bytes:
+    """Return a number as UTF-8 would have it, with up to 36 bits."""
+    if number < 0x80:
+        return bytes((number,))
+    tail: list[int] = []
+    while number >= 1 << 6 - len(tail):
+        tail.insert(0, 0x80 | number & 0x3F)
+        number >>= 6
+    return bytes((0xFF << 7 - len(tail) & 0xFF | number, *tail))
 
 
 def sound_frames(window: Window, frames: list[FlacFrame], most: int = 1 << 24) -> list[bool]:

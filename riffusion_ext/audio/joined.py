@@ -51,6 +51,7 @@ class JoinedFile:
         self.samplerate, self.channels = found.stretches[0].rate, found.stretches[0].channels
         self._counts = [self._count(number) for number in range(len(found.stretches))]
         self._silences = self._holes()
+        found.holes.update(enumerate(self._silences))
         self.frames = sum(self._counts) + sum(self._silences)
         self._blocks: Iterator[_Array] = self._from(0)
         self._held = np.zeros((0, self.channels), np.float32)
@@ -89,9 +90,9 @@ class JoinedFile:
         """Return the silence before each stretch."""
         holes, link, position = [], -1, 0
         for stretch, count in zip(self._found.stretches, self._counts, strict=True):
-            silence, first = stretch.silence, stretch.link != link
+            silence = 0
             if stretch.end is not None:
-                silence = 0 if first else max(stretch.end - count - position, 0)
+                silence = max(stretch.end - count - position, 0) if stretch.link == link else 0
                 position = stretch.end
             link = stretch.link
             holes.append(silence)

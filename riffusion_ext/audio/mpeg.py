@@ -285,4 +285,3 @@ def walk(window: Window) -> MpegFile | None:
     found.rest = held[1] if held else 0
     found.parts = [part for part in found.parts if part.frames]
     return found if found.parts else None
-

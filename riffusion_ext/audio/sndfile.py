@@ -157,8 +157,9 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a sound file for a ``with``; gives soundfile's own object, or one like it for a file that is damaged, holds
-    several streams, or is of another length than soundfile believes.
+    """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
+
+    One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
 
     Raises
     ------

@@ -47,8 +47,6 @@ class Stretch:
         Of its samples.
     link
         Number of the stream that it belongs to.
-    silence
-        Samples that are missing before it.
     end
         Sample of the stream behind its last, where it is known only by its end.
     seekable
@@ -59,17 +57,17 @@ class Stretch:
     rate: int
     channels: int
     link: int = 0
-    silence: int = 0
     end: int | None = None
     seekable: bool = True
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Sound that is missing: where, in s, and for how long (about; None for unknown)."""
+    """Sound that is missing: where, in s, for how long (about; None for unknown), and before which stretch."""
 
     start: float
     length: float | None
+    stretch: int = -1
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,10 @@ class Survey:
         Whether the stretches know how much is missing between them.
     rest
         Bytes behind the sound that are none.
-    counts
-        Samples of each stretch, once they are known.
+    counts, holes
+        Samples of each stretch and of the silence before it, at the rate of the first, once they are known.
+    deeper
+        What a closer look has found.
     """
 
     plain: bool
@@ -108,6 +108,8 @@ class Survey:
     filled: bool = False
     rest: int = 0
     counts: dict[int, int] = field(default_factory=dict)
+    holes: dict[int, int] = field(default_factory=dict)
+    deeper: list[Survey] = field(default_factory=list)
 
 
 def survey(path: Path) -> Survey | None:
@@ -119,13 +121,18 @@ def survey(path: Path) -> Survey | None:
         The file cannot be read.
     """
     state = check_regular(path)
-    return _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, False)
+    found = _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, False)
+    return found.deeper[-1] if found is not None and found.deeper else found
 
 
 def deeper(path: Path) -> Survey | None:
-    """As :func:`survey`, but with a look inside the frames of FLAC, for a file that could not be decoded to its end."""
+    """Look inside the frames of FLAC, too, as :func:`survey` does from now on: the file could not be decoded."""
     state = check_regular(path)
-    return _survey(path, state.st_size, state.st_mtime_ns, state.st_ino, True)
+    key = (path, state.st_size, state.st_mtime_ns, state.st_ino)
+    first, found = _survey(*key, False), _survey(*key, True)
+    if first is not None and found is not None:
+        first.deeper.append(found)
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -165,7 +172,7 @@ def _of_mpeg(window: Window, found: mpeg.MpegFile) -> Survey:
         samples=None if told else first.frames * first.form.samples,
         promised=seconds + lost if lost else None,
         cut=found.cut or (lost > 0 and not found.damage),
-        gaps=tuple(Gap(start, None) for start, _ in found.damage),
+        gaps=tuple(Gap(start, (0.0 if n else lost) if lost else None) for n, (start, _) in enumerate(found.damage)),
         rest=found.rest if found.rest >= _LEAST_REST else 0,
     )
 
@@ -216,13 +223,11 @@ def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
             # A stream by itself goes to the decoder with all that lies beside its sound; one with gaps in pieces.
             pieces = (*link.headers, *run.ranges)
             end = run.last - start if run.last is not None and not link.whole else None
-            stretches.append(
-                Stretch(pieces, link.rate, link.channels, number, 0, end, seekable=link.whole or place == 0)
-            )
-        for one, other in pairwise(link.runs):
+            stretches.append(Stretch(pieces, link.rate, link.channels, number, end, seekable=link.whole or place == 0))
+        for place, (one, other) in enumerate(pairwise(link.runs), len(stretches) - len(link.runs) + 1):
             if one.last is not None and other.first is not None:
                 lost = max(other.first - one.last - mean, 0) / link.rate
-                gaps.append(Gap(before + (one.last - start) / link.rate, lost))
+                gaps.append(Gap(before + (one.last - start) / link.rate, lost, place))
         ends = [run.last for run in link.runs if run.last is not None]
         before += max(ends[-1] - start, 0) / link.rate if ends else 0.0
         if not link.ends and number < len(links) - 1:
@@ -232,9 +237,7 @@ def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
 
 
 def _base(link: oggpages.OggLink) -> tuple[int, float]:
-    """Return the sample that a stream begins with, which is not 0 where it was recorded from its middle on; and how
-    many a page has.
-    """
+    """Return the sample that a stream begins with (not 0, if it was recorded from its middle on), and those of a page."""
     run = link.runs[0]
     if run.first is None or run.last is None:
         return 0, 0.0
@@ -259,48 +262,23 @@ def _of_flac(window: Window, links: Sequence[flacframes.FlacLink], deep: bool) -
         if not fine or deep:
             good = flacframes.sound_frames(window, link.frames)
             good[-1] = good[-1] or end == link.promised  # tags may follow, which are not the frame's
-        position = 0 if link.promised else link.frames[0].first
-        start = position
-        for run in _runs(link.frames, good):
-            if run[0].first > position:
-                gaps.append(Gap(before + (position - start) / link.rate, (run[0].first - position) / link.rate))
-            stretches.append(_flac_stretch(link, run, number, run[0].first - position))
-            position = run[-1].first + run[-1].samples
-        before += (position - start) / link.rate
-        promised += max(link.promised, position - start) / link.rate
+        pieces: list[tuple[int, int]] = []
+        stream: list[Piece] = []
+        position = 0
+        for frame, whole in zip(link.frames, good, strict=True):
+            if not whole:
+                continue
+            if frame.first > position:
+                gaps.append(Gap(before + position / link.rate, (frame.first - position) / link.rate))
+                stream += [*pieces, flacframes.silence(link, position, frame.first)]
+                pieces = []
+            append(pieces, frame.start, frame.stop)
+            position = frame.first + frame.samples
+        head = flacframes.head(link, position)
+        stretches.append(Stretch((head, *stream, *pieces), link.rate, link.channels, number))
+        before += position / link.rate
+        promised += max(link.promised, position) / link.rate
         cut |= position < link.promised
     return Survey(
         plain, tuple(stretches), before, promised=promised if cut else None, cut=cut, gaps=tuple(gaps), filled=True
-    )
-
-
-def _runs(frames: Sequence[flacframes.FlacFrame], good: Sequence[bool]) -> list[list[flacframes.FlacFrame]]:
-    """Return the good frames in groups that follow one another."""
-    found: list[list[flacframes.FlacFrame]] = []
-    for frame, fine in zip(frames, good, strict=True):
-        if not fine:
-            continue
-        if found and found[-1][-1].first + found[-1][-1].samples == frame.first:
-            found[-1].append(frame)
-        else:
-            found.append([frame])
-    return found
-
-
-def _flac_stretch(
-    link: flacframes.FlacLink, run: Sequence[flacframes.FlacFrame], number: int, silence: int
-) -> Stretch:
-    samples = sum(frame.samples for frame in run)
-    form = int.from_bytes(link.info[10:18], "big") >> 36 << 36 | samples
-    info = link.info[:10] + form.to_bytes(8, "big") + bytes(16)  # no MD5
-    ranges: list[tuple[int, int]] = []
-    for frame in run:
-        append(ranges, frame.start, frame.stop)
-    return Stretch(
-        (b"fLaC\x80\x00\x00\x22" + info, *ranges),
-        link.rate,
-        link.channels,
-        number,
-        max(silence, 0),
-        seekable=run[0].first == 0,
     )
