@@ -3,7 +3,8 @@
 One judgement for everything that reads sound: :func:`~riffusion_ext.audio.io.read_audio` and
 :func:`~riffusion_ext.audio.stream.read_pieces` add it to the notes of what they return.
 
-Sources: RIFF WAVE (Microsoft 1991), AIFF (Apple 1989), and those of :mod:`riffusion_ext.audio.survey`.
+Sources: RIFF WAVE (Microsoft 1991), AIFF (Apple 1989), CAF (Apple 2005), W64 (Sonic Foundry), RF64
+(EBU Tech 3306), and those of :mod:`riffusion_ext.audio.survey`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from riffusion_ext.audio.chunks import chunks
+from riffusion_ext.audio.chunks import MOST_CHUNKS, chunks
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.survey import Gap, Survey, survey
 from riffusion_ext.errors import AudioError
@@ -28,6 +29,13 @@ _DOUBT = "the file may be damaged: "
 _STREAMED = 0x7FFF0000  # sizes from here on are written by programs that cannot know the length
 _SLACK = 0.2  # s: encoders count their own delay in, and whole frames
 _LEAST_REST = 4096
+_CHUNKS = {
+    b"FORM": (12, ">4sI", 0, 2, b"SSND"),
+    b"caff": (8, ">4sq", 0, 1, b"data"),
+    b"riff": (40, "<16sq", 24, 8, b"data"),
+    b"RF64": (12, "<4sI", 0, 2, b"data"),
+}
+"""By first bytes: place of the first chunk, head of one, bytes of it that are counted in, unit of its size, samples."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
@@ -137,18 +145,48 @@ def _missing(gaps: list[Gap], *, filled: bool) -> str:
     return f"lacks {sum(known):.2f} s of sound {where}: {after}"
 
 
-# --- WAV, AIFF -------------------------------------------------------------------------------------------------------
+# --- files of chunks -------------------------------------------------------------------------------------------------
 
 
 def _of_chunks(file: BinaryIO, seconds: float | None) -> list[str]:
     head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         return _of_wav(file, seconds)
-    if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC") and seconds is not None:
-        promised = _aiff_seconds(file)
-        if promised is not None and seconds < promised - _SLACK:
-            return [_cut_off(seconds, promised)]
-    return []
+    end = file.seek(0, os.SEEK_END)
+    body, size = _data_of(file, head, end)
+    there = end - body
+    if not 0 < there < size < 1 << 62:
+        return []
+    if seconds is None:
+        return ["breaks off, and is used as far as it goes"]
+    promised = seconds * size / there
+    return [_cut_off(seconds, promised)] if seconds < promised - _SLACK else []
+
+
+def _data_of(file: BinaryIO, head: bytes, end: int) -> tuple[int, int]:
+    """Return where the samples of an AIFF, AU, CAF, W64 or RF64 file begin, and their bytes; 0 for unknown."""
+    if head[:4] == b".snd":
+        body, size = struct.unpack(">4xII", head)
+        return body, size if size < _STREAMED else 0
+    if head[:4] not in _CHUNKS:
+        return 0, 0
+    position, form, counted, even, wanted = _CHUNKS[head[:4]]
+    size_64 = 0
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        data = file.read(struct.calcsize(form))
+        if len(data) < struct.calcsize(form) or position >= end:
+            break
+        name, size = struct.unpack(form, data)
+        body, size = position + len(data), size - counted
+        if name == b"ds64":
+            size_64 = struct.unpack("<8xQ", file.read(16))[0]
+        if name[:4] == wanted:
+            return body, size_64 if head[:4] == b"RF64" else size
+        if size < 0:
+            break
+        position = body + size + -size % even
+    return 0, 0
 
 
 def _of_wav(file: BinaryIO, seconds: float | None) -> list[str]:
@@ -181,20 +219,3 @@ def _behind_wav(file: BinaryIO, position: int, end: int, bytes_per_second: int) 
         return []
     what = "another WAV file" if b"RIFF" in head else "what its header does not count"
     return [f"goes on behind its sound with {what}, up to {rest / bytes_per_second:.1f} s, which is not used"]
-
-
-def _aiff_seconds(file: BinaryIO) -> float | None:
-    """Return how long an AIFF file says it is."""
-    position, end = 12, file.seek(0, os.SEEK_END)
-    for _ in range(1000):
-        file.seek(position)
-        head = file.read(8 + 18)
-        if len(head) < 8 or position >= end:
-            return None
-        name, size = struct.unpack(">4sI", head[:8])
-        if name == b"COMM" and len(head) == 26:
-            frames, exponent, mantissa = struct.unpack(">2xI2xHQ", head[8:])
-            rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)
-            return frames / rate if rate >= 1 else None
-        position += 8 + size + size % 2
-    return None

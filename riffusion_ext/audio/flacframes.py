@@ -159,9 +159,8 @@ def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     for number, candidate in enumerate(heads):
         _, first, samples = candidate
         following = heads[number + 1 : number + 1 + _NEAR]
-        if first == expected or (
-            expected < first <= 2 * expected + _MOST_SILENCE and any(after[1] == first + samples for after in following)
-        ):
+        goes_on = any(after[1] == first + samples for after in following)
+        if first == expected or (goes_on and expected < first <= 2 * expected + _MOST_SILENCE):
             found.append(candidate)
             expected = first + samples
     return found

@@ -237,7 +237,7 @@ def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
 
 
 def _base(link: oggpages.OggLink) -> tuple[int, float]:
-    """Return the sample that a stream begins with (not 0, if it was recorded from its middle on), and those of a page."""
+    """Return the first sample of a stream (not 0, if it was recorded from its middle on), and how many a page has."""
     run = link.runs[0]
     if run.first is None or run.last is None:
         return 0, 0.0
