@@ -18,11 +18,11 @@ from typing import BinaryIO
 
 from riffusion_ext.audio.chunks import MOST_CHUNKS, chunks
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.survey import Gap, Survey, survey
+from riffusion_ext.audio.survey import Gap, Survey, deeper, survey
 from riffusion_ext.errors import AudioError
 from riffusion_ext.regular import open_regular
 
-__all__ = ["breaks_off", "doubt", "judged", "losses", "told_apart"]
+__all__ = ["about", "breaks_off", "doubt", "judged", "losses", "told_apart"]
 
 _SUBJECT = "the file "
 _DOUBT = "the file may be damaged: "
@@ -54,13 +54,22 @@ def judged(clip: AudioClip, path: Path, seconds: float | None = None, *, filled:
         Whether its reader puts silence where sound is missing.
     """
     found = losses(path, seconds, filled=filled)
-    own = [note for note in clip.notes if not (note.startswith(_DOUBT) and (found or _surveyed(path)))]
-    return replace(clip, notes=(*own, *(_SUBJECT + loss for loss in found)))
+    notes = clip.notes
+    if any(note.startswith(_DOUBT) for note in notes) and _surveyed(path):  # we know better than a decoder's complaint
+        notes = tuple(note for note in notes if not note.startswith(_DOUBT))
+        if not found and deeper(path) is not None:
+            found = losses(path, seconds, filled=filled)
+    return replace(clip, notes=(*notes, *(_SUBJECT + loss for loss in found)))
 
 
 def doubt(text: str) -> str:
     """Return the note about a decoder that complained, and went on."""
     return _DOUBT + text
+
+
+def about(path: Path) -> tuple[str, ...]:
+    """Return the notes about a file that reading it to its end would give."""
+    return tuple(_SUBJECT + loss for loss in losses(path))
 
 
 def told_apart(notes: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -122,8 +131,7 @@ def _of_survey(found: Survey, seconds: float | None, *, filled: bool) -> list[st
     if gaps:
         told.append(_missing(gaps, filled=filled and found.filled))
     lost = sum(gap.length or 0.0 for gap in gaps)
-    trimmed = sum(8192 / stretch.rate for stretch in found.stretches) + _SLACK  # MP3 files drop delay and padding
-    if seconds is not None and seconds + lost + trimmed < found.seconds:
+    if seconds is not None and seconds + lost + found.trimmed + _SLACK < found.seconds:
         told.append(f"was read only as far as {seconds:.1f} of {found.seconds:.1f} s")
     if found.rest:
         told.append(f"has {found.rest} bytes behind its sound in which no sound was found")

@@ -8,6 +8,7 @@ Source: RFC 9639.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,10 +22,10 @@ __all__ = ["FlacFrame", "FlacLink", "head", "silence", "sound_frames", "walk"]
 
 _MARK = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22|\xff[\xf8\xf9]", re.DOTALL)
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
-_LONGEST = 1 << 20
-"""A frame has 65535 samples of 8 channels and 32 bits at most; nearly all have less than 64 kB."""
+_LONGEST, _SIDE_BY_SIDE = 1 << 17, 256
+"""Frames whose checksum is looked at: bytes, and how many at once. Nearly all have less than 32 kB."""
 _MOST_BLOCKS = 1000
-_NEAR = 8
+_NEAR, _MOST_TRIES = 8, 10_000
 _MOST_SILENCE = 60 * 44100  # samples that may be missing at once, beside as many as there are
 
 
@@ -123,6 +124,7 @@ def walk(window: Window) -> list[FlacLink]:
     links: list[FlacLink] = []
     starts: list[tuple[int, int, int]] = []
     position = tag_size(window.at(0, 10))
+    tries = 0
     while (position := window.find(_MARK, position, window.size, 8)) >= 0:
         data = window.at(position, 42)
         if data[:4] == b"fLaC" and len(data) == 42:
@@ -134,14 +136,17 @@ def walk(window: Window) -> list[FlacLink]:
         if found is not None:
             starts.append((position, *found))
         position += 1
+        tries += found is None
+        if tries > _MOST_TRIES + window.size // 512:  # sound has one in 30 kB
+            return []
     _close(links, starts, window.size)
     return [link for link in links if link.frames and link.rate]
 
 
 def _close(links: list[FlacLink], heads: list[tuple[int, int, int]], end: int) -> None:
     """Give a stream its frames: each ends where the next one begins."""
-    if links:
-        starts = _in_order(heads)
+    starts = _in_order(heads)
+    if links and starts:
         stops = [*(start for start, _, _ in starts[1:]), end]
         links[-1].frames = [
             FlacFrame(start, stop, first, samples) for (start, first, samples), stop in zip(starts, stops, strict=True)
@@ -213,20 +218,22 @@ def _coded(number: int) -> bytes:
     return bytes((0xFF << 7 - len(tail) & 0xFF | number, *tail))
 
 
-def sound_frames(window: Window, frames: list[FlacFrame], most: int = 1 << 24) -> list[bool]:
-    """Return whether frames are whole and undamaged, by their checksums.
+def sound_frames(window: Window, frames: Sequence[FlacFrame]) -> list[bool]:
+    """Return whether frames are whole and undamaged, by their checksums. Very long ones are believed.
 
-    Many are looked at side by side: zeros put before a frame do not change its checksum.
+    Many of about one length are looked at side by side: zeros put before a frame do not change its checksum.
     """
-    found: list[bool] = []
-    batch: list[bytes] = []
-    for number, frame in enumerate(frames):
-        batch.append(window.at(frame.start, min(frame.stop - frame.start, _LONGEST)))
+    found = [True] * len(frames)
+    order = sorted(range(len(frames)), key=lambda number: frames[number].stop - frames[number].start)
+    while order and frames[order[-1]].stop - frames[order[-1]].start > _LONGEST:
+        order.pop()
+    for start in range(0, len(order), _SIDE_BY_SIDE):
+        numbers = sorted(order[start : start + _SIDE_BY_SIDE])
+        batch = [window.at(frames[number].start, frames[number].stop - frames[number].start) for number in numbers]
         longest = max(map(len, batch))
-        if longest * (len(batch) + 1) > most or number == len(frames) - 1:
-            rows = np.frombuffer(b"".join(data.rjust(longest, b"\0") for data in batch), np.uint8)
-            found += (_checksums(rows.reshape(len(batch), longest)) == 0).tolist()
-            batch = []
+        rows = np.frombuffer(b"".join(data.rjust(longest, b"\0") for data in batch), np.uint8)
+        for number, register in zip(numbers, _checksums(rows.reshape(len(batch), longest)), strict=True):
+            found[number] = not register
     return found
 
 

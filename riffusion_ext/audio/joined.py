@@ -92,7 +92,8 @@ class JoinedFile:
         for stretch, count in zip(self._found.stretches, self._counts, strict=True):
             silence = 0
             if stretch.end is not None:
-                silence = max(stretch.end - count - position, 0) if stretch.link == link else 0
+                position = position if stretch.link == link else 0
+                silence = max(stretch.end - count - position, 0)
                 position = stretch.end
             link = stretch.link
             holes.append(silence)

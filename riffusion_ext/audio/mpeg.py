@@ -40,7 +40,7 @@ _LEAD = 1 << 16
 _SURE = 3
 """Frames in a row that are no coincidence."""
 _FREE_LONGEST = 1 << 13
-_MOST_TAGS = 1000
+_MOST_TAGS, _MOST_TRIES = 1000, 10_000
 
 
 class Form(NamedTuple):
@@ -76,6 +76,8 @@ class MpegPart:
     ranges: list[tuple[int, int]] = field(default_factory=list)
     """Where the frames are, but for that of Xing."""
     frames: int = 0
+    lead: int = 0
+    """Bytes of the frame of Xing."""
 
 
 @dataclass
@@ -133,6 +135,7 @@ def side_size(form: Form) -> int:
 class _Walker:
     def __init__(self, window: Window) -> None:
         self.window = window
+        self.tries = 0
         self.free: dict[Form, int] = {}  # bytes of a frame of free format, without padding
 
     def frame(self, position: int) -> tuple[Form, int] | None:
@@ -158,7 +161,7 @@ class _Walker:
         for number in range(count):
             found = self.frame(position)
             if found is None:
-                return number > 0 and (position >= self.window.size or bool(_tag(self.window, position)))
+                return number > 0 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
             if form not in (None, found[0]):
                 return number > 1
             form, position = found[0], position + found[1]
@@ -170,6 +173,9 @@ class _Walker:
             if self.sure(place):
                 return place
             position = place + 1
+            self.tries += 1
+            if self.tries > _MOST_TRIES + self.window.size // 512:  # noise has one in 4 kB
+                break
         return -1
 
     def walk(self) -> Iterator[tuple[int, int, Form | None, bool]]:
@@ -208,7 +214,7 @@ class _Walker:
             position = stop
 
     def leads_on(self, position: int) -> bool:
-        return position >= self.window.size or self.frame(position) is not None or bool(_tag(self.window, position))
+        return position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.at(position, 12))
 
     def after_tags(self, position: int) -> int:
         for _ in range(_MOST_TAGS):
@@ -217,6 +223,10 @@ class _Walker:
                 break
             position = min(position + size, self.window.size)
         return position
+
+
+def _is_tag(head: bytes) -> bool:
+    return head.startswith((b"ID3", b"APETAGEX", b"TAG", b"LYRICSBEGIN", bytes(4)))
 
 
 def _tag(window: Window, position: int) -> int:
@@ -276,7 +286,7 @@ def walk(window: Window) -> MpegFile | None:
         part = found.parts[-1] if found.parts else None
         xing = _xing(window, start, stop, form)
         if part is None or form != part.form or xing is not None:
-            part = MpegPart(form, window.at(start, 4), xing)
+            part = MpegPart(form, window.at(start, 4), xing, lead=stop - start if xing else 0)
             found.parts.append(part)
         if xing is None:
             part.frames += 1

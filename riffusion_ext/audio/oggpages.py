@@ -30,6 +30,7 @@ __all__ = ["OggLink", "OggRun", "walk"]
 _BEGIN, _END = 0x02, 0x04
 _CAPTURE = re.compile(rb"OggS\x00")
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MOST_DAMAGED = 10_000
 _NO_TIME = (1 << 64) - 1
 
 
@@ -43,11 +44,14 @@ class OggRun:
         Where they are in the file.
     first, last
         Sample of the link that the first and the last of them end with; None where none tells.
+    follows
+        Whether nothing is missing before the first of them.
     """
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
+    follows: bool = True
 
 
 @dataclass
@@ -84,7 +88,7 @@ class OggLink:
     @property
     def whole(self) -> bool:
         """Whether nothing is missing before its last page."""
-        return len(self.runs) == 1
+        return len(self.runs) == 1 and self.runs[0].follows
 
 
 class _Page(NamedTuple):
@@ -120,15 +124,16 @@ def _page(window: Window, position: int) -> _Page | None:
 
 
 def _pages(window: Window) -> Iterator[_Page]:
-    position = tag_size(window.at(0, 10))
+    position, damaged = tag_size(window.at(0, 10)), 0
     while position < window.size:
         page = _page(window, position)
         if page is not None:
             yield page
             position = page.stop
         else:
+            damaged += 1
             position = window.find(_CAPTURE, position + 1, window.size, 5)
-            if position < 0:
+            if position < 0 or damaged > _MOST_DAMAGED:
                 return
 
 
@@ -175,7 +180,7 @@ def _add(link: OggLink, page: _Page) -> None:
         append(link.headers, page.start, page.stop)
         return
     if not link.runs or not follows:
-        link.runs.append(OggRun())
+        link.runs.append(OggRun(follows=bool(follows)))
     run = link.runs[-1]
     append(run.ranges, page.start, page.stop)
     link.pages += 1

@@ -29,6 +29,7 @@ _LEAST_REST = 4096
 """Bytes behind the sound that are told."""
 _DECODER_DELAY = 529
 """Samples by which decoders of layer 3 are late."""
+_MOST_TRIMMED = 4096
 _XING_SLACK = 1
 """Frames: some encoders count the frame that tells, others do not."""
 _OTHERS = (b"RIFF", b"FORM", b"RF64", b"caff", b".snd", b"riff", b"\x1aE\xdf\xa3")
@@ -92,6 +93,8 @@ class Survey:
         Whether the stretches know how much is missing between them.
     rest
         Bytes behind the sound that are none.
+    trimmed
+        Seconds that decoders drop at the ends, at most.
     counts, holes
         Samples of each stretch and of the silence before it, at the rate of the first, once they are known.
     deeper
@@ -107,6 +110,7 @@ class Survey:
     gaps: tuple[Gap, ...] = ()
     filled: bool = False
     rest: int = 0
+    trimmed: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
     holes: dict[int, int] = field(default_factory=dict)
     deeper: list[Survey] = field(default_factory=list)
@@ -173,6 +177,7 @@ def _of_mpeg(window: Window, found: mpeg.MpegFile) -> Survey:
         promised=seconds + lost if lost else None,
         cut=found.cut or (lost > 0 and not found.damage),
         gaps=tuple(Gap(start, (0.0 if n else lost) if lost else None) for n, (start, _) in enumerate(found.damage)),
+        trimmed=sum(_MOST_TRIMMED / part.form.rate for part in found.parts),
         rest=found.rest if found.rest >= _LEAST_REST else 0,
     )
 
@@ -183,7 +188,7 @@ def _lost(window: Window, part: mpeg.MpegPart) -> float:
     if xing is None or xing.frames <= part.frames + _XING_SLACK:
         return 0.0
     size = part.ranges[-1][1] - part.ranges[0][0]
-    if xing.size and size >= xing.size - xing.size / max(xing.frames, 1):  # all bytes are there
+    if xing.size and size + part.lead + size / part.frames >= xing.size:  # all bytes are there
         return 0.0
     return (xing.frames - part.frames) * part.form.samples / part.form.rate
 
@@ -224,10 +229,11 @@ def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
             pieces = (*link.headers, *run.ranges)
             end = run.last - start if run.last is not None and not link.whole else None
             stretches.append(Stretch(pieces, link.rate, link.channels, number, end, seekable=link.whole or place == 0))
-        for place, (one, other) in enumerate(pairwise(link.runs), len(stretches) - len(link.runs) + 1):
-            if one.last is not None and other.first is not None:
-                lost = max(other.first - one.last - mean, 0) / link.rate
-                gaps.append(Gap(before + (one.last - start) / link.rate, lost, place))
+        for place, run in enumerate(link.runs):
+            last = link.runs[place - 1].last if place else start
+            if not run.follows and run.first is not None and last is not None:
+                lost = max(run.first - last - mean, 0) / link.rate
+                gaps.append(Gap(before + (last - start) / link.rate, lost, len(stretches) - len(link.runs) + place))
         ends = [run.last for run in link.runs if run.last is not None]
         before += max(ends[-1] - start, 0) / link.rate if ends else 0.0
         if not link.ends and number < len(links) - 1:
@@ -258,10 +264,8 @@ def _of_flac(window: Window, links: Sequence[flacframes.FlacLink], deep: bool) -
         even = all(a.first + a.samples == b.first for a, b in pairwise(link.frames)) and not link.frames[0].first
         fine = even and end == link.promised and flacframes.sound_frames(window, link.frames[-1:])[0]
         plain &= fine
-        good = [True] * len(link.frames)
-        if not fine or deep:
-            good = flacframes.sound_frames(window, link.frames)
-            good[-1] = good[-1] or end == link.promised  # tags may follow, which are not the frame's
+        good = [True] * len(link.frames) if fine and not deep else flacframes.sound_frames(window, link.frames)
+        good[-1] |= end == link.promised and not deep  # tags may follow it
         pieces: list[tuple[int, int]] = []
         stream: list[Piece] = []
         position = 0
