@@ -16,7 +16,7 @@ from riffusion_ext.audio.splice import Splice
 from riffusion_ext.audio.survey import Stretch, Survey, deeper
 from riffusion_ext.audio.wav import BLOCK
 
-__all__ = ["JoinedFile", "Persistent"]
+__all__ = ["JoinedFile", "Persistent", "seek_place"]
 
 _Array = npt.NDArray[np.float32]
 _UNKNOWN_FRAMES = 1 << 60
@@ -40,11 +40,11 @@ class JoinedFile:
 
     Attributes
     ----------
-    frames, channels, samplerate, subtype
+    frames, channels, samplerate, format, subtype
         As of ``soundfile.SoundFile``. What is missing between stretches is silence, where it is known how much.
     """
 
-    subtype = "JOINED"
+    format = subtype = "JOINED"
 
     def __init__(self, soundfile: Any, path: Path, found: Survey) -> None:
         self._soundfile, self._path, self._found = soundfile, path, found
@@ -126,7 +126,7 @@ class JoinedFile:
 
     def _decoded(self, stretch: Stretch, position: int) -> Iterator[_Array]:
         with self._opened(stretch) as file:
-            start = max(position - _LEAD, 0) if stretch.seekable and file.seekable() else 0
+            start = seek_place(position, _LEAD, stretch.steady) if file.seekable() else 0
             if start:
                 file.seek(start)
             skipped = position - start
@@ -187,6 +187,11 @@ class Persistent:
             raise error
         self._file = JoinedFile(self._soundfile, self._path, found)
         return self._file.seek(self._position)
+
+
+def seek_place(position: int, lead: int, steady: int | None) -> int:
+    """Return the frame to seek to, `lead` or more before the one that is wanted, where the decoder finds it."""
+    return min(max(position - lead, 0), position if steady is None else steady)
 
 
 def _to_channels(clip: AudioClip, channels: int) -> AudioClip:

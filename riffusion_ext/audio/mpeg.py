@@ -161,7 +161,7 @@ class _Walker:
         for number in range(count):
             found = self.frame(position)
             if found is None:
-                return number > 0 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
+                return number > 1 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
             if form not in (None, found[0]):
                 return number > 1
             form, position = found[0], position + found[1]

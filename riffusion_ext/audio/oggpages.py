@@ -44,6 +44,8 @@ class OggRun:
         Where they are in the file.
     first, last
         Sample of the link that the first and the last of them end with; None where none tells.
+    steady
+        Sample that the page before the last ends with.
     follows
         Whether nothing is missing before the first of them.
     """
@@ -51,6 +53,7 @@ class OggRun:
     ranges: list[tuple[int, int]] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
+    steady: int = 0
     follows: bool = True
 
 
@@ -187,4 +190,4 @@ def _add(link: OggLink, page: _Page) -> None:
     if page.time != _NO_TIME:
         time = max(page.time - link.lead, 0)
         run.first = time if run.first is None else run.first
-        run.last = time
+        run.steady, run.last = run.last or 0, time

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio import id3
 from riffusion_ext.audio.clip import AudioClip, check_form
-from riffusion_ext.audio.joined import JoinedFile, Persistent
+from riffusion_ext.audio.joined import JoinedFile, Persistent, seek_place
 from riffusion_ext.audio.pcm import quantize
 from riffusion_ext.audio.repair import mended
 from riffusion_ext.audio.survey import survey
@@ -147,9 +147,12 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     with opened(path) as file:
         check_form(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
-        lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
+        found = survey(path) if file.format == "OGG" else None
+        steady = found.stretches[0].steady if found is not None else None
+        place = seek_place(first, _MP3_LEAD if file.subtype.startswith("MPEG") else 0, steady)
+        lead = first - place
         if first:
-            file.seek(first - lead)
+            file.seek(place)
         if count < _UNKNOWN_FRAMES:
             check(reading(file.channels, count, file.samplerate))
         return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)

@@ -50,8 +50,9 @@ class Stretch:
         Number of the stream that it belongs to.
     end
         Sample of the stream behind its last, where it is known only by its end.
-    seekable
-        Whether the decoder finds a place in it.
+    steady
+        Sample up to which the decoder finds places in it: libsndfile takes the last page of Ogg, whose end is cut, for
+        one that is whole. None for all of it.
     """
 
     pieces: tuple[Piece, ...]
@@ -59,7 +60,7 @@ class Stretch:
     channels: int
     link: int = 0
     end: int | None = None
-    seekable: bool = True
+    steady: int | None = None
 
 
 @dataclass(frozen=True)
@@ -224,11 +225,11 @@ def _of_ogg(links: Sequence[oggpages.OggLink]) -> Survey:
     before = 0.0
     for number, link in enumerate(links):
         start, mean = _base(link)
-        for place, run in enumerate(link.runs):
-            # A stream by itself goes to the decoder with all that lies beside its sound; one with gaps in pieces.
+        for run in link.runs:
             pieces = (*link.headers, *run.ranges)
             end = run.last - start if run.last is not None and not link.whole else None
-            stretches.append(Stretch(pieces, link.rate, link.channels, number, end, seekable=link.whole or place == 0))
+            steady = max(run.steady - start, 0) if link.whole else 0
+            stretches.append(Stretch(pieces, link.rate, link.channels, number, end, steady))
         for place, run in enumerate(link.runs):
             last = link.runs[place - 1].last if place else start
             if not run.follows and run.first is not None and last is not None:

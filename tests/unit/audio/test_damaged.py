@@ -29,7 +29,7 @@ def music(seconds: float = 4.0, rate: int = 44100, channels: int = 2, seed: int 
     """Return noise that grows louder and softer, so that the size of MP3 frames changes."""
     random = np.random.default_rng(seed)
     noise = random.uniform(-0.5, 0.5, (channels, round(seconds * rate)))
-    swell = np.sin(np.arange(noise.shape[1]) / rate * 2.1) ** 8
+    swell = np.cos(np.arange(noise.shape[1]) / rate * 2.1) ** 8
     return AudioClip((noise * swell).astype(np.float32), rate)
 
 
@@ -46,7 +46,7 @@ def coded(form: str, clip: AudioClip | None = None) -> bytes:
 
 
 def without_xing(data: bytes) -> bytes:
-    start = data.index(b"\xff\xfb") if b"\xff\xfb" in data[:64] else data.index(b"\xff\xf3")
+    start = data.index(b"\xff")
     assert b"Xing" in data[start : start + 64] or b"Info" in data[start : start + 64]
     return data[start + frame_size(data[start : start + 4]) :]
 
@@ -65,10 +65,11 @@ def samples_of(path: Path) -> npt.NDArray[np.float32]:
     assert pieces[-1].notes == whole.notes
     assert sound_length(path) == pytest.approx(count / rate, abs=1e-9)
     assert sound_shape(path) in (None, (count, whole.channels, rate))
-    for start in (0.3, 1.6, count / rate - 0.5):
-        part = read_audio(path, start=start, duration=0.4)
+    for share in (0.1, 0.4, 0.8):
+        start = share * count / rate
+        part = read_audio(path, start=start, duration=0.1)
         first = round(start * rate)
-        assert part.samples.shape[1] == round(0.4 * rate)
+        assert part.samples.shape[1] == round(0.1 * rate)
         np.testing.assert_allclose(
             part.samples, whole.samples[:, first : first + part.samples.shape[1]], atol=2e-3, rtol=0
         )
@@ -79,8 +80,8 @@ def plainly(path: Path) -> npt.NDArray[np.float32]:
     """Return the samples as soundfile by itself reads them."""
     import soundfile
 
-    samples: npt.NDArray[np.float32] = soundfile.read(str(path), dtype="float32", always_2d=True)[0].T
-    return samples
+    with soundfile.SoundFile(str(path)) as file:
+        return sndfile.read_frames(file, file.frames)
 
 
 # --- files that are fine ---------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def test_an_mp3_of_changing_bitrate_that_does_not_tell_its_length(
     found = samples_of(path)
     lead = (found.shape[1] - whole.shape[1]) // 2
     assert 0 < lead < 3000, "nothing tells what the encoder has added"
-    starts = [start for start in range(3000) if np.array_equal(found[:, start : start + 3000], whole[:, :3000])]
+    starts = [n for n in range(3000) if np.allclose(found[:, n : n + 3000], whole[:, :3000], atol=1e-6, rtol=0)]
     assert len(starts) == 1
     np.testing.assert_allclose(found[:, starts[0] :][:, : whole.shape[1]], whole, atol=1e-6, rtol=0)
     assert read_audio(path).notes == ()
@@ -341,7 +342,7 @@ def test_wav_files_one_behind_the_other_are_told(tmp_path: Path) -> None:
         (lambda: coded("mp3") + ID3V1, ""),
         (lambda: coded("flac")[:200_000], "breaks off after"),
         (lambda: coded("ogg")[:50_000], "breaks off after"),
-        (lambda: coded("ogg")[:50_000] + coded("ogg")[60_000:], "lacks "),
+        (lambda: (data := coded("ogg", music(8.0)))[: len(data) // 2] + data[len(data) * 6 // 10 :], "lacks "),
         (lambda: coded("ogg") + coded("opus"), ""),
     ],
 )
