@@ -92,6 +92,8 @@ def _picture(service: Service, path: Path, name: str) -> dict[str, Any]:
 
 
 def _clip(service: Service, path: Path, name: str) -> dict[str, Any]:
+    from riffusion_ext.audio.complete import about
+
     with path.open("rb") as file:
         suffix = sound_suffix(file.read(16))
     kept = path.replace(path.with_suffix(suffix))
@@ -102,4 +104,4 @@ def _clip(service: Service, path: Path, name: str) -> dict[str, Any]:
         raise
     shown = file_name(name, suffix, "sound")
     record = service.keep("clips", kept, title=shown.removesuffix(suffix), duration=duration, download_name=shown)
-    return clip_view(service, record)
+    return clip_view(service, record, notes=list(about(kept)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -20,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.complete import doubt
 from riffusion_ext.audio.repair import mended
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError
 from riffusion_ext.audio.workload import check, reading
@@ -57,7 +60,8 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     # After the input: ffmpeg decodes from the beginning, and does not miss the place by a frame of the codec.
     part = ["-ss", f"{start:.9f}"] if start else []
     part += ["-t", f"{duration:.9f}"] if duration is not None else []
-    with opened(path, *part) as (pipe, channels, sample_rate):
+    complaints: list[str] = []
+    with opened(path, *part, complaints=complaints) as (pipe, channels, sample_rate):
         check_form(channels, sample_rate)
         frame = 4 * channels
         blocks: list[npt.NDArray[np.float32]] = []
@@ -68,14 +72,16 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
             count += len(block)
             check(reading(channels, count, sample_rate))
     samples = np.concatenate([np.empty((channels, 0), np.float32), *blocks], axis=1)
-    return mended(samples, sample_rate, start=round(start * sample_rate))
+    clip = mended(samples, sample_rate, start=round(start * sample_rate))
+    return replace(clip, notes=(*clip.notes, *map(doubt, complaints)))
 
 
 @contextmanager
-def opened(path: Path, *part: str) -> Iterator[tuple[BinaryIO, int, int]]:
+def opened(path: Path, *part: str, complaints: list[str] | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
     """Start ffmpeg for a ``with``; gives the pipe its 32-bit float samples come from, their channels and rate.
 
-    Options in `part` choose what is read.
+    Options in `part` choose what is read. What ffmpeg complains about, and yet goes on, is added to `complaints` at the
+    end.
 
     Raises
     ------
@@ -89,6 +95,8 @@ def opened(path: Path, *part: str) -> Iterator[tuple[BinaryIO, int, int]]:
         try:
             yield (pipe, *_read_header(pipe, process, errors))
             _check(process.wait(), errors)
+            if complaints is not None and (said := _last_line(errors)):
+                complaints.append(f"ffmpeg says: {said}")
         finally:
             process.kill()
             pipe.close()
@@ -180,10 +188,20 @@ def _stop(started: Future[subprocess.Popen[bytes]]) -> None:
         started.result().kill()
 
 
+def _said(errors: IO[bytes]) -> str:
+    errors.seek(max(errors.seek(0, os.SEEK_END) - _LARGEST_HEADER, 0))
+    return errors.read().decode("utf-8", "replace").strip()
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    """Return ffmpeg's last sentence, without the part of it that speaks; empty where it said nothing."""
+    line = re.sub(r"^\[[^\]]*\] ", "", _said(errors).rpartition("\n")[2].strip()).rstrip(".")
+    return line.rpartition(": ")[2] if line.startswith("file:") else line  # no path
+
+
 def _check(status: int, errors: IO[bytes]) -> None:
     if status:
-        errors.seek(max(errors.seek(0, os.SEEK_END) - _LARGEST_HEADER, 0))
-        text = errors.read().decode("utf-8", "replace").strip()
+        text = _said(errors)
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
         if "matches no streams" in text:  # it could be opened: no other reader would find more

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.audio import ffmpeg, id3, sndfile
 from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.complete import judged
 from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
@@ -60,8 +61,9 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     ------
     AudioError
         The file is missing or cannot be read, the part starts past its end, it holds more than 8 channels or many
-        samples that are no sound (:mod:`riffusion_ext.audio.repair`; few are repaired, which the clip's notes tell),
-        or it needs more memory than is allowed.
+        samples that are no sound (:mod:`riffusion_ext.audio.repair`; few are repaired, which the clip's notes tell,
+        as they do what is missing in the file: :mod:`riffusion_ext.audio.complete`), or it needs more memory than is
+        allowed.
     """
     path = Path(path)
     if not (math.isfinite(start) and start >= 0):
@@ -72,7 +74,10 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     is_wav = file_head(path)[:4] == b"RIFF"
     for reader in (_read_wav_file, sndfile.read, ffmpeg.read) if is_wav else (sndfile.read, ffmpeg.read):
         try:
-            return reader(path, start=start, duration=duration)
+            clip = reader(path, start=start, duration=duration)
+            to_its_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
+            seconds = start + clip.duration if to_its_end else None
+            return judged(clip, path, seconds, filled=reader is not ffmpeg.read)
         except UnsupportedError as error:
             reasons.append(str(error))
         except AudioError as error:

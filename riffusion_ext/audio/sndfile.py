@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from riffusion_ext.audio import id3
 from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.joined import JoinedFile, Persistent, seek_place
 from riffusion_ext.audio.pcm import quantize
 from riffusion_ext.audio.repair import mended
+from riffusion_ext.audio.survey import survey
 from riffusion_ext.audio.tags import TAG_NAMES
 from riffusion_ext.audio.wav import BLOCK, UnsupportedError, sample_range
 from riffusion_ext.audio.workload import check, reading
@@ -145,9 +147,12 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     with opened(path) as file:
         check_form(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
-        lead = min(first, _MP3_LEAD) if file.subtype.startswith("MPEG") else 0
+        found = survey(path) if file.format == "OGG" else None
+        steady = found.stretches[0].steady if found is not None else None
+        place = seek_place(first, _MP3_LEAD if file.subtype.startswith("MPEG") else 0, steady)
+        lead = first - place
         if first:
-            file.seek(first - lead)
+            file.seek(place)
         if count < _UNKNOWN_FRAMES:
             check(reading(file.channels, count, file.samplerate))
         return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)
@@ -155,7 +160,9 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a sound file for a ``with``; gives soundfile's own object.
+    """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
+
+    One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
 
     Raises
     ------
@@ -163,10 +170,14 @@ def opened(path: Path) -> Iterator[Any]:
         soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
     """
     soundfile = _needed()
-    check_regular(path)
+    found = survey(path)
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            yield file
+        if found is None or found.plain:
+            with soundfile.SoundFile(str(path)) as file:
+                if found is None or found.samples in (None, file.frames):
+                    yield file if file.format != "FLAC" else Persistent(file, path, soundfile)
+                    return
+        yield JoinedFile(soundfile, path, found)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
         raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
 
@@ -219,8 +230,13 @@ def read_strings(path: Path) -> dict[str, str]:
     UnsupportedError
         soundfile is missing, or cannot read the file.
     """
-    with opened(path) as file:
-        found = file.copy_metadata()
+    soundfile = _needed()
+    check_regular(path)
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            found = file.copy_metadata()
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
     tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
     if "software" in tags:  # libsndfile adds itself
         tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])

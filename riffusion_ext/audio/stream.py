@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio import ffmpeg, sndfile
 from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.complete import doubt, judged
 from riffusion_ext.audio.io import file_head
 from riffusion_ext.audio.repair import Mender
 from riffusion_ext.audio.resampling import ratio, reach
@@ -37,7 +39,8 @@ def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
     """Read a sound file as consecutive pieces, the last one shorter.
 
     What can be read is what :func:`~riffusion_ext.audio.io.read_audio` reads, and the pieces side by side are what it
-    returns, but for samples repaired at the very end of one. The notes of each are about all pieces up to it.
+    returns, but for samples repaired at the very end of one. The notes of each are about all pieces up to it, those of
+    the last one about the file as well.
 
     Raises
     ------
@@ -46,10 +49,11 @@ def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
     """
     path = Path(path)
     is_wav = file_head(path)[:4] == b"RIFF"
-    readers: tuple[Callable[[Path], Iterator[AudioClip]], ...] = (_sndfile_pieces, _ffmpeg_pieces)
+    readers: tuple[Callable[[Path, list[str]], Iterator[AudioClip]], ...] = (_sndfile_pieces, _ffmpeg_pieces)
     reasons: list[str] = []
+    complaints: list[str] = []
     for reader in (_wav_pieces, *readers) if is_wav else readers:
-        pieces = reader(path)
+        pieces = reader(path, complaints)
         try:
             first = next(pieces, None)
         except UnsupportedError as error:
@@ -59,13 +63,31 @@ def read_pieces(path: str | PathLike[str]) -> Iterator[AudioClip]:
             raise AudioError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
         if first is None:
             raise AudioError(f"{path} holds no sound: it has no samples")
-        return chain([first], _named(pieces, path))
+        return _named(_judged(chain([first], pieces), path, complaints, filled=reader is not _ffmpeg_pieces), path)
     raise AudioError(f"{path} cannot be read: {'; '.join(reasons)}")
 
 
 def piece_seconds(channels: int, sample_rate: int) -> int:
     """Return how long the pieces of a sound are, in whole seconds."""
     return min(PIECE_SECONDS, max(1, _PIECE_SAMPLES // (channels * sample_rate)))
+
+
+def _judged(pieces: Iterator[AudioClip], path: Path, complaints: list[str], *, filled: bool) -> Iterator[AudioClip]:
+    """Pass pieces on, the last one with the notes about the file; each waits for the next, or for the end."""
+    seconds, held = 0.0, next(pieces)
+    while True:
+        seconds += held.duration
+        try:
+            following = next(pieces, None)
+        except (AudioError, OSError):
+            yield held
+            raise
+        if following is None:
+            break
+        yield held
+        held = following
+    held = replace(held, notes=(*held.notes, *map(doubt, complaints)))
+    yield judged(held, path, seconds, filled=filled)
 
 
 def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
@@ -75,7 +97,7 @@ def _named(pieces: Iterator[AudioClip], path: Path) -> Iterator[AudioClip]:
         raise AudioError(f"{path} cannot be read to its end: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _wav_pieces(path: Path) -> Iterator[AudioClip]:
+def _wav_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
     mender = Mender()
     with open_regular(path) as file:
         layout = read_layout(file)
@@ -86,7 +108,7 @@ def _wav_pieces(path: Path) -> Iterator[AudioClip]:
     mender.finish()
 
 
-def _sndfile_pieces(path: Path) -> Iterator[AudioClip]:
+def _sndfile_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
     mender, start = Mender(), 0
     with sndfile.opened(path) as file:
         check_form(file.channels, file.samplerate)
@@ -97,9 +119,9 @@ def _sndfile_pieces(path: Path) -> Iterator[AudioClip]:
     mender.finish()
 
 
-def _ffmpeg_pieces(path: Path) -> Iterator[AudioClip]:
+def _ffmpeg_pieces(path: Path, complaints: list[str]) -> Iterator[AudioClip]:
     mender, start = Mender(), 0
-    with ffmpeg.opened(path) as (pipe, channels, sample_rate):
+    with ffmpeg.opened(path, complaints=complaints) as (pipe, channels, sample_rate):
         check_form(channels, sample_rate)
         step = piece_seconds(channels, sample_rate) * sample_rate
         while True:

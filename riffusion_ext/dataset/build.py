@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from riffusion_ext.audio.complete import losses
 from riffusion_ext.dataset.captions import caption_for
 from riffusion_ext.dataset.decisions import take_in
 from riffusion_ext.dataset.export import ExportResult, check_export_settings
@@ -212,6 +213,7 @@ def _stems_of(
             continue
         try:
             found += separate(store, song, settings.stems, settings.stems_model)
+            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # the stems are whole
         except RiffusionError as error:
             failed.append((song.path, str(error)))
     return found

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.audio import beats as beats_of
-from riffusion_ext.audio.complete import breaks_off
+from riffusion_ext.audio.complete import told_apart
 from riffusion_ext.audio.key import estimate_key
 from riffusion_ext.dataset.features import Features, window_features
 from riffusion_ext.dataset.measure import Tick, measure_song, mel_of_song
@@ -50,7 +50,7 @@ class SongRecord:
     features
         What curation looks at.
     trouble
-        That the file breaks off; empty if it does not.
+        What is missing in the file, or was not used of it; empty if all was.
     notes
         Sentences about samples that were repaired.
     """
@@ -117,6 +117,7 @@ def cut_song(
     mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
+    trouble, notes = told_apart(measure.notes)
     return SongRecord(
         name=song.name,
         digest=digest,
@@ -132,8 +133,8 @@ def cut_song(
         files=files,
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
-        trouble=breaks_off(song.path, measure.duration),
-        notes=list(measure.notes),
+        trouble="; ".join(trouble),
+        notes=notes,
     )
 
 

@@ -48,12 +48,14 @@ def test_a_song_that_is_damaged_is_told_without_our_folders(client: TestClient, 
     noise = np.random.default_rng(0).normal(0, 0.1, 8000 * 6)
     soundfile.write(file, noise, 8000, format="FLAC")
     half = len(file.getvalue()) // 2
-    songs = [upload(client, "clips", file.getvalue()[:half] + bytes(half), "bad.flac")["id"]]
+    kept = upload(client, "clips", file.getvalue()[:half] + bytes(half), "bad.flac")
+    assert kept["notes"][0].startswith("the file breaks off after ")
+    songs = [kept["id"]]
     songs.append(upload(client, "clips", sound_bytes(4.0), "good.wav")["id"])
     view = ended(client, client.post(f"{V1}/datasets", json={"clips": songs, "preset": SMALL_TEXT, "columns": 64}))
     (failed,) = view["result"]["failed"]
     assert failed["song"] == "bad.flac"
-    assert failed["reason"].startswith("bad.flac cannot be read: ")
+    assert failed["reason"].startswith("bad.flac breaks off after ")
     assert str(tmp_path) not in str(view)
     with zipfile.ZipFile(io.BytesIO(client.get(view["result"]["archive"]["url"]).content)) as archive:
         assert [name for name in archive.namelist() if str(tmp_path).encode() in archive.read(name)] == []

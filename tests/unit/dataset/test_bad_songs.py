@@ -48,7 +48,7 @@ def cut_off(path: Path, make_song: MakeSong) -> None:
 
 def damaged(path: Path, make_song: MakeSong) -> None:
     data = bytearray(make_song(path, 3.0).read_bytes())
-    data[len(data) // 3 : 2 * len(data) // 3] = bytes(len(data) // 3)
+    data[200:] = bytes(len(data) - 200)
     path.write_bytes(bytes(data))
 
 
@@ -97,6 +97,22 @@ def test_only_bad_files_leave_an_empty_set_and_a_summary(
     assert "3 files could not be used" in captured.out
     assert "no window was kept" in captured.out
     assert not list((tmp_path / "out").glob("pictures/*"))
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg"])
+def test_a_song_with_a_hole_is_told_and_keeps_its_length(
+    suffix: str, good: Path, tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings
+) -> None:
+    path = make_song(good / f"hole.{suffix}", 9.0)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + data[len(data) * 7 // 10 :])
+    built = build(good, tmp_path / "out", narrow, jobs=1)
+    songs = {song.name: song for song in built.manifest.songs}
+    assert songs[f"hole.{suffix}"].duration == pytest.approx(9.0, abs=0.01)
+    ((failed, reason),) = built.failed
+    assert failed == path
+    assert "lacks " in reason
+    assert not any("lacks" in note for note in built.notes), "it is told once"
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
