@@ -35,6 +35,7 @@ __all__ = [
     "read_record",
     "record_text",
     "save_picture",
+    "tags_of",
 ]
 
 EXIF_TAGS: dict[int, str] = {
@@ -149,6 +150,16 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None) -> bytes:
         if name in values:
             exif[tag] = values[name]
     return exif.tobytes()
+
+
+def tags_of(record: str) -> dict[int, int | float]:
+    """Return the EXIF tags of a record that :func:`record_text` wrote."""
+    values = loads(record)
+    return {
+        tag: int(values[name]) if isinstance(values[name], bool) else values[name]
+        for tag, name in EXIF_TAGS.items()
+        if name in values
+    }
 
 
 def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
