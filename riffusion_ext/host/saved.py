@@ -48,8 +48,9 @@ def _add_tags(path: Path, record: str) -> None:
     from riffusion_ext.atomic import write_atomically
     from riffusion_ext.exif_block import with_tags
     from riffusion_ext.metadata import tags_of
+    from riffusion_ext.regular import read_regular
 
-    data = with_tags(path.read_bytes(), tags_of(record))
+    data = with_tags(read_regular(path), tags_of(record))
     if data is not None:
         write_atomically(path, lambda file: file.write(data))
 
