@@ -127,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
         path = joined_path(folder or files[0].parent, args.joined_name, ending)
         joined = giver.name(path.parent, path, ending)  # first: a picture of that name has to give way
     pairs = [(path, giver.name(folder or path.parent, path, ending) if each else None) for path in files]
-    with Reporter("images-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
+    steps = len(missing) + len(files) + (joined is not None)
+    with Reporter("images-to-audio", steps, json=args.json, quiet=args.quiet) as report:
         for path, why in missing:
             report.add(Result(path, error=why))
         for result in pictures_to_clips(
@@ -139,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
             existing=existing_of(args),
             subtype=SUBTYPES[args.bits],
             progress=report.progress,
+            joining=lambda count: report.stage(f"joining {count} clips"),
         ):
             report.add(result)
     return report.finish()
