@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 __all__ = ["Stage", "Stages", "time_left"]
 
+_MARKS = 10
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -36,6 +38,11 @@ class Stage:
     def share(self) -> float:
         """The part done, 0 to 1."""
         return self.done / self.total if self.total else 0.0
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is worth a line of its own: the beginning, and each tenth that is done."""
+        return not self.done or self.done * _MARKS // self.total > (self.done - 1) * _MARKS // self.total
 
     @property
     def left(self) -> float | None:

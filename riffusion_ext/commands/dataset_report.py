@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Teller", "lines", "summary"]
 
 
-_LINES = 10
-"""Lines that a stage gets where the output is no terminal, its first and last one apart."""
-
-
 class Teller:
     """Progress on the terminal: a bar for each stage, or a line from time to time."""
 
@@ -53,7 +49,7 @@ class Teller:
             return
         if sys.stderr.isatty():
             self._show(stage.name, stage.unit, stage.done, stage.total)
-        elif not stage.done or stage.done * _LINES // stage.total > (stage.done - 1) * _LINES // stage.total:
+        elif stage.is_mark:
             sys.stderr.write(f"{stage.text}\n")
 
     def _show(self, name: str, unit: str, done: int, total: int) -> None:

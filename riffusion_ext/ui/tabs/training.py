@@ -64,12 +64,12 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
         yield shown, ""
         for item in runs.follow(work):
             if isinstance(item, Progress):
+                stage = ""
                 if item.cut.error:
                     failed.append(_failure(item.cut.song.path, item.cut.error))
                 shown = bar(item.done / item.total, _how_far(item), "Songs") + "".join(failed[-_MOST_FAILURES:])
             elif isinstance(item, Stage):
-                shown = bar(item.share, _sentence(item), item.unit.capitalize()) + "".join(failed[-_MOST_FAILURES:])
-                stage = "" if item.done == item.total else bar(item.share, _sentence(item), item.unit.capitalize())
+                stage = "" if item.done == item.total else message(_sentence(item))
             elif isinstance(item, Built):
                 stage = ""
                 summary, made = _summary(item, folder), str(folder)
@@ -77,7 +77,7 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
                 stage = ""
                 summary += message(f"Checked by ear: {item}.")
             # Also where nothing moved: only in sending gradio notices that the page was closed.
-            yield summary + stage if summary else shown + (runs.stopping_html if runs.stopping else ""), made
+            yield (summary or shown) + stage + (runs.stopping_html if runs.stopping else ""), made
     except Exception as error:
         text = explain(error)
         text = text if isinstance(error, RiffusionError) else f"This did not work: {text}"
