@@ -41,7 +41,17 @@
         }
     }
 
-    // Where the picture itself is within its element: gradio fits it in with bars at two sides.
+    // How much of the free room is before the picture: object-position as browsers compute it, "50% 0%", "10px 50%" or
+    // "calc(100% - 10px) 50%". Of less room than none, a share is negative, as it should be.
+    function roomBefore(position, free) {
+        let before = 0;
+        for (const [, sign, number, unit] of position.matchAll(/([+-]?)\s*([\d.]+)(%|px)/g)) {
+            before += (sign === "-" ? -1 : 1) * Number(number) * (unit === "%" ? free / 100 : 1);
+        }
+        return before;
+    }
+
+    // Where the picture itself is within its element: gradio fits it in with bars at two sides, SD.Next with one below.
     function drawnBox(image) {
         const box = image.getBoundingClientRect();
         const {naturalWidth, naturalHeight} = image;
@@ -53,7 +63,9 @@
             scale = Math.min(scale, 1);
         }
         const [width, height] = [naturalWidth * scale, naturalHeight * scale];
-        return new DOMRect(box.x + (box.width - width) / 2, box.y + (box.height - height) / 2, width, height);
+        const [across, down] = getComputedStyle(image).objectPosition.match(/calc\([^)]*\)|\S+/g);
+        const [x, y] = [roomBefore(across, box.width - width), roomBefore(down, box.height - height)];
+        return new DOMRect(box.x + x, box.y + y, width, height);
     }
 
     // One gallery, with the timeline that lies over its large picture.

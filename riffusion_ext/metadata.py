@@ -37,6 +37,7 @@ __all__ = [
     "read_source",
     "record_text",
     "save_picture",
+    "tags_of",
 ]
 
 EXIF_TAGS: dict[int, str] = {
@@ -173,6 +174,16 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str =
     if source:
         exif[_DOCUMENT_NAME] = source.encode("utf-8", "surrogateescape")
     return exif.tobytes()
+
+
+def tags_of(record: str) -> dict[int, int | float]:
+    """Return the EXIF tags of a record that :func:`record_text` wrote."""
+    values = loads(record)
+    return {
+        tag: int(values[name]) if isinstance(values[name], bool) else values[name]
+        for tag, name in EXIF_TAGS.items()
+        if name in values
+    }
 
 
 def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:

@@ -23,13 +23,19 @@ from riffusion_ext.api.threads import in_thread
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.jobs import Job
 from riffusion_ext.paths import shorten_name, without_folders
+from riffusion_ext.stage import Stages
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
     from riffusion_ext.library import ClipRecord
+    from riffusion_ext.stage import Stage
 
 __all__ = ["router"]
+
+_READ = 0.8
+_STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
+"""Of the whole, the part that is read, and for other stages the part before them and their own."""
 
 _ENTRY = 1 << 10
 """Of a file in an archive, what is not its content, at most."""
@@ -121,26 +127,34 @@ def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job)
             shutil.copyfile(record.path, path)
 
         def told(progress: Progress) -> None:
-            job.tell(0.9 * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+            job.tell(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+
+        def told_stage(stage: Stage) -> None:
+            before, share = _STAGES.get(stage.name, (0.0, 0.0))
+            job.tell(before + share * stage.share, stage.text)
 
         # One process: a webui's workers would each load all that the webui has loaded.
-        built = build(songs, root / "set", settings, jobs=1, progress=told, cancelled=lambda: job.stop_wanted)
-        job.tell(0.9, "packing")
-        return _result(service, built, root / "set")
+        built = build(
+            songs, root / "set", settings, jobs=1, progress=told, stages=told_stage, cancelled=lambda: job.stop_wanted
+        )
+        return _result(service, built, root / "set", Stages(told_stage))
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _result(service: Service, built: Built, folder: Path) -> dict[str, Any]:
+def _result(service: Service, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)
     service.room.reserve("archives", 1, size, wait=True)
 
+    count = stages.begin("packing", "files", len(files))
+
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for item in files:
+            for number, item in enumerate(files, 1):
                 archive.write(item, item.relative_to(folder).as_posix())
+                count(number)
 
     write_atomically(path, write)
     record = service.keep("archives", path, title="training set", download_name="training-set.zip")

@@ -124,7 +124,7 @@ def _song(service: Service, body: Song) -> Response:
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, len(song.plan.windows))
         complete = paint(song.paint(watched(service.backend(), body.batch, job, watch)), job, watch)
-        clip = song.sound()
+        clip = song.sound(progress=watch.sounding())
         if clip is None:
             return {"complete": False}
         seed, kind = first.seed, _kept("songs", body)
@@ -174,7 +174,7 @@ def _riff(service: Service, body: Riff) -> Response:
         watch = Watch(job)
         backend = watched(service.backend(), body.batch, job, watch)
         complete = paint(riff.paint(backend, limit=1 if body.preview else None), job, watch)
-        wet = riff.wet()
+        wet = riff.wet(progress=watch.sounding())
         if wet is None:
             return {"complete": False}
         seed, kind = riff.settings.keyframes[0].seed, _kept("riffs", body)

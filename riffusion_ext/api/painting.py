@@ -18,6 +18,7 @@ from riffusion_ext.generate.batched import Batched
 from riffusion_ext.generate.run import Progress, Stopped
 from riffusion_ext.jobs import Job
 from riffusion_ext.paths import dated_path, without_folders
+from riffusion_ext.stage import Stage, Stages
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,6 +79,14 @@ class Watch:
         """Take in how many windows are there."""
         self.done, self.total = done, self.total if total is None else total
         self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
+
+    def sounding(self) -> Callable[[float], None]:
+        """Return what takes in how much of the sound is made; what was stopped is heard as far as it goes."""
+
+        def told(stage: Stage) -> None:
+            self._job.tell(_PAINTED + (1 - _PAINTED) * stage.share, stage.text)
+
+        return Stages(told).begin_parts(self._after, "windows", max(self.done, 1))
 
     def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)

@@ -18,6 +18,7 @@ from riffusion_ext.signals import exit_code
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built
     from riffusion_ext.dataset.settings import DatasetSettings
+    from riffusion_ext.stage import Stages
 
 __all__ = ["add_parser", "run"]
 
@@ -219,6 +220,7 @@ def _run(args: argparse.Namespace) -> int:
     from riffusion_ext.dataset.build import build
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.dataset.verify import sample_of, verify
+    from riffusion_ext.stage import Stages
 
     settings = settings_of(args)
     out = user_path(args.out)
@@ -233,9 +235,16 @@ def _run(args: argparse.Namespace) -> int:
                 cluster=args.cluster,
                 reviews=[user_path(path) for path in args.review],
                 progress=teller.tell,
+                stages=teller.tell_stage,
             )
-            checks = list(verify(Store(out), sample_of(built.manifest, args.verify)))
-            sheets = [] if args.no_sheet else _write_sheets(out, built, args, teller)
+            stages = Stages(teller.tell_stage)
+            checks = []
+            if sample := sample_of(built.manifest, args.verify):
+                count = stages.begin("verifying", "pictures", len(sample))
+                for check in verify(Store(out), sample):
+                    checks.append(check)
+                    count(len(checks))
+            sheets = [] if args.no_sheet else _write_sheets(out, built, args, stages)
         finally:
             teller.close()
     for path, why in built.failed:
@@ -243,17 +252,18 @@ def _run(args: argparse.Namespace) -> int:
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets)})
+        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets, teller.seconds)})
     elif not args.quiet:
-        sys.stdout.write("\n".join(lines(built, out, checks, sheets)) + "\n")
+        sys.stdout.write("\n".join(lines(built, out, checks, sheets, teller.seconds)) + "\n")
     return 1 if built.failed or built.exported.errors else 0
 
 
-def _write_sheets(out: Path, built: Built, args: argparse.Namespace, teller: Teller) -> list[Path]:
+def _write_sheets(out: Path, built: Built, args: argparse.Namespace, stages: Stages) -> list[Path]:
     from riffusion_ext.dataset.sheet import write_sheets
     from riffusion_ext.dataset.store import Store
 
     title = args.trigger or out.absolute().name
     store = Store(out)
+    tell = stages.begin_parts("contact sheet", "windows", len(built.manifest.windows))
     with store.locked():
-        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=teller.tell_sheet)
+        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=tell)

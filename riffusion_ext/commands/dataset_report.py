@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,46 +12,64 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.verify import Check
+    from riffusion_ext.stage import Stage
 
 __all__ = ["Teller", "lines", "summary"]
 
 
 class Teller:
-    """Progress on the terminal: a bar, or a line from time to time."""
+    """Progress on the terminal: a bar for each stage, or a line from time to time."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._bar: Any = None
+        self._stage = ""
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the command began, by the clock."""
+        return time.perf_counter() - self._began
 
     def tell(self, progress: Progress) -> None:
         """Say what became of a song."""
         if self._quiet:
             return
         if sys.stderr.isatty():
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=progress.total, unit="song", dynamic_ncols=True, leave=False)
-            self._bar.update(progress.done - self._bar.n)
+            self._show("reading", "songs", progress.done, progress.total)
             return
         what = progress.cut.error or _windows(progress.cut.windows) + (
             " (there already)" if progress.cut.was_there else ""
         )
         sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
 
-    def tell_sheet(self, part: float) -> None:
-        """Say that the contact sheet is being made, where nothing else moves."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"contact sheet {part:.0%}")
+    def tell_stage(self, stage: Stage) -> None:
+        """Say how far another stage is."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._show(stage.name, stage.unit, stage.done, stage.total)
+        elif stage.is_mark:
+            sys.stderr.write(f"{stage.text}\n")
+
+    def _show(self, name: str, unit: str, done: int, total: int) -> None:
+        if name != self._stage:
+            from tqdm import tqdm
+
+            self.close()
+            self._stage = name
+            self._bar = tqdm(total=total, desc=name, unit=f" {unit}", dynamic_ncols=True, leave=False)
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
 
-def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> dict[str, Any]:
-    """Return the report as plain values."""
+def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
+    """Return the report as plain values; `seconds` is how long all of it took."""
     manifest = built.manifest
     return {
         "songs": built.songs,
@@ -64,7 +83,7 @@ def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path]) -> di
         "places": {form: str(path) for form, path in built.exported.places.items()},
         "sheets": [str(sheet) for sheet in sheets],
         "verified": [asdict(check) for check in checks],
-        "seconds": round(built.seconds, 3),
+        "seconds": round(seconds, 3),
         "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
         "stopped": built.stopped,
     }
@@ -74,14 +93,14 @@ def _windows(count: int) -> str:
     return f"{count} windows" if count != 1 else "1 window"
 
 
-def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path]) -> Sequence[str]:
-    """Return the report as people read it."""
+def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> Sequence[str]:
+    """Return the report as people read it; `seconds` is how long all of it took."""
     from riffusion_ext.dataset.verify import described
 
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
     songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    told = [f"{songs}, {music / 60:.1f} min of music, in {built.seconds:.1f} s: {_windows(len(manifest.windows))}"]
+    told = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
     if built.resumed:
         told[0] += f" ({built.resumed} of the songs were there already)"
     told.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")

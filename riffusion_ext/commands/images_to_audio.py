@@ -131,7 +131,8 @@ def run(args: argparse.Namespace) -> int:
     # A picture of the track's name has to give way.
     named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
     pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
-    with Reporter("images-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
+    steps = len(missing) + len(files) + (joined is not None)
+    with Reporter("images-to-audio", steps, json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
         for result in pictures_to_clips(
             pairs,
@@ -142,6 +143,7 @@ def run(args: argparse.Namespace) -> int:
             existing=existing_of(args),
             subtype=SUBTYPES[args.bits],
             progress=report.progress,
+            joining=lambda count: report.stage(f"joining {count} clips"),
         ):
             report.add(result)
     return report.finish()

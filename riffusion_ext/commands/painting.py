@@ -35,6 +35,7 @@ from riffusion_ext.jsontext import loads
 from riffusion_ext.paths import user_path
 from riffusion_ext.regular import read_regular
 from riffusion_ext.signals import concluded, exit_code, wished
+from riffusion_ext.stage import Stages
 from riffusion_ext.ui.controls import Control, control
 
 if TYPE_CHECKING:
@@ -127,10 +128,20 @@ class Begun:
         Of the sound file.
     whole
         Whether nothing is left to paint at the end.
+    windows
+        Of how many windows the sound is made, where `sound` takes a ``progress``; else None.
     """
 
-    def __init__(self, piece: Any, sound: Callable[[], AudioClip | None], title: str, *, whole: bool = True) -> None:
-        self.piece, self.sound, self.title, self.whole = piece, sound, title, whole
+    def __init__(
+        self,
+        piece: Any,
+        sound: Callable[..., AudioClip | None],
+        title: str,
+        *,
+        whole: bool = True,
+        windows: int | None = None,
+    ) -> None:
+        self.piece, self.sound, self.title, self.whole, self.windows = piece, sound, title, whole, windows
 
     @property
     def seed(self) -> int:
@@ -198,7 +209,7 @@ def make(
             if not _painted(begun.piece.paint(painter, **more), teller, stop, folder):
                 return exit_code()
         teller.say("making the sound ...")
-        clip = begun.sound()
+        clip = begun.sound() if begun.windows is None else begun.sound(progress=_sounding(begun.windows, teller))
         if clip is None:
             raise RiffusionError("nothing was painted")
         begun.piece.write(target, clip, title=begun.title, subtype=SUBTYPES[args.bits])
@@ -255,6 +266,10 @@ def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, fol
         raise
     teller.note(f"stopped; {_kept(done, total, folder)}")
     return False
+
+
+def _sounding(windows: int, teller: Teller) -> Callable[[float], None]:
+    return Stages(teller.stage).begin_parts("making the sound", "windows", windows)
 
 
 def _kept(done: int, total: int, folder: Path) -> str:

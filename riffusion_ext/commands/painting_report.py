@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from riffusion_ext.generate.backend import Activity
     from riffusion_ext.generate.run import Progress
+    from riffusion_ext.stage import Stage
 
 __all__ = ["Teller"]
 
@@ -36,6 +37,11 @@ class Teller:
             self.say(self._text())
         elif progress.done:
             self.say(f"{progress.done}/{progress.total} windows{self._left()}")
+
+    def stage(self, stage: Stage) -> None:
+        """Say how far what comes after the painting is."""
+        if self._live or stage.is_mark:
+            self.say(stage.text)
 
     def activity(self, activity: Activity) -> None:
         """Say what the webui is at; only where a line can change."""

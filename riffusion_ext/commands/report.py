@@ -85,6 +85,13 @@ class Reporter:
         for text in notes:
             self.note(text)
 
+    def stage(self, text: str) -> None:
+        """Say what the rest of the time goes into, where no input is worked on."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        elif not (self._quiet or self._json):
+            self._line(f"{text} ...", sys.stderr)
+
     def add(self, result: Result) -> None:
         """Take the result of one input and tell it."""
         self.results.append(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
         riff = Riff(song, settled, folder, decode=decode)
 
-        def sound() -> AudioClip | None:
-            wet = riff.wet()
+        def sound(*, progress: Callable[[float], None] | None = None) -> AudioClip | None:
+            wet = riff.wet(progress=progress)
             return None if wet is None else riff.mix(wet)
 
-        return Begun(riff, sound, path.stem, whole=not args.preview)
+        return Begun(
+            riff, sound, path.stem, whole=not args.preview, windows=1 if args.preview else len(riff.plan.windows)
+        )
 
     return make(args, settings, begin, limit=1 if args.preview else None)

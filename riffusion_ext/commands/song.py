@@ -58,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
         from riffusion_ext.generate.song import Song
 
         song = Song(settled, folder, decode=decode, **pictures)
-        return Begun(song, song.sound, settled.score.keyframes[0].prompt)
+        return Begun(song, song.sound, settled.score.keyframes[0].prompt, windows=len(song.plan.windows))
 
     return make(args, replace(settings, bridge_denoise=args.bridge_denoise), begin, pictures=pictures)

@@ -8,7 +8,7 @@ r"""Pictures to clips: cut where wanted, each in a file of its own, all joined i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -95,6 +95,7 @@ def pictures_to_clips(
     existing: Existing = "refuse",
     subtype: str = "pcm16",
     progress: Progress | None = None,
+    joining: Callable[[int], object] | None = None,
 ) -> Iterator[Result]:
     """Turn pictures into clips, each decoded once, and join them.
 
@@ -116,6 +117,8 @@ def pictures_to_clips(
         ``"pcm16"``, ``"pcm24"`` or ``"float"``; of WAV and FLAC files.
     progress
         Called with the part of the present batch that is done.
+    joining
+        Called with the number of clips when they are about to be joined.
 
     Yields
     ------
@@ -149,6 +152,8 @@ def pictures_to_clips(
     if done is not None:
         yield done
     elif joined is not None and track is not None:
+        if joining is not None and track.sounds:
+            joining(len(track.sounds))
         yield _track_result(folder, joined, track, settings, crossfade, subtype)
 
 

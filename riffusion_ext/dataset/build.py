@@ -23,6 +23,7 @@ from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.kinds import passed_over_line
+from riffusion_ext.stage import Stage, Stages, time_left
 
 __all__ = ["Built", "Progress", "build", "check_settings"]
 
@@ -40,7 +41,7 @@ class Progress:
     cut
         What became of the last one.
     seconds
-        Since the start.
+        Since the first song was begun.
     fresh
         Songs worked through in this run, without those that were there already.
     """
@@ -53,14 +54,14 @@ class Progress:
 
     @property
     def left(self) -> float:
-        """Seconds that the rest will take, if it goes on as before."""
+        """Seconds that the other songs will take, if it goes on as before. The stages after them are not counted."""
         return self.seconds / self.fresh * (self.total - self.done) if self.fresh else 0.0
 
     @property
     def pace(self) -> str:
-        """Songs a second, and the time left, in words."""
-        minutes, seconds = divmod(round(self.left), 60)
-        return f"{self.fresh / max(self.seconds, 1e-9):.2f} songs/s, {minutes}:{seconds:02d} min left"
+        """Songs a second, and the time left for reading the others, in words."""
+        text = f"{self.fresh / max(self.seconds, 1e-9):.2f} songs/s"
+        return f"{text}, {time_left(self.left)} for reading" if self.done < self.total and self.fresh else text
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def build(
     cluster: str = "",
     reviews: Sequence[Path] = (),
     progress: Callable[[Progress], None] | None = None,
+    stages: Callable[[Stage], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Built:
     """Make or complete a training set.
@@ -124,7 +126,10 @@ def build(
     reviews
         Files of decisions, as the contact sheet saves them.
     progress
-        Called after each song.
+        Called after each song that was read and cut.
+    stages
+        Called at the beginning of every other stage, and as it goes on: separating, measuring the level of the whole
+        set, curating, exporting.
     cancelled
         Asked several times a second; once it is true the run ends within seconds. What is done is judged and written
         all the same.
@@ -136,6 +141,7 @@ def build(
         not answer.
     """
     began = time.perf_counter()
+    told = Stages(stages)
     check_settings(settings)
     if not collection.exists():
         raise RiffusionError(f"no such file or folder: {collection}")
@@ -156,11 +162,16 @@ def build(
         fresh = 0
         with _watching(cancelled, store.stop):
             if settings.slicing.stems:
-                songs = _stems_of(store, songs, settings.slicing, failed)
+                songs = _stems_of(store, songs, settings.slicing, failed, told)
             tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
-                black = max(loudest_cells(tasks, jobs=jobs, cluster=cluster), default=0.0)
+                count = told.begin("measuring the level", "songs", len(tasks))
+                black = 0.0
+                for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
+                    black = max(black, loudest)
+                    count(number)
                 tasks = [replace(task, black=black) for task in tasks]
+            reading = time.perf_counter()
             with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
                 for cut in results:
                     if cut.stopped:
@@ -168,7 +179,7 @@ def build(
                     cuts[cut.song] = cut
                     fresh += not cut.was_there
                     if progress is not None:
-                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - began, fresh))
+                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - reading, fresh))
         for song in songs:
             if song in cuts and cuts[song].error:
                 failed.append((song.path, cuts[song].error))
@@ -181,8 +192,12 @@ def build(
         store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
         unmatched = unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root)
+        windows = sum(cut.windows for cut in cuts.values())
+        count = told.begin("curating", "windows", windows)
         judged = judge(store, done, settings, root=root, waiting=waiting)
-        exported = export_set(store, judged.manifest)
+        count(windows)
+        kept = len(judged.manifest.kept)
+        exported = export_set(store, judged.manifest, told.begin_parts("exporting", "windows", kept))
     return Built(
         manifest=judged.manifest,
         exported=exported,
@@ -202,12 +217,13 @@ def check_settings(settings: DatasetSettings) -> None:
 
 
 def _stems_of(
-    store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]]
+    store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]], told: Stages
 ) -> list[Song]:
     """Take all songs apart, one after the other: the model that does it takes all cores, or the GPU, by itself."""
     check_model(settings.stems_model, settings.stems)
     found: list[Song] = []
-    for song in songs:
+    count = told.begin("separating", "songs", len(songs))
+    for number, song in enumerate(songs, 1):
         if store.stop_wanted:  # they are waiting still
             found += [replace(song, name=f"{song.name}/{stem}", whole=song.path) for stem in settings.stems]
             continue
@@ -216,6 +232,7 @@ def _stems_of(
             failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # the stems are whole
         except RiffusionError as error:
             failed.append((song.path, str(error)))
+        count(number)
     return found
 
 

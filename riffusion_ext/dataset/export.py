@@ -110,14 +110,15 @@ def export(
     given = _named(items, out)
     typed = _typed(given, out)
     named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
-    share = 1 / len(FORMATS)
+    share = 1 / max(len(settings.formats), 1)  # the others only remove what is there
+    before = 0.0
     done: dict[str, Synced] = {}
     notes: list[str] = []
-    for number, form in enumerate(FORMATS):
+    for form in FORMATS:
         wanted = named if form in settings.formats else {}
 
-        def tell_part(part: float, before: float = number * share) -> None:
-            tell(before + part * share)
+        def tell_part(part: float, before: float = before, share: float = share if wanted else 0.0) -> None:
+            tell(min(before + part * share, 1.0))
 
         if form == "audio":
             sounds, more = audio_files(wanted, settings)
@@ -127,6 +128,7 @@ def export(
         else:
             done[form] = sync(out, form, _files(form, wanted, typed, settings), progress=tell_part)
         tell_part(1.0)
+        before += share if form in settings.formats else 0.0
     edited = [name for name, caption in typed.items() if caption != given[name].caption]
     return _result(out, settings, named, edited, done, notes)
 

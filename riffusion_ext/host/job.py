@@ -19,11 +19,10 @@ JOB_ATTRIBUTE = "_riffusion_job"
 
 
 class Payload(dict[str, Any]):
-    """``{"clips": [...], "messages": [...]}``, kept among a job's extra generation parameters.
+    """``{"clips": [...], "messages": [...]}``, which goes into replies and never into a picture's text.
 
-    webui calls whatever is callable there when it writes a picture's text, and leaves out what returns None; the JSON
-    for pages and API clients is written from the mapping itself. So the payload reaches every reply, also those that
-    scripts put together from many jobs (X/Y/Z plot, prompts from file), and never a picture's text.
+    :meth:`Job.announce` puts it among the extra generation parameters of replies, once the texts are written. Should a
+    webui of A1111's family write one later all the same: it calls whatever is callable there, and leaves out None.
     """
 
     def __init__(self) -> None:
@@ -34,12 +33,43 @@ class Payload(dict[str, Any]):
 
 
 class Job:
-    """One press of Generate. Scripts that copy the host's job for each cell share it."""
+    """One press of Generate. Scripts that copy the host's job for each cell share it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    begun
+        The host's job as it was given to the first hook. Scripts run copies of it ("prompts from file"), and make the
+        reply of its own parameters at the end.
+    """
+
+    def __init__(self, begun: Any = None) -> None:
         self.payload = Payload()
+        self._begun = begun
+        self._replies: list[dict[str, Any]] = []
+        self._announced = False
         self.made: list[Made] = []
         """Pictures finished so far in the run that is going on; emptied when the next cell begins."""
+
+    def announce(self, processed: Any, *, announced: bool) -> None:
+        """Give a reply the payload; also those before it, of which the script that runs the jobs may make one.
+
+        Parameters
+        ----------
+        processed
+            The host's result of a run.
+        announced
+            Whether this run has anything to tell.
+        """
+        reply = dict(processed.extra_generation_params)
+        processed.extra_generation_params = reply  # its own: the job's is what the texts of pictures are written from
+        self._replies.append(reply)
+        self._announced = self._announced or announced
+        if self._announced:
+            for reply in self._replies:
+                reply[PAYLOAD_KEY] = self.payload
+            if self._begun is not None:
+                known = self._begun.extra_generation_params
+                self._begun.extra_generation_params = {**known, PAYLOAD_KEY: self.payload}
 
     def add_clip(self, record: ClipRecord) -> None:
         """Tell the page and API clients of a clip. File names without their folders: the path stays here."""

@@ -52,13 +52,18 @@ def slerp(a: torch.Tensor, b: torch.Tensor, alpha: float) -> torch.Tensor:
         Not zero.
     alpha
         0 gives `a`, 1 gives `b`.
+
+    Returns
+    -------
+    torch.Tensor [shape, type and device of `a`]
+        Computed on the processor in float64, which some devices (Apple's MPS) do not have.
     """
     if alpha <= 0 or alpha >= 1:
         return a if alpha <= 0 else b
-    x, y = a.double().flatten(), b.double().flatten()
+    x, y = (noise.detach().cpu().double().flatten() for noise in (a, b))
     cosine = float((x @ y) / (x.norm() * y.norm()))
     if abs(cosine) > _PARALLEL:
         return torch.lerp(a, b, alpha)
     angle = math.acos(cosine)
     mixed = (math.sin((1 - alpha) * angle) * x + math.sin(alpha * angle) * y) / math.sin(angle)
-    return mixed.reshape(a.shape).to(a.dtype)
+    return mixed.reshape(a.shape).to(a.dtype).to(a.device)  # the type first: the device may know no float64

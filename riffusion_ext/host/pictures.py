@@ -94,6 +94,8 @@ def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
         A picture of it. Where only a masked part was redrawn, it is as large as the one that was put back into. One
         that is no higher than the job asked for was made by a script as it is.
     """
+    if not (p.width and p.height):  # SD.Next leaves them open where the start picture decides
+        return image.size
     width, height = p.width // _LATENT * _LATENT, p.height // _LATENT * _LATENT
     put_back = getattr(p, "inpaint_full_res", False) and getattr(p, "image_mask", None) is not None
     return image.size if put_back or image.height <= height else (width, height)

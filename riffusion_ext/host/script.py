@@ -67,21 +67,21 @@ class RiffusionScript(scripts.Script):
 
     def setup(self, p: Any, *args: object) -> None:
         """Begin a press of Generate: scripts that run many jobs copy ``p``, and with it the reference to this."""
-        setattr(p, JOB_ATTRIBUTE, Job())
+        setattr(p, JOB_ATTRIBUTE, Job(p))
 
     def process(self, p: Any, *args: object) -> None:
-        """Before the first batch: write our settings into the pictures' texts, and the reply's list of clips."""
-        job = _job(p)
-        job.made.clear()
+        """Before the first batch: write our settings into the pictures' texts."""
+        _job(p).made.clear()
+        if PAYLOAD_KEY in p.extra_generation_params:  # of the run before, for the reply; texts are written from here on
+            without = {key: value for key, value in p.extra_generation_params.items() if key != PAYLOAD_KEY}
+            p.extra_generation_params = without
         try:
             options = _options(p, args)
         except RiffusionError:
             infotext.remove(p.extra_generation_params)
-            p.extra_generation_params[PAYLOAD_KEY] = job.payload  # postprocess says why
-            return
+            return  # postprocess says why
         if _is_on(p, options):
             infotext.write(p.extra_generation_params, options)
-            p.extra_generation_params[PAYLOAD_KEY] = job.payload
         else:  # in an X/Y/Z plot the cell before may have been on
             infotext.remove(p.extra_generation_params)
 
@@ -90,6 +90,8 @@ class RiffusionScript(scripts.Script):
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
         _job(p).made.append(Made(str(p.prompts[index]), int(p.seeds[index]), unfinished))
+        if not hasattr(scripts.Script, "postprocess_image_after_composite"):  # SD.Next: this hook is the last one
+            self.postprocess_image_after_composite(p, pp, *args)
 
     def postprocess_image_after_composite(self, p: Any, pp: Any, *args: object) -> None:
         """Each picture as it will be saved: give it the parameters of its spectrogram, which go into its file."""
@@ -110,9 +112,11 @@ class RiffusionScript(scripts.Script):
         """After the last batch: make the sound. The pictures are saved and listed by now, whatever happens here."""
         job = _job(p)
         before = len(job.payload["messages"])
+        on = True
         try:
             options = _options(p, args)
-            if not _is_on(p, options):
+            on = _is_on(p, options)
+            if not on:
                 return
             _warn_of_other_model(p, job)
             _make_sound(p, processed, job, options)
@@ -121,6 +125,7 @@ class RiffusionScript(scripts.Script):
             HOST.report(f"Riffusion: no sound: {error}", None if expected else error)
             job.say(str(error) if expected else f"No sound: {type(error).__name__}: {error}", "error")
         finally:
+            job.announce(processed, announced=on)
             _repeat_in_comments(processed, job.payload["messages"][before:])
 
 

@@ -5,11 +5,15 @@ Differences between hosts are found by looking for the feature, never by asking 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -17,14 +21,12 @@ from typing import Any
 from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext import scratch
-from riffusion_ext.host import settings, xyz
+from riffusion_ext.host import saved, settings, xyz
 from riffusion_ext.host.checkpoint import chosen_checkpoint
 from riffusion_ext.host.handover import HandOver
 from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
-from riffusion_ext.host.pictures import SAVED_AS, newest_of_sequence
 from riffusion_ext.host.routes import Routes
-from riffusion_ext.jsontext import loads
 from riffusion_ext.ui import render
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
@@ -54,9 +56,7 @@ class Webui:
 
     def output_folder(self) -> Path:
         """Return the folder of our tab's files: beside webui's own output folders."""
-        from modules import paths_internal
-
-        data = os.path.abspath(paths_internal.data_path)  # noqa: PTH100 - without "..", which absolute() leaves in
+        data = os.path.abspath(_data_path())  # noqa: PTH100 - without "..", which absolute() leaves in
         return Path(data) / "outputs" / "riffusion"
 
     def scratch_folder(self) -> Path:
@@ -69,12 +69,18 @@ class Webui:
         return self._scratch
 
     def report(self, text: str, error: BaseException | None = None) -> None:
-        """Write to webui's log."""
-        if error is not None and sys.exc_info()[1] is not error:  # webui can only trace the error being handled
-            trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            errors.report(f"{text}\n{trace.rstrip()}")
-        else:
-            errors.report(text, exc_info=error is not None)
+        """Write to webui's log. Never raises: whatever failed goes on to be told to the user."""
+        handled = error is not None and sys.exc_info()[1] is error
+        whole = text
+        if error is not None and not (handled and hasattr(errors, "report")):
+            # webui can only trace the error being handled, and SD.Next's own log is given texts
+            with suppress(Exception):
+                whole += "\n" + "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+        with suppress(Exception):
+            if hasattr(errors, "report"):
+                errors.report(whole, exc_info=handled)
+            else:
+                getattr(errors, "log", _LOG).error(whole)
 
     def checkpoint_is_riffusion(self, title: str = "") -> tuple[bool, str]:
         """Return whether the chosen checkpoint looks like a Riffusion model, and its name.
@@ -89,7 +95,18 @@ class Webui:
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
 
 
-_RECORD_KEY = "riffusion"  # riffusion_ext.metadata.TEXT_KEY, which would load that module at the host's start
+_LOG = logging.getLogger("riffusion")
+
+
+def _data_path() -> str:
+    """Return the folder of the host's data, by the module that has it: one of the two is a stub in SD.Next."""
+    for name in ("paths_internal", "paths"):
+        with suppress(ImportError):
+            found = getattr(importlib.import_module(f"modules.{name}"), "data_path", None)
+            if found is not None:
+                return str(found)
+    return ""
+
 
 HOST = Webui()
 _panels = Panels(HOST)
@@ -112,8 +129,8 @@ def register() -> None:
     _on("ui_settings", _add_settings)
     _on("before_ui", _add_axes)
     _on("after_component", _after_component)
-    _on("before_image_saved", _write_record)
-    _on("image_saved", _note_saved_name)
+    _on("before_image_saved", saved.add_record)
+    _on("image_saved", _image_saved)
     _on("ui_tabs", _add_tab)
     _on("app_started", _routes.started)
 
@@ -168,12 +185,19 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
+        notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
         **fields,
     )
     tab = build_tab(place)
     if _hand_over is not None:
         _hand_over.connect()
     return [(tab, "Riffusion", "riffusion")]
+
+
+_NO_PANEL = (
+    "ModernUI does not show the Riffusion panel, which makes sound of the pictures of txt2img and img2img: choose "
+    "Settings, User Interface, Theme type: Standard, and restart. The pages of this tab work in both."
+)
 
 
 def _offered_hand_over(elem_id: str | None) -> None:
@@ -196,7 +220,9 @@ def _painting() -> dict[str, Any]:
 
         generation.sampler_names()
     except Exception as error:  # whatever a host lacks: its other pages work all the same
-        return {"no_backend": f"Songs, riffs and loops cannot be made in this webui: {error}"}
+        _LOG.info("no model to generate with", exc_info=error)
+        why = f"it {_lack(error)}, without which prompts and noises cannot be mixed"
+        return {"no_backend": f"Songs, riffs, loops and live music cannot be made in this webui: {why}."}
     return {
         "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
         "samplers": generation.sampler_names,
@@ -205,6 +231,15 @@ def _painting() -> dict[str, Any]:
         "styles": _style_names if hasattr(shared, "prompt_styles") else None,
         "styled": _styled,
     }
+
+
+def _lack(error: Exception) -> str:
+    """Say what is missing; never an error's own text, which for imports has folders of the server in it."""
+    missing = re.search(r"cannot import name '(\w+)' from '(\w[\w.]*)'", str(error))
+    if missing:
+        return f"has no {missing[2]}.{missing[1]}"
+    name = getattr(error, "name", None)  # of an ImportError or AttributeError
+    return f"has no {name}" if name else f"fails to name its samplers ({type(error).__name__})"
 
 
 def _doubt() -> str:
@@ -240,27 +275,9 @@ def start_pictures(p: Any) -> list[Any]:
     return [None if getattr(picture, "mode", "") == "RGBA" else picture for picture in pictures]
 
 
-def _write_record(params: Any) -> None:
-    """Put the parameters that the Script gave a picture among the texts of its PNG file.
-
-    Also when a picture made before is saved again, by the button under the gallery. JPEG, WebP and AVIF take no texts
-    from the host but its own. Masks, grids and pictures before a later step were given none; those that were enlarged
-    since have other rows than the record says.
-    """
-    record = getattr(params.image, "info", {}).get(_RECORD_KEY)
-    if isinstance(record, str) and _rows_of(record) == params.image.height:
-        params.pnginfo[_RECORD_KEY] = record
-
-
-def _rows_of(record: str) -> object:
+def _image_saved(params: Any) -> None:
+    renamed = getattr(shared.opts, "save_images_replace_action", "Replace") != "Replace"
     try:
-        return loads(record)["num_frequencies"]
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _note_saved_name(params: Any) -> None:
-    if getattr(shared.opts, "save_images_replace_action", "Replace") == "Replace":
-        return
-    path = Path(params.filename).absolute()
-    setattr(params.image, SAVED_AS, str(newest_of_sequence(path)))
+        saved.after_saving(params, renamed=renamed)
+    except Exception as error:  # the picture is saved, and the host goes on
+        HOST.report(f"Riffusion: no parameters in {params.filename}: {error}", error)

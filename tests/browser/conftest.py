@@ -18,7 +18,7 @@ import pytest
 
 from tests.browser.page import Page
 
-HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL"}
+HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL", "reforge": "RIFFUSION_REFORGE_URL"}
 ROOT = Path(__file__).resolve().parents[2]
 
 PAGE_BUTTONS = "#riffusion_pages button:not([tabindex='-1'])"

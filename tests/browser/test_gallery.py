@@ -201,6 +201,42 @@ def test_the_timeline_lies_on_the_picture_whatever_its_shape(gallery: Gallery, n
         assert box["y"] == pytest.approx(image[1], abs=1.5)
 
 
+_MOVED = """(position) => {
+    const image = [...document.querySelectorAll('#txt2img_gallery .preview img')].find(i => !i.closest('.thumbnails'));
+    image.style.setProperty('object-position', position, 'important');
+    image.style.setProperty('object-fit', 'contain', 'important');
+    image.style.setProperty('width', '400px', 'important');
+    image.style.setProperty('height', '300px', 'important');
+    const box = image.getBoundingClientRect();
+    const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    return [box.x, box.y, box.width, box.height, image.naturalWidth * scale, image.naturalHeight * scale];
+}"""
+
+
+@pytest.mark.parametrize("number", [1, 3], ids=["square", "narrow"])
+@pytest.mark.parametrize(
+    ("position", "x", "y"),
+    [
+        ("top", lambda free: free / 2, lambda free: 0),  # SD.Next
+        ("left bottom", lambda free: 0, lambda free: free),
+        ("25% 75%", lambda free: free / 4, lambda free: 3 * free / 4),
+        ("12px 8px", lambda free: 12, lambda free: 8),
+        ("right 10px bottom 20%", lambda free: free - 10, lambda free: 0.8 * free),
+    ],
+)
+def test_the_timeline_follows_where_the_page_puts_the_picture(
+    gallery: Gallery, number: int, position: str, x: Callable[[float], float], y: Callable[[float], float]
+) -> None:
+    gallery.choose(number)
+    left, top, width, height, drawn, high = gallery.page.evaluate(_MOVED, position)
+    gallery.page.set_viewport_size({"width": 1190, "height": 1300})
+    gallery.wait(0.4)
+    left, top, width, height, drawn, high = gallery.page.evaluate(_MOVED, position)
+    box = gallery.page.locator(".riffusion-timeline:visible").bounding_box()
+    expected = (left + x(width - drawn), top + y(height - high), drawn, high)
+    assert (box["x"], box["y"], box["width"], box["height"]) == pytest.approx(expected, abs=1.5)
+
+
 def test_a_click_on_the_lower_edge_plays_from_there(gallery: Gallery) -> None:
     gallery.choose(3)
     gallery.click(0.5)

@@ -1,6 +1,7 @@
 """The strict stand-in of tests/contract against the sources of the real hosts: what it offers, they offer too.
 
-RIFFUSION_A1111_ROOT and RIFFUSION_FORGE_ROOT name checkouts of A1111 v1.10.1 and Forge. Nothing in them is run.
+RIFFUSION_A1111_ROOT, RIFFUSION_FORGE_ROOT and RIFFUSION_REFORGE_ROOT name checkouts of A1111 v1.10.1, Forge and
+reForge. Nothing in them is run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from tests.conformance.sources import ClassFacts, FunctionFacts, read_module
 from tests.contract import fake_webui
 from tests.contract.fake_webui import FakeWebui
 
-ROOTS = {"a1111": "RIFFUSION_A1111_ROOT", "forge": "RIFFUSION_FORGE_ROOT"}
+ROOTS = {
+    "a1111": "RIFFUSION_A1111_ROOT",
+    "forge": "RIFFUSION_FORGE_ROOT",
+    "reforge": "RIFFUSION_REFORGE_ROOT",
+}
 
 
 @pytest.fixture(params=sorted(ROOTS))
@@ -171,7 +176,7 @@ def test_element_ids_we_listen_to(root: Path) -> None:
     assert 'elem_id=f"{tabname}_gallery_container"' in panel
     assert "elem_id=f'generation_info_{tabname}'" in panel
     chooser = (root / "modules" / "ui_settings.py").read_text("utf-8")
-    forge = root / "modules_forge" / "main_entry.py"
+    forge = root / "modules_forge" / "main_entry.py"  # reForge has the setting of A1111
     if forge.is_file():
         text = forge.read_text("utf-8")
         assert 'label="Checkpoint"' in text
@@ -186,3 +191,21 @@ def test_axis_option(root: Path) -> None:
     theirs = facts.classes["AxisOption"].methods["__init__"]
     assert theirs.positional[:3] == ("label", "type", "apply")
     assert {"confirm", "choices"} <= set(theirs.positional)
+
+
+def test_the_model_in_memory_is_known_without_loading_one(root: Path) -> None:
+    source = (root / "modules" / "sd_models.py").read_text("utf-8")
+    assert "self.sd_model = None" in source or "self.sd_model = FakeInitialModel()" in source, "no property"
+    assert "checkpoint_info = next(iter(checkpoints_list.values()))" in source, "what is taken where none is chosen"
+    places = [root / "modules" / "sd_models.py", root / "modules_forge" / "forge_loader.py"]
+    text = "".join(path.read_text("utf-8") for path in places if path.is_file())
+    assert "model.sd_checkpoint_info = checkpoint_info" in text
+
+
+def test_arguments_of_the_plot(root: Path) -> None:
+    """tests/live fills them in by number; reForge has three more."""
+    run = read_module(root / "scripts" / "xyz_grid.py").classes["Script"].methods["run"]
+    more = ("draw_individual_labels", "skip_grid", "items_per_grid")
+    rest = (*("include_lone_images", "include_sub_grids", "no_fixed_seeds"), *(f"vary_seeds_{axis}" for axis in "xyz"))
+    expected = ("draw_legend", *(more if "skip_grid" in run.positional else ()), *rest, "margin_size", "csv_mode")
+    assert run.positional[10:] == expected

@@ -28,7 +28,7 @@ class Bench:
     def generate(self, *args: Any, **fields: Any) -> tuple[Any, dict[str, Any]]:
         p = self.host.start(self.script, self.job(**fields), *args)
         processed = self.host.process_images(self.script, p, *args)
-        return processed, dict(p.extra_generation_params.get("riffusion", {"clips": [], "messages": []}))
+        return processed, dict(processed.extra_generation_params.get("riffusion", {"clips": [], "messages": []}))
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A stand-in for webui's ``modules`` that offers what we use and nothing else.
 
-Every name and every signature here is one that A1111 v1.10.1 and Forge have; tests/conformance holds this file against
-their sources. An unknown name raises, as does a wrong argument, an unknown field of a job, or a hook out of order: a
-fake that takes anything would prove nothing.
+Every name and every signature here is one that A1111 v1.10.1, Forge and reForge have; tests/conformance holds this
+file against their sources. An unknown name raises, as does a wrong argument, an unknown field of a job, or a hook out
+of order: a fake that takes anything would prove nothing.
 """
 
 from __future__ import annotations
@@ -180,6 +180,7 @@ class State:
 class CheckpointInfo:
     def __init__(self, name: str, sha256: str | None = None) -> None:
         self.filename = f"/models/{name}.safetensors"
+        self.title = name if sha256 is None else f"{name} [{sha256[:10]}]"
         self.name_for_extra = name
         self.sha256 = sha256
         self.shorthash = sha256[:10] if sha256 else None
@@ -303,6 +304,8 @@ class FakeWebui:
         self.bindings: list[ParamBinding] = []
         self.aliases = {"riffusion-tiny.safetensors [c283a100ba]": CheckpointInfo("riffusion-tiny")}
         self.aliases["riffusion-tiny"] = next(iter(self.aliases.values()))
+        self.listed = {info.title: info for info in self.aliases.values()}
+        self.loaded: Any = None
         self.picture: Callable[[int, tuple[int, int]], Image.Image] = lambda seed, size: Image.new("RGB", size, "gray")
         self.mid_run: Callable[[int], None] = lambda index: None
 
@@ -358,7 +361,11 @@ class FakeWebui:
                 "add_paste_fields": add_paste_fields,
                 "register_paste_params_button": register_paste_params_button,
             },
-            "sd_models": {"checkpoint_aliases": self.aliases},
+            "sd_models": {
+                "checkpoint_aliases": self.aliases,
+                "checkpoints_list": self.listed,
+                "model_data": types.SimpleNamespace(sd_model=self.loaded),
+            },
         }
         package = types.ModuleType("modules")
         package.__path__ = []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -615,3 +616,99 @@ def test_starting_up_imports_nothing_heavy() -> None:
     names, ours = done.stdout.splitlines()[:2]
     assert not {"torch", "scipy", "gradio", "soundfile", "torchaudio"} & set(names.split())
     assert ours.split() == []
+
+
+@pytest.mark.parametrize("unset", [None, "", "None"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, unset: Any, loaded: bool) -> None:
+    """The setting of reForge is None until the user chooses; it loads the first of its list."""
+    from riffusion_ext.host.checkpoint import chosen_name
+    from tests.contract.fake_webui import CheckpointInfo
+
+    listed = sys.modules["modules.sd_models"].checkpoints_list
+    listed.clear()
+    listed |= {info.title: info for info in (CheckpointInfo("riffusion-first"), CheckpointInfo("photo-other"))}
+    if loaded:
+        model = SimpleNamespace(sd_checkpoint_info=listed["photo-other"])
+        sys.modules["modules.sd_models"].model_data.sd_model = model
+    bench.host.opts.sd_model_checkpoint = unset
+    expected = "photo-other" if loaded else "riffusion-first"
+    assert chosen_name() == expected
+    assert _host().checkpoint_is_riffusion() == (not loaded, expected)
+    from riffusion_ext.host.status import status_html
+
+    assert expected in status_html("Auto")
+
+
+def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:
+    from riffusion_ext.host.checkpoint import chosen_name
+
+    sys.modules["modules.sd_models"].checkpoints_list.clear()
+    bench.host.opts.sd_model_checkpoint = None
+    assert chosen_name() == ""
+    assert _host().checkpoint_is_riffusion() == (False, "")
+
+
+def test_a_model_that_a_host_pretends_to_have_is_none(bench: Bench) -> None:
+    """Forge's FakeInitialModel has no checkpoint."""
+    from riffusion_ext.host.checkpoint import chosen_name
+
+    sys.modules["modules.sd_models"].model_data.sd_model = object()
+    bench.host.opts.sd_model_checkpoint = None
+    assert chosen_name() == "riffusion-tiny"
+
+
+def test_the_list_of_clips_is_in_no_text_whatever_the_host_writes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that writes what is callable, and in the jobs that a script runs after the first."""
+
+    def plain(p: Any, prompt: str, seed: int) -> str:
+        return f"{prompt} {seed} {p.extra_generation_params}"
+
+    monkeypatch.setattr(bench.host, "infotext", plain)
+    p = bench.host.start(bench.script, bench.job(), "On")
+    processed = bench.host.xyz(bench.script, p, [{"seed": 3}, {"seed": 4}], "On")
+    assert [clip["seed"] for clip in processed.extra_generation_params["riffusion"]["clips"]] == [3, 4]
+    assert not [text for text in processed.infotexts if "clips" in text]
+    again = bench.host.process_images(bench.script, p, "On")  # a loop runs the very same job again
+    assert not [text for text in again.infotexts if "clips" in text]
+
+
+def test_a_reply_made_of_the_first_job_has_the_clips_of_all(bench: Bench) -> None:
+    """As "prompts from file" does, which runs copies of the job it was given."""
+    from tests.contract.fake_webui import Processed
+
+    p = bench.host.start(bench.script, bench.job(), "On")
+    bench.host.xyz(bench.script, p, [{"seed": 3}, {"seed": 4}], "On")
+    p.all_prompts, p.all_seeds = ["a", "b"], [3, 4]
+    reply = json.loads(Processed(p, [], []).js())["extra_generation_params"]["riffusion"]
+    assert [clip["seed"] for clip in reply["clips"]] == [3, 4]
+
+
+def test_a_plot_whose_first_cell_is_silent_still_tells_of_the_others(bench: Bench) -> None:
+    p = bench.host.start(bench.script, bench.job(), "On")
+    processed = bench.host.xyz(bench.script, p, [{"_riffusion_override": {"mode": "Off"}}, {}], "On")
+    assert len(processed.extra_generation_params["riffusion"]["clips"]) == 1
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+def test_a_host_s_jpeg_with_its_text_gets_our_parameters(bench: Bench, tmp_path: Path, ending: str) -> None:
+    from riffusion_ext.metadata import read_record
+    from tests.contract.fake_sdnext import user_comment
+    from tests.contract.fake_webui import ImageSaveParams
+
+    processed, _ = bench.generate("On")
+    for name, carried in (("picture", True), ("grid", False)):
+        image = processed.images[0] if carried else Image.new("RGB", (8, 8))
+        path = tmp_path / f"{name}.{ending}"
+        params = ImageSaveParams(image, None, str(path), {"parameters": "funky bass"})
+        bench.host.callbacks.fire("on_before_image_saved", params)
+        image.save(path, exif=user_comment("funky bass"))
+        written = path.read_bytes()
+        bench.host.callbacks.fire("on_image_saved", params)
+        with Image.open(path) as saved:
+            assert (read_record(saved).source == "exif") == carried
+            assert saved.getexif().get_ifd(0x8769)[0x9286][8:].decode("utf-16-be") == "funky bass"
+        assert (path.read_bytes() == written) != carried
+    assert bench.host.log == []

@@ -1,7 +1,8 @@
 """Real webuis to test against, named by the environment; nothing is started here.
 
-RIFFUSION_A1111_URL and RIFFUSION_FORGE_URL are addresses of hosts that run on this machine with ``--api``, with this
-checkout among their extensions and a Riffusion checkpoint (of any quality) loaded. CONTRIBUTING says how to start them.
+RIFFUSION_A1111_URL, RIFFUSION_FORGE_URL and RIFFUSION_REFORGE_URL are addresses of hosts that run on this machine with
+``--api``, with this checkout among their extensions and a Riffusion checkpoint (of any quality) loaded. CONTRIBUTING
+says how to start them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 from tests.live.client import Webui
 
-HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL"}
+HOSTS = {"a1111": "RIFFUSION_A1111_URL", "forge": "RIFFUSION_FORGE_URL", "reforge": "RIFFUSION_REFORGE_URL"}
 
 
 @pytest.fixture(params=sorted(HOSTS))

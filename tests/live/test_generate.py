@@ -112,6 +112,8 @@ def test_xyz_plot_with_an_axis_of_ours(webui: Webui) -> None:
     # After three axes of (type, values, chosen values): legend, sub-images, sub-grids, seeds of -1, vary seeds by x, y
     # and z, margin, values as text.
     rest = [False, True, False, False, False, False, False, 0, True]
+    if webui.name == "reforge":  # after the legend: labels on each picture, no grid, pictures in a grid
+        rest[1:1] = [False, False, 0]
     reply = webui.generate(
         script_name="X/Y/Z plot",
         script_args=[

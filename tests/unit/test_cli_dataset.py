@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,8 +230,34 @@ def test_ctrl_c_ends_with_130_and_a_sentence(
 def test_progress_tells_songs_and_time_left(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["dataset", str(songs), str(tmp_path / "out"), *QUICK, "--verify", "0", "--no-sheet"])
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[0] for line in lines] == ["1/2", "2/2"]
-    assert lines[-1].endswith(" songs/s, 0:00 min left]")
+    assert [line.split()[0] for line in lines[:2]] == ["1/2", "2/2"]
+    assert re.fullmatch(r"1/2 .* \[\d+\.\d\d songs/s, \d+:\d\d min left for reading\]", lines[0])
+    assert lines[1].endswith(" songs/s]"), "no time is left for reading, and more is to come"
+    assert "0:00" not in "".join(lines)
+
+
+def test_every_stage_counts_and_the_time_is_the_clock_s(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from riffusion_ext.dataset import verify
+
+    clock = [1000.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    real = verify._check
+
+    def slow(*arguments: Any) -> Any:
+        clock[0] += 50.0
+        return real(*arguments)
+
+    monkeypatch.setattr(verify, "_check", slow)
+    main(["dataset", str(songs), str(tmp_path / "out"), *QUICK, "--verify", "2", "--sounds", "1", "--jobs", "1"])
+    said = capsys.readouterr()
+    stages = [line.partition(":")[0] for line in said.err.splitlines()]
+    assert list(dict.fromkeys(stages[2:])) == ["curating", "exporting", "verifying", "contact sheet"]
+    assert "verifying: 1 of 2 pictures, 0:50 min left" in said.err
+    assert "verifying: 2 of 2 pictures\n" in said.err
+    assert re.search(r"contact sheet: (\d+) of \1 windows\n", said.err)
+    assert ", in 100.0 s: " in said.out
 
 
 def test_decisions_of_a_contact_sheet_are_taken_in(

@@ -28,6 +28,8 @@ def add_pages(place: Place) -> None:
     """Lay out the pages inside the gradio context that is open."""
     import gradio as gr
 
+    if place.notice:
+        gr.HTML(value=message(place.notice, "warning"), elem_id="riffusion_notice")
     with gr.Tabs(elem_id="riffusion_pages"):
         with gr.TabItem("Pictures to audio", elem_id="riffusion_page_pictures"):
             pictures_to_audio.build_page(place)

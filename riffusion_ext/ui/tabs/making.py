@@ -211,6 +211,7 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
     """Do the work behind a press; yields what changes on the page, last what came of it."""
     from riffusion_ext.generate.backend import Activity
     from riffusion_ext.generate.run import Progress
+    from riffusion_ext.stage import Stage
 
     progress = Progress(0, 0, None)
     status = bar(0.0, "Getting ready ...", _COUNTED)
@@ -228,6 +229,8 @@ def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> I
                 status = _how_far(progress, None)
             elif isinstance(item, Activity):
                 status = _how_far(progress, item)
+            elif isinstance(item, Stage):
+                status = bar(1.0, f"All is painted; {item.text} ...", _COUNTED)
             elif isinstance(item, Heard):
                 yield Shown(stretches={item.number: panel([_heard(place, item)])})
             elif isinstance(item, Made):

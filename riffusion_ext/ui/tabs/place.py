@@ -70,6 +70,8 @@ class Place:
         Returns what paints pictures; None where there is nothing that does.
     no_backend
         One sentence why there is none.
+    notice
+        One sentence that stands above all pages; none where it is empty.
     samplers
         Returns the names of the backend's samplers.
     usual_sampler
@@ -95,6 +97,7 @@ class Place:
     folders: bool = True
     backend: Callable[[], Backend] | None = None
     no_backend: str = _NO_MODEL
+    notice: str = ""
     samplers: Callable[[], Sequence[str]] = list
     usual_sampler: Callable[[], str] = str
     doubt: Callable[[], str] = str

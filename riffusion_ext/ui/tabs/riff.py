@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.stage import Stages
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, panel, player
 from riffusion_ext.ui.render import file_input, private
@@ -90,7 +91,7 @@ def make(
         if limit is None:
             unfinished.keep(kept, {})
         painted = making.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
-        wet = riff.wet()
+        wet = riff.wet(progress=Stages(tell).begin_parts("making the sound", "windows", max(painted.done, 1)))
         if wet is None:
             return Made(painted)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"

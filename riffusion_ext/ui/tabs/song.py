@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.atomic import write_atomically
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.stage import Stages
 from riffusion_ext.ui import render
 from riffusion_ext.ui.controls import control
 from riffusion_ext.ui.players import message, player
@@ -91,7 +92,8 @@ def make(
             {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
         )
         painted = making.paint(song, backend, folder / "parts", tell, cancelled)
-        clip = song.sound()
+        sounding = Stages(tell).begin_parts("making the sound", "windows", max(painted.done, 1))
+        clip = song.sound(progress=sounding)
         if clip is None:
             return Made(painted)
         first = song.settings.score.keyframes[0]

@@ -18,6 +18,7 @@ from riffusion_ext.ui.tabs.training_controls import settings_of, training_contro
 if TYPE_CHECKING:
     from riffusion_ext.dataset.build import Built, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
+    from riffusion_ext.stage import Stage
 
 __all__ = ["build_page", "make", "new_runs", "own_folder"]
 
@@ -37,8 +38,9 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
     from riffusion_ext.dataset.build import Built, Progress, build
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.dataset.verify import described, sample_of, verify
+    from riffusion_ext.stage import Stage, Stages
 
-    summary = made = ""
+    summary = made = stage = ""
     try:
         if not songs.strip():
             raise RiffusionError("Nothing to do yet: name a folder of songs first.")
@@ -46,26 +48,36 @@ def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettin
         folder = named_folder(out) if out.strip() else own_folder(place.output_dir() / "datasets", collection)
 
         def work(tell: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
-            built = build(collection, folder, settings, progress=tell, cancelled=cancelled)
+            built = build(collection, folder, settings, progress=tell, stages=tell, cancelled=cancelled)
             tell(built)
             if not built.manifest.kept or cancelled():
                 return ""
-            return described(list(verify(Store(folder), sample_of(built.manifest, _CHECKED))))
+            sample, checks = sample_of(built.manifest, _CHECKED), []
+            count = Stages(tell).begin("verifying", "pictures", len(sample))
+            for check in verify(Store(folder), sample):
+                checks.append(check)
+                count(len(checks))
+            return described(checks)
 
         failed: list[str] = []
         shown = bar(0.0, "Looking at the songs ...", "Songs")
         yield shown, ""
         for item in runs.follow(work):
             if isinstance(item, Progress):
+                stage = ""
                 if item.cut.error:
                     failed.append(_failure(item.cut.song.path, item.cut.error))
                 shown = bar(item.done / item.total, _how_far(item), "Songs") + "".join(failed[-_MOST_FAILURES:])
+            elif isinstance(item, Stage):
+                stage = "" if item.done == item.total else message(_sentence(item))
             elif isinstance(item, Built):
+                stage = ""
                 summary, made = _summary(item, folder), str(folder)
             elif item:
+                stage = ""
                 summary += message(f"Turned back into sound and measured: {item}.")
             # Also where nothing moved: only in sending gradio notices that the page was closed.
-            yield summary or shown + (runs.stopping_html if runs.stopping else ""), made
+            yield (summary or shown) + stage + (runs.stopping_html if runs.stopping else ""), made
     except Exception as error:
         text = explain(error)
         text = text if isinstance(error, RiffusionError) else f"This did not work: {text}"
@@ -89,6 +101,10 @@ def own_folder(parent: Path, collection: Path) -> Path:
         if Store(folder).read_json(SOURCE).get("collection", str(collection)) == str(collection):
             return folder
     raise AssertionError("there are always more numbers")
+
+
+def _sentence(stage: Stage) -> str:
+    return stage.text[:1].upper() + stage.text[1:]
 
 
 def _how_far(progress: Progress) -> str:
