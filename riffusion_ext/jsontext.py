@@ -13,16 +13,23 @@ DEEPEST = 64
 """Levels of objects and lists within each other. Ours have fewer than ten."""
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes, *, finite: bool = True) -> Any:
     """Return what a JSON text says.
+
+    Parameters
+    ----------
+    text
+        The text.
+    finite
+        Whether numbers must be finite; else ``NaN`` and ``Infinity`` are numbers, as Python writes them.
 
     Raises
     ------
     ValueError
-        It is no JSON, holds a number that is not finite, or is nested deeper than :data:`DEEPEST` levels.
+        It is no JSON, holds a number that is not finite and must be, or is nested deeper than :data:`DEEPEST` levels.
     """
     try:
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite) if finite else json.loads(text)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
     level = [value]

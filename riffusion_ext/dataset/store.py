@@ -145,7 +145,7 @@ class Store:
                     return None
             with np.load(io.BytesIO(data)) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-            values = loads(bytes(arrays.pop("record")))
+            values = loads(bytes(arrays.pop("record")), finite=False)  # silence has a loudness of -inf
             if values.pop("format") != _FORMAT:
                 return None
             values = typed(SongRecord, values, finite=False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.build import build
 from riffusion_ext.dataset.settings import DatasetSettings
 
@@ -62,3 +64,13 @@ def test_rows_that_match_no_song_are_told(collection: Path, out: Path, narrow: D
     (collection / "captions.csv").write_text("\n".join(rows), "utf-8")
     built = build(collection, out, narrow)
     assert f"captions.csv in {collection}: 2 rows match no song: gone.mp3, gone too.mp3" in built.notes
+
+
+def test_a_silent_song_is_told_like_any_other(tmp_path: Path, out: Path, narrow: DatasetSettings) -> None:
+    songs = tmp_path / "songs"
+    write_audio(AudioClip(np.zeros((1, 8000 * 8), np.float32), 8000), songs / "silent.wav")
+    for _ in range(2):  # the second reads the record of the first
+        manifest = build(songs, out, narrow, jobs=1).manifest
+        assert [song.loudness for song in manifest.songs] == [None]
+        assert manifest.windows
+        assert {reason["kind"] for window in manifest.windows for reason in window.reasons} >= {"silence"}
