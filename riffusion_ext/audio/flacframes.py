@@ -20,7 +20,7 @@ from riffusion_ext.audio.window import Window
 
 __all__ = ["FlacFrame", "FlacLink", "head", "silence", "sound_frames", "walk"]
 
-_MARK = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22|\xff[\xf8\xf9]", re.DOTALL)
+_STREAM, _FRAME = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"), re.compile(rb"\xff[\xf8\xf9]")
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 _LONGEST, _SIDE_BY_SIDE = 1 << 17, 256
 """Frames whose checksum is looked at: bytes, and how many at once. Nearly all have less than 32 kB."""
@@ -89,7 +89,9 @@ def _table(polynomial: int, bits: int) -> tuple[int, ...]:
 
 
 _CRC8 = _table(0x07, 8)
-_CRC16 = np.array(_table(0x8005, 16), np.uint16)
+_CRC16_TABLE = _table(0x8005, 16)
+_CRC16 = np.array(_CRC16_TABLE, np.uint16)
+_FEW = 16
 
 
 def _header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
@@ -122,36 +124,30 @@ def _header(data: bytes, link: FlacLink) -> tuple[int, int] | None:
 def walk(window: Window) -> list[FlacLink]:
     """Find the streams of a FLAC file and their frames; what is within a frame is not looked at."""
     links: list[FlacLink] = []
-    starts: list[tuple[int, int, int]] = []
     position = tag_size(window.at(0, 10))
-    tries = 0
-    while (position := window.find(_MARK, position, window.size, 8)) >= 0:
-        data = window.at(position, 42)
-        if data[:4] == b"fLaC" and len(data) == 42:
-            _close(links, starts, position)
-            links.append(FlacLink(data[8:], position))
-            position = _after_blocks(window, position + 4)
-            continue
-        found = _header(data[:16], links[-1]) if links and data[:1] == b"\xff" else None
+    while 0 <= (position := window.find(_STREAM, position, window.size, 8)) <= window.size - 42:
+        links.append(FlacLink(window.at(position + 8, 34), position))
+        position = _after_blocks(window, position + 4)
+    for link, end in zip(links, [*(link.start for link in links[1:]), window.size], strict=False):
+        heads = _heads(window, link, end)
+        stops = [*(start for start, _, _ in heads[1:]), end]
+        link.frames = [FlacFrame(start, stop, first, n) for (start, first, n), stop in zip(heads, stops, strict=False)]
+    return [link for link in links if link.frames and link.rate]
+
+
+def _heads(window: Window, link: FlacLink, end: int) -> list[tuple[int, int, int]]:
+    """Return place, first sample and samples of the frames of a stream; [] where too much only looks like one."""
+    heads: list[tuple[int, int, int]] = []
+    tries, position = 0, _after_blocks(window, link.start + 4)
+    while (position := window.find(_FRAME, position, end, 1)) >= 0:
+        found = _header(window.at(position, 16), link)
         if found is not None:
-            starts.append((position, *found))
+            heads.append((position, *found))
         position += 1
         tries += found is None
         if tries > _MOST_TRIES + window.size // 512:  # sound has one in 30 kB
             return []
-    _close(links, starts, window.size)
-    return [link for link in links if link.frames and link.rate]
-
-
-def _close(links: list[FlacLink], heads: list[tuple[int, int, int]], end: int) -> None:
-    """Give a stream its frames: each ends where the next one begins."""
-    starts = _in_order(heads)
-    if links and starts:
-        stops = [*(start for start, _, _ in starts[1:]), end]
-        links[-1].frames = [
-            FlacFrame(start, stop, first, samples) for (start, first, samples), stop in zip(starts, stops, strict=True)
-        ]
-    heads.clear()
+    return _in_order(heads)
 
 
 def _in_order(heads: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -237,8 +233,17 @@ def sound_frames(window: Window, frames: Sequence[FlacFrame]) -> list[bool]:
     return found
 
 
+def _checksum(data: bytes) -> int:
+    register = 0
+    for byte in data:
+        register = (register << 8 & 0xFFFF) ^ _CRC16_TABLE[register >> 8 ^ byte]
+    return register
+
+
 def _checksums(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     """CRC-16 of each row; 0 where its last two bytes are that of those before."""
+    if len(rows) <= _FEW:  # quicker one by one
+        return np.array([_checksum(row.tobytes()) for row in rows], np.uint16)
     register = np.zeros(len(rows), np.uint16)
     for column in rows.T.copy():
         register = (register << np.uint16(8)) ^ _CRC16[(register >> np.uint16(8)) ^ column]
