@@ -16,7 +16,7 @@ from riffusion_ext.api.replies import refusal
 __all__ = ["TypedBodies", "is_from_browser", "is_json"]
 
 _SAFELISTED = frozenset({"", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
-_NAMES = ("origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
+_NAMES = ("origin", "sec-fetch-site")  # Node.js adds Sec-Fetch-Mode, too
 
 
 def is_from_browser(scope: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ SAFELISTED = [
     "multipart/form-data; boundary=x",
     "application/x-www-form-urlencoded",
 ]
-BROWSERS = [{"Origin": "http://testserver"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Mode": "no-cors"}]
+BROWSERS = [{"Origin": "http://testserver"}, {"Sec-Fetch-Site": "same-origin"}]
 
 
 @pytest.mark.parametrize("kind", ["", *SAFELISTED, "application/octet-stream", "application/jsonp", "json"])
@@ -48,6 +48,14 @@ def test_pages_must_say_what_they_upload(
     assert client.post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 415
     headers["Content-Type"] = "image/png"
     assert client.post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
+
+
+def test_scripts_of_node_are_no_pages(make_client: MakeClient, tmp_path: Path) -> None:
+    headers = {"Sec-Fetch-Mode": "cors", "Content-Type": "text/plain;charset=UTF-8"}
+    assert make_client().post("/run_inference/", content=b"{}", headers=headers).status_code == 400
+    assert (
+        make_client().post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
+    )
 
 
 @pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "image/png"])
