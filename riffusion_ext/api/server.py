@@ -10,6 +10,7 @@ All of it is in place before the port listens.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -186,21 +187,30 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="riffusion-server", daemon=True)
-    thread.start()
+    ended = threading.Event()  # not Thread.join: interrupted, it takes the thread for ended (bpo-45274)
+
+    def serve() -> None:
+        try:
+            server.run(sockets=[bound])
+        finally:
+            ended.set()
+
+    threading.Thread(target=serve, name="riffusion-server", daemon=True).start()
     try:
-        while thread.is_alive() and not server.started:
-            thread.join(0.05)
+        while not (server.started or ended.wait(0.05)):
+            pass
         if server.started:
             on_started()
-        while thread.is_alive():
-            thread.join(0.5)
+        while not ended.wait(0.5):
+            pass
         raise RiffusionError("the server has ended; the lines above say why")
     except KeyboardInterrupt:
         return
     finally:
+        # Pages keep a connection open; that it is cut now is no error worth a traceback.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
-        thread.join(_GRACE_S + 5)
+        ended.wait(_GRACE_S + 5)
 
 
 def _with_headers(app: Asgi) -> Asgi:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -184,3 +186,41 @@ def test_one_password_stands_before_everything(serve: Any) -> None:
     with _open(urllib.request.Request(page, headers=both[0])) as reply:
         assert reply.headers["X-Frame-Options"] == "SAMEORIGIN"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_server_that_is_stopped_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "riffusion_ext",
+        "ui",
+        "--api",
+        "--port",
+        str(port),
+        "--output-dir",
+        f"{tmp_path}/o",
+    ]
+    env = {**os.environ, "TMPDIR": str(scratch), "GRADIO_ANALYTICS_ENABLED": "False"}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, **streams) as process:
+        assert any("Riffusion runs on" in line for line in process.stdout or [])
+        with socket.create_connection(("127.0.0.1", port)) as page:  # open for as long as the page is
+            target = "/gradio_api/heartbeat/abc" if "gradio_api" in index(port) else "/heartbeat/abc"
+            page.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            page.recv(100)
+            assert list(scratch.glob("riffusion-*"))
+            process.terminate()
+            _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.splitlines()[-1] == f"stopped; results and recordings are in {tmp_path}/o"
+    assert "Traceback" not in said
+    assert list(scratch.glob("riffusion-*")) == []
+
+
+def index(port: int) -> str:
+    page: str = _open(f"http://127.0.0.1:{port}/").read().decode()
+    return page
