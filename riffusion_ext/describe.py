@@ -51,24 +51,30 @@ def _describe_picture(path: Path) -> dict[str, Any]:
         "max_value": record.max_value,
         "record": record.source,
         "duration": record.params.samples_of_columns(image.width) / record.params.sample_rate,
-        "notes": notes,
+        "notes": list(notes),
         "tags": exif_dump(image),
     }
 
 
 def _describe_sound(path: Path) -> dict[str, Any]:
-    from riffusion_ext.audio.io import read_audio, read_tags
+    from riffusion_ext.audio.io import read_tags
+    from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.metadata import parse_audio_comment
 
-    clip = read_audio(path)
+    frames, sample_rate, channels, peak = 0, 1, 0, 0.0
+    notes: tuple[str, ...] = ()
+    for piece in read_pieces(path):  # hours of sound are no reason to hold them
+        frames, sample_rate, channels = frames + piece.samples.shape[1], piece.sample_rate, piece.channels
+        peak = max(peak, piece.peak)
+        notes = piece.notes  # the last one's are about all of it
     tags = read_tags(path)
     return {
         "kind": "sound",
-        "duration": clip.duration,
-        "sample_rate": clip.sample_rate,
-        "channels": clip.channels,
-        "peak": clip.peak,
-        "notes": list(clip.notes),
+        "duration": frames / sample_rate,
+        "sample_rate": sample_rate,
+        "channels": channels,
+        "peak": peak,
+        "notes": notes,
         "made_by": parse_audio_comment(tags.get("comment", "")),
         "tags": tags,
     }

@@ -203,6 +203,9 @@ def expand(
     missing: list[tuple[Path, str]] = []
     over: list[Path] = []
     for name in _naturally(names) if sort_named else names:
+        if not str(name):  # an unset variable of a shell, not the present folder
+            missing.append((Path(name), "an empty name names no file"))
+            continue
         try:
             path = user_path(name)
             if path.is_dir():

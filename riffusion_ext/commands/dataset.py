@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.commands.dataset_report import Teller, lines, summary
 from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
 from riffusion_ext.commands.quiet import own_stderr
-from riffusion_ext.commands.report import failure, write_json
+from riffusion_ext.commands.report import failure, printable, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.paths import user_path
 from riffusion_ext.signals import exit_code
@@ -248,7 +248,7 @@ def _run(args: argparse.Namespace) -> int:
         finally:
             teller.close()
     for path, why in built.failed:
-        sys.stderr.write(failure(path, why) + "\n")
+        sys.stderr.write(printable(failure(path, why)) + "\n")
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:

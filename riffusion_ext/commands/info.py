@@ -9,7 +9,7 @@ from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.commands.options import UsageError, add_output_options
-from riffusion_ext.commands.report import failure, write_json
+from riffusion_ext.commands.report import failure, printable, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.describe import describe, rows
 from riffusion_ext.kinds import passed_over_line
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(failure(Path(item["source"]), item["error"]) + "\n")
+            sys.stderr.write(printable(failure(Path(item["source"]), item["error"])) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0
@@ -72,4 +72,4 @@ def _text(item: dict[str, Any]) -> str:
     facts = rows(item)
     width = max(len(what) for what, _ in facts) + 2
     lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join([item["source"], *lines]) + "\n"
+    return "\n".join(printable(line) for line in [item["source"], *lines]) + "\n"

@@ -124,11 +124,20 @@ class Reporter:
         return code
 
     def _line(self, text: str, stream: Any) -> None:
+        text = printable(text)
         if self._bar is None:
             stream.write(text + "\n")
             stream.flush()
         else:
             self._bar.write(text, file=stream)
+
+
+def printable(text: str) -> str:
+    """Return a line in which names cannot move the cursor, turn the text around or begin another line."""
+    return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c < "\xa0" or c in _DIRECTIONS else c for c in text)
+
+
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 
 
 def failure(source: Path, error: str) -> str:

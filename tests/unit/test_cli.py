@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -529,3 +530,43 @@ def test_libraries_in_c_do_not_write_into_the_terminal(tmp_path: Path) -> None:
     assert re.search("mpg123|resync|Illegal|Xing", loud.stderr), "or the file is no test of it"
     missing = subprocess.run([*command[:5], "gone.mp3"], capture_output=True, text=True, check=False)
     assert "no such file or folder: gone.mp3" in missing.stderr, "ours are still told"
+
+
+def test_names_cannot_write_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / "a\x1b[31m\n\u202ered.txt"
+    odd.write_text("no sound")
+    for command in (["info", str(odd)], ["audio-to-image", "-i", str(odd)]):
+        assert main(command) == 1
+        said = capsys.readouterr().err
+        assert "\\x1b[31m\\x0a\\x202ered.txt" in said
+        assert "\x1b" not in said
+
+
+def test_an_empty_name_is_not_the_present_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", ""]) == 1
+    assert "an empty name names no file" in capsys.readouterr().err
+
+
+def test_info_holds_no_more_than_a_piece_of_a_long_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from riffusion_ext.audio import stream
+
+    seen: list[int] = []
+    read = stream.read_wav
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        clip = read(*args, **kwargs)
+        seen.append(clip.samples.size)
+        return clip
+
+    monkeypatch.setattr(stream, "read_wav", counted)
+    monkeypatch.setattr(stream, "PIECE_SECONDS", 2)
+    samples = np.zeros((1, 8000 * 9), np.float32)
+    samples[0, -5] = 0.5
+    write_audio(AudioClip(samples, 8000), tmp_path / "a.wav")
+    assert main(["info", str(tmp_path / "a.wav")]) == 0
+    said = capsys.readouterr().out
+    assert "9.000 s" in said
+    assert "0.500 of full scale" in said
+    assert max(seen) == 16000
