@@ -53,6 +53,8 @@ def expressions() -> Iterator[tuple[str, str, int, str]]:
                 module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
                 expression = getattr(getattr(module, target, None), "pattern", "")
             flags = re.IGNORECASE if "IGNORECASE" in ast.unparse(call) else 0
+            if isinstance(expression, bytes):  # tried as the text of the same characters
+                expression = expression.decode("latin-1")
             yield f"{name}:{node.lineno}", expression, flags, how
 
 

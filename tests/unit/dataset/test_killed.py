@@ -38,7 +38,7 @@ def bomb(point):
     # Everything that a run does to files goes through these.
     kind, last = point.split(":")
     steps = iter(range(1, 1 << 30))
-    for owner, name in ((Path, "open"), (Path, "replace"), (Path, "unlink")):
+    for owner, name in ((os, "open"), (Path, "open"), (Path, "replace"), (Path, "unlink")):
         def step(*args, real=getattr(owner, name), **options):
             if next(steps) == int(last):
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -147,8 +147,9 @@ def started(songs: Path, out: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def heed_ctrl_c() -> None:
-    """Undo what a shell does to all that it starts in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Undo what a shell, or nohup, does to all that it starts in the background."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:

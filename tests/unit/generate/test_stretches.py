@@ -101,8 +101,10 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     mixed = riff.part(2, 4).samples
     still = round(2.5 * 44100) - begin
     assert still > 4410, "the part begins before the result comes in"
-    assert np.array_equal(mixed[:, :still], there[:, :still])
-    assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
+    gain = np.float32(mixed[0, 0] / there[0, 0])  # the part is turned down as a whole where its peak passes full scale
+    assert gain == 1 or np.abs(mixed).max() == 1
+    np.testing.assert_allclose(mixed[:, :still], there[:, :still] * gain, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :] * gain)
 
 
 def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
