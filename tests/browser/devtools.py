@@ -88,7 +88,14 @@ class Tabs:
 @contextmanager
 def tabs(program: str, flags: Sequence[str], folder: Path) -> Iterator[Tabs]:
     """Start a browser with a profile of its own; gives its tabs."""
-    command = [program, *flags, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+    command = [
+        program,
+        *flags,
+        "--headless=new",
+        "--window-size=1280,900",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={folder}",
+    ]
     command += ["--no-first-run", "--disable-component-update", "about:blank"]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=silent, stderr=silent) as process:

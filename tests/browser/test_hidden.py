@@ -37,6 +37,9 @@ def test_a_hidden_tab_plays_on(chromium_path: str, tmp_path: Path) -> None:
     server = ("-m", "tests.browser.live_server", "PORT", str(results), "0.2")
     with serving(results, *server) as url, tabs(chromium_path, FLAGS, tmp_path / "profile") as browser:
         page = browser.open(url, TAP.read_text())
+        # gradio 6 makes a page when its tab is chosen.
+        page.until("[...document.querySelectorAll('button')].some((tab) => tab.innerText.trim() === 'Live')")
+        page.run("[...document.querySelectorAll('button')].find((tab) => tab.innerText.trim() === 'Live').click()")
         page.until("!!document.querySelector('.riffusion-live-picture')")
         fill(page, "riffusion_live_ahead", "8")
         fill(page, "riffusion_live_prompt", "funk")

@@ -52,7 +52,8 @@ def expressions() -> Iterator[tuple[str, str, int, str]]:
             if target and not expression:
                 module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
                 expression = getattr(getattr(module, target, None), "pattern", "")
-            flags = re.IGNORECASE if "IGNORECASE" in ast.unparse(call) else 0
+            said = ast.unparse(call)
+            flags = sum(getattr(re, flag) for flag in ("IGNORECASE", "VERBOSE") if f"re.{flag}" in said)
             if isinstance(expression, bytes):  # tried as the text of the same characters
                 expression = expression.decode("latin-1")
             yield f"{name}:{node.lineno}", expression, flags, how
