@@ -90,8 +90,7 @@ class Access:
     @property
     def is_private(self) -> bool:
         """Whether only this machine's own browser is meant to reach the pages."""
-        names = {*self.hosts, *self.origins}
-        return is_loopback(self.host) and not names
+        return is_loopback(self.host) and not (self.hosts or self.origins)
 
     @property
     def url(self) -> str:

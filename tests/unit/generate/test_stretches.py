@@ -83,7 +83,8 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
 
 def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path):
     rng = np.random.default_rng(0)
-    song = AudioClip(rng.uniform(-0.2, 0.2, (2, 5 * 44100)).astype(np.float32), 44100)
+    # Soft: a part whose peak passes full scale is turned down as a whole.
+    song = AudioClip(rng.uniform(-0.05, 0.05, (2, 5 * 44100)).astype(np.float32), 44100)
     dry = parse_curve("0", name="the share", low=0, high=1)
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), start=0.5, wet=dry, width=128, overlap=32)
     riff = Riff(song, settings, tmp_path)
@@ -101,10 +102,8 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     mixed = riff.part(2, 4).samples
     still = round(2.5 * 44100) - begin
     assert still > 4410, "the part begins before the result comes in"
-    gain = np.float32(mixed[0, 0] / there[0, 0])  # the part is turned down as a whole where its peak passes full scale
-    assert gain == 1 or np.abs(mixed).max() == 1
-    np.testing.assert_allclose(mixed[:, :still], there[:, :still] * gain, rtol=1e-5, atol=1e-7)
-    assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :] * gain)
+    assert np.array_equal(mixed[:, :still], there[:, :still])
+    assert not np.allclose(mixed[:, still + 4410 :], there[:, still + 4410 :])
 
 
 def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
