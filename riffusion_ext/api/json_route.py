@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riffusion_ext.api.body import read_json
+from riffusion_ext.api.content_type import is_json
 from riffusion_ext.api.models import PARTS
 from riffusion_ext.api.receive import GoneError
 from riffusion_ext.api.replies import ApiError, first_sentence
@@ -57,7 +58,7 @@ def json_route(limits: Limits) -> type[APIRoute]:
                 return handler
 
             async def read(request: Request) -> Response:
-                _check_type(request.headers.get("content-type", ""))
+                _check_type(request)
                 whole = _Read(request.scope, request.receive)
                 whole.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
                 return await handler(whole)
@@ -79,9 +80,9 @@ async def _body(request: Request) -> bytes | bytearray:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _check_type(text: str) -> None:
-    kind, _, subtype = text.partition(";")[0].strip().lower().partition("/")
-    if text and not (kind == "application" and (subtype == "json" or subtype.endswith("+json"))):
+def _check_type(request: Request) -> None:
+    text = request.headers.get("content-type", "")
+    if text and not is_json(request.scope):
         raise ApiError(415, f"the content type must be application/json, got {text[:60]!r}")
 
 
