@@ -51,8 +51,8 @@ def measure(*, quick: bool = False) -> Section:
 
 
 def _run(kind: str, windows: int, target: int) -> dict[str, float]:
-    from riffusion_ext.dataset.curate import curate
-    from riffusion_ext.dataset.features import EMBEDDING, Features
+    from riffusion_ext.dataset.analysis.features import EMBEDDING, Features
+    from riffusion_ext.dataset.curation.curate import curate
     from riffusion_ext.dataset.settings import CurateSettings
 
     rng = np.random.default_rng(0)

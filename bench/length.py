@@ -54,7 +54,7 @@ def _run(folder: Path) -> dict[str, float]:
     confine(1)
     forget_peak()
     before = status("VmRSS")
-    from riffusion_ext.dataset.build import build
+    from riffusion_ext.dataset.pipeline import build
     from riffusion_ext.dataset.settings import DatasetSettings
 
     began = time.perf_counter()

@@ -28,12 +28,12 @@ from bench.painter import Clock, Painter, Watched
 from bench.report import AIM, Gate, Section, Table, number
 from bench.timing import THREADS, in_new_process, threads
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.loops import Loop, LoopSettings
+from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.riff import Riff, RiffSettings
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.ui.tabs.making import paint
+from riffusion_ext.ui.layout.generation_page import paint
 
 STEPS = 50
 ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
@@ -182,7 +182,7 @@ def _painted(
 
 def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
     """Paint a song over as its page does, half dry and half wet."""
-    from riffusion_ext.generate.curves import Curve
+    from riffusion_ext.generate.score.automation import Curve
 
     clock = Clock()
     clip = clock.time("read", lambda: read_audio(song))

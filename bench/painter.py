@@ -12,12 +12,12 @@ from typing import TypeVar
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.generate.backend import Backend, OnPicture, Request
-from riffusion_ext.generate.plan import Plan
-from riffusion_ext.generate.run import Event, Progress
-from riffusion_ext.generate.seed_pictures import tiled
-from riffusion_ext.generate.stretches import part_of
-from riffusion_ext.ui.tabs.making import Piece
+from riffusion_ext.generate.backends.base import Backend, OnPicture, Request
+from riffusion_ext.generate.checkpoint.runner import Event, Progress
+from riffusion_ext.generate.windows.init_images import tiled
+from riffusion_ext.generate.windows.plan import Plan
+from riffusion_ext.generate.windows.segments import part_of
+from riffusion_ext.ui.layout.generation_page import Piece
 
 __all__ = ["Clock", "Painter", "Watched"]
 

@@ -80,7 +80,7 @@ def _gates(runs: dict[int, list[dict[str, Any]]]) -> list[Gate]:
 def _run(jobs: int, songs: Path) -> dict[str, float]:
     import torch  # noqa: F401
 
-    from riffusion_ext.dataset.build import build
+    from riffusion_ext.dataset.pipeline import build
     from riffusion_ext.dataset.settings import DatasetSettings
 
     confine(jobs)

@@ -27,11 +27,11 @@ from bench.material import COLUMNS, FULL_SCALE, Material
 from bench.methods import PARAMS
 from bench.report import Gate, Section, Table, number
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.spectrogram import blocks
 from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_pictures, picture_to_audio, song_to_audio
 from riffusion_ext.spectrogram.image import pixels_of, pixels_to_mel
-from riffusion_ext.spectrogram.invert import PROGRAMS, reconstruct
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion import blocks
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, reconstruct
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 
 HOP = recipes.HOP_LENGTH
 NEAR = 6  # columns on each side of a seam that count as near it, for levels of pixels

@@ -112,11 +112,11 @@ def _original(song: Path, folder: Path) -> None:
 
 
 def _slices(song: Path, folder: Path) -> None:
-    from riffusion_ext.dataset.cut import draw_windows
-    from riffusion_ext.dataset.measure import mel_of_song
+    from riffusion_ext.dataset.analysis.measure import mel_of_song
     from riffusion_ext.dataset.settings import SliceSettings
+    from riffusion_ext.dataset.slicing.slice_song import draw_windows
+    from riffusion_ext.dataset.slicing.windows import window_starts
     from riffusion_ext.dataset.songs import Song
-    from riffusion_ext.dataset.windows import window_starts
 
     settings = SliceSettings()
     mels = list(mel_of_song(song, settings.params))
@@ -125,8 +125,8 @@ def _slices(song: Path, folder: Path) -> None:
 
 
 def _slices_and_measures(song: Path, folder: Path) -> None:
-    from riffusion_ext.dataset.cut import cut_song
     from riffusion_ext.dataset.settings import SliceSettings
+    from riffusion_ext.dataset.slicing.slice_song import cut_song
     from riffusion_ext.dataset.songs import Song
 
     whole = Song(song, song.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.numbers import shown
+from riffusion_ext.validation.numbers import shown
 
 __all__ = ["Address", "is_loopback"]
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
-from riffusion_ext.commands.quiet import own_stderr
+from riffusion_ext.commands.shared.quiet import own_stderr
 from riffusion_ext.signals import exit_code, finish, hung_up, received, stopping_signals
 
 __all__ = ["build_parser", "main"]
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    from riffusion_ext.commands.options import UsageError
+    from riffusion_ext.commands.shared.options import UsageError
     from riffusion_ext.errors import RiffusionError
 
     if argv is None and "torch" not in sys.modules:

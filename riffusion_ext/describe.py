@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.kinds import SOUND_SUFFIXES, suffix_of
+from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
 
 __all__ = ["describe", "rows"]
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.finite import flaw
+from riffusion_ext.validation.finite import flaw
 
 __all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 

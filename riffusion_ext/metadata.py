@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.jsontext import loads
-from riffusion_ext.numbers import read_float
-from riffusion_ext.spectrogram.params import LEAST_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params import LEAST_MAX_VALUE, SpectrogramParams
+from riffusion_ext.validation.json_text import loads
+from riffusion_ext.validation.numbers import read_float
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -227,8 +227,8 @@ def save_picture(
     PictureError
         The suffix is not .png, .jpg, .jpeg or .webp, or the file cannot be written.
     """
-    from riffusion_ext.atomic import write_atomically
     from riffusion_ext.errors import PictureError
+    from riffusion_ext.files.atomic import write_atomically
 
     path = Path(path)
     options: dict[str, Any] = {"exif": exif_bytes(params, max_value, source)}

@@ -13,14 +13,16 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route, request_response
 
 from riffusion_ext import __version__
-from riffusion_ext.api import about, between, compat, convert, datasets, make, paintings, uploads, watching
-from riffusion_ext.api.content_type import TypedBodies
-from riffusion_ext.api.describe import described
-from riffusion_ext.api.door import Visitors
-from riffusion_ext.api.guard import Credentials, Guard
-from riffusion_ext.api.page import add_first
-from riffusion_ext.api.replies import AsciiJSON, add_handlers
-from riffusion_ext.api.service import ROOT, Service
+from riffusion_ext.api.access.auth import Credentials, Guard
+from riffusion_ext.api.access.door import Visitors
+from riffusion_ext.api.compat import routes as compat
+from riffusion_ext.api.context import ROOT, Service
+from riffusion_ext.api.errors import AsciiJSON, add_handlers
+from riffusion_ext.api.openapi import described
+from riffusion_ext.api.requests.content_type import TypedBodies
+from riffusion_ext.api.routes import convert, datasets, files, generate, images, interpolate, jobs
+from riffusion_ext.api.routes import service as about
+from riffusion_ext.api.routes.page import add_first
 
 __all__ = ["build", "mount"]
 
@@ -36,7 +38,7 @@ def build(service: Service) -> FastAPI:
         default_response_class=AsciiJSON,
     )
     add_handlers(app)
-    for module in (about, uploads, convert, make, between, paintings, datasets, watching):
+    for module in (about, files, convert, generate, interpolate, images, datasets, jobs):
         app.include_router(module.router(service))
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
@@ -56,7 +58,7 @@ def mount(
     credentials
         Passwords by user; None or empty: none is asked for, as the host's own API asks for none.
     visitors
-        Who may come in. None: the application is behind a :class:`~riffusion_ext.api.door.Door` as a whole.
+        Who may come in. None: the application is behind a :class:`~riffusion_ext.api.access.door.Door` as a whole.
     """
     limits = service.limits
 

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.api.replies import ApiError
-from riffusion_ext.api.threads import in_thread
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Hold
 
 __all__ = ["QUEUE", "Room"]

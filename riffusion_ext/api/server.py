@@ -24,10 +24,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.asgi import Asgi
-from riffusion_ext.api.door import Door, Visitors, adding, header_values
-from riffusion_ext.api.gradio_gate import BODY_BYTES, GradioGate
-from riffusion_ext.api.login import Login
+from riffusion_ext.api.access.door import Door, Visitors, adding, header_values
+from riffusion_ext.api.access.gradio_gate import BODY_BYTES, GradioGate
+from riffusion_ext.api.access.login import Login
+from riffusion_ext.api.requests.asgi import Asgi
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["EVERYWHERE", "Access", "application", "listen", "protected", "run_until_stopped"]
@@ -57,7 +57,7 @@ class Access:
         Those that the routes for other programs ask for; the others count there, too.
     hosts, origins
         Further names of the server, and origins of pages that may call it; see
-        :class:`~riffusion_ext.api.door.Visitors`.
+        :class:`~riffusion_ext.api.access.door.Visitors`.
     """
 
     host: str = "127.0.0.1"

@@ -6,7 +6,7 @@ Needs numpy only. scipy (resampling, the limiter) and soundfile (FLAC, OGG, MP3)
 from __future__ import annotations
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.effects import LEVELS, RAW, apply_level
+from riffusion_ext.audio.crossfade import join, join_at_level
 from riffusion_ext.audio.io import (
     FORMATS,
     SUBTYPES,
@@ -16,7 +16,7 @@ from riffusion_ext.audio.io import (
     sound_length,
     write_audio,
 )
-from riffusion_ext.audio.stitch import join, join_at_level
+from riffusion_ext.audio.level import LEVELS, RAW, apply_level
 from riffusion_ext.audio.tags import TAG_NAMES
 
 __all__ = [

@@ -11,14 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-from riffusion_ext.atomic import write_atomically
-from riffusion_ext.audio import ffmpeg, id3, sndfile
 from riffusion_ext.audio.clip import AudioClip, check_form
-from riffusion_ext.audio.complete import judged
+from riffusion_ext.audio.formats import ffmpeg, id3, soundfile_io
+from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav, write_wav
+from riffusion_ext.audio.integrity.truncation import judged
 from riffusion_ext.audio.tags import checked_tags
-from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
-from riffusion_ext.regular import open_regular
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.regular import open_regular
 
 __all__ = [
     "FORMATS",
@@ -41,9 +41,9 @@ SUBTYPES = ("pcm16", "pcm24", "float")
 
 def available_formats() -> tuple[str, ...]:
     """Return those of :data:`FORMATS` that can be written here; ``("wav",)`` without soundfile."""
-    soundfile = sndfile.load()
+    soundfile = soundfile_io.load()
     known = soundfile.available_formats() if soundfile else {}
-    return tuple(form for form in FORMATS if form == "wav" or sndfile.CODECS[form] in known)
+    return tuple(form for form in FORMATS if form == "wav" or soundfile_io.CODECS[form] in known)
 
 
 def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float | None = None) -> AudioClip:
@@ -61,8 +61,8 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     ------
     AudioError
         The file is missing or cannot be read, the part starts past its end, it holds more than 8 channels or many
-        samples that are no sound (:mod:`riffusion_ext.audio.repair`; few are repaired, which the clip's notes tell,
-        as they do what is missing in the file: :mod:`riffusion_ext.audio.complete`), or it needs more memory than is
+        samples that are no sound (:mod:`riffusion_ext.audio.integrity.repair`; few are repaired, which the clip's notes tell,
+        as they do what is missing in the file: :mod:`riffusion_ext.audio.integrity.truncation`), or it needs more memory than is
         allowed.
     """
     path = Path(path)
@@ -72,7 +72,7 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
         raise AudioError(f"the duration must be longer than 0 s, got {duration:g} s")
     reasons: list[str] = []
     is_wav = file_head(path)[:4] == b"RIFF"
-    for reader in (_read_wav_file, sndfile.read, ffmpeg.read) if is_wav else (sndfile.read, ffmpeg.read):
+    for reader in (_read_wav_file, soundfile_io.read, ffmpeg.read) if is_wav else (soundfile_io.read, ffmpeg.read):
         try:
             clip = reader(path, start=start, duration=duration)
             to_its_end = duration is None or clip.duration < duration - 0.5 / clip.sample_rate
@@ -101,7 +101,7 @@ def sound_length(path: str | PathLike[str]) -> float:
             with open_regular(path) as file:
                 layout = read_layout(file)
             return layout.frames / layout.sample_rate
-        return sndfile.length(path)
+        return soundfile_io.length(path)
     except UnsupportedError:
         return read_audio(path).duration
     except (AudioError, OSError) as error:
@@ -124,7 +124,7 @@ def sound_shape(path: str | PathLike[str]) -> tuple[int, int, int] | None:
                 layout = read_layout(file)
             found = layout.frames, layout.channels, layout.sample_rate
         else:
-            found = sndfile.shape(path)
+            found = soundfile_io.shape(path)
         check_form(*found[1:])
         return found
     except UnsupportedError:
@@ -182,7 +182,7 @@ def read_tags(path: str | PathLike[str]) -> dict[str, str]:
         if head[:3] == b"ID3":
             with open_regular(path) as file:
                 return id3.read_tag(file)
-        return sndfile.read_strings(path)
+        return soundfile_io.read_strings(path)
     except UnsupportedError as error:
         raise AudioError(f"the tags of {path} cannot be read: {error}") from error
     except (AudioError, OSError) as error:
@@ -241,7 +241,7 @@ def write_audio(
         if form == "wav":
             write_wav(file, clip, subtype=subtype, tags=texts, loop=loop)
         else:
-            file.write(sndfile.encode(clip, form, subtype=subtype, tags=texts))
+            file.write(soundfile_io.encode(clip, form, subtype=subtype, tags=texts))
 
     return write_atomically(path, write, error_type=AudioError)
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio import ffmpeg, sndfile
 from riffusion_ext.audio.clip import AudioClip, check_form
-from riffusion_ext.audio.complete import doubt, judged
+from riffusion_ext.audio.formats import ffmpeg, soundfile_io
+from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav
+from riffusion_ext.audio.integrity.repair import Mender
+from riffusion_ext.audio.integrity.truncation import doubt, judged
 from riffusion_ext.audio.io import file_head
-from riffusion_ext.audio.repair import Mender
 from riffusion_ext.audio.resampling import ratio, reach
-from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav
 from riffusion_ext.errors import AudioError
-from riffusion_ext.regular import open_regular
+from riffusion_ext.files.regular import open_regular
 
 __all__ = ["PIECE_SECONDS", "fit_pieces", "read_pieces"]
 
@@ -110,10 +110,10 @@ def _wav_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
 
 def _sndfile_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
     mender, start = Mender(), 0
-    with sndfile.opened(path) as file:
+    with soundfile_io.opened(path) as file:
         check_form(file.channels, file.samplerate)
         step = piece_seconds(file.channels, file.samplerate) * file.samplerate
-        while (samples := sndfile.read_frames(file, step)).shape[1]:
+        while (samples := soundfile_io.read_frames(file, step)).shape[1]:
             yield mender.clip(samples, file.samplerate, start=start, last=False)
             start += samples.shape[1]
     mender.finish()

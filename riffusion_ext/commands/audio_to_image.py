@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.options import (
+from riffusion_ext.commands.shared.options import (
     FILE_RATE,
     UsageError,
     add_common_options,
@@ -18,11 +18,11 @@ from riffusion_ext.commands.options import (
     plan_targets,
     positive_seconds,
 )
-from riffusion_ext.commands.report import Reporter
+from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import sounds_to_pictures
-from riffusion_ext.convert.to_pictures import tile_path
-from riffusion_ext.paths import SOUND_SUFFIXES, expand
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.convert.to_images import tile_path
+from riffusion_ext.files.paths import SOUND_SUFFIXES, expand
+from riffusion_ext.params import PRESETS
 
 __all__ = ["add_parser", "run"]
 

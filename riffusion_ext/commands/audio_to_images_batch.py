@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.options import (
+from riffusion_ext.commands.sample_clips import add_threads_option
+from riffusion_ext.commands.shared.options import (
     FILE_RATE,
     UsageError,
     add_common_options,
@@ -15,12 +16,11 @@ from riffusion_ext.commands.options import (
     existing_of,
     params_of,
 )
-from riffusion_ext.commands.report import Reporter
-from riffusion_ext.commands.sample_clips import add_threads_option
+from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Result
 from riffusion_ext.convert.targets import planned
-from riffusion_ext.paths import SOUND_SUFFIXES, expand, user_path
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.files.paths import SOUND_SUFFIXES, expand, user_path
+from riffusion_ext.params import PRESETS
 
 __all__ = ["add_parser", "run"]
 
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     files = files[: args.limit] if args.limit > 0 else files
 
     from riffusion_ext.convert import sounds_to_pictures
-    from riffusion_ext.convert.many import cores, each_in_threads
-    from riffusion_ext.spectrogram.crew import confined_threads
+    from riffusion_ext.convert.parallel import cores, each_in_threads
+    from riffusion_ext.spectrogram.threads import confined_threads
 
     pairs, notes = planned(files, user_path(args.output_dir), f".{args.image_extension}")
 

@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.dataset_report import Teller, lines, summary
-from riffusion_ext.commands.options import UsageError, add_output_options, add_params_options, params_of
-from riffusion_ext.commands.quiet import own_stderr
-from riffusion_ext.commands.report import failure, printable, write_json
+from riffusion_ext.commands.shared.dataset_report import Teller, lines, summary
+from riffusion_ext.commands.shared.options import UsageError, add_output_options, add_params_options, params_of
+from riffusion_ext.commands.shared.quiet import own_stderr
+from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import user_path
+from riffusion_ext.files.paths import user_path
 from riffusion_ext.signals import exit_code
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.build import Built
+    from riffusion_ext.dataset.pipeline import Built
     from riffusion_ext.dataset.settings import DatasetSettings
-    from riffusion_ext.stage import Stages
+    from riffusion_ext.progress import Stages
 
 __all__ = ["add_parser", "run"]
 
@@ -105,7 +105,7 @@ def _add_curation(group: Any) -> None:
 
 
 def _add_captions(group: Any) -> None:
-    from riffusion_ext.dataset.captions import CAPTION_FIELDS
+    from riffusion_ext.dataset.captions.template import CAPTION_FIELDS
     from riffusion_ext.dataset.settings import CaptionSettings
 
     default = CaptionSettings()
@@ -163,7 +163,7 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     UsageError
         A value is not allowed.
     """
-    from riffusion_ext.dataset.build import check_settings
+    from riffusion_ext.dataset.pipeline import check_settings
     from riffusion_ext.dataset.settings import (
         CaptionSettings,
         CurateSettings,
@@ -171,7 +171,7 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
         ExportSettings,
         SliceSettings,
     )
-    from riffusion_ext.spectrogram.params import SpectrogramParams
+    from riffusion_ext.params import SpectrogramParams
 
     for name in ("jobs", "verify", "sounds"):
         if getattr(args, name) < 0:
@@ -217,10 +217,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from riffusion_ext.dataset.build import build
+    from riffusion_ext.dataset.pipeline import build
     from riffusion_ext.dataset.store import Store
     from riffusion_ext.dataset.verify import sample_of, verify
-    from riffusion_ext.stage import Stages
+    from riffusion_ext.progress import Stages
 
     settings = settings_of(args)
     out = user_path(args.out)
@@ -259,7 +259,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _write_sheets(out: Path, built: Built, args: argparse.Namespace, stages: Stages) -> list[Path]:
-    from riffusion_ext.dataset.sheet import write_sheets
+    from riffusion_ext.dataset.contact_sheet import write_sheets
     from riffusion_ext.dataset.store import Store
 
     title = args.trigger or out.absolute().name

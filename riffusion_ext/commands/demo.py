@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.options import add_control, add_device_option, add_output_options, check_device
-from riffusion_ext.commands.report import write_json
+from riffusion_ext.commands.shared.options import add_control, add_device_option, add_output_options, check_device
+from riffusion_ext.commands.shared.report import write_json
 
 __all__ = ["add_parser", "run"]
 

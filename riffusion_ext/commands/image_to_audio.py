@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.options import (
+from riffusion_ext.commands.shared.options import (
     UsageError,
     add_common_options,
     add_control,
@@ -19,8 +19,8 @@ from riffusion_ext.commands.options import (
     positive_seconds,
     target_file,
 )
-from riffusion_ext.commands.report import Reporter
-from riffusion_ext.paths import PICTURE_SUFFIXES, expand, is_folder_name, user_path
+from riffusion_ext.commands.shared.report import Reporter
+from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, is_folder_name, user_path
 
 __all__ = ["SUBTYPES", "add_parser", "run"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.commands.image_to_audio import SUBTYPES
-from riffusion_ext.commands.options import (
+from riffusion_ext.commands.shared.options import (
     UsageError,
     add_common_options,
     add_control,
@@ -19,11 +19,11 @@ from riffusion_ext.commands.options import (
     params_of,
     positive_seconds,
 )
-from riffusion_ext.commands.report import Reporter
+from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
 from riffusion_ext.convert.targets import planned
-from riffusion_ext.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
 
 __all__ = ["add_parser", "run"]
@@ -176,10 +176,10 @@ def _preview(
 def _previews(
     pairs: Sequence[tuple[Path, Path]], args: argparse.Namespace, params: SpectrogramParams | None, existing: Existing
 ) -> Iterator[Result]:
-    from riffusion_ext.atomic import write_atomically
     from riffusion_ext.convert.crop import Cutter
     from riffusion_ext.convert.crop_preview import preview
     from riffusion_ext.convert.result import already_there
+    from riffusion_ext.files.atomic import write_atomically
     from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
     from riffusion_ext.spectrogram.source import read_picture
 

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.options import UsageError
-from riffusion_ext.commands.painting import Begun, add_options, make, opened, values_of
-from riffusion_ext.commands.painting_controls import LOOP
+from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, values_of
+from riffusion_ext.commands.shared.generation_options import LOOP
+from riffusion_ext.commands.shared.options import UsageError
 
 if TYPE_CHECKING:
-    from riffusion_ext.generate.loops import LoopSettings
+    from riffusion_ext.generate.loop import LoopSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["add_parser", "run"]
@@ -39,14 +39,14 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from riffusion_ext.ui.tabs.loop import settings_of
+    from riffusion_ext.ui.pages.loop import settings_of
 
     if not args.prompt.strip():
         raise UsageError("--prompt says what the loop sounds like")
     picture = opened(args.seed_picture)
 
     def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Begun:
-        from riffusion_ext.generate.loops import Loop
+        from riffusion_ext.generate.loop import Loop
 
         loop = Loop(settled, folder, seed_picture=picture, decode=decode)
         return Begun(loop, loop.sound, settled.prompt)

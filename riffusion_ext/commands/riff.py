@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.options import UsageError
-from riffusion_ext.commands.painting import Begun, add_options, make, score_of, values_of
-from riffusion_ext.commands.painting_controls import MORE, RIFF
-from riffusion_ext.paths import user_path
+from riffusion_ext.commands.shared.generation import Begun, add_options, make, score_of, values_of
+from riffusion_ext.commands.shared.generation_options import MORE, RIFF
+from riffusion_ext.commands.shared.options import UsageError
+from riffusion_ext.files.paths import user_path
 
 if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from riffusion_ext.audio.io import read_audio
-    from riffusion_ext.ui.tabs.riff_controls import settings_of
+    from riffusion_ext.ui.fields.riff import settings_of
 
     if not args.prompt.strip() and not args.score:
         raise UsageError("--prompt says what the song becomes, or --score what it becomes over time")

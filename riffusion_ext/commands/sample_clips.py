@@ -8,16 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.options import (
-    UsageError,
-    add_common_options,
-    existing_of,
-    whole_number,
-)
-from riffusion_ext.commands.report import Reporter
+from riffusion_ext.commands.shared.options import UsageError, add_common_options, existing_of, whole_number
+from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Result
-from riffusion_ext.paths import SOUND_SUFFIXES, expand, natural_key, user_path
-from riffusion_ext.result_names import result_names
+from riffusion_ext.files.paths import SOUND_SUFFIXES, expand, natural_key, user_path
+from riffusion_ext.files.result_names import result_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 def run_batch(args: argparse.Namespace) -> int:
     """Run sample-clips-batch and return the exit code."""
     from riffusion_ext.convert import check_format
-    from riffusion_ext.convert.many import cores, each_in_threads
+    from riffusion_ext.convert.parallel import cores, each_in_threads
     from riffusion_ext.convert.sample import sample_clips
 
     _random(args.seed)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.painting import Begun, add_options, make, opened, score_of, values_of
-from riffusion_ext.commands.painting_controls import MORE, SONG
+from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, score_of, values_of
+from riffusion_ext.commands.shared.generation_options import MORE, SONG
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from riffusion_ext.ui.tabs.song_controls import settings_of
+    from riffusion_ext.ui.fields.song import settings_of
 
     settings = settings_of({"score": score_of(args.score), **values_of(args, SONG)})
     pictures = {name: opened(getattr(args, name)) for name in _PICTURES}

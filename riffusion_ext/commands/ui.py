@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.webui import add_webui_option, webuis_of
+from riffusion_ext.commands.shared.webui import add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.signals import exit_code, received
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _access(args: argparse.Namespace) -> Access:
     """Return who may come in; a RiffusionError where that is not clear, or anybody could."""
-    from riffusion_ext.api.guard import parse_credential
+    from riffusion_ext.api.access.auth import parse_credential
     from riffusion_ext.api.server import Access
 
     if args.api_auth and not args.api:

@@ -7,8 +7,8 @@ why there are none. Files are written whole or not at all, so that a stop in the
 from riffusion_ext.convert.clips import joined_clips, joined_path, pictures_to_clips
 from riffusion_ext.convert.decode import check_format
 from riffusion_ext.convert.result import Existing, Result, explain
-from riffusion_ext.convert.to_pictures import sounds_to_pictures
-from riffusion_ext.convert.to_sound import pictures_to_sounds, song_to_sound
+from riffusion_ext.convert.to_audio import pictures_to_sounds, song_to_sound
+from riffusion_ext.convert.to_images import sounds_to_pictures
 
 __all__ = [
     "Existing",

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.convert.beatfinder import BeatFinder, Beats, find_beats
+from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.audio.clip import AudioClip
-    from riffusion_ext.spectrogram.params import SpectrogramParams
+    from riffusion_ext.params import SpectrogramParams
 
 __all__ = [
     "CROPS",

@@ -9,8 +9,8 @@ from riffusion_ext.convert.crop import Cutter, Look, beats_of
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-    from riffusion_ext.convert.beatfinder import Beats
-    from riffusion_ext.spectrogram.params import SpectrogramParams
+    from riffusion_ext.analysis.image_beats import Beats
+    from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["preview"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from riffusion_ext.atomic import why_not
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import why_not
 
 __all__ = ["Existing", "Progress", "Result", "already_there", "explain"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from riffusion_ext.kinds import PICTURE_SUFFIXES
-from riffusion_ext.result_names import result_names
+from riffusion_ext.files.kinds import PICTURE_SUFFIXES
+from riffusion_ext.files.result_names import result_names
 
 __all__ = ["made_from", "planned"]
 
@@ -70,8 +70,8 @@ def made_from(path: Path) -> str | None:
 def _of_picture(path: Path) -> str | None:
     from PIL import Image
 
+    from riffusion_ext.files.regular import open_regular
     from riffusion_ext.metadata import read_source
-    from riffusion_ext.regular import open_regular
 
     with open_regular(path) as file, Image.open(file) as image:
         return read_source(image) or None

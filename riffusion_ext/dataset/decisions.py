@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.dataset import ledger
+from riffusion_ext.dataset.captions.text import decode, one_line
+from riffusion_ext.dataset.export import ledger
 from riffusion_ext.dataset.store import LARGEST_JSON, Store
-from riffusion_ext.dataset.texts import decode, one_line
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.jsontext import loads
-from riffusion_ext.names import bare_name, is_bare
-from riffusion_ext.numbers import shown
-from riffusion_ext.regular import read_regular
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.validation.json_text import loads
+from riffusion_ext.validation.names import bare_name, is_bare
+from riffusion_ext.validation.numbers import shown
 
 __all__ = ["REVIEW", "decisions_of", "reviewed", "take_in"]
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.names import bare_name, is_relative
-from riffusion_ext.numbers import shown
-from riffusion_ext.typed import typed
+from riffusion_ext.validation.names import bare_name, is_relative
+from riffusion_ext.validation.numbers import shown
+from riffusion_ext.validation.typed import typed
 
 __all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
 

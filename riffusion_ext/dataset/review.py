@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from riffusion_ext.dataset.curation.apply import MANIFEST, decided, export_set, read_manifest, write_manifest
 from riffusion_ext.dataset.decisions import REVIEW, decisions_of
-from riffusion_ext.dataset.judge import MANIFEST, decided, export_set, read_manifest, write_manifest
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError

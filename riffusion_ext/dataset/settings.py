@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.numbers import in_range, is_finite, shown
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
-from riffusion_ext.typed import typed
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import in_range, is_finite, shown
+from riffusion_ext.validation.typed import typed
 
 __all__ = [
     "ALIGNMENTS",

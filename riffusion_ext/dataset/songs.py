@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from riffusion_ext.kinds import SOUND_SUFFIXES, is_known, passed_over
-from riffusion_ext.paths import folders_below, natural_key
-from riffusion_ext.regular import open_regular
+from riffusion_ext.files.kinds import SOUND_SUFFIXES, is_known, passed_over
+from riffusion_ext.files.paths import folders_below, natural_key
+from riffusion_ext.files.regular import open_regular
 
 __all__ = ["WORKINGS", "Song", "find_songs"]
 
@@ -58,7 +58,7 @@ def find_songs(
         A folder whose files are not songs: the training set, where it lies inside the collection. Other training sets
         in it are known by their workings and left out too.
     passed
-        Gets the files that were passed over, as of :func:`~riffusion_ext.kinds.passed_over`.
+        Gets the files that were passed over, as of :func:`~riffusion_ext.files.kinds.passed_over`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from typing import Any
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.names import bare_name, check_folders
+from riffusion_ext.validation.names import bare_name, check_folders
 
 __all__ = ["can_separate", "check_model", "separate"]
 

@@ -26,17 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from riffusion_ext.atomic import remove_leftovers, write_atomically
-from riffusion_ext.dataset import ledger
-from riffusion_ext.dataset.cut import SongRecord
-from riffusion_ext.dataset.features import Features
+from riffusion_ext.dataset.analysis.features import Features
+from riffusion_ext.dataset.export import ledger
+from riffusion_ext.dataset.slicing.slice_song import SongRecord
 from riffusion_ext.dataset.songs import WORKINGS
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.jsontext import loads
-from riffusion_ext.names import bare_name, check_folders, is_bare, is_link, is_relative
-from riffusion_ext.numbers import LONGEST, read_float
-from riffusion_ext.regular import read_regular
-from riffusion_ext.typed import typed
+from riffusion_ext.files.atomic import remove_leftovers, write_atomically
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.validation.json_text import loads
+from riffusion_ext.validation.names import bare_name, check_folders, is_bare, is_link, is_relative
+from riffusion_ext.validation.numbers import LONGEST, read_float
+from riffusion_ext.validation.typed import typed
 
 __all__ = ["LARGEST_JSON", "Store", "record_key"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from riffusion_ext.audio import RAW, AudioClip, read_audio
-from riffusion_ext.dataset.judge import song_places
+from riffusion_ext.dataset.curation.apply import song_places
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError

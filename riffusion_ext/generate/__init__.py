@@ -4,5 +4,5 @@
 
     Score --plan--> windows --Backend.generate--> pictures --weave--> one wide spectrogram --decode once--> sound
 
-Nothing here knows a webui: who paints is a :class:`~riffusion_ext.generate.backend.Backend`.
+Nothing here knows a webui: who paints is a :class:`~riffusion_ext.generate.backends.base.Backend`.
 """

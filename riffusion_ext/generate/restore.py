@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.record import read_record, records_in
-from riffusion_ext.regular import open_regular
+from riffusion_ext.files.regular import open_regular
+from riffusion_ext.generate.checkpoint.recipe import read_record, records_in
 
 __all__ = ["KINDS", "pictures_in", "settings_in"]
 
@@ -53,7 +53,7 @@ def _settings_of(kind: str) -> type[Any]:
         from riffusion_ext.generate.riff_settings import RiffSettings
 
         return RiffSettings
-    from riffusion_ext.generate.loops import LoopSettings
+    from riffusion_ext.generate.loop import LoopSettings
 
     return LoopSettings
 
@@ -61,7 +61,7 @@ def _settings_of(kind: str) -> type[Any]:
 def pictures_in(path: Path) -> dict[str, str]:
     """Return the identities of the pictures that a sound or picture of ours began with, by name; {} where it had none.
 
-    See :func:`~riffusion_ext.generate.record.picture_id`.
+    See :func:`~riffusion_ext.generate.checkpoint.recipe.picture_id`.
     """
     text = _comment(path).get("parameters") or _parameters(path)
     return {name: str(value) for name, value in records_in(str(text)).get("pictures", {}).items()}

@@ -25,19 +25,19 @@ from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.mix import double, dry_wet
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Backend, Request
-from riffusion_ext.generate.curves import Curve
-from riffusion_ext.generate.keyframes import Moment
-from riffusion_ext.generate.listen import mel_difference, sound_of
-from riffusion_ext.generate.notes import passed_over
-from riffusion_ext.generate.plan import Plan, Window, plan_riff
-from riffusion_ext.generate.record import infotext, to_record
+from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
+from riffusion_ext.generate.checkpoint.retention import mark, remove_old
+from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run_layers
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run_layers
-from riffusion_ext.generate.sources import SongPictures
-from riffusion_ext.generate.stretches import part_of, quickly
-from riffusion_ext.generate.tidy import mark, remove_old
-from riffusion_ext.generate.weave import HOLD_RIFF
+from riffusion_ext.generate.score.automation import Curve
+from riffusion_ext.generate.score.keyframes import Moment
+from riffusion_ext.generate.windows.blend import HOLD_RIFF
+from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
+from riffusion_ext.generate.windows.preview import mel_difference, sound_of
+from riffusion_ext.generate.windows.segments import part_of, quickly
+from riffusion_ext.generate.windows.song_images import SongPictures
+from riffusion_ext.generate.windows.warnings import passed_over
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
@@ -85,7 +85,7 @@ class Riff:
     folder
         For windows; each riff has folders of its own inside, named after all that decides its pictures, and so have
         the pictures that they start from, which riffs of one song share. Old ones of finished riffs are removed, see
-        :mod:`riffusion_ext.generate.tidy`.
+        :mod:`riffusion_ext.generate.checkpoint.retention`.
     decode
         Engine and device for the sound.
 
@@ -148,7 +148,7 @@ class Riff:
         Yields
         ------
         Event
-            As :func:`~riffusion_ext.generate.run.run_layers`.
+            As :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
         """
         self.open(backend.name)
         self._draw(limit)
@@ -161,7 +161,7 @@ class Riff:
         Parameters
         ----------
         model
-            :attr:`~riffusion_ext.generate.backend.Backend.name` of what paints, or painted.
+            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of what paints, or painted.
         """
         self._works, self._sources = [], []
         self._model = model

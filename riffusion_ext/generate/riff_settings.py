@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from riffusion_ext.audio.mix import LAWS
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.curves import Curve
-from riffusion_ext.generate.keyframes import CFG_DECIMALS, DENOISE_DECIMALS, Keyframe, Moment, Score
-from riffusion_ext.numbers import shown
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.generate.score.automation import Curve
+from riffusion_ext.generate.score.keyframes import CFG_DECIMALS, DENOISE_DECIMALS, Keyframe, Moment, Score
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import shown
 
 __all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "RiffSettings"]
 
@@ -43,15 +43,15 @@ class RiffSettings:
     law
         One of :data:`~riffusion_ext.audio.mix.LAWS`.
     width, overlap, seeds
-        See :func:`~riffusion_ext.generate.plan.plan_riff`.
+        See :func:`~riffusion_ext.generate.windows.plan.plan_riff`.
     steps, sampler
-        See :class:`~riffusion_ext.generate.backend.Request`.
+        See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
         Of the pictures.
     power
         Of the way between keyframes.
     level
-        See :func:`~riffusion_ext.audio.effects.apply_level`; "recorded" keeps the song's own.
+        See :func:`~riffusion_ext.audio.level.apply_level`; "recorded" keeps the song's own.
     """
 
     keyframes: tuple[Keyframe, ...]

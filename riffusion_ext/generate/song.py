@@ -15,23 +15,23 @@ from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Backend, Request
-from riffusion_ext.generate.keyframes import Score
-from riffusion_ext.generate.listen import picture_of, sound_of
-from riffusion_ext.generate.mask import combined, soft_mask
-from riffusion_ext.generate.notes import passed_over
-from riffusion_ext.generate.outpaint import between
-from riffusion_ext.generate.plan import Plan, Window, plan_plain, plan_song
-from riffusion_ext.generate.record import infotext, picture_id, to_record
-from riffusion_ext.generate.run import Event, Job, OpenPicture, Work, run
-from riffusion_ext.generate.seed_pictures import PATTERNS, beat_picture, tiled
-from riffusion_ext.generate.stretches import part_of, quickly
-from riffusion_ext.generate.tidy import remove_old
+from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
+from riffusion_ext.generate.checkpoint.retention import remove_old
+from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
+from riffusion_ext.generate.score.keyframes import Score
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_picture, tiled
+from riffusion_ext.generate.windows.masks import combined, soft_mask
+from riffusion_ext.generate.windows.outpaint import between
+from riffusion_ext.generate.windows.plan import Plan, Window, plan_plain, plan_song
+from riffusion_ext.generate.windows.preview import picture_of, sound_of
+from riffusion_ext.generate.windows.segments import part_of, quickly
+from riffusion_ext.generate.windows.warnings import passed_over
 from riffusion_ext.metadata import audio_tags
-from riffusion_ext.numbers import shown
-from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.validation.numbers import shown
 
 __all__ = ["INFOTEXT_KEY", "JOINS", "Song", "SongSettings"]
 
@@ -53,18 +53,18 @@ class SongSettings:
     join
         One of :data:`JOINS`.
     beat
-        Pattern of the seed picture, one of :data:`~riffusion_ext.generate.seed_pictures.PATTERNS`; not used where a
+        Pattern of the seed picture, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used where a
         picture is given. It needs the tempo of the score.
     bridge_denoise
         Strength with which windows between others are painted where there is no seed picture.
     width, overlap, seeds
-        See :func:`~riffusion_ext.generate.plan.plan_song`.
+        See :func:`~riffusion_ext.generate.windows.plan.plan_song`.
     steps, sampler
-        See :class:`~riffusion_ext.generate.backend.Request`.
+        See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
         Of the pictures.
     level
-        See :func:`~riffusion_ext.audio.effects.apply_level`.
+        See :func:`~riffusion_ext.audio.level.apply_level`.
 
     Raises
     ------
@@ -105,7 +105,7 @@ class Song:
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
     folder
         For windows; each song has a folder of its own inside, named after all that decides its pictures. Old ones of
-        finished songs are removed, see :mod:`riffusion_ext.generate.tidy`.
+        finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
         What the windows start from, repeated along the song; None: the beat, or noise alone.
     mask
@@ -165,7 +165,7 @@ class Song:
         )
 
     def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.run.run`."""
+        """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.checkpoint.runner.run`."""
         self._model, self._work = backend.name, None
         record = {
             "model": backend.name,
@@ -226,7 +226,7 @@ class Song:
         )
 
     def _between(self, init: Image.Image | None, window: Window, open_picture: OpenPicture) -> Image.Image:
-        """Lay what the neighbours decide over both ends; see :func:`~riffusion_ext.generate.outpaint.between`."""
+        """Lay what the neighbours decide over both ends; see :func:`~riffusion_ext.generate.windows.outpaint.between`."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:

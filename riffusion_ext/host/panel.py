@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from riffusion_ext.host.base import Host
-from riffusion_ext.host.job import PAYLOAD_KEY
-from riffusion_ext.jsontext import loads
+from riffusion_ext.host.images.generation_job import PAYLOAD_KEY
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
-from riffusion_ext.ui import players, render
+from riffusion_ext.ui import gradio_compat, players
+from riffusion_ext.validation.json_text import loads
 
 __all__ = ["Panels", "render_generation_info"]
 
@@ -124,19 +124,19 @@ class Panels:
         lines = [status for _, status in self._statuses.values()]
         if lines and not self._follows_chooser:
             self._follows_chooser = True
-            render.on_change(chooser, fn, [chooser, *modes], lines)
+            gradio_compat.on_change(chooser, fn, [chooser, *modes], lines)
 
     def after_component(self, component: Any, elem_id: str | None) -> None:
         """Take note of a component the host has just made."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._areas:
                 # Made while the gallery's own group is not yet open, so it lands below that group.
-                self._areas[tab] = render.live_html("", f"{tab}_riffusion_players")
+                self._areas[tab] = gradio_compat.live_html("", f"{tab}_riffusion_players")
             elif elem_id == f"generation_info_{tab}" and tab not in self._wired:
                 if tab not in self._areas:
-                    self._areas[tab] = render.live_html("", f"{tab}_riffusion_players")
+                    self._areas[tab] = gradio_compat.live_html("", f"{tab}_riffusion_players")
                 self._wired.add(tab)
-                render.on_change(component, self._renderer(), [component], [self._areas[tab]])
+                gradio_compat.on_change(component, self._renderer(), [component], [self._areas[tab]])
 
     def _renderer(self) -> Callable[[object], str]:
         def show(text: object) -> str:

@@ -12,7 +12,7 @@ from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
 if TYPE_CHECKING:
-    from riffusion_ext.api.service import Service
+    from riffusion_ext.api.context import Service
     from riffusion_ext.host.base import Host
 
 __all__ = ["Routes"]
@@ -26,7 +26,7 @@ class Routes:
     host
         The webui.
     painting
-        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.tabs.place.Place` takes
+        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.layout.page_context.Place` takes
         them; where the host cannot paint for us, ``no_backend``.
     """
 
@@ -43,9 +43,9 @@ class Routes:
             self._host.report(f"Riffusion: no routes for other programs: {error}", unexpected)
 
     def _add_to(self, app: Any) -> None:
-        from riffusion_ext.api.live import mount_live
-        from riffusion_ext.api.page import mount_media
-        from riffusion_ext.generate.jams import JAMS
+        from riffusion_ext.api.routes.live import mount_live
+        from riffusion_ext.api.routes.page import mount_media
+        from riffusion_ext.generate.live.registry import JAMS
 
         mount_media(app, LIBRARY, page_visitors())
         mount_live(app, JAMS, page_visitors())
@@ -61,7 +61,7 @@ class Routes:
 
     def _credentials(self) -> dict[str, str]:
         """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""
-        from riffusion_ext.api.guard import parse_credentials
+        from riffusion_ext.api.access.auth import parse_credentials
 
         flags = shared.cmd_opts
         text = getattr(flags, "api_auth", None) or getattr(flags, "auth", None) or ""  # the latter in SD.Next
@@ -70,7 +70,7 @@ class Routes:
         return parse_credentials(text)
 
     def _new_service(self) -> Service:
-        from riffusion_ext.api.service import Service
+        from riffusion_ext.api.context import Service
 
         painting = self._painting()
         names = {

@@ -12,8 +12,10 @@ from modules import scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
-from riffusion_ext.host.job import JOB_ATTRIBUTE, PAYLOAD_KEY, Job
-from riffusion_ext.host.pictures import (
+from riffusion_ext.host.images.audio_saver import SoundMaker
+from riffusion_ext.host.images.generation_job import JOB_ATTRIBUTE, PAYLOAD_KEY, Job
+from riffusion_ext.host.images.image_record import record_of
+from riffusion_ext.host.images.pictures import (
     Made,
     Picture,
     back_to_first_pass,
@@ -22,12 +24,10 @@ from riffusion_ext.host.pictures import (
     saved_path,
     start_record,
 )
-from riffusion_ext.host.record import record_of
-from riffusion_ext.host.sound import SoundMaker
 from riffusion_ext.host.status import other_model_warning, status_html
 from riffusion_ext.host.webui import HOST, registered_panels, start_pictures
 from riffusion_ext.host.xyz import OVERRIDE
-from riffusion_ext.ui import render
+from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 
 __all__ = ["RiffusionScript"]
@@ -48,16 +48,16 @@ class RiffusionScript(scripts.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the panel; returns the components whose values the hooks get."""
-        with render.fold("Riffusion", self.elem_id("panel")):
-            mode = render.component(CONTROLS[0], self.elem_id("mode"))
+        with gradio_compat.fold("Riffusion", self.elem_id("panel")):
+            mode = gradio_compat.component(CONTROLS[0], self.elem_id("mode"))
             components = {"mode": mode}
             # Asked when a page is opened; by then the host has put the user's own default into the component.
-            status = render.live_html(lambda: status_html(mode.value), self.elem_id("status"))
+            status = gradio_compat.live_html(lambda: status_html(mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
-                with render.row():
+                with gradio_compat.row():
                     for item in CONTROLS[start : start + 2]:
-                        components[item.id] = render.component(item, self.elem_id(item.id))
-        render.on_change(mode, status_html, [mode], [status])
+                        components[item.id] = gradio_compat.component(item, self.elem_id(item.id))
+        gradio_compat.on_change(mode, status_html, [mode], [status])
         registered_panels().add_status("img2img" if is_img2img else "txt2img", mode, status)
         self.infotext_fields = [(components[item.id], infotext.reader(item)) for item in CONTROLS]
         self.paste_field_names = list(infotext.KEYS)

@@ -7,7 +7,7 @@ from typing import Any
 from modules import shared
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.door import Visitors, parse_host, parse_origin
+from riffusion_ext.api.access.door import Visitors, parse_host, parse_origin
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["api_visitors", "page_visitors"]

@@ -20,14 +20,15 @@ from typing import Any
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
-from riffusion_ext import scratch
-from riffusion_ext.host import saved, settings, xyz
-from riffusion_ext.host.checkpoint import chosen_checkpoint
-from riffusion_ext.host.handover import HandOver
-from riffusion_ext.host.model import looks_like_riffusion, patterns_from_text
+from riffusion_ext.files import scratch
+from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.images import saved
+from riffusion_ext.host.images.send_to import HandOver
+from riffusion_ext.host.model.checkpoint import chosen_checkpoint
+from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.routes import Routes
-from riffusion_ext.ui import render
+from riffusion_ext.ui import gradio_compat
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
 
@@ -163,7 +164,7 @@ def _after_component(component: Any, **kwargs: Any) -> None:
 
 
 def _add_settings() -> None:
-    settings.add_to(shared.opts, shared.OptionInfo, render.radio_class())
+    settings.add_to(shared.opts, shared.OptionInfo, gradio_compat.radio_class())
 
 
 def _add_axes() -> None:
@@ -174,8 +175,8 @@ def _add_axes() -> None:
 
 
 def _add_tab() -> list[tuple[Any, str, str]]:
-    from riffusion_ext.ui.tabs.convert import build_tab
-    from riffusion_ext.ui.tabs.place import Place
+    from riffusion_ext.ui.layout.page_context import Place
+    from riffusion_ext.ui.pages.tab import build_tab
 
     fields = _painting()
     if _hand_over is not None:
@@ -216,7 +217,7 @@ def _offered_hand_over(elem_id: str | None) -> None:
 def _painting() -> dict[str, Any]:
     """Return the fields of a Place about painting; where the host cannot paint for us, one sentence why."""
     try:
-        from riffusion_ext.host import generation
+        from riffusion_ext.host.model import generation
 
         generation.sampler_names()
     except Exception as error:  # whatever a host lacks: its other pages work all the same

@@ -1,5 +1,5 @@
 """Spectrogram pictures: their parameters, and the way from picture to audio and back."""
 
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.params import PRESETS, SpectrogramParams
 
 __all__ = ["PRESETS", "SpectrogramParams"]

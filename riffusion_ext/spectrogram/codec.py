@@ -25,17 +25,17 @@ from riffusion_ext.audio.stream import fit_pieces
 from riffusion_ext.audio.workload import allowed_now, check
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
-from riffusion_ext.spectrogram import reference
-from riffusion_ext.spectrogram.blocks import reconstruct_long
-from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
+from riffusion_ext.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
 from riffusion_ext.spectrogram.image import mel_to_image, open_picture
-from riffusion_ext.spectrogram.invert import PROGRAMS
-from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion import reference
+from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, read_picture
+from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
 from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
 
 __all__ = [

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.mel import mel_projection
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
 

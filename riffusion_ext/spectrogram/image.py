@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from riffusion_ext.errors import PictureError
-from riffusion_ext.regular import open_regular
-from riffusion_ext.spectrogram.params import SpectrogramParams
-from riffusion_ext.spectrogram.pngtext import is_text_error, open_without_large_texts
+from riffusion_ext.files.regular import open_regular
+from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.spectrogram.png_text import is_text_error, open_without_large_texts
 
 __all__ = [
     "is_stereo",

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["Filters", "MelProjection", "encoder_filters", "hz_to_mel", "mel_filters", "mel_projection"]
 

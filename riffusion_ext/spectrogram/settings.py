@@ -8,7 +8,7 @@ from importlib import metadata
 
 from riffusion_ext.audio import LEVELS, RAW
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["CHANNELS", "ENGINES", "DecodeSettings", "available_engines"]
 

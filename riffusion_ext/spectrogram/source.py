@@ -12,9 +12,9 @@ from PIL import Image
 
 from riffusion_ext.errors import PictureError
 from riffusion_ext.metadata import read_record
-from riffusion_ext.spectrogram.gain import split_gain
+from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
-from riffusion_ext.spectrogram.params import DEFAULT_MAX_VALUE, SpectrogramParams
+from riffusion_ext.spectrogram.inversion.gain import split_gain
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["Source", "join_sources", "read_picture", "unrecorded_height"]

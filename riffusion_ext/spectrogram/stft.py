@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import torch
 
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["FrameGrid", "working_rate"]
 

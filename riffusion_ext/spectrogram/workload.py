@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from riffusion_ext.audio.workload import FLOAT, Workload, seconds_text
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["WHOLE", "drawing", "inverting"]
 
@@ -79,7 +79,7 @@ def inverting(
     pixels
         Of a picture that has to be read first.
     """
-    from riffusion_ext.spectrogram.blocks import block_frames
+    from riffusion_ext.spectrogram.inversion.blocks import block_frames
     from riffusion_ext.spectrogram.stft import working_rate
 
     up, down = working_rate(params)

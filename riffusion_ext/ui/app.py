@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import riffusion_ext
-from riffusion_ext import scratch
 from riffusion_ext.api.server import Access, application, listen, run_until_stopped
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.paths import user_path
-from riffusion_ext.ui.render import mount_options, open_queue, page, queue_token, run_script
-from riffusion_ext.ui.tabs.convert import add_pages
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.files import scratch
+from riffusion_ext.files.paths import user_path
+from riffusion_ext.ui.gradio_compat import mount_options, open_queue, page, queue_token, run_script
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.pages.tab import add_pages
 
 __all__ = ["add_page_routes", "build_app", "serve", "serve_pages"]
 
@@ -40,7 +40,7 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     folders
         Whether users may name folders of this machine.
     more
-        Other fields of :class:`~riffusion_ext.ui.tabs.place.Place`.
+        Other fields of :class:`~riffusion_ext.ui.layout.page_context.Place`.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
 
 def add_page_routes(web: Any) -> None:
     """Put the routes that the pages themselves need into a server: clips and images by id, and what plays live."""
-    from riffusion_ext.api.live import mount_live
-    from riffusion_ext.api.page import mount_media
-    from riffusion_ext.generate.jams import JAMS
+    from riffusion_ext.api.routes.live import mount_live
+    from riffusion_ext.api.routes.page import mount_media
+    from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.library import LIBRARY
 
     mount_media(web, LIBRARY)
@@ -73,7 +73,7 @@ def _painting(addresses: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a Place, and of the routes' service, about painting; the webuis must be there."""
     if not addresses:
         return {}
-    from riffusion_ext.generate.webuis import Webuis
+    from riffusion_ext.generate.backends.remotes import Webuis
 
     webuis = Webuis(addresses)
     webuis.backend()  # for the names of the samplers, and so that a typing error shows at once
@@ -145,7 +145,7 @@ def _serve(
     open_browser: bool,
     api: bool,
 ) -> int:
-    from riffusion_ext.generate.jams import JAMS
+    from riffusion_ext.generate.live.registry import JAMS
 
     own = scratch.new().resolve()
     cache, tempfile.tempdir = own / "gradio", str(own)  # gradio 4 leaves uploads that broke off among temporary files
@@ -159,7 +159,7 @@ def _serve(
         add_page_routes(web)
         if api:
             from riffusion_ext.api.app import mount
-            from riffusion_ext.api.service import Service
+            from riffusion_ext.api.context import Service
 
             # Behind a login for everything, the routes need none of their own.
             credentials = {} if access.credentials else access.api_credentials

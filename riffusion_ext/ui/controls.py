@@ -2,7 +2,7 @@
 
 The Script in txt2img and img2img, the tab, the command line's help and the API's arguments are all drawn from
 :data:`CONTROLS`, so that a control has one name, one range and one default everywhere. No gradio here:
-:mod:`riffusion_ext.ui.render` turns the table into components.
+:mod:`riffusion_ext.ui.gradio_compat` turns the table into components.
 
 Labels and the order are a stored contract: webui keeps a user's defaults by label (``ui-config.json``), and API callers
 give the values by position. New controls go to the end.
@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.numbers import read_float, shown
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import read_float, shown
 
 __all__ = [
     "AUTO",

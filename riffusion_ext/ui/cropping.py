@@ -121,7 +121,7 @@ def crop_settings(values: Mapping[str, object]) -> CropSettings:
     RiffusionError
         A value is not allowed.
     """
-    from riffusion_ext.convert.beatfinder import BeatFinder
+    from riffusion_ext.analysis.image_beats import BeatFinder
     from riffusion_ext.convert.crop import CropSettings
 
     clean = {

@@ -10,8 +10,8 @@ from PIL import Image
 
 from riffusion_ext.api.server import Access
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate import jam
-from riffusion_ext.generate.backend import Request
+from riffusion_ext.generate.backends.base import Request
+from riffusion_ext.generate.live import session
 from riffusion_ext.ui.app import serve_pages
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio
@@ -31,7 +31,7 @@ class Clouds(Studio):
 
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
-    jam._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
+    session._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
     # One for each jam, as in a webui: whoever ends the one before interrupts what is painted for that one only.
     painting = {
         "backend": lambda: Clouds(max_batch=1, delay=seconds),

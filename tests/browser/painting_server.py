@@ -7,7 +7,7 @@ from pathlib import Path
 
 from riffusion_ext.api.server import Access
 from riffusion_ext.ui.app import serve_pages
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.layout.page_context import Place
 from tests.unit.ui.painting import Studio
 
 

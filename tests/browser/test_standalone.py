@@ -14,7 +14,7 @@ from PIL import Image
 from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.players import panel, player
 from tests.browser.conftest import PAGE_BUTTONS, serving
 from tests.browser.files import tone

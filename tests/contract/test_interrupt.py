@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Activity, Request
+from riffusion_ext.generate.backends.base import Activity, Request
 from tests.contract.fake_webui import FakeWebui
 
 
@@ -55,7 +55,7 @@ def painting(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> tuple[Painting
         module.__dict__.update(names)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(sys.modules["modules"], name, module, raising=False)
-    from riffusion_ext.host.generation import WebuiBackend
+    from riffusion_ext.host.model.generation import WebuiBackend
 
     backend = WebuiBackend()
     monkeypatch.setattr(backend, "_process", made.process)
@@ -183,7 +183,7 @@ def test_another_model_than_at_the_beginning_is_refused_and_nothing_is_painted(
 
 def test_black_pictures_are_refused_also_where_only_a_part_was_painted(painting: tuple[Painting, Any]) -> None:
     """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
-    from riffusion_ext.host import generation
+    from riffusion_ext.host.model import generation
 
     mask, kept = Image.new("L", (64, 64), 255), Image.new("RGB", (64, 64))
     mask.paste(0, (0, 0, 16, 64))

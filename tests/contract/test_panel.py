@@ -192,7 +192,7 @@ def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     import riffusion_ext.host
 
     batches: list[int] = []
-    module = ModuleType("riffusion_ext.host.generation")
+    module = ModuleType("riffusion_ext.host.model.generation")
     module.sampler_names = lambda: ["DPM++ 2M", "Euler"]  # type: ignore[attr-defined]
     module.usual_sampler = lambda: "DPM++ 2M"  # type: ignore[attr-defined]
     module.WebuiBackend = lambda *, max_batch: batches.append(max_batch)  # type: ignore[attr-defined]

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from riffusion_ext.host.images.pictures import Made
 from riffusion_ext.host.panel import render_generation_info
-from riffusion_ext.host.pictures import Made
 from riffusion_ext.library import LIBRARY
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.contract.conftest import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +31,8 @@ def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.errors import PictureError
+    from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram import codec
-    from riffusion_ext.spectrogram.params import PRESETS
 
     calls: list[int] = []
 
@@ -161,7 +161,7 @@ def test_masks_and_the_grid_get_no_sound(bench: Bench, monkeypatch: pytest.Monke
     bench.host.opts.return_mask_composite = True
     bench.host.picture = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
     colours: list[int] = []
-    from riffusion_ext.host.sound import SoundMaker
+    from riffusion_ext.host.images.audio_saver import SoundMaker
 
     monkeypatch.setattr(
         SoundMaker, "run", lambda _, pictures: colours.extend(p.image.getpixel((0, 0))[0] for p in pictures)
@@ -476,7 +476,7 @@ def test_a_jpeg_is_saved_as_the_host_does(bench: Bench) -> None:
 
 def test_img2img_keeps_what_each_start_picture_records(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record, record_text
-    from riffusion_ext.spectrogram.params import PRESETS
+    from riffusion_ext.params import PRESETS
 
     starts = [Image.new("RGB", (64, 512)) for _ in range(2)]
     for start, level in zip(starts, (4e6, 5e6), strict=True):
@@ -493,8 +493,8 @@ def test_img2img_keeps_what_each_start_picture_records(bench: Bench) -> None:
 
 def test_the_codec_hears_the_level_of_the_start_picture(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.metadata import read_record, record_text
+    from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram import codec
-    from riffusion_ext.spectrogram.params import PRESETS
 
     heard: list[float | None] = []
     works = codec.pictures_to_audio
@@ -622,7 +622,7 @@ def test_starting_up_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("loaded", [False, True])
 def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, unset: Any, loaded: bool) -> None:
     """The setting of reForge is None until the user chooses; it loads the first of its list."""
-    from riffusion_ext.host.checkpoint import chosen_name
+    from riffusion_ext.host.model.checkpoint import chosen_name
     from tests.contract.fake_webui import CheckpointInfo
 
     listed = sys.modules["modules.sd_models"].checkpoints_list
@@ -641,7 +641,7 @@ def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, uns
 
 
 def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:
-    from riffusion_ext.host.checkpoint import chosen_name
+    from riffusion_ext.host.model.checkpoint import chosen_name
 
     sys.modules["modules.sd_models"].checkpoints_list.clear()
     bench.host.opts.sd_model_checkpoint = None
@@ -651,7 +651,7 @@ def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:
 
 def test_a_model_that_a_host_pretends_to_have_is_none(bench: Bench) -> None:
     """Forge's FakeInitialModel has no checkpoint."""
-    from riffusion_ext.host.checkpoint import chosen_name
+    from riffusion_ext.host.model.checkpoint import chosen_name
 
     sys.modules["modules.sd_models"].model_data.sd_model = object()
     bench.host.opts.sd_model_checkpoint = None

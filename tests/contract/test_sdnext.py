@@ -53,7 +53,7 @@ def test_the_next_job_of_a_script_has_clean_texts_too(sdnext: Bench) -> None:
 
 
 def test_trouble_is_told_to_the_user_and_the_log(sdnext: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from riffusion_ext.host.sound import SoundMaker
+    from riffusion_ext.host.images.audio_saver import SoundMaker
 
     def fail(*_: Any) -> None:
         raise OSError("the disk is full")

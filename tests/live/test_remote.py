@@ -13,9 +13,9 @@ from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.cli import main
-from riffusion_ext.generate.backend import Request
-from riffusion_ext.generate.remote import RemoteWebui
-from riffusion_ext.generate.webuis import Webuis
+from riffusion_ext.generate.backends.base import Request
+from riffusion_ext.generate.backends.remote import RemoteWebui
+from riffusion_ext.generate.backends.remotes import Webuis
 from tests.live.client import Webui
 from tests.live.test_proofs import BELLS, HEIGHT, SAX, STEPS, WIDTH, Probe, _png, colourful
 

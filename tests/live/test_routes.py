@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.live.client import Webui
 from tests.live.client import _opener as opener
 

@@ -17,8 +17,8 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.metadata import parse_audio_comment
+from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio
-from riffusion_ext.spectrogram.params import PRESETS
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.browser.page import Page
 from tests.live.client import Webui

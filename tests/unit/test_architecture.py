@@ -178,10 +178,10 @@ def test_no_top_level_name_that_another_extension_may_have() -> None:
 
 
 def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
-    """A named pipe called x.wav would keep whoever opens it waiting: see riffusion_ext.regular, which looks first."""
+    """A named pipe called x.wav would keep whoever opens it waiting: see riffusion_ext.files.regular, which looks first."""
     own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
-        *("riffusion_ext/api/", "riffusion_ext/generate/tape.py", "riffusion_ext/ui/app.py"),
-        *("riffusion_ext/ui/tabs/audio_to_pictures.py", "riffusion_ext/ui/tabs/unfinished.py"),
+        *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
+        *("riffusion_ext/ui/pages/audio_to_images.py", "riffusion_ext/ui/layout/resume_state.py"),
         "riffusion_ext/audio/workload.py",  # what the system says of its memory
     }
     guilty = {
@@ -204,7 +204,7 @@ def _opens(node: ast.Call) -> bool:
 
 
 def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> None:
-    """See riffusion_ext.jsontext, which ends in a sentence where json.loads ends in a RecursionError."""
+    """See riffusion_ext.validation.json_text, which ends in a sentence where json.loads ends in a RecursionError."""
     calls = {
         (name(path), ast.unparse(node.args[0]))
         for path in PACKAGE_SOURCES
@@ -212,7 +212,11 @@ def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> 
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.loads", "json.load")
     }
     own = {"self.plan.to_json()", "text", "json.dumps({'settings': to_record(wanted), 'pictures': identities})"}
-    places = ("riffusion_ext/jsontext.py", "riffusion_ext/generate/run.py", "riffusion_ext/commands/painting.py")
+    places = (
+        "riffusion_ext/validation/json_text.py",
+        "riffusion_ext/generate/checkpoint/runner.py",
+        "riffusion_ext/commands/shared/generation.py",
+    )
     others = {path for path, what in calls if path not in places or what not in own}
     assert outside(others, "riffusion_ext/api/") == []
 

@@ -21,8 +21,8 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.cli import main
 from riffusion_ext.convert import decode
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram import codec
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 HOP = 441
 

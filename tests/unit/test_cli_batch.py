@@ -12,8 +12,8 @@ from PIL import Image
 from riffusion_ext import metadata
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.spectrogram import crew
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram import threads as crew
 
 HOP = 441
 

@@ -14,7 +14,7 @@ import pytest
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.cli import build_parser, main
 from riffusion_ext.commands.dataset import settings_of
-from riffusion_ext.dataset import build as building
+from riffusion_ext.dataset import pipeline as building
 from riffusion_ext.dataset.settings import DatasetSettings
 
 QUICK = ("--columns", "64", "-j", "1", "--transition", "off", "--duplicate", "off")

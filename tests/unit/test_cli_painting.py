@@ -20,12 +20,12 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.commands.painting_controls import LOOP, MORE, RIFF, SONG
-from riffusion_ext.commands.webui import VARIABLE
+from riffusion_ext.commands.shared.generation_options import LOOP, MORE, RIFF, SONG
+from riffusion_ext.commands.shared.webui import VARIABLE
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.ui.controls import Control
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.layout.page_context import Place
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,15 +234,15 @@ def test_a_late_signal_in_a_loop_says_its_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from riffusion_ext.audio import io
-    from riffusion_ext.commands import painting
-    from riffusion_ext.generate import run as running
-    from riffusion_ext.generate.loops import Loop
+    from riffusion_ext.commands.shared import generation
+    from riffusion_ext.generate.checkpoint import runner as running
+    from riffusion_ext.generate.loop import Loop
 
     owner, name = {
         "the last window": (running.Work, "keep"),
         "the sound": (Loop, "sound"),
         "saving": (io, "write_atomically"),
-        "tidying": (painting.shutil, "rmtree"),
+        "tidying": (generation.shutil, "rmtree"),
     }[moment]
     real = getattr(owner, name)
 
@@ -288,9 +288,9 @@ def control_facts(control: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize("page", ["song", "riff", "loop"])
 def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> None:
     gr = pytest.importorskip("gradio", exc_type=ImportError)
-    from riffusion_ext.ui.tabs.loop import loop_controls
-    from riffusion_ext.ui.tabs.riff_controls import riff_controls
-    from riffusion_ext.ui.tabs.song_controls import song_controls
+    from riffusion_ext.ui.fields.riff import riff_controls
+    from riffusion_ext.ui.fields.song import song_controls
+    from riffusion_ext.ui.pages.loop import loop_controls
 
     layout = {"song": song_controls, "riff": riff_controls, "loop": loop_controls}[page]
     table = {"song": SONG, "riff": RIFF, "loop": LOOP}[page]
@@ -310,8 +310,8 @@ def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> Non
 
 
 def test_options_that_no_page_has_are_settings_with_the_same_defaults() -> None:
-    from riffusion_ext.generate.plan import SEEDS
     from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.windows.plan import SEEDS
 
     kinds = {"song": SongSettings, "riff": RiffSettings}
 

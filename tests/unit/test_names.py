@@ -14,9 +14,9 @@ import pytest
 
 from riffusion_ext.addresses import Address
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.jsontext import DEEPEST, loads
-from riffusion_ext.names import bare_name, below, check_folders, is_bare, is_below, is_link, is_relative
-from riffusion_ext.regular import check_regular, open_regular, read_regular
+from riffusion_ext.files.regular import check_regular, open_regular, read_regular
+from riffusion_ext.validation.json_text import DEEPEST, loads
+from riffusion_ext.validation.names import bare_name, below, check_folders, is_bare, is_below, is_link, is_relative
 
 LEADS_ELSEWHERE = [
     *("", ".", "..", "/", "\\", "../x.png", "..\\x.png", "/etc/x.png", "C:x.png", "C:\\x.png", "C:/x.png"),
@@ -128,10 +128,10 @@ def test_every_reader_says_so(no_file: Path) -> None:
     """None of these calls would return, or there would be no end of what is read."""
     from riffusion_ext.audio.io import read_audio, read_tags, sound_length, sound_shape
     from riffusion_ext.audio.stream import read_pieces
-    from riffusion_ext.commands.options import UsageError
-    from riffusion_ext.commands.painting import score_of
-    from riffusion_ext.dataset.sidecars import beside
-    from riffusion_ext.dataset.tags import read_song_tags
+    from riffusion_ext.commands.shared.generation import score_of
+    from riffusion_ext.commands.shared.options import UsageError
+    from riffusion_ext.dataset.captions.sidecars import beside
+    from riffusion_ext.dataset.captions.tags import read_song_tags
     from riffusion_ext.generate.restore import settings_in
     from riffusion_ext.spectrogram.image import is_whole, open_picture
 

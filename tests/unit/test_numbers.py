@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.curves import parse_curve
-from riffusion_ext.generate.keyframes import Keyframe, Score, check_tempo
-from riffusion_ext.generate.loops import fit_loop
-from riffusion_ext.generate.score_text import parse_score
-from riffusion_ext.generate.times import format_time, number_text, parse_time
-from riffusion_ext.numbers import LONGEST, in_range, is_finite, read_float, read_int, shown
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.generate.loop import fit_loop
+from riffusion_ext.generate.score.automation import parse_curve
+from riffusion_ext.generate.score.keyframes import Keyframe, Score, check_tempo
+from riffusion_ext.generate.score.parser import parse_score
+from riffusion_ext.generate.score.timecode import format_time, number_text, parse_time
+from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.validation.numbers import LONGEST, in_range, is_finite, read_float, read_int, shown
 
 HUGE = [10**400, -(10**400), 10**4000, math.inf, -math.inf, math.nan]
 

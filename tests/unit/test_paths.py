@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.audio import ffmpeg
-from riffusion_ext.kinds import SOUND_SUFFIXES, passed_over_line
-from riffusion_ext.paths import (
+from riffusion_ext.audio.formats import ffmpeg
+from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
+from riffusion_ext.files.paths import (
     PICTURE_SUFFIXES,
     expand,
     fits,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.convert.targets import made_from, planned
+from riffusion_ext.files.result_names import result_names
 from riffusion_ext.metadata import save_picture
-from riffusion_ext.result_names import result_names
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 
 def given_names(*sources: str, there: dict[str, str | None] | None = None) -> dict[str, str]:
@@ -89,7 +89,7 @@ def test_a_picture_tells_what_it_was_made_from(tmp_path: Path, suffix: str, sour
 def test_tiles_tell_by_their_first(tmp_path: Path):
     from PIL import Image
 
-    from riffusion_ext.convert.to_pictures import tile_path
+    from riffusion_ext.convert.to_images import tile_path
 
     first = tile_path(tmp_path / "song.png", 0)
     save_picture(Image.new("RGB", (32, 32)), first, SpectrogramParams(), 1.0, "song.aiff")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from riffusion_ext import scratch
-from riffusion_ext.scratch import MARK
+from riffusion_ext.files import scratch
+from riffusion_ext.files.scratch import MARK
 from tests.unit.processes import Program
 
 OWNER = """

@@ -200,7 +200,7 @@ SECOND = """
 import sys, time
 from pathlib import Path
 from riffusion_ext import scratch
-from riffusion_ext.atomic import write_atomically
+from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.signals import stopping_signals
 
 def stay(file):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riffusion_ext.stage import Stage, Stages, time_left
+from riffusion_ext.progress import Stage, Stages, time_left
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
+from riffusion_ext.api.access.auth import parse_credentials
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.guard import parse_credentials
-from riffusion_ext.api.page import mount_media
-from riffusion_ext.api.service import Service
-from riffusion_ext.generate.backend import Request
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.routes.page import mount_media
+from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio

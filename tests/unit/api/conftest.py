@@ -19,15 +19,15 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.api.app import mount
+from riffusion_ext.api.context import Service
 from riffusion_ext.api.limits import Limits
-from riffusion_ext.api.page import mount_media
-from riffusion_ext.api.service import Service
+from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.audio.wav import write_wav
-from riffusion_ext.generate.backend import OnPicture, Request
+from riffusion_ext.audio.formats.wav import write_wav
+from riffusion_ext.generate.backends.base import OnPicture, Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, by_seed
 
 V1 = "/riffusion/v1"

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext import __version__
-from riffusion_ext.api.describe import EXAMPLES
+from riffusion_ext.api.openapi import EXAMPLES
 from tests.unit.api.conftest import V1, Studio, ended, sound_bytes, upload
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from riffusion_ext.api import body, json_route
-from riffusion_ext.api.body import DEPTH, ITEMS, NAMES, VALUES, read_json
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.inputs import bytes_of
 from riffusion_ext.api.limits import Limits
-from riffusion_ext.api.replies import ApiError
-from riffusion_ext.api.take import bytes_of
+from riffusion_ext.api.requests import body, json_route
+from riffusion_ext.api.requests.body import DEPTH, ITEMS, NAMES, VALUES, read_json
 from tests.unit.api.conftest import V1, MakeClient, sentence
 
 MOST = 1 << 20

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.models import ImageToAudio
+from riffusion_ext.api.schemas import ImageToAudio
 from riffusion_ext.metadata import read_record
 from tests.unit.api.conftest import SMALL, SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from riffusion_ext.api import door
-from riffusion_ext.api.door import Door, Visitors, parse_host, parse_origin
+from riffusion_ext.api.access import door
+from riffusion_ext.api.access.door import Door, Visitors, parse_host, parse_origin
 from riffusion_ext.errors import RiffusionError
 
 HERE = "127.0.0.1:7862"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.media import parse_range
+from riffusion_ext.api.routes.media import parse_range
 from tests.unit.api.conftest import V1, MakeClient, sentence, sound_bytes, upload
 
 

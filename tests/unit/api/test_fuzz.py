@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.describe import EXAMPLES
+from riffusion_ext.api.openapi import EXAMPLES
 from riffusion_ext.jobs import Job, Lane
 from tests.unit.api.conftest import V1, MakeClient, picture_bytes, sound_bytes, upload
 

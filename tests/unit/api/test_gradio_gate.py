@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from riffusion_ext.api import gradio_gate
-from riffusion_ext.api.gradio_gate import GradioGate, cached_file
+from riffusion_ext.api.access import gradio_gate
+from riffusion_ext.api.access.gradio_gate import GradioGate, cached_file
 
 READ = [
     "/",

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from riffusion_ext.api import guard, receive
+from riffusion_ext.api.access import auth
+from riffusion_ext.api.access.auth import Guard, is_allowed, parse_credentials
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.guard import Guard, is_allowed, parse_credentials
+from riffusion_ext.api.context import Service
 from riffusion_ext.api.limits import Limits
-from riffusion_ext.api.page import mount_media
-from riffusion_ext.api.receive import Transfers
-from riffusion_ext.api.service import Service
+from riffusion_ext.api.requests import receive
+from riffusion_ext.api.requests.receive import Transfers
+from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
 from tests.unit.api.conftest import V1, MakeClient, picture_bytes, sentence, sound_bytes, upload
@@ -193,7 +194,7 @@ def test_a_body_is_not_held_while_the_reply_is_read(make_client: MakeClient) -> 
 
 @pytest.mark.parametrize("takes", [True, False])
 def test_a_large_reply_is_given_away_bit_by_bit(monkeypatch: pytest.MonkeyPatch, takes: bool) -> None:
-    monkeypatch.setattr(guard, "READING", 0.05)
+    monkeypatch.setattr(auth, "READING", 0.05)
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.live import LIVE, mount_live, report
+from riffusion_ext.api.routes.live import LIVE, mount_live, report
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Activity, Request
-from riffusion_ext.generate.jam import PATIENCE, Jam
-from riffusion_ext.generate.jam_settings import JamSettings
-from riffusion_ext.generate.jams import Jams
+from riffusion_ext.generate.backends.base import Activity, Request
+from riffusion_ext.generate.live.registry import Jams
+from riffusion_ext.generate.live.session import PATIENCE, Jam
+from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.api.conftest import SMALL
 from tests.unit.generate.painters import Painter, by_seed

@@ -10,8 +10,8 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from riffusion_ext.api.guard import parse_credential, parse_credentials
-from riffusion_ext.api.login import Login
+from riffusion_ext.api.access.auth import parse_credential, parse_credentials
+from riffusion_ext.api.access.login import Login
 from riffusion_ext.errors import RiffusionError
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.describe import EXAMPLES
+from riffusion_ext.api.openapi import EXAMPLES
 from riffusion_ext.metadata import read_record
 from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, sound_bytes, upload
 

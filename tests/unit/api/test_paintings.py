@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.generate.backend import Request
+from riffusion_ext.generate.backends.base import Request
 from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, upload
 from tests.unit.generate.painters import by_seed
 

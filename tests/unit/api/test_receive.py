@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from riffusion_ext.api import receive
-from riffusion_ext.api.receive import RATE, WINDOW, GoneError, Transfer, Transfers
-from riffusion_ext.api.replies import ApiError
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.requests import receive
+from riffusion_ext.api.requests.receive import RATE, WINDOW, GoneError, Transfer, Transfers
 
 
 class Clock:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.generate.original_ids import MASKS, SEEDS, mask_picture, seed_picture
+from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_picture, seed_picture
 from tests.unit.api.conftest import MakeClient, Studio
 
 ROUTE = "/run_inference/"

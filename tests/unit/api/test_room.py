@@ -12,9 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from riffusion_ext.api import room
-from riffusion_ext.api.answer import accepted
-from riffusion_ext.api.replies import ApiError
-from riffusion_ext.api.service import Service
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.responses import accepted
 from riffusion_ext.jobs import Job
 from riffusion_ext.spectrogram import codec
 from tests.unit.api.conftest import SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload

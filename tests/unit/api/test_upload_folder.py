@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from riffusion_ext.api.replies import ApiError
-from riffusion_ext.api.upload_folder import YOUNG, UploadFolder
+from riffusion_ext.api.access.upload_folder import YOUNG, UploadFolder
+from riffusion_ext.api.errors import ApiError
 
 NOW = 1_000_000.0
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.vst import read_plugin_audio
+from riffusion_ext.api.compat.vst import read_plugin_audio
 from riffusion_ext.errors import RiffusionError
 from tests.unit.api.conftest import MakeClient, Studio
 from tests.unit.generate.painters import as_it_is

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.audio.ffmpeg import VARIABLE
+from riffusion_ext.audio.formats.ffmpeg import VARIABLE
 
 MakeTone = Callable[..., AudioClip]
 

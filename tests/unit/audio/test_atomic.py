@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import pytest
 
-from riffusion_ext.atomic import write_atomically
 from riffusion_ext.audio import FORMATS, available_formats, read_audio, write_audio
 from riffusion_ext.errors import AudioError, PictureError, RiffusionError
+from riffusion_ext.files.atomic import write_atomically
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="works otherwise on Windows")
 formats = pytest.mark.parametrize("form", FORMATS)

@@ -15,11 +15,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.audio import bars, beats, onset, tempo
-from riffusion_ext.audio.beats import Beats, onset_strength, track
+from riffusion_ext.analysis import beat_tracking, downbeats, tempo
+from riffusion_ext.analysis import onset_strength as onset
+from riffusion_ext.analysis.beat_tracking import Beats, onset_strength, track
 from riffusion_ext.errors import AudioError
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]
@@ -203,11 +204,11 @@ def test_what_nobody_hears_has_no_onsets() -> None:
 def test_long_songs_are_worked_through_in_parts(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sketch = random_sketch(2, 1000)
     places = np.arange(20, 980, 47)
-    whole = onset_strength(sketch), bars.accents_of(places, sketch, 4, 100.0)
+    whole = onset_strength(sketch), downbeats.accents_of(places, sketch, 4, 100.0)
     monkeypatch.setattr(onset, "_BLOCK", block)
-    monkeypatch.setattr(bars, "_BLOCK", block)
+    monkeypatch.setattr(downbeats, "_BLOCK", block)
     np.testing.assert_allclose(onset_strength(sketch), whole[0], atol=1e-6)
-    np.testing.assert_allclose(bars.accents_of(places, sketch, 4, 100.0), whole[1], atol=1e-6)
+    np.testing.assert_allclose(downbeats.accents_of(places, sketch, 4, 100.0), whole[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("background", [0, 0.0005])
@@ -280,7 +281,7 @@ def test_no_other_beats_score_higher(seed: int, columns: int, period: float) -> 
         for d in range(math.ceil(period / 1.5), math.floor(period * 1.5) + 1):
             if t - d >= 0:
                 total[t] = max(total[t], strength[t] + total[t - d] - 100 * math.log(d / period) ** 2)
-    chosen = beats._best_beats(strength, np.full(columns, period))
+    chosen = beat_tracking._best_beats(strength, np.full(columns, period))
     steps = np.diff(chosen)
     score = strength[chosen].sum() - 100 * (np.log(steps / period) ** 2).sum()
     assert score == pytest.approx(total.max())
@@ -316,7 +317,7 @@ def test_no_other_bars_have_stronger_accents(accents: list[float], beats_per_bar
         return sum(standard[n] for n, place in enumerate(places) if place == 0) - 4 * early
 
     best = max(score(places) for places in itertools.product(range(beats_per_bar), repeat=len(accents)))
-    firsts = set(bars.begin_bars(values, beats_per_bar).tolist())
+    firsts = set(downbeats.begin_bars(values, beats_per_bar).tolist())
     chosen = max(
         score(places)
         for places in itertools.product(range(beats_per_bar), repeat=len(accents))
@@ -329,7 +330,7 @@ def test_the_count_goes_on_through_a_beat_too_many() -> None:
     accents = np.tile([1.0, 0, 0, 0], 20)
     accents = np.insert(accents, 41, 0.0)
     expected = [*range(0, 41, 4), *range(45, 81, 4)]
-    assert bars.begin_bars(accents, 4).tolist() == expected
+    assert downbeats.begin_bars(accents, 4).tolist() == expected
 
 
 # --- clicks -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.complete import breaks_off
+from riffusion_ext.audio.integrity.truncation import breaks_off
 from riffusion_ext.audio.io import read_audio, write_audio
 
 

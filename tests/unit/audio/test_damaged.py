@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from riffusion_ext.audio import AudioClip, read_audio, sndfile, sound_length, write_audio
-from riffusion_ext.audio.complete import about
+from riffusion_ext.audio import AudioClip, read_audio, sound_length, write_audio
+from riffusion_ext.audio.formats import soundfile_io
+from riffusion_ext.audio.formats.mp3_frames import frame_size
+from riffusion_ext.audio.integrity.truncation import about
 from riffusion_ext.audio.io import sound_shape
-from riffusion_ext.audio.mpeg import frame_size
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.convert.sample import sample_clips
 
-pytestmark = pytest.mark.skipif(sndfile.load() is None, reason="needs soundfile")
+pytestmark = pytest.mark.skipif(soundfile_io.load() is None, reason="needs soundfile")
 
 CODED = ("flac", "ogg", "opus", "mp3")
 ID3 = b"ID3\x04\0\0\0\0\x7f\x10" + b"APIC" + bytes((0, 0, 0x7F, 6)) + bytes(2) + b"\xff\xfb\x90" * 5416 + b"\xff" * 14
@@ -42,7 +43,7 @@ def coded(form: str, clip: AudioClip | None = None) -> bytes:
         samples = clip.resample(48000).samples.T
         soundfile.write(file, samples, 48000, format="OGG", subtype="OPUS")
         return file.getvalue()
-    return sndfile.encode(clip, form, subtype="pcm16", tags={})
+    return soundfile_io.encode(clip, form, subtype="pcm16", tags={})
 
 
 def without_xing(data: bytes) -> bytes:
@@ -81,7 +82,7 @@ def plainly(path: Path) -> npt.NDArray[np.float32]:
     import soundfile
 
     with soundfile.SoundFile(str(path)) as file:
-        return sndfile.read_frames(file, file.frames)
+        return soundfile_io.read_frames(file, file.frames)
 
 
 # --- files that are fine ---------------------------------------------------------------------------------------------
@@ -130,8 +131,8 @@ def test_an_mp3_that_tells_a_wrong_length(frames: int, tmp_path: Path) -> None:
 
 
 def test_frames_of_free_format_are_counted(tmp_path: Path) -> None:
-    from riffusion_ext.audio.mpeg import walk
-    from riffusion_ext.audio.window import Window
+    from riffusion_ext.audio.formats.mp3_frames import walk
+    from riffusion_ext.audio.integrity.byte_window import Window
 
     frame = b"\xff\xfb\x00\xc4".ljust(1000, b"\0")
     found = walk(Window(io.BytesIO(frame * 70 + ID3V1)))
@@ -178,8 +179,8 @@ def test_links_of_another_form_are_brought_to_that_of_the_first(
 
 def test_streams_side_by_side_are_no_chain(tmp_path: Path) -> None:
     """A stream of pictures begins beside that of sound."""
-    from riffusion_ext.audio.oggpages import walk
-    from riffusion_ext.audio.window import Window
+    from riffusion_ext.audio.formats.ogg_pages import walk
+    from riffusion_ext.audio.integrity.byte_window import Window
 
     sound = coded("ogg")
     other = page(b"\x80theora" + bytes(40), flags=2, serial=99) + page(b"x" * 900, serial=99, number=1)
@@ -349,7 +350,7 @@ def test_what_ffmpeg_did_not_use_is_told(
     make: Callable[[], bytes], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path / "a", make())
-    monkeypatch.setattr(sndfile, "load", lambda: None)
+    monkeypatch.setattr(soundfile_io, "load", lambda: None)
     clip = read_audio(path)
     if words:
         assert words in clip.notes[0]

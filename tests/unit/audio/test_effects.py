@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from riffusion_ext.audio import LEVELS, AudioClip, apply_level, effects
-from riffusion_ext.audio.effects import CEILING, limit
+from riffusion_ext.audio import LEVELS, AudioClip, apply_level
+from riffusion_ext.audio import level as effects
+from riffusion_ext.audio.level import CEILING, limit
 from riffusion_ext.errors import AudioError
 
 RATE = 8000

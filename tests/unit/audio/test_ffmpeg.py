@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from riffusion_ext.audio import ffmpeg, read_audio, write_audio
+from riffusion_ext.audio import read_audio, write_audio
+from riffusion_ext.audio.formats import ffmpeg
+from riffusion_ext.audio.formats.wav import write_wav
 from riffusion_ext.audio.stream import read_pieces
-from riffusion_ext.audio.wav import write_wav
 from riffusion_ext.errors import AudioError
 from tests.unit.processes import Program
 

@@ -13,14 +13,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from riffusion_ext.audio import AudioClip, ffmpeg, id3, sndfile, stream, write_audio
+from riffusion_ext.audio import AudioClip, stream, write_audio
 from riffusion_ext.audio import io as audio_io
-from riffusion_ext.audio.chunks import MOST_CHUNKS, chunks
-from riffusion_ext.audio.complete import breaks_off
-from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav
-from riffusion_ext.dataset import tags
+from riffusion_ext.audio.formats import ffmpeg, id3, soundfile_io
+from riffusion_ext.audio.formats.riff_chunks import MOST_CHUNKS, chunks
+from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav
+from riffusion_ext.audio.integrity.truncation import breaks_off
+from riffusion_ext.dataset.captions import tags
 from riffusion_ext.errors import AudioError, PictureError
-from riffusion_ext.regular import open_regular
+from riffusion_ext.files.regular import open_regular
 from riffusion_ext.spectrogram.image import open_picture
 
 FMT = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
@@ -274,4 +275,4 @@ def test_a_program_that_complains_for_ever_is_not_listened_to_for_ever() -> None
     errors = io.BytesIO(b"x\n" * 10**6 + b"file:/a: b.mp3: Invalid data\n")
     with pytest.raises(UnsupportedError, match=r"^ffmpeg says: Invalid data$"):
         ffmpeg._check(1, errors)
-    assert sndfile.CODECS
+    assert soundfile_io.CODECS

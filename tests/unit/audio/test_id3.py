@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.audio.id3 import build_tag, read_tag, tag_size
+from riffusion_ext.audio.formats.id3 import build_tag, read_tag, tag_size
 from riffusion_ext.audio.tags import TAG_NAMES
 
 texts = st.text(st.characters(exclude_characters="\0\ufeff", codec="utf-8"), min_size=1, max_size=400)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.audio import FORMATS, AudioClip, available_formats, read_audio, read_tags, sndfile, write_audio
+from riffusion_ext.audio import FORMATS, AudioClip, available_formats, read_audio, read_tags, write_audio
+from riffusion_ext.audio.formats import soundfile_io
 from riffusion_ext.audio.tags import checked_tags
 from riffusion_ext.errors import AudioError
 
@@ -37,7 +38,7 @@ TAGS = {
     "genre": "Jäzz",
 }
 
-needs_soundfile = pytest.mark.skipif(sndfile.load() is None, reason="needs soundfile")
+needs_soundfile = pytest.mark.skipif(soundfile_io.load() is None, reason="needs soundfile")
 every_format = pytest.mark.parametrize("form", ["wav", *(pytest.param(f, marks=needs_soundfile) for f in FORMATS[1:])])
 
 
@@ -384,7 +385,7 @@ def test_other_formats_through_libsndfile(tmp_path: Path, tone) -> None:
 
 def test_available_formats() -> None:
     assert available_formats() in (FORMATS, ("wav",), FORMATS[:3])
-    assert (available_formats() == ("wav",)) == (sndfile.load() is None)
+    assert (available_formats() == ("wav",)) == (soundfile_io.load() is None)
 
 
 @pytest.mark.usefixtures("no_soundfile", "no_ffmpeg")
@@ -437,5 +438,5 @@ def test_the_tag_of_an_mp3_is_read_without_soundfile(monkeypatch, tmp_path: Path
 def test_encoding_needs_no_file(tone) -> None:
     """The library never sees the file, so a full disk cannot be its business."""
     pytest.importorskip("soundfile")
-    data = sndfile.encode(tone(), "flac", subtype="pcm16", tags={})
+    data = soundfile_io.encode(tone(), "flac", subtype="pcm16", tags={})
     assert io.BytesIO(data).read(4) == b"fLaC"

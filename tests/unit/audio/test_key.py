@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from riffusion_ext.audio.key import KEY_NAMES, Key, chroma_of_mel, estimate_key
+from riffusion_ext.analysis.key import KEY_NAMES, Key, chroma_of_mel, estimate_key
 from riffusion_ext.errors import AudioError
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 PARAMS = PRESETS["riffusion-v1"]
 RATE = 44100

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from riffusion_ext.audio.pcm import decode, quantize
+from riffusion_ext.audio.formats.pcm import decode, quantize
 
 
 @given(arrays(np.float32, 50, elements=st.floats(-4, 4, width=32)), st.sampled_from([16, 24]))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, read_audio
-from riffusion_ext.audio.repair import LARGEST, MOST_BAD, Mender, mended
+from riffusion_ext.audio.integrity.repair import LARGEST, MOST_BAD, Mender, mended
 from riffusion_ext.audio.stream import PIECE_SECONDS, read_pieces
 from riffusion_ext.errors import AudioError
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.effects import CEILING, limit, limit_reach
-from riffusion_ext.audio.steady import LOUDNESS_DB, SLOPE_DB, SteadyLevel
+from riffusion_ext.audio.level import CEILING, limit, limit_reach
+from riffusion_ext.audio.stream_level import LOUDNESS_DB, SLOPE_DB, SteadyLevel
 
 RATE = 8000
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.audio import flacframes, mpeg, oggpages, read_audio
-from riffusion_ext.audio.splice import Splice, append
-from riffusion_ext.audio.survey import survey
-from riffusion_ext.audio.window import Window
+from riffusion_ext.audio import read_audio
+from riffusion_ext.audio.formats import flac_frames, mp3_frames, ogg_pages
+from riffusion_ext.audio.integrity.byte_window import Window
+from riffusion_ext.audio.integrity.splice import Splice, append
+from riffusion_ext.audio.integrity.survey import survey
 from riffusion_ext.errors import AudioError
 
 MARKS = (
@@ -47,7 +48,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[
 )
 def test_no_bytes_make_a_walk_fail(parts: list[bytes], head: bytes) -> None:
     data = head + b"".join(parts)
-    for walk in (mpeg.walk, oggpages.walk, flacframes.walk):
+    for walk in (mp3_frames.walk, ogg_pages.walk, flac_frames.walk):
         walk(Window(io.BytesIO(data)))
 
 
@@ -66,25 +67,25 @@ def test_no_bytes_make_reading_crash(head: bytes, tmp_path: Path) -> None:
 
 
 def test_what_looks_like_frames_is_looked_at_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (mpeg, flacframes):
+    for module in (mp3_frames, flac_frames):
         monkeypatch.setattr(module, "_MOST_TRIES", 100)
-    monkeypatch.setattr(oggpages, "_MOST_DAMAGED", 100)
-    heads = counted(monkeypatch, flacframes, "_header")
-    flacframes.walk(Window(io.BytesIO(b"fLaC\x80\0\0\x22" + bytes(34) + b"\xff\xf8\xc9\x18" * 50_000)))
+    monkeypatch.setattr(ogg_pages, "_MOST_DAMAGED", 100)
+    heads = counted(monkeypatch, flac_frames, "_header")
+    flac_frames.walk(Window(io.BytesIO(b"fLaC\x80\0\0\x22" + bytes(34) + b"\xff\xf8\xc9\x18" * 50_000)))
     assert 0 < heads[0] < 1000
-    frames = counted(monkeypatch, mpeg, "_frame")
+    frames = counted(monkeypatch, mp3_frames, "_frame")
     good = b"\xff\xfb\x90\x64".ljust(417, b"\0") * 4
-    assert mpeg.walk(Window(io.BytesIO(good + b"\xff\xfb\x90\x65\x01" * 50_000))) is not None
+    assert mp3_frames.walk(Window(io.BytesIO(good + b"\xff\xfb\x90\x65\x01" * 50_000))) is not None
     assert 0 < frames[0] < 4000
-    sums = counted(monkeypatch, oggpages, "_checksum")
-    assert not oggpages.walk(Window(io.BytesIO(b"OggS\0".ljust(27, b"\0") * 50_000)))
+    sums = counted(monkeypatch, ogg_pages, "_checksum")
+    assert not ogg_pages.walk(Window(io.BytesIO(b"OggS\0".ljust(27, b"\0") * 50_000)))
     assert 0 < sums[0] < 1000
 
 
 def test_a_file_is_walked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"\xff\xfb\x90\x64".ljust(417, b"\0") * 50)
-    walks = counted(monkeypatch, mpeg, "walk")
+    walks = counted(monkeypatch, mp3_frames, "walk")
     for _ in range(5):
         read_audio(path, start=0.1, duration=0.2)
     assert walks == [1]
@@ -118,9 +119,9 @@ def test_a_splice_is_its_pieces(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 127, 128, 2047, 2048, 65535, 65536, 2**21, 2**31 - 1, 2**31, 2**36 - 1])
 def test_numbers_of_frames_go_there_and_back(number: int) -> None:
-    link = flacframes.FlacLink(bytes(34), 0)
-    head = bytes((0xFF, 0xF9, 0xC9, 0x18)) + flacframes._coded(number)
+    link = flac_frames.FlacLink(bytes(34), 0)
+    head = bytes((0xFF, 0xF9, 0xC9, 0x18)) + flac_frames._coded(number)
     register = 0
     for byte in head:
-        register = flacframes._CRC8[register ^ byte]
-    assert flacframes._header(head + bytes((register,)), link) == (number, 4096)
+        register = flac_frames._CRC8[register ^ byte]
+    assert flac_frames._header(head + bytes((register,)), link) == (number, 4096)

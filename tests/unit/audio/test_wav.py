@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.audio import wav as module
+from riffusion_ext.audio.formats import wav as module
+from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.audio.tags import TAG_NAMES
-from riffusion_ext.audio.wav import UnsupportedError, read_layout, read_wav, write_wav
 from riffusion_ext.errors import AudioError
 
 GUID_TAIL = b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, join, read_audio, resampling
-from riffusion_ext.audio.wav import write_wav
+from riffusion_ext.audio.formats.wav import write_wav
 from riffusion_ext.audio.workload import (
     Allowance,
     Workload,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.convert.beatfinder import BeatFinder, Beats, find_beats, strength_row
+from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats, strength_row
 from riffusion_ext.convert.crop import darkness_of
 from riffusion_ext.errors import RiffusionError
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from riffusion_ext import metadata
+from riffusion_ext.analysis.image_beats import BeatFinder, find_beats
 from riffusion_ext.audio import AudioClip, read_audio
 from riffusion_ext.convert import joined_path, pictures_to_clips
-from riffusion_ext.convert.beatfinder import BeatFinder, find_beats
 from riffusion_ext.convert.crop import CropSettings, darkness_of
 from riffusion_ext.convert.result import Result
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture
-from riffusion_ext.spectrogram.params import PRESETS
 
 from .conftest import RATE, drums
 

@@ -10,8 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from riffusion_ext.analysis.image_beats import BeatFinder, Beats
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.convert.beatfinder import BeatFinder, Beats
 from riffusion_ext.convert.crop import (
     CROPS,
     CropSettings,
@@ -25,7 +25,7 @@ from riffusion_ext.convert.crop import (
 )
 from riffusion_ext.convert.crop_preview import preview
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
 
 from .conftest import RATE, drum_picture, pulses

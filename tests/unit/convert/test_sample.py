@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.random import RandomState
 
 from riffusion_ext.audio import AudioClip, read_audio, sound_length, write_audio
-from riffusion_ext.convert.many import each_in_threads
+from riffusion_ext.convert.parallel import each_in_threads
 from riffusion_ext.convert.sample import random_starts, sample_clips
 from riffusion_ext.errors import AudioError
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset.export import ExportItem
+from riffusion_ext.dataset.export.formats import ExportItem
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 MakeItems = Callable[..., list[ExportItem]]
 MakeSong = Callable[..., Path]

@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 import torch
 
-from riffusion_ext.dataset.measure import BANDS
-from riffusion_ext.dataset.novelty import SpectralChange, transition_curve
+from riffusion_ext.dataset.analysis.measure import BANDS
+from riffusion_ext.dataset.analysis.transitions import SpectralChange, transition_curve
+from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.params import PRESETS
 
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]

@@ -15,7 +15,7 @@ import pytest
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.dataset.build import Built, build
+from riffusion_ext.dataset.pipeline import Built, build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError

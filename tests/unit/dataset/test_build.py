@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset import work
-from riffusion_ext.dataset.build import Built, Progress, build
-from riffusion_ext.dataset.dreambooth import dreambooth_problems
+from riffusion_ext.dataset import executor
+from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
+from riffusion_ext.dataset.pipeline import Built, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
 
@@ -169,7 +169,9 @@ def test_a_second_run_reads_nothing_and_writes_nothing(
     build(collection, out, narrow, jobs=1)
     before = tree(out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
-    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)  # calling it would be an error of the song
+    monkeypatch.setattr(
+        "riffusion_ext.dataset.slicing.slice_song.cut_song", None
+    )  # calling it would be an error of the song
     built = build(collection, out, narrow, jobs=1)
     assert (built.resumed, built.failed, built.exported.written) == (3, [], 0)
     assert tree(out) == before
@@ -181,8 +183,8 @@ def test_the_loudest_of_the_set_is_looked_for_once(
 ) -> None:
     settings = with_slicing(narrow, scale="set")
     before = build(collection, out, settings, jobs=1).manifest
-    monkeypatch.setattr("riffusion_ext.dataset.cut.loudest_cell", None)
-    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.loudest_cell", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.cut_song", None)
     assert build(collection, out, settings, jobs=1).manifest == before
 
 
@@ -191,7 +193,7 @@ def test_other_limits_only_judge_again(
 ) -> None:
     build(collection, out, narrow, jobs=1)
     before = tree(out)
-    monkeypatch.setattr("riffusion_ext.dataset.cut.cut_song", None)
+    monkeypatch.setattr("riffusion_ext.dataset.slicing.slice_song.cut_song", None)
     built = build(collection, out, with_curation(narrow, first=2, last=0, target=5), jobs=1)
     check_whole(built, out)
     assert (built.resumed, len(built.manifest.kept)) == (3, 5)
@@ -316,16 +318,16 @@ class Once:
 
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make each song last so long that the wish to stop is seen before the next."""
-    cut_one = work._cut_one
+    cut_one = executor._cut_one
 
-    def cut_and_wait(task: work.Task) -> work.Cut:
+    def cut_and_wait(task: executor.Task) -> executor.Cut:
         done = cut_one(task)
         for _ in range(10):
             if not done.stopped and not (task.out / ".riffusion" / "stop").exists():
                 time.sleep(0.02)
         return done
 
-    monkeypatch.setattr(work, "_cut_one", cut_and_wait)
+    monkeypatch.setattr(executor, "_cut_one", cut_and_wait)
 
 
 def stopped_after(
@@ -333,7 +335,7 @@ def stopped_after(
 ) -> Built:
     once = Once(songs)
     with monkeypatch.context() as patch:
-        patch.setattr("riffusion_ext.dataset.build._LOOK_AGAIN", 0.01)
+        patch.setattr("riffusion_ext.dataset.pipeline._LOOK_AGAIN", 0.01)
         slowly(patch)
         return build(collection, out, settings, jobs=1, progress=once.tell, cancelled=once.wanted)
 

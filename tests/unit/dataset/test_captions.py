@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.captions import (
+from riffusion_ext.dataset.captions.template import (
     CAPTION_FIELDS,
     TOKEN_LIMIT,
     caption_for,
@@ -19,8 +19,8 @@ from riffusion_ext.dataset.captions import (
     file_fields,
     tidy,
 )
+from riffusion_ext.dataset.captions.text import is_blank
 from riffusion_ext.dataset.settings import CaptionSettings
-from riffusion_ext.dataset.texts import is_blank
 from riffusion_ext.errors import RiffusionError
 
 ANY = st.text(st.characters(), max_size=30) | st.text(" ,-\\\n()[]{}", max_size=12)

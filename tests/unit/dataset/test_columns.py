@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.columns import ColumnStats
+from riffusion_ext.dataset.analysis.column_stats import ColumnStats
 
 
 def stats_of(samples: np.ndarray, *cuts: int, rate: int = 1000, seconds: float = 0.01, columns: int | None = None):

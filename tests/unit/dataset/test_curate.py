@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.curate import Reason, Verdict, curate
-from riffusion_ext.dataset.features import EMBEDDING, Features
+from riffusion_ext.dataset.analysis.features import EMBEDDING, Features
+from riffusion_ext.dataset.curation.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
 

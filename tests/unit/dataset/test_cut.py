@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
-from riffusion_ext.dataset import cut as cutting
-from riffusion_ext.dataset.cut import SongRecord, cut_song, loudest_cell
 from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.slicing import slice_song as cutting
+from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song, loudest_cell
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.metadata import read_record
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 
 MakeSong = Callable[..., Path]
 EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset import diversity
-from riffusion_ext.dataset.diversity import choose_diverse
+from riffusion_ext.dataset.curation import diversity
+from riffusion_ext.dataset.curation.diversity import choose_diverse
 
 seeds = st.integers(0, 10**6)
 

@@ -11,11 +11,11 @@ import soundfile
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset import duplicates
-from riffusion_ext.dataset.curate import Verdict, curate
-from riffusion_ext.dataset.duplicates import find_duplicates
-from riffusion_ext.dataset.features import Features, window_features
-from riffusion_ext.dataset.measure import measure_song
+from riffusion_ext.dataset.analysis.features import Features, window_features
+from riffusion_ext.dataset.analysis.measure import measure_song
+from riffusion_ext.dataset.curation import duplicates
+from riffusion_ext.dataset.curation.curate import Verdict, curate
+from riffusion_ext.dataset.curation.duplicates import find_duplicates
 from riffusion_ext.dataset.settings import CurateSettings
 from tests.unit.dataset.music import PARAMS, RATE, song
 

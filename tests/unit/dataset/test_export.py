@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import read_audio
-from riffusion_ext.dataset import export_pictures
-from riffusion_ext.dataset.dreambooth import dreambooth_problems
-from riffusion_ext.dataset.export import FORMATS, ExportItem, check_export_settings, export
-from riffusion_ext.dataset.export_audio import Chunk, chunks, read_chunk
+from riffusion_ext.dataset.export import images
+from riffusion_ext.dataset.export.audio import Chunk, chunks, read_chunk
+from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
+from riffusion_ext.dataset.export.formats import FORMATS, ExportItem, check_export_settings, export
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import AudioError, RiffusionError
 
@@ -100,7 +100,7 @@ def test_kohya_s_pictures_are_links_or_else_copies(make_items: MakeItems, tmp_pa
     def no_links(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(export_pictures.os, "link", no_links)
+    monkeypatch.setattr(images.os, "link", no_links)
     export(items, tmp_path / "out", settings)
     before = state(tmp_path / "out")
     for item in items:
@@ -316,7 +316,7 @@ def test_songs_that_cannot_be_read_are_a_line_each(make_items: MakeItems, tmp_pa
 def test_sound_is_cut_again_only_where_something_changed(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
     items = make_items(2)
     export(items, tmp_path / "out", ALL)
-    monkeypatch.setattr("riffusion_ext.dataset.export_audio.read_audio", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr("riffusion_ext.dataset.export.audio.read_audio", lambda *_, **__: pytest.fail("read again"))
     assert export([replace(item, caption="new") for item in items], tmp_path / "out", ALL).errors == ()
     monkeypatch.undo()
     wav = tmp_path / "out" / "audio" / f"{items[0].picture.stem}.wav"

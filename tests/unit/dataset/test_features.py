@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset.features import EMBEDDING, Features, window_features
-from riffusion_ext.dataset.measure import SongMeasure, measure_song
-from riffusion_ext.dataset.novelty import FineChange
+from riffusion_ext.dataset.analysis.features import EMBEDDING, Features, window_features
+from riffusion_ext.dataset.analysis.measure import SongMeasure, measure_song
+from riffusion_ext.dataset.analysis.transitions import FineChange
 from tests.unit.dataset.music import PARAMS, RATE, song
 
 Measure = Callable[[np.ndarray], SongMeasure]

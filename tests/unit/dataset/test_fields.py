@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.fields import SONG_FIELDS, as_text, known_fields, tidy_key, tidy_value
-from riffusion_ext.dataset.texts import is_blank, one_line
+from riffusion_ext.dataset.captions.fields import SONG_FIELDS, as_text, known_fields, tidy_key, tidy_value
+from riffusion_ext.dataset.captions.text import is_blank, one_line
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from riffusion_ext.dataset import ledger
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.contact_sheet import write_sheets
 from riffusion_ext.dataset.decisions import take_in
+from riffusion_ext.dataset.export import ledger
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.review import Decision, decide, open_set
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, ExportSettings, SliceSettings
-from riffusion_ext.dataset.sheet import write_sheets
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.verify import verify
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 PARAMS = SpectrogramParams(sample_rate=8000, num_frequencies=64, max_frequency=4000)
 SETTINGS = DatasetSettings(

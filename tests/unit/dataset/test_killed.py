@@ -23,9 +23,9 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, ExportSettings, SliceSettings
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 params = SpectrogramParams(sample_rate=8000, num_frequencies=64, max_frequency=4000)
 songs, base, points = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])

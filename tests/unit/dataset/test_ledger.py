@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.atomic import write_atomically
-from riffusion_ext.dataset import ledger
-from riffusion_ext.dataset.ledger import OutFile, is_edited, load, sync, text_file
+from riffusion_ext.dataset.export import ledger
+from riffusion_ext.dataset.export.ledger import OutFile, is_edited, load, sync, text_file
 from riffusion_ext.errors import AudioError, RiffusionError
+from riffusion_ext.files.atomic import write_atomically
 
 
 def texts(**files: str) -> list[OutFile]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset import measure as measuring
-from riffusion_ext.dataset.measure import BANDS, SongMeasure, measure_song, mel_of_song
+from riffusion_ext.dataset.analysis import measure as measuring
+from riffusion_ext.dataset.analysis.measure import BANDS, SongMeasure, measure_song, mel_of_song
 from riffusion_ext.errors import AudioError
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.params import PRESETS
 
 V1 = PRESETS["riffusion-v1"]
 STEREO = V1.replace(stereo=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riffusion_ext.dataset.mojibake import repaired
+from riffusion_ext.dataset.captions.mojibake import repaired
 
 UTF_8 = ["Für Élise", "Песня друга", "宇多田ヒカル", "Beyoncé", "Γιώργος", "Don\u2019t Stop", "Ágætis byrjun"]
 CYRILLIC = [

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset import novelty
-from riffusion_ext.dataset.novelty import STRIDE, FineChange, SpectralChange, largest_transition, transition_curve
+from riffusion_ext.dataset.analysis import transitions
+from riffusion_ext.dataset.analysis.transitions import (
+    STRIDE,
+    FineChange,
+    SpectralChange,
+    largest_transition,
+    transition_curve,
+)
 from tests.unit.dataset.music import RATE, chords, curve_of, drums, mel_of, seconds, sketch_of, song, tune
 
 THRESHOLD = 0.5
@@ -291,4 +297,4 @@ def test_mel_in_pieces_gives_the_same_curve() -> None:
     whole, pieces = change_of(mel), change_of(mel, (7, 100, 33))
     sketch = sketch_of(mel)
     np.testing.assert_allclose(transition_curve(sketch, pieces), transition_curve(sketch, whole), atol=1e-6)
-    assert novelty.STRIDE * len(whole.fallen) >= len(mel)
+    assert transitions.STRIDE * len(whole.fallen) >= len(mel)

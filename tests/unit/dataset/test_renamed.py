@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import DatasetSettings
 
 

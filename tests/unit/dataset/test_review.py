@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset import review
-from riffusion_ext.dataset.build import build
 from riffusion_ext.dataset.decisions import decisions_of, take_in
 from riffusion_ext.dataset.manifest import Manifest
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.review import Decision, chosen, decide, open_set, replaced
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.store import Store

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio import read_audio
-from riffusion_ext.dataset import sheet
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset import contact_sheet
+from riffusion_ext.dataset.contact_sheet import write_sheets
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import DatasetSettings
-from riffusion_ext.dataset.sheet import write_sheets
 from riffusion_ext.dataset.store import Store
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {title} DECISIONS </textarea>"
@@ -108,8 +108,8 @@ def test_pictures_are_made_small_once(made: tuple[Store, Manifest], monkeypatch:
     store, manifest = made
     first, _ = page_of(store, manifest)
     again: list[Path] = []
-    shrunk = sheet._shrunk
-    monkeypatch.setattr(sheet, "_shrunk", lambda path: again.append(path) or shrunk(path))
+    shrunk = contact_sheet._shrunk
+    monkeypatch.setattr(contact_sheet, "_shrunk", lambda path: again.append(path) or shrunk(path))
     assert page_of(store, manifest)[0] == first
     assert not again
     path = store.pictures / manifest.kept[0].file
@@ -166,7 +166,7 @@ def test_a_picture_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store
 def test_many_windows_make_several_sheets(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
     store, manifest = made
     page_of(store, manifest)
-    monkeypatch.setattr(sheet, "PAGE", 6)
+    monkeypatch.setattr(contact_sheet, "PAGE", 6)
     told: list[float] = []
     paths = write_sheets(store, manifest, title="set", sounds=0, progress=told.append)
     assert [path.name for path in paths] == [f"contact-sheet-{number}.html" for number in (1, 2, 3)]
@@ -196,7 +196,7 @@ def test_sounds_are_spread_over_kept_and_rejected(made: tuple[Store, Manifest]) 
     _, manifest = made
     windows: list[WindowEntry] = manifest.windows
     for count in (0, 1, 3, 6, 9, 100):
-        heard = sheet._spread(windows, count)
+        heard = contact_sheet._spread(windows, count)
         assert len(heard) == min(count, len(windows))
-    heard = sheet._spread(windows, 9)
+    heard = contact_sheet._spread(windows, 9)
     assert sum(window.file in heard for window in windows if not window.kept) == 3

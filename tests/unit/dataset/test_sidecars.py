@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.fields import SONG_FIELDS
-from riffusion_ext.dataset.sidecars import TABLE_NAMES, beside, in_tables
+from riffusion_ext.dataset.captions.fields import SONG_FIELDS
+from riffusion_ext.dataset.captions.sidecars import TABLE_NAMES, beside, in_tables
 
 
 def song(folder: Path, name: str = "song.mp3") -> Path:

@@ -15,8 +15,8 @@ import torch
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.dataset import stems
-from riffusion_ext.dataset.build import build
-from riffusion_ext.dataset.captions import file_fields
+from riffusion_ext.dataset.captions.template import file_fields
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CaptionSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.cut import SongRecord, cut_song
 from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.slicing.slice_song import SongRecord, cut_song
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store, record_key
 from riffusion_ext.errors import RiffusionError

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset.fields import SONG_FIELDS
-from riffusion_ext.dataset.tags import read_song_tags, song_tags
+from riffusion_ext.dataset.captions.fields import SONG_FIELDS
+from riffusion_ext.dataset.captions.tags import read_song_tags, song_tags
 
 TONE = AudioClip(np.sin(np.arange(22050, dtype=np.float32) * 0.06)[None] * 0.5, 22050)
 FULL = {

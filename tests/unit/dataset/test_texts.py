@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.texts import decode, is_blank, one_line, readable_name
+from riffusion_ext.dataset.captions.text import decode, is_blank, one_line, readable_name
 
 # Any character at all, half surrogates included.
 ANY = st.text(st.characters(), max_size=40)

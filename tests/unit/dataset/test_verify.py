@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from riffusion_ext.dataset.build import build
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.verify import Check, described, sample_of, verify
 from riffusion_ext.metadata import read_record, save_picture
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.params import PRESETS
 
 MakeSong = Callable[..., Path]
 

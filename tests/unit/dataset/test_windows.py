@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset.settings import LASTS, SliceSettings
-from riffusion_ext.dataset.windows import window_starts
+from riffusion_ext.dataset.slicing.windows import window_starts
 
 
 @given(columns=st.integers(0, 5000), width=st.integers(16, 600), overlap=st.floats(0, 0.9), last=st.sampled_from(LASTS))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from riffusion_ext.dataset import work
-from riffusion_ext.dataset.build import Progress, build
+from riffusion_ext.dataset import executor
+from riffusion_ext.dataset.executor import Task, cut_songs
+from riffusion_ext.dataset.pipeline import Progress, build
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
 from riffusion_ext.dataset.songs import Song
-from riffusion_ext.dataset.work import Task, cut_songs
 from tests.unit.dataset.conftest import MakeSong
 
 
@@ -29,27 +29,27 @@ DEADLY = "__import__('os').kill(__import__('os').getpid(), 9)"
 def test_a_song_that_kills_its_process_costs_nothing_else() -> None:
     texts = [repr(letter) for letter in "abcdefgh"]
     texts.insert(2, DEADLY)
-    found = list(work._on_cores(eval, lambda text: f"lost {text}", texts, 2))
+    found = list(executor._on_cores(eval, lambda text: f"lost {text}", texts, 2))
     assert sorted(found) == sorted([*"abcdefgh", f"lost {DEADLY}"])
 
 
 def test_what_is_lost_is_said_in_a_sentence() -> None:
     (task,) = tasks("a.wav")
-    assert work._lost(task).error == "the process that worked on it was killed; maybe memory ran out"
+    assert executor._lost(task).error == "the process that worked on it was killed; maybe memory ran out"
 
 
 def test_one_job_or_no_joblib_means_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     three, here = [PROCESS] * 3, {os.getpid()}
-    assert set(work._mapped(eval, eval, three, 1, "")) == here
-    assert set(work._mapped(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
-    assert not here & set(work._mapped(eval, eval, three, 2, ""))
-    monkeypatch.setattr(work, "find_spec", lambda name: None)
-    assert set(work._mapped(eval, eval, three, 2, "")) == here
+    assert set(executor._mapped(eval, eval, three, 1, "")) == here
+    assert set(executor._mapped(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
+    assert not here & set(executor._mapped(eval, eval, three, 2, ""))
+    monkeypatch.setattr(executor, "find_spec", lambda name: None)
+    assert set(executor._mapped(eval, eval, three, 2, "")) == here
 
 
 def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
-    monkeypatch.setattr(work, "_cut_one", lambda task: begun.append(task.song.name))
+    monkeypatch.setattr(executor, "_cut_one", lambda task: begun.append(task.song.name))
     results = cut_songs(tasks("a", "b", "c"), jobs=1)
     next(results)
     results.close()
@@ -57,7 +57,7 @@ def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_cores_are_those_of_this_process() -> None:
-    assert 1 <= work.cores() <= (os.cpu_count() or 1)
+    assert 1 <= executor.cores() <= (os.cpu_count() or 1)
 
 
 def test_what_is_there_already_needs_no_other_process(
@@ -71,7 +71,7 @@ def test_what_is_there_already_needs_no_other_process(
         assert not args[2], "a song is handed out"
         yield from ()
 
-    monkeypatch.setattr(work, "_mapped", none)
+    monkeypatch.setattr(executor, "_mapped", none)
     again = build(tmp_path / "songs", tmp_path / "out", narrow, jobs=2, progress=told.append)
     assert again.manifest == first.manifest
     assert [(tell.done, tell.fresh, tell.left) for tell in told] == [(1, 0, 0.0)]

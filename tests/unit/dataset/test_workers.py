@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CAN_COUNT, reason="counts
 PAGE = """
 import sys, threading
 from pathlib import Path
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
 settings = DatasetSettings(SliceSettings(columns=64, overlap=0.9))
 run = threading.Thread(target=build, args=(Path(sys.argv[1]), Path("out"), settings), kwargs={"jobs": 2}, daemon=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 
 MakeSong = Callable[..., AudioClip]
 

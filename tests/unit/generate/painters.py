@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from riffusion_ext.generate.backend import Activity, OnPicture, Request
+from riffusion_ext.generate.backends.base import Activity, OnPicture, Request
 
 
 class Painter:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Backend, Request
+from riffusion_ext.generate.backends.base import Backend, Request
 from tests.unit.generate.painters import Painter, flat
 
 WHITE = Image.new("RGB", (512, 512), "white")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.curves import Curve, parse_curve
+from riffusion_ext.generate.score.automation import Curve, parse_curve
 
 times = st.lists(st.floats(0, 5000, allow_subnormal=False), min_size=1, max_size=6, unique=True).map(sorted)
 

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from riffusion_ext.commands.painting import _contents
+from riffusion_ext.commands.shared.generation import _contents
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.jam_settings import JamSettings
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.loops import LoopSettings
-from riffusion_ext.generate.plan import plan_song
-from riffusion_ext.generate.record import host_values, read_record, records_in, to_record
+from riffusion_ext.generate.checkpoint.recipe import host_values, read_record, records_in, to_record
+from riffusion_ext.generate.checkpoint.runner import Job, Work
+from riffusion_ext.generate.live.settings import JamSettings
+from riffusion_ext.generate.loop import LoopSettings
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.run import Job, Work
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.generate.sources import SongPictures
-from riffusion_ext.spectrogram.params import PRESETS
-from riffusion_ext.ui.tabs.unfinished import Unfinished
+from riffusion_ext.generate.windows.plan import plan_song
+from riffusion_ext.generate.windows.song_images import SongPictures
+from riffusion_ext.params import PRESETS
+from riffusion_ext.ui.layout.resume_state import Unfinished
 
 SCORE = Score((Keyframe("a", seconds=6.0), Keyframe("b", seconds=0.0))).settled(1)
 WEIRD: list[Any] = [None, True, -1, 0.5, 1e308, 10**400, "x", "9" * 400, [], [[]], {}, {"a": 1}, [None], float("nan")]

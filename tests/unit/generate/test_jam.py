@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
-from riffusion_ext.audio.effects import CEILING
 from riffusion_ext.audio.io import read_audio, read_tags
+from riffusion_ext.audio.level import CEILING
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate import jam as module
-from riffusion_ext.generate.backend import Activity, Request
-from riffusion_ext.generate.jam import Jam, Take
-from riffusion_ext.generate.jam_record import heard_prompts, take_infotext, write_take
-from riffusion_ext.generate.jam_settings import JamSettings
-from riffusion_ext.generate.jams import Jams
-from riffusion_ext.generate.keyframes import Keyframe, Moment
-from riffusion_ext.generate.mask import soft_mask
-from riffusion_ext.generate.ribbon import HOLD, Ribbon
+from riffusion_ext.generate.backends.base import Activity, Request
+from riffusion_ext.generate.live import session as module
+from riffusion_ext.generate.live.recording import heard_prompts, take_infotext, write_take
+from riffusion_ext.generate.live.registry import Jams
+from riffusion_ext.generate.live.session import Jam, Take
+from riffusion_ext.generate.live.settings import JamSettings
+from riffusion_ext.generate.score.keyframes import Keyframe, Moment
+from riffusion_ext.generate.windows.masks import soft_mask
+from riffusion_ext.generate.windows.rolling_blend import HOLD, Ribbon
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, as_it_is, by_seed
@@ -102,7 +102,7 @@ def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
     first, second = painter.requests[:2]
     assert (first.denoise, second.denoise) == (0.6, 0.6)
     assert first.mask is None
-    from riffusion_ext.generate.seed_pictures import beat_picture
+    from riffusion_ext.generate.windows.init_images import beat_picture
 
     beat = np.asarray(beat_picture(120, "four on the floor", jam.settings.params, start=STEP, width=192))
     np.testing.assert_array_equal(np.asarray(second.init)[:, 64:], beat[:, 64:])

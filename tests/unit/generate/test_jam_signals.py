@@ -14,9 +14,9 @@ from tests.unit.processes import Program
 SERVER = """
 import sys, time
 from pathlib import Path
-from riffusion_ext.generate.jam import Jam
-from riffusion_ext.generate.jam_record import write_take
-from riffusion_ext.generate.jams import JAMS
+from riffusion_ext.generate.live.session import Jam
+from riffusion_ext.generate.live.recording import write_take
+from riffusion_ext.generate.live.registry import JAMS
 from riffusion_ext.signals import Stop, exit_code, finish, stopping_signals
 from tests.unit.generate.painters import Painter, by_seed
 from tests.unit.generate.test_jam import CPU, settings_of

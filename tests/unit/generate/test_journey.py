@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.journey import LONGEST_QUEUE, Journey
-from riffusion_ext.generate.keyframes import Keyframe, Moment
+from riffusion_ext.generate.score.keyframes import Keyframe, Moment
+from riffusion_ext.generate.score.prompt_queue import LONGEST_QUEUE, Journey
 
 
 def journey(travel: int = 4, seed: int = 7) -> Journey:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.keyframes import Keyframe, Score, curved
-from riffusion_ext.generate.score_text import format_score, parse_score
-from riffusion_ext.generate.times import format_time, parse_time
+from riffusion_ext.generate.score.keyframes import Keyframe, Score, curved
+from riffusion_ext.generate.score.parser import format_score, parse_score
+from riffusion_ext.generate.score.timecode import format_time, parse_time
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="\\-#"), min_size=1)
 prompts = st.lists(words, max_size=5).map(" ".join)

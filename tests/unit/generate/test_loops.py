@@ -13,13 +13,13 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, read_audio, read_tags, write_audio
 from riffusion_ext.errors import AudioError, RiffusionError
-from riffusion_ext.generate.loops import Loop, LoopSettings, decode_loop, fit_loop
-from riffusion_ext.generate.record import read_record
-from riffusion_ext.generate.run import Progress
+from riffusion_ext.generate.checkpoint.recipe import read_record
+from riffusion_ext.generate.checkpoint.runner import Progress
+from riffusion_ext.generate.loop import Loop, LoopSettings, decode_loop, fit_loop
 from riffusion_ext.metadata import parse_audio_comment
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
 from riffusion_ext.spectrogram.image import mel_to_image
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, as_it_is, by_seed
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.mask import combined, ramp, soft_mask
+from riffusion_ext.generate.windows.masks import combined, ramp, soft_mask
 
 
 @settings(deadline=None)

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.notes import passed_over
-from riffusion_ext.generate.plan import plan_plain, plan_riff, plan_song
 from riffusion_ext.generate.riff import Riff
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.generate.windows.plan import plan_plain, plan_riff, plan_song
+from riffusion_ext.generate.windows.warnings import passed_over
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
 
 PARAMS = PRESETS["riffusion-v1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from riffusion_ext.generate.pace import STRETCH, Pace
+from riffusion_ext.generate.live.throughput import STRETCH, Pace
 
 WINDOWS = st.floats(0.5, 30.0)
 

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.plan import Plan, plan_plain, plan_riff, plan_song
-from riffusion_ext.generate.weave import weights_of
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.windows.blend import weights_of
+from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
+from riffusion_ext.params import PRESETS
 
 PARAMS = PRESETS["riffusion-v1"]
 RATE, HOP = PARAMS.sample_rate, PARAMS.hop_length

@@ -17,13 +17,13 @@ from PIL import Image
 from starlette.responses import RedirectResponse
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Activity, Backend, LostError, RefusedError, Request
-from riffusion_ext.generate.remote import RemoteWebui
-from riffusion_ext.generate.run import Finished, Progress, Stopped
-from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.backends.base import Activity, Backend, LostError, RefusedError, Request
+from riffusion_ext.generate.backends.remote import RemoteWebui
+from riffusion_ext.generate.backends.remotes import Webuis
+from riffusion_ext.generate.checkpoint.runner import Finished, Progress, Stopped
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.generate.webuis import Webuis
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
 SMALL = SpectrogramParams(
@@ -196,7 +196,7 @@ def page(*routes: str, status: int = 200) -> FastAPI:
 
 
 def test_what_answers_there_is_said(serve: Serve, tmp_path: Path) -> None:
-    from riffusion_ext.api.page import mount_media
+    from riffusion_ext.api.routes.page import mount_media
     from riffusion_ext.library import ClipLibrary
 
     quiet = page("/config")

@@ -9,16 +9,16 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.generate.backend import Request
-from riffusion_ext.generate.keyframes import Keyframe
-from riffusion_ext.generate.loops import Loop, LoopSettings
-from riffusion_ext.generate.record import picture_id
+from riffusion_ext.generate.backends.base import Request
+from riffusion_ext.generate.checkpoint.recipe import picture_id
+from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.restore import pictures_in, settings_in
 from riffusion_ext.generate.riff import Riff
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.score.keyframes import Keyframe
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
 from tests.unit.generate.painters import Painter, by_seed
 

@@ -11,15 +11,15 @@ import pytest
 
 from riffusion_ext.audio import AudioClip, read_audio, read_tags
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.curves import Curve, parse_curve
-from riffusion_ext.generate.keyframes import Keyframe
-from riffusion_ext.generate.record import read_record
+from riffusion_ext.generate.checkpoint.recipe import read_record
+from riffusion_ext.generate.checkpoint.runner import Finished, Progress, Stopped
 from riffusion_ext.generate.riff import Riff
 from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
-from riffusion_ext.generate.run import Finished, Progress, Stopped
+from riffusion_ext.generate.score.automation import Curve, parse_curve
+from riffusion_ext.generate.score.keyframes import Keyframe
 from riffusion_ext.metadata import parse_audio_comment
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.conftest import MakeSong
 from tests.unit.generate.painters import Painter, as_it_is, by_seed

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import OnPicture, Request
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.plan import Window, plan_song
-from riffusion_ext.generate.run import Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.generate.checkpoint.runner import Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.windows.plan import Window, plan_song
 from riffusion_ext.metadata import read_record, save_picture
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, by_seed
 
 SMALL = SpectrogramParams(
@@ -152,7 +152,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_there(tmp_path: Path, monkey
         return save_picture(*args, **text)
 
     with monkeypatch.context() as full:
-        full.setattr("riffusion_ext.generate.run.save_picture", save)
+        full.setattr("riffusion_ext.generate.checkpoint.runner.save_picture", save)
         with pytest.raises(RiffusionError, match="the disk is full"):
             list(run(work, Painter(by_seed, max_batch=2)))
     assert len(work.finished()) == len(bytes_of(tmp_path)) == 3

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.audio.beats import onset_strength
+from riffusion_ext.analysis.beat_tracking import onset_strength
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.seed_pictures import PATTERNS, beat_clip, beat_picture, tiled
-from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, beat_picture, tiled
+from riffusion_ext.params import PRESETS, SpectrogramParams
 
 PARAMS = PRESETS["riffusion-v1"]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Activity, LostError, OnPicture, RefusedError, Request
-from riffusion_ext.generate.batched import Batched
-from riffusion_ext.generate.several import Several
+from riffusion_ext.generate.backends.base import Activity, LostError, OnPicture, RefusedError, Request
+from riffusion_ext.generate.backends.batch_limit import Batched
+from riffusion_ext.generate.backends.pool import Several
 
 MOST = 3
 

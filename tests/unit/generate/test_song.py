@@ -11,17 +11,17 @@ from PIL import Image
 
 from riffusion_ext.audio import read_audio, read_tags
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate import listen
-from riffusion_ext.generate.keyframes import Score
-from riffusion_ext.generate.record import read_record
-from riffusion_ext.generate.run import Finished, Stopped
-from riffusion_ext.generate.score_text import parse_score
-from riffusion_ext.generate.seed_pictures import beat_picture
+from riffusion_ext.generate.checkpoint.recipe import read_record
+from riffusion_ext.generate.checkpoint.runner import Finished, Stopped
+from riffusion_ext.generate.score.keyframes import Score
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.generate.weave import Weave
+from riffusion_ext.generate.windows import preview
+from riffusion_ext.generate.windows.blend import Weave
+from riffusion_ext.generate.windows.init_images import beat_picture
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.metadata import read_record as read_picture_record
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, as_it_is, by_seed, flat
 
 SCORE = parse_score("2 bars | sax -- vocals | seed 5\n1 bar | piano", bpm=101)
@@ -228,7 +228,7 @@ def test_decoding_asks_for_a_block_at_a_time(
             asked.append(stop - start)
             return super().mel(start, stop)
 
-    monkeypatch.setattr(listen, "Weave", Watched)
+    monkeypatch.setattr(preview, "Weave", Watched)
     song = Song(settings_of(small, parse_score("0:40 | a")), tmp_path)
     list(song.paint(Painter(flat(100), max_batch=8)))
     song.sound()

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.plan import plan_riff
-from riffusion_ext.generate.sources import SongPictures
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.windows.plan import plan_riff
+from riffusion_ext.generate.windows.song_images import SongPictures
 from riffusion_ext.metadata import read_record
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
-from riffusion_ext.spectrogram.params import SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
 
 AT = Score((Keyframe("a", seconds=1.0),)).at

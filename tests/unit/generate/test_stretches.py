@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.curves import parse_curve
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.loops import Loop, LoopSettings
-from riffusion_ext.generate.plan import plan_song
+from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.riff import Riff
 from riffusion_ext.generate.riff_settings import RiffSettings
-from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.score.automation import parse_curve
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.generate.stretches import part_of, stretches
-from riffusion_ext.spectrogram.params import PRESETS
+from riffusion_ext.generate.windows.plan import plan_song
+from riffusion_ext.generate.windows.segments import part_of, stretches
+from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, by_seed
 

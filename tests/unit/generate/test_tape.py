@@ -10,7 +10,7 @@ from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.tape import Tape, grid_of
+from riffusion_ext.generate.live.chunk_store import Tape, grid_of
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from riffusion_ext.generate.loops import Loop, LoopSettings
-from riffusion_ext.generate.score_text import parse_score
+from riffusion_ext.generate.checkpoint.retention import KEPT, mark, remove_old
+from riffusion_ext.generate.loop import Loop, LoopSettings
+from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.generate.tidy import KEPT, mark, remove_old
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, flat
 
 

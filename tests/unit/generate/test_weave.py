@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.plan import Plan, plan_plain, plan_riff, plan_song
-from riffusion_ext.generate.stretches import part_of
-from riffusion_ext.generate.weave import HOLD_RIFF, HOLD_SONG, Measured, Weave
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, Measured, Weave
+from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
+from riffusion_ext.generate.windows.segments import part_of
 from riffusion_ext.metadata import TEXT_KEY, record_text
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.image import mel_to_image
-from riffusion_ext.spectrogram.params import SpectrogramParams
 
 SMALL = SpectrogramParams(
     sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000

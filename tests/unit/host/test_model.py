@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riffusion_ext.host.model import KNOWN_HASHES, looks_like_riffusion, patterns_from_text
+from riffusion_ext.host.model.identity import KNOWN_HASHES, looks_like_riffusion, patterns_from_text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.host.pictures import back_to_first_pass, first_pass_size, newest_of_sequence, pick, saved_path
+from riffusion_ext.host.images.pictures import back_to_first_pass, first_pass_size, newest_of_sequence, pick, saved_path
 
 
 def _image(text: str | None = None) -> Image.Image:

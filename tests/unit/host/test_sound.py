@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
-from riffusion_ext.host.job import Job
-from riffusion_ext.host.pictures import Made, Picture
-from riffusion_ext.host.sound import SoundMaker
+from riffusion_ext.files.paths import without_folders
+from riffusion_ext.host.images.audio_saver import SoundMaker
+from riffusion_ext.host.images.generation_job import Job
+from riffusion_ext.host.images.pictures import Made, Picture
 from riffusion_ext.library import ClipLibrary
-from riffusion_ext.paths import without_folders
 from riffusion_ext.ui.controls import SoundOptions
 
 
@@ -149,7 +149,7 @@ def test_unsaved_pictures_get_temporary_clips_with_a_telling_name(tmp_path: Path
 
 def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path: Path) -> None:
     from riffusion_ext.metadata import PictureRecord
-    from riffusion_ext.spectrogram.params import SpectrogramParams
+    from riffusion_ext.params import SpectrogramParams
 
     same = _picture(tmp_path, 1)
     second = tmp_path / "00002.png"
@@ -197,9 +197,9 @@ def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
 
 
 def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
-    from riffusion_ext.host.record import record_of
+    from riffusion_ext.host.images.image_record import record_of
     from riffusion_ext.metadata import PictureRecord
-    from riffusion_ext.spectrogram.params import PRESETS, SpectrogramParams
+    from riffusion_ext.params import PRESETS, SpectrogramParams
 
     start = PictureRecord(PRESETS["20khz-stereo"], 5e6, "exif")
     assert json.loads(record_of(None, start, 512))["max_frequency"] == 20000

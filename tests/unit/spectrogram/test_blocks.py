@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.spectrogram import SpectrogramParams, blocks
-from riffusion_ext.spectrogram.blocks import reconstruct_long
+from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.invert import PROGRAMS, Program, reconstruct
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion import blocks
+from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Program, reconstruct
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
 
 FAST = PROGRAMS["fast"]

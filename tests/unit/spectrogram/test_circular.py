@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from riffusion_ext.spectrogram.circular import reconstruct_loop
-from riffusion_ext.spectrogram.invert import PROGRAMS
-from riffusion_ext.spectrogram.params import SpectrogramParams
+from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
+from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 
 PARAMS = SpectrogramParams(
     sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000

@@ -17,7 +17,7 @@ from PIL import Image
 from riffusion_ext.audio import RAW, AudioClip
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, read_record, save_picture
-from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, blocks, codec
+from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, codec
 from riffusion_ext.spectrogram.codec import (
     Decoded,
     DecodeSettings,
@@ -28,7 +28,8 @@ from riffusion_ext.spectrogram.codec import (
     pictures_to_audio,
     song_to_audio,
 )
-from riffusion_ext.spectrogram.invert import Program
+from riffusion_ext.spectrogram.inversion import blocks
+from riffusion_ext.spectrogram.inversion.griffin_lim import Program
 from riffusion_ext.spectrogram.source import join_sources, read_picture
 
 V1 = PRESETS["riffusion-v1"]

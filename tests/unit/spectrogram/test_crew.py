@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from riffusion_ext.spectrogram.crew import SOLO, Crew, lead
+from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
 
 CPU = torch.device("cpu")
 

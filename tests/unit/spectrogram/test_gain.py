@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.spectrogram.gain import common_gain, split_gain
+from riffusion_ext.spectrogram.inversion.gain import common_gain, split_gain
 
 
 def test_each_spectrogram_has_its_own_gain_and_silence_has_none() -> None:

@@ -23,14 +23,7 @@ from riffusion_ext.errors import PictureError
 from riffusion_ext.metadata import read_record, record_text
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
-from riffusion_ext.spectrogram.image import (
-    is_stereo,
-    mel_to_image,
-    open_image,
-    open_picture,
-    pixels_of,
-    pixels_to_mel,
-)
+from riffusion_ext.spectrogram.image import is_stereo, mel_to_image, open_image, open_picture, pixels_of, pixels_to_mel
 
 RNG = np.random.default_rng(4)
 GREY = RNG.integers(0, 256, (64, 40), dtype=np.uint8)

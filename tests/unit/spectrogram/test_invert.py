@@ -11,11 +11,11 @@ import torch
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.spectrogram import SpectrogramParams
-from riffusion_ext.spectrogram.crew import Crew
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.invert import PROGRAMS, Known, reconstruct
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, Known, reconstruct
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
+from riffusion_ext.spectrogram.threads import Crew
 
 FAST, BEST = PROGRAMS["fast"], PROGRAMS["best"]
 

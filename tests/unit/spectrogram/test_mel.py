@@ -11,13 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.mel import (
-    MelProjection,
-    encoder_filters,
-    hz_to_mel,
-    mel_filters,
-    mel_projection,
-)
+from riffusion_ext.spectrogram.mel import MelProjection, encoder_filters, hz_to_mel, mel_filters, mel_projection
 
 CPU = torch.device("cpu")
 RATES_OF_AUDIO = (16000, 22050, 32000, 44100, 48000, 96000)

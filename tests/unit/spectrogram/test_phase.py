@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.spectrogram.crew import Crew
-from riffusion_ext.spectrogram.phase import phase_from_magnitude
+from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.stft import FrameGrid
+from riffusion_ext.spectrogram.threads import Crew
 
 GAMMA, FLOOR, TIE = 0.25645, 1e-8, 0.2
 

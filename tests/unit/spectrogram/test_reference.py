@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from riffusion_ext.errors import PictureError, RiffusionError
-from riffusion_ext.spectrogram import SpectrogramParams, reference
+from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import (
     DecodeSettings,
     audio_to_picture,
@@ -22,6 +22,7 @@ from riffusion_ext.spectrogram.codec import (
     pictures_to_audio,
     song_to_audio,
 )
+from riffusion_ext.spectrogram.inversion import reference
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.stft import working_rate
 
 RATES = (22050, 32000, 44100, 48000, 96000)

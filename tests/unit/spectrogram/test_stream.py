@@ -15,10 +15,10 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import source_to_audio
 from riffusion_ext.spectrogram.encode import mel_spectrogram
-from riffusion_ext.spectrogram.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
+from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
-from riffusion_ext.spectrogram.stream import SoundStream
 
 TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=24, padded_duration_ms=100)
 STEREO = TINY.replace(stereo=True)

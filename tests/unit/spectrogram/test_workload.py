@@ -16,15 +16,15 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.workload import Allowance, allowance
 from riffusion_ext.errors import PictureError, RiffusionError
-from riffusion_ext.generate.keyframes import Keyframe, Score
-from riffusion_ext.generate.loops import Loop, LoopSettings
+from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.riff import Riff, RiffSettings
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, codec, mel
 from riffusion_ext.spectrogram.codec import audio_to_picture, picture_to_audio, pictures_to_audio, song_to_audio
+from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.stft import frame_grid
-from riffusion_ext.spectrogram.stream import SoundStream
 from riffusion_ext.spectrogram.workload import _filters, drawing, inverting
 
 V1 = PRESETS["riffusion-v1"]

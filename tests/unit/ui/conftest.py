@@ -10,9 +10,9 @@ import pytest
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
-from riffusion_ext.dataset.build import build
+from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.ui.layout.page_context import Place
 
 RATE = 22050
 
@@ -43,7 +43,7 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two songs of 4 s, worked on in this process."""
-    monkeypatch.setattr("riffusion_ext.dataset.build.cores", lambda: 1)
+    monkeypatch.setattr("riffusion_ext.dataset.pipeline.cores", lambda: 1)
     for number, name in enumerate(("one.wav", "album/two.wav"), 1):
         plucked(tmp_path / "songs" / name, 4.0, number)
     return tmp_path / "songs"

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from riffusion_ext.generate.backend import OnPicture, Request
-from riffusion_ext.ui.tabs.making import Shown
-from riffusion_ext.ui.tabs.place import Place
+from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.ui.layout.generation_page import Shown
+from riffusion_ext.ui.layout.page_context import Place
 from tests.unit.generate.painters import Painter, by_seed
 
 

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.host.handover import TARGETS
+from riffusion_ext.host.images.send_to import TARGETS
 from riffusion_ext.host.settings import _OPTIONS
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
-from riffusion_ext.spectrogram.params import SpectrogramParams
 from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control, options_from_args
 from riffusion_ext.ui.cropping import CROP_CONTROLS
-from riffusion_ext.ui.tabs.cutting import PREVIEW
-from riffusion_ext.ui.tabs.live import RECORDING
+from riffusion_ext.ui.layout.cropping_panel import PREVIEW
+from riffusion_ext.ui.pages.live import RECORDING
 
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
@@ -142,7 +142,7 @@ def test_there_are_translations() -> None:
 def _of_the_tab() -> set[str]:
     """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
     pytest.importorskip("gradio", exc_type=ImportError)
-    from riffusion_ext.ui.tabs.convert import build_tab
+    from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.painting import Studio
 
     found: set[str] = set()

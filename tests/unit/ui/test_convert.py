@@ -18,15 +18,15 @@ from PIL import Image
 
 from riffusion_ext import metadata
 from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.formats.wav import read_layout
 from riffusion_ext.audio.io import read_audio, read_tags, write_audio
-from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.library import LIBRARY
-from riffusion_ext.spectrogram.params import PRESETS
-from riffusion_ext.ui.tabs import audio_to_pictures, inspect, pictures_to_audio
-from riffusion_ext.ui.tabs.cutting import preview
-from riffusion_ext.ui.tabs.pictures_to_audio import CLIPS, EACH, JOINED, SONG
-from riffusion_ext.ui.tabs.place import Place, chosen_files, media_url
+from riffusion_ext.params import PRESETS
+from riffusion_ext.ui.layout.cropping_panel import preview
+from riffusion_ext.ui.layout.page_context import Place, chosen_files, media_url
+from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect
+from riffusion_ext.ui.pages.images_to_audio import CLIPS, EACH, JOINED, SONG
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -51,11 +51,11 @@ def sound(path: Path, seconds: float = 0.4) -> Path:
 
 
 def to_sound(place: Place, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
-    return pictures_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
+    return images_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
 
 
-def to_pictures(place: Place, files: Any, cut: str = audio_to_pictures.TILES) -> Any:
-    return audio_to_pictures.convert(place, files, "", cut, audio_to_pictures.SONG, "riffusion-v1", "png")
+def to_pictures(place: Place, files: Any, cut: str = audio_to_images.TILES) -> Any:
+    return audio_to_images.convert(place, files, "", cut, audio_to_images.SONG, "riffusion-v1", "png")
 
 
 def test_each_picture_gets_a_player(place: Place, tmp_path: Path):
@@ -105,8 +105,8 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     html, archive = to_sound(closed, None, folder=f"{tmp_path}/in")
     assert "choose files first" in html
     assert archive == ""
-    values = ("", audio_to_pictures.SONG, "riffusion-v1", "png")
-    html, _, made = audio_to_pictures.convert(closed, None, f"{tmp_path}/in", *values)
+    values = ("", audio_to_images.SONG, "riffusion-v1", "png")
+    html, _, made = audio_to_images.convert(closed, None, f"{tmp_path}/in", *values)
     assert "choose files first" in html
     assert made == ""
     assert not (tmp_path / "out").exists()
@@ -176,7 +176,7 @@ def test_song_to_tiles(place: Place, tmp_path: Path):
 
 
 def test_song_to_one_wide_picture(place: Place, tmp_path: Path):
-    _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_pictures.WIDE)
+    _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
     (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
         assert image.size == (4501, 512)
@@ -227,7 +227,7 @@ def test_chosen_files_wants_something():
 def test_pages_can_be_built(tmp_path: Path):
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.app import build_app
-    from riffusion_ext.ui.tabs.convert import build_tab
+    from riffusion_ext.ui.pages.tab import build_tab
 
     labels = [
         block.label
@@ -242,16 +242,16 @@ def test_pages_can_be_built(tmp_path: Path):
 def test_the_preset_of_the_page_wins_over_the_picture(place: Place, tmp_path: Path):
     path = str(picture(tmp_path / "a.png"))
     values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
-    html, _ = pictures_to_audio.convert(place, [path], *values, "20khz-stereo")
+    html, _ = images_to_audio.convert(place, [path], *values, "20khz-stereo")
     assert html.count("<audio") == 1
     (made,) = (tmp_path / "out" / "sounds").glob("*/a.wav")
     assert '"max_frequency": 20000' in read_tags(made)["comment"]
-    html, _ = pictures_to_audio.convert(place, [path], *values, "40khz")
+    html, _ = images_to_audio.convert(place, [path], *values, "40khz")
     assert "preset is &#x27;40khz&#x27;" in html
-    html, _ = pictures_to_audio.convert(place, [path], *values, "custom", "max_frequency=12000")
+    html, _ = images_to_audio.convert(place, [path], *values, "custom", "max_frequency=12000")
     made = max((tmp_path / "out" / "sounds").glob("*/a.wav"), key=lambda file: file.stat().st_mtime_ns)
     assert '"max_frequency": 12000' in read_tags(made)["comment"]
-    html, _ = pictures_to_audio.convert(place, [path], *values, "custom", "max_frequency=high")
+    html, _ = images_to_audio.convert(place, [path], *values, "custom", "max_frequency=high")
     assert "max_frequency must be a number" in html
 
 
@@ -269,7 +269,7 @@ def with_beats(path: Path, first: int = 10, width: int = 300) -> Path:
 
 def cut_to_sound(place: Place, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
     values = (files, folder, kind, 0.1, "fast", "peak", "wav", "auto")
-    return pictures_to_audio.convert(place, *values, **options)
+    return images_to_audio.convert(place, *values, **options)
 
 
 def made_files(tmp_path: Path) -> dict[str, int]:

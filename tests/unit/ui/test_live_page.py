@@ -15,11 +15,11 @@ import pytest
 
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate import jams
-from riffusion_ext.generate.jam import Jam
-from riffusion_ext.generate.jam_settings import JamSettings
-from riffusion_ext.ui.tabs import live
-from riffusion_ext.ui.tabs.live_controls import live_controls, settings_of
+from riffusion_ext.generate.live import registry as jams
+from riffusion_ext.generate.live.session import Jam
+from riffusion_ext.generate.live.settings import JamSettings
+from riffusion_ext.ui.fields.live import live_controls, settings_of
+from riffusion_ext.ui.pages import live
 from tests.unit.ui.painting import Studio, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.

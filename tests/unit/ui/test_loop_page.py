@@ -11,9 +11,9 @@ from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.loops import LoopSettings
+from riffusion_ext.generate.loop import LoopSettings
 from riffusion_ext.generate.restore import settings_in
-from riffusion_ext.ui.tabs.loop import loop_controls, make, new_runs, settings_of, values_of
+from riffusion_ext.ui.pages.loop import loop_controls, make, new_runs, settings_of, values_of
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.

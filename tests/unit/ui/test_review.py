@@ -17,10 +17,10 @@ from riffusion_ext.audio.io import read_audio
 from riffusion_ext.dataset.review import Decision, decide, open_set
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.tabs import review
-from riffusion_ext.ui.tabs.place import Place
-from riffusion_ext.ui.tabs.review import cell_html, hear
-from riffusion_ext.ui.tabs.sheet import CELLS, Sheet, look_up, replace_words, save
+from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.pages import review
+from riffusion_ext.ui.pages.review import cell_html, hear
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")

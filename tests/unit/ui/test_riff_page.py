@@ -14,10 +14,10 @@ from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
-from riffusion_ext.ui.tabs.place import Upload
-from riffusion_ext.ui.tabs.riff import difference, make, mixed, new_runs, resume
-from riffusion_ext.ui.tabs.riff_controls import riff_controls, settings_of, values_of
-from riffusion_ext.ui.tabs.screen import restored
+from riffusion_ext.ui.fields.riff import riff_controls, settings_of, values_of
+from riffusion_ext.ui.layout.page_context import Upload
+from riffusion_ext.ui.layout.result_panel import restored
+from riffusion_ext.ui.pages.riff import difference, make, mixed, new_runs, resume
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from riffusion_ext.audio.formats.wav import read_layout
 from riffusion_ext.audio.io import read_audio
-from riffusion_ext.audio.wav import read_layout
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backend import Activity
+from riffusion_ext.generate.backends.base import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.spectrogram.params import PRESETS
-from riffusion_ext.ui.tabs import loop
-from riffusion_ext.ui.tabs.making import STRETCHES, Shown
-from riffusion_ext.ui.tabs.screen import restored
-from riffusion_ext.ui.tabs.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
-from riffusion_ext.ui.tabs.song_controls import settings_of, song_controls, values_of
-from riffusion_ext.ui.tabs.unfinished import Unfinished
+from riffusion_ext.params import PRESETS
+from riffusion_ext.ui.fields.song import settings_of, song_controls, values_of
+from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
+from riffusion_ext.ui.layout.result_panel import restored
+from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.pages import loop
+from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
 from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from riffusion_ext.dataset import build as building
+from riffusion_ext.dataset import pipeline as building
 from riffusion_ext.dataset.review import open_set
 from riffusion_ext.dataset.settings import CaptionSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.spectrogram.params import PRESETS
-from riffusion_ext.ui.tabs.place import Place, named_folder
-from riffusion_ext.ui.tabs.runs import Runs
-from riffusion_ext.ui.tabs.training import make, new_runs, own_folder
-from riffusion_ext.ui.tabs.training_controls import settings_of, training_controls
+from riffusion_ext.params import PRESETS
+from riffusion_ext.ui.fields.training import settings_of, training_controls
+from riffusion_ext.ui.layout.background_task import Runs
+from riffusion_ext.ui.layout.page_context import Place, named_folder
+from riffusion_ext.ui.pages.training import make, new_runs, own_folder
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -349,7 +349,7 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
 def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
     songs: Path, place: Place, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("riffusion_ext.ui.tabs.runs._PATIENCE", 1.5)
+    monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)
     runs = new_runs()
     steps = make(runs, str(songs), "", place, narrow)
     for _ in range(7):  # longer than patience lasts, but watched

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui import render
-from riffusion_ext.ui.tabs import inspect
-from riffusion_ext.ui.tabs.cutting import preview
-from riffusion_ext.ui.tabs.place import Place, chosen_files
-from riffusion_ext.ui.tabs.screen import restored
+from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.layout.cropping_panel import preview
+from riffusion_ext.ui.layout.page_context import Place, chosen_files
+from riffusion_ext.ui.layout.result_panel import restored
+from riffusion_ext.ui.pages import inspect
 from riffusion_ext.ui.uploads import accepted, upload_folder, uploaded
 
 gr = pytest.importorskip("gradio", exc_type=ImportError)
@@ -141,9 +141,9 @@ class Pressed:
         with gr.Blocks(analytics_enabled=False) as self._blocks:
             part = component()
             button = gr.Button("Go")
-            button.click(fn=self._seen.append, inputs=[part], outputs=[], **render.private())
+            button.click(fn=self._seen.append, inputs=[part], outputs=[], **gradio_compat.private())
         if mounted:
-            render.mount_options(self._blocks)
+            gradio_compat.mount_options(self._blocks)
 
     def press(self, value: Any) -> Any:
         """Press the button as a browser does; returns what the function was given."""
@@ -173,11 +173,11 @@ def kept(folder: Path) -> list[Path]:
 
 
 def files() -> Any:
-    return render.file_input("Files", "files", file_count="multiple")
+    return gradio_compat.file_input("Files", "files", file_count="multiple")
 
 
 def one_picture() -> Any:
-    return render.picture("Picture", "picture")
+    return gradio_compat.picture("Picture", "picture")
 
 
 @pytest.mark.parametrize("mounted", [True, False])
@@ -226,5 +226,5 @@ def test_the_components_are_gradio_s_own_to_the_page() -> None:
     with gr.Blocks(analytics_enabled=False):
         assert files().get_block_name() == "file"
         assert one_picture().get_block_name() == "image"
-    assert isinstance(render.file_input("a", "b"), gr.File)
-    assert not list(Path(render.__file__).parent.rglob("*.pyi")), "gradio writes such files beside subclasses"
+    assert isinstance(gradio_compat.file_input("a", "b"), gr.File)
+    assert not list(Path(gradio_compat.__file__).parent.rglob("*.pyi")), "gradio writes such files beside subclasses"

@@ -6,7 +6,7 @@ two routes ask for no password. They do a fixed set of things, and execute nothi
 ``POST /riffusion-probe/paint`` paints requests by the Riffusion extension's own backend. Body, all but `requests`
 optional::
 
-    requests          list of the fields of riffusion_ext.generate.backend.Request; pictures as PNG in base64
+    requests          list of the fields of riffusion_ext.generate.backends.base.Request; pictures as PNG in base64
     roll              latent columns by which the noise at the start is rolled
     interrupt_after   seconds after which the backend is interrupted, and again until it returns, as the pages do
     fail_at_noise     number, from 1, of the call for noise that fails
@@ -39,7 +39,7 @@ def _png(picture):
 
 
 def _request(fields):
-    from riffusion_ext.generate.backend import Request
+    from riffusion_ext.generate.backends.base import Request
 
     pairs = {name: tuple(fields[name]) for name in ("prompts", "negatives", "seeds") if name in fields}
     pictures = {"init": _picture(fields.get("init"), "RGB"), "mask": _picture(fields.get("mask"), "L")}
@@ -128,7 +128,7 @@ def _patches():
 
 
 def _paint(body):
-    from riffusion_ext.host.generation import WebuiBackend
+    from riffusion_ext.host.model.generation import WebuiBackend
 
     backend, reported, pictures, error = WebuiBackend(max_batch=16), [], [], ""
     roll, fail_at, after = (body.get(name) for name in ("roll", "fail_at_noise", "interrupt_after"))

@@ -1,0 +1,124 @@
+"""Which of the beats begin a bar."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.analysis.onset_strength import Sketch, band_edges, levels, rise
+
+__all__ = ["accents_of", "begin_bars", "strongest_near"]
+
+_BASS_HZ, _CHORDS_HZ = 200.0, 1250.0
+_BLOCK = 8192
+
+_NEAR_S = 0.03
+"""An onset this near to a beat is the beat's."""
+
+_NEW_BAR = 4.0
+"""What it costs to begin a bar early or late, in standard deviations of the accents."""
+
+
+def accents_of(
+    beats: npt.NDArray[np.int64], sketch: Sketch, beats_per_bar: int, columns_per_second: float
+) -> npt.NDArray[np.float64]:
+    """How much each beat is like the first of a bar: how strongly the bass enters, and how much the chord changes.
+
+    The change is that from the bar before to the bar that would begin: what repeats in each bar, as drums do, is in
+    both and does not count (after Davies & Plumbley 2006, who compare beats).
+
+    Parameters
+    ----------
+    beats : np.ndarray [shape=(N,)]
+        Columns, rising.
+    sketch : np.ndarray [shape=(T, B)]
+        As for :func:`~riffusion_ext.analysis.onset_strength.onset_strength`.
+    beats_per_bar
+        2 or more.
+    columns_per_second
+        Columns of the sketch in a second.
+
+    Returns
+    -------
+    np.ndarray [shape=(N,)]
+        The higher the more so; of no fixed scale.
+    """
+    edges = band_edges(sketch.shape[1])[1:]
+    bass = rise(sketch, np.ones(max(1, int((edges <= _BASS_HZ).sum()))), columns_per_second)
+    means = _means_between(beats, sketch, max(1, int((edges <= _CHORDS_HZ).sum())), columns_per_second)
+    sums = np.concatenate([np.zeros((1, means.shape[1])), np.cumsum(means, axis=0)])
+    here = np.arange(len(beats))
+    start, stop = np.maximum(here - beats_per_bar, 0), np.minimum(here + beats_per_bar, len(beats))
+    before = (sums[here] - sums[start]) / np.maximum(here - start, 1)[:, None]
+    after = (sums[stop] - sums[here]) / np.maximum(stop - here, 1)[:, None]
+    change = np.abs(after - before).mean(axis=1)
+    change[0] = change[1:].mean() if len(change) > 1 else 0.0  # nothing before it to compare with
+    return _standard(strongest_near(beats, bass, columns_per_second)) + _standard(change)
+
+
+def strongest_near(
+    beats: npt.NDArray[np.int64], onset: npt.NDArray[np.floating], columns_per_second: float
+) -> npt.NDArray[np.float64]:
+    """Strongest onset [N] within 30 ms of each beat."""
+    reach = round(_NEAR_S * columns_per_second)
+    around = np.clip(beats[:, None] + np.arange(-reach, reach + 1), 0, len(onset) - 1)
+    strongest: npt.NDArray[np.float64] = onset[around].max(axis=1).astype(np.float64)
+    return strongest
+
+
+def begin_bars(accents: npt.NDArray[np.float64], beats_per_bar: int) -> npt.NDArray[np.int64]:
+    """Choose the beats that begin a bar: every fourth or so, with the largest sum of accents.
+
+    Where a beat too many or too few was found, the count starts anew, if that pays over several bars.
+
+    Parameters
+    ----------
+    accents : np.ndarray [shape=(N,)]
+        Of the beats.
+    beats_per_bar
+        2 or more.
+
+    Returns
+    -------
+    np.ndarray [shape=(M,)]
+        Numbers of the chosen beats, rising.
+    """
+    accents = _standard(accents)
+    total = np.zeros(beats_per_bar)  # of the best count that ends here, by the place of the beat in its bar
+    origin = np.zeros((len(accents), beats_per_bar), np.int64)
+    places = np.arange(beats_per_bar)
+    for number, accent in enumerate(accents):
+        counted = np.roll(total, 1)
+        best = int(total.argmax())
+        anew = counted < total[best] - _NEW_BAR
+        origin[number] = np.where(anew, best, (places - 1) % beats_per_bar)
+        total = np.where(anew, total[best] - _NEW_BAR, counted)
+        total[0] += accent
+    place = int(total.argmax())
+    firsts = []
+    for number in range(len(accents) - 1, -1, -1):
+        if place == 0:
+            firsts.append(number)
+        place = int(origin[number, place])
+    return np.array(firsts[::-1], np.int64)
+
+
+def _means_between(
+    beats: npt.NDArray[np.int64], sketch: Sketch, bands: int, columns_per_second: float
+) -> npt.NDArray[np.float64]:
+    """Mean levels [N, bands] from each beat to the next, and from the last to the end."""
+    sums, counts = np.zeros((len(beats), bands)), np.zeros(len(beats))
+    for start in range(int(beats[0]), len(sketch), _BLOCK):
+        stop = min(start + _BLOCK, len(sketch))
+        level = levels(sketch, start, stop, bands, columns_per_second)
+        owner = np.searchsorted(beats, np.arange(start, stop), side="right") - 1
+        firsts = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1])
+        sums[owner[firsts]] += np.add.reduceat(level, firsts, axis=0)
+        counts[owner[firsts]] += np.diff(firsts, append=len(owner))
+    return sums / counts[:, None]
+
+
+def _standard(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values with mean 0 and standard deviation 1, or 0 where they are all the same."""
+    spread = float(values.std())
+    return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)

@@ -1,0 +1,1 @@
+"""Who may send requests: hosts, origins, credentials, and limits for what is sent."""

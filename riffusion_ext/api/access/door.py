@@ -1,0 +1,276 @@
+"""Which requests may come in at all: an allow-list of host names and of origins, for HTTP and for WebSockets.
+
+A page of another site runs in the user's own browser, so it reaches every server that the browser reaches. Two things
+tell its requests apart, and no page can forge them: the Origin (or Sec-Fetch-Site) that the browser adds, and the host
+name to which they were sent. The second matters after DNS rebinding: then the name of the other site leads to this
+machine, and the browser takes that site and this server for one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from riffusion_ext.api.errors import refusal
+from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
+from riffusion_ext.errors import RiffusionError
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Door", "Visitors", "adding", "header_values", "parse_host", "parse_origin"]
+
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
+_LOOPBACK_NAMES = frozenset({"localhost"})
+_MAX_ORIGIN = 300
+_MAX_REPORTED = 20
+_REPORTED: set[str] = set()
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+def parse_host(text: str) -> tuple[str, int | None]:
+    """Read a Host header.
+
+    Returns
+    -------
+    tuple
+        Name or address in lower case, without brackets and without a dot at its end; port, or None.
+
+    Raises
+    ------
+    RiffusionError
+        It is none.
+    """
+    match = _AUTHORITY.fullmatch(text.strip(" \t").lower())
+    if match is None:
+        raise RiffusionError(f"not a host name: {text[:100]!r}")
+    name, port = match.groups()
+    return name.strip("[]").removesuffix("."), int(port) if port else None
+
+
+def parse_origin(text: str) -> tuple[str, str, int]:
+    """Read an Origin such as ``https://music.example:8443``.
+
+    Returns
+    -------
+    tuple
+        Scheme, host in the form of :func:`parse_host`, and port.
+
+    Raises
+    ------
+    RiffusionError
+        It is none, or ``null``.
+    """
+    scheme, separator, authority = text.strip().lower().partition("://")
+    if not separator or scheme not in _DEFAULT_PORTS:
+        raise RiffusionError(f"an origin looks like https://music.example:8443, got {text[:100]!r}")
+    name, port = parse_host(authority)
+    return scheme, name, port if port is not None else _DEFAULT_PORTS[scheme]
+
+
+def header_values(scope: Mapping[str, Any], name: str) -> list[str]:
+    """Return the values of a header, in the order in which they came."""
+    wanted = name.encode("ascii")
+    return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == wanted]
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Who may come in.
+
+    Parameters
+    ----------
+    hosts
+        Names and addresses under which the server is reached. Loopback ones are always among them; ``"*"`` is any.
+    any_address
+        Whether it answers to every IP address, too: another site has a name, so it cannot be meant.
+    any_host
+        Whether it answers to every name. For servers behind a password, which a page of another name does not have.
+    origins
+        Origins of other sites whose pages may call the server, such as ``"https://music.example"``.
+    origin_pattern
+        Regular expression for more of them, matched as a whole.
+    option
+        Option by which a user allows a name, for the sentence.
+
+    Raises
+    ------
+    RiffusionError
+        A name or an origin is none.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    any_address: bool = False
+    any_host: bool = False
+    origins: frozenset[str] = frozenset()
+    origin_pattern: str = ""
+    option: str = "--allow-host"
+    _origins: frozenset[tuple[str, str, int]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "any_host", self.any_host or "*" in self.hosts)
+        object.__setattr__(self, "hosts", frozenset(parse_host(name)[0] for name in self.hosts if name != "*"))
+        object.__setattr__(self, "_origins", frozenset(parse_origin(text) for text in self.origins))
+
+    @classmethod
+    def named(cls, hosts: Iterable[str], origins: Iterable[str] = (), **more: Any) -> Visitors:
+        """Return visitors of these names; the names of the origins are among them."""
+        origins = frozenset(origins)
+        names = {parse_origin(text)[1] for text in origins}
+        return cls(hosts=frozenset({*hosts, *names}), origins=origins, **more)
+
+    def objection(self, scope: Mapping[str, Any]) -> str:
+        """Return a sentence on why a request may not come in; "" where it may.
+
+        Parameters
+        ----------
+        scope
+            Of ASGI, of the type http or websocket.
+        """
+        hosts = header_values(scope, "host")
+        try:
+            if len(hosts) != 1:
+                raise RiffusionError(f"a request must name one host, this one names {len(hosts)}")
+            host = parse_host(hosts[0])
+        except RiffusionError as error:
+            return str(error)
+        if not self._knows(host[0]):
+            return f"this server does not answer to the name {host[0]!r}; {self.option} {host[0]} would allow it"
+        origins = header_values(scope, "origin")
+        if origins:
+            if len(origins) == 1 and self._is_ours(origins[0], host):
+                return ""
+            return f"pages of {origins[0][:100]!r} may not call this server"
+        return self._objection_by_site(scope, host)
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether pages of this origin, which is another site, were allowed by the user."""
+        if len(origin) > _MAX_ORIGIN:
+            return False
+        try:
+            parsed = parse_origin(origin)
+        except RiffusionError:
+            return False
+        return parsed in self._origins or bool(self.origin_pattern and re.fullmatch(self.origin_pattern, origin))
+
+    def _knows(self, name: str) -> bool:
+        if self.any_host or name in self.hosts or name in _LOOPBACK_NAMES:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return self.any_address or address.is_loopback
+
+    def _is_ours(self, origin: str, host: tuple[str, int | None]) -> bool:
+        """Whether an origin is the server itself, by the name it is called by in this request, or an allowed one."""
+        try:
+            scheme, name, port = parse_origin(origin)
+        except RiffusionError:
+            return False
+        wanted = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, its scheme is not known
+        return (name, port) == (host[0], wanted) or self.allows_origin(origin)
+
+    def _objection_by_site(self, scope: Mapping[str, Any], host: tuple[str, int | None]) -> str:
+        """Judge a request without an Origin: from a program, a page of ours, or a GET of another site's page."""
+        site = header_values(scope, "sec-fetch-site")
+        if not site or site[-1] in ("same-origin", "none"):
+            return ""
+        navigation = all(header_values(scope, name) == [value] for name, value in _NAVIGATION.items())
+        if navigation and scope.get("method") in ("GET", "HEAD"):  # a link that was followed: its page sees nothing
+            return ""
+        referers = header_values(scope, "referer")
+        origin = "/".join(referers[0].split("/", 3)[:3]) if referers else ""
+        return "" if self._is_ours(origin, host) else "pages of other sites may not call this server"
+
+
+class Door:
+    """An application that only visitors reach; everybody else is refused (403) before it hears of them.
+
+    Parameters
+    ----------
+    app
+        What is behind it.
+    visitors
+        Who may come in.
+    cross_origin
+        Whether to tell browsers that pages of allowed origins may read the answers. Not where something else does.
+    """
+
+    def __init__(self, app: Asgi, visitors: Visitors, *, cross_origin: bool = False) -> None:
+        self._app, self._visitors, self._cross_origin = app, visitors, cross_origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        objection = self._visitors.objection(scope)
+        if objection:
+            _report_once(objection)
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the client sees 403
+            else:
+                await refusal(403, objection)(scope, receive, send)
+            return
+        origin = "".join(header_values(scope, "origin"))
+        if not (self._cross_origin and scope["type"] == "http" and self._visitors.allows_origin(origin)):
+            await self._app(scope, receive, send)
+            return
+        headers = _readable_by(origin)
+        if scope["method"] == "OPTIONS" and header_values(scope, "access-control-request-method"):
+            await send({"type": "http.response.start", "status": 204, "headers": [*headers, *_PREFLIGHT]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._app(scope, receive, adding(headers, send))
+
+
+def _report_once(objection: str) -> None:
+    """Tell the user, who may have forgotten to allow a name, but not of every request that somebody tries."""
+    if objection not in _REPORTED and len(_REPORTED) < _MAX_REPORTED:
+        _REPORTED.add(objection)
+        logger.warning("Riffusion refused a request: %s", objection)
+
+
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Range"),
+    (b"access-control-max-age", b"600"),
+)
+
+
+def _readable_by(origin: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", b"Content-Range, Retry-After"),
+        (b"vary", b"Origin"),
+    ]
+
+
+def adding(headers: Sequence[tuple[bytes, bytes]], send: Send, *, keep: bool = False) -> Send:
+    """Return a send that puts headers into an answer.
+
+    Parameters
+    ----------
+    headers
+        Names in lower case, and values.
+    send
+        Of the request.
+    keep
+        Whether headers of these names that the answer has already stay in their place.
+    """
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            old = list(message.get("headers", ()))
+            there = {name.lower() for name, _ in old}
+            new = [item for item in headers if not (keep and item[0] in there)]
+            replaced = {name for name, _ in new}
+            message = {**message, "headers": [*(item for item in old if item[0].lower() not in replaced), *new]}
+        await send(message)
+
+    return send_with_headers

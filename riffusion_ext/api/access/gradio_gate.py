@@ -1,0 +1,253 @@
+"""What of gradio's own server can be reached where the tab is served by itself: its pages, and little else.
+
+gradio serves files by their paths, fetches addresses that it is told, and takes uploads of any size. Here a list says
+which of its routes there are at all; files come from its cache only, sizes are bounded, and a page cannot hand a
+function the path of a file that it did not upload.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riffusion_ext.api.access.auth import Guard, replay
+from riffusion_ext.api.access.door import header_values
+from riffusion_ext.api.access.upload_folder import UploadFolder
+from riffusion_ext.api.errors import ApiError, refusal
+from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
+from riffusion_ext.api.requests.body import check_structure
+from riffusion_ext.api.requests.receive import GoneError, Transfers, promised_bytes
+from riffusion_ext.api.requests.threads import PARSING, in_pool, in_thread
+from riffusion_ext.api.routes.media import file_reply
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.library import ClipRecord
+
+__all__ = ["BODY_BYTES", "FOLDER_BYTES", "UPLOAD_BYTES", "GradioGate", "cached_file"]
+
+_MIB = 1 << 20
+UPLOAD_BYTES = 512 * _MIB
+"""Largest upload: all files that are chosen at once."""
+
+BODY_BYTES = 48 * _MIB
+"""Largest call of a function: gradio 3 sends images in it."""
+
+FOLDER_BYTES = 32 * UPLOAD_BYTES
+"""Room for all uploads together; see :class:`~riffusion_ext.api.access.upload_folder.UploadFolder`."""
+
+_AT_ONCE = 8
+_VALUES = 50_000  # in a call of a function
+_NEWER_BYTES = 4 * _MIB  # largest call where images are uploaded first, below /gradio_api
+_API = "(?:/gradio_api)?"  # below which newer gradios have all but their page
+_READ = re.compile(
+    rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
+    rf"|{_API}/(?:info|app_id|startup-events|upload_progress|queue/data|queue/status|heartbeat/\w+)/?",
+    re.ASCII,
+)
+_CALL = re.compile(rf"{_API}/(?:(?:run|api)/\w+|queue/join|reset|cancel)/?", re.ASCII)
+_UPLOAD = re.compile(rf"{_API}/upload/?", re.ASCII)
+_FILE = re.compile(rf"{_API}/file[=/](.+)", re.DOTALL)
+_SOCKET = re.compile(r"/queue/join/?")
+_NO_SCRIPTS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+def cached_file(cache: Path, name: str) -> Path | None:
+    """Return a file of gradio's cache, or None.
+
+    Parameters
+    ----------
+    cache
+        The folder, absolute, without symbolic links.
+    name
+        Path of the file, as gradio writes it: ``CACHE/id/name``.
+    """
+    path = Path(name)
+    try:
+        parts = path.relative_to(cache).parts
+        if not 1 <= len(parts) <= 3 or ".." in parts or os.path.realpath(path) != str(path):
+            return None
+        return path if stat.S_ISREG(path.lstat().st_mode) else None
+    except (ValueError, OSError):  # elsewhere, or not there; also names with a zero in them
+        return None
+
+
+class GradioGate:
+    """gradio's application, as far as the pages need it.
+
+    Parameters
+    ----------
+    app
+        gradio's.
+    cache
+        Folder in which it keeps what was uploaded and what it shows.
+    upload_bytes, body_bytes
+        Largest upload, and largest call of a function.
+    folder_bytes
+        Room for all uploads.
+    """
+
+    def __init__(
+        self,
+        app: Asgi,
+        cache: Path,
+        *,
+        upload_bytes: int = UPLOAD_BYTES,
+        body_bytes: int = BODY_BYTES,
+        folder_bytes: int = FOLDER_BYTES,
+    ) -> None:
+        self._app, self._cache = app, cache.resolve()
+        self._upload_bytes = upload_bytes
+        self._folder = UploadFolder(self._cache, folder_bytes)
+        self._uploads = Transfers(_AT_ONCE, _AT_ONCE * upload_bytes, seconds=3600.0)
+        bodies = Transfers(_AT_ONCE, _AT_ONCE * body_bytes, seconds=600.0)
+        self._body_bytes = body_bytes
+        self._calls = Guard(self._verified, credentials=None, body_bytes=self._most, bodies=bodies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
+        reads = scope["method"] in ("GET", "HEAD")
+        if reads and (match := _FILE.fullmatch(path)):
+            await (await run_in_threadpool(self._file, Request(scope), match.group(1)))(scope, receive, send)
+        elif reads and _READ.fullmatch(path) and ".." not in path:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "POST" and _UPLOAD.fullmatch(path):
+            await self._upload(scope, receive, send)
+        elif scope["method"] == "POST" and _CALL.fullmatch(path):
+            await self._calls(scope, receive, send)
+        else:
+            await refusal(404, "there is no such page")(scope, receive, send)
+
+    def _most(self, scope: Mapping[str, Any]) -> int:
+        """Return the largest body of a call, by its scope."""
+        newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
+        return min(self._body_bytes, _NEWER_BYTES) if newer else self._body_bytes
+
+    def _file(self, request: Request, name: str) -> Response:
+        path = cached_file(self._cache, name)
+        if path is None:
+            return refusal(403, "files are not served by their paths")
+        record = ClipRecord(path.parent.name, path, path.stem, 0.0, download_name=path.name)
+        try:
+            reply = file_reply(request, record, "file")
+        except RiffusionError as error:
+            return refusal(getattr(error, "status", 404), str(error), getattr(error, "headers", None))
+        reply.headers.update(_NO_SCRIPTS)
+        return reply
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on an upload bit by bit, up to the limit."""
+        promised = promised_bytes("".join(header_values(scope, "content-length")))
+        try:
+            async with self._uploads.enter() as transfer:
+                pieces = transfer.pieces(receive, most=self._upload_bytes, promised=promised)
+                size = min(promised or self._upload_bytes, self._upload_bytes)
+                incoming = await in_thread(self._folder.admit, size)
+                try:
+                    await self._received(scope, pieces, receive, send)
+                finally:
+                    await in_thread(self._folder.leave, incoming)
+        except GoneError:
+            return
+        except ApiError as error:
+            await refusal(error.status, str(error), error.headers)(scope, receive, send)
+
+    async def _received(self, scope: Scope, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+        """Let gradio take the pieces; raises what is wrong with them, unless gradio has begun to answer."""
+        refused: ApiError | None = None
+        begun = ended = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            if refused is None or begun:  # else what gradio says about an upload that broke off
+                begun = True
+                await send(message)
+
+        async def take() -> Message:
+            nonlocal refused, ended
+            if refused is not None:
+                return {"type": "http.disconnect"}
+            if ended:
+                return await receive()
+            try:
+                return {"type": "http.request", "body": await pieces.__anext__(), "more_body": True}
+            except StopAsyncIteration:
+                ended = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            except ApiError as error:
+                refused = error
+                return {"type": "http.disconnect"}
+
+        try:
+            await self._app(scope, take, watched)
+        except Exception:
+            if refused is None:
+                raise
+        if refused is not None and not begun:
+            raise refused
+
+    async def _verified(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on a call of a function whose files are uploaded ones; its body comes as one message."""
+        message = await receive()
+        await in_pool(PARSING, self._check_call, message["body"])
+        await self._app(scope, replay(message["body"], receive), send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on gradio 3's calls of functions."""
+        path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+        if not _SOCKET.fullmatch(path):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def checked() -> Message:
+            message = await receive()
+            text = message.get("text") or message.get("bytes") or ""
+            try:
+                if text:
+                    await in_pool(PARSING, self._check_call, text)
+                return message
+            except ApiError:
+                await send({"type": "websocket.close", "code": 1008})
+                return {"type": "websocket.disconnect", "code": 1008}
+
+        await self._app(scope, checked, send)
+
+    def _check_call(self, body: bytes | bytearray | str) -> None:
+        """Raise an ApiError about a call of a function that is no JSON, holds too much, or names files elsewhere."""
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        check_structure(data, _VALUES)
+        try:
+            values = json.loads(data.decode("utf-8-sig"))  # not as bytes: then it could be in other encodings, too
+        except (ValueError, RecursionError):
+            raise ApiError(422, "the body is not the JSON that is expected") from None
+        if any(cached_file(self._cache, name) is None for name in _files_named(values)):
+            raise ApiError(403, "a file must be uploaded before it is used")
+
+
+def _files_named(values: Any) -> Iterable[str]:
+    """Return the paths of all files in the data of a call: of gradio 3 in ``name``, of later ones in ``path``."""
+    left = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, MutableMapping):
+            left.extend(value.values())
+            if isinstance(value.get("path"), str):
+                yield value["path"]
+            if value.get("is_file") and isinstance(value.get("name"), str):
+                yield value["name"]
+        elif isinstance(value, list):
+            left.extend(value)

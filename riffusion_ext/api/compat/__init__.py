@@ -1,0 +1,1 @@
+"""Routes that other programs expect: the original Riffusion server and the RiffusionVST plugin."""

@@ -1,0 +1,132 @@
+"""Bodies of the original server and of the DAW plugin: read leniently, refused in a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from riffusion_ext.api.requests.body import read_json
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.interpolation import End
+
+__all__ = ["Ask", "read_ask", "read_object", "text_of"]
+
+_LONGEST_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What both servers are asked for: a place between two prompts.
+
+    Attributes
+    ----------
+    start, end
+        The prompts.
+    alpha
+        Where between them, 0 to 1.
+    steps
+        Of the sampler.
+    mask
+        Name of a mask; "" for none.
+    """
+
+    start: End
+    end: End
+    alpha: float
+    steps: int
+    mask: str
+
+
+def read_object(body: bytes, most: int) -> Mapping[str, Any]:
+    """Read a body as JSON, whatever its content type says; `most`: bytes of all but a file in base64.
+
+    Raises
+    ------
+    RiffusionError
+        It is no JSON object, or is larger or deeper than allowed.
+    """
+    values = read_json(body, most=most)
+    if not isinstance(values, dict):
+        raise RiffusionError("the body must be a JSON object")
+    return values
+
+
+def read_ask(values: Mapping[str, Any], *, most_steps: int) -> Ask:
+    """Read what both servers are asked for. Names that are not known are passed over, as in the original.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing, of another type, or out of range.
+    """
+    alpha = _number(values, "alpha", None, 0.0, 1.0)
+    steps = _whole(values, "num_inference_steps", 50)
+    if not 1 <= steps <= most_steps:
+        raise RiffusionError(f"num_inference_steps must lie between 1 and {most_steps}, got {steps}")
+    return Ask(_end(values, "start"), _end(values, "end"), alpha, steps, text_of(values, "mask_image_id", ""))
+
+
+def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
+    """Return a text; null is the default."""
+    value = values.get(name)
+    if value is None:
+        value = default
+    if value is None:
+        raise RiffusionError(f'missing value for field "{name}"')
+    if not isinstance(value, str):
+        raise _wrong(name, "str", value)
+    if len(value) > _LONGEST_TEXT:
+        raise RiffusionError(f"{name} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RiffusionError(f"{name} holds half of a character (a surrogate without the other)") from None
+    return value
+
+
+def _end(values: Mapping[str, Any], name: str) -> End:
+    found = values.get(name)
+    if found is None:
+        raise RiffusionError(f'missing value for field "{name}"')
+    if not isinstance(found, dict):
+        raise _wrong(name, "PromptInput", found)
+    if found.get("seed") is None:
+        raise RiffusionError(f'missing value for field "{name}.seed"')
+    return End(
+        text_of(found, "prompt", None),
+        text_of(found, "negative_prompt", ""),
+        _whole(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative
+        _number(found, "denoising", 0.75, 0.0, 1.0),
+        max(_number(found, "guidance", 7.0, 0.0, 100.0), 1.0),  # below 1 the original does not guide, as at 1
+    )
+
+
+def _whole(values: Mapping[str, Any], name: str, default: int) -> int:
+    value = values.get(name)
+    if value is None:
+        return default
+    if isinstance(value, float) and value.is_integer():  # clients in JavaScript have no other numbers
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(name, "int", value)
+    return value
+
+
+def _number(values: Mapping[str, Any], name: str, default: float | None, low: float, high: float) -> float:
+    value = values.get(name)
+    if value is None:
+        value = default
+    if value is None:
+        raise RiffusionError(f'missing value for field "{name}"')
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong(name, "float", value)
+    if not (low <= value <= high and math.isfinite(value)):
+        shown = f"{value:g}" if isinstance(value, float) else str(value)[:30]
+        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {shown}")
+    return float(value)
+
+
+def _wrong(name: str, kind: str, value: object) -> RiffusionError:
+    return RiffusionError(f'wrong value type for field "{name}" - should be "{kind}" instead of {type(value).__name__}')

@@ -1,0 +1,91 @@
+"""``POST /run_inference/`` of the original server, so that its clients work unchanged.
+
+Request: ``start`` and ``end`` (``prompt``, ``seed``, ``negative_prompt``, ``denoising``, ``guidance``), ``alpha``,
+``num_inference_steps``, ``seed_image_id``, ``mask_image_id``. Reply: ``image`` (a JPEG) and ``audio`` (an MP3) as data
+URLs, and ``duration_s``. What is wrong is said with 400 in plain text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_picture, seed_picture
+from riffusion_ext.api.compat.input import Ask, text_of
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.routes.media import TYPES
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.interpolation import Interpolation, paint
+from riffusion_ext.jobs import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL import Image
+
+    from riffusion_ext.audio import AudioClip
+
+__all__ = ["check_images", "run_inference"]
+
+_USUAL_SEED = "og_beat"
+_QUALITY = 95
+
+
+def check_images(values: Mapping[str, Any], mask: str) -> str:
+    """Return the name of the seed image that is asked for.
+
+    Raises
+    ------
+    RiffusionError
+        It, or the mask, is none that there is. Names are looked up in a list and never become part of a path.
+    """
+    seed = text_of(values, "seed_image_id", _USUAL_SEED)
+    if seed not in SEEDS:
+        raise RiffusionError(f"Invalid seed image: {seed[:100]}")
+    if mask and mask not in MASKS:
+        raise RiffusionError(f"Invalid mask image: {mask[:100]}")
+    return seed
+
+
+def run_inference(service: Service, ask: Ask, seed: str, job: Job) -> dict[str, Any]:
+    """Paint one picture, and return the reply."""
+    from riffusion_ext.params import PRESETS
+    from riffusion_ext.spectrogram.codec import picture_to_audio
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    mask = mask_picture(ask.mask) if ask.mask else None
+    between = Interpolation(ask.start, ask.end, ask.steps, "", seed_picture(seed), mask)
+    watch = Watch(job, 1)
+    pictures = paint([between.request(ask.alpha)], watched(service.backend(), 1, job, watch))
+    if not pictures:
+        return {"complete": False}
+    settings = DecodeSettings(
+        level="loudness", channels="mono", params=PRESETS["riffusion-v1"], device=service.device()
+    )
+    clip = picture_to_audio(pictures[0], settings).clip
+    return {"image": _image(pictures[0]), "audio": _audio(clip), "duration_s": clip.duration}
+
+
+def _image(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=_QUALITY)
+    return _data_url("image/jpeg", file.getvalue())
+
+
+def _audio(clip: AudioClip) -> str:
+    """Return an MP3, or a WAV file where MP3 cannot be written: clients play either."""
+    from riffusion_ext.audio.formats import soundfile_io
+    from riffusion_ext.audio.formats.wav import write_wav
+    from riffusion_ext.audio.io import available_formats
+
+    if "mp3" in available_formats():
+        return _data_url(TYPES[".mp3"], soundfile_io.encode(clip, "mp3", subtype="pcm16", tags={}))
+    file = io.BytesIO()
+    write_wav(file, clip, subtype="pcm16", tags={})
+    return _data_url(TYPES[".wav"], file.getvalue())
+
+
+def _data_url(type_: str, data: bytes) -> str:
+    return f"data:{type_};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,143 @@
+"""``POST /run_vst/``, what the plugin for music programs (RiffusionVST) talks to.
+
+The plugin sends 5 s of 16-bit mono as a WAV file in bare base64. Its header says 44100 Hz and may say no samples at
+all, whatever the music program's rate; so the bytes are counted, and neither number believed. What goes back must be as
+long as what came, less the header, in one line of base64: the plugin's buffer ends there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from riffusion_ext.api.compat.assets import MASKS, mask_picture
+from riffusion_ext.api.compat.input import Ask
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.interpolation import Interpolation, paint
+from riffusion_ext.jobs import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from riffusion_ext.audio import AudioClip
+
+__all__ = ["LONGEST_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
+
+LONGEST_SECONDS = 30.0
+_RATE = 44100
+_HEADER = 44
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_WIDTH = 512  # columns of a picture, as the model was trained
+
+
+def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
+    """Read the sound of a request: its 16-bit samples, as if at 44.1 kHz.
+
+    Raises
+    ------
+    RiffusionError
+        There is none, it is too short or too long, or its header says that it is not 16-bit mono.
+    """
+    from riffusion_ext.audio import AudioClip
+
+    text = values.get("audio")
+    if not isinstance(text, str):
+        raise RiffusionError('missing value for field "audio"')
+    most = int(LONGEST_SECONDS * _RATE)
+    if len(text) > 4 * most:
+        raise RiffusionError(f"the sound is longer than the {LONGEST_SECONDS:g} s that are allowed")
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise RiffusionError("audio is not in base64") from None
+    _check_form(data)
+    start = _data_start(data)
+    samples = np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], "<i2")
+    if not _RATE // 10 <= len(samples) <= most:
+        raise RiffusionError(
+            f"the sound must be 0.1 to {LONGEST_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
+        )
+    return AudioClip((samples / np.float32(32768.0)).astype(np.float32)[None], _RATE)
+
+
+def _check_form(data: bytes) -> None:
+    """Raise a RiffusionError where a header says that the samples are something else than 16-bit mono."""
+    place = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
+    if place < 0 or len(data) < place + 24:
+        return
+    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
+    if kind == _EXTENSIBLE and len(data) >= place + 34:
+        (kind,) = struct.unpack_from("<H", data, place + 32)
+    if (kind, channels, bits) != (_PCM, 1, 16):
+        what = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
+        sides = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {sides}")
+
+
+def _data_start(data: bytes) -> int:
+    """Return where the samples begin; 0 where there is no header at all."""
+    if data[:4] != b"RIFF":
+        return 0
+    place = data.find(b"data", 12, 4096)
+    return place + 8 if place >= 0 else min(_HEADER, len(data))
+
+
+def check_mask(mask: str) -> None:
+    """Raise a RiffusionError about a mask that there is not."""
+    if mask and mask not in MASKS:
+        raise RiffusionError(f"Invalid mask image: {mask[:100]}")
+
+
+def run_vst(service: Service, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
+    """Paint over a sound, and return the reply."""
+    from riffusion_ext.params import PRESETS
+    from riffusion_ext.spectrogram.codec import audio_to_picture, picture_to_audio
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    length = clip.samples.shape[1]
+    encoded = audio_to_picture(clip, PRESETS["riffusion-v1"])
+    tiles = _tiles(encoded.image)
+    mask = mask_picture(ask.mask) if ask.mask else None
+    requests = [Interpolation(ask.start, ask.end, ask.steps, "", tile, mask).request(ask.alpha) for tile in tiles]
+    watch = Watch(job, len(tiles))
+    backend = service.backend()
+    pictures = paint(requests, watched(backend, backend.max_batch, job, watch), painted=watch.painted)
+    if len(pictures) < len(tiles):
+        return {"complete": False}
+    whole = Image.new("RGB", (_WIDTH * len(pictures), encoded.image.height))
+    for number, picture in enumerate(pictures):
+        whole.paste(picture, (_WIDTH * number, 0))
+    whole.info.update(encoded.image.info)  # how loud black is
+    decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
+    painted = picture_to_audio(whole, decode).clip.samples
+    fitted = np.zeros((1, length - _HEADER // 2), np.float32)
+    count = min(fitted.shape[1], painted.shape[1])
+    fitted[:, :count] = painted[:, :count]
+    return {"audio": _wav(type(clip)(fitted, _RATE))}
+
+
+def _tiles(picture: Image.Image) -> list[Image.Image]:
+    """Cut a picture into windows of the model's width; silence fills the last."""
+    picture = picture.convert("RGB")
+    tiles = []
+    for start in range(0, picture.width, _WIDTH):
+        tile = Image.new("RGB", (_WIDTH, picture.height), "white")
+        tile.paste(picture.crop((start, 0, min(start + _WIDTH, picture.width), picture.height)), (0, 0))
+        tiles.append(tile)
+    return tiles
+
+
+def _wav(clip: AudioClip) -> str:
+    from riffusion_ext.audio.formats.wav import write_wav
+
+    file = io.BytesIO()
+    write_wav(file, clip, subtype="pcm16", tags={})
+    return base64.b64encode(file.getvalue()).decode("ascii")

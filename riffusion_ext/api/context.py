@@ -1,0 +1,180 @@
+"""What the routes work with: the place they run in, what they keep, and the work they have given out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.api.errors import ApiError, not_found
+from riffusion_ext.api.limits import Limits
+from riffusion_ext.api.requests.receive import Transfers
+from riffusion_ext.api.room import Room
+from riffusion_ext.files import scratch
+from riffusion_ext.jobs import Job, Jobs
+from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.backends.base import Backend
+
+__all__ = ["ROOT", "Service", "clip_view", "file_view"]
+
+ROOT = "/riffusion/v1"
+
+_NO_MODEL = "nothing paints here: songs, riffs, loops and interpolations need a webui with a model"
+
+KINDS = {"clips": "clip", "pictures": "picture", "archives": "archive"}
+
+
+class Service:
+    """What the routes work with. One for each program; it outlives the webui's "Reload UI".
+
+    Parameters
+    ----------
+    host
+        What the program is, for clients.
+    scratch
+        Returns the folder for what clients upload and are given; None for one that is removed at the end.
+    device
+        Returns the torch device to use.
+    backend
+        Returns what paints pictures; None where nothing does.
+    no_backend
+        One sentence why.
+    samplers
+        Returns the names of the backend's samplers.
+    usual_sampler
+        Returns the name of the one that is taken where none is named; empty where only the backend knows.
+    others
+        Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
+    limits
+        How much to take on.
+    output
+        Returns the folder for results that are to stay; None where there is none.
+    prefix
+        Path below which the program's server lives, such as ``"/sd"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "standalone",
+        scratch: Callable[[], Path] | None = None,
+        device: Callable[[], str] = lambda: "auto",
+        backend: Callable[[], Backend] | None = None,
+        no_backend: str = _NO_MODEL,
+        samplers: Callable[[], Sequence[str]] = list,
+        usual_sampler: Callable[[], str] = str,
+        others: ClipLibrary = LIBRARY,
+        limits: Limits | None = None,
+        output: Callable[[], Path] | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.host, self.device, self.samplers, self.usual_sampler = host, device, samplers, usual_sampler
+        self.limits = limits or Limits()
+        self.prefix, self.output = prefix, output
+        kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
+        self.files = {kind: ClipLibrary(kept, size, lifetime=seconds) for kind in KINDS}
+        self.room = Room(self.files, kept, size, patience=seconds + 10.0)
+        self._others = others
+        self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
+        self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
+        self.uploads = Transfers(self.limits.uploads, self.limits.uploads_bytes, seconds=3600.0)
+        self.listeners = 0
+        self._backend, self._no_backend = backend, no_backend
+        self._scratch = scratch
+        self._own: Path | None = None
+        self._lock = threading.Lock()
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for files of a kind; it exists."""
+        with self._lock:
+            if self._scratch is not None:
+                parent = self._scratch() / "api"
+            else:
+                if self._own is None or not self._own.is_dir():
+                    self._own = scratch.new()
+                parent = self._own
+        folder = parent / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def backend(self) -> Backend:
+        """Return what paints.
+
+        Raises
+        ------
+        ApiError
+            Nothing does.
+        """
+        self.check_backend()
+        assert self._backend is not None
+        return self._backend()
+
+    @property
+    def paints(self) -> bool:
+        """Whether there is something that paints."""
+        return self._backend is not None
+
+    def check_backend(self) -> None:
+        """Raise an ApiError where nothing paints."""
+        if self._backend is None:
+            raise ApiError(501, self._no_backend)
+
+    def check_sampler(self, name: str) -> None:
+        """Raise an ApiError about a sampler that the backend does not have."""
+        names = list(self.samplers())
+        if name and name not in names:
+            raise ApiError(422, f"there is no sampler {name[:60]!r}; there are {', '.join(names)}")
+
+    def find(self, kind: str, id_: str) -> ClipRecord:
+        """Return the record of a clip, picture or archive.
+
+        Raises
+        ------
+        ApiError
+            There is none of this id.
+        """
+        record = self.files[kind].get(id_)
+        if record is None and kind == "clips":
+            record = self._others.get(id_)
+        if record is None or not record.path.is_file():
+            raise not_found(KINDS[kind])
+        return record
+
+    def job(self, id_: str) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        ApiError
+            There is none of this id.
+        """
+        job = self.jobs.get(id_)
+        if job is None:
+            raise not_found("job")
+        return job
+
+    def keep(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
+        """Keep a file that belongs to the service, and give it an id."""
+        return self.room.keep(kind, path, title=title, duration=duration, **more)
+
+    def url(self, kind: str, id_: str) -> str:
+        """Return the path of a URL."""
+        return f"{self.prefix}{ROOT}/{kind}/{id_}"
+
+
+def file_view(service: Service, kind: str, record: ClipRecord) -> dict[str, Any]:
+    """Return what clients are told of any file."""
+    size = 0
+    with suppress(OSError):
+        size = record.path.stat().st_size
+    return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
+
+
+def clip_view(service: Service, record: ClipRecord, **more: Any) -> dict[str, Any]:
+    """Return what clients are told of a clip."""
+    view: Mapping[str, Any] = file_view(service, "clips", record)
+    return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}

@@ -1,0 +1,133 @@
+"""What the routes answer where something is wrong: always JSON, always one sentence."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.paths import without_folders
+from riffusion_ext.generate.backends.base import LostError
+from riffusion_ext.jobs import BusyError
+from riffusion_ext.library import FullError
+
+__all__ = [
+    "ApiError",
+    "AsciiJSON",
+    "add_handlers",
+    "first_sentence",
+    "headers_of",
+    "more_headers",
+    "not_found",
+    "refusal",
+]
+
+logger = logging.getLogger(__name__)
+
+_LONGEST = 600
+_RETRY = {429: "5", 503: "5"}
+
+
+class AsciiJSON(JSONResponse):
+    """JSON in ASCII: whatever a client sent, also half a surrogate pair, can be written back to it."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+class ApiError(RiffusionError):
+    """A request that is answered with a status of its own.
+
+    Parameters
+    ----------
+    status
+        Of HTTP.
+    text
+        One sentence.
+    """
+
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status, self.headers = status, headers
+
+
+def not_found(what: str) -> ApiError:
+    """Return the answer about an id that is not known, or not any more."""
+    return ApiError(404, f"there is no {what} of this id; it was never there, or was removed to make room")
+
+
+def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that says in one sentence why not; without the server's folders."""
+    return AsciiJSON({"detail": without_folders(text)[:_LONGEST]}, status, more_headers(status, headers))
+
+
+def more_headers(status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return headers with what a refusal of this status has besides: when to try again."""
+    more = {"Retry-After": _RETRY[status]} if status in _RETRY else {}
+    return {**more, **(headers or {})}
+
+
+def status_of(error: BaseException) -> int:
+    """Return the status of HTTP that fits an error."""
+    if isinstance(error, ApiError):
+        return error.status
+    if isinstance(error, BusyError):
+        return 429
+    if isinstance(error, (FullError, LostError)):
+        return 503
+    if isinstance(error, RiffusionError):
+        return 422
+    return 500
+
+
+def headers_of(error: BaseException) -> Mapping[str, str] | None:
+    """Return the headers that an error brings along."""
+    if isinstance(error, FullError):
+        return {"Retry-After": str(math.ceil(error.seconds))}
+    return error.headers if isinstance(error, ApiError) else None
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make an application answer all errors in this way."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        return refusal(status_of(error), str(error), headers_of(error))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return refusal(422, first_sentence(error.errors()))
+
+    async def other(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refusal(error.status_code, str(error.detail), error.headers)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        logger.exception("%s %s", request.method, request.url.path, exc_info=error)
+        return refusal(500, f"something went wrong here: {type(error).__name__}; the server's log has the details")
+
+    app.add_exception_handler(RiffusionError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, other)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def first_sentence(errors: Sequence[Any]) -> str:
+    """Return a sentence about the first thing that is wrong with a body."""
+    if not errors:
+        return "the request is not understood"
+    places = [str(part) for part in errors[0].get("loc", ()) if part not in ("body", "query", "path")]
+    text = str(errors[0].get("msg", "is not understood"))
+    name = ".".join(places)[:100]
+    if not name or text.startswith(("JSON", "Expecting")):
+        return f"the body is not the JSON that is expected: {text}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{name}: {text}{more}"

@@ -1,0 +1,192 @@
+"""The work behind a request to paint: a piece is painted window by window, heard, and kept as a clip."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from riffusion_ext.api.context import Service, clip_view, file_view
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.paths import dated_path, without_folders
+from riffusion_ext.generate.backends.batch_limit import Batched
+from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
+from riffusion_ext.jobs import Job
+from riffusion_ext.progress import Stage, Stages
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.backends.base import Activity, Backend
+    from riffusion_ext.generate.checkpoint.runner import Event
+    from riffusion_ext.library import ClipRecord
+    from riffusion_ext.params import SpectrogramParams
+
+__all__ = [
+    "Watch",
+    "check_save",
+    "keep_clip",
+    "keep_picture",
+    "paint",
+    "result_of",
+    "save",
+    "watched",
+    "work_folder",
+]
+
+_PAINTED = 0.95
+"""Share of the whole that is painting; the rest makes the sound."""
+
+
+_WORK_FOLDERS = 32
+"""More than can be waiting for their turn."""
+
+
+class Piece(Protocol):
+    """A song, riff or loop, as far as files go."""
+
+    def infotext(self) -> str:
+        """Return generation parameters."""
+        ...
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
+        """Write a sound with all that is needed to make it again."""
+        ...
+
+
+class Watch:
+    """Tells a job how far painting is: windows, and steps within them."""
+
+    def __init__(self, job: Job, total: int = 0, *, after: str = "making the sound") -> None:
+        self._job, self.done, self.total, self._after = job, 0, total, after
+
+    def activity(self, activity: Activity) -> None:
+        """Take in what the backend is at."""
+        if activity.waiting:
+            self._tell(0.0, "waiting until the webui has finished its other work", activity)
+        elif activity.steps:
+            share = (activity.step - 1) / activity.steps
+            self._tell(share, f"step {activity.step} of {activity.steps}", activity)
+
+    def painted(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
+        """Take in how many windows are there."""
+        self.done, self.total = done, self.total if total is None else total
+        self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
+
+    def sounding(self) -> Callable[[float], None]:
+        """Return what takes in how much of the sound is made; what was stopped is heard as far as it goes."""
+
+        def told(stage: Stage) -> None:
+            self._job.tell(_PAINTED + (1 - _PAINTED) * stage.share, stage.text)
+
+        return Stages(told).begin_parts(self._after, "windows", max(self.done, 1))
+
+    def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
+        total = max(self.total, 1)
+        if self.done >= total:
+            self._job.tell(_PAINTED, self._after)
+            return
+        text = f"window {self.done + 1} of {total}"
+        details = None if activity is None else asdict(activity)
+        self._job.tell(_PAINTED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+
+
+def watched(backend: Backend, most: int, job: Job, watch: Watch) -> Batched:
+    """Return the backend, held to batches of so many, which stops when the job shall."""
+    return Batched(backend, most, watch.activity, lambda: job.stop_wanted)
+
+
+def paint(events: Iterator[Event], job: Job, watch: Watch) -> bool:
+    """Follow the painting of a piece to its end; returns whether all of it is there."""
+    for event in events:
+        if isinstance(event, Stopped):
+            return False
+        if isinstance(event, Progress):
+            watch.painted(event.done, event.total, event.seconds_left)
+            if event.done < event.total and job.stop_wanted:
+                return False
+    return True
+
+
+def work_folder(service: Service, kind: str) -> Path:
+    """Return the folder for the windows of a kind of piece; the oldest in it go, also those of what was stopped."""
+    folder = service.folder(kind)
+    with suppress(OSError):
+        pieces = [path for path in folder.iterdir() if path.name != "sources"]
+        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_WORK_FOLDERS]:
+            shutil.rmtree(path, ignore_errors=True)
+    return folder
+
+
+def keep_clip(
+    service: Service, clip: AudioClip, form: str, title: str, write: Callable[[Path, AudioClip], object], **more: Any
+) -> ClipRecord:
+    """Write a clip into the service's folder and keep it."""
+    path = service.folder("clips") / f"{secrets.token_hex(8)}.{form}"
+    write(path, clip)
+    name = " ".join(title.split())[:80] or "clip"
+    return service.keep("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
+
+
+def keep_picture(service: Service, picture: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
+    """Keep a picture that was painted; returns what the client is told of it."""
+    from riffusion_ext.metadata import save_picture
+    from riffusion_ext.params import DEFAULT_MAX_VALUE
+
+    path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
+    save_picture(picture, path, params, DEFAULT_MAX_VALUE)
+    name = " ".join(title.split())[:80] or "picture"
+    record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
+    return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}
+
+
+def check_save(service: Service, wanted: bool) -> None:
+    """Raise an ApiError where results are to stay, and there is no folder for them."""
+    if wanted and service.output is None:
+        raise ApiError(422, "save cannot be had here: there is no folder for results")
+
+
+def save(service: Service, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
+    """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
+    assert service.output is not None
+    folder = service.output()
+    path = first = dated_path(folder, kind, title + ("" if complete else " (unfinished)"), record.path.suffix)
+    number = 1
+    while path.exists():  # two of one second
+        number += 1
+        path = first.with_name(f"{first.stem} {number}{first.suffix}")
+    try:
+        with record.path.open("rb") as sound:
+            write_atomically(path, lambda file: shutil.copyfileobj(sound, file))
+    except (RiffusionError, OSError) as error:  # the clip itself is there, and the work behind it long
+        return {"saved": None, "not_saved": without_folders(str(error))}
+    return {"saved": path.relative_to(folder).as_posix()}
+
+
+def result_of(
+    service: Service,
+    piece: Piece,
+    clip: AudioClip,
+    form: str,
+    title: str,
+    seed: int,
+    *,
+    complete: bool,
+    save_as: str = "",
+) -> dict[str, Any]:
+    """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
+
+    def write(path: Path, sound: AudioClip) -> object:
+        return piece.write(path, sound, title=title)
+
+    record = keep_clip(service, clip, form, title, write, seed=seed)
+    view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
+    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
+    return {"clip": view, "complete": complete, "seed": seed, "infotext": piece.infotext(), **saved}

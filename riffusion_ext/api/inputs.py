@@ -1,0 +1,266 @@
+"""What clients bring along, checked and opened: pictures, sounds, texts, parameters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.paths import shorten_name
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.api.context import Service
+    from riffusion_ext.api.limits import Limits
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.params import SpectrogramParams
+
+__all__ = [
+    "bytes_of",
+    "check_text",
+    "checked_sound",
+    "file_name",
+    "kept_picture",
+    "kept_sound",
+    "opened_picture",
+    "params_of",
+    "read_sound",
+    "sound_suffix",
+    "written_sound",
+]
+
+_MODEL_SIDE = 512
+"""What pictures to paint from are scaled to: a line of few pixels and great length would fill the memory."""
+
+_DATA_URL = re.compile(r"data:[^,]{0,200},")
+_PIECE = 1 << 20
+_WORDS = re.compile(r"[\x00-\x1f\x7f/\\]+")
+
+_SUFFIXES = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "GIF": ".gif",
+    "AVIF": ".avif",
+}
+"""Formats of pictures that are taken: those of :data:`riffusion_ext.files.paths.PICTURE_SUFFIXES`."""
+
+_HEADS = (
+    (0, b"RIFF", ".wav"),
+    (0, b"RF64", ".wav"),
+    (0, b"fLaC", ".flac"),
+    (0, b"OggS", ".ogg"),
+    (0, b"ID3", ".mp3"),
+    (0, b"FORM", ".aif"),
+    (0, b".snd", ".au"),
+    (4, b"ftyp", ".m4a"),
+    (0, b"\x1a\x45\xdf\xa3", ".webm"),
+    (0, b"\x30\x26\xb2\x75", ".wma"),
+)
+
+
+def bytes_of(text: str, what: str) -> bytes:
+    """Decode base64, in one line or many, with or without ``data:...;base64,`` before it.
+
+    Raises
+    ------
+    ApiError
+        It is no base64, or nothing.
+    """
+    match = _DATA_URL.match(text)
+    data, rest = bytearray(), b""
+    # Bit by bit: a large file at once would let nothing else run meanwhile.
+    for start in range(match.end() if match else 0, len(text), _PIECE):
+        try:
+            piece = rest + text[start : start + _PIECE].encode("ascii").translate(None, b" \t\n\r\f\v")
+            whole = len(piece) // 4 * 4 if start + _PIECE < len(text) else len(piece)
+            rest = piece[whole:]
+            if data and len(data) % 3:  # it had ended before
+                raise ValueError
+            data += base64.b64decode(piece[:whole], validate=True)
+        except (binascii.Error, ValueError):
+            raise ApiError(422, f"{what} is not in base64") from None
+    if not data:
+        raise ApiError(422, f"{what} is empty")
+    return bytes(data)
+
+
+def check_text(*texts: str | None) -> None:
+    """Raise an ApiError about a text that cannot be written down: half a surrogate pair."""
+    for text in texts:
+        try:
+            (text or "").encode("utf-8")
+        except UnicodeEncodeError:
+            raise ApiError(422, "a text holds half of a character (a surrogate without the other)") from None
+
+
+def file_name(name: str, suffix: str, otherwise: str) -> str:
+    """Return the name of a file as a client calls it, without folders and signs that do not belong into one."""
+    text = _WORDS.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
+    stem = text.rpartition(".")[0] or text
+    return shorten_name(stem or otherwise, suffix, longest=120)
+
+
+def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
+    """Open a picture of at most so many pixels; returns it, and the suffix of its format.
+
+    Parameters
+    ----------
+    data
+        The file.
+    limits
+        Where the number is, if `pixels` does not say.
+    pixels
+        Most pixels.
+    side
+        A shorter side counts as so many, where the picture will be scaled to it.
+
+    Raises
+    ------
+    ApiError
+        It is no picture, too large, or damaged.
+    """
+    from PIL import UnidentifiedImageError
+
+    from riffusion_ext.spectrogram.image import load_image, missing_reader, open_image
+
+    try:
+        file = io.BytesIO(data)
+        image = open_image(file, tuple(_SUFFIXES))
+        most = limits.pixels if pixels is None else pixels
+        if max(image.width, side) * max(image.height, side) > most:
+            text = f"the picture has {image.width} x {image.height} pixels, {most} in all are allowed here"
+            text += f", and the longer side {most // side}" if side > 1 else ""
+            raise ApiError(413, text)
+        image = load_image(image, file)
+        with suppress(Exception):
+            image.getexif()
+    except ApiError:
+        raise
+    except UnidentifiedImageError:
+        known = f"this is not a picture of a known kind ({', '.join(_SUFFIXES)})"
+        missing = missing_reader(data[:16])
+        raise ApiError(422, f"this {missing}" if missing else known) from None
+    except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
+        raise ApiError(422, f"the picture is damaged: {type(error).__name__}") from error
+    return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several pictures
+
+
+def kept_picture(service: Service, id_: str | None) -> Image.Image | None:
+    """Open the picture of an id, for painting; None for none.
+
+    Raises
+    ------
+    ApiError
+        There is none of this id, or it is too large.
+    """
+    if not id_:
+        return None
+    try:
+        data = service.find("pictures", id_).path.read_bytes()
+    except OSError:
+        raise ApiError(404, "this picture is gone") from None
+    return opened_picture(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
+
+
+def sound_suffix(head: bytes) -> str:
+    """Return the suffix of a sound file by its first bytes.
+
+    Lists that name other files, which ffmpeg would follow, are no sound.
+
+    Raises
+    ------
+    ApiError
+        No kind of sound begins like this.
+    """
+    for place, mark, suffix in _HEADS:
+        if head[place : place + len(mark)] == mark:
+            return suffix
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return ".aac" if head[1] & 0x06 == 0 else ".mp3"
+    raise ApiError(422, "this is not a sound file of a known kind (WAV, FLAC, OGG, MP3, AIFF, AU, M4A, WebM, WMA)")
+
+
+def checked_sound(path: Path, limits: Limits) -> float:
+    """Return the length of a sound file in seconds.
+
+    Raises
+    ------
+    ApiError
+        It cannot be read, or is longer than allowed.
+    """
+    from riffusion_ext.audio.io import sound_shape
+    from riffusion_ext.audio.stream import read_pieces
+
+    try:
+        shape = sound_shape(path)
+        if shape is None:  # for ffmpeg, which is not let run on for ever
+            seconds, samples = 0.0, 0
+            for piece in read_pieces(path):
+                seconds, samples = seconds + piece.duration, samples + piece.samples.size
+                if seconds > limits.sound_seconds or samples > limits.sound_samples:
+                    break
+        else:
+            frames, channels, rate = shape
+            seconds, samples = frames / rate, frames * channels
+    except RiffusionError as error:
+        raise ApiError(422, _named(error, path)) from error
+    if not seconds > 0:
+        raise ApiError(422, "the sound has no samples")
+    if not seconds <= limits.sound_seconds:
+        raise ApiError(413, f"the sound is {seconds:.0f} s long, {limits.sound_seconds:g} s are allowed")
+    if samples > limits.sound_samples:
+        raise ApiError(413, f"the sound has {samples} samples, {limits.sound_samples} are allowed")
+    return seconds
+
+
+def kept_sound(service: Service, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read the sound of an id, or a part of it.
+
+    Raises
+    ------
+    ApiError
+        There is none of this id, or it cannot be read.
+    """
+    return read_sound(service.find("clips", id_).path, service.limits, start=start, duration=duration)
+
+
+def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read a sound file, or a part of it, within the limits; sentences do not name the file."""
+    from riffusion_ext.audio.io import read_audio
+
+    checked_sound(path, limits)
+    try:
+        return read_audio(path, start=start, duration=min(duration or limits.sound_seconds, limits.sound_seconds))
+    except RiffusionError as error:
+        raise ApiError(422, _named(error, path)) from error
+
+
+def written_sound(service: Service, data: bytes) -> Path:
+    """Write a sound that came in a body into a file."""
+    path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
+    return write_atomically(path, lambda file: file.write(data))
+
+
+def params_of(text: str | None) -> SpectrogramParams | None:
+    """Return the parameters that a preset's name or a list of them mean; None for nothing."""
+    from riffusion_ext.params import PRESETS, SpectrogramParams
+
+    if text is None or not text.strip():
+        return None
+    return PRESETS[text] if text in PRESETS else SpectrogramParams.from_text(text)
+
+
+def _named(error: RiffusionError, path: Path) -> str:
+    return str(error).replace(str(path), "the sound").replace(path.name, "the sound")

@@ -1,0 +1,1 @@
+"""How request bodies are received, parsed and validated."""

@@ -1,0 +1,75 @@
+"""What a body must call itself.
+
+A browser sends some content types to other sites without asking them first (Fetch standard, "CORS-safelisted"), and a
+body of no type at all. JSON is not among them, so a route that takes nothing else cannot be called blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from riffusion_ext.api.access.door import header_values
+from riffusion_ext.api.errors import refusal
+from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
+
+__all__ = ["TypedBodies", "is_from_browser", "is_json"]
+
+_SAFELISTED = frozenset({"", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
+_NAMES = ("origin", "sec-fetch-site")  # Node.js adds Sec-Fetch-Mode, too
+
+
+def is_from_browser(scope: Mapping[str, Any]) -> bool:
+    """Whether a request carries what only browsers add."""
+    return any(header_values(scope, name) for name in _NAMES)
+
+
+def content_type(scope: Mapping[str, Any]) -> str:
+    """Return the media type of a body, in lower case and without parameters; "" where none or several are named."""
+    values = header_values(scope, "content-type")
+    return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
+
+
+def is_json(scope: Mapping[str, Any]) -> bool:
+    """Whether a body calls itself JSON."""
+    kind = content_type(scope)
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+class TypedBodies:
+    """An application that takes JSON, and files at some of its routes; other bodies are refused (415).
+
+    Parameters
+    ----------
+    app
+        What is behind it.
+    takes_file
+        Whether the body of a request, by its scope, is a file. Programs may call it what they like (curl says
+        ``application/x-www-form-urlencoded``), pages in a browser must not call it what needs no leave.
+    """
+
+    def __init__(self, app: Asgi, takes_file: Callable[[Mapping[str, Any]], bool]) -> None:
+        self._app, self._takes_file = app, takes_file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        objection = self._objection(scope) if scope["type"] == "http" and _has_body(scope) else ""
+        if objection:
+            await refusal(415, objection)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _objection(self, scope: Scope) -> str:
+        if not self._takes_file(scope):
+            return "" if is_json(scope) else "the body must have the content type application/json"
+        if content_type(scope) == "multipart/form-data":
+            return "the body must be the file itself, not a form: curl --data-binary @FILE, not -F file=@FILE"
+        if is_from_browser(scope) and content_type(scope) in _SAFELISTED:
+            return "a page must send a file with its own content type, such as audio/wav, or application/octet-stream"
+        return ""
+
+
+def _has_body(scope: Scope) -> bool:
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return False
+    return bool(header_values(scope, "transfer-encoding")) or header_values(scope, "content-length") not in ([], ["0"])

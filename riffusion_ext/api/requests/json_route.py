@@ -1,0 +1,136 @@
+"""Routes that take JSON: the body is read and checked in a thread, before FastAPI would do so for all to wait.
+
+The description of a route stays FastAPI's. What it is given in the place of the body is the model, which it need not
+check again (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riffusion_ext.api.errors import ApiError, first_sentence
+from riffusion_ext.api.requests.body import read_json
+from riffusion_ext.api.requests.content_type import is_json
+from riffusion_ext.api.requests.receive import GoneError
+from riffusion_ext.api.requests.threads import PARSING, in_pool
+from riffusion_ext.api.schemas import PARTS
+
+if TYPE_CHECKING:
+    from riffusion_ext.api.limits import Limits
+
+__all__ = ["json_route", "read_model"]
+
+_BREATH = 50
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _Read(Request):
+    """A request whose body was read: it is a model."""
+
+    model: BaseModel
+
+    async def body(self) -> bytes:
+        """Return something, so that the body is asked for as JSON."""
+        return b"{}"
+
+    async def json(self) -> Any:
+        """Return the model."""
+        return self.model
+
+
+def json_route(limits: Limits) -> type[APIRoute]:
+    """Return the class of routes whose argument ``body`` is read within these limits."""
+
+    class JsonRoute(APIRoute):
+        def get_route_handler(self) -> _Handler:
+            handler = super().get_route_handler()
+            model = get_type_hints(self.endpoint).get("body")
+            if model is None:
+                return handler
+
+            async def read(request: Request) -> Response:
+                _check_type(request)
+                whole = _Read(request.scope, request.receive)
+                whole.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
+                return await handler(whole)
+
+            return read
+
+    return JsonRoute
+
+
+async def _body(request: Request) -> bytes | bytearray:
+    """Return the body, not copied. The request, which lives until all is sent, does not keep it."""
+    pieces, more = [], True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise GoneError
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _check_type(request: Request) -> None:
+    text = request.headers.get("content-type", "")
+    if text and not is_json(request.scope):
+        raise ApiError(415, f"the content type must be application/json, got {text[:60]!r}")
+
+
+def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) -> BaseModel:
+    """Read a body as a model.
+
+    Raises
+    ------
+    ApiError
+        In a sentence, the first thing that is wrong with it.
+    """
+    values = read_json(data, most=limits.json_bytes, lengths=limits.lengths)
+    if not isinstance(values, dict):
+        raise ApiError(422, "the body is not the JSON that is expected: it must be an object")
+    for name, kind in PARTS.get(model, {}).items():
+        if isinstance(items := values.get(name), list):
+            values[name] = _models(kind, items, name)
+    body = _model(model, values)
+    _check_finite(body)
+    return body
+
+
+def _models(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
+    """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
+    models = []
+    for number, item in enumerate(items):
+        models.append(_model(kind, item, (name, number)))
+        if number % _BREATH == 0:
+            time.sleep(0.001)  # others get the interpreter now, and not only when its time for this thread is up
+    return models
+
+
+def _model(kind: type[BaseModel], values: Any, place: tuple[Any, ...] = ()) -> BaseModel:
+    make: Callable[[Any], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
+    try:
+        return make(values)
+    except ValidationError as error:
+        errors = [{**item, "loc": (*place, *item["loc"])} for item in error.errors()]
+        raise ApiError(422, first_sentence(errors)) from None
+
+
+def _check_finite(value: Any, name: str = "") -> None:
+    """Raise an ApiError about a number that is not finite: texts such as "nan" are taken for numbers, too."""
+    if isinstance(value, BaseModel):
+        for field, inner in vars(value).items():
+            _check_finite(inner, f"{name}.{field}" if name else field)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_finite(inner, f"{name}.{number}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ApiError(422, f"{name}: numbers must be finite, got {value}")

@@ -1,0 +1,124 @@
+"""From a request to a job, and from a job to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from riffusion_ext.api.context import ROOT, Service
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.paths import without_folders
+from riffusion_ext.jobs import Job, Result, Work
+from riffusion_ext.validation.finite import flaw
+
+__all__ = ["accepted", "ended", "finished", "job_json", "job_reply", "job_view", "jobs_reply"]
+
+_LISTED = 1 << 14
+"""Characters of a job in a list, at most."""
+
+logger = logging.getLogger(__name__)
+
+
+def job_view(service: Service, job: Job) -> dict[str, Any]:
+    """Return what clients are told of a job."""
+    return {
+        "id": job.id,
+        "url": f"{service.prefix}{ROOT}/jobs/{job.id}",
+        "kind": job.kind,
+        "state": job.state,
+        "progress": round(job.progress, 4),
+        "message": job.message,
+        "activity": job.activity,
+        "error": without_folders(job.error) or None,
+        "result": job.result,
+        "created": job.created,
+        "started": job.started,
+        "ended": job.ended,
+    }
+
+
+def job_json(service: Service, job: Job, *, most: int | None = None) -> str:
+    """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
+
+    With `most`, a result that makes it longer than so many characters is left out.
+    """
+    view = job_view(service, job)
+    try:
+        text = json.dumps(view, allow_nan=False, separators=(",", ":"))
+        if most is None or len(text) <= most:
+            return text
+        return json.dumps({**view, "result": None}, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        logger.exception("job %s cannot be told", job.id)
+        plain = {name: value for name, value in view.items() if flaw(value) is None}
+        error = "something of this job cannot be told; the server's log has the details"
+        return json.dumps({**dict.fromkeys(view), **plain, "error": error}, separators=(",", ":"))
+
+
+def jobs_reply(service: Service, jobs: Sequence[Job]) -> Response:
+    """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
+    texts = ",".join([job_json(service, job, most=_LISTED) for job in jobs])
+    return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
+
+
+def job_reply(service: Service, job: Job, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a reply with one job."""
+    return Response(job_json(service, job), status, dict(headers or {}), "application/json")
+
+
+def _submitted(service: Service, kind: str, lane: str, work: Work) -> Job:
+    """Queue a job whose files are kept until those who are told of them can fetch them."""
+
+    def run(job: Job) -> Result:
+        with service.room.holding():
+            result = work(job)
+            if (wrong := flaw(result)) is not None:  # and no files stay that nobody is told of
+                raise RiffusionError(f"what came of this cannot be told: {wrong}")
+            return result
+
+    return service.jobs.submit(kind, lane, run)
+
+
+def accepted(service: Service, kind: str, lane: str, work: Work) -> Response:
+    """Queue a job, and answer 202 with it."""
+    job = _submitted(service, kind, lane, work)
+    return job_reply(service, job, 202, {"Location": job_view(service, job)["url"]})
+
+
+async def finished(job: Job) -> None:
+    """Wait until a job has ended, without holding a thread."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(over.set)
+
+    job.when_over(tell)
+    await over.wait()
+
+
+async def ended(service: Service, kind: str, lane: str, work: Work) -> Job:
+    """Queue a job and wait for it; returns it with its result.
+
+    Raises
+    ------
+    ApiError
+        There is none: why. Unexpected errors of the work come through as they are.
+    """
+    job = _submitted(service, kind, lane, work)
+    await finished(job)
+    if job.state == "done":
+        return job
+    if (cause := job.cause) is not None:
+        job.cause = None  # raised, it keeps the request with its body
+        raise cause
+    if job.state == "cancelled":
+        raise ApiError(409, "somebody cancelled this")
+    raise ApiError(503, job.error)

@@ -1,0 +1,218 @@
+"""Routes that convert: a picture to sound, a sound to pictures."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from riffusion_ext.api.context import Service, clip_view, file_view
+from riffusion_ext.api.errors import ApiError, AsciiJSON
+from riffusion_ext.api.inputs import (
+    bytes_of,
+    check_text,
+    kept_sound,
+    opened_picture,
+    params_of,
+    read_sound,
+    written_sound,
+)
+from riffusion_ext.api.requests.json_route import json_route
+from riffusion_ext.api.requests.threads import in_thread
+from riffusion_ext.api.responses import accepted, ended
+from riffusion_ext.api.routes.media import TYPES
+from riffusion_ext.api.schemas import AudioToImages, ImageToAudio
+from riffusion_ext.jobs import Job, Work
+
+if TYPE_CHECKING:
+    from riffusion_ext.params import SpectrogramParams
+
+__all__ = ["router"]
+
+_PIXEL_BYTES = 3
+_FILE_BYTES = 1 << 14
+"""Of a picture or sound file, what is neither pixels nor samples, at most."""
+
+_WAIT = Query(True, description="false: answer 202 with a job at once")
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["conversion"], route_class=json_route(service.limits))
+
+    @routes.post("/image-to-audio", summary="A spectrogram picture to sound")
+    async def image_to_audio(body: ImageToAudio, wait: bool = _WAIT) -> Response:
+        _one_of("picture", body.picture, "image", body.image)
+        check_text(body.preset)
+        if body.picture:
+            service.find("pictures", body.picture)
+        if not wait:
+            _by_id(body.picture, "picture", body.inline)
+        inline = ("clips", "audio") if body.inline else None
+        return await _answer(service, "image-to-audio", partial(_heard, service, body), wait, inline)
+
+    @routes.post("/audio-to-images", summary="A sound to spectrogram pictures")
+    async def audio_to_images(body: AudioToImages, wait: bool = _WAIT) -> Response:
+        _one_of("clip", body.clip, "audio", body.audio)
+        check_text(body.preset)
+        params = _params(body)
+        if body.clip:
+            record = service.find("clips", body.clip)
+            _check_images(service, body, params, record.duration - body.start)
+        if not wait:
+            _by_id(body.clip, "clip", body.inline)
+        inline = ("pictures", "image") if body.inline else None
+        return await _answer(service, "audio-to-images", partial(_drawn, service, body), wait, inline)
+
+    return routes
+
+
+async def _answer(service: Service, route: str, work: Work, wait: bool, inline: tuple[str, str] | None) -> Response:
+    """Answer with a job at once, or with its result; `inline` says which files the result shall hold, and as what."""
+    if not wait:
+        return accepted(service, route, "convert", work)
+    job = await ended(service, route, "convert", work)
+    return await _reply(service, job, *inline) if inline else AsciiJSON(job.result)
+
+
+def _one_of(name: str, value: str | None, other: str, other_value: str | None) -> None:
+    if (value is None) == (other_value is None):
+        raise ApiError(422, f"give {name} or {other}, one of the two")
+
+
+def _by_id(id_: str | None, name: str, inline: bool) -> None:
+    """Refuse what would be kept in memory while a job waits that nobody waits for."""
+    if id_ is None or inline:
+        raise ApiError(422, f"without waiting, upload first and give the id as {name}, and get the result by its url")
+
+
+async def _reply(service: Service, job: Job, kind: str, name: str) -> Response:
+    """Answer with a result that holds its files; they are not kept with the job."""
+    result = dict(job.result or {})
+    views = [dict(view) for view in result["pictures"]] if kind == "pictures" else [result]
+    size = sum(view["bytes"] for view in views)
+    if size > service.limits.inline_bytes:
+        text = f"the result has {size} bytes, {service.limits.inline_bytes} are given inline; get it by its url"
+        raise ApiError(413, text)
+    for view in views:
+        view[name] = await in_thread(_data_url, service.find(kind, view["id"]).path)
+    return AsciiJSON(result | {"pictures": views} if kind == "pictures" else views[0])
+
+
+def _heard(service: Service, body: ImageToAudio, job: Job) -> dict[str, Any]:
+    from riffusion_ext.audio.io import write_audio
+    from riffusion_ext.convert import check_format
+    from riffusion_ext.metadata import audio_tags
+    from riffusion_ext.spectrogram.codec import pictures_to_audio
+    from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
+
+    check_format(body.format)
+    if body.engine not in available_engines():
+        raise ApiError(422, f"the engine {body.engine} is not there; there are {', '.join(available_engines())}")
+    limits = service.limits
+    if body.picture is not None:
+        record = service.find("pictures", body.picture)
+        data, title = record.path.read_bytes(), record.title
+    else:
+        data, title = bytes_of(body.image or "", "image"), "picture"
+    image, _ = opened_picture(data, limits)
+    if image.width > limits.columns:
+        raise ApiError(413, f"the picture is {image.width} px wide, {limits.columns} are allowed")
+    settings = DecodeSettings(
+        engine=body.engine,
+        level=body.level,
+        channels=body.channels,
+        params=params_of(body.preset),
+        device=service.device(),
+    )
+
+    def tick(share: float) -> None:
+        job.check()
+        job.tell(share)
+
+    sound = pictures_to_audio([image], settings, progress=tick)[0]
+    if isinstance(sound, BaseException):
+        raise sound
+    service.room.reserve("clips", 1, 2 * sound.clip.samples.size + _FILE_BYTES)
+    path = service.folder("clips") / f"{secrets.token_hex(8)}.{body.format}"
+    tags = audio_tags(sound.params, max_value=sound.max_value if sound.recorded else None, title=title)
+    write_audio(sound.clip, path, tags=tags)
+    name = f"{title}.{body.format}"
+    kept = service.keep("clips", path, title=title, duration=sound.clip.duration, download_name=name)
+    view = clip_view(service, kept, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
+    view["notes"] = list(sound.notes)
+    return view
+
+
+def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
+    from riffusion_ext.metadata import save_picture
+    from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
+
+    params = _params(body)
+    if body.clip is not None:
+        title = service.find("clips", body.clip).title
+        clip = kept_sound(service, body.clip, start=body.start, duration=body.duration)
+    else:
+        title = "sound"
+        path = written_sound(service, bytes_of(body.audio or "", "audio"))
+        try:
+            clip = read_sound(path, service.limits, start=body.start, duration=body.duration)
+        finally:
+            path.unlink()
+    service.room.reserve("pictures", *_check_images(service, body, params, clip.duration))
+    job.check()
+    if body.columns is None:
+        encoded = [audio_to_picture(clip, params)]
+    else:
+        encoded = audio_to_pictures(clip, params, columns=body.columns, level=body.level)
+    views = []
+    for number, picture in enumerate(encoded):
+        job.check()
+        path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
+        save_picture(picture.image, path, picture.params, picture.max_value)
+        name = f"{title}.png" if body.columns is None else f"{title}_{number:05d}.png"
+        record = service.keep("pictures", path, title=name.removesuffix(".png"), download_name=name)
+        view = file_view(service, "pictures", record)
+        view |= {"width": picture.image.width, "height": picture.image.height, "max_value": picture.max_value}
+        views.append(view)
+        job.tell((number + 1) / len(encoded))
+    return {"pictures": views, "duration": round(clip.duration, 6), "notes": list(clip.notes)}
+
+
+def _params(body: AudioToImages) -> SpectrogramParams:
+    from riffusion_ext.params import PRESETS
+
+    return params_of(body.preset) or PRESETS["riffusion-v1"]
+
+
+def _check_images(service: Service, body: AudioToImages, params: SpectrogramParams, seconds: float) -> tuple[int, int]:
+    """Return how many images a sound makes, and how many bytes they have at most.
+
+    Raises
+    ------
+    ApiError
+        More than allowed.
+    """
+    limits = service.limits
+    seconds = min(max(seconds, 0.0), body.duration or seconds)
+    columns = params.columns_of_samples(round(seconds * params.sample_rate))
+    rows = params.num_frequencies
+    most = min(2 * limits.columns, limits.pixels // rows)
+    if columns > most:
+        raise ApiError(413, f"this sound makes {columns} columns of {rows} rows, {most} are allowed")
+    width = body.columns or max(columns, 1)
+    count = max(-(-columns // width), 1)
+    if count > limits.images:
+        raise ApiError(413, f"this sound makes {count} images of {width} columns, {limits.images} are allowed")
+    size = count * (width * rows * _PIXEL_BYTES + _FILE_BYTES)
+    service.room.check("pictures", count, size)
+    return count, size
+
+
+def _data_url(path: Path) -> str:
+    return f"data:{TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

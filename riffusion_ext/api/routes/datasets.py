@@ -1,0 +1,170 @@
+"""The route that makes training sets: uploaded songs in, an archive of pictures and captions out."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from riffusion_ext.api.context import Service, file_view
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.inputs import check_text, params_of
+from riffusion_ext.api.requests.json_route import json_route
+from riffusion_ext.api.requests.threads import in_thread
+from riffusion_ext.api.responses import accepted
+from riffusion_ext.api.schemas import Dataset, given
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.paths import shorten_name, without_folders
+from riffusion_ext.jobs import Job
+from riffusion_ext.progress import Stages
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.pipeline import Built, Progress
+    from riffusion_ext.dataset.settings import DatasetSettings
+    from riffusion_ext.library import ClipRecord
+    from riffusion_ext.progress import Stage
+
+__all__ = ["router"]
+
+_READ = 0.8
+_STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
+"""Of the whole, the part that is read, and for other stages the part before them and their own."""
+
+_ENTRY = 1 << 10
+"""Of a file in an archive, what is not its content, at most."""
+
+
+def router(service: Service) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["training sets"], route_class=json_route(service.limits))
+
+    @routes.post("/datasets", status_code=202, summary="Songs to a training set")
+    async def dataset(body: Dataset) -> Response:
+        return await in_thread(_dataset, service, body)
+
+    return routes
+
+
+def _settings(body: Dataset) -> DatasetSettings:
+    from riffusion_ext.dataset.pipeline import check_settings
+    from riffusion_ext.dataset.settings import (
+        CaptionSettings,
+        CurateSettings,
+        DatasetSettings,
+        ExportSettings,
+        SliceSettings,
+    )
+    from riffusion_ext.params import PRESETS
+
+    check_text(body.trigger, body.caption, body.preset)
+    captions = CaptionSettings(trigger=body.trigger)
+    if body.caption is not None:
+        captions = replace(captions, template=body.caption)
+    params = params_of(body.preset) or PRESETS["riffusion-v1"]
+    settings = DatasetSettings(
+        SliceSettings(params, **given(body, "columns", "overlap", "align", "last", "scale")),
+        CurateSettings(
+            last=body.final,
+            **given(body, "first", "silence_db", "transition", "duplicate", "clipping", "broken", "target"),
+        ),
+        captions,
+        ExportSettings(formats=tuple(body.formats)),
+    )
+    check_settings(settings)
+    return settings
+
+
+def _dataset(service: Service, body: Dataset) -> Response:
+    limits = service.limits
+    if not 1 <= len(body.clips) <= limits.songs:
+        raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
+    seconds = sum(service.find("clips", id_[:64]).duration for id_ in dict.fromkeys(body.clips))
+    settings = _settings(body)
+    service.room.check("archives", 1, _estimate(settings, seconds))
+    return accepted(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
+
+
+def _estimate(settings: DatasetSettings, seconds: float) -> int:
+    """Return about how many bytes an archive has: a byte for each pixel and channel, in each form of the set."""
+    slices, params = settings.slicing, settings.slicing.params
+    windows = params.columns_of_samples(round(seconds * params.sample_rate)) // slices.step
+    windows = min(windows, settings.curation.target or windows)
+    pixels = windows * slices.columns * params.num_frequencies * params.channels
+    sound = 2 * windows * params.samples_of_columns(slices.columns) * params.channels
+    return sum(sound if form == "audio" else pixels for form in settings.export.formats)
+
+
+def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
+    """Return where the clips go as songs: by the names they were uploaded under, each once."""
+    titles = [Path(record.download_name).stem for record in records]
+    used: set[str] = set()
+    paths = []
+    for title, record in zip(titles, records, strict=True):
+        path, number = folder / shorten_name(title, record.path.suffix), 2
+        while str(path).casefold() in used:
+            path, number = folder / shorten_name(f"{title}-{number}", record.path.suffix), number + 1
+        used.add(str(path).casefold())
+        paths.append(path)
+    return paths
+
+
+def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
+    from riffusion_ext.dataset.pipeline import build
+
+    root = service.folder("datasets") / secrets.token_hex(8)
+    try:
+        songs = root / "songs"
+        songs.mkdir(parents=True)
+        records = [service.find("clips", id_) for id_ in dict.fromkeys(body.clips)]
+        for record, path in zip(records, _song_paths(songs, records), strict=True):
+            shutil.copyfile(record.path, path)
+
+        def told(progress: Progress) -> None:
+            job.tell(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+
+        def told_stage(stage: Stage) -> None:
+            before, share = _STAGES.get(stage.name, (0.0, 0.0))
+            job.tell(before + share * stage.share, stage.text)
+
+        # One process: a webui's workers would each load all that the webui has loaded.
+        built = build(
+            songs, root / "set", settings, jobs=1, progress=told, stages=told_stage, cancelled=lambda: job.stop_wanted
+        )
+        return _result(service, built, root / "set", Stages(told_stage))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _result(service: Service, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
+    path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
+    files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
+    size = sum(item.stat().st_size + _ENTRY for item in files)
+    service.room.reserve("archives", 1, size, wait=True)
+
+    count = stages.begin("packing", "files", len(files))
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for number, item in enumerate(files, 1):
+                archive.write(item, item.relative_to(folder).as_posix())
+                count(number)
+
+    write_atomically(path, write)
+    record = service.keep("archives", path, title="training set", download_name="training-set.zip")
+    return {
+        "archive": file_view(service, "archives", record),
+        "songs": built.songs,
+        "windows": len(built.manifest.windows),
+        "kept": len(built.manifest.kept),
+        "left_out": built.manifest.counts(),
+        "failed": [{"song": name.name, "reason": without_folders(why)} for name, why in built.failed],
+        "notes": [without_folders(note) for note in built.notes],
+        "complete": not built.stopped,
+    }

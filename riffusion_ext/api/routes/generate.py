@@ -1,0 +1,212 @@
+"""Routes that paint: song, riff, loop. Each answers 202 with a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.generation import Watch, check_save, keep_picture, paint, result_of, watched, work_folder
+from riffusion_ext.api.inputs import check_text, kept_picture, kept_sound
+from riffusion_ext.api.requests.json_route import json_route
+from riffusion_ext.api.requests.threads import in_thread
+from riffusion_ext.api.responses import accepted
+from riffusion_ext.api.schemas import Keyframe, Loop, Riff, Song, given
+from riffusion_ext.convert import check_format
+from riffusion_ext.jobs import Job
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.score import keyframes as core
+    from riffusion_ext.generate.song import SongSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["router"]
+
+_BYTES_A_SECOND = 44100 * 2
+"""Of a sound in 16 bits; a second channel, if any, has room where this has."""
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
+
+    @routes.post("/songs", status_code=202, summary="A song from prompts over time")
+    async def song(body: Song) -> Response:
+        _check(service, body)
+        return await in_thread(_song, service, body)
+
+    @routes.post("/riffs", status_code=202, summary="A song, painted over")
+    async def riff(body: Riff) -> Response:
+        _check(service, body)
+        service.find("clips", body.clip)
+        return await in_thread(_riff, service, body)
+
+    @routes.post("/loops", status_code=202, summary="A few bars that go round without a seam")
+    async def loop(body: Loop) -> Response:
+        _check(service, body)
+        return await in_thread(_loop, service, body)
+
+    return routes
+
+
+def _check(service: Service, body: Song | Riff | Loop) -> None:
+    service.check_backend()
+    service.check_sampler(body.sampler)
+    check_format(body.format)
+    check_text(body.sampler)
+    check_save(service, body.save)
+    if body.steps > service.limits.steps:
+        raise ApiError(422, f"at most {service.limits.steps} steps are allowed here, got {body.steps}")
+    parts = len(getattr(body, "keyframes", None) or ())
+    if parts > service.limits.parts:
+        raise ApiError(422, f"at most {service.limits.parts} keyframes are allowed here, got {parts}")
+
+
+def _kept(kind: str, body: Song | Riff | Loop) -> str:
+    return kind if body.save else ""
+
+
+def _decode(service: Service, engine: str) -> DecodeSettings:
+    from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
+
+    if engine not in available_engines():
+        raise ApiError(422, f"the engine {engine} is not there; there are {', '.join(available_engines())}")
+    return DecodeSettings(engine=engine, device=service.device())
+
+
+def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
+    """Return keyframes as the core knows them."""
+    from riffusion_ext.generate.score.keyframes import Keyframe as Core
+
+    names = ("prompt", "negative", "seed", "denoise", "cfg", "seconds", "bars")
+    for item in items:
+        check_text(item.prompt, item.negative)
+    return tuple(Core(**given(item, *names)) for item in items)
+
+
+def _check_length(service: Service, seconds: float) -> None:
+    if seconds > service.limits.song_seconds:
+        raise ApiError(422, f"at most {service.limits.song_seconds:g} s are painted at a time, got {seconds:g} s")
+    service.room.check("clips", 1, round(seconds * _BYTES_A_SECOND))
+
+
+def _song_settings(service: Service, body: Song) -> SongSettings:
+    from riffusion_ext.generate.score.keyframes import Score
+    from riffusion_ext.generate.score.parser import parse_score
+    from riffusion_ext.generate.song import SongSettings
+
+    check_text(body.score)
+    if (body.score is None) == (body.keyframes is None):
+        raise ApiError(422, "give score or keyframes, one of the two")
+    time = given(body, "bpm", "beats_per_bar", "power", "loop")
+    score = (
+        parse_score(body.score, **time) if body.score is not None else Score(keyframes_of(body.keyframes or ()), **time)
+    )
+    _check_length(service, score.seconds)
+    names = ("join", "beat", "bridge_denoise", "width", "overlap", "seeds", "steps", "sampler", "level")
+    return SongSettings(score, **given(body, *names)).settled(body.seed)
+
+
+def _song(service: Service, body: Song) -> Response:
+    from riffusion_ext.generate import song as core
+
+    decode = _decode(service, body.engine)
+    pictures = {name: kept_picture(service, getattr(body, name)) for name in ("seed_picture", "mask", "before")}
+    song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **pictures)
+    first = song.settings.score.keyframes[0]
+
+    def work(job: Job) -> dict[str, Any]:
+        watch = Watch(job, len(song.plan.windows))
+        complete = paint(song.paint(watched(service.backend(), body.batch, job, watch)), job, watch)
+        clip = song.sound(progress=watch.sounding())
+        if clip is None:
+            return {"complete": False}
+        seed, kind = first.seed, _kept("songs", body)
+        result = result_of(service, song, clip, body.format, first.prompt, seed, complete=complete, save_as=kind)
+        end = song.picture(columns=body.width)
+        if end is not None:  # what another song can go on from
+            result["end"] = keep_picture(service, end, song.settings.params, first.prompt)
+        return result | {"notes": song.notes}
+
+    return accepted(service, "song", "paint", work)
+
+
+def _riff_settings(body: Riff) -> RiffSettings:
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.score.automation import parse_curve
+    from riffusion_ext.generate.score.keyframes import Keyframe as Core
+
+    check_text(body.prompt, body.negative, body.denoise, body.cfg, body.wet)
+    if (body.prompt is None) == (body.keyframes is None):
+        raise ApiError(422, "give prompt or keyframes, one of the two")
+    if body.keyframes is not None:
+        keyframes = keyframes_of(body.keyframes)
+        if not keyframes:
+            raise ApiError(422, "keyframes is empty")
+    else:
+        keyframes = (Core(body.prompt or "", body.negative, body.seed, seconds=1.0),)
+    names = ("start", "duration", "channels", "spread", "law", "width", "overlap", "seeds", "steps", "sampler", "level")
+    return RiffSettings(
+        keyframes,
+        denoise=parse_curve(body.denoise, name="denoise", low=0.0, high=1.0),
+        cfg=parse_curve(body.cfg, name="cfg", low=1.0, high=30.0),
+        wet=parse_curve(body.wet, name="wet", low=0.0, high=1.0),
+        **given(body, *names),
+    )
+
+
+def _riff(service: Service, body: Riff) -> Response:
+    from riffusion_ext.generate import riff as core
+
+    decode = _decode(service, body.engine)
+    settings = _riff_settings(body)
+    title = service.find("clips", body.clip).title
+
+    def work(job: Job) -> dict[str, Any]:
+        riff = core.Riff(kept_sound(service, body.clip), settings, work_folder(service, "riffs"), decode=decode)
+        _check_length(service, riff.plan.seconds)
+        watch = Watch(job)
+        backend = watched(service.backend(), body.batch, job, watch)
+        complete = paint(riff.paint(backend, limit=1 if body.preview else None), job, watch)
+        wet = riff.wet(progress=watch.sounding())
+        if wet is None:
+            return {"complete": False}
+        seed, kind = riff.settings.keyframes[0].seed, _kept("riffs", body)
+        result = result_of(service, riff, riff.mix(wet), body.format, title, seed, complete=complete, save_as=kind)
+        return result | {"notes": riff.notes}
+
+    return accepted(service, "riff", "paint", work)
+
+
+def _loop_settings(body: Loop) -> LoopSettings:
+    from riffusion_ext.generate.loop import LoopSettings
+
+    check_text(body.prompt, body.negative)
+    names = ("negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat", "steps", "sampler", "level")
+    return LoopSettings(body.prompt, **given(body, *names))
+
+
+def _loop(service: Service, body: Loop) -> Response:
+    from riffusion_ext.generate import loop as core
+
+    decode = _decode(service, body.engine)
+    picture = kept_picture(service, body.seed_picture)
+    loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=picture, decode=decode)
+
+    def work(job: Job) -> dict[str, Any]:
+        watch = Watch(job, 1)
+        complete = paint(loop.paint(watched(service.backend(), 1, job, watch)), job, watch)
+        clip = loop.sound()
+        if clip is None:
+            return {"complete": False}
+        seed, kind = loop.settings.seed, _kept("loops", body)
+        result = result_of(service, loop, clip, body.format, body.prompt, seed, complete=complete, save_as=kind)
+        return result | {"samples": clip.samples.shape[1], "notes": []}
+
+    return accepted(service, "loop", "paint", work)

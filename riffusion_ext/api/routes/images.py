@@ -1,0 +1,124 @@
+"""The route for programs that plan for themselves: single pictures, by the host's model. Answers 202 with a job.
+
+A request has the fields of :class:`riffusion_ext.generate.backends.base.Request`, so that a song whose windows are painted
+through this route is the same as one made here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from riffusion_ext.api.context import Service, file_view
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.inputs import check_text, kept_picture
+from riffusion_ext.api.requests.json_route import json_route
+from riffusion_ext.api.requests.threads import in_thread
+from riffusion_ext.api.responses import accepted
+from riffusion_ext.api.schemas import LONGEST_TEXT, Paint, Paintings, given
+from riffusion_ext.jobs import Job
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.generate.backends.base import Backend, Request
+
+__all__ = ["router"]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
+
+    @routes.post("/paintings", status_code=202, summary="Single pictures, between two prompts each")
+    async def paintings(body: Paintings) -> Response:
+        service.check_backend()
+        _check(service, body)
+        return await in_thread(_paintings, service, body)
+
+    return routes
+
+
+def _check(service: Service, body: Paintings) -> None:
+    limits = service.limits
+    if not 1 <= len(body.requests) <= limits.pictures:
+        raise ApiError(422, f"1 to {limits.pictures} pictures are painted at a time, got {len(body.requests)}")
+    pixels = sum(item.width * item.height for item in body.requests)
+    if pixels > limits.pixels:
+        raise ApiError(413, f"the pictures have {pixels} pixels together, {limits.pixels} are allowed here")
+    for item in body.requests:
+        if item.steps > limits.steps:
+            raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {item.steps}")
+        check_text(item.sampler)
+        service.check_sampler(item.sampler)
+
+
+def _pair(values: Sequence[Any], name: str) -> tuple[Any, Any]:
+    if len(values) != 2:
+        raise ApiError(422, f"{name} takes two values, from and to; got {len(values)}")
+    return values[0], values[1]
+
+
+def _request(service: Service, item: Paint) -> Request:
+    from riffusion_ext.generate.backends.base import Request
+
+    prompts, negatives = _pair(item.prompts, "prompts"), _pair(item.negatives, "negatives")
+    check_text(*prompts, *negatives)
+    if max(map(len, (*prompts, *negatives))) > LONGEST_TEXT:
+        raise ApiError(422, f"a prompt has at most {LONGEST_TEXT} characters")
+    first, second = _pair(item.seeds, "seeds")
+    init, mask = kept_picture(service, item.init), kept_picture(service, item.mask)
+    return Request(
+        prompts=prompts,
+        negatives=negatives,
+        seeds=(first % 2**32, second % 2**32),
+        init=None if init is None else init.convert("RGB"),
+        mask=None if mask is None else mask.convert("L"),
+        **given(item, "alpha", "cfg", "denoise", "steps", "sampler", "width", "height", "loop"),
+    )
+
+
+def _of_model(backend: Backend, wanted: str | None) -> Backend:
+    if wanted is not None and backend.name != wanted:
+        changed = f"the model of the webui was changed from {wanted} to {backend.name}"
+        raise ApiError(409, f"{changed}: choose {wanted} again to go on")
+    return backend
+
+
+def _paintings(service: Service, body: Paintings) -> Response:
+    _of_model(service.backend(), body.model)
+    for item in body.requests:  # for what is wrong with them; what waits for its turn holds no pictures
+        _request(service, item)
+
+    def work(job: Job) -> dict[str, Any]:
+        from riffusion_ext.generate.interpolation import paint
+
+        watch = Watch(job, len(body.requests), after="writing the pictures")
+        backend = watched(_of_model(service.backend(), body.model), body.batch, job, watch)
+        requests = [_request(service, item) for item in body.requests]
+        pictures = paint(requests, backend, painted=watch.painted)
+        kept = [_keep(service, *pair) for pair in zip(pictures, body.requests, strict=False)]
+        return {"pictures": kept, "model": backend.name, "complete": len(pictures) == len(requests)}
+
+    return accepted(service, "paintings", "paint", work)
+
+
+def _keep(service: Service, picture: Image.Image, item: Paint) -> dict[str, Any]:
+    """Keep a picture exactly as it was painted, with the host's own record of how."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from riffusion_ext.files.atomic import write_atomically
+
+    texts = PngInfo()
+    if isinstance(text := picture.info.get("parameters"), str):
+        texts.add_text("parameters", text)
+    path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
+    write_atomically(path, lambda file: picture.save(file, "PNG", pnginfo=texts, compress_level=1))
+    name = " ".join(item.prompts[0].split())[:80] or "picture"
+    record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
+    return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}

@@ -1,0 +1,137 @@
+"""The route that paints the way from one prompt to another. Answers 202 with a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from riffusion_ext.api.context import Service, clip_view
+from riffusion_ext.api.errors import ApiError
+from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_picture, save, watched
+from riffusion_ext.api.inputs import check_text, kept_picture
+from riffusion_ext.api.requests.json_route import json_route
+from riffusion_ext.api.requests.threads import in_thread
+from riffusion_ext.api.responses import accepted
+from riffusion_ext.api.schemas import Interpolate, InterpolateEnd, given
+from riffusion_ext.convert import check_format
+from riffusion_ext.jobs import Job
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.interpolation import Interpolation
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+__all__ = ["named_mask", "named_seed", "router"]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the route."""
+    routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
+
+    @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as pictures and sound")
+    async def interpolate(body: Interpolate) -> Response:
+        service.check_backend()
+        service.check_sampler(body.sampler)
+        check_format(body.format)
+        check_save(service, body.save)
+        limits = service.limits
+        if body.steps > limits.steps:
+            raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {body.steps}")
+        if body.count > limits.pictures:
+            raise ApiError(422, f"at most {limits.pictures} pictures are painted at a time, got {body.count}")
+        return await in_thread(_interpolate, service, body)
+
+    return routes
+
+
+def named_seed(name: str) -> Image.Image:
+    """Return one of the seed pictures that have a name; KeyError for others."""
+    from riffusion_ext.api.compat.assets import seed_picture
+
+    return seed_picture(name).copy()
+
+
+def named_mask(name: str) -> Image.Image:
+    """Return one of the masks that have a name; KeyError for others."""
+    from riffusion_ext.api.compat.assets import mask_picture
+
+    return mask_picture(name).copy()
+
+
+def _interpolation(service: Service, body: Interpolate) -> Interpolation:
+    from riffusion_ext.api.compat.assets import MASKS, SEEDS
+    from riffusion_ext.generate.interpolation import End, Interpolation, fitted
+
+    def end(item: InterpolateEnd) -> End:
+        check_text(item.prompt, item.negative)
+        return End(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
+
+    for ours, other in (("seed_image", "seed_picture"), ("mask_image", "mask")):
+        if getattr(body, ours) and getattr(body, other):
+            raise ApiError(422, f"give {ours} or {other}, one of the two")
+    for name, known, what in ((body.seed_image, SEEDS, "seed_image"), (body.mask_image, MASKS, "mask_image")):
+        if name and name not in known:
+            raise ApiError(422, f"{what} must be one of {', '.join(known)}, got {name[:60]!r}")
+    seed = named_seed(body.seed_image) if body.seed_image else kept_picture(service, body.seed_picture)
+    mask = named_mask(body.mask_image) if body.mask_image else kept_picture(service, body.mask)
+    start, stop = end(body.start), end(body.end)
+    picture = None if seed is None else fitted(seed)
+    return Interpolation(start, stop, body.steps, body.sampler, picture, mask, width=body.width)
+
+
+def _interpolate(service: Service, body: Interpolate) -> Response:
+    from riffusion_ext.generate.interpolation import alphas, paint
+    from riffusion_ext.params import PRESETS
+    from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
+
+    if body.engine not in available_engines():
+        raise ApiError(422, f"the engine {body.engine} is not there; there are {', '.join(available_engines())}")
+    params = PRESETS["riffusion-v1"]
+    decode = DecodeSettings(engine=body.engine, level=body.level, params=params, device=service.device())
+    places = alphas(body.count, body.power)
+    interpolation = _interpolation(service, body)
+    requests = [interpolation.request(alpha) for alpha in places]
+    title = f"{body.start.prompt} to {body.end.prompt}"
+
+    def work(job: Job) -> dict[str, Any]:
+        watch = Watch(job, len(requests))
+        pictures = paint(requests, watched(service.backend(), body.batch, job, watch), painted=watch.painted)
+        if not pictures:
+            return {"complete": False}
+        kept = [keep_picture(service, picture, params, title) for picture in pictures]
+        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, kept, strict=False)]
+        complete = len(pictures) == len(requests)
+        sound = _sound(service, body, pictures, title, decode, complete=complete)
+        return {**sound, "steps": steps, "complete": complete}
+
+    return accepted(service, "interpolation", "paint", work)
+
+
+def _sound(
+    service: Service,
+    body: Interpolate,
+    pictures: list[Image.Image],
+    title: str,
+    decode: DecodeSettings,
+    *,
+    complete: bool,
+) -> dict[str, Any]:
+    """Make one sound of all pictures, reconstructed as a whole."""
+    from riffusion_ext.audio.io import write_audio
+    from riffusion_ext.metadata import audio_tags
+    from riffusion_ext.spectrogram.codec import song_to_audio
+
+    sound = song_to_audio(pictures, decode)
+
+    def write(path: Path, clip: AudioClip) -> object:
+        return write_audio(clip, path, tags=audio_tags(sound.params, title=title[:200]))
+
+    record = keep_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
+    saved = save(service, record, "interpolations", title, complete=complete) if body.save else {}
+    view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
+    return {"clip": view, **saved}

@@ -1,0 +1,138 @@
+"""What the page "Live" asks for again and again while a jam plays: how far it is, its sound and its pictures.
+
+As with the players' route, who may open the page may ask; the id of a jam is known only to the page that started it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from riffusion_ext.api.errors import refusal
+from riffusion_ext.api.routes.page import PageDoor, add_first
+
+if TYPE_CHECKING:
+    from riffusion_ext.api.access.door import Visitors
+    from riffusion_ext.generate.live.registry import Jams
+    from riffusion_ext.generate.live.session import Jam
+
+__all__ = ["LIVE", "mount_live", "report"]
+
+LIVE = "/riffusion/live"
+"""Above the ids of jams."""
+
+_TYPES = {"chunk": "application/octet-stream", "strip": "image/png"}
+_FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_KEPT = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
+_DIGITS = 15
+
+
+def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[str, Any]:
+    """Return all that the page needs to know, as JSON can hold it.
+
+    Parameters
+    ----------
+    jam
+        Of the page.
+    chunk, strip, shown
+        Numbers of the first chunk, strip and message that the page has not yet.
+    """
+    params, activity = jam.settings.params, jam.activity
+    return {
+        "rate": params.sample_rate,
+        "channels": params.channels,
+        "hop": params.hop_length,
+        "height": params.num_frequencies,
+        "state": _state(jam),
+        "why": _why(jam),
+        "step": [activity.step, activity.steps] if activity is not None and activity.steps else [0, 0],
+        "samples": jam.tape.samples,
+        "heard": jam.heard,
+        "speed": jam.pace.speed,
+        "needed": jam.pace.needed,
+        "aim": jam.settings.ahead,
+        "chunks": [asdict(item) for item in jam.tape.chunks(chunk)],
+        "strips": [asdict(item) for item in jam.tape.strips(strip)],
+        "turns": [asdict(turn) for turn in jam.turns()],
+        "queue": [{"key": wish.key, "prompt": wish.prompt} for wish in jam.journey.queued],
+        "recording": jam.recording,
+        "shown": jam.shown[shown:],
+    }
+
+
+def _state(jam: Jam) -> str:
+    if jam.error is not None:
+        return "failed"
+    if jam.ended or jam.stopped_or_left():
+        return "ended"
+    if jam.activity is not None and jam.activity.waiting:
+        return "waiting"
+    return "resting" if jam.resting else "painting"
+
+
+def _why(jam: Jam) -> str:
+    from riffusion_ext.convert import explain
+
+    return "" if jam.error is None else explain(jam.error)
+
+
+def mount_live(app: Any, jams: Jams, visitors: Visitors | None = None) -> None:
+    """Put the routes of the page into an application; `visitors` as for :func:`riffusion_ext.api.app.mount`."""
+    door = PageDoor(app)
+
+    def guarded(reply: Callable[[Request, Jam], Response]) -> Callable[[Request], Response]:
+        # Not a coroutine: files are read in it, which starlette then leaves to a thread.
+        def endpoint(request: Request) -> Response:
+            if not door.is_open(request):
+                return refusal(401, "log in on the page first")
+            jam = jams.get(request.path_params["id_"])
+            if jam is None:
+                return refusal(404, "this jam is over; start another one")
+            return reply(request, jam)
+
+        return endpoint
+
+    routes = [
+        Route(f"{LIVE}/{{id_}}", guarded(_report), methods=["GET"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/stop", guarded(_stop), methods=["POST"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/drop/{{key:int}}", guarded(_drop), methods=["POST"], include_in_schema=False),
+        Route(f"{LIVE}/{{id_}}/{{kind}}/{{number:int}}", guarded(_piece), methods=["GET"], include_in_schema=False),
+    ]
+    add_first(app, routes, visitors)
+
+
+def _report(request: Request, jam: Jam) -> Response:
+    values = {}
+    for name in ("heard", "chunk", "strip", "shown"):
+        text = request.query_params.get(name, "0")
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+            return refusal(400, f"{name} must be a whole number of 0 or more")
+        values[name] = int(text)
+    jam.hear(values.pop("heard"))
+    return JSONResponse(report(jam, **values), headers=_FRESH)
+
+
+def _stop(request: Request, jam: Jam) -> Response:
+    jam.stop()
+    return JSONResponse({}, headers=_FRESH)
+
+
+def _drop(request: Request, jam: Jam) -> Response:
+    return JSONResponse({"dropped": jam.journey.drop(request.path_params["key"])}, headers=_FRESH)
+
+
+def _piece(request: Request, jam: Jam) -> Response:
+    jam.seen()  # over a slow line, what is to be fetched may take longer than a closed page is waited for
+    kind, number = request.path_params["kind"], request.path_params["number"]
+    if kind not in _TYPES or not jam.tape.has(kind, number):
+        return refusal(404, "there is no such piece, or not any more")
+    try:
+        data = jam.tape.path(kind, number).read_bytes()
+    except OSError:  # removed just now
+        return refusal(404, "there is no such piece, or not any more")
+    return Response(data, headers=_KEPT, media_type=_TYPES[kind])

@@ -1,0 +1,155 @@
+"""Files by id, as players need them: parts of a file (206), ETag, and the right content type.
+
+Ranges: RFC 9110, sections 13 and 14. One range at a time; of several, the whole file is sent, which the RFC allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from riffusion_ext.api.errors import ApiError, not_found
+from riffusion_ext.library import ClipRecord
+
+__all__ = ["TYPES", "file_reply", "parse_range"]
+
+TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".mp3": "audio/mpeg",
+    ".aif": "audio/aiff",
+    ".au": "audio/basic",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".wma": "audio/x-ms-wma",
+    ".webm": "audio/webm",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+    ".tif": "image/tiff",
+    ".gif": "image/gif",
+    ".zip": "application/zip",
+}
+"""Content type by suffix; anything else is sent as bytes without a meaning."""
+
+_PIECE = 1 << 18
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """Read a Range header.
+
+    Parameters
+    ----------
+    header
+        Such as ``"bytes=0-499"``, ``"bytes=500-"`` or ``"bytes=-500"``.
+    size
+        Of the file.
+
+    Returns
+    -------
+    tuple or None
+        First byte, and the one behind the last; None where the whole file is to be sent.
+
+    Raises
+    ------
+    ValueError
+        The range lies outside of the file.
+    """
+    match = _RANGE.fullmatch(header.replace(" ", ""))
+    if match is None or match.group(1) == match.group(2) == "" or len(header) > 60:
+        return None
+    first, last = match.groups()
+    if not first:
+        start, stop = max(size - int(last), 0), size
+    else:
+        start = int(first)
+        if last and int(last) < start:
+            return None  # not a valid range, so it is passed over
+        stop = min(int(last) + 1, size) if last else size
+    if start >= size or start >= stop:
+        raise ValueError(f"the file has {size} bytes")
+    return start, stop
+
+
+def file_reply(request: Request, record: ClipRecord, kind: str) -> Response:
+    """Answer a GET or HEAD of a file.
+
+    Raises
+    ------
+    ApiError
+        The file is gone (404), or has no such part (416).
+    """
+    try:
+        file = record.path.open("rb")
+    except OSError:
+        raise not_found(kind) from None
+    try:
+        return _reply(request, record, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
+    facts = os.fstat(file.fileno())
+    mark = f"{record.id} {facts.st_size} {facts.st_mtime_ns}"
+    tag = f'"{hashlib.sha256(mark.encode()).hexdigest()[:32]}"'
+    headers = {
+        "ETag": tag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": _disposition(record.download_name),
+    }
+    type_ = TYPES.get(record.path.suffix.lower(), "application/octet-stream")
+    if _matches(request.headers.get("if-none-match", ""), tag):
+        file.close()
+        return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range", "")
+    if request.headers.get("if-range", tag) != tag:
+        wanted = ""
+    try:
+        part = parse_range(wanted, facts.st_size)
+    except ValueError as error:
+        raise ApiError(
+            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{facts.st_size}", "ETag": tag}
+        ) from None
+    start, stop = part or (0, facts.st_size)
+    headers["Content-Length"] = str(stop - start)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
+    status = 200 if part is None else 206
+    if request.method == "HEAD":
+        file.close()
+        return Response(status_code=status, headers=headers, media_type=type_)
+    return StreamingResponse(_pieces(file, start, stop), status, headers, type_)
+
+
+def _pieces(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < stop and (piece := file.read(min(_PIECE, stop - start))):
+            start += len(piece)
+            yield piece
+
+
+def _matches(header: str, tag: str) -> bool:
+    tags = [part.strip().removeprefix("W/") for part in header.split(",")]
+    return tag in tags or tags == ["*"]
+
+
+def _disposition(name: str) -> str:
+    """Name the file for a browser, which shows it all the same (RFC 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", Path(name).name) or "file"
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(Path(name).name.encode('utf-8', 'replace'))}"

@@ -1,0 +1,61 @@
+"""Routes about the service itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from riffusion_ext import __version__
+from riffusion_ext.api.context import Service
+from riffusion_ext.api.errors import AsciiJSON
+from riffusion_ext.api.requests.threads import in_thread
+
+__all__ = ["router"]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["about"])
+
+    @routes.get("/health", summary="Whether the service is there, and how busy it is")
+    async def health() -> Response:
+        jobs = service.jobs
+        waiting, running = jobs.count(["waiting"]), jobs.count(["running"])
+        return AsciiJSON({"status": "ok", "jobs": {"waiting": waiting, "running": running}})
+
+    @routes.get("/version", summary="Versions of the extension and of these routes")
+    async def version() -> Response:
+        return AsciiJSON({"version": __version__, "api": "v1", "host": service.host})
+
+    @routes.get("/capabilities", summary="What can be asked for here")
+    async def capabilities() -> Response:
+        return AsciiJSON(await in_thread(_capabilities, service))
+
+    return routes
+
+
+def _capabilities(service: Service) -> dict[str, Any]:
+    from riffusion_ext.api.compat.assets import MASKS, SEEDS
+    from riffusion_ext.audio.io import available_formats
+    from riffusion_ext.generate.windows.init_images import PATTERNS
+    from riffusion_ext.params import PRESETS
+    from riffusion_ext.spectrogram.settings import available_engines
+
+    paints = service.paints
+    backend = service.backend() if paints else None
+    return {
+        "paints": paints,
+        "model": backend.name if backend else None,
+        "batch": backend.max_batch if backend else 0,
+        "samplers": list(service.samplers()) if paints else [],
+        "usual_sampler": service.usual_sampler() if paints else "",
+        "engines": list(available_engines()),
+        "formats": list(available_formats()),
+        "presets": list(PRESETS),
+        "beats": list(PATTERNS),
+        "seed_images": list(SEEDS),
+        "mask_images": list(MASKS),
+        "limits": service.limits.as_dict(),
+    }

@@ -1,0 +1,164 @@
+"""Clips one after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.level import apply_level
+from riffusion_ext.audio.workload import check, joining
+from riffusion_ext.errors import AudioError
+
+__all__ = ["join", "join_at_level"]
+
+
+def join(
+    clips: Sequence[AudioClip], *, crossfade: float = 0.0, bodies: Sequence[tuple[float, float] | None] | None = None
+) -> AudioClip:
+    r"""Join clips, each fading into the next with equal power.
+
+    ::
+
+        clip 1  |==============\
+        clip 2            /==============\        cos² + sin² = 1: two different sounds
+        clip 3                      /==========|   keep their loudness through the fade
+                          |<-->|    |<-->|
+                         crossfade  crossfade
+
+    The result has the sum of the lengths less one crossfade for each seam.
+
+    A clip may be more than what shall be heard of it: its body. Then bodies follow each other without a gap or an
+    overlap, so that loops stay in time whatever the crossfade, and what lies around them sounds only in the fades::
+
+        clip 1  ....|==body 1==|....              The fade stands on the seam, half of it on each side; where a clip
+        clip 2             ....|==body 2==|....   has nothing left on one side, the other side takes more, and where
+                            \__/                 neither has, the fade is shorter.
+
+    Parameters
+    ----------
+    clips
+        At least one. All are brought to the sample rate of the first and the most channels of any. A clip without
+        samples counts for nothing.
+    crossfade
+        Seconds, 0 or more, rounded to samples. At each seam it is at most half the shorter clip (or body), so that a
+        clip has faded in before it fades out.
+    bodies
+        (start, duration) in seconds for each clip, within it; None for a clip that may be overlapped itself.
+
+    Raises
+    ------
+    AudioError
+        There is no clip, or the crossfade is negative or not a number, or a body lies outside its clip.
+    RiffusionError
+        The result needs more memory than is allowed.
+    """
+    if not clips:
+        raise AudioError("there is no clip to join")
+    if not (math.isfinite(crossfade) and crossfade >= 0):
+        raise AudioError(f"the crossfade must be 0 s or longer, got {crossfade:g} s")
+    rate, channels = clips[0].sample_rate, max(clip.channels for clip in clips)
+    seconds = sum(clip.duration for clip in clips)
+    check(joining(channels, math.ceil(seconds * rate), rate))
+    sounds = [clip.resample(rate).to_channels(channels).samples for clip in clips]
+    chosen = bodies if bodies is not None else [None] * len(clips)
+    pieces = [_Piece.of(sound, body, rate) for sound, body in zip(sounds, chosen, strict=True) if sound.shape[1]]
+    seams = [one.seam(other, round(crossfade * rate)) for one, other in pairwise(pieces)]
+    parts = [
+        piece.part(before, after)
+        for piece, (_, before), (after, _) in zip(pieces, [(0, 0), *seams], [*seams, (0, 0)], strict=False)
+    ]
+    return AudioClip(_overlap(parts, [sum(seam) for seam in seams], channels), rate)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A sound [channels, time] and which of its samples are the body; a free one is all body, and may be overlapped."""
+
+    sound: npt.NDArray[np.float32]
+    first: int
+    last: int
+    free: bool
+
+    @classmethod
+    def of(cls, sound: npt.NDArray[np.float32], body: tuple[float, float] | None, rate: int) -> _Piece:
+        length = sound.shape[1]
+        if body is None:
+            return cls(sound, 0, length, True)
+        start, duration = body
+        if not (start >= 0 and duration > 0 and start + duration <= (length + 1) / rate):
+            raise AudioError(
+                f"a body must lie within its clip of {length / rate:g} s, got {start:g} s to {start + duration:g} s"
+            )
+        # The length is rounded by itself: bodies of one duration are of one length, wherever they start.
+        count = min(max(1, round(duration * rate)), length)
+        first = min(round(start * rate), length - count)
+        return cls(sound, first, first + count, False)
+
+    def seam(self, other: _Piece, wanted: int) -> tuple[int, int]:
+        """Return how many samples of the fade into the other piece lie (after, before) the seam."""
+        wanted = min(wanted, (self.last - self.first) // 2, (other.last - other.first) // 2)
+        room_before = wanted if other.free else other.first
+        room_after = wanted if self.free else self.sound.shape[1] - self.last
+        before = min(wanted // 2, room_before)
+        after = min(wanted - before, room_after)
+        return after, min(wanted - after, room_before)
+
+    def part(self, before: int, after: int) -> npt.NDArray[np.float32]:
+        """Return the samples that sound, with so many before and after the body for the fades at its ends."""
+        return self.sound if self.free else self.sound[:, self.first - before : self.last + after]
+
+
+def _overlap(
+    parts: Sequence[npt.NDArray[np.float32]], overlaps: Sequence[int], channels: int
+) -> npt.NDArray[np.float32]:
+    """Add parts [channels, time] up, each fading into the next over so many samples."""
+    total = sum(part.shape[1] for part in parts) - sum(overlaps)
+    joined = np.zeros((channels, total), np.float32)
+    position = 0
+    for part, before, after in zip(parts, [0, *overlaps], [*overlaps, 0], strict=False):
+        length = part.shape[1]
+        position -= before
+        fade_in, fade_out = _fade_in(before), _fade_in(after)[::-1]
+        joined[:, position : position + before] += part[:, :before] * fade_in
+        joined[:, position + before : position + length - after] = part[:, before : length - after]
+        joined[:, position + length - after : position + length] = part[:, length - after :] * fade_out
+        position += length
+    return joined
+
+
+def join_at_level(
+    clips: Sequence[AudioClip],
+    level: str,
+    *,
+    crossfade: float = 0.0,
+    bodies: Sequence[tuple[float, float] | None] | None = None,
+) -> AudioClip:
+    """Join clips that have no level yet, and set it once, on the whole: a quiet clip stays quiet beside a loud one.
+
+    Parameters
+    ----------
+    clips
+        Decoded at the level :data:`~riffusion_ext.audio.level.RAW`.
+    level
+        One of :data:`~riffusion_ext.audio.level.LEVELS`.
+    crossfade, bodies
+        In seconds, see :func:`join`.
+
+    Raises
+    ------
+    AudioError
+        As :func:`join` and :func:`~riffusion_ext.audio.level.apply_level`.
+    """
+    return apply_level(join(clips, crossfade=crossfade, bodies=bodies), level)
+
+
+def _fade_in(length: int) -> npt.NDArray[np.float32]:
+    """Rising quarter of a sine [length]; backwards it is the fade-out of the same power."""
+    angles = (np.arange(length) + 0.5) * (math.pi / 2 / max(length, 1))
+    return np.asarray(np.sin(angles), np.float32)

@@ -1,0 +1,1 @@
+"""Readers and writers of sound files, a module for each format or library."""

@@ -1,0 +1,297 @@
+r"""The frames of an MP3 file, counted: what such a file says about its length may be wrong, or nothing at all.
+
+::
+
+    | ID3v2 | Xing | frame | frame | ... | ID3v2 | Xing | frame | ... | ID3v1 |
+              \____________ part _________/         \_____ part _____/
+
+A frame says how long it is, so that one leads to the next. A part ends where the form of the frames changes or
+another Xing frame follows: files put one behind the other, or a recording of net radio.
+
+Source: ISO/IEC 11172-3 and 13818-3; http://gabriel.mp3-tech.org/mp3infotag.html for the frames of Xing and LAME.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from riffusion_ext.audio.formats.id3 import tag_size
+from riffusion_ext.audio.integrity.byte_window import Window
+from riffusion_ext.audio.integrity.splice import append
+
+__all__ = ["Form", "MpegFile", "MpegPart", "Xing", "frame_size", "side_size", "walk"]
+
+_RATES = ((11025, 12000, 8000), (), (22050, 24000, 16000), (44100, 48000, 32000))
+_KBITS = {
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x00-\xef]", re.DOTALL)
+_LEAD = 1 << 16
+"""Bytes that may stand before the first frame, beside tags."""
+_SURE = 3
+"""Frames in a row that are no coincidence."""
+_FREE_LONGEST = 1 << 13
+_MOST_TAGS, _MOST_TRIES = 1000, 10_000
+
+
+class Form(NamedTuple):
+    """What the frames of a part have in common."""
+
+    version: int
+    layer: int
+    rate: int
+    channels: int
+
+    @property
+    def samples(self) -> int:
+        """Samples of a frame."""
+        return 384 if self.layer == 1 else 1152 if self.layer == 2 or self.version == 3 else 576
+
+
+class Xing(NamedTuple):
+    """What the first frame of a part says about it: frames and bytes, 0 for unknown, and what LAME's encoder added."""
+
+    frames: int
+    size: int
+    lame: bytes
+
+
+@dataclass
+class MpegPart:
+    """Frames of one form."""
+
+    form: Form
+    head: bytes
+    """Of its first frame."""
+    xing: Xing | None = None
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    """Where the frames are, but for that of Xing."""
+    frames: int = 0
+    lead: int = 0
+    """Bytes of the frame of Xing."""
+
+
+@dataclass
+class MpegFile:
+    """What was found in an MP3 file.
+
+    Attributes
+    ----------
+    parts
+        At least one.
+    damage
+        Where bytes are no frames: seconds of sound before, and bytes.
+    cut
+        Whether the last frame is not whole.
+    rest
+        Bytes behind the last frame that are neither frame nor tag.
+    """
+
+    parts: list[MpegPart] = field(default_factory=list)
+    damage: list[tuple[float, int]] = field(default_factory=list)
+    cut: bool = False
+    rest: int = 0
+
+
+@lru_cache(maxsize=4096)
+def _frame(head: bytes) -> tuple[Form, int, int] | None:
+    """Return form, bytes (0: of free format) and padding of the frame with these first four bytes; None if none has."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version, layer, kbits, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or layer == 4 or kbits == 15 or rate == 3:
+        return None
+    form = Form(version, layer, _RATES[version][rate], 1 if head[3] >> 6 == 3 else 2)
+    padding = (head[2] >> 1 & 1) * (4 if layer == 1 else 1)
+    if not kbits:
+        return form, 0, padding
+    bits = 1000 * _KBITS[version == 3, layer][kbits - 1]
+    size = 12 * bits // form.rate * 4 if layer == 1 else form.samples // 8 * bits // form.rate
+    return form, size + padding, padding
+
+
+def frame_size(head: bytes) -> int:
+    """Return the bytes of the frame with these first four; 0 for unknown."""
+    found = _frame(head)
+    return found[1] if found else 0
+
+
+def side_size(form: Form) -> int:
+    """Return the bytes between the head of a frame of layer 3 and its sound, where the word of Xing stands."""
+    if form.version == 3:
+        return 17 if form.channels == 1 else 32
+    return 9 if form.channels == 1 else 17
+
+
+class _Walker:
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.tries = 0
+        self.free: dict[Form, int] = {}  # bytes of a frame of free format, without padding
+
+    def frame(self, position: int) -> tuple[Form, int] | None:
+        found = _frame(self.window.at(position, 4))
+        if found is None:
+            return None
+        form, size, padding = found
+        if not size:
+            if form not in self.free:
+                self.free[form] = self._free_size(position, padding)
+            size = self.free[form] and self.free[form] + padding
+        return (form, size) if size else None
+
+    def _free_size(self, position: int, padding: int) -> int:
+        head = self.window.at(position, 4)
+        pattern = re.compile(re.escape(head[:2]) + b"[" + bytes({head[2] & 0xFD, head[2] | 2}) + b"]", re.DOTALL)
+        place = self.window.find(pattern, position + 24, position + _FREE_LONGEST, 3)
+        return place - position - padding if place > 0 else 0
+
+    def sure(self, position: int, count: int = _SURE) -> bool:
+        """Whether frames of one form follow one another from here on, or up to the end."""
+        form = None
+        for number in range(count):
+            found = self.frame(position)
+            if found is None:
+                return number > 1 and (position >= self.window.size or _is_tag(self.window.at(position, 12)))
+            if form not in (None, found[0]):
+                return number > 1
+            form, position = found[0], position + found[1]
+        return True
+
+    def next(self, position: int, stop: int) -> int:
+        """Return where the next frames are; -1 for nowhere."""
+        while (place := self.window.find(_SYNC, position, stop, 3)) >= 0:
+            if self.sure(place):
+                return place
+            position = place + 1
+            self.tries += 1
+            if self.tries > _MOST_TRIES + self.window.size // 512:  # noise has one in 4 kB
+                break
+        return -1
+
+    def walk(self) -> Iterator[tuple[int, int, Form | None, bool]]:
+        """Yield start and stop of frames, with their form, and of what is none; and whether that is a tag."""
+        position = self.after_tags(0)
+        first = self.next(position, min(position + _LEAD, self.window.size))
+        if first < 0:
+            return
+        position, before = first, None
+        while position < self.window.size:
+            found = self.frame(position)
+            if found is not None and found[0] != before and not self.sure(position):
+                found = None
+            if found is None:
+                after = self.after_tags(position)
+                if after == position:
+                    after = self.next(position, self.window.size)
+                    after = self.window.size if after < 0 else after
+                    yield position, after, None, False
+                else:
+                    yield position, after, None, True
+                position = after
+                continue
+            before, size = found
+            stop = position + size
+            if stop > self.window.size:
+                yield position, self.window.size, before, True  # cut
+                return
+            if not self.leads_on(stop):
+                again = self.next(position + 4, stop)
+                if again >= 0:  # bytes of it are missing
+                    yield position, again, None, False
+                    position = again
+                    continue
+            yield position, stop, before, False
+            position = stop
+
+    def leads_on(self, position: int) -> bool:
+        return position >= self.window.size or self.frame(position) is not None or _is_tag(self.window.at(position, 12))
+
+    def after_tags(self, position: int) -> int:
+        for _ in range(_MOST_TAGS):
+            size = _tag(self.window, position)
+            if not size:
+                break
+            position = min(position + size, self.window.size)
+        return position
+
+
+def _is_tag(head: bytes) -> bool:
+    return head.startswith((b"ID3", b"APETAGEX", b"TAG", b"LYRICSBEGIN", bytes(4)))
+
+
+def _tag(window: Window, position: int) -> int:
+    """Return the bytes of the tag at a position; 0 where there is none. Zeros that fill up a tag are one."""
+    head = window.at(position, 32)
+    if head[:3] == b"ID3":
+        return tag_size(head[:10])
+    if head[:8] == b"APETAGEX":
+        size = int.from_bytes(head[12:16], "little")
+        return 32 + (size if head[23:24] and head[23] & 0x20 else 0)  # a header, or the footer alone
+    if head[:3] == b"TAG":
+        return 227 if head[3:4] == b"+" else 128
+    if head[:11] == b"LYRICSBEGIN":
+        return window.size - position
+    if head[:4] == bytes(4):
+        place = window.find(re.compile(rb"[^\x00]"), position, window.size, 1)
+        return (place if place >= 0 else window.size) - position
+    return 0
+
+
+def _xing(window: Window, start: int, stop: int, form: Form) -> Xing | None:
+    if form.layer != 3:
+        return None
+    data = window.at(start, min(stop - start, 256))
+    side = side_size(form)
+    for place in (4 + side, 6 + side):
+        if data[place : place + 4] in (b"Xing", b"Info"):
+            flags = int.from_bytes(data[place + 4 : place + 8], "big")
+            place += 8
+            fields = []
+            for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
+                fields.append(int.from_bytes(data[place : place + 4], "big") if flags & bit else 0)
+                place += size if flags & bit else 0
+            return Xing(fields[0], fields[1], data[place : place + 24])
+    return None
+
+
+def walk(window: Window) -> MpegFile | None:
+    """Find the frames of an MP3 file; None where it has none near its beginning.
+
+    Layers 1 to 3 of all versions. It takes one step for a frame, and for what is none one for each that might begin
+    there.
+    """
+    found, seconds = MpegFile(), 0.0
+    held: tuple[float, int] | None = None  # bytes that are no frames, known to be damage once frames follow
+    for start, stop, form, other in _Walker(window).walk():
+        if form is None:
+            if not other:
+                held = (held[0] if held else seconds, (held[1] if held else 0) + stop - start)
+            continue
+        if other:
+            found.cut = True
+            break
+        if held is not None:
+            found.damage.append(held)
+            held = None
+        part = found.parts[-1] if found.parts else None
+        xing = _xing(window, start, stop, form)
+        if part is None or form != part.form or xing is not None:
+            part = MpegPart(form, window.at(start, 4), xing, lead=stop - start if xing else 0)
+            found.parts.append(part)
+        if xing is None:
+            part.frames += 1
+            append(part.ranges, start, stop)
+            seconds += form.samples / form.rate
+    found.rest = held[1] if held else 0
+    found.parts = [part for part in found.parts if part.frames]
+    return found if found.parts else None

@@ -1,0 +1,258 @@
+"""FLAC, OGG Vorbis and MP3 through the package soundfile (libsndfile), which may not be installed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.audio.clip import AudioClip, check_form
+from riffusion_ext.audio.formats import id3
+from riffusion_ext.audio.formats.pcm import quantize
+from riffusion_ext.audio.formats.wav import BLOCK, UnsupportedError, sample_range
+from riffusion_ext.audio.integrity.joined import JoinedFile, Persistent, seek_place
+from riffusion_ext.audio.integrity.repair import mended
+from riffusion_ext.audio.integrity.survey import survey
+from riffusion_ext.audio.tags import TAG_NAMES
+from riffusion_ext.audio.workload import check, reading
+from riffusion_ext.errors import AudioError
+from riffusion_ext.files.regular import check_regular
+
+__all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings", "shape"]
+
+CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
+"""What libsndfile calls the formats."""
+
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_MP3_LEAD = 16384
+"""Frames to read before those wanted from the middle of an MP3: its frames lean on bits of up to nine before them,
+and libsndfile plays garbage until it has them."""
+
+_UNKNOWN_FRAMES = 1 << 60
+"""libsndfile gives 2 ** 63 - 1 frames where it cannot tell; no sound is that long."""
+
+_QUALITY: dict[str, dict[str, object]] = {
+    "flac": {},
+    "ogg": {"compression_level": 0.4},  # Vorbis quality 6, about 190 kbit/s in stereo
+    "mp3": {"compression_level": 0.2, "bitrate_mode": "VARIABLE"},  # LAME V2, about 190 kbit/s in stereo
+}
+
+
+def load() -> ModuleType | None:
+    """Return the module soundfile; None where it is not installed or does not find its library."""
+    try:
+        import soundfile
+    except (ImportError, OSError):
+        return None
+    module: ModuleType = soundfile
+    return module
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def encode(clip: AudioClip, form: str, *, subtype: str, tags: Mapping[str, str]) -> bytes:
+    """Return the bytes of a sound file.
+
+    They are made in memory rather than written by libsndfile, which tells neither a full disk from other troubles nor
+    them from success.
+
+    Parameters
+    ----------
+    clip
+        What passes full scale is clipped. For MP3, a rate it does not have is changed to 44.1 or 48 kHz.
+    form
+        ``"flac"``, ``"ogg"`` or ``"mp3"``.
+    subtype
+        ``"pcm16"`` or ``"pcm24"``; FLAC has no floats and takes 24 bits for ``"float"``. OGG and MP3 have none of them.
+    tags
+        Texts by name.
+
+    Raises
+    ------
+    AudioError
+        soundfile is missing or lacks the format, or the format cannot hold the clip.
+    """
+    soundfile = load()
+    if soundfile is None or CODECS[form] not in soundfile.available_formats():
+        raise AudioError(f"writing {form.upper()} needs the package soundfile, without it only WAV can be written")
+    if form == "mp3":
+        clip = _for_mp3(clip)
+    codec = {"flac": "PCM_16" if subtype == "pcm16" else "PCM_24", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}[form]
+    buffer = io.BytesIO()
+    try:
+        with _open_to_write(soundfile, buffer, clip, form, codec) as file:
+            if form != "mp3":
+                for name, text in tags.items():
+                    setattr(file, name, text)
+            # In blocks: libsndfile puts a whole write to OGG on the stack, and minutes of sound overflow it.
+            for start in range(0, clip.samples.shape[1], BLOCK):
+                file.write(_block(clip.samples[:, start : start + BLOCK].T, codec))
+    except (soundfile.SoundFileError, RuntimeError, AssertionError) as error:
+        what = f"{clip.channels} channels at {clip.sample_rate} Hz"
+        raise AudioError(f"{what} cannot be written as {form.upper()}: {_reason(error)}") from error
+    return (id3.build_tag(tags) if form == "mp3" else b"") + buffer.getvalue()
+
+
+def _open_to_write(soundfile: ModuleType, buffer: io.BytesIO, clip: AudioClip, form: str, codec: str) -> Any:
+    settings: dict[str, Any] = {
+        "mode": "w",
+        "samplerate": clip.sample_rate,
+        "channels": clip.channels,
+        "format": CODECS[form],
+        "subtype": codec,
+    }
+    try:
+        return soundfile.SoundFile(buffer, **settings, **_QUALITY[form])
+    except TypeError:  # soundfile before 0.13 leaves the quality to libsndfile
+        return soundfile.SoundFile(buffer, **settings)
+
+
+def _for_mp3(clip: AudioClip) -> AudioClip:
+    if clip.channels > 2:
+        raise AudioError(f"MP3 holds one or two channels, got {clip.channels}")
+    if clip.sample_rate in _MP3_RATES:
+        return clip
+    return clip.resample(44100 if clip.sample_rate % 11025 == 0 else 48000)
+
+
+def _block(frames: npt.NDArray[np.float32], codec: str) -> npt.NDArray[Any]:
+    if codec == "PCM_16":
+        return quantize(frames, 16).astype(np.int16)
+    if codec == "PCM_24":
+        return quantize(frames, 24) << 8  # libsndfile takes the upper bits
+    return np.clip(frames, -1.0, 1.0)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+    """Read any sound file that libsndfile knows.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot read the file.
+    AudioError
+        The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
+    """
+    with opened(path) as file:
+        check_form(file.channels, file.samplerate)
+        first, count = sample_range(file.frames, file.samplerate, start, duration)
+        found = survey(path) if file.format == "OGG" else None
+        steady = found.stretches[0].steady if found is not None else None
+        place = seek_place(first, _MP3_LEAD if file.subtype.startswith("MPEG") else 0, steady)
+        lead = first - place
+        if first:
+            file.seek(place)
+        if count < _UNKNOWN_FRAMES:
+            check(reading(file.channels, count, file.samplerate))
+        return mended(read_frames(file, lead + count)[:, lead:], file.samplerate, start=first)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
+
+    One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot open the file, or cannot read on inside the ``with``.
+    """
+    soundfile = _needed()
+    found = survey(path)
+    try:
+        if found is None or found.plain:
+            with soundfile.SoundFile(str(path)) as file:
+                if found is None or found.samples in (None, file.frames):
+                    yield file if file.format != "FLAC" else Persistent(file, path, soundfile)
+                    return
+        yield JoinedFile(soundfile, path, found)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless files by their suffix
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+
+
+def read_frames(file: Any, count: int) -> npt.NDArray[np.float32]:
+    """Read up to ``count`` frames as [channels, time].
+
+    In blocks: of streamed and of damaged files libsndfile does not know the length, and says 2 ** 63 - 1.
+    """
+    blocks = [np.zeros((file.channels, 0), np.float32)]
+    while count > 0:
+        block = file.read(min(count, BLOCK), dtype="float32", always_2d=True).T
+        blocks.append(np.ascontiguousarray(block))
+        count = count - BLOCK if block.shape[1] == BLOCK else 0
+    return np.concatenate(blocks, axis=1)
+
+
+def length(path: Path) -> float:
+    """Return how long a sound file is, in s, by its header.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, cannot read the file, or cannot tell before the file is read.
+    """
+    frames, _, rate = shape(path)
+    return float(frames / rate)
+
+
+def shape(path: Path) -> tuple[int, int, int]:
+    """Return frames, channels and sample rate of a sound file, by its header.
+
+    Raises
+    ------
+    UnsupportedError
+        As :func:`length`.
+    """
+    with opened(path) as file:
+        frames, channels, rate = file.frames, file.channels, file.samplerate
+    if not 0 < frames < _UNKNOWN_FRAMES:
+        raise UnsupportedError("soundfile does not know how long it is")
+    return frames, channels, rate
+
+
+def read_strings(path: Path) -> dict[str, str]:
+    """Read the tags that libsndfile finds.
+
+    Raises
+    ------
+    UnsupportedError
+        soundfile is missing, or cannot read the file.
+    """
+    soundfile = _needed()
+    check_regular(path)
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            found = file.copy_metadata()
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise UnsupportedError(f"soundfile says: {_reason(error)}") from error
+    tags = {name: found[name] for name in TAG_NAMES if found.get(name)}
+    if "software" in tags:  # libsndfile adds itself
+        tags["software"] = re.sub(r" \(libsndfile-[^()]*\)$", "", tags["software"])
+    return tags
+
+
+def _needed() -> ModuleType:
+    soundfile = load()
+    if soundfile is None:
+        raise UnsupportedError("the package soundfile is not installed, without it only WAV can be read")
+    return soundfile
+
+
+def _reason(error: BaseException) -> str:
+    """Return what libsndfile says: soundfile puts the path before it, which our sentence has already."""
+    text = getattr(error, "error_string", "") or str(error) or type(error).__name__
+    if "does not exist" in text:  # the word of its MP3 reader for what is no MP3; that the file exists was seen before
+        text = "Format not recognised"
+    return text.strip().rstrip(".") or "unknown error"

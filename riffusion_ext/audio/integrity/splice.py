@@ -1,0 +1,85 @@
+"""Parts of a file, and bytes that stand before them, as one file that can be read and searched."""
+
+from __future__ import annotations
+
+import io
+import os
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.files.regular import open_regular
+
+__all__ = ["Piece", "Splice", "append"]
+
+Piece = bytes | tuple[int, int]
+"""Bytes, or the first byte of a part of the file and the one behind its last."""
+
+
+def append(parts: list[tuple[int, int]], start: int, stop: int) -> None:
+    """Add a part of a file to others; to the last one where they touch."""
+    if parts and parts[-1][1] == start:
+        parts[-1] = (parts[-1][0], stop)
+    else:
+        parts.append((start, stop))
+
+
+class Splice(io.RawIOBase):
+    """A file made of pieces, read without a copy of them.
+
+    Parameters
+    ----------
+    path
+        The file that parts are of.
+    pieces
+        In their order.
+    """
+
+    def __init__(self, path: Path, pieces: Iterable[Piece]) -> None:
+        self._pieces = list(pieces)
+        sizes = [len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in self._pieces]
+        self._starts = [0, *accumulate(sizes)]
+        self._position = 0
+        self._file = open_regular(path)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._starts[-1]}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, or as much of it as one piece does; 0 at the end."""
+        number = bisect_right(self._starts, self._position) - 1
+        if number >= len(self._pieces):
+            return 0
+        piece, skipped = self._pieces[number], self._position - self._starts[number]
+        size = min(len(buffer), self._starts[number + 1] - self._position)
+        if isinstance(piece, bytes):
+            data = piece[skipped : skipped + size]
+        else:
+            self._file.seek(piece[0] + skipped)
+            data = self._file.read(size)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()

@@ -1,0 +1,119 @@
+"""What ``riffusion-ext dataset`` says while it works, and at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.pipeline import Built, Progress
+    from riffusion_ext.dataset.verify import Check
+    from riffusion_ext.progress import Stage
+
+__all__ = ["Teller", "lines", "summary"]
+
+
+class Teller:
+    """Progress on the terminal: a bar for each stage, or a line from time to time."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._stage = ""
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the command began, by the clock."""
+        return time.perf_counter() - self._began
+
+    def tell(self, progress: Progress) -> None:
+        """Say what became of a song."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._show("reading", "songs", progress.done, progress.total)
+            return
+        what = progress.cut.error or _windows(progress.cut.windows) + (
+            " (there already)" if progress.cut.was_there else ""
+        )
+        sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
+
+    def tell_stage(self, stage: Stage) -> None:
+        """Say how far another stage is."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._show(stage.name, stage.unit, stage.done, stage.total)
+        elif stage.is_mark:
+            sys.stderr.write(f"{stage.text}\n")
+
+    def _show(self, name: str, unit: str, done: int, total: int) -> None:
+        if name != self._stage:
+            from tqdm import tqdm
+
+            self.close()
+            self._stage = name
+            self._bar = tqdm(total=total, desc=name, unit=f" {unit}", dynamic_ncols=True, leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
+    """Return the report as plain values; `seconds` is how long all of it took."""
+    manifest = built.manifest
+    return {
+        "songs": built.songs,
+        "resumed": built.resumed,
+        "failed": [{"source": str(path), "error": why} for path, why in built.failed],
+        "errors": list(built.exported.errors),
+        "notes": list(built.notes),
+        "windows": len(manifest.windows),
+        "kept": len(manifest.kept),
+        "rejected": manifest.counts(),
+        "places": {form: str(path) for form, path in built.exported.places.items()},
+        "sheets": [str(sheet) for sheet in sheets],
+        "verified": [asdict(check) for check in checks],
+        "seconds": round(seconds, 3),
+        "music_seconds": round(sum(song.duration for song in manifest.songs), 3),
+        "stopped": built.stopped,
+    }
+
+
+def _windows(count: int) -> str:
+    return f"{count} windows" if count != 1 else "1 window"
+
+
+def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> Sequence[str]:
+    """Return the report as people read it; `seconds` is how long all of it took."""
+    from riffusion_ext.dataset.verify import described
+
+    manifest = built.manifest
+    music = sum(song.duration for song in manifest.songs)
+    songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
+    told = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
+    if built.resumed:
+        told[0] += f" ({built.resumed} of the songs were there already)"
+    told.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
+    told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
+    told += [f"{form}: {path}" for form, path in built.exported.places.items()]
+    if checks:
+        told += [f"turned back into sound and measured: {described(checks)}"]
+        told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
+    told += [f"contact sheet: {sheet}" for sheet in sheets]
+    told += [f"note: {note}" for note in built.notes]
+    if built.failed:
+        files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
+        told.append(f"{files} could not be used, or not wholly: see above")
+    if not manifest.kept:
+        told.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
+    return told

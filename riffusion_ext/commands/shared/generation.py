@@ -1,0 +1,336 @@
+"""What the commands ``song``, ``riff`` and ``loop`` have in common: a webui paints, and what is painted is kept.
+
+The windows lie in a folder beside the sound file until it is written: the same command goes on from there, whatever
+ended it before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.commands.image_to_audio import SUBTYPES
+from riffusion_ext.commands.shared.generation_report import Teller
+from riffusion_ext.commands.shared.options import (
+    UsageError,
+    add_control,
+    add_device_option,
+    add_output_options,
+    add_params_options,
+    check_device,
+    params_of,
+    target_file,
+)
+from riffusion_ext.commands.shared.report import write_json
+from riffusion_ext.commands.shared.webui import VARIABLE, add_webui_option, webuis_of
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.paths import user_path
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.progress import Stages
+from riffusion_ext.signals import concluded, exit_code, wished
+from riffusion_ext.ui.controls import Control, control
+from riffusion_ext.validation.json_text import loads
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.checkpoint.runner import Event
+    from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.song import SongSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    Settings = SongSettings | RiffSettings | LoopSettings
+
+_LARGEST_SCORE = 1 << 20
+
+__all__ = ["Begun", "add_options", "make", "opened", "score_of", "values_of"]
+
+_CONTENTS = "settings.json"
+
+
+def add_options(parser: argparse.ArgumentParser, controls: Sequence[Control], *, level: str = "peak") -> None:
+    """Add the options of a command that paints."""
+    parser.add_argument("--output", "-o", required=True, metavar="A", help="sound file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace it if it exists")
+    add_webui_option(parser)
+    for item in controls:
+        add_control(parser, item)
+    sound = parser.add_argument_group("sound")
+    add_control(sound, "engine")
+    add_control(sound, replace(control("level"), default=level))
+    sound.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    add_device_option(parser)
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        help="folder for windows until the sound file is written; the same command goes on with what is there (beside "
+        "the sound file, with .windows at the end of its name)",
+    )
+    parser.add_argument("--keep-windows", action="store_true", help="leave that folder there at the end")
+    add_output_options(parser)
+    add_params_options(parser, "what the model was trained on")
+
+
+def score_of(texts: Sequence[str]) -> str:
+    """Return the lines of a score from lines and files of lines.
+
+    Raises
+    ------
+    UsageError
+        One is neither.
+    """
+    lines = []
+    for text in texts:
+        if "|" in text or "\n" in text:
+            lines.append(text)
+            continue
+        try:
+            lines.append(read_regular(user_path(text), _LARGEST_SCORE).decode("utf-8-sig"))
+        except (OSError, ValueError, RuntimeError):
+            raise UsageError(f"{text!r} is no file, and no line of a score such as: 8 bars | funky sax") from None
+    return "\n".join(lines)
+
+
+def values_of(args: argparse.Namespace, controls: Sequence[Control]) -> dict[str, Any]:
+    """Return the values of the controls as the pages know them, and those that the pages have besides."""
+    values = {item.id: getattr(args, item.id) for item in controls}
+    return {"level": args.level, "preset": "riffusion-v1", "custom": "", **values}
+
+
+def opened(name: str | None) -> Image.Image | None:
+    """Open the picture of an option; None for none."""
+    if name is None:
+        return None
+    from riffusion_ext.spectrogram.image import open_picture
+
+    return open_picture(user_path(name))
+
+
+class Begun:
+    """A song, riff or loop as this module needs it.
+
+    Parameters
+    ----------
+    piece
+        With ``settings``, ``paint``, ``write``, ``infotext``.
+    sound
+        Returns what can be heard; None: nothing yet.
+    title
+        Of the sound file.
+    whole
+        Whether nothing is left to paint at the end.
+    windows
+        Of how many windows the sound is made, where `sound` takes a ``progress``; else None.
+    """
+
+    def __init__(
+        self,
+        piece: Any,
+        sound: Callable[..., AudioClip | None],
+        title: str,
+        *,
+        whole: bool = True,
+        windows: int | None = None,
+    ) -> None:
+        self.piece, self.sound, self.title, self.whole, self.windows = piece, sound, title, whole, windows
+
+    @property
+    def seed(self) -> int:
+        """The one that was chosen."""
+        settings = self.piece.settings
+        first = getattr(getattr(settings, "score", settings), "keyframes", (settings,))[0]
+        return int(first.seed)
+
+
+def make(
+    args: argparse.Namespace,
+    wanted: Settings,
+    begin: Callable[[Any, Path, DecodeSettings], Begun],
+    *,
+    pictures: Mapping[str, Image.Image | None] = {},
+    limit: int | None = None,
+) -> int:
+    """Paint a piece by the webuis, write its sound, and return the exit code.
+
+    Parameters
+    ----------
+    args
+        Of the command.
+    wanted
+        Its settings; the parameters of the pictures come from the options.
+    begin
+        Makes the piece from settings, folder and decode settings.
+    pictures
+        That it begins with, by name.
+    limit
+        Only the first so many windows.
+    """
+    from riffusion_ext.generate.backends.batch_limit import Batched
+    from riffusion_ext.generate.backends.remotes import Webuis
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    target = target_file(args.output, "--output", [f".{name}" for name in control("format").choices], None)
+    if target.exists() and not args.overwrite:
+        raise RiffusionError(f"{target} exists; --overwrite replaces it")
+    check_device(args)
+    addresses = webuis_of(args)
+    if not addresses:
+        raise UsageError(
+            "a webui paints: name one that runs with --api and has this extension, as in --webui "
+            f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
+        )
+    teller = Teller(quiet=args.quiet or args.json)
+    webuis = Webuis(addresses, tell=teller.note)
+    backend = webuis.backend()
+    if wanted.sampler and wanted.sampler not in webuis.samplers():
+        raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")
+    wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler(), params=params_of(args) or wanted.params)
+    folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
+    settings = _remembered(folder, wanted, pictures, backend.name)
+    try:
+        begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+    except BaseException:
+        _forget(folder)
+        raise
+    stop = threading.Event()
+    try:
+        with wished(lambda signum: _wish(stop, teller)):
+            painter = Batched(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
+            more = {} if limit is None else {"limit": limit}
+            if not _painted(begun.piece.paint(painter, **more), teller, stop, folder):
+                return exit_code()
+        teller.say("making the sound ...")
+        clip = begun.sound() if begun.windows is None else begun.sound(progress=_sounding(begun.windows, teller))
+        if clip is None:
+            raise RiffusionError("nothing was painted")
+        begun.piece.write(target, clip, title=begun.title, subtype=SUBTYPES[args.bits])
+    except KeyboardInterrupt as late:
+        teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
+        return exit_code(late)
+    with concluded():
+        _conclude(args, begun, clip, target, folder, teller, backend.name)
+    return 0
+
+
+def _conclude(
+    args: argparse.Namespace, begun: Begun, clip: AudioClip, target: Path, folder: Path, teller: Teller, model: str
+) -> None:
+    """Remove the windows of a sound file that is there, and say what was made."""
+    if begun.whole and not args.keep_windows:
+        shutil.rmtree(folder, ignore_errors=True)
+    notes = list(getattr(begun.piece, "notes", []))
+    for note in () if args.quiet else notes:
+        teller.note(f"note: {note}")
+    teller.close()
+    if args.json:
+        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": model}
+        how = {"notes": notes, "infotext": begun.piece.infotext(), "seconds": round(teller.seconds, 3)}
+        write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
+    elif not args.quiet:
+        teller.result(f"{target}  {clip.duration:.2f} s, seed {begun.seed}")
+
+
+def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, folder: Path) -> bool:
+    """Follow the painting; returns whether all of it is there, else says where the rest begins."""
+    from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
+
+    done = total = 0
+    try:
+        for event in events:
+            if isinstance(event, (Progress, Stopped)):
+                done, total = event.done, event.total
+            if isinstance(event, Progress):
+                teller.progress(event)
+            if isinstance(event, Stopped) or stop.is_set():
+                break
+        else:
+            if not stop.is_set():
+                return True
+    except KeyboardInterrupt:  # the second one
+        pass
+    except Exception:
+        teller.close()
+        if done:
+            teller.note(_kept(done, total, folder))
+        else:
+            _forget(folder)
+        raise
+    teller.note(f"stopped; {_kept(done, total, folder)}")
+    return False
+
+
+def _sounding(windows: int, teller: Teller) -> Callable[[float], None]:
+    return Stages(teller.stage).begin_parts("making the sound", "windows", windows)
+
+
+def _kept(done: int, total: int, folder: Path) -> str:
+    return f"{done} of {total} windows are kept in {folder}; the same command goes on from there"
+
+
+def _forget(folder: Path) -> None:
+    """Remove a folder in which nothing was painted."""
+    if not any(folder.glob("*/windows/*.png")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remembered(folder: Path, wanted: Settings, pictures: Mapping[str, Image.Image | None], model: str) -> Settings:
+    """Return the settings with every seed decided: as they were the last time, if the same is wanted again.
+
+    Raises
+    ------
+    RiffusionError
+        The folder is somebody else's, or what is there was painted by another model.
+    """
+    from riffusion_ext.generate.checkpoint.recipe import picture_id, read_record, to_record
+
+    identities = {name: picture_id(picture) for name, picture in pictures.items() if picture is not None}
+    asked = json.loads(json.dumps({"settings": to_record(wanted), "pictures": identities}))
+    found = _contents(folder)
+    if found.get("asked") == asked:
+        if found.get("model") != model:
+            raise RiffusionError(
+                f"{folder} holds windows that the model {found.get('model')} painted: choose it in the webui to go on, "
+                f"in the place of {model}, or remove that folder"
+            )
+        settled: Settings = read_record(type(wanted), found["settled"])
+        return settled
+    settled = wanted.settled()
+    path = folder / _CONTENTS
+    text = json.dumps({"asked": asked, "settled": to_record(settled), "model": model}, ensure_ascii=False, indent=1)
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))
+    return settled
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of its windows; nothing where it is new or empty.
+
+    Raises
+    ------
+    RiffusionError
+        It is somebody else's: the folder is removed at the end, with all that is in it.
+    """
+    try:
+        found = loads(read_regular(folder / _CONTENTS))
+    except FileNotFoundError:
+        if not folder.is_file() and not (folder.is_dir() and any(folder.iterdir())):
+            return {}
+        found = None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= {"asked", "settled", "model"}:
+        raise RiffusionError(f"{folder} is there and holds no windows; choose another place by --work")
+    return found
+
+
+def _wish(stop: threading.Event, teller: Teller) -> None:
+    stop.set()
+    teller.note("stopping; what is painted is kept (again: at once)")

@@ -1,0 +1,85 @@
+"""What the commands that paint say while they work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.backends.base import Activity
+    from riffusion_ext.generate.checkpoint.runner import Progress
+    from riffusion_ext.progress import Stage
+
+__all__ = ["Teller"]
+
+_WIPE = "\r\x1b[K"
+
+
+class Teller:
+    """Says on stderr how far it is: on a terminal in one line that changes, else a line for each batch."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._live = quiet, sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._progress: Progress | None = None
+        self._shown = False
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._began
+
+    def progress(self, progress: Progress) -> None:
+        """Say how many windows are there."""
+        self._progress = progress
+        if self._live:
+            self.say(self._text())
+        elif progress.done:
+            self.say(f"{progress.done}/{progress.total} windows{self._left()}")
+
+    def stage(self, stage: Stage) -> None:
+        """Say how far what comes after the painting is."""
+        if self._live or stage.is_mark:
+            self.say(stage.text)
+
+    def activity(self, activity: Activity) -> None:
+        """Say what the webui is at; only where a line can change."""
+        if self._live and self._progress is not None:
+            if activity.waiting:
+                self.say(f"{self._text()}, waiting until the webui has finished its other work")
+            elif activity.steps:
+                self.say(f"{self._text()}, step {activity.step} of {activity.steps}")
+
+    def _text(self) -> str:
+        assert self._progress is not None
+        return f"window {min(self._progress.done + 1, self._progress.total)} of {self._progress.total}{self._left()}"
+
+    def _left(self) -> str:
+        left = self._progress.seconds_left if self._progress else None
+        return "" if not left else f", {left:.0f} s left"
+
+    def say(self, text: str) -> None:
+        """Say what is going on."""
+        if not self._quiet:
+            sys.stderr.write(f"{_WIPE}{text}" if self._live else f"{text}\n")
+            sys.stderr.flush()
+            self._shown = self._live
+
+    def note(self, text: str) -> None:
+        """Say something that stays to be read, also where nothing else is said."""
+        self.close()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Wipe the line away."""
+        if self._shown:
+            sys.stderr.write(_WIPE)
+            self._shown = False
+
+    def result(self, text: str) -> None:
+        """Say on stdout what was made."""
+        self.close()
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()

@@ -1,0 +1,146 @@
+"""Files of sound to files of pictures."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from riffusion_ext.convert.result import Existing, Result, already_there, explain
+from riffusion_ext.errors import PictureError
+
+if TYPE_CHECKING:
+    from riffusion_ext.audio.clip import AudioClip
+    from riffusion_ext.params import SpectrogramParams
+    from riffusion_ext.spectrogram.codec import EncodedPicture
+
+__all__ = ["WIDEST", "sounds_to_pictures", "tile_path"]
+
+WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""Widest picture of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
+
+
+_MOST_NAMED = 8
+
+
+def sounds_to_pictures(
+    pairs: Iterable[tuple[Path, Path]],
+    params: SpectrogramParams,
+    *,
+    columns: int | None = None,
+    tile_level: str = "song",
+    start: float = 0.0,
+    duration: float | None = None,
+    existing: Existing = "refuse",
+    own_rate: bool = False,
+) -> Iterator[Result]:
+    """Turn sound files into spectrogram pictures.
+
+    Parameters
+    ----------
+    pairs
+        (sound, picture) pairs. With ``columns``, the tiles of ``song.png`` are ``song_00000.png`` and so on.
+    params
+        The parameters of the pictures; the sound is resampled and mixed to them.
+    columns
+        Width of consecutive tiles, the last filled up with silence; None for one picture as wide as the sound is long.
+    tile_level
+        ``"song"``: all tiles on one scale, so that they fit together again; ``"tile"``: each on its own.
+    start, duration
+        The part of each sound to use, in seconds; None for all that follows.
+    existing
+        What to do where a picture is there already.
+    own_rate
+        Take each sound's own sample rate instead of that of the parameters.
+
+    Yields
+    ------
+    Result
+        One for each pair. ``details``: ``duration`` of the sound in s, ``width``, ``height``, ``tiles``, ``max_value``.
+    """
+    from riffusion_ext.audio.io import read_audio
+
+    for source, target in pairs:
+        try:
+            clip = read_audio(source, start=start, duration=duration)
+            fitting = params.replace(sample_rate=clip.sample_rate) if own_rate else params
+            yield _encode(source, target, clip, fitting, columns, tile_level, existing)
+        except Exception as error:
+            yield Result(source, error=explain(error))
+
+
+def _encode(
+    source: Path,
+    target: Path,
+    clip: AudioClip,
+    params: SpectrogramParams,
+    columns: int | None,
+    tile_level: str,
+    existing: Existing,
+) -> Result:
+    from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
+
+    width = params.columns_of_samples(math.ceil(clip.samples.shape[1] * params.sample_rate / clip.sample_rate))
+    tiles = 1 if columns is None else math.ceil(width / columns)
+    _check_width(source, target.suffix.lower(), columns or width)
+    targets = [target] if columns is None else [tile_path(target, number) for number in range(tiles)]
+    done = already_there(source, targets, existing)
+    if done is not None:
+        return done
+    if columns is None:
+        pictures = [audio_to_picture(clip, params)]
+    else:
+        pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
+    result = _write_pictures(source, targets, pictures, clip)
+    older = () if columns is None else _older_tiles(target, tiles)
+    return replace(result, notes=(*clip.notes, *older))
+
+
+def _check_width(source: Path, suffix: str, width: int) -> None:
+    widest = WIDEST.get(suffix, width)
+    if width > widest:
+        raise PictureError(
+            f"{source.name} makes a picture {width} px wide, but {suffix} files hold {widest}: "
+            "write png, or cut it into tiles"
+        )
+
+
+def tile_path(target: Path, number: int) -> Path:
+    """Path of a song's tile: ``song.png`` -> ``song_00007.png``, which sorts right everywhere."""
+    return target.with_name(f"{target.stem}_{number:05d}{target.suffix}")
+
+
+def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
+    """Mention tiles that a longer song left under this name: joined with the new ones, they would follow its end."""
+    later = re.compile(re.escape(target.stem) + r"_([0-9]{5,})" + re.escape(target.suffix))
+    found = ((later.fullmatch(path.name), path.name) for path in target.parent.iterdir())
+    names = sorted(name for match, name in found if match and int(match[1]) >= tiles)
+    if not names:
+        return ()
+    shown = ", ".join(names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        shown += f" and {len(names) - _MOST_NAMED} more"
+    return (f"older tiles of this name follow the {tiles} new ones and would be joined with them: {shown}",)
+
+
+def _write_pictures(
+    source: Path, targets: Sequence[Path], pictures: Sequence[EncodedPicture], clip: AudioClip
+) -> Result:
+    from riffusion_ext.metadata import save_picture
+
+    first = pictures[0]
+    paths = [
+        save_picture(picture.image, target, picture.params, picture.max_value, source.name)
+        for target, picture in zip(targets, pictures, strict=True)
+    ]
+    details = {
+        "duration": round(clip.duration, 6),
+        "width": first.image.width,
+        "height": first.image.height,
+        "tiles": len(pictures),
+        "max_value": first.max_value,
+    }
+    return Result(source, tuple(paths), details=details)

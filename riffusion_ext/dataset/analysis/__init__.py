@@ -1,0 +1,1 @@
+"""What is measured of songs and of their windows."""

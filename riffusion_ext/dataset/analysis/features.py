@@ -1,0 +1,193 @@
+"""What is known of each window: level, pauses, damage, transitions, and an embedding to compare windows by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from riffusion_ext.dataset.analysis.measure import SongMeasure
+from riffusion_ext.dataset.analysis.transitions import largest_transition, transition_curve
+
+__all__ = ["EMBEDDING", "Features", "window_features"]
+
+_SEGMENTS = 8
+_EDGES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 27)
+"""Bands of the sketch that are taken together: finer where the notes are. Those above 6.2 kHz are left out, because
+low bit rates leave them out."""
+EMBEDDING = _SEGMENTS * (len(_EDGES) - 1)
+"""Dimensions of an embedding: 96."""
+_RANGE_DB = 25.0  # under the mean level of the window, over which the embedding looks: light noise lies lower
+_FEATURELESS = 0.1  # dB of standard deviation of the pooled levels: what has less is silence
+
+_FLOOR = 1e-6  # mean square of a column under which it is silent anyway: -60 dBFS
+_QUIET = 1e-3  # likewise, relative to the window's mean: -30 dB
+_PAUSE = 50  # columns of silence that make a pause: half a second
+
+_DROPOUT = 3  # columns; half a period of the lowest notes is shorter
+_MOST_GAPS = 3  # more of them in a window are its rhythm
+_BESIDE = 3  # columns before and after a gap in which there must be sound
+_AUDIBLE = 1e-5  # mean square: -50 dBFS
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What is known of N windows. All arrays [N, ...].
+
+    Attributes
+    ----------
+    level_db : float32
+        Mean level in dBFS; -120 at least.
+    quiet : float32
+        Share of the columns that lie in pauses: half a second and more, each column 30 dB under the mean of the window
+        or under -60 dBFS.
+    transition : float32
+        Likeness of the most abrupt change to a cut between unrelated pieces, 0 to 1.
+    transition_at : float32
+        When that is, in seconds into the window.
+    clipped : float32
+        Share of clipped samples.
+    dropout : float32
+        Length of the longest gap in the sound, in seconds.
+    offset : float32
+        Distance of the mean from zero; full scale is 1.0.
+    embedding : float32 [shape=(N, 96)]
+        Unit vectors. The distance of two tells how different the windows sound (0 for the same, 1.4 for unrelated
+        ones), whatever their levels.
+    """
+
+    level_db: np.ndarray
+    quiet: np.ndarray
+    transition: np.ndarray
+    transition_at: np.ndarray
+    clipped: np.ndarray
+    dropout: np.ndarray
+    offset: np.ndarray
+    embedding: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.level_db)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Features]) -> Features:
+        """Put the windows of several songs together, in this order."""
+        parts = list(parts)
+        names = [f.name for f in fields(cls)]
+        if not parts:
+            return cls(**{name: np.zeros((0, EMBEDDING) if name == "embedding" else 0, np.float32) for name in names})
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name, as :func:`numpy.savez` takes them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Features:
+        """Build from a mapping that holds the arrays by name, as :func:`numpy.load` returns it."""
+        return cls(**{f.name: arrays[f.name] for f in fields(cls)})
+
+
+def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: int) -> Features:
+    """Describe windows of one song.
+
+    Parameters
+    ----------
+    measure
+        Of the whole song.
+    first_columns : np.ndarray [shape=(N,), int]
+        Where each window begins, 0 or later. What lies past the end of the song is silence.
+    columns
+        Width of the windows.
+
+    Returns
+    -------
+    Features
+        In the order of `first_columns`.
+    """
+    first_columns = np.asarray(first_columns, np.int64)
+    energy = np.maximum(_means(measure.energy, first_columns, columns), 1e-12)
+    curve = transition_curve(measure.sketch, measure.change)
+    transition, at = largest_transition(curve, first_columns, columns)
+    gaps = _gaps(measure)
+    windows = [(int(first), min(int(first) + columns, measure.columns)) for first in first_columns]
+    return Features(
+        level_db=(10.0 * np.log10(energy)).astype(np.float32),
+        quiet=_array(
+            1.0 - _sounding(measure.energy[start:stop], mean) / columns
+            for (start, stop), mean in zip(windows, energy, strict=True)
+        ),
+        transition=transition,
+        transition_at=((at - first_columns) * measure.column_seconds).astype(np.float32),
+        clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
+        dropout=_array(_longest_gap(gaps, start, stop) * measure.column_seconds for start, stop in windows),
+        offset=np.abs(_means(measure.offset, first_columns, columns)).astype(np.float32),
+        embedding=np.array(
+            [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
+        ).reshape(len(windows), EMBEDDING),
+    )
+
+
+def _array(values: Iterable[float]) -> np.ndarray:
+    return np.fromiter(values, np.float32)
+
+
+def _means(values: np.ndarray, first_columns: np.ndarray, columns: int) -> np.ndarray:
+    """Means over windows [N] of values [T], which are 0 past the end."""
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    start, stop = (np.minimum(edge, len(values)) for edge in (first_columns, first_columns + columns))
+    return (total[stop] - total[start]) / columns
+
+
+def _runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each run of true values [T] starts and stops."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
+    return edges[::2], edges[1::2]
+
+
+def _sounding(energy: np.ndarray, mean: float) -> int:
+    """Count the columns of a window that do not lie in pauses."""
+    start, stop = _runs(energy < max(_FLOOR, _QUIET * mean))
+    lengths = stop - start
+    return len(energy) - int(lengths[lengths >= _PAUSE].sum())
+
+
+def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
+    """Return where sound drops out: it stands still for a while, and is loud right before and after.
+
+    A pause is different, since music and rooms die away; and so is a wave with corners, whose samples are equal for
+    long, but not of one value all the time.
+    """
+    energy = measure.energy.astype(np.float64)
+    still = energy - measure.offset.astype(np.float64) ** 2 <= 1e-10 + 1e-6 * energy
+    start, stop = _runs(still & (measure.flat >= 0.99))
+    long = (stop - start >= _DROPOUT) & (start > _BESIDE) & (stop + _BESIDE < measure.columns)
+    start, stop = start[long], stop[long]
+    total = np.concatenate([[0.0], np.cumsum(energy)])
+    # The columns at the very edges are half sound, half gap.
+    before = total[start - 1] - total[start - 1 - _BESIDE]
+    after = total[stop + 1 + _BESIDE] - total[stop + 1]
+    loud = np.minimum(before, after) >= _BESIDE * _AUDIBLE
+    return start[loud], stop[loud]
+
+
+def _longest_gap(gaps: tuple[np.ndarray, np.ndarray], start: int, stop: int) -> int:
+    """Return the length in columns of the longest gap inside a window; 0 where gaps are the rhythm."""
+    inside = slice(*np.searchsorted(gaps[0], [start, stop]))
+    lengths = np.minimum(gaps[1][inside], stop) - gaps[0][inside]
+    return int(lengths.max()) if 0 < len(lengths) <= _MOST_GAPS else 0
+
+
+def _embedding(sketch: np.ndarray, columns: int) -> np.ndarray:
+    """Return the levels of 8 segments in 12 groups of bands, without their mean, as a unit vector."""
+    power = np.full((columns, _EDGES[-1]), 1e-12)
+    power[: len(sketch)] = 10.0 ** (sketch[:, : _EDGES[-1]].astype(np.float64) / 10.0)
+    levels = 10.0 * np.log10(power + power.sum() / columns * 10.0 ** (-_RANGE_DB / 10.0))
+    edges = np.round(np.linspace(0, columns, _SEGMENTS + 1)).astype(int)
+    pooled = np.add.reduceat(np.add.reduceat(levels, edges[:-1], axis=0), _EDGES[:-1], axis=1)
+    pooled /= np.diff(edges)[:, None] * np.diff(_EDGES)
+    vector = (pooled - pooled.mean()).ravel()
+    size = np.linalg.norm(vector)
+    if size < _FEATURELESS * np.sqrt(EMBEDDING):
+        vector, size = np.ones(EMBEDDING), np.sqrt(EMBEDDING)
+    return (vector / size).astype(np.float32)

@@ -1,0 +1,248 @@
+"""Abrupt transitions: where one piece of music stops and an unrelated one goes on.
+
+Music changes all the time: drums, chords, sections. What gives a cut away is that everything changes at one instant
+and stays changed. So the two sides of an instant are compared, in five measures::
+
+    |<------------ contrast ----------->|<- 0.1 s ->|<------------ contrast ----------->|
+                            |<- step -->|           |<- step -->|
+                                  |fine>|           |<fine|
+    ------------------------------------------t-------------------------------------------> time
+                           what one window of the analysis covers
+
+- *fine*, on all mel bands: how far the partials heard before have **fallen**, how far those heard after have **risen**,
+  and how **unlike** the two patterns are. Held notes and reverberation live through a drum hit or a change of chord;
+  nothing lives through a cut.
+- **step**, on the sketch: how far its bands move within 0.2 s.
+- **contrast**, on the sketch: how far apart the 2.4 s on both sides lie, in units of their own spread.
+
+To compare the two sides of an instant is the idea of Foote, "Automatic audio segmentation using a measure of audio
+novelty" (ICME 2000); the contrast is Fisher's criterion (1936), band by band. The five logarithms are weighted as a
+logistic regression on cuts between real songs found best, and an instant counts for less where the same happens
+again within 4 s: what comes back is rhythm.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+__all__ = ["STRIDE", "FineChange", "SpectralChange", "largest_transition", "transition_curve"]
+
+STRIDE = 4
+"""Columns between two values of a curve."""
+
+_SOFT = 0.316  # added to magnitudes ** 0.25 relative to the loudest band: what is 40 dB under it hardly counts
+_DEEPEST = 30.0  # dB by which a partial can fall or rise; farther is as far
+_SMOOTH = 16  # of 512 bands, to each side: what is as broad as this is no partial
+
+_GAP = 5  # columns from an instant to where its sides begin: half an analysis window
+_STEP, _CONTRAST = 10, 240  # lengths of the sides, in columns
+_NEAR, _ROUND = 10, 200  # columns: to tell music from silence; for the floor under the bands
+_FLOOR_DB = -55.0  # of the bands, relative to the level around
+_SPREAD = 2.0  # dB^2 added to the variance of a band, which may be 0
+_QUIETEST_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: music stops or starts there
+_PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
+_EDGE = 2  # values, to each side of silence, that see some of it
+
+_WEIGHTS = np.array([2.6, 1.5, 4.9, 0.47, 3.1])  # of the logarithms of fallen, risen, unlike, step, contrast
+_BIAS = -7.24
+_LOG_FLOOR = 0.05
+_AGAIN, _BESIDE, _WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
+_USUAL = -1.75  # log-odds up to which it is none
+_MOST = 8.0  # log-odds are kept within this
+
+_MARGIN = 25  # columns at both ends of a window: a cut that leaves less than 0.25 s is none
+
+
+class FineChange(NamedTuple):
+    """How the partials change around every fourth column; arrays [ceil(T / 4)], float32.
+
+    Attributes
+    ----------
+    fallen, risen
+        Mean change in dB, 0 to 30, of what sounded before and of what sounds after.
+    unlike
+        1 less the correlation of the two patterns of partials: 0 the same, 1 unrelated, 2 at most.
+    """
+
+    fallen: np.ndarray
+    risen: np.ndarray
+    unlike: np.ndarray
+
+
+class SpectralChange:
+    """Measure :class:`FineChange` of a song that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._rest: np.ndarray | None = None
+        self._blocks: np.ndarray | None = None  # those that the next ones are compared with
+        self._found: list[np.ndarray] = []
+
+    def add(self, mel: np.ndarray) -> None:
+        """Take the next columns.
+
+        Parameters
+        ----------
+        mel : np.ndarray [shape=(n, bands), non-negative]
+            Mel magnitudes in any unit, of any number of columns.
+        """
+        mel = np.asarray(mel, np.float32)
+        if self._rest is not None:
+            mel = np.concatenate([self._rest, mel])
+        whole = len(mel) // STRIDE * STRIDE
+        self._rest = mel[whole:].copy()
+        blocks = np.sqrt(np.sqrt(mel[:whole].reshape(-1, STRIDE, mel.shape[1]).mean(axis=1)))
+        if self._blocks is not None:
+            blocks = np.concatenate([self._blocks, blocks])
+        self._blocks = blocks[-3:].copy()
+        if len(blocks) > 3:
+            self._found.append(_compare(blocks[:-3], blocks[3:]))
+
+    def finish(self) -> FineChange:
+        """Return the change around columns 0, 4, 8 ... of all that was added; 0 where a side is missing."""
+        rest = 0 if self._rest is None else len(self._rest)
+        held = 0 if self._blocks is None else len(self._blocks)
+        found = np.concatenate(self._found, axis=1) if self._found else np.zeros((3, 0), np.float32)
+        values = np.zeros((3, found.shape[1] + held + (rest > 0)), np.float32)
+        values[:, 2 : 2 + found.shape[1]] = found
+        return FineChange(*values)
+
+
+def _compare(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Compare spectra [n, bands], magnitudes ** 0.25, pair by pair: [3, n]."""
+    loudest = np.maximum(before.max(axis=1), after.max(axis=1))[:, None] + 1e-9
+    old, new = (80.0 * np.log10(side / loudest + _SOFT) for side in (before, after))
+    old_partials, new_partials = (side - _smoothed(side) for side in (old, new))
+    fallen, risen = (
+        (weight * np.clip(change, 0.0, _DEEPEST)).sum(axis=1) / (weight.sum(axis=1) + 1e-3)
+        for weight, change in ((np.maximum(old_partials, 0.0), old - new), (np.maximum(new_partials, 0.0), new - old))
+    )
+    energy = (old_partials**2).sum(axis=1) * (new_partials**2).sum(axis=1)
+    unlike = 1.0 - (old_partials * new_partials).sum(axis=1) / np.sqrt(energy + 1e-3)
+    return np.stack([fallen, risen, unlike]).astype(np.float32)
+
+
+def _smoothed(spectra: np.ndarray) -> np.ndarray:
+    """Mean over the neighbouring bands, [n, bands]; at the edges over those that there are."""
+    bands = spectra.shape[1]
+    reach = max(1, round(_SMOOTH * bands / 512))
+    total = np.concatenate([np.zeros((len(spectra), 1)), np.cumsum(spectra, axis=1, dtype=np.float64)], axis=1)
+    low, high = np.maximum(np.arange(bands) - reach, 0), np.minimum(np.arange(bands) + reach + 1, bands)
+    return ((total[:, high] - total[:, low]) / (high - low)).astype(np.float32)
+
+
+def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
+    """How much each fourth column looks like a cut between unrelated pieces.
+
+    Parameters
+    ----------
+    sketch : np.ndarray [shape=(T, bands)]
+        Levels in dB, of columns of 10 ms (:class:`~riffusion_ext.dataset.analysis.measure.SongMeasure`).
+    change
+        Of the same columns.
+
+    Returns
+    -------
+    np.ndarray [shape=(ceil(T / 4),), float32]
+        0 for steady music, 1 for two unrelated fragments. The level of the whole does not matter. Where the music stops
+        or starts, or a quarter of a side is a pause, it is near 0: every note is a great change from silence.
+    """
+    odds, sounding = np.full(len(change.fallen), -_MOST), np.ones(len(change.fallen) + 2 * _EDGE, bool)
+    for first in range(0, len(odds), 4096):
+        part = slice(first, min(first + 4096, len(odds)))
+        terms, sounding[_EDGE:][part] = _terms(sketch, FineChange(*(values[part] for values in change)), first)
+        odds[part] = (np.einsum("tk,k->t", np.log(terms + _LOG_FLOOR), _WEIGHTS) + _BIAS).clip(-_MOST, _MOST)
+    if len(odds):
+        odds[~sliding_window_view(sounding, 2 * _EDGE + 1).all(axis=1)] = -_MOST
+    odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)
+    return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+
+
+def _terms(sketch: np.ndarray, change: FineChange, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the five measures [n, 5] from value `first` on, and whether both sides sound [n]."""
+    reach = _GAP + _CONTRAST + max(_ROUND, _CONTRAST + _PAUSE)
+    at = reach + STRIDE * np.arange(len(change.fallen))
+    begin = STRIDE * first - reach
+    rows = _mirrored(np.arange(begin, begin + at[-1] + reach), len(sketch))
+    power = 10.0 ** (sketch[rows].astype(np.float64) / 10.0)
+    total = _running(power.sum(axis=1))
+    around = _around(total, _ROUND)
+    levels = 10.0 * np.log10(power + 10.0 ** (_FLOOR_DB / 10.0) * around[:, None] + 1e-12)
+    sums, squares = _running(levels), _running(levels**2)
+
+    before, after = _sides(sums, at, _STEP)
+    step = np.maximum(np.maximum(after - before, 0.0).mean(axis=1), np.maximum(before - after, 0.0).mean(axis=1))
+    before, after = _sides(sums, at, _CONTRAST)
+    variance = sum(_sides(squares, at, _CONTRAST)) - before**2 - after**2
+    contrast = np.sqrt(((after - before) ** 2 / (np.maximum(variance, 0.0) / 2 + _SPREAD)).mean(axis=1))
+    near = 10.0 * np.log10(np.maximum(_sides(total, at, _NEAR), 1e-12))
+    sounding = near.min(axis=0) > np.maximum(near.max(axis=0) - _LOPSIDED_DB, _QUIETEST_DB)
+    sounding &= np.maximum(*_sides(_running(_pausing(total)), at, _CONTRAST)) <= _MOST_PAUSE
+    return np.stack([*change, step, contrast], axis=1), sounding
+
+
+def _pausing(total: np.ndarray) -> np.ndarray:
+    """Return which columns lie in pauses [n], from running sums of their power."""
+    level = _around(total, _PAUSE)
+    loudest = sliding_window_view(np.pad(level, _CONTRAST), 2 * _CONTRAST + 1).max(axis=1)
+    return level < np.maximum(loudest * 10.0 ** (-_LOPSIDED_DB / 10.0), 10.0 ** (_QUIETEST_DB / 10.0))
+
+
+def _around(total: np.ndarray, reach: int) -> np.ndarray:
+    """Mean of up to `reach` neighbours to each side and itself [n], from running sums."""
+    column = np.arange(len(total) - 1)
+    low, high = np.maximum(column - reach, 0), np.minimum(column + reach + 1, len(column))
+    return (total[high] - total[low]) / (high - low)
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    """Return the sums of the first 0, 1, 2 ... values: [n + 1, ...]."""
+    return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
+
+
+def _sides(sums: np.ndarray, at: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the columns before and after each instant, from running sums."""
+    start, stop = at - _GAP, at + _GAP
+    return (sums[start] - sums[start - length]) / length, (sums[stop + length] - sums[stop]) / length
+
+
+def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
+    """Fold indices before the start and past the end back inside, as often as need be."""
+    index = index % (2 * length)
+    return np.minimum(index, 2 * length - 1 - index)
+
+
+def _loudest_around(odds: np.ndarray) -> np.ndarray:
+    """Largest value from 0.4 to 4 s before or after each, not counting its own surroundings."""
+    near, far = _BESIDE // STRIDE, _WITHIN // STRIDE
+    runs = sliding_window_view(np.pad(odds, far, constant_values=-_MOST), far - near + 1).max(axis=1)
+    return np.maximum(runs[: len(odds)], runs[far + near :])
+
+
+def largest_transition(curve: np.ndarray, first_columns: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the largest value of a curve inside each window.
+
+    Parameters
+    ----------
+    curve : np.ndarray [shape=(ceil(T / 4),)]
+        As :func:`transition_curve` returns it.
+    first_columns : np.ndarray [shape=(N,), int]
+        First column of each window.
+    columns
+        Their width. The outermost 0.25 s do not count, nor does what lies past the end of the song.
+
+    Returns
+    -------
+    tuple of np.ndarray [shape=(N,)]
+        The values (0 where a window has no column that counts), and the columns of the song where they are.
+    """
+    largest, where = np.zeros(len(first_columns), np.float32), np.array(first_columns, np.int64)
+    for n, first in enumerate(first_columns):
+        start = -(-(max(int(first), 0) + _MARGIN) // STRIDE)
+        inside = curve[start : max(-(-(int(first) + columns - _MARGIN) // STRIDE), start)]
+        if inside.size:
+            best = int(inside.argmax())
+            largest[n], where[n] = inside[best], (start + best) * STRIDE
+    return largest, where

@@ -1,0 +1,1 @@
+"""Captions: the template, and where its fields come from."""

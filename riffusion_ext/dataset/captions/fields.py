@@ -1,0 +1,154 @@
+"""What a song is known by, whoever says it: names of fields, and their values in one form.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from riffusion_ext.dataset.captions.text import is_blank, one_line
+from riffusion_ext.validation.numbers import is_finite, read_float
+
+__all__ = ["SONG_FIELDS", "as_text", "known_fields", "named_fields", "odd_tempo", "tidy_key", "tidy_value"]
+
+SONG_FIELDS = ("artist", "title", "album", "genre", "year", "bpm", "key", "song_caption")
+"""The fields that a song's tags and the files beside it can fill."""
+
+_OTHER_NAMES: Mapping[str, str] = {
+    "artists": "artist",
+    "performer": "artist",
+    "genres": "genre",
+    "style": "genre",
+    "date": "year",
+    "tempo": "bpm",
+    "beats per minute": "bpm",
+    "tbpm": "bpm",
+    "initial key": "key",
+    "initialkey": "key",
+    "musical key": "key",
+    "tkey": "key",
+}
+# In the order of preference: MusicGen's files have a description and keywords, of which the first says more.
+_CAPTION_NAMES = ("song caption", "caption", "captions", "prompt", "text", "description", "tags", "keywords")
+
+_SAYS_NOTHING = re.compile(
+    r"(?:<|\[|\()?unknown(?: (?:artist|album|title|genre|year))?(?:>|\]|\))?|various artists|untitled|no title"
+    r"|(?:audio)?track ?\d*|n/?a|none|null|nan|[-?.]",
+    re.IGNORECASE,
+)
+"""What programs write where they know nothing."""
+
+_SLOWEST, _FASTEST = 1, 999
+"""Beats per minute that a tag may say: "12800" is no tempo, whatever its tagger meant."""
+
+_NOTE_NAME = re.compile(r"([A-Ga-g]) ?(#|♯|b|♭|sharp|flat)?(?:[ -]?(major|maj|minor|min|M|m))?")
+_WHEEL = re.compile(r"0?([1-9]|1[0-2])([ABabdm])")
+_MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+
+
+def known_fields(values: Mapping[str, object]) -> dict[str, str]:
+    """Pick the fields of a song out of whatever names a file uses, with their values in one form.
+
+    Parameters
+    ----------
+    values
+        By name, in any case, with spaces, underscores or hyphens: ``"Artist"``, ``"initial_key"``, ``"caption"``.
+        Values are texts, numbers, or lists of them.
+
+    Returns
+    -------
+    dict
+        Of :data:`SONG_FIELDS` those that say something.
+    """
+    named = {_plain(name): as_text(value) for name, value in values.items()}
+    found: dict[str, str] = {}
+    for name in SONG_FIELDS[:-1]:
+        names = (name, *(other for other, meant in _OTHER_NAMES.items() if meant == name))
+        _add_first(found, name, (named.get(other, "") for other in names))
+    _add_first(found, "song_caption", (named.get(name, "") for name in _CAPTION_NAMES))
+    return found
+
+
+def named_fields(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the values, as texts, whose names mean a field of a song."""
+    known = {*SONG_FIELDS, *_OTHER_NAMES, *_CAPTION_NAMES}
+    return {name: as_text(value) for name, value in values.items() if _plain(name) in known}
+
+
+def odd_tempo(values: Mapping[str, object]) -> str:
+    """Return what a tag says of the tempo where that is a number but no tempo, as "12800"; else ""."""
+    for name, value in values.items():
+        text = one_line(as_text(value))
+        if _OTHER_NAMES.get(_plain(name), _plain(name)) == "bpm" and re.search("[1-9]", text):
+            return "" if tidy_value("bpm", text) else text
+    return ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+
+
+def _add_first(found: dict[str, str], name: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        value = tidy_value(name, text)
+        if value:
+            found[name] = value
+            return
+
+
+def as_text(value: object) -> str:
+    """Return a value of a JSON file or of a tag as a text; lists with commas; what is neither is left out."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if is_finite(value):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(text for text in map(as_text, value) if text)
+    return ""
+
+
+def tidy_value(name: str, text: str) -> str:
+    """Return the value of a field as one clean line; "" where it says nothing.
+
+    Years become four digits, tempos whole numbers, keys what :func:`tidy_key` makes of them.
+    """
+    text = one_line(text)
+    if is_blank(text) or (name != "song_caption" and _SAYS_NOTHING.fullmatch(text)):
+        return ""
+    if name == "genre" and text.casefold() == "other":  # the genre 12 of ID3v1
+        return ""
+    if name == "year":
+        year = re.search(r"(?<!\d)[12]\d{3}(?!\d)", text)
+        return year.group() if year else ""
+    if name == "bpm":
+        number = re.search(r"\d+(?:[.,]\d+)?", text)
+        tempo = round(read_float(number.group().replace(",", ".")[:16])) if number else 0
+        return str(tempo) if _SLOWEST <= tempo <= _FASTEST else ""
+    return tidy_key(text) if name == "key" else text
+
+
+def tidy_key(text: str) -> str:
+    """Return a key as ``"A minor"``.
+
+    Known are English names (``Am``, ``F#``, ``Bb minor``) and the wheels that disc jockeys use, Camelot (``8A``) and
+    Open Key (``1m``). Anything else is returned as it is; ``""`` for ``o``, ID3's "off key".
+    """
+    wheel = _WHEEL.fullmatch(text)
+    if wheel:
+        hour, letter = int(wheel.group(1)), wheel.group(2)
+        # C major is 8 o'clock on one wheel and 1 on the other; each hour is a fifth up.
+        fifths = hour - (1 if letter in "dm" else 8)
+        if letter in "Bbd":
+            return f"{_MAJOR[7 * fifths % 12]} major"
+        return f"{_MINOR[(7 * fifths + 9) % 12]} minor"
+    note = _NOTE_NAME.fullmatch(text)
+    if not note:
+        return "" if text == "o" else text
+    sign = {"#": "#", "♯": "#", "sharp": "#", "b": "b", "♭": "b", "flat": "b", None: ""}[note.group(2)]
+    mode = "minor" if note.group(3) in ("minor", "min", "m") else "major"
+    return f"{note.group(1).upper()}{sign} {mode}"

@@ -1,0 +1,141 @@
+"""What is known about a song before anyone listens: its tags, and the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from riffusion_ext.audio.io import read_tags
+from riffusion_ext.dataset.captions.fields import known_fields, named_fields, odd_tempo
+from riffusion_ext.dataset.captions.mojibake import repaired
+from riffusion_ext.dataset.captions.sidecars import beside, in_tables
+from riffusion_ext.errors import AudioError
+from riffusion_ext.files.regular import open_regular
+
+__all__ = ["SongTags", "read_song_tags", "song_tags"]
+
+_MOST_READS, _MOST_BYTES = 50_000, 1 << 26
+
+
+@dataclass(frozen=True)
+class SongTags:
+    """What is known about a song.
+
+    Attributes
+    ----------
+    fields
+        Of :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS` those that say something: each one line, the year four
+        digits, the bpm a whole number, the key as ``"A minor"``.
+    notes
+        Sentences about files beside the song that were passed over, or are in an odd encoding.
+    """
+
+    fields: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> dict[str, str]:
+    """Read the fields of a song; see :func:`song_tags`. Never raises."""
+    return dict(song_tags(path, root).fields)
+
+
+def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> SongTags:
+    """Read what a song says about itself, and what the files beside it say.
+
+    For each field the first of these counts: ``song.json``, ``song.txt``, a table of the folder
+    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the file. What
+    is beside the song wins, because somebody put it there for this.
+
+    Parameters
+    ----------
+    path
+        The sound file. It need not be readable, or even be there.
+    root
+        The uppermost folder whose tables are asked; None for the song's own folder.
+
+    Returns
+    -------
+    SongTags
+        Never raises: what cannot be read is as if it were absent.
+    """
+    song = Path(path)
+    try:
+        own, own_notes = beside(song)
+        shared, shared_notes = in_tables(song, None if root is None else Path(root))
+    except (OSError, ValueError) as error:  # a name that no system would look up
+        return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
+    embedded, said = _embedded(song)
+    notes = (*own_notes, *shared_notes, *(f"{song.name}: {note}" for note in said))
+    return SongTags({**embedded, **shared, **own}, tuple(dict.fromkeys(notes)))
+
+
+class _Patient:
+    """A file that is not read on for ever: some hold millions of empty parts, each of which is looked at.
+
+    Parameters
+    ----------
+    file
+        The file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._reads, self._bytes = 0, 0
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, or raise an OSError when it has been enough."""
+        data = self._file.read(size if 0 <= size <= _MOST_BYTES else _MOST_BYTES)
+        self._reads += 1
+        self._bytes += len(data)
+        if self._reads > _MOST_READS or self._bytes > _MOST_BYTES:
+            raise OSError("it has too many parts")
+        return data
+
+
+def _embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fields that the tags in a song fill, and notes about them."""
+    values: dict[str, object] = {}
+    try:
+        values = dict(read_tags(song))
+    except (AudioError, OSError, ValueError):
+        values = {}
+    fields, notes = _fields_of(values)
+    better, more = _fields_of(_by_tinytag(song))
+    fields.update(better)
+    fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
+    return fields, tuple(dict.fromkeys((*notes, *more)))
+
+
+def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fields of a tag, each in its true encoding, and notes about what is odd in it."""
+    texts, notes = repaired(named_fields(values))
+    odd = odd_tempo(values)
+    if odd:
+        notes = (*notes, f"its tags say a tempo of {odd[:40]}, which is none, and was left out")
+    return known_fields(texts), notes
+
+
+def _by_tinytag(song: Path) -> dict[str, object]:
+    """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
+    try:
+        from tinytag import TinyTag
+    except ImportError:
+        return {}
+    # A file is what its first bytes say; some MP3 files begin with other things, and then the suffix has to do.
+    for by_name in (False, True):
+        try:
+            with open_regular(song) as file:
+                patient = cast(BinaryIO, _Patient(file))
+                tag = TinyTag.get(str(song) if by_name else None, file_obj=patient, duration=False)
+        except Exception:  # whatever a damaged file makes it do: it means no tags
+            continue
+        values: dict[str, object] = dict(tag.other)
+        for name in ("title", "artist", "album", "genre", "year"):
+            values[name] = [getattr(tag, name), *tag.other.get(name, ())]
+        if known_fields(values):
+            return values
+    return {}

@@ -1,0 +1,293 @@
+"""Captions of training pictures: a template filled with what is known about a song.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from riffusion_ext.dataset.captions.text import is_blank, one_line, readable_name
+from riffusion_ext.dataset.settings import CaptionSettings
+from riffusion_ext.errors import RiffusionError
+
+__all__ = [
+    "CAPTION_FIELDS",
+    "TOKEN_LIMIT",
+    "caption_for",
+    "check_template",
+    "edited_caption",
+    "estimate_tokens",
+    "file_fields",
+    "tidy",
+]
+
+CAPTION_FIELDS = (
+    "trigger",
+    "artist",
+    "title",
+    "album",
+    "genre",
+    "year",
+    "bpm",
+    "key",
+    "song_caption",
+    "folder",
+    "folder2",
+    "file",
+    "stem",
+    "tempo",
+    "measured_key",
+    "loudness",
+)
+"""The names a template may use. What the tags and the files beside a song say comes first; ``tempo``,
+``measured_key`` and ``loudness`` are measured."""
+
+TOKEN_LIMIT = 75
+"""Tokens that trainers of Stable Diffusion 1 read of a caption, unless told otherwise."""
+
+_LAST_RESORT = "music"
+_LONGEST_TEMPLATE = 4000
+
+_STEM = re.compile(
+    r"(?:.*[ _.(\[-])?(vocals|drums|bass|other|guitar|piano|instrumental|accompaniment)[)\]]?", re.IGNORECASE
+)
+
+# Words that lead to a name, or follow it as its unit, and mean nothing without it.
+_LEADING = frozenset(
+    "a an the by in at from of on with and for to key tempo feat feat. ft ft. featuring".split()  # noqa: SIM905
+)
+_UNITS = frozenset(["bpm", "lufs", "db", "dbfs"])
+_DASHES = "-\u2013\u2014/|:;&+~"
+_BRACKETS = "()[]"
+_KNOWN = "\0"  # stands for a value while the words around it are set right: values have none
+
+
+def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
+    """Return the caption of one picture.
+
+    The template's parts between commas are filled one by one. A part none of whose names is known vanishes with its
+    words (``"{bpm} bpm"``), so no comma is left over; where only some are known, the words that lead to the others go
+    (``"{title} by {artist}"`` becomes the title alone), and brackets that are left empty. ``{bpm|tempo}`` takes the
+    first of the two that is known. ``{{`` stands for a brace. A part that says the same as an earlier one is dropped.
+
+    Parameters
+    ----------
+    fields
+        What is known, of :data:`CAPTION_FIELDS`; absent and empty are the same. The settings' trigger is added.
+    settings
+        Template, trigger word, and pairs of texts to find and to put in their place, in turn, in the finished caption.
+
+    Returns
+    -------
+    str
+        One line, never empty, without doubled commas and without backslashes (the Dreambooth extension drops them).
+        Where nothing else is left: the title, else the file's name without the number in front, else ``"music"``.
+
+    Raises
+    ------
+    RiffusionError
+        The template uses an unknown name or has a brace that does not close, or a text to find is empty.
+    """
+    values = {name: tidy(str(fields.get(name, ""))) for name in CAPTION_FIELDS}
+    values["trigger"] = tidy(settings.trigger) or values["trigger"]
+    parts: dict[str, str] = {}
+    for part in check_template(settings.template):
+        text = tidy(_fill(part, values))
+        parts.setdefault(text.casefold(), text)
+    caption = _replace(", ".join(parts.values()), settings.replace)
+    return edited_caption(caption, fields)
+
+
+def edited_caption(text: str, fields: Mapping[str, str]) -> str:
+    """Return a caption that somebody typed as one that can be written: tidy, and never empty.
+
+    Parameters
+    ----------
+    text
+        Anything.
+    fields
+        What is known of the song: where nothing is left of the text, its ``title`` or ``file`` stands in.
+    """
+    spare = (fields.get("title", ""), readable_name(str(fields.get("file", ""))))
+    return next(filter(None, map(tidy, (text, *map(str, spare)))), _LAST_RESORT)
+
+
+def file_fields(path: Path) -> dict[str, str]:
+    """Return the fields that a song's place gives: its name as words, its folder, the folder above that, its stem.
+
+    A file is a stem if its name is that of one or ends so: ``vocals.wav``, ``Song (Drums).flac``, ``song_bass.ogg``.
+    """
+    parent = path.parent
+    stem = _STEM.fullmatch(path.stem)
+    return {
+        **({"stem": stem.group(1).lower()} if stem else {}),
+        "file": readable_name(path.stem) or one_line(path.stem),
+        "folder": one_line(parent.name),
+        "folder2": one_line(parent.parent.name),
+    }
+
+
+@lru_cache(maxsize=1024)  # the pictures of a song share their caption
+def tidy(text: str) -> str:
+    """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
+    text = one_line(text.replace("\\", ""))
+    text = re.sub(r" ?,(?: ?,)*", ",", text).strip(" ,")
+    return "" if is_blank(text) else text
+
+
+def _replace(caption: str, pairs: Iterable[Sequence[str]]) -> str:
+    for find, put in pairs:
+        if not find:
+            raise RiffusionError(f"the text to find is empty, there is nothing to replace by {put!r}")
+        caption = caption.replace(find, put)
+    return tidy(caption)
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A place in a template: the first of these names that is known goes there."""
+
+    names: tuple[str, ...]
+
+
+Part = tuple["str | _Slot", ...]
+
+
+@lru_cache(maxsize=64)
+def check_template(template: str) -> tuple[Part, ...]:
+    """Return the parts of a template, which commas outside brackets divide; each is words and slots in turn.
+
+    Raises
+    ------
+    RiffusionError
+        It uses an unknown name, has a brace that does not close, or is very long.
+    """
+    if len(template) > _LONGEST_TEMPLATE:
+        raise RiffusionError(
+            f"the caption template must have at most {_LONGEST_TEMPLATE} characters, got {len(template)}"
+        )
+    parts: list[list[str | _Slot]] = [[]]
+    depth = 0
+    for token in re.findall(r"\{\{|\}\}|\{[^{}]*\}|[^{}]|[{}]", one_line(template)):
+        if token in ("{", "}"):
+            raise RiffusionError(f"the caption template has a {token} without its partner: {template}")
+        if len(token) > 2:
+            parts[-1].append(_slot(token))
+        elif token == "{}":
+            raise RiffusionError(f"the caption template has empty braces, put one of {', '.join(CAPTION_FIELDS)} in")
+        elif token == "," and depth == 0:
+            parts.append([])
+        else:
+            depth = max(depth + (token in "([") - (token in ")]"), 0)
+            _append(parts[-1], token[0])
+    return tuple(tuple(part) for part in parts)
+
+
+def _slot(token: str) -> _Slot:
+    names = tuple(name.strip().casefold() for name in token[1:-1].split("|"))
+    for name in names:
+        if name not in CAPTION_FIELDS:
+            raise RiffusionError(f"the caption template knows no {{{name}}}, it knows {', '.join(CAPTION_FIELDS)}")
+    return _Slot(names)
+
+
+def _append(part: list[str | _Slot], character: str) -> None:
+    last = part[-1] if part else None
+    if isinstance(last, str):
+        part[-1] = last + character
+    else:
+        part.append(character)
+
+
+def _fill(part: Part, values: Mapping[str, str]) -> str:
+    """Return a part with its slots filled; "" where it has slots and none is known."""
+    found = [
+        next(filter(None, map(values.__getitem__, piece.names)), "") if isinstance(piece, _Slot) else None
+        for piece in part
+    ]
+    known = [value for value in found if value]
+    if known or all(value is None for value in found):
+        text = "".join(_KNOWN if value else piece for piece, value in zip(_words(part, found), found, strict=True))
+        return re.sub(_KNOWN, lambda _: known.pop(0), text if "" not in found else _without_litter(text))
+    return ""
+
+
+def _words(part: Part, found: Sequence[str | None]) -> list[str]:
+    """Return the pieces of a part, a space for each slot, without the words that belong to unknown slots."""
+    pieces = [piece if isinstance(piece, str) else " " for piece in part]
+    for number, value in enumerate(found):
+        if value is None:
+            leads, follows = found[number + 1 : number + 2] == [""], found[number - 1 : number] == [""]
+            first = not any(found[:number]) and not "".join(pieces[:number]).strip()
+            if 0 < number < len(part) - 1 and (leads or first) and _only_joins(pieces[number]):
+                pieces[number] = " ".join(token for token in _tokens(pieces[number]) if token in _BRACKETS) or " "
+            if leads:
+                pieces[number] = _without_leading(pieces[number])
+            if follows:
+                pieces[number] = _without_unit(pieces[number])
+    return pieces
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"[()\[\]]|[^\s()\[\]]+", text)
+
+
+def _only_joins(text: str) -> bool:
+    """Whether words between two names do no more than join them: a mark, or one short word of any language."""
+    words = [token for token in _tokens(text) if token not in _BRACKETS]
+    return len(words) < 2 and all(len(word) < 4 or not word.strip(_DASHES) for word in words)
+
+
+def _without_leading(text: str) -> str:
+    """Return a text without the words and dashes at its end that lead to something."""
+    tokens = _tokens(text)
+    while tokens and (tokens[-1].casefold() in _LEADING or not tokens[-1].strip(_DASHES)):
+        tokens.pop()
+    return f" {' '.join(tokens)} "
+
+
+def _without_unit(text: str) -> str:
+    """Return a text without a unit at its start."""
+    tokens = _tokens(text)
+    return f" {' '.join(tokens[1:])} " if tokens and tokens[0].casefold() in _UNITS else text
+
+
+def _without_litter(text: str) -> str:
+    """Return a text without empty brackets, marks beside brackets and at its ends, and doubled spaces."""
+    marks = rf"[\s,{re.escape(_DASHES)}]*"
+    before = None
+    while before != text:
+        before = text
+        text = re.sub(rf"[(\[]{marks}[)\]]", " ", text)
+    text = re.sub(rf"([(\[]){marks}", r"\1", text)
+    text = re.sub(rf"(?<!{marks[:-1]}){marks}([)\]])", r"\1", text)
+    return " ".join(text.split()).strip(f" {_DASHES}")
+
+
+# --- length ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def estimate_tokens(caption: str) -> int:
+    """Return about how many tokens CLIP makes of a caption.
+
+    Exactly known is how its tokenizer splits a text: words, single digits, runs of marks. How many tokens a word
+    becomes depends on a vocabulary of 49,408 entries; six letters for a token, or two bytes of other alphabets, come
+    within a fifth of the truth for nine of ten English texts.
+
+    Source: Radford et al., "Learning transferable visual models from natural language supervision" (2021).
+    """
+    count = 0
+    for word in re.findall(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\w\s]|_)+", caption.lower()):
+        plain = sum(character.isascii() for character in word) if word[0].isalpha() else 0
+        other = len(word.encode("utf-8", "replace")) - sum(character.isascii() for character in word)
+        count += max(1, round(plain / 6 + other / 2))
+    return count

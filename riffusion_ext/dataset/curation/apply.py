@@ -1,0 +1,298 @@
+"""From what was measured to what is kept: curation, captions, and every picture in its place.
+
+Reads no song, so that thresholds and captions can be changed in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from riffusion_ext.dataset.analysis.features import Features
+from riffusion_ext.dataset.captions.tags import SongTags, song_tags
+from riffusion_ext.dataset.captions.template import caption_for, edited_caption, file_fields
+from riffusion_ext.dataset.curation.curate import Verdict, curate
+from riffusion_ext.dataset.decisions import REVIEW, decisions_of
+from riffusion_ext.dataset.export.formats import ExportItem, ExportResult, export
+from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
+from riffusion_ext.dataset.settings import DatasetSettings
+from riffusion_ext.dataset.slicing.slice_song import SongRecord
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.store import Store
+from riffusion_ext.errors import RiffusionError
+
+__all__ = [
+    "MANIFEST",
+    "SOURCE",
+    "Judged",
+    "decided",
+    "export_set",
+    "judge",
+    "read_manifest",
+    "song_places",
+    "write_manifest",
+]
+
+MANIFEST = "manifest.json"
+SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
+_SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The training set as it is now, and sentences about files beside songs that were passed over."""
+
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+
+
+def judge(
+    store: Store,
+    songs: Sequence[tuple[Song, str]],
+    settings: DatasetSettings,
+    *,
+    root: Path | None = None,
+    waiting: Collection[str] = (),
+) -> Judged:
+    """Decide about every window and arrange the folder accordingly.
+
+    Parameters
+    ----------
+    store
+        The folder, locked.
+    songs
+        Songs with the keys of their records.
+    settings
+        Thresholds and captions.
+    root
+        The uppermost folder whose tables of captions are asked; None for each song's own.
+    waiting
+        Names of songs that the run did not come to. What is there of them stays as it is.
+
+    Raises
+    ------
+    RiffusionError
+        Something cannot be written, or the user's decisions cannot be read.
+    """
+    records = [(song, record) for song, key in songs if (record := store.record_of(key)) is not None]
+    verdicts = _verdicts([record for _, record in records], settings)
+    before = read_manifest(store)
+    decisions = decisions_of(store, [window.file for window in before.windows])
+    seconds = settings.slicing.params.hop_length / settings.slicing.params.sample_rate
+    renamed = _follow(decisions, before, [record for _, record in records], seconds)
+    files = [file for _, record in records for file in record.files]
+    entries: list[SongEntry] = []
+    windows: list[WindowEntry] = []
+    notes: list[str] = list(renamed)
+    for song, record in records:
+        entries.append(_song_entry(record))
+        tags = song_tags(song.whole or song.path, root)
+        notes += tags.notes
+        if not record.files:
+            width = settings.slicing.columns * seconds
+            notes.append(
+                f"nothing of {record.name} is used: its {record.duration:.1f} s hold no window of {width:.1f} s"
+            )
+        fields = _fields(song, record, tags)
+        caption = caption_for(fields, settings.captions)
+        for number, file in enumerate(record.files):
+            said: dict[str, Any] = decisions.get(file, {})
+            words = edited_caption(str(said["caption"]), fields) if said.get("caption") else caption
+            verdict = verdicts[len(windows)]
+            windows.append(_window_entry(record, number, seconds, settings, verdict, said, words, files))
+    there = [window for window in before.windows if window.song in waiting and store.find(window.file)]
+    names = {window.song for window in there}
+    entries += [song for song in before.songs if song.name in names]
+    windows += [decided(window, decisions.get(window.file, {})) for window in there]
+    manifest = Manifest(settings.as_dict(), entries, windows)
+    if decisions:  # before captions move: some are known from their files alone
+        store.write_json(REVIEW, {"windows": decisions})
+    _arrange(store, manifest)
+    if not waiting:
+        store.empty_fresh()
+    write_manifest(store, manifest)
+    return Judged(manifest, tuple(dict.fromkeys(notes)))
+
+
+def _follow(
+    decisions: dict[str, dict[str, Any]], before: Manifest, records: Sequence[SongRecord], seconds: float
+) -> list[str]:
+    """Let decisions about windows follow songs that got another name since: their bytes tell which they are.
+
+    Parameters
+    ----------
+    decisions
+        By name of picture; what follows is added.
+    before
+        The manifest of the last run.
+    records
+        The songs as they are now, with columns that last so many `seconds`.
+
+    Returns
+    -------
+    notes
+        One sentence for each song that was followed.
+    """
+    present = {record.name for record in records}
+    old_names: dict[str, str] = {}
+    for song in before.songs:
+        if song.name not in present:
+            old_names.setdefault(song.sha256, song.name)
+    old_files = {(window.song, window.start): window.file for window in before.windows}
+    notes = []
+    for record in records:
+        old = old_names.get(record.digest)
+        if old is None:
+            continue
+        count = 0
+        for start, file in zip(record.starts, record.files, strict=True):
+            said = decisions.get(old_files.get((old, round(start * seconds, 3)), ""))
+            if said and file not in decisions:
+                decisions[file] = dict(said)
+                count += 1
+        if count:
+            windows = f"{count} windows" if count > 1 else "1 window"
+            notes.append(f"{old} is called {record.name} now: what was decided about {windows} of it was taken over")
+    return notes
+
+
+def _window_entry(
+    record: SongRecord,
+    number: int,
+    seconds: float,
+    settings: DatasetSettings,
+    verdict: Verdict,
+    said: Mapping[str, Any],
+    caption: str,
+    files: Sequence[str],
+) -> WindowEntry:
+    """Describe a window of a song, whose columns last so many seconds; `files` are the pictures of all windows."""
+    reasons: list[dict[str, Any]] = []
+    for reason in verdict.reasons:
+        other = {} if reason.other is None else {"other": files[reason.other]}
+        reasons.append({"kind": reason.kind, "text": reason.text, **other})
+    return WindowEntry(
+        file=record.files[number],
+        song=record.name,
+        start=round(record.starts[number] * seconds, 3),
+        duration=round(settings.slicing.columns * seconds, 3),
+        kept=bool(said.get("keep", verdict.kept)),
+        decided="keep" in said,
+        reasons=tuple(reasons),
+        caption=caption,
+        level_db=round(float(record.features.level_db[number]), 2),
+        transition=round(float(record.features.transition[number]), 4),
+        black=record.blacks[number],
+    )
+
+
+def read_manifest(store: Store) -> Manifest:
+    """Return the manifest of the last run; an empty one where there was none.
+
+    Raises
+    ------
+    RiffusionError
+        It is damaged.
+    """
+    values = store.read_json(MANIFEST)
+    if not values:
+        return Manifest({})
+    try:
+        return Manifest.from_dict(values)
+    except RiffusionError as error:
+        raise RiffusionError(f"{store.out / MANIFEST} is damaged ({error}); repair it or move it away") from None
+
+
+def decided(window: WindowEntry, said: Mapping[str, Any]) -> WindowEntry:
+    """Return a window of an earlier run with what the user said since."""
+    caption = edited_caption(str(said.get("caption") or window.caption), {"title": window.caption})
+    return replace(window, kept=bool(said.get("keep", window.kept)), decided="keep" in said, caption=caption)
+
+
+def write_manifest(store: Store, manifest: Manifest) -> None:
+    """Write the manifest, for programs and for spreadsheets."""
+    store.write_json(MANIFEST, manifest.as_dict())
+    store.write_text("manifest.csv", manifest.as_csv())
+
+
+def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
+    """Write the kept windows in the formats that the manifest's settings name."""
+    place = song_places(store)
+    digests = {song.name: song.sha256 for song in manifest.songs}
+    items = [
+        ExportItem(
+            store.pictures / window.file,
+            window.caption,
+            place(window.song),
+            window.start,
+            window.duration,
+            digests.get(window.song, ""),
+        )
+        for window in manifest.kept
+    ]
+    return export(items, store.out, DatasetSettings.from_dict(manifest.settings).export, progress=progress)
+
+
+def song_places(store: Store) -> Callable[[str], Path]:
+    """Return a function that says where the song of a name is, or was in the last run."""
+    source = store.read_json(SOURCE)
+    stems, collection = source.get("stems", {}), source.get("collection", "")
+    places = (collection, *(stems.values() if isinstance(stems, dict) else [None]))
+    if not all(map(_is_place, places)):
+        raise RiffusionError(f"{store.out / SOURCE} must say where the songs are; repair it or move it away")
+    collection = Path(collection)
+    return lambda name: (
+        Path(stems[name]) if name in stems else collection if collection.is_file() else collection / name
+    )
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value and len(value) < 1 << 14
+
+
+def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[Verdict]:
+    if not any(record.files for record in records):
+        return []
+    features = Features.concatenate([record.features for record in records])
+    song_of = np.repeat(np.arange(len(records)), [len(record.files) for record in records])
+    starts = np.array([start for record in records for start in record.starts], dtype=np.int64)
+    return curate(features, song_of, starts, settings.slicing.columns, settings.curation)
+
+
+def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
+    """Words a caption may use."""
+    fields = {**file_fields(song.whole or song.path), **tags.fields}
+    if song.whole is not None:
+        fields["stem"] = song.path.stem
+    if record.tempo_confidence >= _SURE:
+        fields["tempo"] = f"{record.tempo:.0f}"
+    if record.key_confidence >= _SURE:
+        fields["measured_key"] = record.key
+    loudness = finite(record.loudness, 0)
+    if loudness is not None:
+        fields["loudness"] = f"{loudness:.0f}"
+    return fields
+
+
+def _song_entry(record: SongRecord) -> SongEntry:
+    return SongEntry(
+        name=record.name,
+        sha256=record.digest,
+        duration=round(record.duration, 3),
+        sample_rate=record.sample_rate,
+        channels=record.channels,
+        loudness=finite(record.loudness, 2),
+        tempo=finite(record.tempo, 2) if record.tempo_confidence >= _SURE else None,
+        key=record.key if record.key_confidence >= _SURE else None,
+    )
+
+
+def _arrange(store: Store, manifest: Manifest) -> None:
+    """Move every picture where it belongs, and out of the set what is no window of it."""
+    for window in manifest.windows:
+        store.place(window.file, kept=window.kept)
+    store.forget_others({window.file for window in manifest.windows})

@@ -1,0 +1,202 @@
+"""Which windows are kept, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from riffusion_ext.dataset.analysis.features import Features
+from riffusion_ext.dataset.curation.diversity import choose_diverse
+from riffusion_ext.dataset.curation.duplicates import find_duplicates
+from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.errors import RiffusionError
+
+__all__ = ["Reason", "Verdict", "curate"]
+
+_MOST_QUIET = 0.5  # share of a window that may be pauses
+_SHORTEST_DROPOUT = 0.03  # s
+_LARGEST_OFFSET = 0.1  # of full scale
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a window is left out.
+
+    Attributes
+    ----------
+    kind
+        One of :data:`~riffusion_ext.dataset.settings.REASONS`.
+    text
+        Part of a sentence, with what was measured and the limit.
+    other
+        Number of the window it is a duplicate of, or None.
+    """
+
+    kind: str
+    text: str
+    other: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a window is kept; if not, all the reasons."""
+
+    kept: bool
+    reasons: tuple[Reason, ...] = ()
+
+
+def curate(
+    features: Features,
+    song_of: np.ndarray,
+    first_columns: np.ndarray,
+    columns: int,
+    settings: CurateSettings,
+) -> list[Verdict]:
+    """Judge all windows of a set.
+
+    Duplicates are looked for among the windows that have no other fault, so that one which is kept stands for them.
+    From what remains the target is chosen.
+
+    Parameters
+    ----------
+    features
+        Of N windows.
+    song_of : np.ndarray [shape=(N,), int]
+        Number of the song of each window.
+    first_columns : np.ndarray [shape=(N,), int]
+        Where in the song each window begins.
+    columns
+        Width of the windows.
+    settings
+        The limits.
+
+    Returns
+    -------
+    list of Verdict
+        One for each window. The same input gives the same verdicts.
+
+    Raises
+    ------
+    RiffusionError
+        The arrays are of different lengths.
+    """
+    song_of, first_columns = np.asarray(song_of), np.asarray(first_columns)
+    if not len(features) == len(song_of) == len(first_columns):
+        raise RiffusionError(
+            f"features, songs and first columns must belong to the same windows, got {len(features)}, "
+            f"{len(song_of)} and {len(first_columns)} of them"
+        )
+    reasons: list[list[Reason]] = [[] for _ in song_of]
+    _judge_place(reasons, song_of, first_columns, settings)
+    _judge_sound(reasons, features, settings)
+    if settings.duplicate is not None:
+        _judge_likeness(reasons, features, song_of, first_columns, columns, settings.duplicate)
+    if settings.target is not None:
+        _judge_surplus(reasons, features, song_of, settings.target)
+    return [Verdict(not found, tuple(found)) for found in reasons]
+
+
+def _faultless(reasons: list[list[Reason]]) -> np.ndarray:
+    return np.array([n for n, found in enumerate(reasons) if not found], np.int64)
+
+
+def _judge_place(
+    reasons: list[list[Reason]], song_of: np.ndarray, first_columns: np.ndarray, settings: CurateSettings
+) -> None:
+    """Leave out the beginning and the end of each song that is long enough."""
+    order = np.lexsort((first_columns, song_of))
+    for windows in np.split(order, np.flatnonzero(np.diff(song_of[order])) + 1):
+        if len(windows) <= 2 * (settings.first + settings.last):
+            continue
+        for place, window in enumerate(windows[: settings.first].tolist(), 1):
+            reasons[window].append(Reason("intro", _place_text(place, settings.first, "first")))
+        for place, window in enumerate(windows[::-1][: settings.last].tolist(), 1):
+            reasons[window].append(Reason("ending", _place_text(place, settings.last, "last")))
+
+
+def _place_text(place: int, count: int, end: str) -> str:
+    if count == 1:
+        return f"it is the {end} window of the song, which is left out"
+    return f"it is number {place} of the song's {end} {count} windows, which are left out"
+
+
+def _judge_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:
+    """Leave out what is silent, cut, clipped or broken by itself."""
+
+    def judge(kind: str, guilty: np.ndarray, text: Callable[[int], str]) -> None:
+        for window in np.flatnonzero(guilty).tolist():
+            reasons[window].append(Reason(kind, text(window)))
+
+    level, quiet, clipped, dropout, offset = (
+        getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "offset")
+    )
+    least, steepest, most = settings.silence_db, settings.transition, settings.clipping
+    if least is not None:
+        judge("silence", level < least, lambda n: f"its level is {level[n]:.1f} dBFS, under {least:g} dBFS")
+        judge(
+            "silence",
+            (quiet > _MOST_QUIET) & (level >= least),
+            lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MOST_QUIET:.0%}",
+        )
+    if steepest is not None:
+        judge(
+            "transition",
+            features.transition > steepest,
+            lambda n: (
+                f"{features.transition_at[n]:.2f} s into it the music changes as at a cut between two pieces: "
+                f"{features.transition[n]:.2f} on a scale to 1, more than {steepest:.2f}"
+            ),
+        )
+    if most is not None:
+        judge(
+            "clipping", clipped > most, lambda n: f"{clipped[n]:.2%} of its samples are clipped, more than {most:.2%}"
+        )
+    if settings.broken:
+        judge(
+            "broken",
+            dropout >= _SHORTEST_DROPOUT,
+            lambda n: f"the sound drops out for {dropout[n]:.2f} s, {_SHORTEST_DROPOUT:g} s or longer",
+        )
+        judge(
+            "broken",
+            offset > _LARGEST_OFFSET,
+            lambda n: f"its mean is {offset[n]:.2f} of full scale away from zero, more than {_LARGEST_OFFSET:.2f}",
+        )
+
+
+def _judge_likeness(
+    reasons: list[list[Reason]],
+    features: Features,
+    song_of: np.ndarray,
+    first_columns: np.ndarray,
+    columns: int,
+    likeness: float,
+) -> None:
+    """Leave out what is nearly the same as a window that is kept."""
+    windows = _faultless(reasons)
+    embedding = features.embedding[windows]
+    # Rounded, so that of a copy and its original it is the same one in all windows.
+    faults = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
+    found = find_duplicates(
+        embedding,
+        -faults,
+        1.0 - likeness,
+        song=song_of[windows],
+        first_column=first_columns[windows],
+        columns=columns,
+    )
+    for n in np.flatnonzero(found != np.arange(len(found))).tolist():
+        like = 1.0 - float(np.linalg.norm(embedding[n] - embedding[found[n]]))
+        text = f"{like:.0%} like another window, and {likeness:.0%} count as the same"
+        reasons[windows[n]].append(Reason("duplicate", text, int(windows[found[n]])))
+
+
+def _judge_surplus(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:
+    """Leave out what is not among the most different ones of those that remain."""
+    windows = _faultless(reasons)
+    chosen = choose_diverse(features.embedding[windows], song_of[windows], target)
+    text = f"{len(windows)} windows are good and {target} are wanted; the chosen ones differ more from each other"
+    for window in np.delete(windows, chosen).tolist():
+        reasons[window].append(Reason("surplus", text))

@@ -1,0 +1,236 @@
+"""Songs through the machine: one after the other, on all cores, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.dataset.workers import AHEAD, handed_out
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.slicing.slice_song import SongRecord
+    from riffusion_ext.dataset.store import Store
+
+__all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+
+
+class StopError(RiffusionError):
+    """The user wants the run to end."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A song to be cut into a folder."""
+
+    song: Song
+    settings: SliceSettings
+    out: Path
+    black: float | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
+
+    `trouble` is what is wrong with a song that was cut all the same, `notes` what was repaired in it.
+    """
+
+    song: Song
+    key: str = ""
+    duration: float = 0.0
+    windows: int = 0
+    error: str = ""
+    trouble: str = ""
+    notes: tuple[str, ...] = ()
+    was_there: bool = False
+    stopped: bool = False
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[Cut, None, None]:
+    """Cut songs; yields what became of each as soon as it is known, in any order.
+
+    Closing the iterator stops the work, and so does :meth:`~riffusion_ext.dataset.store.Store.stop`, which the
+    workers see wherever they are; songs that were not finished are cut in the next run.
+
+    Parameters
+    ----------
+    tasks
+        The songs.
+    jobs
+        Processes at once. 1 works in this process; without joblib there is no other way.
+    cluster
+        Address of a Dask scheduler (``tcp://host:8786``) whose workers see the same files under the same paths.
+
+    Raises
+    ------
+    RiffusionError
+        The cluster cannot be reached, or the package it needs is missing.
+    """
+    left: list[Task] = []
+    for task in tasks:  # what is there already needs no other process
+        known = _known(task)
+        if known is None:
+            left.append(task)
+        else:
+            yield known
+    if jobs > 1 or cluster:  # the longest first, lest one of them keeps the others waiting at the end
+        left.sort(key=_size, reverse=True)
+    yield from _mapped(_cut_one, _lost, left, jobs, cluster)
+
+
+def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
+    """Largest mel magnitude of each song that can be read."""
+    yield from _mapped(_loudest_of, lambda task: 0.0, tasks, jobs, cluster)
+
+
+def _lost(task: Task) -> Cut:
+    return Cut(task.song, error="the process that worked on it was killed; maybe memory ran out")
+
+
+def _mapped(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str
+) -> Iterator[Any]:
+    if cluster:
+        yield from _on_cluster(function, tasks, cluster)
+        return
+    jobs = min(jobs, len(tasks))
+    if jobs > 1:
+        jobs = jobs if find_spec("joblib") else 1
+    if jobs <= 1:
+        yield from map(function, tasks)
+        return
+    yield from _on_cores(function, lost, tasks, jobs)
+
+
+def _on_cores(
+    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
+) -> Iterator[Any]:
+    """Work in other processes. One that dies costs the song it had, and only if it dies of it a second time."""
+    left = dict(enumerate(tasks))
+    while left:
+        try:
+            for number, result in handed_out(function, list(left.items()), jobs):
+                del left[number]
+                yield result
+        except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
+            for number in list(left)[: AHEAD * jobs]:
+                task = left.pop(number)
+                try:
+                    yield from (result for _, result in handed_out(function, [(number, task)], 2))
+                except BrokenProcessPool:
+                    yield lost(task)
+
+
+def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
+    try:
+        import joblib
+        from distributed import Client
+    except ImportError as error:
+        raise RiffusionError(
+            f"a cluster needs the packages joblib and distributed ({error}): pip install joblib distributed"
+        ) from None
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise RiffusionError(f"the cluster at {address} does not answer: {error}") from None
+    with client, joblib.parallel_config("dask", client=client):
+        pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
+        yield from pool(joblib.delayed(function)(task) for task in tasks)
+
+
+def _size(task: Task) -> int:
+    try:
+        return task.song.path.stat().st_size
+    except OSError:  # reading it will say why
+        return 0
+
+
+def _known(task: Task) -> Cut | None:
+    """Return what became of a song in an earlier run; None where that is not known."""
+    from riffusion_ext.dataset.store import Store, record_key
+
+    store = Store(task.out)
+    if store.stop_wanted or not store.has_records:
+        return None
+    try:
+        key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.black)
+    except OSError:
+        return None
+    record = store.record_of(key)
+    if record is None:
+        return None
+    return replace(_cut_of(task, key, record), was_there=True)
+
+
+def _cut_one(task: Task) -> Cut:
+    import torch
+
+    from riffusion_ext.convert import explain
+    from riffusion_ext.dataset.slicing.slice_song import cut_song
+    from riffusion_ext.dataset.store import Store, record_key
+    from riffusion_ext.spectrogram.threads import lead
+
+    store = Store(task.out)
+    try:
+        tick = _stopper(store)
+        tick()
+        digest = task.song.digest()
+        key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
+        # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
+        record = lead(
+            torch.device("cpu"),
+            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
+        )
+        store.keep_record(key, record)
+    except StopError:
+        return Cut(task.song, stopped=True)
+    except Exception as error:
+        return Cut(task.song, error=explain(error))
+    return _cut_of(task, key, record)
+
+
+def _cut_of(task: Task, key: str, record: SongRecord) -> Cut:
+    files = len(record.files)
+    return Cut(task.song, key, record.duration, files, trouble=record.trouble, notes=tuple(record.notes))
+
+
+def _stopper(store: Store) -> Callable[[], None]:
+    def tick() -> None:
+        if store.stop_wanted:
+            raise StopError("stopped")
+
+    return tick
+
+
+def _loudest_of(task: Task) -> float:
+    import torch
+
+    from riffusion_ext.dataset.slicing.slice_song import loudest_cell
+    from riffusion_ext.dataset.store import Store, record_key
+    from riffusion_ext.spectrogram.threads import lead
+
+    store = Store(task.out)
+    try:
+        key = record_key("", task.song.digest(), str(task.settings.params), None)
+        loudest = store.loudest_of(key)
+        if loudest is None:
+            loudest = lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
+            store.keep_loudest(key, loudest)
+        return loudest
+    except Exception:  # cutting it will say why
+        return 0.0

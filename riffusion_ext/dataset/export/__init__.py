@@ -1,0 +1,1 @@
+"""Training sets in the formats that trainers read."""

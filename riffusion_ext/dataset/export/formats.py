@@ -1,0 +1,229 @@
+"""Training sets in the forms that trainers read: Dreambooth, kohya's scripts, diffusers, and sound for audio models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from riffusion_ext.dataset.captions.template import TOKEN_LIMIT, edited_caption, estimate_tokens
+from riffusion_ext.dataset.captions.text import decode
+from riffusion_ext.dataset.export import ledger
+from riffusion_ext.dataset.export.audio import audio_files, audio_texts
+from riffusion_ext.dataset.export.images import diffusers_files, dreambooth_files, kohya_files, stem
+from riffusion_ext.dataset.export.ledger import LARGEST_CAPTION, OutFile, Synced, sync
+from riffusion_ext.dataset.settings import FORMATS, ExportSettings
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.validation.names import is_link
+from riffusion_ext.validation.numbers import is_finite, shown
+
+__all__ = ["FORMATS", "PICTURES", "ExportItem", "ExportResult", "check_export_settings", "export"]
+
+PICTURES = "pictures"
+"""The folder of the pictures, within the one that is exported into."""
+
+_FORBIDDEN = '/\\:*?"<>|'
+
+
+@dataclass(frozen=True)
+class ExportItem:
+    """A picture of the training set.
+
+    Attributes
+    ----------
+    picture
+        An existing PNG in the folder ``pictures``.
+    caption
+        One line.
+    source
+        The song it was cut from.
+    start, duration
+        The part of the song, in seconds.
+    digest
+        SHA-256 of the song as it was when the part was chosen; without one, its bytes are read.
+    """
+
+    picture: Path
+    caption: str
+    source: Path
+    start: float
+    duration: float
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export did.
+
+    Attributes
+    ----------
+    places
+        By format, what to give to the trainer.
+    written, unchanged, removed
+        How many files.
+    notes
+        Sentences for the user: files that were kept because somebody changed them, long captions, sound left out.
+    errors
+        Sentences about songs whose sound could not be read.
+    """
+
+    places: Mapping[str, Path]
+    written: int
+    unchanged: int
+    removed: int
+    notes: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def export(
+    items: Sequence[ExportItem],
+    out: Path,
+    settings: ExportSettings,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> ExportResult:
+    """Write a training set in the chosen formats, and remove what an earlier export wrote that is no longer wanted.
+
+    The same items and settings give the same bytes, a second time changes nothing, and a run that was killed is
+    finished by the next. Captions that somebody edited in ``pictures/*.txt`` are taken over into every format.
+
+    Parameters
+    ----------
+    items
+        In any order; none of them removes what was exported.
+    out
+        The folder that holds ``pictures``.
+    settings
+        The formats and what they need.
+    progress
+        Called with the part done, 0 to 1. What it raises ends the work.
+
+    Raises
+    ------
+    RiffusionError
+        A setting is out of range, a picture is missing or elsewhere, or a file cannot be written.
+    """
+    check_export_settings(settings)
+    tell = progress or (lambda part: None)
+    given = _named(items, out)
+    typed = _typed(given, out)
+    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
+    share = 1 / max(len(settings.formats), 1)  # the others only remove what is there
+    before = 0.0
+    done: dict[str, Synced] = {}
+    notes: list[str] = []
+    for form in FORMATS:
+        wanted = named if form in settings.formats else {}
+
+        def tell_part(part: float, before: float = before, share: float = share if wanted else 0.0) -> None:
+            tell(min(before + part * share, 1.0))
+
+        if form == "audio":
+            sounds, more = audio_files(wanted, settings)
+            notes += more
+            done[form] = sync(out, form, sounds, progress=tell_part)
+            done["audio-texts"] = sync(out, "audio-texts", audio_texts(wanted, settings, done[form].failed))
+        else:
+            done[form] = sync(out, form, _files(form, wanted, typed, settings), progress=tell_part)
+        tell_part(1.0)
+        before += share if form in settings.formats else 0.0
+    edited = [name for name, caption in typed.items() if caption != given[name].caption]
+    return _result(out, settings, named, edited, done, notes)
+
+
+def _files(
+    form: str, named: Mapping[str, ExportItem], typed: Collection[str], settings: ExportSettings
+) -> list[OutFile]:
+    if form == "dreambooth":
+        return dreambooth_files(named, typed)
+    return kohya_files(named, settings) if form == "kohya" else diffusers_files(named)
+
+
+def check_export_settings(settings: ExportSettings) -> None:
+    """Raise a RiffusionError that says which setting is out of range."""
+    unknown = [form for form in settings.formats if form not in FORMATS]
+    if unknown:
+        raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
+    repeats = settings.kohya_repeats
+    if not (is_finite(repeats) and 1 <= repeats <= 10000):
+        raise RiffusionError(f"kohya's repeats must be 1 to 10000, got {shown(repeats)}")
+    name = settings.kohya_name
+    if name != name.strip(" .") or any(c in _FORBIDDEN or not c.isprintable() for c in name) or len(name) > 100:
+        raise RiffusionError(f"kohya's folder name must be a name without any of {_FORBIDDEN}, got {shown(name)}")
+    rate, seconds = settings.audio_rate, settings.audio_seconds
+    if rate is not None and not (is_finite(rate) and 8000 <= rate <= 192000):
+        raise RiffusionError(f"the rate of audio chunks must be 8000 to 192000 Hz, got {shown(rate)}")
+    if seconds is not None and not (is_finite(seconds) and 0.1 <= seconds <= 600):
+        raise RiffusionError(f"the length of audio chunks must be 0.1 to 600 s, got {shown(seconds)}")
+
+
+def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
+    """Items by the names of their pictures within the folder of pictures, sorted, with captions fit to be written.
+
+    Of windows that share a picture, because they sound the same to the last sample, the first counts.
+    """
+    folder = (out / PICTURES).absolute()
+    named: dict[str, ExportItem] = {}
+    for item in items:
+        picture = item.picture.absolute()
+        if not picture.is_relative_to(folder):
+            raise RiffusionError(f"{item.picture} is not in {folder}")
+        if not picture.is_file() or is_link(picture):
+            raise RiffusionError(f"no such picture: {item.picture}")
+        caption = edited_caption(item.caption, {"file": item.source.stem})
+        named.setdefault(picture.relative_to(folder).as_posix(), replace(item, caption=caption))
+    return dict(sorted(named.items()))
+
+
+def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
+    """Return the captions that somebody typed into the files beside the pictures, by the names of the pictures.
+
+    Where nothing is left of what was typed, it is the item's own.
+    """
+    entries = ledger.load(out, "dreambooth")
+    typed: dict[str, str] = {}
+    for name, item in named.items():
+        text = f"{PICTURES}/{stem(name)}.txt"
+        if ledger.is_edited(out / text, entries.get(text)):
+            with suppress(OSError, ValueError):
+                said = decode(read_regular(out / text, LARGEST_CAPTION))[0]
+                typed[name] = edited_caption(said, {"title": item.caption})
+    return typed
+
+
+def _result(
+    out: Path,
+    settings: ExportSettings,
+    named: Mapping[str, ExportItem],
+    edited: Sequence[str],
+    done: Mapping[str, Synced],
+    notes: Sequence[str],
+) -> ExportResult:
+    places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": PICTURES, "audio": "audio"}
+    sentences = list(notes)
+    if edited:
+        sentences.append(f"captions edited by hand were taken over into every format: {_few(edited)}")
+    kept = sorted(name for synced in done.values() for name in synced.kept)
+    if kept:
+        sentences.append(f"changed or made by somebody else, and left as they are: {_few(kept)}")
+    long = [name for name, item in named.items() if estimate_tokens(item.caption) > TOKEN_LIMIT]
+    if long and settings.formats:
+        sentences.append(
+            f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_few(long)}"
+        )
+    failed = dict.fromkeys(why for synced in done.values() for why in synced.failed.values())
+    return ExportResult(
+        places={form: out / places[form] for form in FORMATS if form in settings.formats and named},
+        written=sum(len(synced.written) for synced in done.values()),
+        unchanged=sum(len(synced.unchanged) for synced in done.values()),
+        removed=sum(len(synced.removed) for synced in done.values()),
+        notes=tuple(sentences),
+        errors=tuple(failed),
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[: 3 if rest else 4]) + rest

@@ -1,0 +1,1 @@
+"""Songs cut into windows."""

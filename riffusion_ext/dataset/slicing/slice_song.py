@@ -1,0 +1,234 @@
+"""One song to its pictures, and to the record of what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from riffusion_ext.analysis import beat_tracking as beats_of
+from riffusion_ext.analysis.key import estimate_key
+from riffusion_ext.audio.integrity.truncation import told_apart
+from riffusion_ext.dataset.analysis.features import Features, window_features
+from riffusion_ext.dataset.analysis.measure import Tick, measure_song, mel_of_song
+from riffusion_ext.dataset.settings import SliceSettings
+from riffusion_ext.dataset.slicing.windows import window_starts
+from riffusion_ext.dataset.songs import Song
+from riffusion_ext.files.paths import shorten_name
+
+__all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
+
+_Array = npt.NDArray[np.float32]
+_LONGEST_STEM = 80
+_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
+
+
+@dataclass(frozen=True, eq=False)
+class SongRecord:
+    """What became of a song.
+
+    Attributes
+    ----------
+    name, digest
+        As in :class:`~riffusion_ext.dataset.songs.Song`.
+    duration, sample_rate, channels, loudness
+        Of the file; s, Hz, LUFS.
+    tempo, tempo_confidence, key, key_confidence
+        Measured; beats per minute, and for example ``"A minor"``.
+    starts
+        First column of each window.
+    files
+        Name of each window's picture.
+    blacks
+        Magnitude of each picture's black.
+    features
+        What curation looks at.
+    trouble
+        What is missing in the file, or was not used of it; empty if all was.
+    notes
+        Sentences about samples that were repaired.
+    """
+
+    name: str
+    digest: str
+    duration: float
+    sample_rate: int
+    channels: int
+    loudness: float
+    tempo: float
+    tempo_confidence: float
+    key: str
+    key_confidence: float
+    starts: list[int]
+    files: list[str]
+    blacks: list[float]
+    features: Features
+    trouble: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
+    """Largest mel magnitude of a song, for pictures on one scale with those of other songs."""
+    return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
+
+
+def cut_song(
+    song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, black: float | None = None
+) -> SongRecord:
+    """Measure a song, cut it into windows and write their pictures.
+
+    Memory does not grow with the length of the song, but for a few numbers for each column.
+
+    Parameters
+    ----------
+    song, digest
+        The song, and the digest of its bytes.
+    settings
+        How to cut and draw.
+    folder
+        Where the pictures go.
+    tick
+        Called again and again. What it raises ends the work; pictures drawn so far are found by the next run.
+    black
+        The magnitude of black where ``settings.scale`` is ``"set"``.
+
+    Raises
+    ------
+    AudioError
+        The song cannot be read.
+    PictureError
+        A picture cannot be written.
+    """
+    params = settings.params
+    measure, whole = measure_song(
+        song.path, params, keep_columns=_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
+    )
+    beats = beats_of.track(
+        beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
+    )
+    starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
+    scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
+    mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
+    files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
+    key = estimate_key(measure.chroma)
+    trouble, notes = told_apart(measure.notes)
+    return SongRecord(
+        name=song.name,
+        digest=digest,
+        duration=measure.duration,
+        sample_rate=measure.sample_rate,
+        channels=measure.channels,
+        loudness=measure.loudness,
+        tempo=beats.tempo,
+        tempo_confidence=beats.confidence,
+        key=key.name,
+        key_confidence=key.confidence,
+        starts=starts,
+        files=files,
+        blacks=blacks,
+        features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
+        trouble="; ".join(trouble),
+        notes=notes,
+    )
+
+
+def draw_windows(
+    mels: Iterable[_Array],
+    starts: list[int],
+    song: Song,
+    settings: SliceSettings,
+    folder: Path,
+    black: float | None,
+    tick: Tick,
+) -> tuple[list[str], list[float]]:
+    """Write the pictures of a song's windows.
+
+    Parameters
+    ----------
+    mels
+        The song's mel magnitudes, as of :func:`~riffusion_ext.dataset.analysis.measure.mel_of_song`.
+    starts
+        First column of each window, ascending.
+    song, settings, folder, tick
+        As in :func:`cut_song`.
+    black
+        Magnitude of black; None for the loudest cell of each window.
+
+    Returns
+    -------
+    files, blacks
+        Name of each picture, and the magnitude of its black.
+
+    Raises
+    ------
+    PictureError
+        A picture cannot be written.
+    """
+    files, blacks = [], []
+    for start, window in _windows(mels, starts, settings.columns):
+        tick()
+        file, peak = _draw(window, black, song, start, settings, folder)
+        files.append(file)
+        blacks.append(peak)
+    return files, blacks
+
+
+def _marks(beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float) -> npt.NDArray[np.int64] | None:
+    if settings.align == "none":
+        return None
+    times = beats.downbeats if settings.align == "bar" else beats.times
+    return np.unique(np.rint(times * columns_per_second).astype(np.int64))
+
+
+def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
+    """Windows [C, columns, n_mels] at the given columns, from consecutive pieces; silence follows the end."""
+    held: _Array | None = None
+    first = 0  # column that `held` begins with
+    waiting = list(reversed(starts))
+    for mel in mels:
+        held = mel if held is None else np.concatenate([held, mel], axis=1)
+        while waiting and waiting[-1] + columns <= first + held.shape[1]:
+            start = waiting.pop()
+            yield start, held[:, start - first : start - first + columns]
+        keep = min(waiting[-1] - first if waiting else held.shape[1], held.shape[1])
+        held, first = held[:, keep:], first + keep
+    while waiting and held is not None:
+        start = waiting.pop()
+        rest = held[:, max(start - first, 0) :]
+        yield start, np.pad(rest, ((0, 0), (0, columns - rest.shape[1]), (0, 0)))
+
+
+def _draw(
+    window: _Array, black: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
+) -> tuple[str, float]:
+    """Write a window's picture; returns its name and its black."""
+    from riffusion_ext.metadata import save_picture
+    from riffusion_ext.spectrogram.image import mel_to_image
+
+    params = settings.params
+    peak = float(window.max()) if black is None else black
+    image = mel_to_image(window, params, peak)
+    origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
+    content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]
+    milliseconds = round(1000 * start * params.hop_length / params.sample_rate)
+    name = shorten_name(f"{_plain(_title(song))}_{milliseconds:08d}_{content}", ".png")
+    path = folder / name
+    if not path.exists():
+        save_picture(image, path, params, peak)
+    return name, peak
+
+
+def _title(song: Song) -> str:
+    return Path(song.name).stem if song.whole is None else f"{song.whole.stem} {song.path.stem}"
+
+
+def _plain(stem: str) -> str:
+    """Name without what trainers and shells stumble over: letters, digits and dashes of ASCII, at most 80."""
+    text = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_LONGEST_STEM] or "song"

@@ -1,0 +1,1 @@
+"""Files and their names: atomic writes, folders, result names, temporary files."""

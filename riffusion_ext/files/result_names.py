@@ -1,0 +1,141 @@
+"""What the results of many inputs are called.
+
+Each input has names of its own, from short to long: ``song``, ``song_ogg``, ``song_ogg_album``, ``song_ogg_3f2a91c0``.
+It gets the short one, unless another input of the run has the same: then each of them gets the next. So neither the
+order of the inputs nor which of them came first decides whose a file is. A file that is there already and tells what it
+was made from stays that input's. Standard library only.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from riffusion_ext.files.paths import shorten_name
+
+__all__ = ["names_of", "result_names"]
+
+_MOST_TOLD = 3
+
+MadeFrom = Callable[[Path], "str | None"]
+"""Says what a file was made from, by name; "" where the file is not there, None where it does not tell."""
+
+
+def names_of(source: Path, ending: str) -> list[str]:
+    """Return the names that the result of an input may have, the usual one first; they depend on its path alone."""
+    kind = f"{source.stem}_{source.suffix.strip(' .').lower()}"
+    folder = source.parent.name
+    number = zlib.crc32(source.as_posix().encode("utf-8", "surrogateescape"))
+    stems = [source.stem, kind, *([f"{kind}_{folder}"] if folder else []), f"{kind}_{number:08x}"]
+    return [shorten_name(stem, ending) for stem in stems]
+
+
+def result_names(
+    sources: Sequence[Path],
+    folder: Callable[[Path], Path],
+    ending: str,
+    *,
+    taken: Iterable[Path] = (),
+    made_from: MadeFrom = lambda path: "",
+) -> tuple[list[Path], list[str]]:
+    """Name the results of a run, each once: ``a.png`` and ``a.jpg`` must not both become ``a.wav``.
+
+    Parameters
+    ----------
+    sources
+        The inputs.
+    folder
+        Says where the result of an input goes.
+    ending
+        What its name ends with.
+    taken
+        Paths that no result may have.
+    made_from
+        Says what a file that is there was made from.
+
+    Returns
+    -------
+    targets
+        One for each input.
+    notes
+        Sentences about names that more than one would have had.
+    """
+    names = [[folder(source) / name for name in names_of(source, ending)] for source in sources]
+    forbidden = {_key(path) for path in taken}
+    levels = _levels([[_key(path) for path in paths] for paths in names], forbidden)
+    targets = [paths[level] for paths, level in zip(names, levels, strict=True)]
+    notes: list[str] = []
+    used = Counter(map(_key, targets)) + Counter(forbidden)
+    for number, source in enumerate(sources):
+        used[_key(targets[number])] -= 1
+        kept = _kept(source, names[number], levels[number], used, made_from)
+        if kept != targets[number] and kept not in names[number][: levels[number]]:
+            notes.append(f"{targets[number].name} belongs to another input; that of {source.name} is {kept.name}")
+        targets[number] = kept
+        used[_key(kept)] += 1
+    return targets, [*_shared_notes(sources, names, levels, targets), *_cut_short(notes)]
+
+
+def _cut_short(notes: list[str]) -> list[str]:
+    more = len(notes) - _MOST_TOLD
+    return notes if more <= 0 else [*notes[:_MOST_TOLD], f"{more} more names belong to other inputs"]
+
+
+def _key(path: Path) -> str:
+    return str(path).casefold()  # many file systems do not tell cases apart
+
+
+def _levels(keys: Sequence[Sequence[str]], forbidden: set[str]) -> list[int]:
+    """Return which of its names each input gets, so that no two have one."""
+    levels = [0] * len(keys)
+    while True:
+        present = [own[level] for own, level in zip(keys, levels, strict=True)]
+        counts = Counter(present)
+        shared = [
+            number
+            for number, key in enumerate(present)
+            if (counts[key] > 1 or key in forbidden) and levels[number] + 1 < len(keys[number])
+        ]
+        if not shared:
+            return levels
+        for number in shared:
+            levels[number] += 1
+
+
+def _kept(source: Path, paths: Sequence[Path], level: int, used: Counter[str], made_from: MadeFrom) -> Path:
+    """Return the target of an input: the file that was made from it, else the first that is not another one's."""
+    free = [path for path in paths if not used[_key(path)]]
+    for path in free:
+        if made_from(path) == source.name:
+            return path
+    for path in paths[level:]:
+        if path in free and made_from(path) in ("", None):
+            return path
+    number = 2
+    last = paths[-1]
+    while used[_key(last)]:  # one file under two names
+        last = paths[-1].with_name(shorten_name(f"{paths[-1].stem}-{number}", paths[-1].suffix))
+        number += 1
+    return last
+
+
+def _shared_notes(
+    sources: Sequence[Path], names: Sequence[Sequence[Path]], levels: Sequence[int], targets: Sequence[Path]
+) -> list[str]:
+    groups: dict[str, list[int]] = {}
+    for number, level in enumerate(levels):
+        if level:
+            groups.setdefault(_key(names[number][0]), []).append(number)
+    notes = []
+    for group in list(groups.values())[:_MOST_TOLD]:
+        inputs = ", ".join(sources[number].name for number in group[:_MOST_TOLD])
+        given = ", ".join(targets[number].name for number in group[:_MOST_TOLD])
+        more = ", ..." if len(group) > _MOST_TOLD else ""
+        notes.append(f"{names[group[0]][0].name} would be the result of {inputs}{more}; they are called {given}{more}")
+    if len(groups) > _MOST_TOLD:
+        notes.append(
+            f"{len(groups) - _MOST_TOLD} more names would be those of several results, and are made longer too"
+        )
+    return notes

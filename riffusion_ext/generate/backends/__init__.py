@@ -1,0 +1,1 @@
+"""Where images are generated: the interface, remote webuis, and several of them as one."""

@@ -1,0 +1,203 @@
+"""Calls to a webui's server, and one sentence about whatever can go wrong with one.
+
+Everything that another webui may do better is a :class:`~riffusion_ext.generate.backends.base.LostError`; what no webui would
+take is a :class:`~riffusion_ext.generate.backends.base.RefusedError`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from riffusion_ext.addresses import Address, is_loopback
+from riffusion_ext.generate.backends.base import LostError, RefusedError
+from riffusion_ext.validation.json_text import loads
+
+__all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
+
+ROOT = "/riffusion/v1"
+
+_LARGEST_REPLY = 256 << 20
+_LONGEST = 400
+_SAME_ELSEWHERE = (400, 413, 415, 422)
+
+
+class GoneError(LostError):
+    """The server is not there."""
+
+
+class NoRouteError(LostError):
+    """The server does not know what it was asked for, or not any more."""
+
+
+class SilentError(LostError):
+    """The server did not answer; it may yet."""
+
+
+class _Stay(HTTPRedirectHandler):
+    """Follows nobody: a password is for the address it was given with."""
+
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+class WebClient:
+    """Calls to one server.
+
+    Parameters
+    ----------
+    address
+        Where it is.
+    timeout
+        Seconds to wait for a sign of life.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address, self.timeout = address, timeout
+        # What stands in the environment is the way out to the internet, which does not lead back to this machine.
+        proxies = ProxyHandler({}) if is_loopback(address.host) else ProxyHandler()
+        self._opener = build_opener(proxies, _Stay)
+
+    def json(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
+        """Get something, or post JSON; returns the answer.
+
+        Parameters
+        ----------
+        path
+            Below our routes.
+        body
+            None: get.
+        timeout
+            Another one.
+
+        Raises
+        ------
+        LostError, RefusedError
+            There is no answer, or a refusal.
+        """
+        data = None if body is None else json.dumps(body).encode("ascii")
+        return self._parsed(self._call(f"{ROOT}{path}", data, "application/json", timeout))
+
+    def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, Any]:
+        """Post nothing; returns the answer."""
+        return self._parsed(self._call(f"{ROOT}{path}", b"", "application/json", timeout))
+
+    def upload(self, path: str, file: bytes) -> dict[str, Any]:
+        """Post a file; returns the answer."""
+        return self._parsed(self._call(f"{ROOT}{path}", file, "application/octet-stream"))
+
+    def file(self, path: str) -> bytes:
+        """Get a file."""
+        return self._call(f"{ROOT}{path}", None)
+
+    def what_is_there(self) -> str:
+        """Return one sentence about a server that has none of our routes."""
+        url, update = self.address.url, "install or update the extension there"
+        if "there is no clip" in self._detail("/riffusion/media/0") or "log in on" in self._detail(
+            "/riffusion/media/0"
+        ):
+            return f"the webui on {url} runs without --api: start it with that flag"
+        if self._status("/sdapi/v1/samplers") in (200, 401):
+            return f"the webui on {url} has no Riffusion extension, or an old one: {update}"
+        if self._status("/config") in (200, 401):
+            return f"the webui on {url} runs without --api, or has no Riffusion extension: {update}"
+        return f"what answers on {url} is no webui"
+
+    def _status(self, path: str) -> int:
+        try:
+            with self._open(path, None, "", None) as reply:
+                return int(reply.status)
+        except HTTPError as error:
+            return error.code
+        except (OSError, HTTPException):
+            return 0
+
+    def _detail(self, path: str) -> str:
+        try:
+            with self._open(path, None, "", None):
+                return ""
+        except HTTPError as error:
+            return _detail_of(error)
+        except (OSError, HTTPException):
+            return ""
+
+    def _open(self, path: str, data: bytes | None, kind: str, timeout: float | None) -> Any:
+        headers = {"Accept": "*/*", "User-Agent": "riffusion-ext"}
+        if data is not None:
+            headers["Content-Type"] = kind
+        if self.address.login:
+            headers["Authorization"] = self.address.login
+        request = Request(f"{self.address.url}{path}", data, headers)
+        return self._opener.open(request, timeout=self.timeout if timeout is None else timeout)
+
+    def _call(self, path: str, data: bytes | None, kind: str = "", timeout: float | None = None) -> bytes:
+        url = self.address.url
+        try:
+            with self._open(path, data, kind, timeout) as reply:
+                content: bytes = reply.read(_LARGEST_REPLY)
+                return content
+        except HTTPError as error:
+            raise self._refusal(error) from None
+        except URLError as error:
+            raise _trouble(url, self.address.host, error.reason) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise _trouble(url, self.address.host, error) from None
+
+    def _refusal(self, error: HTTPError) -> LostError | RefusedError:
+        url, status, text = self.address.url, error.code, _detail_of(error)
+        if status in _SAME_ELSEWHERE:
+            return RefusedError(text or f"{url} refuses this ({status})")
+        if status == 401:
+            known = "user or password are wrong" if self.address.login else "a user and a password are asked for"
+            where = url.replace("://", "://user:password@", 1)
+            return LostError(f"{known} on {url}; they are given as in {where}")
+        if status in (404, 405):
+            return NoRouteError(f"{url}: {text}" if text else f"{url} does not know this")
+        if 300 <= status < 400:
+            return LostError(f"{url} leads elsewhere, give the address {error.headers.get('Location', '')[:200]}")
+        if status in (429, 503):
+            return LostError(f"{url} is busy: {text}" if text else f"{url} is busy ({status})")
+        return LostError(f"{url}: {text}" if text else f"{url} answers with an error ({status})")
+
+    def _parsed(self, content: bytes) -> dict[str, Any]:
+        try:
+            answer = loads(content)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise LostError(f"what answers on {self.address.url} is no webui")
+        return answer
+
+
+def _detail_of(error: HTTPError) -> str:
+    """Return the sentence of a refusal; FastAPI's own "Not Found" is none."""
+    try:
+        detail = loads(error.read(1 << 16))["detail"]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return ""
+    text = detail if isinstance(detail, str) else ""
+    return "" if text == "Not Found" else " ".join(text.split())[:_LONGEST]
+
+
+def _trouble(url: str, host: str, error: object) -> LostError:
+    """Return one sentence about a call that did not come to an answer."""
+    if isinstance(error, ConnectionRefusedError):
+        return GoneError(f"nothing listens on {url}")
+    if isinstance(error, socket.gaierror):
+        return GoneError(f"there is no machine called {host}")
+    if isinstance(error, TimeoutError):
+        return SilentError(f"{url} does not answer")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = "its certificate is not trusted; the environment variable SSL_CERT_FILE may name one that is"
+        return GoneError(f"no secure connection to {url}: {why}")
+    if isinstance(error, ssl.SSLError):
+        return GoneError(f"no secure connection to {url}: it may be an http:// address")
+    if isinstance(error, (ConnectionError, HTTPException)):
+        return SilentError(f"the connection to {url} broke off")
+    return SilentError(f"{url} cannot be reached: {getattr(error, 'strerror', None) or error}")

@@ -1,0 +1,261 @@
+"""A webui that runs somewhere else, with this extension in it, as a :class:`~riffusion_ext.generate.backends.base.Backend`.
+
+::
+
+    here                                  there
+    pictures to start from  ----------->  POST /pictures
+    requests                ----------->  POST /paintings      a job, in the order of its server
+    step 3 of 30            <-----------  GET  /jobs/ID        again and again: the sign of life
+    pictures                <-----------  GET  /pictures/ID    the bytes that its model painted
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from PIL import Image
+
+from riffusion_ext.addresses import Address
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import Activity, LostError, OnPicture, Request
+from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
+from riffusion_ext.generate.checkpoint.recipe import picture_id
+
+__all__ = ["PATIENCE", "Facts", "RemoteWebui"]
+
+PATIENCE = 30.0
+"""Seconds without a sign of life, after which a webui counts as lost."""
+
+_CHECK_PATIENCE = 10.0
+_FIRST_LOOK, _LOOK_AGAIN = 0.05, 0.5
+_CANCEL_PATIENCE = 20.0  # a webui stops between two steps of its sampler
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a webui says of itself: the model that is chosen there, its samplers, and how much it takes at once."""
+
+    model: str
+    samplers: tuple[str, ...]
+    usual_sampler: str
+    batch: int
+
+
+class RemoteWebui:
+    """The model that is chosen in a webui somewhere else; it paints with no other.
+
+    Parameters
+    ----------
+    address
+        Such as ``http://user:password@192.168.0.5:7860``.
+    patience
+        Seconds to wait for a sign of life.
+
+    Raises
+    ------
+    RiffusionError
+        The address is none.
+    """
+
+    def __init__(self, address: str, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._client = WebClient(Address.parse(address), patience)
+        self._facts: Facts | None = None
+        self._activity: Activity | None = None
+        self._wish = threading.Event()
+        self.interrupted = False
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a password."""
+        return self._client.address.url
+
+    @property
+    def facts(self) -> Facts:
+        """What it says of itself; it is asked once.
+
+        Raises
+        ------
+        LostError
+            It is not there, or of no use.
+        """
+        if self._facts is None:
+            self.check()
+        assert self._facts is not None
+        return self._facts
+
+    @property
+    def name(self) -> str:
+        """The checkpoint that is chosen there, as it calls itself."""
+        return self.facts.model
+
+    @property
+    def max_batch(self) -> int:
+        """As many as it says."""
+        return self.facts.batch
+
+    @property
+    def activity(self) -> Activity | None:
+        """What it said last."""
+        return self._activity
+
+    def check(self) -> None:
+        """Ask anew what it is.
+
+        Raises
+        ------
+        LostError
+            It is not there, or of no use; one sentence says why.
+        """
+        try:
+            told = self._client.json("/capabilities", timeout=min(self._patience, _CHECK_PATIENCE))
+        except NoRouteError:
+            raise LostError(self._client.what_is_there()) from None
+        self._facts = self._read(told)
+
+    def _read(self, told: dict[str, Any]) -> Facts:
+        if told.get("paints") is False:
+            raise LostError(f"nothing paints on {self.url}: it is no webui, or it cannot paint for this")
+        try:
+            samplers = tuple(str(name) for name in told["samplers"])
+            return Facts(str(told["model"] or ""), samplers, str(told["usual_sampler"]), max(int(told["batch"]), 1))
+        except (KeyError, TypeError, ValueError):
+            other = f"the Riffusion extension on {self.url} is another version"
+            raise LostError(f"{other}: update it there, or here") from None
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        """Paint pictures; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
+
+        Raises
+        ------
+        LostError
+            It is not there any more, has not given a sign of life for long, or has another model chosen now.
+        RefusedError
+            A request is wrong, here as anywhere.
+        """
+        self.interrupted = False
+        self._wish.clear()
+        model = self.facts.model
+        try:
+            sent = self._sent(requests)
+            job = self._client.json("/paintings", {"requests": sent, "model": model, "batch": len(requests)})
+            result = self._followed(quote(str(job.get("id", "")), safe=""))
+            return self._fetched(result, requests, on_picture)
+        finally:
+            self._activity = None
+
+    def interrupt(self) -> None:
+        """Stop what is being painted for this object."""
+        self._wish.set()
+
+    def _sent(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """Send the pictures of the requests, each once; returns the requests as the route takes them."""
+        ids: dict[str, str] = {}
+
+        def upload(picture: Image.Image | None) -> str | None:
+            if picture is None:
+                return None
+            key = picture_id(picture)
+            if key not in ids:
+                file = io.BytesIO()
+                picture.save(file, "PNG", compress_level=1)
+                ids[key] = str(self._client.upload("/pictures", file.getvalue()).get("id", ""))
+            return ids[key]
+
+        plain = ("alpha", "cfg", "denoise", "steps", "sampler", "width", "height", "loop")
+        return [
+            {
+                "prompts": list(request.prompts),
+                "negatives": list(request.negatives),
+                "seeds": [seed % 2**32 for seed in request.seeds],
+                "init": upload(request.init),
+                "mask": upload(request.mask),
+                **{name: getattr(request, name) for name in plain},
+            }
+            for request in requests
+        ]
+
+    def _followed(self, job: str) -> dict[str, Any]:
+        """Wait until a job has ended; returns its result."""
+        over = False
+        try:
+            view = self._view_of_the_end(job)
+            over = True
+        finally:
+            if not over:  # whatever happened: nobody will fetch what it paints
+                with suppress(RiffusionError):
+                    self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._patience, 3.0))
+        result = view.get("result")
+        if isinstance(result, dict):
+            self.interrupted = not result.get("complete", False)
+            return result
+        if view.get("state") == "cancelled":
+            self.interrupted = True
+            return {}
+        raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was painted'}")
+
+    def _view_of_the_end(self, job: str) -> dict[str, Any]:
+        heard, pause, stop_by = time.monotonic(), _FIRST_LOOK, 0.0
+        while True:
+            try:
+                view = self._client.json(f"/jobs/{job}")
+                heard = time.monotonic()
+                self._activity = _activity_of(view)
+                if view.get("state") not in ("waiting", "running"):
+                    return view
+            except NoRouteError:
+                raise LostError(f"{self.url} has forgotten its work, as after a restart") from None
+            except SilentError:
+                if time.monotonic() - heard > self._patience:
+                    raise
+            if self._wish.is_set() and not stop_by:
+                stop_by, pause = time.monotonic() + _CANCEL_PATIENCE, _FIRST_LOOK
+                self._client.post_empty(f"/jobs/{job}/cancel")
+            if stop_by and time.monotonic() > stop_by:
+                return {"state": "cancelled"}
+            # Not the event's own wait once it is set: that would not wait at all.
+            time.sleep(pause) if stop_by else self._wish.wait(pause)
+            pause = min(1.5 * pause, _LOOK_AGAIN)
+
+    def _fetched(self, result: dict[str, Any], requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        pictures = []
+        views = result.get("pictures") or []
+        for number, (view, request) in enumerate(zip(views, requests, strict=False)):
+            picture = self._picture(str(view["id"]), (request.width, request.height))
+            on_picture(number, picture)
+            pictures.append(picture)
+        return pictures
+
+    def _picture(self, id_: str, size: tuple[int, int]) -> Image.Image:
+        content = self._client.file(f"/pictures/{quote(id_.encode('utf-8', 'replace'), safe='')}")
+        try:
+            picture = Image.open(io.BytesIO(content), formats=("PNG",))
+            if picture.size == size:
+                picture.load()
+        except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
+            raise LostError(f"{self.url} gave a damaged picture: {type(error).__name__}") from error
+        if (picture.size, picture.mode) != (size, "RGB"):
+            wanted = f"RGB of {size[0]} x {size[1]}"
+            got = f"{picture.mode} of {picture.width} x {picture.height}"
+            raise LostError(f"a picture of {wanted} was asked for, {self.url} painted {got}")
+        text = picture.info.get("parameters")
+        picture.info = {"parameters": str(text)} if text else {}
+        return picture
+
+
+def _activity_of(view: dict[str, Any]) -> Activity | None:
+    """Return what a job is at; a job that waits for its turn behind others says no more than that."""
+    if view.get("state") == "waiting":
+        return Activity(waiting=True)
+    told = view.get("activity")
+    try:
+        return Activity(int(told["step"]), int(told["steps"]), bool(told["waiting"])) if told else None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,91 @@
+"""The webuis that a user named, as one backend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import LostError
+from riffusion_ext.generate.backends.pool import Several
+from riffusion_ext.generate.backends.remote import PATIENCE, RemoteWebui
+
+__all__ = ["Webuis"]
+
+logger = logging.getLogger(__name__)
+
+
+class Webuis:
+    """Webuis that run with ``--api``, by their addresses.
+
+    Parameters
+    ----------
+    addresses
+        At least one; twice the same counts once.
+    patience
+        Seconds without a sign of life, after which one counts as lost.
+    tell
+        Is told one sentence about each that is lost or comes back.
+
+    Raises
+    ------
+    RiffusionError
+        An address is none.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], *, patience: float = PATIENCE, tell: Callable[[str], object] = logger.warning
+    ) -> None:
+        remotes = [RemoteWebui(address, patience=patience) for address in addresses]
+        first = {remote.url: address for remote, address in zip(reversed(remotes), reversed(addresses), strict=True)}
+        self._addresses = [first[url] for url in dict.fromkeys(remote.url for remote in remotes)]
+        self._patience, self._tell = patience, tell
+        self._samplers: list[str] = []
+        self._usual = ""
+
+    def backend(self) -> Several:
+        """Ask all what they are, and return them as one backend.
+
+        Raises
+        ------
+        LostError
+            None of them is there.
+        RiffusionError
+            They have different models chosen.
+        """
+        remotes = [RemoteWebui(address, patience=self._patience) for address in self._addresses]
+        with ThreadPoolExecutor(len(remotes)) as pool:
+            reasons = list(pool.map(_why_not, remotes))
+        lost = {number: why for number, why in enumerate(reasons) if why}
+        there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
+        if not there:
+            every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can paint: "
+            raise LostError(every + "; ".join(lost.values()))
+        for why in lost.values():
+            self._tell(f"{why}; the others paint without it")
+        models = {remote.name for remote in there}
+        if len(models) > 1:
+            chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in there)
+            raise RiffusionError(f"the webuis must all have the same model chosen, they have {chosen}")
+        self._samplers = [
+            name for name in there[0].facts.samplers if all(name in remote.facts.samplers for remote in there)
+        ]
+        self._usual = next((remote.facts.usual_sampler for remote in there), "")
+        return Several(remotes, there[0].name, lost=lost, tell=self._tell)
+
+    def samplers(self) -> list[str]:
+        """Return the samplers that all have that were there last."""
+        return list(self._samplers)
+
+    def usual_sampler(self) -> str:
+        """Return the name of the sampler for those who name none."""
+        return self._usual
+
+
+def _why_not(remote: RemoteWebui) -> str:
+    try:
+        remote.check()
+    except RiffusionError as error:
+        return str(error)
+    return ""

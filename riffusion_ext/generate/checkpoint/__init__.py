@@ -1,0 +1,1 @@
+"""Generated windows on disk, so that stopped work can be resumed."""

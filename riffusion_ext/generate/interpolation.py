@@ -1,0 +1,178 @@
+"""From one prompt to another in so many pictures, as the original library does it.
+
+Texts are mixed linearly, the two noises on a sphere, and guidance and denoising linearly. Every picture starts from
+the same seed picture, which is what keeps them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, mixes
+from riffusion_ext.generate.score.keyframes import curved
+
+__all__ = ["End", "Interpolation", "alphas", "fitted", "paint"]
+
+
+@dataclass(frozen=True)
+class End:
+    """One of the two ends.
+
+    Parameters
+    ----------
+    prompt, negative
+        In the host's syntax.
+    seed
+        Any whole number; taken modulo 2 ** 32.
+    denoise
+        How much of the seed picture is painted over, 0 to 1.
+    cfg
+        Guidance scale, 1 or more.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = 0
+    denoise: float = 0.75
+    cfg: float = 7.0
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """The way between two ends.
+
+    Parameters
+    ----------
+    start, end
+        From and to.
+    steps, sampler
+        See :class:`~riffusion_ext.generate.backends.base.Request`.
+    seed_picture
+        What the pictures start from, as it is given by :func:`fitted`; None: noise alone.
+    mask
+        White is repainted, black is kept; scaled to the seed picture.
+    width, height
+        Where there is no seed picture, in pixels.
+    """
+
+    start: End
+    end: End
+    steps: int = 50
+    sampler: str = ""
+    seed_picture: Image.Image | None = None
+    mask: Image.Image | None = None
+    width: int = 512
+    height: int = 512
+
+    def request(self, alpha: float) -> Request:
+        """Return what to paint at a place on the way, 0 (the start) to 1 (the end).
+
+        Raises
+        ------
+        RiffusionError
+            A number is out of range.
+        """
+        a, b, init = self.start, self.end, self.seed_picture
+        if self.mask is not None and init is None:
+            raise RiffusionError("a mask keeps parts of a seed picture, so it needs one")
+        width, height = (self.width, self.height) if init is None else init.size
+        return Request(
+            prompts=(a.prompt, b.prompt),
+            alpha=alpha,
+            negatives=(a.negative, b.negative),
+            seeds=(a.seed % 2**32, b.seed % 2**32),
+            cfg=_between(a.cfg, b.cfg, alpha),
+            denoise=None if init is None else _between(a.denoise, b.denoise, alpha),
+            steps=self.steps,
+            sampler=self.sampler,
+            width=width,
+            height=height,
+            init=init,
+            mask=None if self.mask is None else self.mask.convert("L").resize((width, height)),
+        )
+
+
+def alphas(count: int, power: float = 1.0) -> list[float]:
+    """Return the places of so many pictures: even steps from 0 to 1, bent by the original's power curve.
+
+    Parameters
+    ----------
+    count
+        1 or more; a single one is the start.
+    power
+        Above 0; 1 is even.
+    """
+    if count < 1:
+        raise RiffusionError(f"at least 1 picture is needed, got {count}")
+    if not (math.isfinite(power) and 0.05 <= power <= 20):
+        raise RiffusionError(f"the power must lie between 0.05 and 20, got {power:g}")
+    return [curved(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
+
+
+def fitted(picture: Image.Image, height: int = 512) -> Image.Image:
+    """Return a picture as painting needs it: RGB, of that height, as many columns as fit into multiples of 64."""
+    picture = picture.convert("RGB")
+    if picture.height != height:
+        picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
+    width = max(picture.width // GRAIN * GRAIN, GRAIN)
+    if picture.width < GRAIN:
+        return picture.resize((width, height), Image.Resampling.LANCZOS)
+    return picture.crop((0, 0, width, height))
+
+
+def paint(
+    requests: Sequence[Request], backend: Backend, *, painted: Callable[[int], object] = lambda number: None
+) -> list[Image.Image]:
+    """Paint pictures, in batches as large as the backend takes where requests allow it.
+
+    Parameters
+    ----------
+    requests
+        In any mix.
+    backend
+        Paints.
+    painted
+        Called with the number of pictures that are there, after each.
+
+    Returns
+    -------
+    list
+        In the order of the requests; where the user stopped, those from the first on that are there without a gap.
+    """
+    pictures: dict[int, Image.Image] = {}
+    for batch in _batches(requests, max(1, backend.max_batch), any_kind=mixes(backend)):
+
+        def keep(index: int, picture: Image.Image, batch: list[int] = batch) -> None:
+            pictures[batch[index]] = picture
+            painted(len(pictures))
+
+        backend.generate([requests[number] for number in batch], keep)
+        if backend.interrupted:
+            break
+    count = 0
+    while count in pictures:
+        count += 1
+    return [pictures[number] for number in range(count)]
+
+
+def _batches(requests: Sequence[Request], most: int, *, any_kind: bool) -> Iterator[list[int]]:
+    """Put neighbours that can be painted together into batches."""
+    batch: list[int] = []
+    kind: Hashable = None
+    for number, request in enumerate(requests):
+        if batch and (len(batch) == most or not (any_kind or request.together == kind)):
+            yield batch
+            batch = []
+        batch.append(number)
+        kind = request.together
+    if batch:
+        yield batch
+
+
+def _between(a: float, b: float, alpha: float) -> float:
+    return min(max(a + (b - a) * alpha, min(a, b)), max(a, b))

@@ -1,0 +1,1 @@
+"""Endless music: generated ahead of what is heard."""

@@ -1,0 +1,78 @@
+"""What is written into the recording of a jam: how it was made, and which prompts are heard when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.audio.io import write_audio
+from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
+from riffusion_ext.generate.live.session import Jam, Take
+from riffusion_ext.generate.live.settings import INFOTEXT_KEY
+from riffusion_ext.generate.score.timecode import format_time
+from riffusion_ext.metadata import audio_tags
+
+__all__ = ["heard_prompts", "take_infotext", "write_take"]
+
+_PROMPTS_KEY = "Prompts over time"
+
+
+def heard_prompts(take: Take, sample_rate: int) -> list[tuple[float, str]]:
+    """Return what is heard from which second of a recording on."""
+    prompts: list[tuple[float, str]] = []
+    for turn in take.turns:
+        label = {0.0: turn.prompt, 1.0: turn.to}.get(turn.alpha, f"{turn.prompt} > {turn.to}")
+        if not prompts or prompts[-1][1] != label:
+            prompts.append((max(round((turn.start - take.first) / sample_rate, 2), 0.0), label))
+    return prompts
+
+
+def take_infotext(jam: Jam, take: Take) -> str:
+    """Return generation parameters as webuis write and read them, with the settings and the prompts over time."""
+    settings = jam.settings
+    times = heard_prompts(take, settings.params.sample_rate)
+    return infotext(
+        INFOTEXT_KEY,
+        settings,
+        prompt=times[0][1],
+        negative=settings.negative,
+        size=(settings.width, settings.params.num_frequencies),
+        extra={
+            "CFG scale": settings.cfg,
+            "Seed": settings.seed,
+            _PROMPTS_KEY: "; ".join(f"{format_time(time)} {label}" for time, label in times),
+        },
+        host=jam.host,
+        model=jam.backend.name,
+    )
+
+
+def write_take(jam: Jam, take: Take, path: Path, *, title: str = "") -> Path:
+    """Write a recording: the very samples that were played.
+
+    Parameters
+    ----------
+    jam
+        It still has them.
+    take
+        Which.
+    path
+        Its suffix chooses the format: ``.wav`` or ``.flac``, which lose nothing.
+    title
+        Of the file's tags.
+
+    Raises
+    ------
+    RiffusionError
+        It cannot be written.
+    """
+    params = jam.settings.params
+    times = heard_prompts(take, params.sample_rate)
+    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": take_infotext(jam, take)}
+    tags = audio_tags(params, title=title or path.stem, comment_extra=extra)
+
+    def write(clip: AudioClip) -> None:
+        write_audio(clip, path, tags=tags)
+
+    jam.tape.use(take.first, take.stop, write)
+    return path

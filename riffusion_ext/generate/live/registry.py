@@ -1,0 +1,67 @@
+"""The jams of this process, by ids that nobody can guess."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING
+
+from riffusion_ext.errors import RiffusionError
+
+if TYPE_CHECKING:  # the host loads this module at its start
+    from riffusion_ext.generate.live.session import Jam
+
+__all__ = ["JAMS", "Jams"]
+
+
+class Jams:
+    """Jams that pages play.
+
+    Parameters
+    ----------
+    most
+        That may be painted at once: they share one model.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._jams: dict[str, Jam] = {}
+        self._lock = threading.Lock()
+
+    def start(self, jam: Jam) -> str:
+        """Start a jam; returns its id.
+
+        Raises
+        ------
+        RiffusionError
+            Too many play already.
+        """
+        with self._lock:
+            self._jams = {id_: other for id_, other in self._jams.items() if not other.gone}
+            # One that is to end makes room at once: its page may have stopped it to start this one.
+            playing = sum(not (other.ended or other.stopped_or_left()) for other in self._jams.values())
+            if playing >= self._most:
+                raise RiffusionError(f"{playing} jams play here already; stop one of them first")
+            id_ = secrets.token_urlsafe(12)
+            self._jams[id_] = jam
+            jam.start()
+        return id_
+
+    def get(self, id_: str) -> Jam | None:
+        """Return the jam of an id, or None."""
+        with self._lock:
+            jam = self._jams.get(id_)
+        return None if jam is None or jam.gone else jam
+
+    def close(self, patience: float = 10.0) -> None:
+        """End all of them before the program ends: recordings are saved, and the rest is removed."""
+        with self._lock:
+            jams = list(self._jams.values())
+        for jam in jams:
+            jam.close()
+        for jam in jams:
+            jam.join(patience)
+
+
+JAMS = Jams()
+"""The jams of this process."""

@@ -1,0 +1,103 @@
+"""How a jam is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE
+from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
+from riffusion_ext.generate.score.prompt_queue import LONGEST_TRAVEL
+from riffusion_ext.generate.windows.init_images import PATTERNS
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import in_range, shown
+
+__all__ = ["AHEAD", "INFOTEXT_KEY", "JamSettings"]
+
+INFOTEXT_KEY = "Riffusion jam"
+
+AHEAD = (5.0, 300.0)
+"""Least and most seconds that are painted ahead."""
+
+
+@dataclass(frozen=True)
+class JamSettings:
+    """How a jam is made.
+
+    Parameters
+    ----------
+    prompt, negative
+        Of the beginning.
+    seed
+        Of the first noise; -1: choose one. Each window has another.
+    cfg, denoise
+        See :class:`~riffusion_ext.generate.score.keyframes.Keyframe`.
+    travel
+        Windows from one prompt to the next, 1 to 64.
+    ahead
+        Seconds that are painted ahead of what is heard, 5 to 300.
+    bpm, beats_per_bar, beat
+        Of the beat that every window starts from, one of
+        :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`.
+    bridge_denoise
+        Strength with which windows are painted over the end of the one before, where there is no beat.
+    width, overlap
+        Of the windows: a multiple of 64; and a multiple of 16, at most half of it.
+    steps, sampler
+        See :class:`~riffusion_ext.generate.backends.base.Request`.
+    params
+        Of the pictures.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = CHOOSE
+    cfg: float = 7.0
+    denoise: float = 0.75
+    travel: int = 4
+    ahead: float = 30.0
+    bpm: float = 120.0
+    beats_per_bar: int = 4
+    beat: str = "none"
+    bridge_denoise: float = 1.0
+    width: int = 512
+    overlap: int = 128
+    steps: int = 30
+    sampler: str = ""
+    params: SpectrogramParams = PRESETS["riffusion-v1"]
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise RiffusionError("Write a prompt first.")
+        if self.beat not in PATTERNS:
+            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
+        check_tempo(self.bpm)
+        _check("the number of beats in a bar", self.beats_per_bar, 1, 16)
+        _check("the number of windows of a transition", self.travel, 1, LONGEST_TRAVEL)
+        _check("the seconds painted ahead", self.ahead, *AHEAD)
+        _check("the strength of the bridges", self.bridge_denoise, 0, 1)
+        if not (GRAIN <= self.width <= LARGEST_SIDE and self.width % GRAIN == 0):
+            raise RiffusionError(f"the width of a window must be a multiple of {GRAIN}, got {self.width}")
+        if not (16 <= self.overlap <= self.width // 2 and self.overlap % 16 == 0):
+            raise RiffusionError(
+                f"the overlap must be a multiple of 16 columns between 16 and {self.width // 2}, half the width; "
+                f"got {self.overlap}"
+            )
+        self.keyframe()
+
+    def settled(self) -> JamSettings:
+        """Return the settings with the seed decided."""
+        return self if self.seed != CHOOSE else replace(self, seed=choose_seed(self.seed))
+
+    def keyframe(self) -> Keyframe:
+        """Return what the jam begins with."""
+        return Keyframe(self.prompt, self.negative, self.seed, self.denoise, self.cfg, seconds=1.0)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    in_range(name, value, low, high)

@@ -1,0 +1,346 @@
+"""Loops of whole bars, seamless in time, exact to the sample.
+
+::
+
+    N bars at BPM --> samples S --> width W, a multiple of 64 --> hop = S / W, a whole number --> W * hop ~ S
+    picture --decoded as a circle--> W * hop samples --resampled as a circle, by less than 0.2 %--> S samples
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip, apply_level
+from riffusion_ext.audio.io import write_audio
+from riffusion_ext.audio.workload import check
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE, Backend, Request
+from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
+from riffusion_ext.generate.checkpoint.retention import remove_old
+from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
+from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, tiled
+from riffusion_ext.generate.windows.plan import Plan, Window
+from riffusion_ext.metadata import audio_tags
+from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.device import resolve_device, with_fallback
+from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
+from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.spectrogram.source import read_picture
+from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
+from riffusion_ext.spectrogram.workload import inverting
+from riffusion_ext.validation.numbers import is_finite, shown
+
+__all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fit_loop"]
+
+INFOTEXT_KEY = "Riffusion loop"
+
+_FEWEST_COLUMNS = 32
+_FULL_SCALE = 32768.0
+
+
+@dataclass(frozen=True)
+class LoopFit:
+    """How a loop fits on a picture.
+
+    Attributes
+    ----------
+    samples
+        Its length.
+    width
+        Of its picture.
+    params
+        Those of the picture, whose hop is fitted: `width` hops are the loop's length, to less than 0.2 % or the
+        rounding of a hop.
+    """
+
+    samples: int
+    width: int
+    params: SpectrogramParams
+
+    @property
+    def stretch(self) -> float:
+        """How much the sound of the picture is stretched: samples of the loop over those of the picture, less 1."""
+        return self.samples / (self.width * self.params.hop_length) - 1.0
+
+
+def fit_loop(
+    bars: float,
+    bpm: float,
+    *,
+    beats_per_bar: int = 4,
+    params: SpectrogramParams = PRESETS["riffusion-v1"],
+) -> LoopFit:
+    """Choose the width of a loop's picture: a multiple of 64, as only those go around without a seam in a model.
+
+    Parameters
+    ----------
+    bars, bpm, beats_per_bar
+        The loop is ``round(bars * beats_per_bar * 60 / bpm * sample_rate)`` samples long.
+    params
+        Of the model's pictures.
+
+    Raises
+    ------
+    RiffusionError
+        The loop is too short or too long for one picture.
+    """
+    check_tempo(bpm)
+    if not (is_finite(bars) and 0 < bars <= 10000 and is_finite(beats_per_bar) and 1 <= beats_per_bar <= 16):
+        raise RiffusionError(
+            f"a loop has more than 0 bars (at most 10000) of 1 to 16 beats, got {shown(bars)} of {shown(beats_per_bar)}"
+        )
+    samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
+    columns = samples / params.hop_length
+    if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
+        shortest, longest = (n * params.hop_length / params.sample_rate for n in (_FEWEST_COLUMNS, LARGEST_SIDE))
+        raise RiffusionError(
+            f"a loop must be {shortest:.2f} to {longest:.2f} s long, {bars:g} bars at {bpm:g} BPM are "
+            f"{samples / params.sample_rate:.2f} s"
+        )
+    width = max(GRAIN, round(columns / GRAIN) * GRAIN)
+    hop = round(samples / width)
+    # Half a sample more, so that the hop cannot be rounded down to the one before on its way through milliseconds.
+    step_ms = 1000.0 * (hop + 0.5) / params.sample_rate
+    return LoopFit(samples, width, params.replace(step_size_ms=step_ms))
+
+
+@torch.no_grad()
+def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
+    """Turn a picture that wraps around into a loop of exactly ``fit.samples`` samples, at the picture's level.
+
+    Parameters
+    ----------
+    picture
+        Of the fit's width.
+    fit
+        From :func:`fit_loop`.
+    settings
+        Engine and device; the reference engine knows no circles, and "best" is taken for it.
+
+    Raises
+    ------
+    RiffusionError
+        The picture has another width.
+    """
+    if picture.width != fit.width:
+        raise RiffusionError(f"the picture of this loop must be {fit.width} columns wide, got {picture.width}")
+    channels = "stereo" if fit.params.stereo else "mono"
+    source = read_picture(picture, replace(settings, channels=channels, params=fit.params))
+    program = PROGRAMS.get(settings.engine, PROGRAMS["best"])
+
+    def compute(device: torch.device) -> np.ndarray:
+        mel = torch.from_numpy(source.mel(0, fit.width)).to(device)
+
+        def work(crew: Crew) -> np.ndarray:
+            return reconstruct_loop(mel, source.params, program, threads=crew if device.type == "cpu" else SOLO)
+
+        return lead(device, work)
+
+    waveform = with_fallback(resolve_device(settings.device), compute)
+    return AudioClip(_resampled(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
+
+
+def _resampled(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
+    """Resample a period [C, n] of something periodic to another number of samples: exact, and without ends."""
+    if loop.shape[1] == samples:
+        return np.ascontiguousarray(loop, np.float32)
+    from scipy.signal import resample
+
+    return np.ascontiguousarray(resample(loop, samples, axis=1), np.float32)
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a loop is made.
+
+    Parameters
+    ----------
+    prompt, negative, seed, cfg, denoise
+        As in a keyframe; without a seed picture `denoise` means nothing.
+    bars, bpm, beats_per_bar
+        See :func:`fit_loop`.
+    beat
+        Pattern of the seed picture.
+    steps, sampler
+        See :class:`~riffusion_ext.generate.backends.base.Request`.
+    params
+        Of the model's pictures.
+    level
+        See :func:`~riffusion_ext.audio.level.apply_level`.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = CHOOSE
+    cfg: float = 7.0
+    denoise: float = 0.75
+    bars: float = 2.0
+    bpm: float = 120.0
+    beats_per_bar: int = 4
+    beat: str = "none"
+    steps: int = 30
+    sampler: str = ""
+    params: SpectrogramParams = PRESETS["riffusion-v1"]
+    level: str = "peak"
+
+    def __post_init__(self) -> None:
+        if self.beat not in PATTERNS:
+            raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
+
+    def settled(self) -> LoopSettings:
+        """Return the settings with the seed decided."""
+        return replace(self, seed=choose_seed(self.seed))
+
+
+class Loop:
+    """A loop, and the folder where it is painted.
+
+    Parameters
+    ----------
+    settings
+        A seed of -1 is decided here: :attr:`settings` has it.
+    folder
+        For pictures; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+    seed_picture
+        What it starts from; its first columns, repeated where it is narrower than the loop.
+    decode
+        Engine and device for the sound.
+
+    Raises
+    ------
+    RiffusionError
+        The loop does not fit on a picture, or needs more memory than is allowed.
+    """
+
+    def __init__(
+        self,
+        settings: LoopSettings,
+        folder: Path,
+        *,
+        seed_picture: Image.Image | None = None,
+        decode: DecodeSettings | None = None,
+    ) -> None:
+        self.settings = settings = settings.settled()
+        self.folder = folder
+        self.decode = decode or DecodeSettings()
+        self.fit = fit_loop(
+            settings.bars,
+            settings.bpm,
+            beats_per_bar=settings.beats_per_bar,
+            params=settings.params,
+        )
+        check(inverting(self.fit.params, self.fit.width))
+        self._seed = seed_picture
+        self._model = ""
+        keyframe = Keyframe(
+            settings.prompt, settings.negative, settings.seed, settings.denoise, settings.cfg, bars=settings.bars
+        )
+        moment = Moment(keyframe, keyframe, 0.0, settings.denoise, settings.cfg)
+        width = self.fit.width
+        window = Window(0, 0, width, 0, width, 0, 0, moment, 0, (settings.seed, settings.seed))
+        self.plan = Plan("loop", self.fit.params, self.fit.samples, 0, 0, (window,))
+        self._work: Work | None = None
+
+    def paint(self, backend: Backend) -> Iterator[Event]:
+        """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.checkpoint.runner.run`."""
+        init = self._start_picture()
+        start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
+        self._model, self._work = backend.name, None
+        record = {
+            "model": backend.name,
+            "steps": self.settings.steps,
+            "sampler": self.settings.sampler,
+            "picture": start,
+            "bpm": self.settings.bpm,
+        }
+        key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
+
+        def request(window: Window, _open: OpenPicture) -> Request:
+            wanted = self.settings
+            return Request(
+                prompts=(wanted.prompt, wanted.prompt),
+                negatives=(wanted.negative, wanted.negative),
+                seeds=window.seeds,
+                cfg=wanted.cfg,
+                denoise=None if init is None else wanted.denoise,
+                steps=wanted.steps,
+                sampler=wanted.sampler,
+                width=window.width,
+                height=wanted.params.num_frequencies,
+                init=init,
+                loop=True,
+            )
+
+        job = Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
+        self._work = Work(self.folder / key, job)
+        yield from run(self._work, backend)
+        remove_old(self.folder)
+
+    def _start_picture(self) -> Image.Image | None:
+        height = self.settings.params.num_frequencies
+        if self._seed is not None:
+            return tiled(self._seed, 0, self.fit.width, height)
+        if self.settings.beat == "none":
+            return None
+        from riffusion_ext.spectrogram.codec import audio_to_picture
+
+        # At the tempo that makes the picture's own hops the loop, from a bar line on, so that the last hits ring in the
+        # first; three times around: the middle has no ends.
+        params, width = self.fit.params, self.fit.width
+        length = width * params.hop_length
+        bpm = min(max(self.settings.bpm * self.fit.samples / length, TEMPI[0]), TEMPI[1])
+        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # so many are whole bars
+        period = beat_clip(
+            bpm,
+            self.settings.beat,
+            params.sample_rate,
+            first=loops * length,
+            count=length,
+            beats_per_bar=self.settings.beats_per_bar,
+        )
+        around = AudioClip(np.tile(period.samples, 3), params.sample_rate)
+        return audio_to_picture(around, params).image.crop((width, 0, 2 * width, height))
+
+    def picture(self) -> Image.Image | None:
+        """Return the picture, once it is painted."""
+        return self._work.picture(0) if self._work and self._work.finished() else None
+
+    def sound(self) -> AudioClip | None:
+        """Return the loop, once it is painted, at the level of choice."""
+        picture = self.picture()
+        if picture is None:
+            return None
+        return apply_level(decode_loop(picture, self.fit, self.decode), self.settings.level)
+
+    def infotext(self) -> str:
+        """Return generation parameters from which the loop can be made again."""
+        return infotext(
+            INFOTEXT_KEY,
+            self.settings,
+            prompt=self.settings.prompt,
+            negative=self.settings.negative,
+            size=(self.fit.width, self.settings.params.num_frequencies),
+            extra={"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
+            host=self._work.host_values() if self._work else {},
+            model=self._model,
+            pictures={} if self._seed is None else {"seed_picture": picture_id(self._seed)},
+        )
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
+        """Write the loop, with all that is needed to make it again; a WAV file says where to repeat it."""
+        extra = {"loop": to_record(self.settings), "parameters": self.infotext()}
+        tags = audio_tags(self.fit.params, title=title or path.stem, comment_extra=extra)
+        loop = (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None
+        return write_audio(clip, path, subtype=subtype, tags=tags, loop=loop)

@@ -1,0 +1,1 @@
+"""What is to be generated over time: prompts, keyframes, curves."""

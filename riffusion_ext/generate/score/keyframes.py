@@ -1,0 +1,250 @@
+"""What a song shall be, over time: keyframes, each moving towards the next.
+
+::
+
+    keyframe   |  A: 8 bars  |  B: 8 bars  |  C: 4 bars |
+    prompt     A ----------> B ----------> C ===========|     the last one stays (or moves back to the first)
+
+Typed, one to a line (:mod:`riffusion_ext.generate.score.parser`)::
+
+    8 bars | funky sax, upbeat -- vocals | seed 42 | denoise 0.6 | cfg 7
+    0:20 | jazz piano
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.validation.numbers import in_range, is_finite, shown
+
+__all__ = [
+    "CFG_DECIMALS",
+    "CHOOSE",
+    "DENOISE_DECIMALS",
+    "LONGEST_SECONDS",
+    "TEMPI",
+    "Keyframe",
+    "Moment",
+    "Score",
+    "check_seed",
+    "check_tempo",
+    "choose_seed",
+]
+
+CHOOSE = -1
+"""The seed that stands for "choose one"."""
+
+DENOISE_DECIMALS, CFG_DECIMALS = 2, 1
+"""How finely numbers move: smaller steps are not heard, and windows with equal numbers can share a batch."""
+
+LONGEST_SECONDS = 3 * 3600.0
+TEMPI = (20.0, 400.0)
+"""Slowest and fastest, in beats per minute."""
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """What is heard at one time, and how long it takes to the next keyframe.
+
+    Parameters
+    ----------
+    prompt, negative
+        In the host's syntax.
+    seed
+        Of the noise, 0 to 2 ** 32 - 1; -1: that of the keyframe before, and the first one's is chosen.
+    denoise
+        How much of a seed picture is painted over, 0 to 1. Without a seed picture it means nothing.
+    cfg
+        Guidance scale, 1 to 30.
+    seconds, bars
+        How long; one of the two. The last keyframe of a song may last 0.
+
+    Raises
+    ------
+    RiffusionError
+        A number is out of range, or there is no duration, or two.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = CHOOSE
+    denoise: float = 0.75
+    cfg: float = 7.0
+    seconds: float | None = None
+    bars: float | None = None
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        _check_texts(prompt=self.prompt, negative=self.negative)
+        _check("denoise", self.denoise, 0, 1)
+        _check("CFG", self.cfg, 1, 30)
+        if (self.seconds is None) == (self.bars is None):
+            raise RiffusionError("a keyframe lasts so many seconds or so many bars: give one of them")
+        if self.seconds is not None:
+            _check("the duration in seconds", self.seconds, 0, LONGEST_SECONDS)
+        if self.bars is not None:
+            _check("the duration in bars", self.bars, 0, 10000)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is wanted at one moment: between two keyframes.
+
+    Attributes
+    ----------
+    a, b
+        From and to; the same keyframe where the song stays.
+    alpha
+        How far, 0 to 1, after the power curve.
+    denoise, cfg
+        At that moment.
+    """
+
+    a: Keyframe
+    b: Keyframe
+    alpha: float
+    denoise: float
+    cfg: float
+
+    @property
+    def stays(self) -> bool:
+        """Whether prompts and seed do not move here."""
+        a, b = self.a, self.b
+        return (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Keyframes one after another.
+
+    Parameters
+    ----------
+    keyframes
+        At least one.
+    bpm
+        Beats per minute, 20 to 400; needed where a keyframe is counted in bars.
+    beats_per_bar
+        1 to 16.
+    power
+        Shape of the way from one keyframe to the next, above 0: with ``a = 2 t - 1``, alpha is
+        ``(|a| ** power * sign(a) + 1) / 2``, as in the original. 1 is even; below 1 the middle passes fast, above 1 it
+        lasts.
+    loop
+        Whether the last keyframe moves towards the first, instead of staying.
+
+    Raises
+    ------
+    RiffusionError
+        There is nothing to play, or a number is out of range.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    bpm: float | None = None
+    beats_per_bar: int = 4
+    power: float = 1.0
+    loop: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.keyframes:
+            raise RiffusionError("the song has no keyframe: write at least one line, such as: 0:20 | jazz piano")
+        if self.bpm is not None:
+            _check("the tempo in beats per minute", self.bpm, *TEMPI)
+        in_range("the number of beats in a bar", self.beats_per_bar, 1, 16, whole=True)
+        _check("the power of the transitions", self.power, 0.05, 20)
+        for number, keyframe in enumerate(self.keyframes[:-1], 1):
+            if not (keyframe.seconds or keyframe.bars):
+                raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")
+        if self.bpm is None and any(keyframe.bars is not None for keyframe in self.keyframes):
+            raise RiffusionError("a duration is given in bars, so the tempo is needed: say how many beats per minute")
+        _check("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
+
+    def duration(self, keyframe: Keyframe) -> float:
+        """Return how long a keyframe lasts, in seconds."""
+        if keyframe.bars is None:
+            return keyframe.seconds or 0.0
+        return keyframe.bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """Seconds at which the keyframes begin, and at last the end of the song."""
+        return (0.0, *accumulate(self.duration(keyframe) for keyframe in self.keyframes))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the song."""
+        if all(keyframe.bars is not None for keyframe in self.keyframes):  # one product, not a sum of rounded ones
+            bars = math.fsum(keyframe.bars or 0.0 for keyframe in self.keyframes)
+            return bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
+        return math.fsum(self.duration(keyframe) for keyframe in self.keyframes)
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of the song to the sample."""
+        return max(1, round(self.seconds * sample_rate))
+
+    def at(self, seconds: float) -> Moment:
+        """Return what is wanted at a time; before the beginning and past the end, what is wanted there."""
+        starts = self.starts
+        number = sum(1 for start in starts[1:-1] if start <= seconds)
+        if number and starts[number] == starts[number + 1]:  # the last lasts 0: arrived there, but still on the way
+            number -= 1
+        a = self.keyframes[number]
+        following = (*self.keyframes, self.keyframes[0] if self.loop else a)
+        b = following[number + 1]
+        lasts = starts[number + 1] - starts[number]
+        share = min(max((seconds - starts[number]) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
+        alpha = 0.0 if b is a else curved(share, self.power)
+        return Moment(
+            a, b, alpha, _mix(a.denoise, b.denoise, alpha, DENOISE_DECIMALS), _mix(a.cfg, b.cfg, alpha, CFG_DECIMALS)
+        )
+
+    def settled(self, seed: int = CHOOSE) -> Score:
+        """Return the score with every seed decided: -1 is the seed before, and `seed` (or a random one) at first."""
+        current = choose_seed(seed)
+        settled = []
+        for keyframe in self.keyframes:
+            current = current if keyframe.seed == CHOOSE else keyframe.seed
+            settled.append(replace(keyframe, seed=current))
+        return replace(self, keyframes=tuple(settled))
+
+
+def curved(share: float, power: float) -> float:
+    """Alpha of the original's power curve, symmetric about the middle."""
+    a = 2.0 * share - 1.0
+    return (math.copysign(abs(a) ** power, a) + 1.0) / 2.0
+
+
+def check_tempo(bpm: float) -> None:
+    """Raise a RiffusionError where a tempo in beats per minute is outside of :data:`TEMPI`."""
+    if not (is_finite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
+        raise RiffusionError(
+            f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {shown(bpm)}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raise a RiffusionError where a seed is none that a host takes, and not -1 either."""
+    if not (is_finite(seed) and CHOOSE <= seed < 2**32 and seed == int(seed)):
+        raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {shown(seed)}")
+
+
+def choose_seed(seed: int) -> int:
+    """Return the seed, or a random one for -1."""
+    return random.randrange(2**32) if seed == CHOOSE else seed
+
+
+def _mix(a: float, b: float, alpha: float, decimals: int) -> float:
+    return min(max(round(a + (b - a) * alpha, decimals), min(a, b)), max(a, b))
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    in_range(name, value, low, high)
+
+
+def _check_texts(**texts: object) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise RiffusionError(f"the {name} must be a text, got {shown(text)}")

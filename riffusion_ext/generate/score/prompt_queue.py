@@ -1,0 +1,116 @@
+"""From prompt to prompt without an end: what each window of a jam is to be.
+
+::
+
+    queue       [ B ][ C ]                       while nothing is queued, the jam stays where it is, with new noise
+    windows     A  A  A  A>B  A>B  A>B  B  B>C ...     each transition takes so many windows
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.score.keyframes import Keyframe, Moment
+
+__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "Journey", "Wish", "with_other_noise"]
+
+LONGEST_QUEUE = 100
+LONGEST_TRAVEL = 64
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A prompt that waits for its turn; the key tells it from others with the same text."""
+
+    key: int
+    prompt: str
+    negative: str
+
+
+def with_other_noise(moment: Moment) -> Moment:
+    """Return the same with noise that no window near it has."""
+    a, b = (replace(end, seed=(end.seed + 2**16) % 2**32) for end in (moment.a, moment.b))
+    return replace(moment, a=a, b=b)
+
+
+class Journey:
+    """The way of a jam; prompts may be queued and dropped by other threads at any time.
+
+    Parameters
+    ----------
+    start
+        Where it begins, with its seed settled.
+    travel
+        Windows from one prompt to the next, 1 to 64; the last of them is at the next one.
+
+    Raises
+    ------
+    RiffusionError
+        The number of windows is out of range.
+    """
+
+    def __init__(self, start: Keyframe, travel: int) -> None:
+        if not 1 <= travel <= LONGEST_TRAVEL:
+            raise RiffusionError(f"a transition takes 1 to {LONGEST_TRAVEL} windows, got {travel}")
+        self._at, self._to = start, start
+        self._travel, self._step = travel, travel
+        self._begun = False
+        self._queue: list[Wish] = []
+        self._keys = 0
+        self._lock = threading.Lock()
+
+    @property
+    def queued(self) -> tuple[Wish, ...]:
+        """What waits, the next one first."""
+        with self._lock:
+            return tuple(self._queue)
+
+    def add(self, prompt: str, negative: str = "") -> Wish:
+        """Queue a prompt.
+
+        Raises
+        ------
+        RiffusionError
+            It is empty, or too many wait already.
+        """
+        if not prompt.strip():
+            raise RiffusionError("Write a prompt first.")
+        with self._lock:
+            if len(self._queue) >= LONGEST_QUEUE:
+                raise RiffusionError(f"{LONGEST_QUEUE} prompts wait already; drop some first")
+            self._keys += 1
+            wish = Wish(self._keys, prompt.strip(), negative.strip())
+            self._queue.append(wish)
+            return wish
+
+    def drop(self, key: int) -> bool:
+        """Take a prompt out of the queue; False where it is not there any more."""
+        with self._lock:
+            kept = [wish for wish in self._queue if wish.key != key]
+            found = len(kept) < len(self._queue)
+            self._queue = kept
+            return found
+
+    def next(self) -> Moment:
+        """Go one window further; returns what it is to be."""
+        with self._lock:
+            arrived = self._step == self._travel
+            if arrived:
+                self._at = self._to
+            if arrived and self._queue and self._begun:
+                wish = self._queue.pop(0)
+                seed = (self._at.seed + 1) % 2**32
+                self._to = replace(self._at, prompt=wish.prompt, negative=wish.negative, seed=seed)
+                self._step, arrived = 0, False
+            if arrived:
+                if self._begun:  # other noise in each window: the same would soon repeat itself
+                    self._at = self._to = replace(self._at, seed=(self._at.seed + 1) % 2**32)
+                self._begun = True
+                return self._moment(0.0)
+            self._step += 1
+            return self._moment(self._step / self._travel)
+
+    def _moment(self, alpha: float) -> Moment:
+        return Moment(self._at, self._to, alpha, self._at.denoise, self._at.cfg)

@@ -1,0 +1,242 @@
+r"""Pictures of windows, woven into one wide spectrogram that is never all in memory.
+
+::
+
+    window 0   ==========\                       each pixel's magnitude by its own picture's black,
+    window 1          \===========\               times the window's gain, times a weight;
+    window 2                    \==========       the weights of a column are 1 in sum
+
+Levels: where two windows share columns, they should be equally loud there. One gain for each window makes them so, as
+well as can be for all seams at once (least squares in decibels), while a slight pull towards no gain at all keeps the
+errors of many seams from adding up.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.windows.masks import ramp
+from riffusion_ext.generate.windows.plan import Plan
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.spectrogram.source import Source, read_picture
+
+__all__ = ["HOLD_RIFF", "HOLD_SONG", "Measured", "Weave", "level_gains", "weights_of"]
+
+HOLD_SONG = 1e-3
+"""How strongly windows are held at their own level, where nothing says what it should be: seams come first."""
+HOLD_RIFF = 0.1
+"""The same where each window was painted over a known one: its own level is nearly right."""
+
+_LARGEST_STEP_DB = 12.0
+"""More than that at a seam is another music, not another level."""
+_SILENT_DB = -80.0
+_CACHE = 4
+
+
+def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
+    """Weights [width] of a window's columns: 1 inside, 0 outside what is taken from it, and ramps at its borders."""
+    window = plan.windows[number]
+    columns = np.arange(window.start, window.end)
+    weights = ((columns >= window.first) & (columns < window.last)).astype(np.float64)
+    if number:
+        fade = plan.fade(number - 1)
+        low = window.first - fade // 2 - window.start
+        weights[low : low + fade] = ramp(fade)
+    if number + 1 < len(plan.windows):
+        fade = plan.fade(number)
+        low = window.last - fade // 2 - window.start
+        weights[low : low + fade] = 1.0 - ramp(fade)
+    return weights
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of the pictures of a song's windows, so that none is opened twice for it.
+
+    Attributes
+    ----------
+    blacks
+        Magnitudes of black, by the window's number in the song.
+    steps
+        Of the levels, in dB, by (number of the window before the seam, columns of the fade).
+    """
+
+    blacks: dict[int, float] = field(default_factory=dict)
+    steps: dict[tuple[int, int], float] = field(default_factory=dict)
+
+
+class Weave:
+    """The magnitudes of a whole song, given out piece by piece from the pictures of its windows.
+
+    Parameters
+    ----------
+    plan
+        Of the song.
+    open_picture
+        Gives the picture of a window by number, with its record of parameters and black in it; asked again and again,
+        as only a few are kept.
+    gains
+        Of the windows, as factors; None: measured with `hold`.
+    hold
+        See :func:`level_gains`.
+    measured
+        Of these pictures, from earlier; what is missing is added.
+    first
+        Number in the song of the plan's first window.
+
+    Raises
+    ------
+    RiffusionError
+        A picture is not of its window's size.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        open_picture: Callable[[int], Image.Image],
+        *,
+        gains: Sequence[float] | None = None,
+        hold: float = HOLD_SONG,
+        measured: Measured | None = None,
+        first: int = 0,
+    ) -> None:
+        self.plan = plan
+        self._measured = Measured() if measured is None else measured
+        self._first = first
+        self._open = open_picture
+        self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
+        self._sources: OrderedDict[int, Source] = OrderedDict()
+        self._lock = threading.Lock()
+        self.gains = tuple(level_gains(self, hold=hold) if gains is None else gains)
+        if len(self.gains) != len(plan.windows):
+            raise RiffusionError(f"{len(plan.windows)} windows need as many gains, got {len(self.gains)}")
+
+    def mel(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Magnitudes [C, stop - start, n_mels] of columns of the song, in 16-bit sample units."""
+        params = self.plan.params
+        result = np.zeros((params.channels, stop - start, params.num_frequencies), np.float32)
+        for window in self.plan.windows:
+            if window.end <= start or window.start >= stop:
+                continue
+            low, high = max(start, window.start), min(stop, window.end)
+            weights = weights_of(self.plan, window.number)[low - window.start : high - window.start]
+            used = np.flatnonzero(weights)
+            if not len(used):
+                continue
+            low, high = low + int(used[0]), low + int(used[-1]) + 1
+            share = (weights[used[0] : used[-1] + 1] * self.gains[window.number]).astype(np.float32)
+            result[:, low - start : high - start] += self.of_window(window.number, low, high) * share[:, None]
+        return result
+
+    def of_window(self, number: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Magnitudes [C, stop - start, n_mels] of columns of the song as one window has them, without its gain."""
+        offset = self.plan.windows[number].start
+        return self._source(number).mel(start - offset, stop - offset)
+
+    def source(self) -> Source:
+        """Return the song as something to invert."""
+        black = max(self.black(window.number) for window in self.plan.windows)
+        return Source(self.plan.params, self.plan.columns, black, (), self.mel, recorded=True)
+
+    def black(self, number: int) -> float:
+        """Magnitude of black in the picture of a window, without its gain."""
+        blacks, place = self._measured.blacks, self._first + number
+        return blacks[place] if place in blacks else self._source(number).max_value
+
+    def step_db(self, number: int) -> float:
+        """How much louder window `number` is than the next, in dB, in the columns both show; NaN where it is silent."""
+        steps, seam = self._measured.steps, (self._first + number, self.plan.fade(number))
+        if seam not in steps:
+            steps[seam] = _step_db(self, number)
+        return steps[seam]
+
+    def _source(self, number: int) -> Source:
+        with self._lock:
+            if number in self._sources:
+                self._sources.move_to_end(number)
+                return self._sources[number]
+        picture = self._open(number)
+        window, height = self.plan.windows[number], self.plan.params.num_frequencies
+        if picture.size != (window.width, height):
+            raise RiffusionError(
+                f"the picture of window {number + 1} is {picture.width} x {picture.height}, "
+                f"it should be {window.width} x {height}"
+            )
+        source = read_picture(picture, self._settings).in_sample_units()
+        with self._lock:
+            self._sources[number] = source
+            self._measured.blacks[self._first + number] = source.max_value
+            while len(self._sources) > _CACHE:
+                self._sources.popitem(last=False)
+        return source
+
+
+def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
+    """Find the gain of each window that makes neighbours equally loud where they share columns.
+
+    With the steps ``d`` of the levels at the seams, in dB, the gains ``g`` make
+    ``sum (g[i] - g[i + 1] + d[i]) ** 2 + hold * sum g[i] ** 2`` least: a tridiagonal system of equations.
+
+    Parameters
+    ----------
+    weave
+        Its pictures are read once from left to right, those that are not measured yet.
+    hold
+        Pull towards no gain, above 0; a step of levels is then spread over about ``2 / sqrt(hold)`` windows.
+
+    Returns
+    -------
+    list of float
+        Factors, each above 0.
+    """
+    windows = weave.plan.windows
+    steps = np.array([weave.step_db(number) for number in range(len(windows) - 1)])
+    if not np.any(steps):  # silence, or pictures that agree already
+        return [1.0] * len(windows)
+    from scipy.linalg import solveh_banded
+
+    measured = np.isfinite(steps)
+    steps = np.where(measured, np.clip(steps, -_LARGEST_STEP_DB, _LARGEST_STEP_DB), 0.0)
+    links = measured.astype(np.float64)
+    matrix = np.zeros((2, len(windows)))
+    matrix[1] = hold + np.append(links, 0.0) + np.append(0.0, links)
+    matrix[0, 1:] = -links
+    wanted = np.append(0.0, steps) - np.append(steps, 0.0)
+    return [10 ** (gain / 20) for gain in solveh_banded(matrix, wanted)]
+
+
+def _step_db(weave: Weave, number: int) -> float:
+    """Measure what :meth:`Weave.step_db` returns.
+
+    The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
+    Where one was painted on from the other, the columns count as far as it had to keep them: there both show the same
+    music, and further in it may well be another.
+    """
+    plan = weave.plan
+    one, other = plan.windows[number], plan.windows[number + 1]
+    fade = plan.fade(number)
+    if not fade:
+        return math.nan
+    low, high = one.last - fade // 2, one.last + fade // 2
+    weights = np.ones(fade)
+    if other.known_left:
+        weights = ramp(fade)[::-1]
+    elif one.known_right:
+        weights = ramp(fade)
+    levels = []
+    for side in (number, number + 1):
+        energy = np.square(weave.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
+        levels.append(float(energy @ weights / weights.sum()))
+    black = weave.black(number)
+    if min(levels) <= (black * 10 ** (_SILENT_DB / 20)) ** 2:
+        return math.nan
+    return 10 * math.log10(levels[0] / levels[1])

@@ -1,0 +1,327 @@
+"""Which pictures make up a song: windows, as plain data.
+
+::
+
+    song      0                                                          columns
+              |-------------------------------------------------------------|
+    pass 0    [   window 0   ]         [   window 2   ]         [   window 4   ]
+    pass 1               [   window 1   ]         [   window 3   ]
+                         |<-->|  both know these columns, and meet in the middle of them
+
+Windows of pass 0 need nothing of each other, so they can be painted as batches. Those of pass 1 lie between two of
+them, whose columns they know, and so can they. Time is counted in columns of ``hop_length`` samples; column `c` stands
+at sample ``c * hop_length``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE
+from riffusion_ext.generate.score.keyframes import Moment, Score
+from riffusion_ext.params import SpectrogramParams
+
+__all__ = ["SEEDS", "Plan", "Window", "plan_plain", "plan_riff", "plan_song"]
+
+SEEDS = ("auto", "fixed", "new")
+"""Which noise a window begins with. "fixed": that of the keyframes, as in the original. "new": another one in each
+window. "auto": fixed while prompts or seeds move, new while the song stays where it is and would repeat itself."""
+
+_VERSION = 1
+
+MomentAt = Callable[[float], Moment]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One picture of a song.
+
+    Attributes
+    ----------
+    number
+        From 0, from left to right.
+    start, width
+        Columns of the song that its picture shows; it may reach past the end.
+    first, last
+        Columns that are taken from it, ``first <= c < last``; those of all windows follow each other without a gap.
+    known_left, known_right
+        Columns at its edges that its neighbours decide, before it is painted.
+    moment
+        What is wanted.
+    pass_
+        0: needs no other window; 1: needs its neighbours.
+    seeds
+        Of the noise, from and to.
+    """
+
+    number: int
+    start: int
+    width: int
+    first: int
+    last: int
+    known_left: int
+    known_right: int
+    moment: Moment
+    pass_: int
+    seeds: tuple[int, int]
+
+    @property
+    def end(self) -> int:
+        """Column behind its picture."""
+        return self.start + self.width
+
+    @property
+    def together(self) -> tuple[object, ...]:
+        """Equal for windows that can be painted as one batch."""
+        return (self.width, self.known_left, self.known_right, self.moment.denoise, self.moment.cfg)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All windows of a song.
+
+    Attributes
+    ----------
+    kind
+        ``"song"``, ``"plain"`` or ``"riff"``.
+    params
+        Of the pictures.
+    samples
+        Length of the sound.
+    first_sample
+        Where it begins in the song that it is made from.
+    overlap
+        Columns over which neighbours fade into each other, at most.
+    windows
+        From left to right, at least one.
+    """
+
+    kind: str
+    params: SpectrogramParams
+    samples: int
+    first_sample: int
+    overlap: int
+    windows: tuple[Window, ...]
+
+    @property
+    def columns(self) -> int:
+        """Columns of the whole: enough that the last sample lies before the last of them."""
+        return self.windows[-1].last
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound."""
+        return self.samples / self.params.sample_rate
+
+    def fade(self, number: int) -> int:
+        """Columns of the fade from window `number` to the next, half of them on each side of their border."""
+        one, other = self.windows[number], self.windows[number + 1]
+        half = min(one.end - one.last, other.first - other.start, self.overlap // 2)
+        # Two fades may meet within a window, but not cross: no column belongs to three.
+        return max(0, 2 * min(half, (one.last - one.first) // 2, (other.last - other.first) // 2))
+
+    def needs(self, window: Window) -> tuple[int, ...]:
+        """Numbers of the windows that must be there before this one is painted."""
+        if window.pass_ == 0:
+            return ()
+        sides = ((window.number - 1, window.known_left), (window.number + 1, window.known_right))
+        return tuple(number for number, known in sides if known)
+
+    def head(self, count: int) -> Plan:
+        """Return the plan of the first so many windows: what can be heard once they are painted."""
+        if count >= len(self.windows):
+            return self
+        windows = list(self.windows[: max(count, 1)])
+        last = windows[-1]
+        windows[-1] = replace(last, last=last.end)
+        samples = min(self.samples, self.params.samples_of_columns(last.end))
+        return replace(self, samples=samples, windows=tuple(windows))
+
+    def to_json(self) -> str:
+        """Write the plan down."""
+        return json.dumps({"version": _VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
+
+
+def plan_song(
+    score: Score,
+    params: SpectrogramParams,
+    *,
+    width: int = 512,
+    overlap: int = 128,
+    seeds: str = "auto",
+    known_start: int = 0,
+) -> Plan:
+    """Plan a song in two passes: every second window by itself, then those between.
+
+    Parameters
+    ----------
+    score
+        With its seeds settled (:meth:`~riffusion_ext.generate.score.keyframes.Score.settled`).
+    params
+        Of the pictures.
+    width
+        Of the windows, a multiple of 64.
+    overlap
+        Columns that neighbours share: a multiple of 16, at most half the width.
+    seeds
+        One of :data:`SEEDS`.
+    known_start
+        Columns at the beginning that are given, when a song continues another; at most the overlap.
+
+    Returns
+    -------
+    Plan
+        It covers the length of the score to the last sample.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range.
+    """
+    _check_width(width)
+    if not (16 <= overlap <= width // 2 and overlap % 16 == 0):
+        raise RiffusionError(
+            f"the overlap must be a multiple of 16 columns between 16 and {width // 2}, half the width; got {overlap}"
+        )
+    if not (0 <= known_start <= overlap and known_start % 8 == 0):
+        raise RiffusionError(
+            f"the known columns at the start must be a multiple of 8 up to the overlap of {overlap}, got {known_start}"
+        )
+    samples = score.samples(params.sample_rate)
+    total = _columns(samples, params)
+    count = max(1, math.ceil((total - overlap) / (width - overlap)))
+    starts = [number * (width - overlap) for number in range(count)]
+    plan = _lay("song", params, samples, 0, starts, width, overlap, score.at, seeds)
+    windows = [
+        replace(window, pass_=1, known_left=overlap, known_right=overlap if window.number + 1 < count else 0)
+        if window.number % 2
+        else window
+        for window in plan.windows
+    ]
+    windows[0] = replace(windows[0], known_left=known_start)
+    return replace(plan, windows=tuple(windows))
+
+
+def plan_plain(score: Score, params: SpectrogramParams, *, width: int = 512, seeds: str = "fixed") -> Plan:
+    """Plan windows side by side that know nothing of each other: the original's way. Parameters as in `plan_song`."""
+    _check_width(width)
+    samples = score.samples(params.sample_rate)
+    starts = list(range(0, _columns(samples, params), width))
+    return _lay("plain", params, samples, 0, starts, width, 0, score.at, seeds)
+
+
+def plan_riff(
+    total_samples: int,
+    params: SpectrogramParams,
+    moment_at: MomentAt,
+    *,
+    width: int = 512,
+    overlap: int = 128,
+    start: float = 0.0,
+    duration: float | None = None,
+    seeds: str = "fixed",
+) -> Plan:
+    """Plan windows that cover an existing song, every sample of it.
+
+    The windows are spread evenly, so that the last one ends where the song does. A song shorter than a window gets
+    one, which reaches past its end.
+
+    Parameters
+    ----------
+    total_samples
+        Of the song, at ``params.sample_rate``.
+    params
+        Of the pictures.
+    moment_at
+        What is wanted, by seconds from the beginning of the part that is planned.
+    width
+        Of the windows, a multiple of 64.
+    overlap
+        Columns that neighbours share, at least; 0 to half the width.
+    start, duration
+        The part of the song, in seconds; None: to its end.
+    seeds
+        One of :data:`SEEDS`.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range, or the part lies outside the song.
+    """
+    _check_width(width)
+    if not 0 <= overlap <= width // 2:
+        raise RiffusionError(f"the overlap must lie between 0 and {width // 2} columns, half the width; got {overlap}")
+    first_sample, samples = _part(total_samples, params.sample_rate, start, duration)
+    total = _columns(samples, params)
+    count = max(1, math.ceil((total - overlap) / (width - overlap)))
+    room = max(total - width, 0)
+    starts = [round(number * room / max(count - 1, 1)) for number in range(count)]
+    return _lay("riff", params, samples, first_sample, starts, width, overlap, moment_at, seeds)
+
+
+def _part(total: int, rate: int, start: float, duration: float | None) -> tuple[int, int]:
+    """Return (first sample, number of samples) of a part in seconds."""
+    length = total / rate
+    if not (math.isfinite(start) and start >= 0 and round(start * rate) < total):
+        raise RiffusionError(f"the start must lie within the {length:.2f} s of the song, got {start:g} s")
+    if duration is not None and not (math.isfinite(duration) and duration > 0):
+        raise RiffusionError(f"the duration must be longer than 0 s, got {duration:g} s")
+    first = round(start * rate)
+    rest = total - first
+    return first, rest if duration is None else max(1, min(rest, round(duration * rate)))
+
+
+def _columns(samples: int, params: SpectrogramParams) -> int:
+    """Columns so that every sample lies between two of them; at least the two that sound needs."""
+    return 1 + max(1, math.ceil(samples / params.hop_length))
+
+
+def _lay(
+    kind: str,
+    params: SpectrogramParams,
+    samples: int,
+    first_sample: int,
+    starts: Sequence[int],
+    width: int,
+    overlap: int,
+    moment_at: MomentAt,
+    seeds: str,
+) -> Plan:
+    """Make windows of given starts; the borders between them lie in the middle of what they share.
+
+    Each is to be what the song is in the middle of its columns, but the first and the last what it is at its ends: the
+    way from one prompt to another begins and ends with the prompts themselves. Plain windows go that way in even
+    steps, as in the original.
+    """
+    if seeds not in SEEDS:
+        raise RiffusionError(f"the seeds must be one of {', '.join(SEEDS)}, got {seeds!r}")
+    borders = [(one + width + other) // 2 for one, other in pairwise(starts)]
+    total = _columns(samples, params)
+    windows = []
+    for number, start in enumerate(starts):
+        first = borders[number - 1] if number else 0
+        last = borders[number] if number < len(borders) else total
+        middle = 0 if number == 0 else total if number == len(borders) else (first + last) / 2
+        sample = samples * number / max(len(borders), 1) if kind == "plain" else middle * params.hop_length
+        moment = moment_at(min(sample, samples) / params.sample_rate)
+        noise = _seeds_of(moment, number, seeds)
+        windows.append(Window(number, start, width, first, last, 0, 0, moment, 0, noise))
+    return Plan(kind, params, samples, first_sample, overlap, tuple(windows))
+
+
+def _seeds_of(moment: Moment, number: int, seeds: str) -> tuple[int, int]:
+    new = seeds == "new" or (seeds == "auto" and moment.stays)
+    offset = number if new else 0
+    return (moment.a.seed + offset) % 2**32, (moment.b.seed + offset) % 2**32
+
+
+def _check_width(width: int) -> None:
+    if not (GRAIN <= width <= LARGEST_SIDE and width % GRAIN == 0):
+        raise RiffusionError(
+            f"the width of a window must be a multiple of {GRAIN} between {GRAIN} and {LARGEST_SIDE}, got {width}"
+        )

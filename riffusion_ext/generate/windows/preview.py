@@ -1,0 +1,111 @@
+"""The sound of windows that are painted: woven, decoded once, and cut to the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from riffusion_ext.audio import RAW, AudioClip
+from riffusion_ext.generate.windows.blend import HOLD_SONG, Measured, Weave
+from riffusion_ext.generate.windows.plan import Plan
+from riffusion_ext.metadata import TEXT_KEY, record_text
+from riffusion_ext.params import DEFAULT_MAX_VALUE
+from riffusion_ext.spectrogram.codec import source_to_audio
+from riffusion_ext.spectrogram.image import mel_to_image
+from riffusion_ext.spectrogram.settings import DecodeSettings
+from riffusion_ext.spectrogram.source import Source
+
+__all__ = ["cut_to", "mel_difference", "picture_of", "sound_of"]
+
+
+def sound_of(
+    plan: Plan,
+    open_picture: Callable[[int], Image.Image],
+    settings: DecodeSettings,
+    *,
+    hold: float = HOLD_SONG,
+    measured: Measured | None = None,
+    first: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> AudioClip:
+    """Turn painted windows into sound without a level: at that of their pictures, even past full scale.
+
+    Parameters
+    ----------
+    plan
+        All of its windows are painted; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the first ones.
+    open_picture
+        Opens the picture of a window by number.
+    settings
+        Engine, seed and device; the rest is settled by the plan.
+    hold, measured, first
+        See :class:`~riffusion_ext.generate.windows.blend.Weave`.
+    progress
+        Called with the share done.
+
+    Returns
+    -------
+    AudioClip
+        Of exactly ``plan.samples`` samples.
+    """
+    source = Weave(plan, open_picture, hold=hold, measured=measured, first=first).source()
+    return _decoded(source, plan, settings, progress)
+
+
+def picture_of(
+    plan: Plan,
+    open_picture: Callable[[int], Image.Image],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    hold: float = HOLD_SONG,
+    measured: Measured | None = None,
+) -> Image.Image:
+    """Draw columns of a woven song as one picture, as wide as they are many; None: to its end.
+
+    The picture carries its record, with the largest magnitude in it for black.
+    """
+    mel = Weave(plan, open_picture, hold=hold, measured=measured).mel(start, plan.columns if stop is None else stop)
+    black = float(mel.max()) or DEFAULT_MAX_VALUE
+    image = mel_to_image(mel, plan.params, black)
+    image.info[TEXT_KEY] = record_text(plan.params, black)
+    return image
+
+
+def mel_difference(
+    plan: Plan,
+    open_one: Callable[[int], Image.Image],
+    open_other: Callable[[int], Image.Image],
+    settings: DecodeSettings,
+    *,
+    hold: float,
+    progress: Callable[[float], None] | None = None,
+) -> AudioClip:
+    """Sound of what the first pictures have more than the second, in each band at each moment.
+
+    Waves cannot be subtracted for that: the phases of a decoded picture are not those of its source, and two sounds
+    with one spectrogram would leave both of them.
+    """
+    one, other = (Weave(plan, opened, hold=hold) for opened in (open_one, open_other))
+    source = replace(
+        one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
+    )
+    return _decoded(source, plan, settings, progress)
+
+
+def _decoded(
+    source: Source, plan: Plan, settings: DecodeSettings, progress: Callable[[float], None] | None
+) -> AudioClip:
+    clip = source_to_audio(source, replace(settings, level=RAW, params=None), progress=progress).clip
+    return cut_to(clip, plan.samples)
+
+
+def cut_to(clip: AudioClip, samples: int) -> AudioClip:
+    """Return the first so many samples; silence where there are fewer."""
+    missing = samples - clip.samples.shape[1]
+    if missing > 0:
+        return AudioClip(np.pad(clip.samples, ((0, 0), (0, missing))), clip.sample_rate)
+    return AudioClip(clip.samples[:, :samples], clip.sample_rate)

@@ -1,0 +1,131 @@
+"""The end of a spectrogram that grows at its right: the last few windows of a jam, woven."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.score.keyframes import Moment
+from riffusion_ext.generate.windows.blend import Weave
+from riffusion_ext.generate.windows.outpaint import Pixels
+from riffusion_ext.generate.windows.plan import Plan, Window
+from riffusion_ext.params import SpectrogramParams
+
+__all__ = ["HOLD", "Ribbon"]
+
+HOLD = 0.1
+"""How strongly a window is held at its own level. There are seams without end, and the errors of their steps must not
+add up: at this value, what is left of a step is halved every 7 windows."""
+
+_LARGEST_STEP_DB = 6.0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    start: int
+    picture: Image.Image
+    moment: Moment
+    gain_db: float
+
+
+class Ribbon:
+    """The last windows of a jam.
+
+    Parameters
+    ----------
+    params
+        Of the pictures.
+    width, overlap
+        Of the windows, in columns.
+
+    Attributes
+    ----------
+    settled
+        Columns, from the beginning of the jam, that no later window fades into; the next one begins there.
+    """
+
+    def __init__(self, params: SpectrogramParams, width: int, overlap: int) -> None:
+        self._params, self._width, self._overlap = params, width, overlap
+        self._pieces: list[_Piece] = []
+        self._weave: Weave | None = None
+        self.settled = 0
+
+    @property
+    def end(self) -> int:
+        """Column behind the last window."""
+        return self.settled + self._overlap if self._pieces else 0
+
+    def end_of_last(self) -> Pixels | None:
+        """Return the pixels [height, overlap, 3] that the next window goes on from; None: it is the first."""
+        if not self._pieces:
+            return None
+        return np.asarray(self._pieces[-1].picture)[:, self._width - self._overlap :]
+
+    def add(self, picture: Image.Image, moment: Moment) -> None:
+        """Append a window, an RGB picture that begins at :attr:`settled`.
+
+        Raises
+        ------
+        RiffusionError
+            It has another size.
+        """
+        size = (self._width, self._params.num_frequencies)
+        if picture.size != size:
+            raise RiffusionError(
+                f"a picture of {size[0]} x {size[1]} was asked for, the one painted is "
+                f"{picture.width} x {picture.height}"
+            )
+        gain = 0.0
+        if self._pieces:
+            pair = [self._pieces[-1], _Piece(self.settled, picture, moment, 0.0)]
+            step = self._woven(pair).step_db(0)
+            if math.isfinite(step):
+                step = min(max(step, -_LARGEST_STEP_DB), _LARGEST_STEP_DB)
+                # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in generate/weave.py.
+                gain = (pair[0].gain_db + step) / (1 + HOLD)
+        self._pieces.append(_Piece(self.settled, picture, moment, gain))
+        self.settled += self._width - self._overlap
+        self._weave = self._woven(self._pieces)
+
+    def mel(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Magnitudes [C, stop - start, n_mels] of columns, in 16-bit sample units."""
+        assert self._weave is not None
+        first = self._pieces[0].start
+        return self._weave.mel(start - first, stop - first)
+
+    def forget(self, column: int) -> None:
+        """Let go of the windows that end before a column; the last one stays."""
+        kept = [piece for piece in self._pieces[:-1] if piece.start + self._width > column] + self._pieces[-1:]
+        if len(kept) < len(self._pieces):
+            self._pieces = kept
+            self._weave = self._woven(kept)
+
+    def _woven(self, pieces: list[_Piece]) -> Weave:
+        first, half = pieces[0].start, self._overlap // 2
+        windows = []
+        for number, piece in enumerate(pieces):
+            start = piece.start - first
+            final = number == len(pieces) - 1
+            windows.append(
+                Window(
+                    number=number,
+                    start=start,
+                    width=self._width,
+                    first=start + half if number else start,
+                    last=start + self._width - (0 if final else half),
+                    known_left=self._overlap if number else 0,
+                    known_right=0,
+                    moment=piece.moment,
+                    pass_=0,
+                    seeds=(piece.moment.a.seed, piece.moment.b.seed),
+                )
+            )
+        samples = self._params.samples_of_columns(windows[-1].end)
+        plan = Plan("jam", self._params, samples, 0, self._overlap, tuple(windows))
+        gains = [10 ** (piece.gain_db / 20) for piece in pieces]
+        return Weave(plan, lambda number: pieces[number].picture, gains=gains)

@@ -1,0 +1,110 @@
+"""A song as the pictures that its windows start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from riffusion_ext.audio import AudioClip
+from riffusion_ext.files.atomic import remove_leftovers
+from riffusion_ext.files.regular import open_regular
+from riffusion_ext.generate.windows.plan import Plan, Window
+from riffusion_ext.metadata import read_record, save_picture
+from riffusion_ext.params import DEFAULT_MAX_VALUE
+from riffusion_ext.spectrogram.encode import mel_pieces
+from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
+from riffusion_ext.validation.names import check_folders
+
+__all__ = ["SongPictures"]
+
+_FULL_SCALE = np.float32(32768.0)
+_PIECE_SECONDS = 20
+_LEAST_BLACK = 1000.0
+"""Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
+
+
+class SongPictures:
+    """Pictures of a song's windows in a folder, each of which uses the whole range, and records its own black.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing.
+    plan
+        Of the song.
+    song
+        At the rate of the plan's parameters, from the plan's first sample on.
+    channel
+        The one that is drawn; None: all, mixed to as many as the pictures hold.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
+        self.folder, self._plan, self._song, self._channel = folder, plan, song, channel
+        self._blacks: dict[int, float] = {}
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.png"
+
+    def picture(self, number: int) -> Image.Image:
+        """Open the picture of a window."""
+        return open_picture(self._path(number))
+
+    def black(self, number: int) -> float:
+        """Return the magnitude of black in the picture of a window."""
+        if number not in self._blacks:
+            # Its record stands before the pixels, which stay packed.
+            with open_regular(self._path(number)) as file, Image.open(file) as picture:
+                self._blacks[number] = read_record(picture).max_value or DEFAULT_MAX_VALUE
+        return self._blacks[number]
+
+    def draw(self, count: int | None = None) -> None:
+        """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
+        check_folders(self.folder.parent.parent, self.folder)
+        remove_leftovers(self.folder)
+        windows = [window for window in self._plan.windows[:count] if not self._is_drawn(window)]
+        if not windows:
+            return
+        params = self._plan.params
+        held = np.zeros((params.channels, 0, params.num_frequencies), np.float32)
+        begin = 0  # column that `held` begins with
+        pending = iter(windows)
+        window = next(pending, None)
+        for piece in chain(mel_pieces(self._pieces(), params), [None]):
+            if piece is not None:
+                held = np.concatenate([held, piece], axis=1)
+            while window is not None and (piece is None or window.end <= begin + held.shape[1]):
+                mel = held[:, window.start - begin : window.end - begin]
+                self._draw(window, np.pad(mel, ((0, 0), (0, window.width - mel.shape[1]), (0, 0))))
+                window = next(pending, None)
+            if window is None:
+                return
+            drop = min(max(window.start - begin, 0), held.shape[1])
+            held, begin = held[:, drop:], begin + drop
+
+    def _is_drawn(self, window: Window) -> bool:
+        return is_whole(self._path(window.number), window.width, self._plan.params.num_frequencies)
+
+    def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
+        params = self._plan.params
+        black = max(float(mel.max()), _LEAST_BLACK)
+        save_picture(mel_to_image(mel, params, black), self._path(window.number), params, black)
+
+    def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""
+        params, samples = self._plan.params, self._song.samples
+        piece = _PIECE_SECONDS * params.sample_rate
+        for start in range(0, samples.shape[1], piece):
+            clip = AudioClip(samples[:, start : start + piece], params.sample_rate)
+            if self._channel is None:
+                clip = clip.to_channels(params.channels)
+            else:
+                clip = AudioClip(clip.to_channels(2).samples[self._channel, None], params.sample_rate)
+            yield clip.samples * _FULL_SCALE
+        missing = params.samples_of_columns(self._plan.columns) - samples.shape[1]
+        if missing > 0:
+            yield np.zeros((params.channels, missing), np.float32)

@@ -1,0 +1,41 @@
+"""What to tell a user of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from riffusion_ext.generate.score.keyframes import Keyframe
+from riffusion_ext.generate.windows.plan import Plan
+
+__all__ = ["passed_over"]
+
+_HEARD = 0.5 - 1e-6
+"""Share of a prompt in some window, from which on it is heard."""
+
+
+def passed_over(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
+    """Return a sentence about each keyframe that is so short that no window has its prompt for the greater part.
+
+    Parameters
+    ----------
+    plan
+        Of the song.
+    keyframes
+        Those that it was planned from.
+    """
+    shares: dict[tuple[str, str], float] = {}
+    for window in plan.windows:
+        moment = window.moment
+        for side, share in ((moment.a, 1.0 - moment.alpha), (moment.b, moment.alpha)):
+            texts = (side.prompt, side.negative)
+            shares[texts] = max(share, shares.get(texts, 0.0))
+    if len(plan.windows) == 1:
+        why = "the whole is one window, which has one prompt"
+    else:
+        step = (plan.windows[1].start - plan.windows[0].start) * plan.params.hop_length / plan.params.sample_rate
+        why = f"it is too short, there is a window every {step:.2f} s"
+    return [
+        f"keyframe {number}, {keyframe.prompt!r}, is passed over: {why}"
+        for number, keyframe in enumerate(keyframes, 1)
+        if shares.get((keyframe.prompt, keyframe.negative), 0.0) < _HEARD
+    ]

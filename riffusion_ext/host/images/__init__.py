@@ -1,0 +1,1 @@
+"""What becomes of the images that a webui has generated: sound, records, players."""

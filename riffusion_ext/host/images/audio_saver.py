@@ -1,0 +1,267 @@
+"""From a host's finished pictures to sound files, players and messages.
+
+Knows nothing of webui: a :class:`~riffusion_ext.host.base.Host` answers what it needs. Whatever goes wrong becomes a
+message; the pictures are the host's and are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.paths import shorten_name
+from riffusion_ext.host.base import Host
+from riffusion_ext.host.images.generation_job import Job
+from riffusion_ext.host.images.image_record import record_of, with_record
+from riffusion_ext.host.images.pictures import Picture
+from riffusion_ext.host.settings import SUBTYPES
+from riffusion_ext.library import LIBRARY, ClipLibrary
+from riffusion_ext.ui.controls import SoundOptions
+
+if TYPE_CHECKING:
+    from riffusion_ext.audio.clip import AudioClip
+    from riffusion_ext.spectrogram.codec import Decoded
+
+__all__ = ["Cancelled", "SoundMaker"]
+
+_TRAINED_HEIGHT = 512
+_AT_ONCE = 8
+"""Pictures inverted together. Their sound is written before the next are begun, so that any batch fits in memory."""
+_LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
+
+
+class Cancelled(Exception):
+    """The user pressed Interrupt while the sound was being made."""
+
+
+class SoundMaker:
+    """Makes the sound of one batch.
+
+    Parameters
+    ----------
+    host, job
+        Where settings come from and messages go to; what the batch belongs to.
+    options
+        The user's choices.
+    library
+        Where clips get their ids.
+    cancelled
+        Asked now and then; True stops the work.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        job: Job,
+        options: SoundOptions,
+        *,
+        library: ClipLibrary = LIBRARY,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.host, self.job, self.options, self.library = host, job, options, library
+        self._cancelled = cancelled
+        self._params = options.params  # None leaves them to each picture
+
+    def run(self, pictures: Sequence[Picture]) -> None:
+        """Make, save and announce the sound of every finished picture, then the joined clip if it is wanted."""
+        finished = [picture for picture in pictures if not picture.made.unfinished]
+        if len(finished) < len(pictures):
+            count = len(pictures) - len(finished)
+            self.job.say(f"{count} interrupted picture{'s' * (count > 1)} got no sound.")
+        if not finished:
+            return
+        self._remark_on_height(finished)
+        self._remark_on_level(finished)
+        ending = "." + self._format()
+        clips: list[Decoded] = []  # without a level yet
+        for start in range(0, len(finished), _AT_ONCE):
+            try:
+                clips += self._make(finished[start : start + _AT_ONCE], ending)
+            except Cancelled:
+                missing = len(finished) - start
+                pictures_ = f"{missing} picture{'s' * (missing > 1)}"
+                self.job.say(f"{pictures_} got no sound: interrupted while the sound was being made.", "warning")
+                return
+        if self.options.joined and len(clips) > 1:
+            self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
+
+    def _make(self, pictures: Sequence[Picture], ending: str) -> list[Decoded]:
+        """Make the sound of a few pictures; returns the clips to join later, none where they are not to be joined."""
+        clips: list[Decoded] = []
+        for picture, decoded in zip(pictures, self._decode(pictures), strict=True):
+            if isinstance(decoded, Exception):
+                self._failed(self._name(picture), decoded)
+                continue
+            for note in decoded.notes:
+                self.job.say(f"{self._name(picture)}: {note}")
+            if self.options.joined:
+                clips.append(decoded)
+            self._guard(self._name(picture), self._keep, picture, decoded, ending)
+        return clips
+
+    def _remark_on_height(self, pictures: Sequence[Picture]) -> None:
+        # Forge starts with a height of 640; a frequency then lies where the model never saw it.
+        odd = sorted({picture.image.height for picture in pictures} - {_TRAINED_HEIGHT})
+        if odd:
+            heights = ", ".join(map(str, odd))
+            self.job.say(  # the same words for every picture and cell, so that it is said once
+                f"The height is {heights} px. Riffusion models are trained on pictures {_TRAINED_HEIGHT} px high; at "
+                f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
+            )
+
+    def _remark_on_level(self, pictures: Sequence[Picture]) -> None:
+        if self.options.level != "recorded":
+            return
+        if any(picture.start is None or picture.start.max_value is None for picture in pictures):
+            self.job.say(
+                "No level is recorded in these pictures; riffusion's usual one is taken. Level recorded is for img2img "
+                "with a start picture that records it, such as one made from a song in the Riffusion tab."
+            )
+
+    # -- picture -> clip
+
+    def _decode(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        """Invert the batch in one call; should that fail as a whole, one by one, so that no picture spoils another."""
+        try:
+            return self._invert(pictures)
+        except Cancelled:
+            raise
+        except Exception as error:
+            if len(pictures) == 1:
+                return [error]
+            self.host.report("Riffusion: the batch could not be made into sound at once; trying one by one", error)
+            return [result for picture in pictures for result in self._decode([picture])]
+
+    def _invert(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        from riffusion_ext.audio import RAW
+        from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+
+        # Without a level: each clip gets its own, and all of them joined get one together.
+        options = self.options
+        settings = DecodeSettings(
+            engine=options.engine, level=RAW, channels=options.channels, device=self.host.device()
+        )
+        # The parameters go in as the picture's own record, the same that its file carries.
+        images = [with_record(picture.image, self._record(picture)) for picture in pictures]
+
+        def progress(_: float) -> None:
+            if self._cancelled():
+                raise Cancelled
+
+        progress(0.0)
+        return list(pictures_to_audio(images, settings, progress=progress))
+
+    def _record(self, picture: Picture) -> str:
+        return record_of(self._params, picture.start, picture.image.height)
+
+    # -- clip -> file, library, page
+
+    def _format(self) -> str:
+        from riffusion_ext.audio.io import available_formats
+
+        wanted = self.options.format
+        if wanted in available_formats():
+            return wanted
+        self.job.say(
+            f"{wanted.upper()} files need the Python package soundfile, which is missing; WAV is written instead.",
+            "warning",
+        )
+        return "wav"
+
+    def _keep(self, picture: Picture, decoded: Decoded, ending: str) -> None:
+        from riffusion_ext.audio import apply_level
+        from riffusion_ext.metadata import audio_tags
+
+        made = picture.made
+        clip = apply_level(decoded.clip, self.options.level)
+        extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
+        level = decoded.max_value if decoded.recorded else None
+        tags = audio_tags(decoded.params, max_value=level, title=made.prompt, comment_extra=extra)
+        download = f"{made.seed}-{_words(made.prompt)}{ending}"
+        path, temporary = self._write(clip, picture.saved_as, ending, tags)
+        record = self.library.add(
+            path,
+            title=made.prompt,
+            duration=clip.duration,
+            seed=made.seed,
+            infotext=picture.infotext,
+            download_name=download if temporary else path.name,
+            picture=picture.saved_as.name if picture.saved_as else "",
+            temporary=temporary,
+        )
+        self.job.add_clip(record)
+        self._keep_sidecar(picture, decoded)
+
+    def _keep_joined(self, first: Picture, clips: Sequence[Decoded], ending: str) -> None:
+        from riffusion_ext.audio import join_at_level
+        from riffusion_ext.metadata import audio_tags
+
+        whole = join_at_level([made.clip for made in clips], self.options.level, crossfade=self.options.crossfade)
+        tags = audio_tags(clips[0].params, title=f"{len(clips)} clips: {first.made.prompt}")
+        path, temporary = self._write(whole, first.saved_as, "-joined" + ending, tags)
+        record = self.library.add(
+            path,
+            title=f"All {len(clips)} clips joined",
+            duration=whole.duration,
+            download_name=f"{_words(first.made.prompt)}-joined{ending}" if temporary else path.name,
+            temporary=temporary,
+        )
+        self.job.add_clip(record)
+
+    def _write(self, clip: AudioClip, beside: Path | None, ending: str, tags: dict[str, str]) -> tuple[Path, bool]:
+        """Write beside the picture; where that is not saved, or its folder takes nothing, into the scratch folder."""
+        from riffusion_ext.audio.io import write_audio
+
+        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", "16 bit"), "pcm16")
+        if ending.endswith(".flac") and subtype == "float":
+            subtype = "pcm24"
+        if beside is not None:
+            try:
+                path = beside.with_name(shorten_name(beside.stem, ending))
+                return write_audio(clip, path, subtype=subtype, tags=tags), False
+            except (RiffusionError, OSError) as error:
+                self.host.report(f"Riffusion: no sound file beside {beside}", error)
+                self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
+        path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
+        return write_audio(clip, path, subtype=subtype, tags=tags), True
+
+    def _keep_sidecar(self, picture: Picture, decoded: Decoded) -> None:
+        path = picture.saved_as
+        if path is None or path.suffix.lower() not in _LOSSY or not self.host.setting("riffusion_sidecar", False):
+            return
+        kept = path.with_suffix(".png")
+        if kept.exists():  # it may be the user's own
+            self.job.say(f"{kept.name} exists already, so no PNG was kept beside {path.name}.", "warning")
+            return
+        from riffusion_ext.metadata import save_picture
+
+        text = {"parameters": picture.infotext} if picture.infotext else {}
+        max_value = picture.start.max_value if picture.start else None
+        save_picture(picture.image, kept, decoded.params, max_value, **text)
+
+    # -- trouble
+
+    def _guard(self, name: str, work: Callable[..., Any], *args: Any) -> None:
+        try:
+            work(*args)
+        except Exception as error:
+            self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        expected = isinstance(error, RiffusionError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        self.host.report(f"Riffusion: {name}: no sound: {reason}", None if expected else error)
+        self.job.say(f"{name}: no sound: {reason}", "error")
+
+    @staticmethod
+    def _name(picture: Picture) -> str:
+        return picture.saved_as.name if picture.saved_as else f"Picture of seed {picture.made.seed}"
+
+
+def _words(prompt: str) -> str:
+    """Return the prompt as part of a file name that any system takes."""
+    return "-".join(re.findall(r"\w+", prompt))[:60].rstrip("-") or "riffusion"

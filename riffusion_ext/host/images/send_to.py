@@ -1,0 +1,78 @@
+"""Buttons that hand pictures from webui's galleries to our pages and back, by webui's own means.
+
+webui connects such buttons when its whole page is there, and does not start where one leads to nowhere. So ours are
+only registered once both of their ends exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from riffusion_ext.ui import gradio_compat
+
+__all__ = ["TARGETS", "HandOver"]
+
+_TABS = ("txt2img", "img2img")
+TARGETS = {
+    "riffusion_seed_picture": "Use as seed picture of a song",
+    "riffusion_before": "Continue this clip as a song",
+}
+"""Name for the host, which calls switch_to_<name> in the page, and text of the button."""
+
+
+class HandOver:
+    """The buttons of one page of the host.
+
+    Parameters
+    ----------
+    utils
+        The host's ``modules.infotext_utils``; None where it has none, and there are no buttons then.
+    """
+
+    def __init__(self, utils: Any) -> None:
+        names = ("ParamBinding", "add_paste_fields", "register_paste_params_button")
+        self._utils: Any = utils if all(hasattr(utils, name) for name in names) else None
+        self._buttons: dict[str, dict[str, Any]] = {}
+        self._galleries: dict[str, Any] = {}
+        self._received: set[str] = set()
+
+    @property
+    def offered(self) -> bool:
+        """Whether the host can hand pictures over."""
+        return self._utils is not None
+
+    def after_component(self, component: Any, elem_id: str | None) -> None:
+        """Take note of a component that the host has just made."""
+        for tab in _TABS:
+            if elem_id == f"{tab}_gallery_container" and tab not in self._buttons:
+                self._buttons[tab] = gradio_compat.small_buttons(
+                    {f"{tab}_{name}": text for name, text in TARGETS.items()}
+                )
+            elif elem_id == f"{tab}_gallery":
+                self._galleries.setdefault(tab, component)
+
+    def receive(self, name: str, picture: Any) -> None:
+        """Let an Image component of ours take the pictures of the buttons of that name."""
+        if f"riffusion_{name}" in TARGETS:
+            self._utils.add_paste_fields(f"riffusion_{name}", picture, None)
+            self._received.add(f"riffusion_{name}")
+
+    def send(self, button: Any, picture: Any) -> None:
+        """Let a button of ours send an Image component's picture to img2img."""
+        self._register(button, "img2img", source_image_component=picture)
+
+    def send_text(self, button: Any, text: Any) -> None:
+        """Let a button of ours send generation parameters, in a Textbox component, to txt2img."""
+        self._register(button, "txt2img", source_text_component=text)
+
+    def connect(self) -> None:
+        """Register the buttons under the galleries that lead somewhere."""
+        for tab, buttons in self._buttons.items():
+            for elem_id, button in buttons.items():
+                target = elem_id.removeprefix(f"{tab}_")
+                if tab in self._galleries and target in self._received:
+                    self._register(button, target, source_image_component=self._galleries[tab])
+
+    def _register(self, button: Any, target: str, **source: Any) -> None:
+        binding = self._utils.ParamBinding(paste_button=button, tabname=target, **source)
+        self._utils.register_paste_params_button(binding)

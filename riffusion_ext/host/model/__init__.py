@@ -1,0 +1,1 @@
+"""The webui's own model: generation, conditioning, noise, tiling."""

@@ -1,0 +1,322 @@
+"""webui's own model, LoRAs and samplers as a :class:`~riffusion_ext.generate.backends.base.Backend`.
+
+Between two prompts only two things differ from an ordinary generation: what the model is told, and the noise it begins
+with. So webui's two Processing classes are used as they are, and those two are put in their place.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from modules import call_queue, extra_networks, processing, rng, scripts, sd_samplers, shared
+from PIL import Image
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.backends.base import Activity, OnPicture, Request
+from riffusion_ext.host.model.checkpoint import chosen_name
+from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
+from riffusion_ext.host.model.noise import MixedNoise
+from riffusion_ext.host.model.tiling import looped
+
+__all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
+
+_PREFERRED = ("DPM++ 2M", "Euler")
+"""Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
+
+_NETWORKS = re.compile(r"<\w+:[^<>]+>")
+
+_SETTINGS = {  # what else would change a picture behind our back
+    "img2img_color_correction": False,
+    "img2img_fix_steps": False,
+    "sd_vae_encode_method": "Full",
+    "sd_vae_decode_method": "Full",
+    "initial_noise_multiplier": 1.0,
+    "eta_noise_seed_delta": 0,
+    "return_mask": False,
+    "return_mask_composite": False,
+    "overlay_inpaint": True,
+    "save_images_before_highres_fix": False,
+}
+
+
+def sampler_names() -> list[str]:
+    """Return the names of the host's samplers."""
+    return [sampler.name for sampler in sd_samplers.visible_samplers()]
+
+
+def usual_sampler() -> str:
+    """Return the name of the sampler for those who name none."""
+    names = sampler_names()
+    return next((name for name in _PREFERRED if name in names), names[0])
+
+
+class _UnevenError(Exception):
+    """Prompts of a batch have conditionings of different lengths; webui would pad the shorter ones."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__(lengths)
+        self.lengths = lengths
+
+
+class _Between:
+    """What the two Processing classes below have in common."""
+
+    requests: Sequence[Request] = ()
+    closed: ExitStack
+    prompts: Any
+    negative_prompts: Any
+    c: Any
+    uc: Any
+    extra_network_data: Any
+
+    def parse_extra_network_prompts(self) -> None:
+        super().parse_extra_network_prompts()  # type: ignore[misc]
+        self.second_prompts, data = extra_networks.parse_prompts([request.prompts[1] for request in self.requests])
+        merged = {kind: list(found) for kind, found in self.extra_network_data.items()}
+        for kind, found in (data or {}).items():
+            known = [network.items for network in merged.setdefault(kind, [])]
+            merged[kind] += [network for network in found if network.items not in known]
+        self.extra_network_data = merged
+
+    def setup_conds(self) -> None:
+        super().setup_conds()  # type: ignore[misc]
+        if any(request.loop for request in self.requests):
+            self.closed.enter_context(looped(_convolutional(self.sd_model)))  # type: ignore[attr-defined]
+        if any(request.alpha > 0 for request in self.requests):
+            self._mix()
+        lengths = [max(_length(part) for part in parts) for parts in self.c.batch]
+        if len(set(lengths)) > 1:
+            raise _UnevenError(lengths)
+
+    def _mix(self) -> None:
+        first, first_negative, texts = self.c, self.uc, (self.prompts, self.negative_prompts)
+        self.prompts = self.second_prompts
+        self.negative_prompts = [request.negatives[1] for request in self.requests]
+        try:
+            super().setup_conds()  # type: ignore[misc]
+            self.c = _mixed(first, self.c, self.requests)
+            self.uc = _mixed_negative(first_negative, self.uc, self.requests)
+        finally:
+            self.prompts, self.negative_prompts = texts
+
+    def sample(self, *args: Any, **kwargs: Any) -> Any:
+        if any(request.alpha > 0 and len(set(request.seeds)) > 1 for request in self.requests):
+            first = self.rng  # type: ignore[has-type]
+            second = rng.ImageRNG(first.shape, [request.seeds[1] % 2**32 for request in self.requests])
+            self.rng = MixedNoise(first, second, [request.alpha for request in self.requests])
+        return super().sample(*args, **kwargs)  # type: ignore[misc]
+
+
+class _FromNoise(_Between, processing.StableDiffusionProcessingTxt2Img):
+    """Text to picture, between two prompts."""
+
+
+class _FromPicture(_Between, processing.StableDiffusionProcessingImg2Img):
+    """Picture to picture, between two prompts."""
+
+
+class WebuiBackend:
+    """The model that is chosen in the webui when this is made; it paints with no other.
+
+    Parameters
+    ----------
+    max_batch
+        How many pictures it is given at once.
+    """
+
+    def __init__(self, *, max_batch: int = 4) -> None:
+        self.max_batch = max_batch
+        self.interrupted = False
+        self._model = chosen_name()
+        self._wish = self._waits = self._at_work = False
+        self._turn = threading.Lock()  # from looking whose turn it is to interrupting
+
+    @property
+    def name(self) -> str:
+        """The checkpoint that is chosen, loaded or not."""
+        return self._model or "webui"
+
+    @property
+    def activity(self) -> Activity | None:
+        """The host's own count of steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
+        if self._waits:
+            return Activity(waiting=True)
+        if self._at_work and shared.state.sampling_steps:
+            steps = shared.state.sampling_steps
+            return Activity(min(shared.state.sampling_step + 1, steps), steps)
+        return None
+
+    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+        """Paint pictures; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
+
+        Waits for its turn where the host is at work. Every picture carries the host's own record of how it was made,
+        as ``info["parameters"]``.
+        """
+        self.interrupted = self._wish = False
+        painted: list[Image.Image] = []
+        numbered = list(enumerate(requests))
+        # LoRAs change the model itself, so they count for a whole batch.
+        for _, group in groupby(numbered, key=lambda pair: _networks(pair[1])):
+            batch = list(group)
+            pictures = self._paint([request for _, request in batch])
+            for (number, _), picture in zip(batch, pictures):  # noqa: B905 - fewer when interrupted
+                on_picture(number, picture)
+                painted.append(picture)
+            if self.interrupted:
+                break
+        return painted
+
+    def interrupt(self) -> None:
+        """Stop what is being painted for this object; also while it still waits for its turn."""
+        self._wish = True
+        with self._turn:
+            if self._at_work:  # else the host is at work for somebody else
+                shared.state.interrupt()
+
+    def _paint(self, requests: Sequence[Request]) -> list[Image.Image]:
+        if requests[0].denoise == 0:
+            return [request.init.copy() for request in requests if request.init is not None]
+        self._waits = True
+        with call_queue.queue_lock:
+            self._waits = False
+            if self._wish:
+                self.interrupted = True
+                return []
+            self._check_model()
+            shared.state.begin(job="riffusion")
+            shared.state.sampling_steps = 0  # those of the job before
+            self._at_work = True
+            try:
+                done = self._evenly(requests)
+                self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
+            finally:
+                with self._turn:
+                    self._at_work = False
+                shared.state.end()
+                shared.total_tqdm.clear()
+        # One that was interrupted half-way is noise still.
+        return [] if self.interrupted else done
+
+    def _check_model(self) -> None:
+        """Windows of two models make no song; between two batches, anybody may choose another one."""
+        now = chosen_name()
+        if self._model and now != self._model:
+            raise RiffusionError(
+                f"the model of the webui was changed from {self._model} to {now}; "
+                f"what was begun goes on with {self._model} only"
+            )
+
+    def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """Paint a batch; in parts where some prompts are longer than others, so that each is painted as if alone."""
+        try:
+            return self._process(requests)
+        except _UnevenError as error:
+            lengths = error.lengths
+        pictures: dict[int, Image.Image] = {}
+        for length in sorted(set(lengths)):
+            part = [number for number, found in enumerate(lengths) if found == length]
+            pictures |= zip(part, self._process([requests[number] for number in part]))  # noqa: B905
+        return [pictures[number] for number in sorted(pictures)]
+
+    def _process(self, requests: Sequence[Request]) -> list[Image.Image]:
+        first = requests[0]
+        values: dict[str, Any] = {
+            "outpath_samples": "",
+            "outpath_grids": "",
+            "prompt": [request.prompts[0] for request in requests],
+            "negative_prompt": [request.negatives[0] for request in requests],
+            "seed": [request.seeds[0] % 2**32 for request in requests],
+            "subseed": [0] * len(requests),
+            "subseed_strength": 0,
+            "sampler_name": first.sampler or usual_sampler(),
+            "batch_size": len(requests),
+            "n_iter": 1,
+            "steps": first.steps,
+            "cfg_scale": first.cfg,
+            "width": first.width,
+            "height": first.height,
+            "restore_faces": False,
+            "tiling": False,
+            "do_not_save_samples": True,
+            "do_not_save_grid": True,
+            "override_settings": {key: value for key, value in _SETTINGS.items() if key in shared.opts.data_labels},
+        }
+        kind: Any = _FromNoise
+        if first.denoise is not None:
+            kind = _FromPicture
+            values |= {
+                "init_images": [request.init for request in requests],
+                "denoising_strength": first.denoise,
+                "mask": first.mask,
+                "mask_blur": 0,
+                "mask_round": False,
+                "inpainting_fill": 1,
+                "inpaint_full_res": False,
+                "initial_noise_multiplier": 1.0,
+            }
+        p = kind(**values)
+        p.requests = requests
+        p.scripts, p.script_args = scripts.ScriptRunner(), ()
+        with ExitStack() as p.closed, closing(p):
+            done = processing.process_images(p)
+        pictures = done.images[done.index_of_first_image :][: len(requests)]
+        if len(pictures) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
+            raise RiffusionError(f"the webui returned {len(pictures)} pictures where {len(requests)} were asked for")
+        for picture, text, request in zip(pictures, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
+            _check_painted(picture, request.mask)
+            picture.info["parameters"] = text
+        return [picture if picture.mode == "RGB" else picture.convert("RGB") for picture in pictures]
+
+
+def _check_painted(picture: Image.Image, mask: Image.Image | None) -> None:
+    """Refuse what comes of numbers that are none (NaN), where the host does not: black, the loudest sound there is."""
+    pixels = np.asarray(picture.convert("L"))
+    painted = pixels if mask is None else pixels[np.asarray(mask) == 255]
+    if painted.size and not painted.any():
+        raise RiffusionError(
+            "the model painted nothing but black, as it does when its numbers overflow: try another VAE or prompt, or "
+            "start the webui with --no-half-vae or --no-half"
+        )
+
+
+def _length(composable: Any) -> int:
+    """Tokens of the longest embedding."""
+    conds = (entry.cond for entry in composable.schedules)
+    return max(int((cond["crossattn"] if isinstance(cond, dict) else cond).shape[0]) for cond in conds)
+
+
+def _networks(request: Request) -> tuple[str, ...]:
+    return tuple(sorted({found for prompt in request.prompts for found in _NETWORKS.findall(prompt)}))
+
+
+def _convolutional(model: Any) -> list[Any]:
+    """Return the denoiser and the autoencoder of a model, in A1111's and in Forge's place."""
+    forge = getattr(model, "forge_objects", None)
+    if forge is not None:
+        return [forge.unet.model.diffusion_model, forge.vae.first_stage_model]
+    return [model.model.diffusion_model, model.first_stage_model]
+
+
+def _mixed(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+    def entry_like(schedule: Any) -> Any:
+        return type(schedule[0].schedules[0])
+
+    batch = [
+        mix_composables(a, b, request.alpha, type(a[0]), entry_like(a))
+        for a, b, request in zip(first.batch, second.batch, requests, strict=True)
+    ]
+    return type(first)(shape=first.shape, batch=batch)
+
+
+def _mixed_negative(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+    if first is None or second is None:  # Forge at CFG 1
+        return second if first is None else first
+    return [
+        mix_schedules(a, b, request.alpha, type(a[0])) for a, b, request in zip(first, second, requests, strict=True)
+    ]

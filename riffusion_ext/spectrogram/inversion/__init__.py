@@ -1,0 +1,1 @@
+"""From mel magnitudes to a waveform."""

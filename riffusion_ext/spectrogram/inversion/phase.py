@@ -1,0 +1,245 @@
+"""Phase from magnitude by gradient heap integration, as a minimum spanning tree computed in parallel.
+
+For a Gaussian window, and nearly for a Hann window, the phase's partial derivatives follow from those of the log
+magnitude. Prusa, Balazs and Sondergaard ("A Noniterative Method for Reconstruction of Phase From STFT Magnitude",
+IEEE/ACM TASLP 25(5), 2017) integrate them along the loudest path with a heap, cell after cell. The loudest path is a
+maximum spanning tree of the time-frequency grid, and a spanning tree can also be grown everywhere at once: Boruvka's
+algorithm (1926) lets every component join its loudest neighbour, round after round, about ten times. That is plain
+tensor arithmetic: no compiler, and it runs on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract, join
+from riffusion_ext.spectrogram.stft import FrameGrid
+from riffusion_ext.spectrogram.threads import SOLO, Crew
+
+__all__ = ["phase_from_magnitude"]
+
+_HANN_GAMMA = 0.25645  # Gaussian of the same width as a Hann window: gamma = 0.25645 * win_length ** 2 (Prusa, 2017)
+_FLOOR = 1e-8  # relative magnitude under which a cell is taken for silence
+_NONE = -1e30  # loudness of an edge that leads out of the picture
+_TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder one
+
+
+def phase_from_magnitude(
+    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: Crew = SOLO
+) -> torch.Tensor:
+    """Estimate the phase of each cell.
+
+    Parameters
+    ----------
+    magnitude : torch.Tensor [shape=(B, T, K), non-negative]
+        Magnitudes on the lowest K bins of the grid.
+    grid
+        The grid they lie on.
+    known : torch.Tensor [shape=(B, F, K), complex], optional
+        Spectra of the first F frames, whose phase is kept and from which the others follow.
+    threads
+        Each grows trees in its share of the frames; then the trees are joined. The result does not depend on how many
+        there are, but for the last bits.
+
+    Returns
+    -------
+    torch.Tensor [shape=(B, T, K)]
+        Phase in radians, relative to the start of each frame.
+    """
+    batch, frames, bins = magnitude.shape
+    shares = threads.shares(frames)
+    while known is not None and known.shape[1] > shares[0][1]:
+        shares = [(0, shares[1][1]), *shares[2:]]  # what is known lies in the first share
+    floor = _FLOOR * magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    centre = torch.arange(bins, device=magnitude.device).mul(-2 * math.pi * grid.half / grid.n_fft)
+    past = None if known is None else torch.angle(known) - centre  # relative to an event in the middle of the window
+
+    trees: dict[int, _Trees] = {}
+
+    def grow(start: int, stop: int) -> None:
+        low, high = max(start - 1, 0), min(stop + 1, frames)
+        log = torch.log(magnitude[:, low:high] + floor).nan_to_num_()  # edges without an order would make cycles
+        trees[start] = _grow(log, grid, start - low, stop - low, past if start == 0 else None)
+
+    threads.run(grow, shares)
+    offsets: list[torch.Tensor] = []
+    threads.run(lambda _start, _stop: offsets.extend(_offsets([trees[start] for start, _ in shares])), [(0, 1)])
+
+    phase = torch.empty_like(magnitude)
+
+    def settle(start: int, stop: int) -> None:
+        part = trees[start]
+        offset = offsets[shares.index((start, stop))]
+        whole = offset.index_select(0, part.component).add_(part.delta)
+        torch.add(whole.view(batch, stop - start, bins), centre, out=phase[:, start:stop])
+
+    threads.run(settle, shares)
+    if past is not None:
+        phase += past[:, :1, :1] + centre[0] - phase[:, :1, :1]
+    return phase
+
+
+@dataclass(frozen=True)
+class _Trees:
+    """The trees of a share of the frames, after the first round.
+
+    Attributes
+    ----------
+    component, delta : torch.Tensor [shape=(B * t * K,)]
+        Tree of each cell, numbered from 0, and its phase relative to the tree's root.
+    count
+        Number of trees.
+    edges
+        Edges between trees: from, to, phase of the one root relative to the other, loudness; each [E].
+    last_step, last_weight : torch.Tensor [shape=(B, K)]
+        Phase and loudness of the edges from the last frame to the next share's first.
+    shape
+        (B, t, K)
+    """
+
+    component: torch.Tensor
+    delta: torch.Tensor
+    count: int
+    edges: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    last_step: torch.Tensor
+    last_weight: torch.Tensor
+    shape: torch.Size
+
+
+def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch.Tensor | None) -> _Trees:
+    """First round: every cell of the frames `start` to `stop` of `log` [B, t, K] joins its loudest neighbour.
+
+    Frames outside that range are neighbours to look at. A cell that would join one waits, as the root of its tree.
+    """
+    all_steps, all_weights = _steps(log, grid), _loudness(log)
+    jump, delta = _loudest_neighbour(all_steps, all_weights)
+    steps, weights = ([x[:, start:stop].contiguous() for x in pair] for pair in (all_steps, all_weights))
+    jump, delta = jump[:, start:stop].contiguous(), delta[:, start:stop].contiguous()
+    if stop < log.shape[1]:  # the next share's
+        _wait(jump[:, -1], delta[:, -1], jump[:, -1] == log.shape[2])
+    if start > 0:
+        _wait(jump[:, 0], delta[:, 0], jump[:, 0] == -log.shape[2])
+    shape = jump.shape
+    cell = torch.arange(jump.numel(), device=log.device, dtype=torch.int32)
+    parent = jump.view(-1).add_(cell)
+    if past is not None:
+        # The cells of the known frames hang from the picture's first cell, at the distance their phases have.
+        known = past.shape[1]
+        parent.view(shape)[:, :known] = cell.view(shape)[:, :1, :1]
+        delta[:, :known] = past - past[:, :1, :1]
+    component, flat_delta, count = contract(*break_pairs(cell, parent, delta.view(-1)))
+    edges = _boundary(component, flat_delta, steps, weights)
+    return _Trees(component, flat_delta, count, edges, steps[0][:, -1], weights[0][:, -1], shape)
+
+
+def _wait(jump: torch.Tensor, delta: torch.Tensor, outside: torch.Tensor) -> None:
+    jump.masked_fill_(outside, 0)
+    delta.masked_fill_(outside, 0.0)
+
+
+def _offsets(parts: list[_Trees]) -> list[torch.Tensor]:
+    """Join the trees of all shares: the phase of each tree's root, share by share."""
+    edges = []
+    base = 0
+    for number, part in enumerate(parts):
+        u, v, step, weight = part.edges
+        edges.append((u + base, v + base, step, weight))
+        if number + 1 < len(parts):
+            edges.append(_seam(part, parts[number + 1], base))
+        base += part.count
+    offset = join(base, *(torch.cat(column) for column in zip(*edges, strict=True)))
+    return list(torch.split(offset, [part.count for part in parts]))
+
+
+def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Edges from the last frame of a share to the first of the next."""
+    u, v = part.component.view(part.shape)[:, -1], following.component.view(following.shape)[:, 0]
+    step = part.last_step + part.delta.view(part.shape)[:, -1] - following.delta.view(following.shape)[:, 0]
+    return (
+        u.reshape(-1).long() + base,
+        v.reshape(-1).long() + base + part.count,
+        step.reshape(-1),
+        part.last_weight.reshape(-1),
+    )
+
+
+def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tensor]:
+    """Phase from each cell to the next frame's and, beyond `centre`, to the next bin's: two of [B, T, K].
+
+    Whole turns are left out, so that sums over a whole picture stay exact to about 1e-4 rad. The last frame's and
+    the last bin's lead nowhere and are never read.
+    """
+    turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)
+    advance = (turns - turns.round()) * (2 * math.pi)
+    gamma = _HANN_GAMMA * grid.win_length**2
+    along_frequency = torch.zeros_like(log)
+    torch.sub(log[..., 2:], log[..., :-2], out=along_frequency[..., 1:-1])
+    to_frame = torch.zeros_like(log)
+    torch.add(along_frequency[:, 1:], along_frequency[:, :-1], out=to_frame[:, :-1])
+    to_frame.mul_(0.25 * grid.hop_length * grid.n_fft / gamma).add_(advance)
+    along_time = torch.zeros_like(log)
+    torch.sub(log[:, :-2], log[:, 2:], out=along_time[:, 1:-1])
+    to_bin = torch.zeros_like(log)
+    torch.add(along_time[..., 1:], along_time[..., :-1], out=to_bin[..., :-1])
+    return to_frame, to_bin.mul_(0.25 * gamma / (grid.hop_length * grid.n_fft))
+
+
+def _loudness(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loudness of the edge from each cell to the next frame's, and to the next bin's: two of [B, T, K]."""
+    to_frame, to_bin = torch.full_like(log, _NONE), torch.full_like(log, _NONE)
+    for edge, a, b in (
+        (to_frame[:, :-1], log[:, 1:], log[:, :-1]),
+        (to_bin[..., :-1], log[..., 1:], log[..., :-1]),
+    ):
+        torch.add(torch.minimum(a, b), torch.maximum(a, b), alpha=_TIE, out=edge)
+    return to_frame, to_bin
+
+
+def _loudest_neighbour(
+    steps: tuple[torch.Tensor, torch.Tensor], weights: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find every cell's loudest neighbour: how many cells on it is (int32), and the phase relative to it; [B, T, K].
+
+    Equal weights are broken in the order next frame, previous frame, next bin, previous bin. That is a strict order
+    of all edges, so the only cycles are pairs that chose each other.
+    """
+    by_frame = _louder_side(steps[0], weights[0], steps[0].shape[2], dim=1)
+    by_bin = _louder_side(steps[1], weights[1], 1, dim=2)
+    across = by_bin[0] > by_frame[0]
+    return torch.where(across, by_bin[1], by_frame[1]), torch.where(across, by_bin[2], by_frame[2])
+
+
+def _louder_side(
+    step: torch.Tensor, weight: torch.Tensor, distance: int, *, dim: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of the next and the previous neighbour, the louder edge: its weight, where it leads, and the phase from there."""
+    previous_weight, previous_step = torch.full_like(weight, _NONE), torch.zeros_like(step)
+    length = weight.shape[dim] - 1
+    previous_weight.narrow(dim, 1, length).copy_(weight.narrow(dim, 0, length))
+    previous_step.narrow(dim, 1, length).copy_(step.narrow(dim, 0, length))
+    back = previous_weight > weight
+    jump = torch.where(back, -distance, distance).to(torch.int32)
+    return torch.maximum(weight, previous_weight), jump, torch.where(back, previous_step, -step)
+
+
+def _boundary(
+    component: torch.Tensor, delta: torch.Tensor, steps: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Edges between components: from, to, phase of the one root relative to the other, loudness; each [E]."""
+    grid = component.view_as(steps[0])
+    parts = []
+    for dim, step, weight in ((1, steps[0], weights[0]), (2, steps[1], weights[1])):
+        length = grid.shape[dim] - 1
+        border = torch.zeros_like(grid, dtype=torch.bool)
+        torch.ne(grid.narrow(dim, 0, length), grid.narrow(dim, 1, length), out=border.narrow(dim, 0, length))
+        cell = border.view(-1).nonzero().squeeze(1)
+        neighbour = cell + grid.stride(dim)
+        phase = step.view(-1).index_select(0, cell) + delta.index_select(0, cell) - delta.index_select(0, neighbour)
+        ends = component.index_select(0, cell).long(), component.index_select(0, neighbour).long()
+        parts.append((*ends, phase, weight.view(-1).index_select(0, cell)))
+    u, v, phase, weight = (torch.cat(pair) for pair in zip(*parts, strict=True))
+    return u, v, phase, weight

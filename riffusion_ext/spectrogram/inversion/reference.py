@@ -1,0 +1,67 @@
+"""The original recipe, for comparison: torchaudio's inverse mel scale, then 32 Griffin-Lim iterations at full FFT size.
+
+torchaudio is in no webui's environment, and one that does not match torch cannot be imported. This engine is offered
+only where a matching one is installed already; nothing else in the package touches torchaudio.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.params import SpectrogramParams
+
+__all__ = ["MAX_COLUMNS", "invert"]
+
+MAX_COLUMNS = 2048
+"""Widest picture this engine takes; it needs about 5 MB a column."""
+
+
+@torch.no_grad()
+def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Tensor:
+    """Waveforms [C, (T - 1) * hop_length] of mel magnitudes [C, T, n_mels].
+
+    Raises
+    ------
+    PictureError
+        The picture is wider than :data:`MAX_COLUMNS`, or its parameters are beyond this recipe.
+    RiffusionError
+        torchaudio cannot be imported.
+    """
+    columns = mel.shape[1]
+    if columns > MAX_COLUMNS:
+        raise PictureError(
+            f"the reference engine takes pictures up to {MAX_COLUMNS} columns wide, this one has {columns}"
+        )
+    # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow picture's last column is repeated.
+    missing = params.n_fft // 2 // params.hop_length + 2 - columns
+    if missing > 0:
+        mel = torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
+    try:
+        from torchaudio.transforms import GriffinLim, InverseMelScale
+    except Exception as error:  # a mismatched build raises OSError, ImportError or RuntimeError
+        raise RiffusionError(f"the reference engine needs torchaudio, which cannot be imported: {error}") from error
+    n_stft = params.n_fft // 2 + 1
+    unmel = InverseMelScale(
+        n_stft=n_stft,
+        n_mels=params.num_frequencies,
+        sample_rate=params.sample_rate,
+        f_min=params.min_frequency,
+        f_max=params.max_frequency,
+        norm=None,
+        mel_scale="htk",
+    ).to(mel.device)
+    griffin_lim = GriffinLim(
+        n_fft=params.n_fft,
+        n_iter=32,
+        win_length=params.win_length,
+        hop_length=params.hop_length,
+        power=1.0,
+        momentum=0.99,
+    ).to(mel.device)
+    with torch.random.fork_rng(devices=[mel.device] if mel.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        waveform = griffin_lim(unmel(mel.transpose(1, 2).contiguous()))
+    if not torch.isfinite(waveform).all():
+        raise PictureError("the reference engine finds no sound with these spectrogram parameters")
+    return waveform[:, : params.samples_of_columns(columns)]

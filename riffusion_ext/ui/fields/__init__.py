@@ -1,0 +1,1 @@
+"""Fields of the pages, and the settings made of them."""

@@ -1,0 +1,149 @@
+"""What the contact sheet on the page shows, and what becomes of edits: the part of it that needs no page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.layout.page_context import named_folder
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+
+__all__ = ["CELLS", "Sheet", "look_up", "replace_words", "save"]
+
+CELLS = 12
+"""Windows on a page."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the page shows. Its edits belong to these windows, whatever has been typed above them since.
+
+    Attributes
+    ----------
+    out, show, words
+        The folder, and the filter.
+    files
+        Names of all pictures that fitted when they were looked up: what is dropped stays in its place, so that no
+        window slips by on the way to the next page.
+    page
+        Number of the page, from 1.
+    windows
+        Those on the page.
+    """
+
+    out: Path | None = None
+    show: str = "all"
+    words: str = ""
+    files: tuple[str, ...] = ()
+    page: int = 1
+    windows: tuple[WindowEntry, ...] = ()
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return max(-(-len(self.files) // CELLS), 1)
+
+
+def look_up(
+    before: Sheet, out: str, show: str, words: str, page: float | None, *, anew: bool = True
+) -> tuple[Manifest, Sheet]:
+    """Look up the windows of a page.
+
+    Parameters
+    ----------
+    before
+        What the page showed before.
+    out, show, words
+        The folder as the user named it, and the filter as of :func:`riffusion_ext.dataset.review.chosen`.
+    page
+        Number of the page; there is a nearest one to every number. Another filter begins at the first.
+    anew
+        Filter again, though folder and filter are what they were.
+
+    Raises
+    ------
+    RiffusionError
+        There is no training set.
+    """
+    from riffusion_ext.dataset.review import chosen, open_set
+
+    if not out.strip():
+        raise RiffusionError("No training set yet: make one above, or name the folder of one made before.")
+    base = named_folder(out)
+    _, manifest = open_set(base)
+    windows = {window.file: window for window in manifest.windows}
+    same = (before.out, before.show, before.words) == (base, show, words)
+    if same and not anew:
+        files = tuple(file for file in before.files if file in windows)
+    else:
+        files = tuple(dict.fromkeys(window.file for window in chosen(manifest, show, words)))
+    sheet = Sheet(base, show, words, files)
+    wanted = int(page or 1) if same or page != before.page else 1
+    number = min(max(wanted, 1), sheet.pages)
+    shown = tuple(windows[file] for file in files[(number - 1) * CELLS : number * CELLS])
+    return manifest, replace(sheet, page=number, windows=shown)
+
+
+def save(sheet: Sheet, values: Sequence[Any]) -> str:
+    """Put into effect what was changed on the page; returns a sentence about it, or nothing.
+
+    Parameters
+    ----------
+    sheet
+        What the page showed.
+    values
+        Of each window whether to keep it and its caption, one after the other.
+
+    Raises
+    ------
+    RiffusionError
+        Another run is working in the folder, or something cannot be written.
+    """
+    from riffusion_ext.dataset.curation.apply import MANIFEST
+    from riffusion_ext.dataset.review import Decision, decide
+
+    changes = {}
+    for window, keep, text in zip(sheet.windows, values[::2], values[1::2], strict=False):
+        caption = " ".join(str(text).split())
+        decision = Decision(
+            bool(keep) if bool(keep) != window.kept else None,
+            caption if caption and caption != window.caption else None,
+        )
+        if decision != Decision():
+            changes[window.file] = decision
+    if not changes or sheet.out is None:
+        return ""
+    if not (sheet.out / MANIFEST).is_file():
+        return f"{_changes(len(changes))} lost: there is no training set in {sheet.out} any more."
+    there = {window.file for window in decide(sheet.out, changes).windows}
+    lost = len(changes.keys() - there)
+    said = f"{_changes(len(changes) - lost)} saved."
+    return said + (f" {_changes(lost)} lost: another run cut these windows anew." if lost else "")
+
+
+def _changes(count: int) -> str:
+    return f"{count} changed window" if count == 1 else f"{count} changed windows"
+
+
+def replace_words(sheet: Sheet, find: str, put: str) -> str:
+    """Replace a text in the captions of all windows that fit the filter, on every page; returns a sentence about it.
+
+    Raises
+    ------
+    RiffusionError
+        As :func:`save`, or nothing to find is given.
+    """
+    from riffusion_ext.dataset.review import decide, open_set, replaced
+
+    if sheet.out is None or not find:
+        raise RiffusionError("Nothing to replace: show a training set, and name the words to find in its captions.")
+    fitting = set(sheet.files)
+    changes = replaced((window for window in open_set(sheet.out)[1].windows if window.file in fitting), find, put)
+    if changes:
+        decide(sheet.out, changes)
+    return f"{len(changes)} caption{'' if len(changes) == 1 else 's'} changed."

@@ -1,0 +1,142 @@
+"""Cutting pictures, on the page "Pictures to audio": the controls, and a preview of what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.convert import explain
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.paths import PICTURE_SUFFIXES, fits, natural_key
+from riffusion_ext.ui.controls import chosen_params, control
+from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_control, crop_settings
+from riffusion_ext.ui.gradio_compat import component, on_change
+from riffusion_ext.ui.layout.page_context import Place, Upload, chosen_files, named_error
+from riffusion_ext.ui.players import image, message
+
+__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
+
+PREVIEW = "Beats and cut"
+
+
+def chosen_pictures(
+    place: Place, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
+) -> tuple[list[Upload], list[str]]:
+    """Return the pictures in natural order, and sentences about what was not found.
+
+    Parameters
+    ----------
+    place
+        Where the page runs.
+    files, folder
+        Uploaded pictures, and a folder or pattern on the server.
+    patterns
+        Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
+    passed
+        Gets the files of the folder that were passed over.
+
+    Raises
+    ------
+    RiffusionError
+        There is nothing to work on.
+    """
+    uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES, passed)
+    fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    if not fitting:
+        raise RiffusionError(f"None of the {len(uploads)} pictures has a name that fits {patterns.strip()}.")
+    return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing
+
+
+def preview(
+    place: Place,
+    files: Any,
+    folder: str | None,
+    patterns: str,
+    preset: str,
+    custom: str,
+    crop: Mapping[str, object],
+) -> tuple[Any, str]:
+    """Draw where the first of the chosen pictures is cut.
+
+    Returns
+    -------
+    picture
+        A PIL picture; None where there is none.
+    html
+        What was found, or why there is no picture.
+    """
+    from riffusion_ext.convert.crop import Cutter
+    from riffusion_ext.convert.crop_preview import preview as draw
+    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
+    from riffusion_ext.spectrogram.source import read_picture
+
+    try:
+        uploads, _ = chosen_pictures(place, files, folder, patterns)
+        first = uploads[0]
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+    try:
+        chosen = chosen_params(str(control("preset").clean(preset)), custom)
+        image = open_picture(first.path)
+        params = read_picture(image, DecodeSettings(params=chosen)).params
+        picture, look = draw(image, Cutter(crop_settings(crop)), params)
+    except Exception as error:
+        return None, message(named_error(first.name, first.path, explain(error)), "error")
+    told = "; ".join(look.notes) or ("the picture is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
+    return picture, message(f"{first.name}: {told}", "info")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Components of the cut."""
+
+    controls: list[Any]
+    button: Any
+
+    def values(self, given: Sequence[object]) -> dict[str, object]:
+        """Return values of the controls, in their order, by id."""
+        return {item.id: value for item, value in zip(CROP_CONTROLS, given, strict=True)}
+
+
+def build_crop() -> Crop:
+    """Lay out the controls of the cut; those that a choice does not use are hidden."""
+    import gradio as gr
+
+    def make(name: str) -> Any:
+        return component(crop_control(name), f"riffusion_pictures_{name}")
+
+    made = {"crop": make("crop")}
+    with gr.Column(visible=False) as fixed:
+        made["crop_width"] = make("crop_width")
+    with gr.Column(visible=False) as finder:
+        for pair in (("rhythm", "ignore_range"), ("band_start", "band_length"), ("threshold",)):
+            with gr.Row():
+                for name in pair:
+                    with gr.Column(min_width=240):
+                        made[name] = make(name)
+    button = gr.Button("Show where the first picture is cut", visible=False, elem_id="riffusion_pictures_preview_go")
+
+    def chosen(value: str) -> tuple[Any, Any, Any]:
+        beats = value in ("once", "every")
+        return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
+
+    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, button])
+    return Crop([made[item.id] for item in CROP_CONTROLS], button)
+
+
+def preview_html(picture: Any) -> str:
+    """Return the picture of a preview as HTML; none gives the empty string."""
+    if picture is None:
+        return ""
+    drawn = f'<img src="{image(picture)}" alt="The picture with its beats, and what is cut off">'
+    return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
+
+
+def build_preview() -> tuple[Any, Any]:
+    """Lay out what a preview fills: the picture, and a line about it."""
+    import gradio as gr
+
+    picture = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")
+    return picture, gr.HTML(elem_id="riffusion_pictures_preview_note")

@@ -1,0 +1,283 @@
+"""What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
+
+What is painted can be heard long before the end. A sound that grows would begin again in the middle of listening each
+time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
+is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.paths import dated_path
+from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell, bar, clock
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.players import details, message, panel, player
+
+if TYPE_CHECKING:
+    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.backends.base import Activity, Backend
+    from riffusion_ext.generate.checkpoint.runner import Event, Progress
+    from riffusion_ext.generate.windows.plan import Plan
+
+__all__ = [
+    "STRETCHES",
+    "Heard",
+    "Made",
+    "Painted",
+    "Piece",
+    "Shown",
+    "attempt",
+    "keep_newest",
+    "paint",
+    "result_path",
+    "show",
+    "sorry",
+    "told",
+]
+
+STRETCHES = 8
+"""Players at most for what can be heard before the end."""
+
+_KEPT = 40
+_COUNTED = "Windows"
+STOPPING = message("Stopping; what is painted is kept ...")
+
+
+class Piece(Protocol):
+    """A song or a riff, as far as painting and listening go."""
+
+    plan: Plan
+
+    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Paint what is missing."""
+        ...
+
+    def beginning(self) -> Plan | None:
+        """Return the plan of what can be heard."""
+        ...
+
+    def part(self, first: int, stop: int) -> AudioClip:
+        """Return the sound of some windows."""
+        ...
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
+        """Write a sound with all that is needed to make it again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A stretch that can be heard: its number, its file, and where it lies in the song, in seconds."""
+
+    number: int
+    path: Path
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Painted:
+    """How painting ended: windows there and wanted, whether it was stopped, and the error that ended it."""
+
+    done: int
+    total: int
+    stopped: bool = False
+    error: Exception | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.stopped and self.error is None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a press: how it ended, and the players and messages to show."""
+
+    painted: Painted
+    players: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What changes on the page: texts as HTML, None where they stay; and values for the page's own use."""
+
+    status: str | None = None
+    result: str | None = None
+    stretches: Mapping[int, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def paint(
+    piece: Piece, backend: Backend, folder: Path, tell: Tell, cancelled: Cancelled, *, limit: int | None = None
+) -> Painted:
+    """Paint a piece, and make its stretches sound as soon as they can.
+
+    Parameters
+    ----------
+    piece
+        Song or riff.
+    backend
+        Paints.
+    folder
+        For the sounds of stretches.
+    tell
+        Is told the events of the painting, and each stretch as :class:`Heard`.
+    cancelled
+        Asked after each batch.
+    limit
+        See :func:`~riffusion_ext.generate.checkpoint.runner.run`; without stretches.
+    """
+    from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
+    from riffusion_ext.generate.windows.segments import stretches
+
+    windows = len(piece.plan.windows)
+    pending = [] if limit else list(enumerate(stretches(windows, STRETCHES)))
+    done = total = 0
+    try:
+        for event in piece.paint(backend, limit=limit):
+            tell(event)
+            if isinstance(event, Stopped):
+                return Painted(event.done, event.total, stopped=True)
+            if not isinstance(event, Progress):
+                continue
+            done, total = event.done, event.total
+            ready = _ready(piece)
+            while pending and pending[0][1][1] <= ready < windows and not cancelled():
+                tell(_stretch(piece, *pending.pop(0), folder))
+            if done < total and cancelled():
+                return Painted(done, total, stopped=True)
+    except Exception as error:
+        return Painted(done, total, error=error)
+    return Painted(done, total)
+
+
+def _ready(piece: Piece) -> int:
+    plan = piece.beginning()
+    return len(plan.windows) if plan else 0
+
+
+def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Heard:
+    params = piece.plan.params
+    clip = piece.part(*windows)
+    path = piece.write(folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav", clip)
+    keep_newest(folder)
+    start = piece.plan.windows[windows[0]].first * params.hop_length / params.sample_rate
+    return Heard(number, path, start, clip.duration)
+
+
+def told(path: Path, infotext: str, notes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return where a result lies, what is to be said of it, and how it was made, as HTML."""
+    said = (message(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes)
+    return message(f"Saved as {path}"), *said, details("Generation parameters", infotext)
+
+
+def keep_newest(folder: Path, kept: int = _KEPT) -> None:
+    """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
+    for path in sorted(folder.glob("[0-9]*"))[:-kept]:
+        with suppress(OSError):  # open elsewhere: another time
+            path.unlink()
+
+
+def attempt(work: Callable[[], str]) -> str:
+    """Return the HTML that the work makes, or why it cannot."""
+    try:
+        return work()
+    except Exception as error:
+        return sorry(error)
+
+
+def sorry(error: Exception) -> str:
+    """Return why something did not work, as HTML."""
+    from riffusion_ext.convert import explain
+
+    return message(_sentence(error, explain(error)), "error")
+
+
+def _sentence(error: Exception, text: str) -> str:
+    return text if isinstance(error, RiffusionError) else f"This did not work: {text}"
+
+
+def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
+    """Do the work behind a press; yields what changes on the page, last what came of it."""
+    from riffusion_ext.generate.backends.base import Activity
+    from riffusion_ext.generate.checkpoint.runner import Progress
+    from riffusion_ext.progress import Stage
+
+    progress = Progress(0, 0, None)
+    status = bar(0.0, "Getting ready ...", _COUNTED)
+    begun, doubt = False, ""
+    try:
+        for item in runs.follow(work):
+            if not begun:  # not before it is certain that no other run fills these players
+                begun = True
+                why = place.doubt()
+                doubt = message(why, "warning") if why else ""
+                # Not in the status, which changes all the time: a screen reader would say it again and again.
+                yield Shown(status, doubt, dict.fromkeys(range(STRETCHES), ""))
+            if isinstance(item, Progress):
+                progress = item
+                status = _how_far(progress, None)
+            elif isinstance(item, Activity):
+                status = _how_far(progress, item)
+            elif isinstance(item, Stage):
+                status = bar(1.0, f"All is painted; {item.text} ...", _COUNTED)
+            elif isinstance(item, Heard):
+                yield Shown(stretches={item.number: panel([_heard(place, item)])})
+            elif isinstance(item, Made):
+                yield Shown("".join(_ending(item)) + doubt, panel(item.players), extra=item.extra)
+                return
+            # Also where nothing moved: only in sending gradio notices that the page was closed.
+            yield Shown(status + (runs.stopping_html if runs.stopping else ""))
+    except Exception as error:
+        yield Shown(sorry(error))
+
+
+def _how_far(progress: Progress, activity: Activity | None) -> str:
+    if progress.done == progress.total:
+        return bar(1.0, "All is painted; making the sound ...", _COUNTED)
+    text, share = f"Window {progress.done + 1} of {progress.total}", 0.0
+    if activity is not None and activity.waiting:
+        text += "; waiting until the webui has finished its other work ..."
+    else:
+        if activity is not None:
+            text += f", step {activity.step} of {activity.steps}"
+            share = (activity.step - 1) / activity.steps
+        if progress.seconds_left is not None:
+            text += f", {clock(progress.seconds_left)} left"
+    return bar((progress.done + share) / progress.total, text, _COUNTED)
+
+
+def _heard(place: Place, heard: Heard) -> str:
+    label = f"{clock(heard.start).removesuffix(' min')} to {clock(heard.start + heard.seconds)}"
+    return player(place.serve(heard.path), label, heard.seconds, heard.path.name)
+
+
+def _ending(made: Made) -> list[str]:
+    from riffusion_ext.convert import explain
+
+    painted, notes = made.painted, list(made.notes)
+    if painted.error is not None:
+        text = _sentence(painted.error, explain(painted.error))
+        kept = (
+            f" {painted.done} of {painted.total} windows are kept; Resume goes on from there." if painted.done else ""
+        )
+        notes.insert(0, message(text.rstrip(".") + "." + kept, "error"))
+    elif painted.stopped:
+        text = f"Stopped after {painted.done} of {painted.total} windows; Resume goes on from there."
+        notes.insert(0, message(text, "warning"))
+    return notes
+
+
+def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
+    """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
+    return dated_path(place.output_dir(), kind, title, ending)

@@ -1,0 +1,124 @@
+"""Buttons, progress and players of a page that makes music."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_compat import file_input, fold, private
+from riffusion_ext.ui.layout.background_task import Runs
+from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
+from riffusion_ext.ui.players import message
+from riffusion_ext.ui.uploads import uploaded
+
+__all__ = ["Screen", "restored"]
+
+
+class Screen:
+    """Lays out buttons, status, result and stretches inside the gradio context that is open; last :meth:`end` it.
+
+    Each has an HTML component of its own: gradio builds the whole content of one anew when any of it changes, and a
+    sound that is playing there would stop.
+
+    Parameters
+    ----------
+    page
+        Part of the ids: "song".
+    go
+        Text of the button.
+    empty
+        What stands where the result will be.
+    stretches
+        Whether there are players for what is finished meanwhile.
+    more
+        Further buttons: name to text.
+    """
+
+    def __init__(
+        self, page: str, go: str, empty: str, *, stretches: bool = True, more: dict[str, str] | None = None
+    ) -> None:
+        import gradio as gr
+
+        self.more: dict[str, Any] = {}
+        self._page = page
+        with gr.Row():
+            self.start = gr.Button(go, variant="primary", elem_id=f"riffusion_{page}_go")
+            self.stop = gr.Button("Stop", elem_id=f"riffusion_{page}_stop")
+            self.resume = gr.Button("Resume", elem_id=f"riffusion_{page}_resume", visible=stretches)
+        for name, text in (more or {}).items():
+            self.more[name] = gr.Button(text, elem_id=f"riffusion_{page}_{name}")
+        count = STRETCHES if stretches else 0
+        with gr.Column(elem_classes=["riffusion-calm"]):
+            self.status = gr.HTML(value=message(empty), elem_id=f"riffusion_{page}_status")
+            self.result = gr.HTML(value="", elem_id=f"riffusion_{page}_result")
+            with gr.Column(elem_classes=["riffusion-stretches"], visible=bool(count)):
+                self.stretches = [gr.HTML(value="", elem_id=f"riffusion_{page}_part_{n + 1}") for n in range(count)]
+        self.restore: Any = None
+        self.outputs = [self.status, self.result, *self.stretches]
+        self.quiet: dict[str, Any] = {"show_progress": "hidden", **private()}
+
+    def end(self, runs: Runs, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
+        """Lay out what stands last, and wire it and Stop.
+
+        Parameters
+        ----------
+        runs
+            What Stop stops.
+        restore
+            Takes a file; returns what the controls become, and the status.
+        controls
+            Of the page.
+        """
+        import gradio as gr
+
+        with fold("Restore from a file", f"riffusion_{self._page}_restoring"):
+            self.restore = file_input(
+                "A sound or a picture that was made here", f"riffusion_{self._page}_restore", file_count="single"
+            )
+        outputs = [*controls, self.status]
+        self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.quiet)
+        self.stop.click(fn=lambda: runs.stop() or gr.update(), outputs=[self.status], queue=False, **self.quiet)
+
+    def updates(self, shown: Shown) -> list[Any]:
+        """Return what the outputs become; what does not change is not sent."""
+        import gradio as gr
+
+        def update(html: str | None) -> Any:
+            return gr.update() if html is None else gr.update(value=html)
+
+        stretches = (update(shown.stretches.get(number)) for number in range(len(self.stretches)))
+        return [update(shown.status), update(shown.result), *stretches]
+
+
+def restored(file: Any, kind: str, values_of: Callable[[Any], dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Read a file that was made here.
+
+    Parameters
+    ----------
+    file
+        Value of a File component.
+    kind
+        Of this page, one of :data:`~riffusion_ext.generate.restore.KINDS`.
+    values_of
+        Settings to values of the page's controls.
+
+    Returns
+    -------
+    values
+        By name of the control; none where the file does not serve.
+    note
+        Why not, as HTML, or "".
+    """
+    from riffusion_ext.generate.restore import settings_in
+
+    if file is None:
+        return {}, ""
+    try:
+        (upload,) = uploaded(file)
+        found, settings = settings_in(upload.path, upload.name)
+        if found != kind:
+            raise RiffusionError(f"{upload.name} is a {found}: drop it on the page of that name")
+        return values_of(settings), ""
+    except RiffusionError as error:
+        return {}, message(str(error), "error")

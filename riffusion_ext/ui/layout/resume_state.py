@@ -1,0 +1,103 @@
+"""What Resume goes on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.validation.json_text import loads
+from riffusion_ext.validation.names import bare_name
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Unfinished"]
+
+
+class Unfinished:
+    """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
+
+    Parameters
+    ----------
+    folder
+        Of the page's results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept = b""
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / "unfinished.json"
+
+    def keep(self, values: Mapping[str, Any], pictures: Mapping[str, Image.Image | None]) -> None:
+        """Remember a press: values as JSON can hold them, and pictures by name."""
+        kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
+        text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
+        self._kept = text.encode("utf-8", "replace")
+        write_atomically(self._path, lambda file: file.write(self._kept))
+
+    def _picture(self, picture: Image.Image) -> str:
+        from riffusion_ext.generate.checkpoint.recipe import picture_id
+
+        path = self._file(picture_id(picture))
+        if not path.exists():
+            write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        return path.name
+
+    def _file(self, identity: str) -> Path:
+        return self._folder / "pictures" / f"{Path(identity).name}.png"
+
+    def picture(self, identity: str) -> Image.Image | None:
+        """Return a picture that some press was given, by its identity; None where it is not there any more."""
+        from riffusion_ext.spectrogram.image import open_picture
+
+        try:
+            return open_picture(self._file(identity))
+        except RiffusionError:
+            return None
+
+    def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
+        """Return values and pictures of the press.
+
+        Parameters
+        ----------
+        model
+            What would paint now; windows of two models make no song, so it would be painted from its beginning.
+
+        Raises
+        ------
+        RiffusionError
+            There is none, its pictures are gone, or it was begun with another model.
+        """
+        from riffusion_ext.spectrogram.image import open_picture
+
+        try:
+            found = loads(read_regular(self._path))
+            values, names = dict(found["values"]), dict(found["pictures"])
+        except FileNotFoundError:
+            raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
+        begun = str(values.get("model", ""))
+        if begun and model and begun != model:
+            raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
+        try:
+            files = {name: bare_name(file, "a picture in unfinished.json") for name, file in names.items()}
+            pictures = {name: open_picture(self._folder / "pictures" / file) for name, file in files.items()}
+        except RiffusionError as error:
+            raise RiffusionError(f"What was stopped cannot be resumed, a picture of it is gone: {error}") from error
+        return values, pictures
+
+    def forget(self) -> None:
+        """Forget the press that this object was told of, as it has come to its end; a later one stays."""
+        with suppress(OSError):  # an old one does no harm
+            if self._path.read_bytes() == self._kept:
+                self._path.unlink()

@@ -1,0 +1,164 @@
+"""Page "Audio to pictures"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.convert import Result, explain, sounds_to_pictures
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
+from riffusion_ext.files.result_names import result_names
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
+from riffusion_ext.ui.gradio_compat import component, file_input, private, row
+from riffusion_ext.ui.layout.page_context import Place, chosen_files, result_messages, zip_or_tidy
+from riffusion_ext.ui.players import download, image, message, panel, pictures
+
+__all__ = ["TILES", "WIDE", "build_page", "convert"]
+
+TILES, WIDE = "Tiles of 512 columns, for training", "One wide picture"
+SONG, TILE = "Whole song", "Each tile"
+_MOST_SHOWN = 60
+_WIDEST_SHOWN = 4096
+_NARROW = 1024
+_TILE_COLUMNS = 512
+
+
+def convert(
+    place: Place,
+    files: Any,
+    folder: str | None,
+    cut: str,
+    scale: str,
+    preset: str,
+    picture_format: str,
+    custom: str = "",
+    progress: Callable[[float], None] | None = None,
+) -> tuple[str, str, str]:
+    """Turn the chosen songs into pictures.
+
+    Returns
+    -------
+    html
+        Messages.
+    shown
+        The pictures, as HTML; empty where there are none.
+    archive
+        Link to a zip file of all where there are several, as HTML; else empty.
+    """
+    try:
+        params = chosen_params(preset, custom) or SpectrogramParams()
+        passed: list[Path] = []
+        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES, passed)
+        target = place.new_folder("pictures")
+        sources = [upload.source for upload in uploads]
+        targets, told = result_names(sources, lambda source: target, f".{picture_format}")
+        pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
+        results: list[Result] = []
+        columns = _TILE_COLUMNS if cut == TILES else None
+        level = "tile" if scale == TILE else "song"
+        for result in sounds_to_pictures(pairs, params, columns=columns, tile_level=level):
+            results.append(result)
+            if progress:
+                progress(len(results) / len(pairs))
+    except RiffusionError as error:
+        return panel([], [message(str(error), "error")]), "", ""
+    except Exception as error:
+        return panel([], [message(f"This did not work: {explain(error)}", "error")]), "", ""
+    paths = [path for result in results for path in result.outputs]
+    notes = [message(text, "error") for text in missing]
+    notes += [message(text, "info") for text in [*([passed_over_line(passed)] if passed else []), *told]]
+    notes += result_messages(results, {upload.path: upload.name for upload in uploads})
+    archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
+    notes += trouble
+    if not paths:
+        return panel([], notes), "", ""
+    more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
+    noun = "picture" if len(paths) == 1 else "pictures"
+    notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
+    link = "" if archive is None else download(place.serve(archive), archive.name)
+    return panel([], notes), pictures(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
+
+
+def _shown(place: Place, path: Path) -> tuple[str, str, str]:
+    """Return what :func:`pictures` takes; a very wide picture is shown narrower: browsers stop at 32,000 pixels."""
+    from PIL import Image
+
+    url = place.serve(path)
+    with Image.open(path) as picture:
+        if picture.width <= _WIDEST_SHOWN:
+            return url, url, path.name
+        narrow = picture.convert("RGB").resize((_NARROW, min(picture.height, _NARROW // 4)))
+    return image(narrow, "JPEG"), url, path.name
+
+
+def build_page(place: Place) -> None:
+    """Lay out the page inside the gradio context that is open."""
+    import gradio as gr
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
+            folder = gr.Textbox(
+                label="Or a folder of songs on this machine",
+                placeholder="/path/to/songs or /path/to/*.mp3",
+                max_lines=1,
+                visible=place.folders,
+                elem_id="riffusion_songs_folder",
+            )
+            cut = gr.Radio(choices=[TILES, WIDE], value=TILES, label="Cut", elem_id="riffusion_songs_cut")
+            scale = gr.Radio(
+                choices=[SONG, TILE],
+                value=SONG,
+                label="Black is the loudest of",
+                info="Whole song: the tiles fit together again. Each tile: quiet parts come out as dark as loud ones.",
+                elem_id="riffusion_songs_scale",
+            )
+            with row():
+                preset = gr.Dropdown(
+                    choices=[*PRESETS, CUSTOM],
+                    value="riffusion-v1",
+                    label="Parameters",
+                    info="Those the model was trained with.",
+                    elem_id="riffusion_songs_preset",
+                )
+                picture_format = gr.Dropdown(
+                    choices=["png", "jpg", "webp"],
+                    value="png",
+                    label="Picture file",
+                    info="png is exact.",
+                    elem_id="riffusion_songs_format",
+                )
+            custom = component(replace(control("custom"), label="Custom parameters"), "riffusion_songs_custom")
+            button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
+        with gr.Column(scale=1, min_width=320):
+            messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
+            made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
+            gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
+    folder.do_not_save_to_config = True
+
+    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    def press(
+        files: Any,
+        folder: str,
+        cut: str,
+        scale: str,
+        preset: str,
+        picture_format: str,
+        custom: str,
+        progress: Any = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, Any, Any]:
+        values = (files, folder, cut, scale, preset, picture_format, custom)
+        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
+        shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
+        return html, shown, archive
+
+    button.click(
+        fn=press,
+        inputs=[files, folder, cut, scale, preset, picture_format, custom],
+        outputs=[messages, gallery, made],
+        **private(),
+    )

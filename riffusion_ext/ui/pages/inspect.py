@@ -1,0 +1,48 @@
+"""Page "Inspect": what is recorded in a file."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from riffusion_ext.convert import explain
+from riffusion_ext.describe import describe, rows
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_compat import file_input, on_change
+from riffusion_ext.ui.layout.page_context import named_error
+from riffusion_ext.ui.players import message, panel
+from riffusion_ext.ui.uploads import uploaded
+
+__all__ = ["build_page", "inspect"]
+
+_EMPTY = "What is recorded in the file appears here."
+
+
+def inspect(file: Any) -> str:
+    """Return what is recorded in a picture or sound file as an HTML table, or why it cannot be read."""
+    if file is None:
+        return message(_EMPTY)
+    try:
+        (upload,) = uploaded(file)
+    except RiffusionError as error:
+        return panel([], [message(str(error), "error")])
+    try:
+        facts = describe(upload.path)
+    except Exception as error:
+        return panel([], [message(named_error(upload.name, upload.path, explain(error)), "error")])
+    cells = "".join(
+        f'<tr><th scope="row">{escape(what)}</th><td>{escape(value)}</td></tr>' for what, value in rows(facts)
+    )
+    return f'<table class="riffusion-table"><caption>{escape(upload.name)}</caption><tbody>{cells}</tbody></table>'
+
+
+def build_page() -> None:
+    """Lay out the page inside the gradio context that is open."""
+    import gradio as gr
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            file = file_input("Picture or sound file", "riffusion_inspect_file")
+        with gr.Column(scale=1, min_width=320):
+            table = gr.HTML(value=message(_EMPTY), elem_id="riffusion_inspect_table")
+    on_change(file, inspect, [file], [table])

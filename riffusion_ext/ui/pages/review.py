@@ -1,0 +1,192 @@
+"""The contact sheet on the page: look at windows, hear them, keep or drop them, and word their captions."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_compat import private, row
+from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.players import escape, message
+
+if TYPE_CHECKING:
+    from riffusion_ext.dataset.manifest import Manifest, WindowEntry
+
+__all__ = ["Opened", "build", "cell_html", "hear"]
+
+_KEPT_SOUNDS = 40
+_ALONE = "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The sheet's way to be filled: the folder's component, and an event's function, inputs and outputs."""
+
+    folder: Any
+    load: Any
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def cell_html(out: Path, window: WindowEntry) -> str:
+    """Return the picture of a window, where it comes from, and what speaks against it."""
+    from riffusion_ext.dataset.contact_sheet import thumbnail
+    from riffusion_ext.dataset.manifest import reason_text
+    from riffusion_ext.dataset.store import Store
+
+    store = Store(out)
+    path = store.find(window.file)
+    try:
+        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the picture is gone</i>"
+    except RiffusionError as error:
+        picture = f"<i>{escape(str(error))}</i>"
+    badges = "".join(
+        f'<b title="{escape(reason_text(reason))}">{escape(reason["kind"])}</b>' for reason in window.reasons
+    )
+    why = "" if window.kept else "; ".join(map(reason_text, window.reasons))
+    minutes, seconds = divmod(round(window.start, 1), 60)
+    state = "kept" if window.kept else "out"
+    return (
+        f'<div class="riffusion-window riffusion-{state}">{picture}<p>{badges}</p>'
+        f'<p class="riffusion-song">{escape(window.song)} {int(minutes)}:{seconds:04.1f}</p>'
+        f'<p class="riffusion-why">{escape(why)}</p></div>'
+    )
+
+
+def hear(place: Place, sheet: Sheet, number: int) -> str:
+    """Turn the picture of a window of the page into sound; returns a player that begins by itself."""
+    from riffusion_ext.audio import write_audio
+    from riffusion_ext.convert import explain
+    from riffusion_ext.dataset.store import Store
+    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture, picture_to_audio
+
+    try:
+        there = sheet.out is not None and number < len(sheet.windows)
+        path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
+        if path is None:
+            raise RiffusionError("the picture is gone")
+        clip = picture_to_audio(open_picture(path), DecodeSettings(device=place.device())).clip
+        folder = place.output_dir() / "listening"
+        for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_KEPT_SOUNDS]:
+            old.unlink(missing_ok=True)
+        sound = write_audio(clip, folder / f"{path.stem}-{secrets.token_hex(3)}.wav")
+    except Exception as error:
+        return message(explain(error), "error")
+    return f'<audio controls autoplay onplay="{_ALONE}" src="{escape(place.serve(sound))}"></audio>'
+
+
+def build(place: Place) -> Opened:
+    """Lay out the sheet inside the gradio context that is open."""
+    import gradio as gr
+
+    from riffusion_ext.convert import explain
+    from riffusion_ext.dataset.export.images import CONCEPTS_FILE
+    from riffusion_ext.dataset.settings import REASONS
+
+    with gr.Accordion("Review", open=True, elem_id="riffusion_review"):
+        with row():
+            folder = gr.Textbox(
+                label="Training set to review", value="", max_lines=1, elem_id="riffusion_review_folder"
+            )
+            show = gr.Dropdown(
+                ["all", "kept", "left out", *REASONS], value="all", label="Show", elem_id="riffusion_review_filter"
+            )
+            words = gr.Textbox(
+                label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"
+            )
+            page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
+        with gr.Row():
+            back = gr.Button("Previous page", elem_id="riffusion_review_back")
+            onward = gr.Button("Next page", elem_id="riffusion_review_onward")
+            look = gr.Button("Show", elem_id="riffusion_review_show")
+            keep = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
+            send = gr.Button(  # javascript/riffusion.js does the rest
+                "Send to Dreambooth", elem_id="riffusion_to_dreambooth", elem_classes=["riffusion-hand-over"]
+            )
+        note = gr.HTML(value=message("The windows of a training set appear here."), elem_id="riffusion_review_note")
+        shown = gr.State(Sheet())
+        cells: list[tuple[Any, Any, Any, Any, Any, Any]] = []
+        for start in range(0, CELLS, 4):
+            with gr.Row(equal_height=False):
+                for number in range(start, start + 4):
+                    cells.append(_cell(number + 1))
+        with row():
+            find = gr.Textbox(label="Find in captions", value="", max_lines=1, elem_id="riffusion_review_find")
+            put = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
+            change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
+    for transient in (folder, page, words, find, put):
+        transient.do_not_save_to_config = True
+
+    def fill(manifest: Manifest, sheet: Sheet, said: str) -> list[Any]:
+        text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {sheet.page} of {sheet.pages}."
+        if not sheet.files:
+            text += " None fits the filter."
+        base = sheet.out or Path()
+        updates: list[Any] = []
+        for window in sheet.windows:
+            updates += [
+                gr.update(visible=True),
+                cell_html(base, window),
+                "",
+                window.kept,
+                window.caption,
+            ]
+        hidden = [gr.update(visible=False), "", "", False, ""] * (CELLS - len(sheet.windows))
+        sendable = gr.update(interactive=(base / CONCEPTS_FILE).is_file())
+        return [message(f"{said} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
+
+    def act(step: int = 0, *, anew: bool = False, exchange: bool = False) -> Any:
+        """Return what a button does. Every one saves first, so that no edit is lost."""
+
+        def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Any) -> list[Any]:
+            said = ""
+            try:
+                said = save(sheet, values)
+                if exchange:
+                    said = f"{said} {replace_words(sheet, *values[-2:])}".strip()
+                return fill(*look_up(sheet, out, show, words, (page or 1) + step, anew=anew), said)
+            except Exception as error:
+                kind = "error" if said or out.strip() or sheet.out else "info"
+                return [message(f"{said} {explain(error)}".strip(), kind), *[gr.update()] * (len(outputs) - 1)]
+
+        return go
+
+    edits = [part for cell in cells for part in (cell[4], cell[5])]
+    inputs = [shown, folder, show, words, page, *edits]
+    outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
+    quiet: dict[str, Any] = {"outputs": outputs, "show_progress": "hidden", **private()}
+    load = act(anew=True)
+    back.click(fn=act(-1), inputs=inputs, **quiet)
+    onward.click(fn=act(1), inputs=inputs, **quiet)
+    keep.click(fn=act(), inputs=inputs, **quiet)
+    change.click(fn=act(exchange=True), inputs=[*inputs, find, put], **quiet)
+    for event in (look.click, folder.submit, words.submit, page.submit, show.input):
+        event(fn=load, inputs=inputs, **quiet)
+    for number, (_, _, sound, play, _, _) in enumerate(cells):
+
+        def listen(sheet: Sheet, number: int = number) -> str:
+            return hear(place, sheet, number)
+
+        play.click(fn=listen, inputs=[shown], outputs=[sound], **private())
+    return Opened(folder, load, inputs, outputs)
+
+
+def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Column, picture, sound, play button, keep, caption of a window."""
+    import gradio as gr
+
+    with gr.Column(visible=False, min_width=180, elem_classes=["riffusion-cell"]) as column:
+        picture = gr.HTML()
+        sound = gr.HTML()
+        play = gr.Button("Play", size="sm", elem_id=f"riffusion_review_play_{number}")
+        keep = gr.Checkbox(label="Keep", elem_id=f"riffusion_review_keep_{number}")
+        caption = gr.Textbox(
+            label="Caption of the window", value="", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
+        )
+    for transient in (keep, caption):
+        transient.do_not_save_to_config = True
+    return column, picture, sound, play, keep, caption

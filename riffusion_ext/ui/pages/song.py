@@ -1,0 +1,276 @@
+"""Page "Song": prompts over time in, minutes of music out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.progress import Stages
+from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.controls import control
+from riffusion_ext.ui.fields.common import decode_settings, with_sampler
+from riffusion_ext.ui.fields.song import settings_of, song_controls, values_of
+from riffusion_ext.ui.layout import generation_page
+from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
+from riffusion_ext.ui.layout.generation_page import Made, Shown
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.result_panel import Screen, restored
+from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.players import message, player
+from riffusion_ext.ui.uploads import uploaded
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from riffusion_ext.generate.song import Song, SongSettings
+
+__all__ = [
+    "build_page",
+    "last_end",
+    "make",
+    "new_runs",
+    "restored_pictures",
+    "resume",
+    "window_picture",
+]
+
+KIND = "songs"
+PICTURES = {"seed_picture": "seed picture", "mask": "mask", "before": "clip to continue"}
+_OPTIONS = ("batch", "engine", "format")
+_ENDS = "ends"
+_NOTHING = "There is no song yet: make one first."
+
+
+def new_runs() -> Runs:
+    """Return the runs of this page."""
+    return Runs("A song is being made already; stop it first.", generation_page.STOPPING)
+
+
+def make(
+    runs: Runs,
+    place: Place,
+    settings: SongSettings,
+    options: Mapping[str, Any],
+    pictures: Mapping[str, Image.Image | None],
+) -> Iterator[Shown]:
+    """Make a song, or go on with it where its windows are there already.
+
+    Parameters
+    ----------
+    runs, place
+        Of the page.
+    settings
+        What the song is.
+    options
+        ``batch``, ``engine`` and ``format``, as the controls of those names.
+    pictures
+        By the names in :data:`PICTURES`.
+    """
+    settings = with_sampler(settings, place)
+
+    def work(tell: Tell, cancelled: Cancelled) -> Made:
+        from riffusion_ext.generate.backends.batch_limit import Batched
+        from riffusion_ext.generate.checkpoint.recipe import to_record
+        from riffusion_ext.generate.song import Song
+
+        assert place.backend is not None
+        folder = place.output_dir() / KIND
+        song = Song(
+            settings,
+            folder / "windows",
+            decode=decode_settings(options, place),
+            **{name: pictures.get(name) for name in PICTURES},
+        )
+        ending = f".{control('format').clean(options['format'])}"
+        unfinished = Unfinished(folder)
+        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        unfinished.keep(
+            {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
+        )
+        painted = generation_page.paint(song, backend, folder / "parts", tell, cancelled)
+        sounding = Stages(tell).begin_parts("making the sound", "windows", max(painted.done, 1))
+        clip = song.sound(progress=sounding)
+        if clip is None:
+            return Made(painted)
+        first = song.settings.score.keyframes[0]
+        title = first.prompt
+        path = generation_page.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
+        song.write(path, clip, title=title, subtype=place.subtype())
+        _keep_end(song, folder / _ENDS)
+        if painted.complete:
+            unfinished.forget()
+        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
+        extra = {"windows": str(song.windows_folder)}
+        return Made(painted, (shown,), generation_page.told(path, song.infotext(), song.notes), extra)
+
+    return generation_page.show(runs, place, work)
+
+
+def _keep_end(song: Song, folder: Path) -> None:
+    """Keep the end of a song as a picture that another one can go on from."""
+    end = song.picture(columns=song.settings.width)
+    if end is not None:
+        path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.png"
+        write_atomically(path, lambda file: end.save(file, format="PNG"))
+        generation_page.keep_newest(folder)
+
+
+def last_end(place: Place) -> tuple[Image.Image | None, str]:
+    """Return the end of the song that was made last; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        paths = sorted((place.output_dir() / KIND / _ENDS).glob("*.png"))
+        if not paths:
+            raise RiffusionError(_NOTHING)
+        return open_picture(paths[-1]).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+
+
+def restored_pictures(place: Place, path: Path) -> tuple[dict[str, Image.Image | None], str]:
+    """Return the pictures that a song began with, all of :data:`PICTURES`, and what to say of them, as HTML."""
+    from riffusion_ext.generate.restore import pictures_in
+
+    kept, identities = Unfinished(place.output_dir() / KIND), pictures_in(path)
+    found = {name: kept.picture(identities[name]) if name in identities else None for name in PICTURES}
+    gone = [PICTURES[name] for name in identities if name in found and found[name] is None]
+    if not gone:
+        return found, message("The settings are those of the file.")
+    which = " and ".join(gone)
+    return found, message(f"The settings are those of the file. Choose its {which}: that is not kept here.", "warning")
+
+
+def resume(runs: Runs, place: Place) -> Iterator[Shown]:
+    """Go on with the last song that was stopped before its end."""
+    from riffusion_ext.generate.checkpoint.recipe import read_record
+    from riffusion_ext.generate.song import SongSettings
+
+    try:
+        values, pictures = Unfinished(place.output_dir() / KIND).load(place.model())
+        settings = read_record(SongSettings, values["settings"])
+    except RiffusionError as error:
+        yield Shown(message(str(error), "error"))
+        return
+    yield from make(runs, place, settings, values["options"], pictures)
+
+
+def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Lay out the pictures, and buttons that fill some of them from the last song; both by name of the picture."""
+    import gradio as gr
+
+    made: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
+        with gr.Row():
+            made["seed_picture"] = gradio_compat.picture("Seed picture", "riffusion_song_seed_picture")
+            made["mask"] = gradio_compat.picture("Mask: white is painted over", "riffusion_song_mask")
+        made["before"] = gradio_compat.picture("Continue this clip", "riffusion_song_before")
+        with gr.Row():
+            last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
+            last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
+    return made, last
+
+
+def window_picture(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
+    """Return the picture of a window of the song on the page, by its number from 1; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import open_picture
+
+    try:
+        files = sorted(Path(folder).glob("*.png")) if folder else []
+        if not files:
+            raise RiffusionError(_NOTHING)
+        path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
+        if path not in files:
+            raise RiffusionError(f"Window {int(number or 1)} is not painted; there are {len(files)}.")
+        return open_picture(path).convert("RGB"), ""
+    except RiffusionError as error:
+        return None, message(str(error), "error")
+
+
+def _hand_over(place: Place, windows: Any, screen: Screen) -> None:
+    """Lay out a way for windows to img2img, and for how they were made to txt2img."""
+    import gradio as gr
+
+    with gr.Accordion("Windows of the song", open=False, elem_id="riffusion_song_windows"):
+        with gr.Row():
+            number = gr.Number(value=1, precision=0, label="Number of the window", elem_id="riffusion_song_window")
+            show = gr.Button("Show the window", elem_id="riffusion_song_show")
+            button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
+            again = gr.Button(
+                "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
+            )
+        picture = gradio_compat.picture("Window", "riffusion_song_picture", interactive=False)
+        text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
+    number.do_not_save_to_config = text.do_not_save_to_config = True
+    if place.send is not None:
+        place.send(button, picture)
+    if place.send_text is not None:
+        place.send_text(again, text)
+
+    def look(folder: str, number: float | None) -> tuple[Any, Any, Any]:
+        picture, why = window_picture(folder, number)
+        return picture, str(picture.info.get("parameters", "")) if picture else "", why or gr.update()
+
+    show.click(fn=look, inputs=[windows, number], outputs=[picture, text, screen.status], **screen.quiet)
+
+
+def build_page(place: Place) -> None:
+    """Lay out the page inside the gradio context that is open."""
+    import gradio as gr
+
+    runs = new_runs()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            controls = song_controls(place)
+            pictures, last = _pictures()
+        with gr.Column(scale=1, min_width=320) as right:
+            screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
+            windows = gr.State("")
+            if place.send is not None:
+                _hand_over(place, windows, screen)
+    for name in ("seed_picture", "before"):
+        place.receive(name, pictures[name])
+    names, kinds = list(controls), list(pictures)
+    outputs = [*screen.outputs, windows]
+
+    def updates(shown: Shown) -> list[Any]:
+        return [*screen.updates(shown), shown.extra.get("windows", gr.update())]
+
+    def press(*given: Any) -> Iterator[list[Any]]:
+        values = dict(zip(names, given, strict=False))
+        try:
+            settings = settings_of(values, place.styled)
+        except RiffusionError as error:
+            yield updates(Shown(message(str(error), "error")))
+            return
+        options = {name: values[name] for name in _OPTIONS}
+        for shown in make(runs, place, settings, options, dict(zip(kinds, given[len(names) :], strict=True))):
+            yield updates(shown)
+
+    def go_on() -> Iterator[list[Any]]:
+        for shown in resume(runs, place):
+            yield updates(shown)
+
+    def restore(file: Any) -> list[Any]:
+        values, note = restored(file, "song", values_of)
+        begun: dict[str, Image.Image | None] = {}
+        if values:
+            begun, note = restored_pictures(place, uploaded(file)[0].path)
+        found = values | begun
+        return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
+
+    def take_last() -> tuple[Any, Any]:
+        picture, why = last_end(place)
+        return picture if picture is not None else gr.update(), why or gr.update()
+
+    for name, button in last.items():
+        button.click(fn=take_last, outputs=[pictures[name], screen.status], **screen.quiet)
+    screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
+    screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
+    with right:
+        screen.end(runs, restore, [*controls.values(), *pictures.values()])

@@ -1,0 +1,54 @@
+"""The Riffusion tab: files in, files out, and music from a model where there is one.
+
+The same pages stand in a webui's tab (registered by :mod:`riffusion_ext.host.webui`) and by themselves
+(:mod:`riffusion_ext.ui.app`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect, live, loop, riff, song, training
+from riffusion_ext.ui.players import message
+
+__all__ = ["add_pages", "build_tab"]
+
+
+def build_tab(place: Place) -> Any:
+    """Build the tab for a place; returns its ``gr.Blocks``."""
+    import gradio as gr
+
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        add_pages(place)
+    return blocks
+
+
+def add_pages(place: Place) -> None:
+    """Lay out the pages inside the gradio context that is open."""
+    import gradio as gr
+
+    if place.notice:
+        gr.HTML(value=message(place.notice, "warning"), elem_id="riffusion_notice")
+    with gr.Tabs(elem_id="riffusion_pages"):
+        with gr.TabItem("Pictures to audio", elem_id="riffusion_page_pictures"):
+            images_to_audio.build_page(place)
+        with gr.TabItem("Audio to pictures", elem_id="riffusion_page_songs"):
+            audio_to_images.build_page(place)
+        if place.folders:
+            with gr.TabItem("Training set", elem_id="riffusion_page_training"):
+                training.build_page(place)
+        if place.backend is None:
+            with gr.TabItem("Song", elem_id="riffusion_page_song"):
+                gr.HTML(value=message(place.no_backend), elem_id="riffusion_song_why")
+        else:
+            with gr.TabItem("Song", elem_id="riffusion_page_song"):
+                song.build_page(place)
+            with gr.TabItem("Riff", elem_id="riffusion_page_riff"):
+                riff.build_page(place)
+            with gr.TabItem("Loop", elem_id="riffusion_page_loop"):
+                loop.build_page(place)
+            with gr.TabItem("Live", elem_id="riffusion_page_live"):
+                live.build_page(place)
+        with gr.TabItem("Inspect", elem_id="riffusion_page_inspect"):
+            inspect.build_page()

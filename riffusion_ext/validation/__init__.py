@@ -1,0 +1,1 @@
+"""Values from files, requests and texts that anybody may have written."""
