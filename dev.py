@@ -35,7 +35,7 @@ APART = {
 }
 """What is taken out of the rest, to make parts of about the same length."""
 
-FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_work.py")
+FORGE_TESTS = ("tests/contract", "tests/unit/host", "tests/unit/ui", "tests/unit/dataset/test_executor.py")
 """Tests that meet packages whose versions differ: gradio and what it stands on, joblib. The others are the same."""
 
 STANDALONE_TESTS = ("tests/unit/ui",)

@@ -19,7 +19,7 @@ from riffusion_ext.generate.live.recording import write_take
 from riffusion_ext.generate.live.registry import JAMS
 from riffusion_ext.signals import Stop, exit_code, finish, stopping_signals
 from tests.unit.generate.painters import Painter, by_seed
-from tests.unit.generate.test_jam import CPU, settings_of
+from tests.unit.generate.live.test_session import CPU, settings_of
 
 with stopping_signals():
     try:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats, strength_row
 from riffusion_ext.convert.crop import darkness_of
 from riffusion_ext.errors import RiffusionError
-
-from .conftest import drum_picture, pulses
+from tests.unit.convert.conftest import drum_picture, pulses
 
 EARLY = 2.5  # columns from the steepest rise of the darkness to the attack itself, where the window is 100 ms long
 WHOLE = BeatFinder(band_start=0.0, band_length=1.0)
