@@ -61,9 +61,9 @@ def read_audio(path: str | PathLike[str], *, start: float = 0.0, duration: float
     ------
     AudioError
         The file is missing or cannot be read, the part starts past its end, it holds more than 8 channels or many
-        samples that are no sound (:mod:`riffusion_ext.audio.integrity.repair`; few are repaired, which the clip's notes tell,
-        as they do what is missing in the file: :mod:`riffusion_ext.audio.integrity.truncation`), or it needs more memory than is
-        allowed.
+        samples that are no sound (:mod:`riffusion_ext.audio.integrity.repair`; few are repaired, which the clip's
+        notes tell, as they do what is missing in the file: :mod:`riffusion_ext.audio.integrity.truncation`), or it
+        needs more memory than is allowed.
     """
     path = Path(path)
     if not (math.isfinite(start) and start >= 0):

@@ -8,14 +8,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip, check_form
 from riffusion_ext.audio.formats import ffmpeg, soundfile_io
@@ -23,11 +22,10 @@ from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_
 from riffusion_ext.audio.integrity.repair import Mender
 from riffusion_ext.audio.integrity.truncation import doubt, judged
 from riffusion_ext.audio.io import file_head
-from riffusion_ext.audio.resampling import ratio, reach
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["PIECE_SECONDS", "fit_pieces", "read_pieces"]
+__all__ = ["PIECE_SECONDS", "read_pieces"]
 
 PIECE_SECONDS = 20
 """Length of a piece; shorter where the sound has many channels or a high rate."""
@@ -132,41 +130,3 @@ def _ffmpeg_pieces(path: Path, complaints: list[str]) -> Iterator[AudioClip]:
             yield mender.clip(samples.T.astype(np.float32, order="C"), sample_rate, start=start, last=False)
             start += len(samples)
     mender.finish()
-
-
-def fit_pieces(pieces: Iterable[AudioClip], rate: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Bring consecutive pieces of one sound to another rate and number of channels.
-
-    Parameters
-    ----------
-    pieces
-        All of one rate.
-    rate
-        In Hz.
-    channels
-        1 or 2.
-
-    Yields
-    ------
-    np.ndarray [shape=(channels, n), dtype=float32]
-        Side by side they are ``whole.to_channels(channels).resample(rate)``: each is resampled together with as much
-        of its neighbours as the filter reaches.
-    """
-    held = np.zeros((channels, 0), np.float32)  # input that is still needed: context, then what is not yet given out
-    context = 0  # samples of `held` that were given out before
-    source_rate = rate
-    for piece in pieces:
-        source_rate = piece.sample_rate
-        held = np.concatenate([held, piece.to_channels(channels).samples], axis=1)
-        up, down = ratio(source_rate, rate)
-        margin = reach(up, down)
-        stop = (held.shape[1] - margin) // down * down
-        if stop <= context:
-            continue
-        fitted = AudioClip(held[:, : stop + margin], source_rate).resample(rate).samples
-        yield fitted[:, context // down * up : stop // down * up]
-        kept = max(stop - margin, 0)
-        held, context = held[:, kept:], stop - kept
-    if held.shape[1] > context:
-        up, down = ratio(source_rate, rate)
-        yield AudioClip(held, source_rate).resample(rate).samples[:, context // down * up :]

@@ -11,7 +11,7 @@ from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
 from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.convert import explain
-from riffusion_ext.describe import describe, rows
+from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, SOUND_SUFFIXES, expand
 

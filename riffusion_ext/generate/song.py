@@ -53,8 +53,8 @@ class SongSettings:
     join
         One of :data:`JOINS`.
     beat
-        Pattern of the seed picture, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used where a
-        picture is given. It needs the tempo of the score.
+        Pattern of the seed picture, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used
+        where a picture is given. It needs the tempo of the score.
     bridge_denoise
         Strength with which windows between others are painted where there is no seed picture.
     width, overlap, seeds
@@ -226,7 +226,7 @@ class Song:
         )
 
     def _between(self, init: Image.Image | None, window: Window, open_picture: OpenPicture) -> Image.Image:
-        """Lay what the neighbours decide over both ends; see :func:`~riffusion_ext.generate.windows.outpaint.between`."""
+        """Lay what the neighbours decide over both ends (:func:`~riffusion_ext.generate.windows.outpaint.between`)."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:

@@ -25,6 +25,10 @@ class Host(Protocol):
         """Value of a setting, or the default where the host has none of that name."""
         ...
 
+    def checkpoint_is_riffusion(self, title: str = "") -> tuple[bool, str]:
+        """Whether the checkpoint of a title, or the one that is chosen, looks like a Riffusion model; and its name."""
+        ...
+
     def output_folder(self) -> Path:
         """Folder for files the user keeps, absolute. It need not exist yet."""
         ...

@@ -26,8 +26,8 @@ class Routes:
     host
         The webui.
     painting
-        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.layout.page_context.Place` takes
-        them; where the host cannot paint for us, ``no_backend``.
+        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.layout.page_context.Place`
+        takes them; where the host cannot paint for us, ``no_backend``.
     """
 
     def __init__(self, host: Host, painting: Callable[[], Mapping[str, Any]]) -> None:

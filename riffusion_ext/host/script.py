@@ -52,12 +52,12 @@ class RiffusionScript(scripts.Script):
             mode = gradio_compat.component(CONTROLS[0], self.elem_id("mode"))
             components = {"mode": mode}
             # Asked when a page is opened; by then the host has put the user's own default into the component.
-            status = gradio_compat.live_html(lambda: status_html(mode.value), self.elem_id("status"))
+            status = gradio_compat.live_html(lambda: status_html(HOST, mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
                 with gradio_compat.row():
                     for item in CONTROLS[start : start + 2]:
                         components[item.id] = gradio_compat.component(item, self.elem_id(item.id))
-        gradio_compat.on_change(mode, status_html, [mode], [status])
+        gradio_compat.on_change(mode, lambda value: status_html(HOST, value), [mode], [status])
         registered_panels().add_status("img2img" if is_img2img else "txt2img", mode, status)
         self.infotext_fields = [(components[item.id], infotext.reader(item)) for item in CONTROLS]
         self.paste_field_names = list(infotext.KEYS)

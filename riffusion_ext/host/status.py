@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from riffusion_ext.host.webui import HOST
+from riffusion_ext.host.base import Host
 from riffusion_ext.ui import players
 from riffusion_ext.ui.controls import AUTO, ON
 
@@ -17,30 +17,32 @@ def other_model_warning(name: str) -> str:
     )
 
 
-def status_html(mode: object, checkpoint: str = "") -> str:
+def status_html(host: Host, mode: object, checkpoint: str = "") -> str:
     """Return the line, or nothing when there is nothing to say.
 
     Parameters
     ----------
+    host
+        The program that has the checkpoint.
     mode
         Value of the control: Auto, On or Off.
     checkpoint
         Title of the checkpoint; the host's choice when empty.
     """
-    known, name = HOST.checkpoint_is_riffusion(checkpoint)
+    known, name = host.checkpoint_is_riffusion(checkpoint)
     if not name:
         return ""
     if mode == AUTO:
-        on = known and HOST.setting("riffusion_auto", True)
+        on = known and host.setting("riffusion_auto", True)
         looks = "looks" if known else "does not look"
         return players.message(
             f"Sound is {'on' if on else 'off'}: the checkpoint {name} {looks} like a Riffusion model."
         )
-    if mode == ON and not known and HOST.setting("riffusion_warn", True):
+    if mode == ON and not known and host.setting("riffusion_warn", True):
         return players.message(other_model_warning(name), "warning")
     return ""
 
 
-def statuses(checkpoint: object, *modes: object) -> list[str]:
+def statuses(host: Host, checkpoint: object, *modes: object) -> list[str]:
     """Return the line for each tab, after another checkpoint was chosen."""
-    return [status_html(mode, str(checkpoint or "")) for mode in modes]
+    return [status_html(host, mode, str(checkpoint or "")) for mode in modes]

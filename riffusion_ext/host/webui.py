@@ -28,6 +28,7 @@ from riffusion_ext.host.model.checkpoint import chosen_checkpoint
 from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.routes import Routes
+from riffusion_ext.host.status import other_model_warning, statuses
 from riffusion_ext.ui import gradio_compat
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
@@ -158,9 +159,7 @@ def _after_component(component: Any, **kwargs: Any) -> None:
         _hand_over.after_component(component, elem_id)
     forge_chooser = kwargs.get("label") == "Checkpoint" and "model_selection" in (kwargs.get("elem_classes") or ())
     if elem_id == "setting_sd_model_checkpoint" or forge_chooser:
-        from riffusion_ext.host.status import statuses
-
-        _panels.wire_checkpoint(component, statuses)
+        _panels.wire_checkpoint(component, lambda *values: statuses(HOST, *values))
 
 
 def _add_settings() -> None:
@@ -244,8 +243,6 @@ def _lack(error: Exception) -> str:
 
 
 def _doubt() -> str:
-    from riffusion_ext.host.status import other_model_warning
-
     known, name = HOST.checkpoint_is_riffusion()
     return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
 

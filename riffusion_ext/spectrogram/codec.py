@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 
 from riffusion_ext.audio import LEVELS, AudioClip, apply_level
+from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import resampled_length
-from riffusion_ext.audio.stream import fit_pieces
 from riffusion_ext.audio.workload import allowed_now, check
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text

@@ -125,10 +125,11 @@ def test_infotext_fields_set_every_control_and_nothing_without_our_mark(bench: B
 
 def test_the_status_line_follows_the_checkpoint(bench: Bench) -> None:
     from riffusion_ext.host.status import status_html, statuses
+    from riffusion_ext.host.webui import HOST
 
-    assert "Sound is on" in status_html("Auto")
-    assert "Sound is off" in status_html("Auto", "photo-model")
-    on, off = statuses("photo-model", "On", "Off")
+    assert "Sound is on" in status_html(HOST, "Auto")
+    assert "Sound is off" in status_html(HOST, "Auto", "photo-model")
+    on, off = statuses(HOST, "photo-model", "On", "Off")
     assert "the sound will be noise" in on
     assert off == ""
 

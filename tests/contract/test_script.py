@@ -636,8 +636,9 @@ def test_before_a_checkpoint_is_chosen_the_host_s_own_is_taken(bench: Bench, uns
     assert chosen_name() == expected
     assert _host().checkpoint_is_riffusion() == (not loaded, expected)
     from riffusion_ext.host.status import status_html
+    from riffusion_ext.host.webui import HOST
 
-    assert expected in status_html("Auto")
+    assert expected in status_html(HOST, "Auto")
 
 
 def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:

@@ -178,7 +178,7 @@ def test_no_top_level_name_that_another_extension_may_have() -> None:
 
 
 def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
-    """A named pipe called x.wav would keep whoever opens it waiting: see riffusion_ext.files.regular, which looks first."""
+    """A named pipe called x.wav would block whoever opens it: riffusion_ext.files.regular looks first."""
     own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
         *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
         *("riffusion_ext/ui/pages/audio_to_images.py", "riffusion_ext/ui/layout/resume_state.py"),

@@ -98,7 +98,8 @@ def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], ans
 def _check_sender(request: Request) -> None:
     """Raise an ApiError where a page in a browser sends anything but JSON.
 
-    Clients may name any content type, as in the original; see :mod:`riffusion_ext.api.requests.content_type` on browsers.
+    Clients may name any content type, as in the original; see :mod:`riffusion_ext.api.requests.content_type` on
+    browsers.
     """
     if is_from_browser(request.scope) and not is_json(request.scope):
         raise ApiError(415, "pages in a browser must send the content type application/json")

@@ -1,7 +1,7 @@
 """The route for programs that plan for themselves: single pictures, by the host's model. Answers 202 with a job.
 
-A request has the fields of :class:`riffusion_ext.generate.backends.base.Request`, so that a song whose windows are painted
-through this route is the same as one made here.
+A request has the fields of :class:`riffusion_ext.generate.backends.base.Request`, so that a song whose windows are
+painted through this route is the same as one made here.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class JoinedFile:
         if (stretch.rate, stretch.channels) == (self.samplerate, self.channels):
             yield from self._decoded(stretch, position)
             return
-        from riffusion_ext.audio.stream import fit_pieces
+        from riffusion_ext.audio.fit import fit_pieces
 
         pieces = (_to_channels(AudioClip(block, stretch.rate), self.channels) for block in self._decoded(stretch, 0))
         for block in fit_pieces(pieces, self.samplerate, self.channels):

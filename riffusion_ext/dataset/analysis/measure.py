@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from riffusion_ext.analysis.key import chroma_of_mel
 from riffusion_ext.audio.clip import AudioClip
+from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.loudness import Loudness
-from riffusion_ext.audio.stream import fit_pieces, read_pieces
+from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.dataset.analysis.column_stats import ColumnStats
 from riffusion_ext.dataset.analysis.transitions import FineChange, SpectralChange
 from riffusion_ext.params import SpectrogramParams

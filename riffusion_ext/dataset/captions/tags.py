@@ -27,8 +27,8 @@ class SongTags:
     Attributes
     ----------
     fields
-        Of :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS` those that say something: each one line, the year four
-        digits, the bpm a whole number, the key as ``"A minor"``.
+        Of :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS` those that say something: each one line, the year
+        four digits, the bpm a whole number, the key as ``"A minor"``.
     notes
         Sentences about files beside the song that were passed over, or are in an odd encoding.
     """
@@ -46,8 +46,8 @@ def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None
     """Read what a song says about itself, and what the files beside it say.
 
     For each field the first of these counts: ``song.json``, ``song.txt``, a table of the folder
-    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the file. What
-    is beside the song wins, because somebody put it there for this.
+    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the
+    file. What is beside the song wins, because somebody put it there for this.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ from riffusion_ext.dataset.captions.tags import SongTags, song_tags
 from riffusion_ext.dataset.captions.template import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curation.curate import Verdict, curate
 from riffusion_ext.dataset.decisions import REVIEW, decisions_of
-from riffusion_ext.dataset.export.formats import ExportItem, ExportResult, export
+from riffusion_ext.dataset.export.formats import ExportResult, export
+from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.slicing.slice_song import SongRecord

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +14,12 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.formats.wav import write_wav
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.dataset.export.images import json_line, stem
+from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.export.ledger import OutFile, text_file
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.atomic import write_atomically
-
-if TYPE_CHECKING:
-    from riffusion_ext.dataset.export.formats import ExportItem
 
 __all__ = ["Chunk", "audio_files", "audio_texts", "chunks", "read_chunk"]
 

@@ -12,6 +12,7 @@ from riffusion_ext.dataset.captions.text import decode
 from riffusion_ext.dataset.export import ledger
 from riffusion_ext.dataset.export.audio import audio_files, audio_texts
 from riffusion_ext.dataset.export.images import diffusers_files, dreambooth_files, kohya_files, stem
+from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.export.ledger import LARGEST_CAPTION, OutFile, Synced, sync
 from riffusion_ext.dataset.settings import FORMATS, ExportSettings
 from riffusion_ext.errors import RiffusionError
@@ -25,32 +26,6 @@ PICTURES = "pictures"
 """The folder of the pictures, within the one that is exported into."""
 
 _FORBIDDEN = '/\\:*?"<>|'
-
-
-@dataclass(frozen=True)
-class ExportItem:
-    """A picture of the training set.
-
-    Attributes
-    ----------
-    picture
-        An existing PNG in the folder ``pictures``.
-    caption
-        One line.
-    source
-        The song it was cut from.
-    start, duration
-        The part of the song, in seconds.
-    digest
-        SHA-256 of the song as it was when the part was chosen; without one, its bytes are read.
-    """
-
-    picture: Path
-    caption: str
-    source: Path
-    start: float
-    duration: float
-    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,13 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.export.ledger import OutFile, text_file
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.regular import open_regular
-
-if TYPE_CHECKING:
-    from riffusion_ext.dataset.export.formats import ExportItem
 
 __all__ = ["CONCEPTS_FILE", "concepts_json", "diffusers_files", "dreambooth_files", "json_line", "kohya_files"]
 

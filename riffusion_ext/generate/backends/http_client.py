@@ -1,7 +1,7 @@
 """Calls to a webui's server, and one sentence about whatever can go wrong with one.
 
-Everything that another webui may do better is a :class:`~riffusion_ext.generate.backends.base.LostError`; what no webui would
-take is a :class:`~riffusion_ext.generate.backends.base.RefusedError`.
+Everything that another webui may do better is a :class:`~riffusion_ext.generate.backends.base.LostError`; what no
+webui would take is a :class:`~riffusion_ext.generate.backends.base.RefusedError`.
 """
 
 from __future__ import annotations

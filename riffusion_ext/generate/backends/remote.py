@@ -1,4 +1,4 @@
-"""A webui that runs somewhere else, with this extension in it, as a :class:`~riffusion_ext.generate.backends.base.Backend`.
+"""A remote webui that has this extension, as a :class:`~riffusion_ext.generate.backends.base.Backend`.
 
 ::
 

@@ -36,7 +36,8 @@ def sound_of(
     Parameters
     ----------
     plan
-        All of its windows are painted; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the first ones.
+        All of its windows are painted; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the
+        first ones.
     open_picture
         Opens the picture of a window by number.
     settings

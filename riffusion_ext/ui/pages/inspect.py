@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from riffusion_ext.convert import explain
-from riffusion_ext.describe import describe, rows
+from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import file_input, on_change
 from riffusion_ext.ui.layout.page_context import named_error

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, resampling
+from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import MOST_PHASES, ratio, reach, resampled, resampled_length
-from riffusion_ext.audio.stream import fit_pieces
 
 ODD = [(44101, 44100), (44100, 44101), (767999, 44100), (44100, 191999), (1009, 44100), (44100, 8009)]
 """Rates without a common factor, as recorders with a clock of their own write them."""

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
+from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.formats.wav import write_wav
-from riffusion_ext.audio.stream import PIECE_SECONDS, fit_pieces, read_pieces
+from riffusion_ext.audio.stream import PIECE_SECONDS, read_pieces
 from riffusion_ext.errors import AudioError
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
-from riffusion_ext.dataset.export.formats import ExportItem
+from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.params import SpectrogramParams
 
