@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from riffusion_ext.ui.pages.loop import settings_of
+    from riffusion_ext.ui.fields.loop import settings_of
 
     if not args.prompt.strip():
         raise UsageError("--prompt says what the loop sounds like")

@@ -115,19 +115,109 @@ def test_packages_that_no_host_promises_are_not_used(package: str) -> None:
     assert importers(package) == set()
 
 
-CORE = ("spectrogram/", "audio/", "metadata.py", "errors.py", "atomic.py")
+LAYERS = (
+    {"ground"},
+    {"audio"},
+    {"spectrogram", "analysis"},
+    {"convert", "generate", "demo"},
+    {"dataset"},
+    {"api"},
+    {"ui"},
+    {"host", "commands"},
+    {"cli"},
+)
+"""Packages from the lowest to the highest. One may import those of the layers below it, and itself."""
+
+FLOOR = {"files", "validation"}
+"""Packages of the ground floor, beside the modules that lie in the package itself."""
+
+MOST_MODULES = 15
 
 
-def test_the_core_knows_none_of_its_faces() -> None:
-    faces = {"host", "ui", "api", "cli", "commands", "demo", "library"}
-    guilty = [
-        (name(path), module)
+def package_of(module: str) -> str:
+    """Name the package of a module, as in LAYERS."""
+    parts = module.split(".")
+    if len(parts) == 2 and parts[1] in ("cli", "__main__"):
+        return "cli"
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() and parts[1] not in FLOOR else "ground"
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Which modules of the package each of them imports, inside functions and for type checking, too."""
+    modules = {dotted(path) for path in PACKAGE_SOURCES}
+    return {
+        dotted(path): {found for found, _ in imports(path) if found in modules} - {dotted(path)}
         for path in PACKAGE_SOURCES
-        if path.relative_to(PACKAGE).as_posix().startswith(CORE)
-        for module, _ in imports(path)
-        if module.startswith("riffusion_ext.") and module.split(".")[1] in faces
+        if path.name != "__init__.py"
+    }
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_package_imports_one_above_it() -> None:
+    level = {package: number for number, layer in enumerate(LAYERS) for package in layer}
+    upward = [
+        f"{module} -> {other}"
+        for module, found in graph().items()
+        for other in sorted(found)
+        if package_of(other) != package_of(module) and level[package_of(other)] >= level[package_of(module)]
+    ]
+    assert upward == []
+
+
+def test_every_package_has_a_layer() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - FLOOR
+    assert packages == set().union(*LAYERS) - {"ground", "cli"}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    circle = find_circle(graph())
+    assert circle is None, " -> ".join(circle)
+
+
+def find_circle(arrows: dict[str, set[str]]) -> list[str] | None:
+    """Return the modules of a circle, the first of them again at the end; None where there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> list[str] | None:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return None
+        for other in sorted(arrows.get(module, ())):
+            if found := visit(other, [*path, module]):
+                return found
+        done.add(module)
+        return None
+
+    return next((found for module in sorted(arrows) if (found := visit(module, []))), None)
+
+
+def test_a_circle_is_found_with_its_chain() -> None:
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert find_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_commands_and_routes_import_no_page() -> None:
+    guilty = [
+        f"{module} -> {other}"
+        for module, found in graph().items()
+        if package_of(module) in ("commands", "api")
+        for other in sorted(found)
+        if other.startswith("riffusion_ext.ui.pages")
     ]
     assert guilty == []
+
+
+def test_no_package_has_more_modules_than_one_can_look_over() -> None:
+    folders = {path.parent for path in PACKAGE_SOURCES}
+    counts = {
+        name(folder): len([path for path in folder.glob("*.py") if path.stem != "__init__"]) for folder in folders
+    }
+    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 
 def test_the_table_of_controls_needs_no_gradio() -> None:

@@ -288,9 +288,9 @@ def control_facts(control: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize("page", ["song", "riff", "loop"])
 def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> None:
     gr = pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.ui.fields.loop import loop_controls
     from riffusion_ext.ui.fields.riff import riff_controls
     from riffusion_ext.ui.fields.song import song_controls
-    from riffusion_ext.ui.pages.loop import loop_controls
 
     layout = {"song": song_controls, "riff": riff_controls, "loop": loop_controls}[page]
     table = {"song": SONG, "riff": RIFF, "loop": LOOP}[page]
