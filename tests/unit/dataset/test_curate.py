@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.dataset.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.features import EMBEDDING, Features
+from riffusion_ext.dataset.levels import BANDS
 from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
 
@@ -33,6 +34,7 @@ def good(count: int, seed: int = 0) -> Features:
         dropout=zeros,
         offset=zeros,
         embedding=(embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32),
+        levels=np.zeros((count, 64, BANDS), np.uint8),
     )
 
 

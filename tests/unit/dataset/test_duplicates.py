@@ -15,6 +15,7 @@ from riffusion_ext.dataset import duplicates
 from riffusion_ext.dataset.curate import Verdict, curate
 from riffusion_ext.dataset.duplicates import find_duplicates
 from riffusion_ext.dataset.features import Features, window_features
+from riffusion_ext.dataset.levels import BANDS
 from riffusion_ext.dataset.measure import measure_song
 from riffusion_ext.dataset.settings import CurateSettings
 from tests.unit.dataset.music import PARAMS, RATE, song
@@ -242,5 +243,5 @@ def _features(embedding: np.ndarray) -> Features:
     zeros = np.zeros(len(embedding), np.float32)
     return Features(
         level_db=zeros - 20, quiet=zeros, transition=zeros, transition_at=zeros, clipped=zeros, dropout=zeros,
-        offset=zeros, embedding=embedding,
+        offset=zeros, embedding=embedding, levels=np.zeros((len(zeros), 64, BANDS), np.uint8),
     )  # fmt: skip
