@@ -5,8 +5,8 @@ Songs are clusters in the embedding, and windows lie around their song about as 
 repeats a few bars. ``identical`` windows are all the same, ``unrelated`` ones lie as far from each other as can be, and
 ``one song`` is all of them in a single one.
 
-Levels rise with notes and die away. Except where windows are identical, every fifth song is another recording of the
-one before, up to a window later, and every tenth is made of bars that all of these share.
+Levels rise with notes and die away. In ``music`` every fifth song is the one before once more, up to a window later,
+and every tenth is made of bars that all of these share.
 """
 
 from __future__ import annotations
@@ -119,12 +119,12 @@ def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray
     for each in range(int(song.max()) + 1):
         windows = np.flatnonzero(song == each)
         length = (len(windows) + 1) * frames
-        if each % 5 == 4 and len(before) == length:
+        if kind == "music" and each % 5 == 4 and len(before) == length:
             place = rng.uniform(0, COLUMNS) / HOP + np.arange(len(windows) * frames)
             whole, rest = place.astype(int), (place % 1)[:, None]
             between = (1 - rest) * before[whole] + rest * before[whole + 1]
             played = np.rint(between + rng.normal(0, 1, between.shape)).astype(np.int16)
-        elif each % 10 == 0:
+        elif kind == "music" and each % 10 == 0:
             played = bars[rng.integers(0, 8, 2 * len(windows) + 2)].reshape(-1, BANDS)
         else:
             played = _played(length, rng)

@@ -28,12 +28,13 @@ _LAG = 2  # frames over which levels rise or fall: 160 ms
 _DETAIL = 4  # words in the time of a frame
 _RISE = 1.0  # dB by which a band must rise more than its neighbour
 _RANGE_DB = 25.0  # under the mean level of the window, over which levels are looked at
-_SAMPLE = 4  # of so many words one is used, the same one everywhere
+_SAMPLE = 2  # of so many words one is used, the same one everywhere
 _COMMON = 64  # windows that have a word, from which on it tells nothing
 _HUBS = 8  # the best windows that have a word are compared with all others that have it
+_MOST = 1 << 24  # such pairs; of the words that make more, a part is used
 _AGREE = 8  # columns by which offsets may differ that are the same
 _VOTES = 4  # words that must agree on an offset
-_OFFSETS = 16  # of two songs, that are looked closer at
+_OFFSETS = 24  # of two songs, that are looked closer at
 _REACH = 0.55  # of a step, by which two windows may lie apart
 _STILL = 1.0  # dB by which levels must change in what is compared, on average
 _WORDS_BATCH, _PAIRS_BATCH = 1024, 1024  # windows
@@ -125,6 +126,9 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
     begins = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(begins, append=len(words))
     useful = (counts > 1) & (counts <= _COMMON)
+    pairs = int(np.minimum(counts[useful], _HUBS).astype(np.int64) @ counts[useful])
+    if pairs > _MOST:
+        useful &= _scrambled(words[begins]) < (1 << 32) * _MOST // pairs
     place = (keys[np.repeat(useful, counts)] & np.uint64((1 << 33) - 1)).astype(np.int64)
     order = np.argsort(rank)
     place, column = np.divmod(place, levels.shape[1] * HOP)
@@ -147,9 +151,15 @@ def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     words = (now << np.uint32(15)) | (later >> np.uint32(1))  # the last bit of each half is 0
     fresh = np.ones(words.shape, bool)
     fresh[:, 1:] = words[:, 1:] != words[:, :-1]
-    sampled = (words * np.uint32(2654435761)) >> np.uint32(28) < 16 // _SAMPLE
+    sampled = _scrambled(words) % _SAMPLE == 0
     window, place = np.nonzero(fresh & sampled & (now != 0) & (later != 0))
     return words[window, place], window, place * (HOP // _DETAIL)
+
+
+def _scrambled(words: np.ndarray) -> np.ndarray:
+    """Return numbers of 32 bits that have nothing to do with what the words mean, the same one for the same word."""
+    mixed = words.astype(np.uint32) * np.uint32(2654435761)
+    return (mixed ^ (mixed >> np.uint32(15))) * np.uint32(2246822519)
 
 
 # -- offsets
@@ -178,10 +188,11 @@ def _agreed(keys: np.ndarray, span: int) -> np.ndarray:
     """Return those of sorted keys, of pairs and offsets, near which there are many; for each pair the best few."""
     votes = np.searchsorted(keys, keys + _AGREE, "right") - np.arange(len(keys))
     strong = np.flatnonzero(votes >= _VOTES)
-    # Of those that lie near each other one: the middle of what the best one counts.
-    cluster = np.cumsum(np.diff(keys[strong], prepend=-1 - _AGREE) > _AGREE)
-    order = np.lexsort((strong, -votes[strong], cluster))
-    peaks = strong[order[np.flatnonzero(np.diff(cluster[order], prepend=0))]]
+    # Of those that lie near each other one: the middle of what the best one counts. Where one of two recordings runs a
+    # little faster, the offset drifts, and there are many.
+    bin_ = keys[strong] // (2 * _AGREE)
+    order = np.lexsort((strong, -votes[strong], bin_))
+    peaks = strong[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
     keys, votes = keys[peaks + votes[peaks] // 2], votes[peaks]
     order = np.lexsort((-votes, keys // span))
     begins = np.flatnonzero(np.diff(keys[order] // span, prepend=-1))
