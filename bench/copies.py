@@ -1,8 +1,8 @@
 """The same recording twice in a training set: how many windows of the copy are found, and how many of other songs.
 
 A copy is an excerpt of a song behind some seconds of lead-in, so that its windows lie elsewhere in the music: as it is,
-encoded, softer, through an equaliser, 1 % faster. Found is a window that is left out for one of the original, or for
-which one of the original is left out. ``at equal places`` is the comparison of whole windows alone, without the
+encoded, softer, through an equaliser, 1 % faster. Found is a window that is left out, or for which one of the original
+is left out. ``at equal places`` is the comparison of whole windows alone, without the
 search for shifted ones. Then all originals are one set: what is left out there for a window of another song is told.
 """
 
@@ -146,8 +146,10 @@ def _found(original: Features, copy: Features, shift: float) -> np.ndarray:
     wanted = windows[(nearest >= 0) & (nearest < len(original)) & (COLUMNS * windows >= lead - COLUMNS / 2)]
     counts = [len(wanted)]
     for blind in (True, False):
-        pairs = _crossing(*_judged([original, copy], blind=blind))
-        counts.append(int(np.isin(wanted + len(original), [window for pair in pairs for window in pair]).sum()))
+        verdicts, song = _judged([original, copy], blind=blind)
+        found = [n for n, verdict in enumerate(verdicts) if not verdict.kept]  # some for one of their own song
+        found += [other for _, other in _crossing(verdicts, song)]
+        counts.append(int(np.isin(wanted + len(original), found).sum()))
     return np.array(counts)
 
 
