@@ -86,7 +86,7 @@ def find_duplicates(
         batch = batch[free[batch]]
         free[batch] = False
         kept = batch[_settle(windows, batch, representative)]
-        reached = windows.reach(kept, boxes)
+        reached, was_free = windows.reach(kept, boxes), free.copy()
         for number in np.flatnonzero(reached.any(axis=0)).tolist():
             leaf = leaves[number] = leaves[number][free[leaves[number]]]
             near = kept[reached[:, number]]
@@ -95,7 +95,10 @@ def find_duplicates(
             representative[leaf[taken[::-1]]] = near[takers[::-1]]
             free[leaf[taken]] = False
         takers, taken = windows.given.of(kept)
-        takers, taken = takers[free[taken]], taken[free[taken]]
+        place = np.full(count, len(kept))
+        place[kept] = np.arange(len(kept))
+        better = was_free[taken] & (takers < place[representative[taken]])
+        takers, taken = takers[better], taken[better]
         representative[taken[::-1]] = kept[takers[::-1]]
         free[taken] = False
     return representative
