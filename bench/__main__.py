@@ -22,6 +22,7 @@ SECTIONS = (
     "pipeline",
     "length",
     "curation",
+    "copies",
     "making",
     "startup",
     "clients",
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         batch,
         clients,
         cold,
+        copies,
         curation,
         encode,
         gpu,
@@ -119,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
+        "copies": lambda: copies.measure(options.music, tracks=options.tracks),
         "making": lambda: making.measure(
             stuff,
             options.music,

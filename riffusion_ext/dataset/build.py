@@ -20,6 +20,7 @@ from riffusion_ext.dataset.sidecars import unmatched_rows
 from riffusion_ext.dataset.songs import Song, find_songs
 from riffusion_ext.dataset.stems import check_model, separate
 from riffusion_ext.dataset.store import Store
+from riffusion_ext.dataset.target import shortfall
 from riffusion_ext.dataset.work import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.kinds import passed_over_line
@@ -197,12 +198,13 @@ def build(
         judged = judge(store, done, settings, root=root, waiting=waiting)
         count(windows)
         kept = len(judged.manifest.kept)
+        short = [] if waiting else shortfall(judged.manifest, settings.curation.target)
         exported = export_set(store, judged.manifest, told.begin_parts("exporting", "windows", kept))
     return Built(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*over, *repaired, *judged.notes, *unmatched, *exported.notes),
+        notes=(*short, *over, *repaired, *judged.notes, *unmatched, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,

@@ -11,6 +11,7 @@ from riffusion_ext.dataset.diversity import choose_diverse
 from riffusion_ext.dataset.duplicates import find_duplicates
 from riffusion_ext.dataset.features import Features
 from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.dataset.shifted import find_shifted
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Reason", "Verdict", "curate"]
@@ -18,6 +19,8 @@ __all__ = ["Reason", "Verdict", "curate"]
 _MOST_QUIET = 0.5  # share of a window that may be pauses
 _SHORTEST_DROPOUT = 0.03  # s
 _LARGEST_OFFSET = 0.1  # of full scale
+_SHIFTED = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
+_FARTHEST = 0.6  # that distance at most: nearer than that, other music never is
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,17 @@ class Reason:
     other: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where windows lie: song and first column of each, their width, columns from one to the next, and their length."""
+
+    song: np.ndarray
+    first: np.ndarray
+    columns: int
+    step: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a window is kept; if not, all the reasons."""
@@ -53,6 +67,9 @@ def curate(
     first_columns: np.ndarray,
     columns: int,
     settings: CurateSettings,
+    *,
+    step: int | None = None,
+    column_seconds: float = 0.01,
 ) -> list[Verdict]:
     """Judge all windows of a set.
 
@@ -71,6 +88,10 @@ def curate(
         Width of the windows.
     settings
         The limits.
+    step
+        Columns from a window of a song to the next; `columns` unless windows overlap.
+    column_seconds
+        Length of a column.
 
     Returns
     -------
@@ -92,7 +113,8 @@ def curate(
     _judge_place(reasons, song_of, first_columns, settings)
     _judge_sound(reasons, features, settings)
     if settings.duplicate is not None:
-        _judge_likeness(reasons, features, song_of, first_columns, columns, settings.duplicate)
+        place = _Place(song_of, first_columns, columns, step or columns, column_seconds)
+        _judge_likeness(reasons, features, place, settings.duplicate)
     if settings.target is not None:
         _judge_surplus(reasons, features, song_of, settings.target)
     return [Verdict(not found, tuple(found)) for found in reasons]
@@ -166,31 +188,37 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
         )
 
 
-def _judge_likeness(
-    reasons: list[list[Reason]],
-    features: Features,
-    song_of: np.ndarray,
-    first_columns: np.ndarray,
-    columns: int,
-    likeness: float,
-) -> None:
-    """Leave out what is nearly the same as a window that is kept."""
+def _judge_likeness(reasons: list[list[Reason]], features: Features, place: _Place, likeness: float) -> None:
+    """Leave out what is nearly the same as a window that is kept, or the same recording for the most part."""
     windows = _faultless(reasons)
-    embedding = features.embedding[windows]
+    embedding, song, first = features.embedding[windows], place.song[windows], place.first[windows]
     # Rounded, so that of a copy and its original it is the same one in all windows.
     faults = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
+    limit = 1.0 - likeness
+    shifted = find_shifted(features.levels[windows], -faults, song, first, place.step, min(_SHIFTED * limit, _FARTHEST))
     found = find_duplicates(
         embedding,
         -faults,
-        1.0 - likeness,
-        song=song_of[windows],
-        first_column=first_columns[windows],
-        columns=columns,
+        limit,
+        song=song,
+        first_column=first,
+        columns=place.columns,
+        pairs=(shifted.one, shifted.other),
     )
     for n in np.flatnonzero(found != np.arange(len(found))).tolist():
-        like = 1.0 - float(np.linalg.norm(embedding[n] - embedding[found[n]]))
-        text = f"{like:.0%} like another window, and {likeness:.0%} count as the same"
+        apart = float(np.linalg.norm(embedding[n] - embedding[found[n]]))
+        later = shifted.of(n, found[n])
+        if later is None or apart <= limit:
+            text = f"{1.0 - apart:.0%} like another window, and {likeness:.0%} count as the same"
+        else:
+            text = _shifted_text(later, place)
         reasons[windows[n]].append(Reason("duplicate", text, int(windows[found[n]])))
+
+
+def _shifted_text(later: int, place: _Place) -> str:
+    share = max(1.0 - abs(later) / place.columns, 0.0)
+    when = f"{abs(later) * place.seconds:.2f} s {'later' if later >= 0 else 'earlier'}"
+    return f"{share:.0%} of it is the same recording as another window, which begins {when}"
 
 
 def _judge_surplus(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:

@@ -1,4 +1,4 @@
-"""What is known of each window: level, pauses, damage, transitions, and an embedding to compare windows by."""
+"""What is known of each window: level, pauses, damage, transitions, and what windows are compared by."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from riffusion_ext.dataset.levels import BANDS, window_levels
 from riffusion_ext.dataset.measure import SongMeasure
 from riffusion_ext.dataset.novelty import largest_transition, transition_curve
 
@@ -55,6 +56,9 @@ class Features:
     embedding : float32 [shape=(N, 96)]
         Unit vectors. The distance of two tells how different the windows sound (0 for the same, 1.4 for unrelated
         ones), whatever their levels.
+    levels : uint8 [shape=(N, F, 16)]
+        Levels in frames and bands, as of :func:`~riffusion_ext.dataset.levels.window_levels`, by which the same
+        recording is known at another moment of it.
     """
 
     level_db: np.ndarray
@@ -65,6 +69,7 @@ class Features:
     dropout: np.ndarray
     offset: np.ndarray
     embedding: np.ndarray
+    levels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.level_db)
@@ -75,7 +80,9 @@ class Features:
         parts = list(parts)
         names = [f.name for f in fields(cls)]
         if not parts:
-            return cls(**{name: np.zeros((0, EMBEDDING) if name == "embedding" else 0, np.float32) for name in names})
+            empty = {name: np.zeros(0, np.float32) for name in names}
+            empty |= {"embedding": np.zeros((0, EMBEDDING), np.float32), "levels": np.zeros((0, 0, BANDS), np.uint8)}
+            return cls(**empty)
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -125,6 +132,7 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
         embedding=np.array(
             [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
         ).reshape(len(windows), EMBEDDING),
+        levels=window_levels(measure.sketch, first_columns, columns),
     )
 
 

@@ -260,7 +260,9 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
     features = Features.concatenate([record.features for record in records])
     song_of = np.repeat(np.arange(len(records)), [len(record.files) for record in records])
     starts = np.array([start for record in records for start in record.starts], dtype=np.int64)
-    return curate(features, song_of, starts, settings.slicing.columns, settings.curation)
+    cut = settings.slicing
+    seconds = cut.params.hop_length / cut.params.sample_rate
+    return curate(features, song_of, starts, cut.columns, settings.curation, step=cut.step, column_seconds=seconds)
 
 
 def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:

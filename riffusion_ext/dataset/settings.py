@@ -115,7 +115,8 @@ class CurateSettings:
     duplicate
         Likeness from which two windows count as the same, 0 to 1. At the default the same sound from another file is
         found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
-        are kept.
+        are kept. In different songs it is found at any other moment, too: a window is left out for one that is the
+        same recording and begins no more than 0.55 of a step earlier or later.
     clipping
         Largest share of clipped samples, 0 to 1.
     broken

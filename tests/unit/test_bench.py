@@ -16,6 +16,7 @@ from PIL import Image
 from bench import __main__ as program
 from bench import (
     collection,
+    copies,
     curation,
     length,
     making,
@@ -294,6 +295,19 @@ def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -
     for run in runs.values():
         run["peak"] = math.nan
     assert len(curation.measure().gates) == 1, "memory can be read on Linux only"
+
+
+def test_copies_are_found_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies.shutil, "which", lambda name: None)
+    monkeypatch.setattr(copies, "SHIFTS", (2.0,))
+    monkeypatch.setattr(copies, "_SECONDS", 16)
+    monkeypatch.setattr(copies, "_LEAST", 16)
+    section = copies.measure(None, tracks=1)
+    rows = {row[0]: row[1:] for row in section.tables[0].rows}
+    assert set(rows) == {"same file, 2 s", "-6 dB, 2 s", "1 % faster, 2 s"}
+    assert rows["same file, 2 s"] == ["3", "0", "3", "100.0%"]
+    assert section.tables[1].rows == [["3", "0", "0"]]
+    assert [gate.ok for gate in section.gates] == [True, True]
 
 
 # -- from songs to a training set

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.dataset.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.features import EMBEDDING, Features
+from riffusion_ext.dataset.levels import BANDS, window_levels
 from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
 
@@ -33,6 +34,7 @@ def good(count: int, seed: int = 0) -> Features:
         dropout=zeros,
         offset=zeros,
         embedding=(embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32),
+        levels=np.zeros((count, 64, BANDS), np.uint8),
     )
 
 
@@ -240,6 +242,38 @@ def test_who_is_left_out_stands_for_nobody() -> None:
     intro = judged(doubled(0.1), replace(LENIENT, duplicate=0.8, first=1), songs=1)
     assert kinds(intro[0]) == ["intro"]
     assert intro[6].kept
+
+
+def shifted_copy(columns: int, count: int = 3) -> tuple[Features, Features]:
+    """Windows of a song, and of another file of it that begins so many columns earlier in the music."""
+    sketch = np.random.default_rng(7).normal(-40, 12, (COLUMNS * count // 16 + 64, 32)).repeat(16, axis=0)
+    firsts = COLUMNS * np.arange(count) + columns
+    song, copy = (
+        replace(good(count, seed), levels=window_levels(sketch, firsts - seed * columns, COLUMNS)) for seed in (0, 1)
+    )
+    return song, copy
+
+
+def test_the_same_recording_at_another_moment_is_told_with_what_is_shared() -> None:
+    settings = replace(LENIENT, duplicate=0.8)
+    verdicts = judged(Features.concatenate(shifted_copy(200)), settings, songs=2)
+    assert [verdict.kept for verdict in verdicts] == [True] * 3 + [False] * 3
+    text = "61% of it is the same recording as another window, which begins 2.00 s later"
+    assert [verdict.reasons for verdict in verdicts[3:]] == [(Reason("duplicate", text, n),) for n in range(3)]
+    within = judged(Features.concatenate(shifted_copy(200)), settings)
+    assert all(verdict.kept for verdict in within), "in one song it is a repetition"
+    assert all(verdict.kept for verdict in judged(Features.concatenate(shifted_copy(200)), LENIENT, songs=2))
+    exact = judged(Features.concatenate(shifted_copy(203)), replace(LENIENT, duplicate=1.0), songs=2)
+    assert all(verdict.kept for verdict in exact), "with 1 only what is equal"
+
+
+def test_how_far_apart_windows_may_begin_goes_by_the_step() -> None:
+    features, song = Features.concatenate(shifted_copy(200)), np.repeat([0, 1], 3)
+    first, settings = np.tile(COLUMNS * np.arange(3), 2), replace(LENIENT, duplicate=0.8)
+    for step, kept in ((512, 3), (256, 6)):
+        verdicts = curate(features, song, first, COLUMNS, settings, step=step, column_seconds=0.02)
+        assert sum(verdict.kept for verdict in verdicts) == kept
+        assert kept == 6 or "begins 4.00 s later" in verdicts[3].reasons[0].text
 
 
 def test_windows_that_overlap_by_the_users_wish_are_kept() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.features import EMBEDDING, Features, window_features
+from riffusion_ext.dataset.levels import BANDS, frames_of
 from riffusion_ext.dataset.measure import SongMeasure, measure_song
 from riffusion_ext.dataset.novelty import FineChange
 from tests.unit.dataset.music import PARAMS, RATE, song
@@ -84,8 +85,9 @@ def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: in
     features = window_features(measure, np.array(firsts, int), width)
     assert len(features) == len(firsts)
     for name, values in features.to_arrays().items():
-        assert values.shape == ((len(firsts), EMBEDDING) if name == "embedding" else (len(firsts),))
-        assert values.dtype == np.float32
+        of_each = {"embedding": (EMBEDDING,), "levels": (frames_of(width), BANDS)}.get(name, ())
+        assert values.shape == (len(firsts), *of_each)
+        assert values.dtype == (np.uint8 if name == "levels" else np.float32)
         assert np.isfinite(values).all()
     for name, low, high in (
         ("level_db", -120, 0), ("quiet", 0, 1), ("transition", 0, 1), ("transition_at", 0, width / 100),
@@ -125,9 +127,9 @@ def test_no_windows_at_all() -> None:
         assert len(empty) == 0
         assert empty.embedding.shape == (0, EMBEDDING)
     some = windows_of(made_up(600), 0)
-    for values in Features.concatenate([nothing, some, nothing]).to_arrays().values():
+    for name, values in Features.concatenate([nothing, some, nothing]).to_arrays().items():
         assert len(values) == 1
-        assert values.dtype == np.float32
+        assert values.dtype == (np.uint8 if name == "levels" else np.float32)
 
 
 # --- one by one -------------------------------------------------------------------------------------------------------
