@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["Kind", "UnevenError", "check_even"]
 
 Kind = tuple[int, tuple[float, ...]]
-"""Tokens of a prompt's longest part; and the weights of its parts, where the host takes those to be the same for all."""
+"""Tokens of a prompt's longest part; and the weights of its parts, where the host takes them to be the same for all."""
 
 
 class UnevenError(Exception):
