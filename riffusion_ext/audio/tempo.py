@@ -43,14 +43,14 @@ _WEIGHTS = (1.0, 0.5, 0.5, 0.75)
 _DRIFT, _JUMP = 48.0, 8.0
 _COST = np.minimum(_DRIFT * np.abs(np.log(_TEMPI[:, None] / _TEMPI)), _JUMP)
 
-_SAME = 0.03
+_SAME = 0.06
 """Tempi so near to each other, in parts, are the same."""
 
-_EVEN_ODDS = 19.0
-"""Odds of a tempo, by the model, at which it is sure; see :func:`_from_odds`."""
+_SURE_ODDS, _STEEP = 13.0, 2.0
+"""Odds of a tempo, by the model, from which on it is sure; and how soon they do not matter any more."""
 
-_USUAL, _FAR = 120.0, 0.7
-"""Most people tap along to most music near 120 a minute (Ellis 2007); octaves from there that are far."""
+_USUAL, _FAR = 120.0, (0.35, 0.7)
+"""Most people tap along to most music near 120 a minute (Ellis 2007); octaves from there that are far, and very far."""
 
 
 class Tempo(NamedTuple):
@@ -115,16 +115,16 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
 
 
 def usual(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the features [P, 4] of the tempi as such: how far they are from the most usual one."""
+    """Return the features [P, 6] of the tempi as such: how far they are from the most usual one."""
     octaves = np.log2(tempi / _USUAL)
-    below, above = np.maximum(-octaves - _FAR, 0), np.maximum(octaves - _FAR, 0)
-    return np.stack([octaves, octaves**2, below, above], axis=-1)
+    beyond = [np.maximum(side * octaves - far, 0) for far in _FAR for side in (-1, 1)]
+    return np.stack([octaves, octaves**2, *beyond], axis=-1)
 
 
 def _score(likenesses: Sequence[Likeness], lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Logarithm [frames, tempi] of each tempo's chance, but for a number that is the same for all of a frame."""
     score = np.zeros((len(likenesses[0].power), len(lags)))
-    score += usual(_TEMPI) @ WEIGHTS[-4:]
+    score += usual(_TEMPI) @ WEIGHTS[-6:]
     for weight, values in zip(WEIGHTS, evidence(likenesses, lags), strict=False):
         score += weight * values
     return score
@@ -187,6 +187,5 @@ def _confidence(clarity: float, seconds: float) -> float:
 
 
 def _from_odds(odds: float) -> float:
-    """Turn odds into 0 to 1: :data:`SURE` where they are what makes a tempo sure."""
-    ratio = SURE / (1 - SURE) * odds / _EVEN_ODDS
-    return ratio / (1 + ratio)
+    """Turn odds into 0 to 1: :data:`SURE` where they are just good enough for that."""
+    return min(SURE * (odds / _SURE_ODDS) ** _STEEP, 1.0)
