@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FEATURES", "Likeness", "evidence", "likeness_of"]
+__all__ = ["FEATURES", "Likeness", "evidence", "likeness_of", "torn"]
 
 _Array = npt.NDArray[np.float64]
 
@@ -28,6 +28,9 @@ _WAVES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0, 4.0)
 """Of the beat's frequency."""
 _TURNS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0)
 """Of the beat's frequency: there bands swing together (1) or by turns (-1)."""
+
+_AGAINST = ((2 / 3, 4 / 3, 2.0), (3 / 2, 3.0))
+"""Of a period: of what goes by two thirds of it, and by three halves."""
 
 _BANDS = ("all", "low", "middle", "high")
 _PAIRS = tuple(itertools.combinations(range(1, len(_BANDS)), 2))
@@ -111,6 +114,20 @@ def evidence(bands: Sequence[Likeness], periods: _Array) -> Iterator[_Array]:
     for one, other in _PAIRS:
         for wave in _TURNS:
             yield _turns(bands[one], bands[other], wave / periods)
+
+
+def torn(bands: Sequence[Likeness], periods: _Array) -> _Array:
+    """How much some band goes by two thirds or three halves of each period, and not by it [frames, periods].
+
+    Where three are played against two, which of them is the beat is nobody's to say.
+    """
+    worst = np.full((len(bands[0].power), len(periods)), -np.inf)
+    for band in bands:
+        by_it = _reachable(band, periods)
+        for lags in _AGAINST:
+            other = np.minimum.reduce([_reachable(band, lag * periods) for lag in lags])
+            worst = np.maximum(worst, other - by_it)
+    return worst
 
 
 def _features(band: Likeness, periods: _Array) -> Iterator[_Array]:

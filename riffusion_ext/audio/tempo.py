@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.audio.metre import Likeness, evidence, likeness_of
+from riffusion_ext.audio.metre import Likeness, evidence, likeness_of, torn
 from riffusion_ext.audio.tempo_weights import WEIGHTS
 
 __all__ = ["SURE", "Tempo", "follow_tempo", "usual"]
@@ -46,8 +46,14 @@ _COST = np.minimum(_DRIFT * np.abs(np.log(_TEMPI[:, None] / _TEMPI)), _JUMP)
 _SAME = 0.06
 """Tempi so near to each other, in parts, are the same."""
 
-_SURE_ODDS, _STEEP = 13.0, 2.0
+_SURE_ODDS, _STEEP = 19.0, 2.0
 """Odds of a tempo, by the model, from which on it is sure; and how soon they do not matter any more."""
+
+_ABSENT, _PRESENT = 20.0, 0.3
+"""How much it speaks against a beat that the song is less like itself one beat later than so much of what it can be."""
+
+_TORN, _TORN_FROM = 30.0, 0.1
+"""How soon it makes a tempo doubtful that some band goes by two thirds or three halves of it."""
 
 _USUAL, _FAR = 120.0, (0.35, 0.7)
 """Most people tap along to most music near 120 a minute (Ellis 2007); octaves from there that are far, and very far."""
@@ -100,18 +106,22 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
     size = min(columns, round(_FRAME_S * columns_per_second))
     starts = np.arange(0, columns - size + 1, round(_HOP_S * columns_per_second))
     lags = 60 * columns_per_second / _TEMPI
-    scores, wholes, powers = [], [], []
+    scores, wholes, against, powers = [], [], [], []
     for first in range(0, len(starts), _CHUNK):
         likenesses = [likeness_of(band, starts[first : first + _CHUNK], size) for band in bands]
         scores.append(_score(likenesses, lags))
         wholes.append(_whole(likenesses[0], lags))
+        against.append(torn(likenesses, lags))
         powers.append(likenesses[0].power)
     score, power = np.concatenate(scores), np.concatenate(powers)
     path = _best_path(score * np.minimum(power, 1)[:, None])
-    clarity = float(np.concatenate(wholes)[np.arange(len(path)), path] @ power) / max(float(power.sum()), 1e-9)
-    clear = _confidence(clarity, size / columns_per_second)
-    here, octaves = _odds(score, path, np.minimum(power, 1))
-    return Tempo(starts + size / 2, lags[path], min(clear, _from_odds(here)), min(clear, _from_odds(octaves)))
+    here = np.arange(len(path))
+    shares = power / max(float(power.sum()), 1e-9)
+    clear = _confidence(float(np.concatenate(wholes)[here, path] @ shares), size / columns_per_second)
+    doubt = math.exp(-_TORN * max(float(np.concatenate(against)[here, path] @ shares) - _TORN_FROM, 0.0))
+    odds, of_octaves = _odds(score, path, np.minimum(power, 1))
+    confidence, on_beats = (min(clear, _from_odds(doubt * some)) for some in (odds, of_octaves))
+    return Tempo(starts + size / 2, lags[path], confidence, on_beats)
 
 
 def usual(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -127,7 +137,9 @@ def _score(likenesses: Sequence[Likeness], lags: npt.NDArray[np.float64]) -> npt
     score += usual(_TEMPI) @ WEIGHTS[-6:]
     for weight, values in zip(WEIGHTS, evidence(likenesses, lags), strict=False):
         score += weight * values
-    return score
+    after_one = likenesses[0].at(lags)
+    absent = np.maximum(_PRESENT - after_one / np.maximum(after_one.max(axis=1, keepdims=True), 1e-9), 0)
+    return score - _ABSENT * absent
 
 
 def _whole(likeness: Likeness, lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
