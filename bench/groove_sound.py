@@ -107,7 +107,7 @@ def _accompany(
 
 
 def _marks(pattern: str) -> list[tuple[int, str]]:
-    """Steps at which something is played, and how loud."""
+    """Return the steps at which something is played, and how loud."""
     return [(step, mark) for step, mark in enumerate(pattern.replace(" ", "")) if mark != "."]
 
 
@@ -139,11 +139,9 @@ class _Kit:
         self._made: dict[str, list[_Wave]] = {}
 
     def voice(self, name: str) -> _Wave:
-        """One of three strokes of a drum: no two are alike."""
+        """Return one of three strokes of a drum: no two are alike."""
         if name not in self._made:
-            self._made[name] = [
-                self._level[name] * _DRUMS[name](self._rng, self._pitch, self._short) for _ in range(3)
-            ]
+            self._made[name] = [self._level[name] * _DRUMS[name](self._rng, self._pitch, self._short) for _ in range(3)]
         return self._made[name][int(self._rng.integers(0, 3))]
 
 
@@ -197,7 +195,7 @@ class _Instrument:
         self._made: dict[tuple[int, float], _Wave] = {}
 
     def note(self, note: int, seconds: float) -> _Wave:
-        """One tone; it is held for so long, and fades."""
+        """Return one tone; it is held for so long, and fades."""
         key = (note, round(seconds, 4))
         if key not in self._made:
             self._made[key] = self._tone(440 * 2 ** ((note - 69) / 12), min(max(seconds * 0.95, 0.05), 4.0))

@@ -90,7 +90,12 @@ STYLES: tuple[Style, ...] = (
     Style(
         "techno",
         (128, 134, 140, 148),
-        {"kick": "X... X... X... X...", "hat": "..x. ..x. ..x. ..x.", "rim": ".... ...x .... .x..", "shaker": _SIXTEENTHS},
+        {
+            "kick": "X... X... X... X...",
+            "hat": "..x. ..x. ..x. ..x.",
+            "rim": ".... ...x .... .x..",
+            "shaker": _SIXTEENTHS,
+        },
         ".xxx .xxx .xxx .xxx",
         "x... .... .... ....",
         "x..x ..x. .x.. x...",

@@ -91,7 +91,7 @@ def _style(name: str, rng: np.random.Generator) -> Style:
 
 
 def _line(beats: int, steps: int, rng: np.random.Generator, first: float, on: float, off: float) -> str:
-    """Notes by chance: on the first step of a bar, on beats, and between them, where halves come before quarters."""
+    """Put down notes by chance: on first steps, on beats, and between them, where halves come before quarters."""
     marks = []
     for step in range(beats * steps):
         between = off if steps % 2 or step % (steps // 2) == 0 else off * 0.5

@@ -130,7 +130,18 @@ def _by(answers: Iterable[Answer], key: Callable[[Answer], str]) -> dict[str, li
 def _table(title: str, groups: dict[str, list[Answer]]) -> Table:
     table = Table(
         title,
-        ["pieces", "number", "within 4 %", "within 1 %", "octave", "wrong", "sure", "of them exact", "octave ", "wrong "],
+        [
+            "pieces",
+            "number",
+            "within 4 %",
+            "within 1 %",
+            "octave",
+            "wrong",
+            "sure",
+            "of them exact",
+            "octave ",
+            "wrong ",
+        ],
         note="Octave: half or twice the truth. Wrong: neither that nor right.",
     )
     for name, answers in groups.items():

@@ -50,13 +50,13 @@ class Beats:
     Attributes
     ----------
     tempo
-        Beats a minute: the median over the song; 0.0 where there is no beat. It may be half or twice what somebody
-        would tap along, most often where that is faster than 140 or slower than 75.
+        Beats a minute: the median over the song; 0.0 where there is no beat. Where it is not sure, it may be half or
+        twice what somebody would tap along, and two thirds or three halves of it.
     times : np.ndarray [shape=(N,), float64]
         Of the beats, in seconds, rising.
     confidence
-        0 to 1: how sure it is that there is a beat at all. Noise, steady tones and free speech have less than 0.3,
-        free music about that, a drummer 0.5 to 0.8, a metronome more. What pulses has a beat, if only a tremolo.
+        0 to 1: how sure it is that there is a beat and that this is its tempo, octave included; from :data:`SURE` on
+        it is told. Noise, steady tones, free speech and rhythms that can be counted in two ways have less.
     downbeats : np.ndarray [shape=(M,), float64]
         Those of the times at which a bar begins.
     on_beats

@@ -143,7 +143,7 @@ def _features(band: Likeness, periods: _Array) -> Iterator[_Array]:
 def _reachable(band: Likeness, lags: _Array) -> _Array:
     """Correlation [frames, lags]; where a frame is too short for a lag, that after half of it, or a quarter."""
     for _ in range(3):
-        lags = np.where(band.within(lags), lags, lags / 2)
+        lags = np.asarray(np.where(band.within(lags), lags, lags / 2), np.float64)
     return band.at(lags)
 
 

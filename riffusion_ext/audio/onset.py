@@ -9,7 +9,17 @@ import numpy.typing as npt
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["RATES", "Sketch", "band_edges", "band_onsets", "check_rate", "check_sketch", "levels", "onset_strength", "rise"]
+__all__ = [
+    "RATES",
+    "Sketch",
+    "band_edges",
+    "band_onsets",
+    "check_rate",
+    "check_sketch",
+    "levels",
+    "onset_strength",
+    "rise",
+]
 
 Sketch = npt.NDArray[np.floating]
 

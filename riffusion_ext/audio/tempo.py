@@ -5,8 +5,8 @@
     onsets, in all and by bands --16 s, each 4 s--> Likeness --metre.py--> features --weights--> [frames, tempi]
     --path--> periods; what the path scores against all its rivals --> confidence
 
-The weights are those of a conditional logit model (McFadden 1974): of all tempi of a frame it says how probable each is.
-How they were found is in ``bench/tempo_fit.py``.
+The weights are those of a conditional logit model (McFadden 1974), which says of all tempi of a frame how probable each
+is. How they were found is in ``bench/tempo_fit.py``.
 """
 
 from __future__ import annotations
