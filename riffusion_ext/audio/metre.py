@@ -158,8 +158,8 @@ def _turns(one: Likeness, other: Likeness, frequencies: _Array) -> _Array:
 def _between(values: _Array, places: _Array) -> _Array:
     """Values [frames, N] between columns of an array [frames, columns]; 0 beyond the last."""
     last = values.shape[1] - 2
-    inside = np.clip(places, 0, last)
+    inside: _Array = np.clip(places, 0, last)
     below = inside.astype(np.int64)
     part = inside - below
-    found: _Array = (values[:, below] * (1 - part) + values[:, below + 1] * part) * (places <= last)
+    found: _Array = (values[:, below] * (1 - part) + values[:, below + 1] * part) * np.less_equal(places, last)
     return found

@@ -49,6 +49,9 @@ _SAME = 0.06
 _SURE_ODDS, _STEEP = 19.0, 2.0
 """Odds of a tempo, by the model, from which on it is sure; and how soon they do not matter any more."""
 
+_CLEAR = 0.4
+"""How clearly a song repeats itself, below which orchestras have what looks like beats."""
+
 _ABSENT, _PRESENT = 20.0, 0.3
 """How much it speaks against a beat that the song is less like itself one beat later than so much of what it can be."""
 
@@ -118,6 +121,7 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
     here = np.arange(len(path))
     shares = power / max(float(power.sum()), 1e-9)
     clear = _confidence(float(np.concatenate(wholes)[here, path] @ shares), size / columns_per_second)
+    clear *= min(1.0, (clear / _CLEAR) ** 2)
     doubt = math.exp(-_TORN * max(float(np.concatenate(against)[here, path] @ shares) - _TORN_FROM, 0.0))
     odds, of_octaves = _odds(score, path, np.minimum(power, 1))
     confidence, on_beats = (min(clear, _from_odds(doubt * some)) for some in (odds, of_octaves))
