@@ -23,6 +23,7 @@ SECTIONS = (
     "length",
     "curation",
     "copies",
+    "tempo",
     "making",
     "startup",
     "clients",
@@ -100,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         slicing,
         speed,
         startup,
+        tempo,
     )
     from bench.timing import THREADS
 
@@ -122,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
         "copies": lambda: copies.measure(options.music, tracks=options.tracks),
+        "tempo": lambda: tempo.measure(options.music, quick=options.quick),
         "making": lambda: making.measure(
             stuff,
             options.music,

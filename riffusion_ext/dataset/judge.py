@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from riffusion_ext.audio.beats import SURE
 from riffusion_ext.dataset.captions import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curate import Verdict, curate
 from riffusion_ext.dataset.cut import SongRecord
@@ -39,7 +40,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
-_SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
+_SURE = 0.3  # confidence from which on a measured key is worth a word
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
     fields = {**file_fields(song.whole or song.path), **tags.fields}
     if song.whole is not None:
         fields["stem"] = song.path.stem
-    if record.tempo_confidence >= _SURE:
+    if record.tempo_confidence >= SURE:
         fields["tempo"] = f"{record.tempo:.0f}"
     if record.key_confidence >= _SURE:
         fields["measured_key"] = record.key
@@ -288,7 +289,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
         sample_rate=record.sample_rate,
         channels=record.channels,
         loudness=finite(record.loudness, 2),
-        tempo=finite(record.tempo, 2) if record.tempo_confidence >= _SURE else None,
+        tempo=finite(record.tempo, 2) if record.tempo_confidence >= SURE else None,
         key=record.key if record.key_confidence >= _SURE else None,
     )
 
