@@ -25,8 +25,10 @@ REACH = 256
 """Samples before and after a stretch that help to judge its runs."""
 
 _LOUD = 0.05  # of full scale: runs at a lower level are rounding
-_JUMP = 2.0  # times the larger of the two steps before: a last step above that is a jump
-_ROUND = 0.03  # of the limit: by as much a round top of 8 bits changes where it is not yet flat
+_ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
+_BEYOND = 0.02  # of the limit, by which it would have gone on
+_GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
+_VALUES = 4096
 _BELOW = 0.9  # of the limit: what is above may be clipped itself
 _STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
 
@@ -75,7 +77,7 @@ def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     """Find the flat tops of one polarity in samples [S]."""
     same = wave[1:] == wave[:-1]
     first, last = _runs(same & (wave[1:] >= _LOUD))
-    cut = _is_cut(wave, first, last)
+    cut = _is_cut(wave, first, last, _grain(wave) if len(first) else 0.0)
     first, last = first[cut], last[cut]
     sizes = last - first + 1
     places = np.repeat(first, sizes) + np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -101,22 +103,33 @@ def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:
     return first[long], last[long]
 
 
-def _is_cut(wave: _Array, first: _Places, last: _Places) -> npt.NDArray[np.bool_]:
+def _grain(wave: _Array) -> float:
+    """Return the smallest difference between the values of a wave, as far as some thousand of them tell."""
+    gaps = np.diff(np.sort(wave[:: max(len(wave) // _VALUES, 1)]))
+    return float(gaps[gaps > 0].min(initial=1.0))
+
+
+def _is_cut(wave: _Array, first: _Places, last: _Places, grain: float) -> npt.NDArray[np.bool_]:
     """Whether runs are tops at which a wave was cut off, as seen from one side at least."""
-    half = np.minimum((last - first + 2) // 2, REACH)
-    return _cut_from(wave, first, -1, half) | _cut_from(wave, last, 1, half)
+    sizes = last - first + 1
+    return _cut_from(wave, first, -1, sizes, grain) | _cut_from(wave, last, 1, sizes, grain)
 
 
-def _cut_from(wave: _Array, edge: _Places, way: int, half: _Places) -> npt.NDArray[np.bool_]:
+def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
     """Judge the slopes from the edges of runs on, backwards or forwards."""
+    limit = wave[edge]
     inside = (edge + 3 * way >= 0) & (edge + 3 * way < len(wave))
-    steps = np.zeros((3, len(edge)), np.float32)
-    for number in range(3):
-        near, far = (np.clip(edge + n * way, 0, len(wave) - 1) for n in (number, number + 1))
-        steps[number] = wave[near] - wave[far]
-    away = wave[edge] - wave[np.clip(edge + half * way, 0, len(wave) - 1)]
-    smooth = (steps > 0).all(axis=0) & (steps[0] <= _JUMP * steps[1:].max(axis=0))
-    found: npt.NDArray[np.bool_] = inside & smooth & (away >= _ROUND * wave[edge])
+
+    def drop(samples: int | _Places) -> _Array:
+        down: _Array = limit - wave[np.clip(edge + samples * way, 0, len(wave) - 1)]
+        return down
+
+    one, two, three = drop(1), drop(2), drop(3)
+    last, middle, early = one, two - one, three - two
+    smooth = (last > 0) & (middle >= _LEAST * grain) & (early > 0)
+    smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
+    away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
     return found
 
 

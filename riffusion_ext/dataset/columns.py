@@ -12,6 +12,7 @@ __all__ = ["ColumnStats"]
 _CHUNK = 128  # columns that are looked at together; always the same ones, however the pieces fall
 _LEAST = 0.1  # a limit below that is none
 _AT_LIMIT = 0.98
+_SQUARE = 0.75  # share of a column at its limits above that is a square wave with slanting sides
 _FLAT = 0.99  # share of the samples that equal the one before where nothing moves
 _MOVES = 1e-10  # mean square around the mean: a wave with corners is above it
 
@@ -97,7 +98,8 @@ class ColumnStats:
             limits = np.maximum(_LEAST, _AT_LIMIT * self._peaks)[found.side]
             at_limit = found.level >= limits
             share[found.column[at_limit], found.side[at_limit]] = found.share[at_limit]
-        most: _Array = share.reshape(columns, -1, 2).sum(axis=2).max(axis=1)
+        of_channel = share.reshape(columns, -1, 2).sum(axis=2)
+        most: _Array = np.where(of_channel > _SQUARE, np.float32(0.0), of_channel).max(axis=1)
         return most
 
 
