@@ -28,7 +28,7 @@ _LOUD = 0.05  # of full scale: runs at a lower level are rounding
 _ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
 _BEYOND = 0.02  # of the limit, by which it would have gone on
 _GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
-_VALUES = 4096
+_VALUES, _ODD = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
 _BELOW = 0.9  # of the limit: what is above may be clipped itself
 _STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
 
@@ -68,7 +68,9 @@ def find_cuts(samples: _Array, edges: _Places) -> Cuts:
         Where the columns begin, and where the last one ends.
     """
     found = [
-        _of_side(sign * wave, edges, 2 * channel + (sign < 0)) for channel, wave in enumerate(samples) for sign in (1, -1)
+        _of_side(sign * wave, edges, 2 * channel + (sign < 0))
+        for channel, wave in enumerate(samples)
+        for sign in (1, -1)
     ]
     return Cuts(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
@@ -77,7 +79,7 @@ def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     """Find the flat tops of one polarity in samples [S]."""
     same = wave[1:] == wave[:-1]
     first, last = _runs(same & (wave[1:] >= _LOUD))
-    cut = _is_cut(wave, first, last, _grain(wave) if len(first) else 0.0)
+    cut = _is_cut(wave, first, last, _grain(wave, first))
     first, last = first[cut], last[cut]
     sizes = last - first + 1
     places = np.repeat(first, sizes) + np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -103,10 +105,18 @@ def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:
     return first[long], last[long]
 
 
-def _grain(wave: _Array) -> float:
-    """Return the smallest difference between the values of a wave, as far as some thousand of them tell."""
-    gaps = np.diff(np.sort(wave[:: max(len(wave) // _VALUES, 1)]))
-    return float(gaps[gaps > 0].min(initial=1.0))
+def _grain(wave: _Array, first: _Places) -> float:
+    """Return the step of a wave's numbers, as the thousands around its first run tell it; 0 for one too fine to see."""
+    if not len(first):
+        return 0.0
+    start = max(int(first[0]) - _VALUES // 2, 0)
+    gaps = np.diff(np.sort(wave[start : start + _VALUES].astype(np.float64)))
+    gaps = gaps[gaps > 0]
+    if not len(gaps):
+        return 0.0
+    times = gaps / gaps.min()
+    # A tone whose periods are all the same has few values, too, but they are no multiples of anything.
+    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _ODD else 0.0
 
 
 def _is_cut(wave: _Array, first: _Places, last: _Places, grain: float) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -53,7 +55,7 @@ class ColumnStats:
         self._held = [np.ascontiguousarray(part[:, keep:]) for part in held]
         self._first += keep
 
-    def finish(self, columns: int) -> dict[str, npt.NDArray[np.generic]]:
+    def finish(self, columns: int) -> dict[str, Any]:
         """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped`` and ``still``, each [columns].
 
         Columns past the last sample repeat the last one's.

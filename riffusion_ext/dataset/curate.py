@@ -164,7 +164,7 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
             "broken",
             (rumble > _MOST_RUMBLE) & (level >= (-120.0 if least is None else least)),
             lambda n: (
-                f"an offset from zero, or what lies under 20 Hz, is {rumble[n]:.0f} dB above all the rest of its image, "
+                f"an offset from zero, or what lies under 20 Hz, is {rumble[n]:.0f} dB above the rest of its image, "
                 f"more than {_MOST_RUMBLE:.0f} dB"
             ),
         )
@@ -180,7 +180,7 @@ def _silence_text(features: Features, window: int, least: float) -> str:
         if own - mixed >= _LOST
         else "all else is an offset from zero, or lies outside the image's range of frequencies"
     )
-    return f"its level in the image is {level:.1f} dBFS, under {least:g} dBFS, though the file has {own:.1f} dBFS: {why}"
+    return f"its level in the image is {level:.1f} dBFS, under {least:g} dBFS, though its file has {own:.1f}: {why}"
 
 
 def _judge_likeness(

@@ -13,7 +13,7 @@ LOWEST = 20.0
 """Hz under which nothing is heard. A window of 100 ms cannot tell it from an offset, either."""
 
 _RIPPLE, _EDGE = 0.05, 0.98  # dB in the range; of the highest frequency: there the fall begins
-_LOW_ORDER, _LOW_DB = 6, 70.0  # three quarters of the lowest frequency are 22 dB down, half of it 70 dB
+_LOW_ORDER, _LOW_DB = 7, 70.0  # odd: an offset is gone wholly; half of the lowest frequency is 70 dB down
 _HIGH_ORDER, _HIGH_DB = 10, 80.0  # a tenth above the highest frequency: 46 dB and more
 
 _Array = npt.NDArray[np.float32]
@@ -41,8 +41,9 @@ class ShownEnergy:
 
         if not samples.shape[1]:
             return
-        if self._state is None:  # as if the first sample had been there for ever: an offset is no step
-            self._state = sosfilt_zi(self._filter)[:, None, :] * samples[None, :, :1].astype(np.float64)
+        if self._state is None:  # as if the mean of the beginning had been there for ever: an offset is no step
+            beginning = samples[:, : 5 * self._hop].mean(axis=1, dtype=np.float64)
+            self._state = sosfilt_zi(self._filter)[:, None, :] * beginning[None, :, None]
         shown, self._state = sosfilt(self._filter, samples.astype(np.float64), zi=self._state)
         squares = np.concatenate([self._rest, np.square(shown).mean(axis=0)])
         whole = len(squares) // self._hop * self._hop

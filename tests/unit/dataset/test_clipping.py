@@ -42,8 +42,7 @@ def at_limit(samples: np.ndarray) -> float:
 @pytest.mark.parametrize("gain_db", [6, 9, 12])
 def test_music_that_was_too_loud(gain_db: float, bits: int | None) -> None:
     sound = music(gain_db)
-    assert clipped(0.99 * sound, bits) == pytest.approx(at_limit(sound), rel=0.4)
-    assert clipped(0.99 * sound, bits) > 0.01
+    assert max(0.01, 0.4 * at_limit(sound)) < clipped(0.99 * sound, bits) < at_limit(sound)
     assert clipped(music(-1), bits) == 0
 
 
@@ -57,7 +56,7 @@ def test_in_one_channel_one_polarity_or_with_an_offset() -> None:
     everywhere = clipped(0.99 * loud)
     assert clipped(np.stack([0.6 * loud, good])) == pytest.approx(everywhere, rel=0.2)
     assert clipped(np.where(loud > 0, 0.7 * loud, 0.9 * good)) > 0.3 * everywhere
-    assert clipped(0.6 * loud + 0.3) == pytest.approx(everywhere, rel=0.1)
+    assert clipped(0.6 * loud + 0.3) == pytest.approx(everywhere, rel=0.3)
 
 
 @pytest.mark.parametrize("hertz", [50, 110, 441, 1000, 2205.5])
@@ -105,7 +104,9 @@ CHIPS = {
     "unipolar": played(lambda phase: (phase < 0.25) * 1.0),
     "staircase": played(steps(32, triangle)),
     "table of 4 bits": played(steps(32, lambda phase: np.sin(2 * np.pi * phase)), high=108),
-    "two pulses and a triangle": 0.4 * (played(pulse(0.5)) + played(pulse(0.25), 1) + played(steps(32, triangle), 2)) / 1.2,
+    "two pulses and a triangle": 0.4
+    * (played(pulse(0.5)) + played(pulse(0.25), 1) + played(steps(32, triangle), 2))
+    / 1.2,
     "pulse and noise": 0.6 * played(pulse(0.5)) + 0.3 * np.random.default_rng(1).choice([-1, 1], len(TIME)),
     "saw": played(lambda phase: 2 * phase - 1),
     "8 bits": np.round(120 * played(lambda phase: np.sin(2 * np.pi * phase), low=24)) / 128,

@@ -76,7 +76,7 @@ FAULTS = [
         {"silence_db": -50.0},
         Reason(
             "silence",
-            "its level in the image is -120.0 dBFS, under -50 dBFS, though the file has -18.1 dBFS: its channels cancel "
+            "its level in the image is -120.0 dBFS, under -50 dBFS, though its file has -18.1: its channels cancel "
             "each other out when they are mixed",
         ),
     ),
@@ -85,7 +85,7 @@ FAULTS = [
         {"silence_db": -50.0},
         Reason(
             "silence",
-            "its level in the image is -97.7 dBFS, under -50 dBFS, though the file has -30.5 dBFS: all else is an offset "
+            "its level in the image is -97.7 dBFS, under -50 dBFS, though its file has -30.5: all else is an offset "
             "from zero, or lies outside the image's range of frequencies",
         ),
     ),
@@ -117,13 +117,27 @@ FAULTS = [
         {"broken": True},
         Reason(
             "broken",
-            "an offset from zero, or what lies under 20 Hz, is 23 dB above all the rest of its image, more than 20 dB",
+            "an offset from zero, or what lies under 20 Hz, is 23 dB above the rest of its image, more than 20 dB",
         ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("values", "check", "reason"), FAULTS, ids=["soft", "softer in the image", "cancelled", "not shown", "pauses", "transition", "clipped", "dropout", "rumble"])
+@pytest.mark.parametrize(
+    ("values", "check", "reason"),
+    FAULTS,
+    ids=[
+        "soft",
+        "softer in the image",
+        "cancelled",
+        "not shown",
+        "pauses",
+        "transition",
+        "clipped",
+        "dropout",
+        "rumble",
+    ],
+)
 def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, float], reason: Reason) -> None:
     features = faulty(7, 3, **values)
     verdicts = judged(features, replace(LENIENT, **check))
