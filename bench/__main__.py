@@ -22,6 +22,7 @@ SECTIONS = (
     "pipeline",
     "length",
     "curation",
+    "clipping",
     "making",
     "startup",
     "clients",
@@ -83,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench import (
         batch,
         clients,
+        clipping,
         cold,
         curation,
         encode,
@@ -119,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
+        "clipping": lambda: clipping.measure(options.music, tracks=options.tracks),
         "making": lambda: making.measure(
             stuff,
             options.music,
