@@ -119,7 +119,7 @@ def test_clean_chiptunes(name: str, gain: float) -> None:
     assert clipped(gain * CHIPS[name] / np.abs(CHIPS[name]).max()) < 0.004
 
 
-@pytest.mark.parametrize("hertz", [55, 110, 440])
+@pytest.mark.parametrize("hertz", [20, 55, 110, 440])
 def test_square_waves_with_rounded_or_slanting_sides(hertz: float) -> None:
     from scipy.signal import lfilter
 
@@ -129,5 +129,7 @@ def test_square_waves_with_rounded_or_slanting_sides(hertz: float) -> None:
         assert clipped(0.95 * lfilter([1 - decay], [1, -decay], wave)) < 0.002
     slower = np.interp(np.arange(len(wave)) / 5.3, np.arange(len(wave)), wave)  # a sampler that interpolates
     assert clipped(0.95 * slower) < 0.002
+    pulses = np.where(np.sin(2 * np.pi * hertz * TIME) > 0.7, 0.9, -0.3)  # flat at two levels, of which one is lower
+    assert clipped(np.interp(np.arange(len(wave)) / 5.3, np.arange(len(wave)), pulses)) < 0.002
     between = (wave + np.roll(wave, 1)) / 2
     assert clipped(0.95 * between) < 0.002
