@@ -4,7 +4,8 @@ A wave that was clipped comes up to the limit as it would go on, and stops there
 about as large as each other. A square or pulse wave jumps from one flat part to the next, a staircase climbs from step
 to step, and most of their samples equal their neighbours at other levels, too. So a run of equal samples counts where
 
-- the three steps before it, or after it, go the same way, and the last is no jump beside the others;
+- the last two steps before it, or the first two after it, lead to it, the one beside it is no jump, and the wave does
+  not stand still before that either;
 - on the way there, in as many samples as half the run has, the wave has changed by more than rounding makes of a round
   top;
 - the samples around, lower than the limit, do not stand still, too.
@@ -136,7 +137,7 @@ def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: floa
 
     one, two, three = drop(1), drop(2), drop(3)
     last, middle, early = one, two - one, three - two
-    smooth = (last > 0) & (middle >= _LEAST * grain) & (early > 0)
+    smooth = (last > 0) & (middle >= _LEAST * grain) & (middle > 0) & (early != 0)
     smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
     away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
     found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
