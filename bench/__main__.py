@@ -24,6 +24,7 @@ SECTIONS = (
     "curation",
     "copies",
     "tempo",
+    "clipping",
     "making",
     "startup",
     "clients",
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench import (
         batch,
         clients,
+        clipping,
         cold,
         copies,
         curation,
@@ -125,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "curation": lambda: curation.measure(quick=options.quick),
         "copies": lambda: copies.measure(options.music, tracks=options.tracks),
         "tempo": lambda: tempo.measure(options.music, quick=options.quick),
+        "clipping": lambda: clipping.measure(options.music, tracks=options.tracks),
         "making": lambda: making.measure(
             stuff,
             options.music,

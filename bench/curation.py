@@ -64,10 +64,13 @@ def _run(kind: str, windows: int, target: int) -> dict[str, float]:
     first = COLUMNS * (np.arange(windows) if kind == "one song" else np.arange(windows) % WINDOWS_OF_A_SONG)
     others = {
         name: (scale * rng.beta(0.5, 12, windows)).astype(np.float32)
-        for name, scale in (("quiet", 1.0), ("transition", 1.0), ("clipped", 0.01), ("offset", 0.1))
+        for name, scale in (("quiet", 1.0), ("transition", 1.0), ("clipped", 0.01), ("rumble", 10.0))
     }
+    level = rng.normal(-18, 5, windows).astype(np.float32)
     features = Features(
-        level_db=rng.normal(-18, 5, windows).astype(np.float32),
+        level_db=level,
+        file_db=level,
+        mixed_db=level,
         transition_at=rng.uniform(0, 5, windows).astype(np.float32),
         dropout=np.zeros(windows, np.float32),
         embedding=_embedding(kind, song, EMBEDDING, rng),

@@ -18,9 +18,10 @@ __all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
 _SHORTEST_DROPOUT = 0.03  # s
-_LARGEST_OFFSET = 0.1  # of full scale
 _SHIFTED = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
 _FARTHEST = 0.6  # that distance at most: nearer than that, other music never is
+_MOST_RUMBLE = 20.0  # dB: the loudest of the music is then half as dark as it should be, and less
+_LOST = 10.0  # dB by which mixing or the image's range makes a sound softer, from which that is worth telling
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,12 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
         for window in np.flatnonzero(guilty).tolist():
             reasons[window].append(Reason(kind, text(window)))
 
-    level, quiet, clipped, dropout, offset = (
-        getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "offset")
+    level, quiet, clipped, dropout, rumble = (
+        getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "rumble")
     )
     least, steepest, most = settings.silence_db, settings.transition, settings.clipping
     if least is not None:
-        judge("silence", level < least, lambda n: f"its level is {level[n]:.1f} dBFS, under {least:g} dBFS")
+        judge("silence", level < least, lambda n: _silence_text(features, n, least))
         judge(
             "silence",
             (quiet > _MOST_QUIET) & (level >= least),
@@ -183,9 +184,25 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
         )
         judge(
             "broken",
-            offset > _LARGEST_OFFSET,
-            lambda n: f"its mean is {offset[n]:.2f} of full scale away from zero, more than {_LARGEST_OFFSET:.2f}",
+            (rumble > _MOST_RUMBLE) & (level >= (-120.0 if least is None else least)),
+            lambda n: (
+                f"an offset from zero, or what lies under 20 Hz, is {rumble[n]:.0f} dB above the rest of its image, "
+                f"more than {_MOST_RUMBLE:.0f} dB"
+            ),
         )
+
+
+def _silence_text(features: Features, window: int, least: float) -> str:
+    """Say how silent a window is, and why, if its file is not."""
+    level, own, mixed = (float(values[window]) for values in (features.level_db, features.file_db, features.mixed_db))
+    if own < least or own - level < _LOST:
+        return f"its level is {level:.1f} dBFS, under {least:g} dBFS"
+    why = (
+        "its channels cancel each other out when they are mixed"
+        if own - mixed >= _LOST
+        else "all else is an offset from zero, or lies outside the image's range of frequencies"
+    )
+    return f"its level in the image is {level:.1f} dBFS, under {least:g} dBFS, though its file has {own:.1f}: {why}"
 
 
 def _judge_likeness(reasons: list[list[Reason]], features: Features, place: _Place, likeness: float) -> None:

@@ -39,7 +39,10 @@ class Features:
     Attributes
     ----------
     level_db : float32
-        Mean level in dBFS; -120 at least.
+        Mean level in dBFS of what the image shows: mixed to its channels, without offset, in its range of frequencies;
+        -120 at least.
+    file_db, mixed_db : float32
+        Likewise of the file's own samples, and of those mixed to the channels of the image.
     quiet : float32
         Share of the columns that lie in pauses: half a second and more, each column 30 dB under the mean of the window
         or under -60 dBFS.
@@ -51,8 +54,9 @@ class Features:
         Share of clipped samples.
     dropout : float32
         Length of the longest gap in the sound, in seconds.
-    offset : float32
-        Distance of the mean from zero; full scale is 1.0.
+    rumble : float32
+        How far the loudest cell under 20 Hz, which an offset is, lies above the loudest of the others, in dB; negative
+        in most music.
     embedding : float32 [shape=(N, 96)]
         Unit vectors. The distance of two tells how different the windows sound (0 for the same, 1.4 for unrelated
         ones), whatever their levels.
@@ -62,12 +66,14 @@ class Features:
     """
 
     level_db: np.ndarray
+    file_db: np.ndarray
+    mixed_db: np.ndarray
     quiet: np.ndarray
     transition: np.ndarray
     transition_at: np.ndarray
     clipped: np.ndarray
     dropout: np.ndarray
-    offset: np.ndarray
+    rumble: np.ndarray
     embedding: np.ndarray
     levels: np.ndarray
 
@@ -119,7 +125,9 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
     gaps = _gaps(measure)
     windows = [(int(first), min(int(first) + columns, measure.columns)) for first in first_columns]
     return Features(
-        level_db=(10.0 * np.log10(energy)).astype(np.float32),
+        level_db=_decibels(energy),
+        file_db=_decibels(_means(measure.file_energy, first_columns, columns)),
+        mixed_db=_decibels(_means(measure.mixed_energy, first_columns, columns)),
         quiet=_array(
             1.0 - _sounding(measure.energy[start:stop], mean) / columns
             for (start, stop), mean in zip(windows, energy, strict=True)
@@ -128,12 +136,20 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
         transition_at=((at - first_columns) * measure.column_seconds).astype(np.float32),
         clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
         dropout=_array(_longest_gap(gaps, start, stop) * measure.column_seconds for start, stop in windows),
-        offset=np.abs(_means(measure.offset, first_columns, columns)).astype(np.float32),
+        rumble=_array(_largest(measure.low, *window) - _largest(measure.sketch, *window) for window in windows),
         embedding=np.array(
             [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
         ).reshape(len(windows), EMBEDDING),
         levels=window_levels(measure.sketch, first_columns, columns),
     )
+
+
+def _decibels(energy: np.ndarray) -> np.ndarray:
+    return (10.0 * np.log10(np.maximum(energy, 1e-12))).astype(np.float32)
+
+
+def _largest(levels: np.ndarray, start: int, stop: int) -> float:
+    return float(levels[start:stop].max(initial=-120.0))
 
 
 def _array(values: Iterable[float]) -> np.ndarray:
@@ -166,12 +182,10 @@ def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     A pause is different, since music and rooms die away; and so is a wave with corners, whose samples are equal for
     long, but not of one value all the time.
     """
-    energy = measure.energy.astype(np.float64)
-    still = energy - measure.offset.astype(np.float64) ** 2 <= 1e-10 + 1e-6 * energy
-    start, stop = _runs(still & (measure.flat >= 0.99))
+    start, stop = _runs(measure.still)
     long = (stop - start >= _DROPOUT) & (start > _BESIDE) & (stop + _BESIDE < measure.columns)
     start, stop = start[long], stop[long]
-    total = np.concatenate([[0.0], np.cumsum(energy)])
+    total = np.concatenate([[0.0], np.cumsum(measure.energy, dtype=np.float64)])
     # The columns at the very edges are half sound, half gap.
     before = total[start - 1] - total[start - 1 - _BESIDE]
     after = total[stop + 1 + _BESIDE] - total[stop + 1]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from bench import __main__ as program
 from bench import (
+    clipping,
     collection,
     copies,
     curation,
@@ -281,6 +282,15 @@ def test_windows_to_curate_are_what_they_are_called(kind: str) -> None:
     assert found["kept"] == {"identical": 1}.get(kind, 50)
     assert (found["duplicate"] > 300) == (kind != "unrelated")
     assert found["kept"] + found["duplicate"] + found["surplus"] <= 2000
+
+
+def test_clean_chiptunes_are_not_clipped_and_loud_music_is(song: Path) -> None:
+    section = clipping.measure(song.parent, tracks=1)
+    (table,) = section.tables
+    assert [row[2] for row in table.rows] == ["0"] * 2
+    assert [gate.ok for gate in section.gates] == [True] * len(section.gates)
+    assert clipping.found(np.sin(np.arange(300_000) / 9)).tolist() == [0]
+    assert clipping.found(np.clip(2 * np.sin(np.arange(300_000) / 9), -1, 1)) > 0.3
 
 
 def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -> None:
