@@ -22,6 +22,7 @@ SECTIONS = (
     "pipeline",
     "length",
     "curation",
+    "transitions",
     "making",
     "startup",
     "clients",
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         slicing,
         speed,
         startup,
+        transitions,
     )
     from bench.timing import THREADS
 
@@ -119,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
+        "transitions": lambda: transitions.measure(options.music, tracks=options.tracks, quick=options.quick),
         "making": lambda: making.measure(
             stuff,
             options.music,

@@ -86,7 +86,7 @@ class _Song:
 
 
 def rock_with_stops(rng: np.random.Generator, length: float) -> Sound:
-    """The whole band stops for one or two beats, every bar or every other; amplifiers hum."""
+    """Stop the whole band for one or two beats, every bar or every other; amplifiers hum."""
     song = _Song(rng, length, 90, 170)
     every, beats = int(rng.integers(1, 3)), float(rng.choice([1, 1.5, 2]))
     for bar in range(song.bars):
@@ -182,7 +182,7 @@ def dubstep_drop(rng: np.random.Generator, length: float) -> Sound:
 
 
 def edm_drop(rng: np.random.Generator, length: float) -> Sound:
-    """Builds and drops: four to the floor, saws that duck under the bass drum."""
+    """Build and drop: four to the floor, saws that duck under the bass drum."""
     song = _Song(rng, length, 122, 132)
     for first in range(0, song.bars, 16):
         _build(song, first, min(8, song.bars - first))
@@ -202,7 +202,7 @@ def edm_drop(rng: np.random.Generator, length: float) -> Sound:
 
 
 def gated_synths(rng: np.random.Generator, length: float) -> Sound:
-    """A pad chopped in sixteenths; the pattern changes every two bars."""
+    """Chop a pad in sixteenths; the pattern changes every two bars."""
     song = _Song(rng, length, 125, 142)
     drums = bool(rng.integers(2))
     for bar in range(song.bars):
@@ -266,7 +266,7 @@ def sample_chops(rng: np.random.Generator, length: float) -> Sound:
 
 
 def techno_sweeps(rng: np.random.Generator, length: float) -> Sound:
-    """A filter opens and closes over a line of saws, the bass drum comes and goes every eight bars."""
+    """Open and close a filter over a line of saws; the bass drum comes and goes every eight bars."""
     song = _Song(rng, length, 124, 138)
     line = [int(rng.choice([0, 0, 3, 7, 10, 12])) for _ in range(16)]
     saws = np.zeros(len(song.out))
@@ -301,7 +301,7 @@ def funk(rng: np.random.Generator, length: float) -> Sound:
 
 
 def staccato_chords(rng: np.random.Generator, length: float) -> Sound:
-    """An orchestra's short chords with rests of one to three beats."""
+    """Play short chords of an orchestra, with rests of one to three beats."""
     song = _Song(rng, length, 70, 120)
     for bar in range(song.bars):
         for beat in (0.0, *([2.0] if rng.random() < 0.6 else [])):

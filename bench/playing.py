@@ -6,6 +6,7 @@ All are mono, at 44.1 kHz, and the same for the same generator.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +114,10 @@ def ride(rng: np.random.Generator) -> Sound:
 # -- what has a pitch
 
 
-def partials(pitch: float, length: float, dull: float, *, odd: bool = False, most: int = 40, wander: float = 0.0) -> Sound:
+@lru_cache(maxsize=64)
+def partials(
+    pitch: float, length: float, dull: float, *, odd: bool = False, most: int = 40, wander: float = 0.0
+) -> Sound:
     """Sum of partials up to 12 kHz, the nth n ** -dull as strong."""
     t = seconds(length)
     phase = 2 * np.pi * pitch * t + wander * np.sin(2 * np.pi * 5.3 * t)
@@ -166,6 +170,8 @@ def singer(pitch: float, length: float, vowel: float) -> Sound:
     formants = (350 + 500 * vowel, 2200 - 1100 * vowel, 2900)
 
     def mouth(frequency: Sound) -> Sound:
-        return np.sum([np.exp(-(((frequency - f) / (80 + f / 12)) ** 2)) / (n + 1) for n, f in enumerate(formants)], axis=0)
+        return np.sum(
+            [np.exp(-(((frequency - f) / (80 + f / 12)) ** 2)) / (n + 1) for n, f in enumerate(formants)], axis=0
+        )
 
     return 0.5 * faded(shaped(partials(hertz(pitch), length, 0.9, wander=0.3), mouth), 0.04, 0.08)

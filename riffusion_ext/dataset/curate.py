@@ -16,6 +16,7 @@ from riffusion_ext.errors import RiffusionError
 __all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
+_MOST_EMPTY = 0.35  # share of a window that may be empty before it bursts
 _SHORTEST_DROPOUT = 0.03  # s
 _LARGEST_OFFSET = 0.1  # of full scale
 
@@ -139,6 +140,14 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
             "silence",
             (quiet > _MOST_QUIET) & (level >= least),
             lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MOST_QUIET:.0%}",
+        )
+        judge(
+            "silence",
+            (features.burst > _MOST_EMPTY) & (quiet <= _MOST_QUIET) & (level >= least),
+            lambda n: (
+                f"the first {features.burst[n]:.0%} of it are nearly silent before the music bursts out, "
+                f"more than {_MOST_EMPTY:.0%}"
+            ),
         )
     if steepest is not None:
         judge(

@@ -1,7 +1,7 @@
 """Abrupt transitions: where one piece of music stops and an unrelated one goes on.
 
 Music changes all the time: drums, chords, sections. What gives a cut away is that everything changes at one instant
-and stays changed. So the two sides of an instant are compared, in five measures::
+and never comes back. So the two sides of an instant are compared, in seven measures::
 
     |<------------ contrast ----------->|<- 0.1 s ->|<------------ contrast ----------->|
                             |<- step -->|           |<- step -->|
@@ -12,13 +12,16 @@ and stays changed. So the two sides of an instant are compared, in five measures
 - *fine*, on all mel bands: how far the partials heard before have **fallen**, how far those heard after have **risen**,
   and how **unlike** the two patterns are. Held notes and reverberation live through a drum hit or a change of chord;
   nothing lives through a cut.
+- **fresh** and **gone**, on all mel bands: how little of what follows was heard in the half minute before, and of what
+  went before is heard in the half minute after (:mod:`riffusion_ext.dataset.recall`). After a stop, a fill or a bar
+  of another cymbal the same band plays on.
 - **step**, on the sketch: how far its bands move within 0.2 s.
 - **contrast**, on the sketch: how far apart the 2.4 s on both sides lie, in units of their own spread.
 
 To compare the two sides of an instant is the idea of Foote, "Automatic audio segmentation using a measure of audio
-novelty" (ICME 2000); the contrast is Fisher's criterion (1936), band by band. The five logarithms are weighted as a
+novelty" (ICME 2000); the contrast is Fisher's criterion (1936), band by band. The seven logarithms are weighted as a
 logistic regression on cuts between real songs found best, and an instant counts for less where the same happens
-again within 4 s: what comes back is rhythm.
+again within 4 s: what comes back is rhythm. docs/training-set-checks.md has the figures.
 """
 
 from __future__ import annotations
@@ -55,9 +58,11 @@ _QUIETEST_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: 
 _PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
 _EDGE = 2  # values, to each side of silence, that see some of it
 
-# Of the logarithms of fallen, risen, unlike, fresh, gone, step, contrast
-_WEIGHTS = np.array([1.72, 0.58, 0.39, 4.84, 5.02, 0.5, 1.78])
-_BIAS = -0.42
+# Of the logarithms of fallen, risen, unlike, fresh, gone, step, contrast: a logistic regression on 91 songs of 13
+# sources, 312 cuts between them and 52 songs made up (bench/transition_fit.py makes it again), and 1.6 less than its
+# bias, as cuts are rare.
+_WEIGHTS = np.array([2.1, 1.0, 0.65, 5.3, 5.2, 0.86, 2.3])
+_BIAS = -2.7
 _LOG_FLOOR = 0.05
 _AGAIN, _BESIDE, _WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
 _USUAL = -1.75  # log-odds up to which it is none
@@ -160,7 +165,7 @@ def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
         or starts, or a quarter of a side is a pause, it is near 0: every note is a great change from silence.
     """
     terms, sounding = transition_terms(sketch, change)
-    odds = transition_odds(terms, sounding, _WEIGHTS, _BIAS)
+    odds = transition_odds(terms, sounding)
     return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
 
 
@@ -190,8 +195,11 @@ def transition_terms(sketch: np.ndarray, change: FineChange) -> tuple[np.ndarray
     return terms, sounding[:0]
 
 
-def transition_odds(terms: np.ndarray, sounding: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
-    """Return the log-odds of a cut [n] from what :func:`transition_terms` returns."""
+def transition_odds(
+    terms: np.ndarray, sounding: np.ndarray, weights: np.ndarray | None = None, bias: float | None = None
+) -> np.ndarray:
+    """Return the log-odds of a cut [n] from what :func:`transition_terms` returns; by other weights where given."""
+    weights, bias = _WEIGHTS if weights is None else weights, _BIAS if bias is None else bias
     odds = (np.einsum("tk,k->t", terms, weights) + bias).clip(-_MOST, _MOST)
     odds[~sounding] = -_MOST
     if len(odds):

@@ -30,7 +30,7 @@ _WEAK = 30.0  # dB^2, summed over the bands: patterns of less are those of silen
 
 
 def partials(levels: _Array) -> _Array:
-    """Subtract from levels [n, bands] their mean over the neighbouring bands; at the edges over those that there are."""
+    """Levels [n, bands] without their mean over the neighbouring bands, at the edges over those that there are."""
     bands = levels.shape[1]
     reach = max(1, round(_SMOOTH * bands / 512))
     total = np.concatenate([np.zeros((len(levels), 1)), np.cumsum(levels, axis=1, dtype=np.float64)], axis=1)
@@ -97,7 +97,7 @@ class Recall:
         self._frames, self._lead = self._frames[keep:].copy(), stop - keep
 
     def _search(self, stop: int) -> None:
-        """Compare the sides of all frames up to one, in whole chunks; of what is missing after them, nothing is heard."""
+        """Compare the sides of all frames up to one, in whole chunks until the song ends."""
         assert self._patterns is not None
         begin = self._first + _MEMORY
         while begin + _CHUNK <= stop or (stop == self._known and begin < stop):
@@ -124,7 +124,8 @@ def _compared(patterns: _Array, before: int, after: int) -> _Array:
         there = (at >= -before) & (at < after)
         likeness = best[np.where(there, at, 0) + _SIDE, memory]
         found[side] = np.where(there, 1.0 - likeness, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    return found
+    remembered = np.stack([frame + before, after - frame])  # frames; near the ends of a song too few to say much
+    return found * np.minimum(remembered / _SIDE, 1.0).astype(np.float32)
 
 
 def _largest_in_runs(values: _Array, length: int) -> _Array:

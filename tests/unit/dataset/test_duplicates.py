@@ -241,6 +241,6 @@ def _other(verdict: Verdict) -> int | None:
 def _features(embedding: np.ndarray) -> Features:
     zeros = np.zeros(len(embedding), np.float32)
     return Features(
-        level_db=zeros - 20, quiet=zeros, transition=zeros, transition_at=zeros, clipped=zeros, dropout=zeros,
-        offset=zeros, embedding=embedding,
+        level_db=zeros - 20, quiet=zeros, burst=zeros, transition=zeros, transition_at=zeros, clipped=zeros,
+        dropout=zeros, offset=zeros, embedding=embedding,
     )  # fmt: skip
