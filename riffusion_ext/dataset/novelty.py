@@ -59,10 +59,10 @@ _PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; lar
 _EDGE = 2  # values, to each side of silence, that see some of it
 
 # Of the logarithms of fallen, risen, unlike, fresh, gone, step, contrast: a logistic regression on 91 songs of 13
-# sources, 312 cuts between them and 52 songs made up (bench/transition_fit.py makes it again), and 1.6 less than its
+# sources, 312 cuts between them and 52 songs made up (bench/transition_fit.py makes it again), and 1.1 less than its
 # bias, as cuts are rare.
 _WEIGHTS = np.array([2.1, 1.0, 0.65, 5.3, 5.2, 0.86, 2.3])
-_BIAS = -2.7
+_BIAS = -2.2
 _LOG_FLOOR = 0.05
 _AGAIN, _BESIDE, _WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
 _USUAL = -1.75  # log-odds up to which it is none
