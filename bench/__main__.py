@@ -25,6 +25,7 @@ SECTIONS = (
     "copies",
     "tempo",
     "clipping",
+    "transitions",
     "making",
     "startup",
     "clients",
@@ -104,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         speed,
         startup,
         tempo,
+        transitions,
     )
     from bench.timing import THREADS
 
@@ -128,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "copies": lambda: copies.measure(options.music, tracks=options.tracks),
         "tempo": lambda: tempo.measure(options.music, quick=options.quick),
         "clipping": lambda: clipping.measure(options.music, tracks=options.tracks),
+        "transitions": lambda: transitions.measure(options.music, tracks=options.tracks, quick=options.quick),
         "making": lambda: making.measure(
             stuff,
             options.music,

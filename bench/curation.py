@@ -64,7 +64,7 @@ def _run(kind: str, windows: int, target: int) -> dict[str, float]:
     first = COLUMNS * (np.arange(windows) if kind == "one song" else np.arange(windows) % WINDOWS_OF_A_SONG)
     others = {
         name: (scale * rng.beta(0.5, 12, windows)).astype(np.float32)
-        for name, scale in (("quiet", 1.0), ("transition", 1.0), ("clipped", 0.01), ("rumble", 10.0))
+        for name, scale in (("quiet", 1.0), ("burst", 0.3), ("transition", 1.0), ("clipped", 0.01), ("rumble", 10.0))
     }
     level = rng.normal(-18, 5, windows).astype(np.float32)
     features = Features(

@@ -17,6 +17,7 @@ from riffusion_ext.errors import RiffusionError
 __all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
+_MOST_EMPTY = 0.35  # share of a window that may be empty before it bursts
 _SHORTEST_DROPOUT = 0.03  # s
 _SHIFTED = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
 _FARTHEST = 0.6  # that distance at most: nearer than that, other music never is
@@ -162,6 +163,14 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
             "silence",
             (quiet > _MOST_QUIET) & (level >= least),
             lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MOST_QUIET:.0%}",
+        )
+        judge(
+            "silence",
+            (features.burst > _MOST_EMPTY) & (quiet <= _MOST_QUIET) & (level >= least),
+            lambda n: (
+                f"the first {features.burst[n]:.0%} of it are nearly silent before the music bursts out, "
+                f"more than {_MOST_EMPTY:.0%}"
+            ),
         )
     if steepest is not None:
         judge(

@@ -26,6 +26,11 @@ _FLOOR = 1e-6  # mean square of a column under which it is silent anyway: -60 dB
 _QUIET = 1e-3  # likewise, relative to the window's mean: -30 dB
 _PAUSE = 50  # columns of silence that make a pause: half a second
 
+_EMPTY = 1e-3  # mean square relative to the loudest 0.2 s of the window: -30 dB
+_LOUDEST, _MOMENT = 20, 5  # columns over which the energy is averaged: to know what is loud, and what is empty
+_SCRAP = 50  # columns: sound before an empty stretch that is no longer is what rang from before the window
+_RISE, _RISEN = 50, 0.03  # columns within which a burst comes to within 15 dB of the loudest
+
 _DROPOUT = 3  # columns; half a period of the lowest notes is shorter
 _MOST_GAPS = 3  # more of them in a window are its rhythm
 _BESIDE = 3  # columns before and after a gap in which there must be sound
@@ -46,6 +51,9 @@ class Features:
     quiet : float32
         Share of the columns that lie in pauses: half a second and more, each column 30 dB under the mean of the window
         or under -60 dBFS.
+    burst : float32
+        Share of the columns that lie in an empty stretch at the beginning, 30 dB under the loudest 0.2 s or under
+        -60 dBFS, that ends in a burst: 0 where there is none, or where what follows grows slowly.
     transition : float32
         Likeness of the most abrupt change to a cut between unrelated pieces, 0 to 1.
     transition_at : float32
@@ -69,6 +77,7 @@ class Features:
     file_db: np.ndarray
     mixed_db: np.ndarray
     quiet: np.ndarray
+    burst: np.ndarray
     transition: np.ndarray
     transition_at: np.ndarray
     clipped: np.ndarray
@@ -132,6 +141,7 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
             1.0 - _sounding(measure.energy[start:stop], mean) / columns
             for (start, stop), mean in zip(windows, energy, strict=True)
         ),
+        burst=_array(_empty_before_burst(measure.energy[start:stop]) / columns for start, stop in windows),
         transition=transition,
         transition_at=((at - first_columns) * measure.column_seconds).astype(np.float32),
         clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
@@ -174,6 +184,27 @@ def _sounding(energy: np.ndarray, mean: float) -> int:
     start, stop = _runs(energy < max(_FLOOR, _QUIET * mean))
     lengths = stop - start
     return len(energy) - int(lengths[lengths >= _PAUSE].sum())
+
+
+def _empty_before_burst(energy: np.ndarray) -> int:
+    """Count the columns of a window [T] in which next to nothing sounds before it bursts out.
+
+    What sounds for less than half a second before them is what rang from before the window.
+    """
+    if len(energy) <= _LOUDEST:
+        return 0
+    loudest = max(float(_smooth(energy, _LOUDEST).max()), _FLOOR)
+    start, stop = _runs(_smooth(energy, _MOMENT) < max(_FLOOR, _EMPTY * loudest))
+    first = (start < _SCRAP) & (stop < len(energy) - _MOMENT)
+    if not first.any():
+        return 0
+    longest = int(np.where(first, stop - start, 0).argmax())
+    rise = _smooth(energy, _MOMENT)[stop[longest] : stop[longest] + _RISE]
+    return int(stop[longest] - start[longest]) if rise.max() > _RISEN * loudest else 0
+
+
+def _smooth(energy: np.ndarray, width: int) -> np.ndarray:
+    return np.convolve(energy.astype(np.float64), np.ones(width) / width, "same")
 
 
 def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:

@@ -30,6 +30,7 @@ def good(count: int, seed: int = 0) -> Features:
         file_db=zeros - 20,
         mixed_db=zeros - 20,
         quiet=zeros,
+        burst=zeros,
         transition=zeros,
         transition_at=zeros,
         clipped=zeros,
@@ -97,6 +98,11 @@ FAULTS = [
         Reason("silence", "66% of it are pauses, more than 50%"),
     ),
     (
+        {"burst": 0.58},
+        {"silence_db": -50.0},
+        Reason("silence", "the first 58% of it are nearly silent before the music bursts out, more than 35%"),
+    ),
+    (
         {"transition": 0.81, "transition_at": 2.344},
         {"transition": 0.6},
         Reason(
@@ -153,6 +159,7 @@ def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, 
     [
         ("level_db", -50.0, {"silence_db": -50.0}),
         ("quiet", 0.5, {"silence_db": -50.0}),
+        ("burst", 0.35, {"silence_db": -50.0}),
         ("transition", 0.5, {"transition": 0.5}),
         ("clipped", 0.25, {"clipping": 0.25}),
         ("rumble", 20.0, {"broken": True}),

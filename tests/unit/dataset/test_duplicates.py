@@ -266,7 +266,7 @@ def _other(verdict: Verdict) -> int | None:
 def _features(embedding: np.ndarray) -> Features:
     zeros = np.zeros(len(embedding), np.float32)
     return Features(
-        level_db=zeros - 20, file_db=zeros - 20, mixed_db=zeros - 20, quiet=zeros, transition=zeros,
+        level_db=zeros - 20, file_db=zeros - 20, mixed_db=zeros - 20, quiet=zeros, burst=zeros, transition=zeros,
         transition_at=zeros, clipped=zeros, dropout=zeros, rumble=zeros, embedding=embedding,
         levels=np.zeros((len(zeros), 64, BANDS), np.uint8),
     )  # fmt: skip

@@ -41,7 +41,7 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
         chroma=np.ones(12),
         loudness=-20.0,
         black=1000.0,
-        change=FineChange(*rng.uniform(0, 2, (3, -(-columns // 4))).astype(np.float32)),
+        change=FineChange(*rng.uniform(0, 2, (5, -(-columns // 4))).astype(np.float32)),
         column_seconds=0.01,
     )
 
@@ -92,7 +92,7 @@ def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: in
         assert values.dtype == (np.uint8 if name == "levels" else np.float32)
         assert np.isfinite(values).all()
     for name, low, high in (
-        ("level_db", -120, 0), ("quiet", 0, 1), ("transition", 0, 1), ("transition_at", 0, width / 100),
+        ("level_db", -120, 0), ("quiet", 0, 1), ("burst", 0, 1), ("transition", 0, 1), ("transition_at", 0, width / 100),
         ("clipped", 0, 1), ("dropout", 0, width / 100), ("rumble", -140, 140),
         ("file_db", -120, 0), ("mixed_db", -120, 0),
     ):  # fmt: skip
@@ -185,6 +185,35 @@ def test_what_nobody_hears_is_a_pause_in_soft_music_too() -> None:
     assert windows_of(changed(soft, slice(100, 200), energy=1.1e-6), 0).quiet[0] == 0
 
 
+# --- nothing, and then all of it --------------------------------------------------------------------------------------
+
+
+def burst_of(*parts: tuple[int, float]) -> float:
+    """`burst` of a window of parts: columns, and their level in dBFS."""
+    energy = np.concatenate([np.full(columns, 10.0 ** (level / 10)) for columns, level in parts])
+    return float(windows_of(replace(made_up(512), energy=energy.astype(np.float32)), 0).burst[0])
+
+
+@pytest.mark.parametrize("noise", [-120.0, -60.0, -50.0])
+@pytest.mark.parametrize("empty", [200, 300, 480])
+def test_a_window_that_is_nearly_empty_and_then_bursts(noise: float, empty: int) -> None:
+    assert burst_of((empty, noise), (512 - empty, -15)) == pytest.approx(empty / 512, abs=0.01)
+    rest = 512 - 30 - empty
+    if rest > 20:
+        assert burst_of((30, -20), (empty, noise), (rest, -15)) == pytest.approx(empty / 512, abs=0.01)
+
+
+def test_what_grows_rests_or_dies_away_does_not_burst() -> None:
+    grows = np.linspace(-60, -15, 512)
+    assert burst_of(*((1, level) for level in grows)) == 0
+    assert burst_of(*((1, level) for level in grows[::-1])) == 0
+    assert burst_of((150, -15), (200, -60), (162, -15)) == 0, "a rest"
+    assert burst_of((200, -15), (312, -60)) == 0, "an ending"
+    assert burst_of((250, -36), (262, -15)) == 0, "a soft beginning"
+    assert burst_of((512, -120)) == 0
+    assert burst_of((512, -15)) == 0
+
+
 def test_clipped_samples_are_a_mean_over_the_window() -> None:
     measure = changed(made_up(1024), slice(512, 640), clipped=0.4)
     features = windows_of(measure, 0, 512, 576)
@@ -237,8 +266,8 @@ def test_more_gaps_than_three_are_the_rhythm(gaps: int, expected: float) -> None
 
 def test_transitions_are_told_in_seconds_into_the_window() -> None:
     measure = made_up(2000)
-    steady = FineChange(*np.zeros((3, 500), np.float32))
-    for values, value in zip(steady, (28, 28, 1.0), strict=True):
+    steady = FineChange(*np.zeros((5, 500), np.float32))
+    for values, value in zip(steady, (28, 28, 1.0, 1.0, 1.0), strict=True):
         values[800 // 4] = value
     features = windows_of(replace(measure, change=steady), 512, 700, 1200)
     assert features.transition[:2] == pytest.approx(features.transition[0])
