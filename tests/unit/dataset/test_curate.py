@@ -140,6 +140,7 @@ FAULTS = [
         "cancelled",
         "not shown",
         "pauses",
+        "burst",
         "transition",
         "clipped",
         "dropout",

@@ -92,7 +92,8 @@ def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: in
         assert values.dtype == (np.uint8 if name == "levels" else np.float32)
         assert np.isfinite(values).all()
     for name, low, high in (
-        ("level_db", -120, 0), ("quiet", 0, 1), ("burst", 0, 1), ("transition", 0, 1), ("transition_at", 0, width / 100),
+        ("level_db", -120, 0), ("quiet", 0, 1), ("burst", 0, 1), ("transition", 0, 1),
+        ("transition_at", 0, width / 100),
         ("clipped", 0, 1), ("dropout", 0, width / 100), ("rumble", -140, 140),
         ("file_db", -120, 0), ("mixed_db", -120, 0),
     ):  # fmt: skip
