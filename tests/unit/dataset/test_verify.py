@@ -143,4 +143,4 @@ def test_one_line_about_all() -> None:
     )
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")
     assert described([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
-    assert described([good, loud, good]).startswith("3 pictures turned back into sound: level +0.4 dB")
+    assert described([good, loud, good]).startswith("3 pictures: level +0.4 dB")
