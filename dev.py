@@ -4,6 +4,8 @@
     python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, pass the checks and
                             build the documentation (Python 3.10 or 3.11)
     python3 dev.py docs     install into .venv-docs and build the documentation into site/ (Python 3.10 or later)
+    python3 dev.py screenshots --webui http://127.0.0.1:7860
+                            take the screenshots of the documentation anew; without --webui, those that need no model
 
 What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
 """
@@ -281,6 +283,15 @@ def docs(arguments: list[str]) -> int:
     return code
 
 
+def screenshots(arguments: list[str]) -> int:
+    """Take the screenshots of the documentation, with the standalone server that users get."""
+    if sys.version_info[:2] not in PINNED_PYTHONS:
+        return hand_over("screenshots", *arguments)
+    base = test_environment(".venv-test", A1111, None)
+    python = script(test_environment(".venv-test-standalone", STANDALONE, base), "python")
+    return run([python, ROOT / "docs" / "screenshots.py", *arguments])
+
+
 def docs_environment() -> Path:
     """Return the environment that holds mkdocs-material, and nothing of this project."""
     return environment(
@@ -311,7 +322,7 @@ def hand_over(*arguments: str) -> int:
 
 def main() -> int:
     """Run the command named on the command line."""
-    commands = {"demo": demo, "test": test, "docs": docs}
+    commands = {"demo": demo, "test": test, "docs": docs, "screenshots": screenshots}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2

@@ -202,6 +202,18 @@ def test_the_documentation_is_built_in_an_environment_of_its_own(dev, monkeypatc
     assert dev.docs([]) == 1
 
 
+def test_screenshots_are_taken_of_the_standalone_server(dev, monkeypatch, tmp_path) -> None:
+    commands = Commands()
+    monkeypatch.setattr(dev, "run", commands)
+    monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
+    monkeypatch.setattr(dev, "test_environment", lambda name, *_: tmp_path / name)
+    used: list[Path] = []
+    monkeypatch.setattr(dev, "script", lambda folder, name: used.append(folder) or folder / name)
+    assert dev.screenshots(["--only", "tab"]) == 0
+    assert used == [tmp_path / ".venv-test-standalone"]
+    assert commands.lines == [f"{tmp_path / 'docs' / 'screenshots.py'} --only tab"]
+
+
 def test_without_a_command_it_explains_itself(dev, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["dev.py"])
     assert dev.main() == 2
