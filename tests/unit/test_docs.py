@@ -26,7 +26,7 @@ OPTIONS_OF_OTHERS = {
     *("--api", "--api-auth", "--cors-allow-origins", "--cors-allow-origins-regex", "--cors-origins", "--cors-regex"),
     *("--data-dir", "--gradio-allowed-path", "--gradio-auth", "--listen", "--ngrok", "--port", "--server-name"),
     *("--share", "--skip-install", "--subpath", "--use-cpu", "--always-cpu", "--no-half"),  # webuis
-    *("--no-deps", "--json", "--strict"),  # pip, curl, mkdocs
+    *("--no-deps", "--json", "--strict", "--only"),  # pip, curl, mkdocs, dev.py
     "--triple-res-mono",  # the original's, which is said to be absent
 }
 
@@ -155,6 +155,13 @@ def test_the_architecture_names_every_package_and_only_files_that_exist() -> Non
     named = set(re.findall(r"(?<![\w/.])([\w]+(?:/\w+)+\.py)\b", text)) - {"tests/unit/test_architecture.py"}
     missing = [path for path in named if not ((ROOT / "riffusion_ext" / path).exists() or (ROOT / path).exists())]
     assert missing == []
+
+
+def test_every_screenshot_is_shown_and_can_be_taken_anew() -> None:
+    images = {path.name for path in (ROOT / "docs").glob("*.png")}
+    assert images == {Path(path).name for page in PAGES for path, _ in links(page) if path.endswith(".png")}
+    script = (ROOT / "docs" / "screenshots.py").read_text("utf-8")
+    assert images == set(re.findall(r'take\(page, "([\w.]+)"', script))
 
 
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
