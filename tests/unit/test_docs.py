@@ -26,7 +26,7 @@ OPTIONS_OF_OTHERS = {
     *("--api", "--api-auth", "--cors-allow-origins", "--cors-allow-origins-regex", "--cors-origins", "--cors-regex"),
     *("--data-dir", "--gradio-allowed-path", "--gradio-auth", "--listen", "--ngrok", "--port", "--server-name"),
     *("--share", "--skip-install", "--subpath", "--use-cpu", "--always-cpu", "--no-half"),  # webuis
-    *("--no-deps", "--json", "--strict", "--only"),  # pip, curl, mkdocs, dev.py
+    *("--no-deps", "--json", "--strict", "--only", "--music"),  # pip, curl, mkdocs, dev.py, bench
     "--triple-res-mono",  # the original's, which is said to be absent
 }
 
