@@ -24,7 +24,7 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_pieces
 from riffusion_ext.spectrogram.mel import hz_to_mel
 
-__all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song"]
+__all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song", "sketch_of"]
 
 BANDS = 32
 """Bands of the sketch."""
@@ -142,7 +142,7 @@ def measure_song(
     kept: _Array | None = np.empty((params.channels, keep_columns, params.num_frequencies), np.float32)
     for mel in _mel(listener.pass_on(read_pieces(path)), params, tick, listener.pass_on_shown):
         mono = mel.mean(axis=0)
-        sketches.append(_sketch(mono, params, inaudible))
+        sketches.append(sketch_of(mono, params))
         lows.append(_level(mono[:, :inaudible].max(axis=1, initial=0.0), params))
         change.add(mono)
         chroma += chroma_of_mel(mono, params)
@@ -243,10 +243,23 @@ def _rows_below(frequency: float, params: SpectrogramParams) -> int:
     return int((corners[1:-1] < hz_to_mel(frequency)).sum())
 
 
-def _sketch(mel: _Array, params: SpectrogramParams, inaudible: int) -> npt.NDArray[np.float16]:
-    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels] without the lowest rows, in dB."""
+def sketch_of(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
+    """Return levels of 32 bands.
+
+    Parameters
+    ----------
+    mel : np.ndarray [shape=(t, n_mels)]
+        Mel magnitudes of sound in 16-bit sample units.
+    params
+        Their parameters.
+
+    Returns
+    -------
+    np.ndarray [shape=(t, 32)]
+        In dB, without the rows under 20 Hz; see :class:`SongMeasure`.
+    """
     edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
-    return _level(np.maximum.reduceat(mel, np.maximum(edges, inaudible), axis=1), params)
+    return _level(np.maximum.reduceat(mel, np.maximum(edges, _rows_below(LOWEST, params)), axis=1), params)
 
 
 def _level(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:

@@ -11,7 +11,7 @@ import torch
 from bench.groove_sound import RATE, play
 from bench.grooves import STYLES, Groove
 from riffusion_ext.analysis.beat_tracking import SURE, Beats, onset_strength, track
-from riffusion_ext.dataset.analysis.measure import _sketch
+from riffusion_ext.dataset.analysis.measure import sketch_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.encode import mel_spectrogram
 
@@ -22,7 +22,7 @@ RNG = np.random.default_rng
 
 def heard(sound: np.ndarray) -> Beats:
     mel = mel_spectrogram(torch.from_numpy(np.asarray(sound, np.float32))[None] * 32768, PARAMS)[0].numpy()
-    sketch = _sketch(mel, PARAMS)
+    sketch = sketch_of(mel, PARAMS)
     return track(onset_strength(sketch), sketch=sketch)
 
 
