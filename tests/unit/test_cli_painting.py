@@ -20,12 +20,8 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.commands.shared.generation_options import LOOP, MORE, RIFF, SONG
 from riffusion_ext.commands.shared.webui import VARIABLE
 from riffusion_ext.generate.restore import settings_in
-from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.ui.controls import Control
-from riffusion_ext.ui.layout.page_context import Place
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,46 +274,3 @@ def test_a_late_signal_in_a_loop_says_its_sentence(
     monkeypatch.setattr(owner, name, real)
     assert main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"]) == 0
     assert files(tmp_path) == ["loop.wav"]
-
-
-def control_facts(control: Any) -> tuple[Any, ...]:
-    choices = [choice[1] if isinstance(choice, tuple) else choice for choice in getattr(control, "choices", None) or []]
-    return control.value, tuple(choices)
-
-
-@pytest.mark.parametrize("page", ["song", "riff", "loop"])
-def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> None:
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    from riffusion_ext.ui.fields.loop import loop_controls
-    from riffusion_ext.ui.fields.riff import riff_controls
-    from riffusion_ext.ui.fields.song import song_controls
-
-    layout = {"song": song_controls, "riff": riff_controls, "loop": loop_controls}[page]
-    table = {"song": SONG, "riff": RIFF, "loop": LOOP}[page]
-    with gr.Blocks(analytics_enabled=False):
-        shown = layout(Place(output_dir=lambda: tmp_path))
-    elsewhere = {"engine", "format", "level", "preset", "custom"}
-    positional = {"score"} if page == "song" else set()
-    assert {item.id for item in table} == set(shown) - elsewhere - positional
-    for item in table:
-        value, choices = control_facts(shown[item.id])
-        if item.id == "sampler":
-            assert item.default == ""  # the page's "automatic"
-            continue
-        assert item.default == value, item.id
-        assert item.choices == choices, item.id
-    assert control_facts(shown["level"])[0] == ("recorded" if page == "riff" else "peak")
-
-
-def test_options_that_no_page_has_are_settings_with_the_same_defaults() -> None:
-    from riffusion_ext.generate.riff_settings import RiffSettings
-    from riffusion_ext.generate.windows.plan import SEEDS
-
-    kinds = {"song": SongSettings, "riff": RiffSettings}
-
-    def default(kind: str, item: Control) -> Any:
-        return kinds[kind].__dataclass_fields__[item.id].default
-
-    for kind, items in MORE.items():
-        assert [item.default for item in items] == [default(kind, item) for item in items]
-    assert MORE["riff"][0].choices == SEEDS

@@ -14,8 +14,9 @@ from riffusion_ext.convert import Existing
 from riffusion_ext.convert.targets import planned
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import is_folder_name, user_path
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import control
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.ui.controls import Control, control
 
 __all__ = [
     "FILE_RATE",
@@ -139,9 +140,9 @@ def existing_of(args: argparse.Namespace) -> Existing:
 
 
 def add_control(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Control, *, default: object = ...
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Option, *, default: object = ...
 ) -> None:
-    """Add the option of a control that the tab has too: the same name, choices or range, default and explanation."""
+    """Add a declared option: its name, choices or range, default and explanation."""
     item = control(name) if isinstance(name, str) else name
     kind: dict[str, Any] = {"type": _number(item), "metavar": "N"}
     if item.choices:
@@ -153,14 +154,14 @@ def add_control(
     usual = item.default if default is ... else default
     shown = item.default if isinstance(item.default, str) else f"{item.default:g}"
     help_ = item.help if item.default == "" or item.kind == "checkbox" else f"{item.help} ({shown})"
-    parser.add_argument(f"--{item.id.replace('_', '-')}", default=usual, help=help_, **kind)
+    parser.add_argument(item.flag, default=usual, help=help_, **kind)
 
 
-def _number(item: Control) -> Callable[[str], float]:
-    """Type of an option that takes a number from a control's range."""
+def _number(item: Option) -> Callable[[str], float]:
+    """Type of an option that takes a number from a declared range."""
 
     def read(text: str) -> float:
-        whole = float(item.step).is_integer()
+        whole = item.is_whole
         with suppress(RiffusionError):
             value = float(item.clean(text))
             if not whole or value.is_integer():

@@ -27,8 +27,8 @@ def training_controls() -> dict[str, Any]:
 
     from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, STEMS, CaptionSettings, CurateSettings
     from riffusion_ext.dataset.stems import can_separate
+    from riffusion_ext.options.sound import CUSTOM, control
     from riffusion_ext.params import PRESETS
-    from riffusion_ext.ui.controls import CUSTOM, control
 
     default = CurateSettings()
     made: dict[str, Any] = {}
@@ -111,8 +111,8 @@ def settings_of(values: dict[str, Any]) -> DatasetSettings:
         ExportSettings,
         SliceSettings,
     )
+    from riffusion_ext.options.sound import chosen_params
     from riffusion_ext.params import SpectrogramParams
-    from riffusion_ext.ui.controls import chosen_params
 
     missing = [name.replace("_", " ") for name, value in values.items() if value is None]
     if missing:
