@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
+from riffusion_ext.options.dataset import DATASET
 from riffusion_ext.options.generation import LONGEST_TEXT
 from riffusion_ext.options.interpolation import END, INTERPOLATION
 from riffusion_ext.options.loop import LEVEL as LOOP_LEVEL
@@ -49,10 +50,16 @@ if TYPE_CHECKING:
     Join = str
     RiffChannels = str
     Law = str
+    Align = str
+    Last = str
+    Scale = str
+    DatasetFormat = str
 else:
     Format, Engine = (Literal[control(id_).choices] for id_ in ("format", "engine"))
     Level, Channels = (Literal[control(id_).choices] for id_ in ("level", "channels"))
     Beat, Seeds, Join = (Literal[SONG[id_].choices] for id_ in ("beat", "seeds", "join"))
+    Align, Last, Scale = (Literal[DATASET[id_].choices] for id_ in ("align", "last", "scale"))
+    DatasetFormat = Literal[DATASET["formats"].choices]
     RiffChannels, Law = (Literal[RIFF[id_].choices] for id_ in ("channels", "law"))
 
 _PRESET = "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true"
@@ -253,23 +260,23 @@ class Dataset(_Strict):
     """Songs to become a training set. Each part takes the names of the command line's settings."""
 
     clips: list[str] = Field(..., description="ids of the songs")
-    trigger: str = Field("", max_length=200)
-    caption: str | None = Field(None, max_length=2000, description="template")
-    formats: list[Literal["dreambooth", "kohya", "diffusers", "audio"]] = ["dreambooth"]
+    trigger: str = _of(DATASET["trigger"])
+    caption: str | None = _of(DATASET["template"], description="template")
+    formats: list[DatasetFormat] = _of(DATASET["formats"])
     preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
-    columns: int = Field(512, ge=16, le=16384)
-    overlap: float = Field(0.0, ge=0, le=0.9)
-    align: Literal["none", "beat", "bar"] = "none"
-    last: Literal["drop", "pad", "back"] = "drop"
-    scale: Literal["window", "song", "set"] = "window"
-    first: int = Field(1, ge=0, le=1000, description="windows left out at the beginning of each song")
-    final: int = Field(1, ge=0, le=1000, description="windows left out at the end of each song")
-    silence_db: float | None = Field(-50.0, ge=-120, le=0)
-    transition: float | None = Field(0.5, ge=0, le=1)
-    duplicate: float | None = Field(0.8, ge=0, le=1)
-    clipping: float | None = Field(0.01, ge=0, le=1)
-    broken: bool = True
-    target: int | None = Field(None, ge=1, le=10_000_000)
+    columns: int = _of(DATASET["columns"])
+    overlap: float = _of(DATASET["overlap"])
+    align: Align = _of(DATASET["align"])
+    last: Last = _of(DATASET["last"])
+    scale: Scale = _of(DATASET["scale"])
+    first: int = _of(DATASET["first"], description="windows left out at the beginning of each song")
+    final: int = _of(DATASET["final"], description="windows left out at the end of each song")
+    silence_db: float | None = _of(DATASET["silence_db"])
+    transition: float | None = _of(DATASET["transition"])
+    duplicate: float | None = _of(DATASET["duplicate"])
+    clipping: float | None = _of(DATASET["clipping"])
+    broken: bool = _of(DATASET["broken"])
+    target: int | None = _of(DATASET["target"])
 
 
 PARTS: dict[Any, dict[str, type[BaseModel]]] = {

@@ -59,8 +59,8 @@ class Option:
         Most characters of a text in the API.
     page_default, api_default
         Default on the page and in the API where it is another one.
-    api_name
-        Name in the API where it is another one.
+    api_name, command_name
+        Name in the API and on the command line where it is another one.
     placeholder
         What an empty text box of a page shows.
     lines
@@ -83,6 +83,7 @@ class Option:
     page_default: Any = UNSET
     api_default: Any = UNSET
     api_name: str = ""
+    command_name: str = ""
     placeholder: str | None = None
     lines: tuple[int, int] = (1, 1)
 
@@ -129,7 +130,7 @@ class Option:
     @property
     def flag(self) -> str:
         """The option of the command line."""
-        return f"--{self.id.replace('_', '-')}"
+        return f"--{(self.command_name or self.id).replace('_', '-')}"
 
     @property
     def field(self) -> str:

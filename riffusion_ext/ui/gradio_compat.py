@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def component(item: Option, elem_id: str, value: object = None, **more: Any) -> Any:
+def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
     """Make the component of an option inside the gradio context that is open; `more` is for gradio."""
     import gradio as gr
 

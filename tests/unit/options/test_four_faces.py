@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,10 @@ import pytest
 from riffusion_ext.api import schemas
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.cli import build_parser
+from riffusion_ext.commands.shared.options import UsageError
+from riffusion_ext.convert.crop import CROPS, CropSettings
+from riffusion_ext.dataset.pipeline import check_settings
+from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.loop import LoopSettings, fit_loop
@@ -21,7 +25,7 @@ from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import parse_curve
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.options import live, loop, riff, song
+from riffusion_ext.options import crop, dataset, live, loop, riff, song
 from riffusion_ext.options.option import Option, by_id
 from riffusion_ext.ui.layout.page_context import Place
 
@@ -269,3 +273,89 @@ def test_numbers_of_a_riff_that_change_over_time_have_bounds_too(name: str) -> N
         else:
             assert taken, value
     assert parse_curve(str(riff.RIFF[name].default), name=name, low=low, high=high)
+
+
+# --- training sets ---------------------------------------------------------------------------------------------------
+
+SET_NUMBERS = [item.id for item in dataset.OPTIONS if item.is_number]
+
+
+@pytest.fixture(scope="module")
+def set_page() -> dict[str, Any]:
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.ui.fields.training import training_controls
+
+    with gr.Blocks(analytics_enabled=False):
+        return training_controls()
+
+
+def set_command_takes(option: Option, value: float) -> bool:
+    """Whether the command ``dataset`` begins its work with a number."""
+    from riffusion_ext.commands.dataset import settings_of
+
+    try:
+        settings_of(subparsers()["dataset"].parse_args(["songs", "out", f"{option.flag}={value:.15g}"]))
+    except UsageError:
+        return False
+    return True
+
+
+def set_core_takes(id_: str, value: float) -> bool:
+    """Whether the core takes a number for a training set."""
+    try:
+        check_settings(dataset.settings_of({id_: value}))
+    except RiffusionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("id_", SET_NUMBERS)
+def test_all_faces_take_the_same_numbers_for_a_training_set(id_: str) -> None:
+    option = dataset.DATASET[id_]
+    for value in edges(replace(option, page_bounds=None), 1.0 if option.is_whole else 0.001):
+        number: Any = int(value) if option.is_whole else round(value, 6)
+        takes = {"declaration": option.minimum <= number <= option.maximum}
+        takes |= {"core": set_core_takes(id_, number), "command": set_command_takes(option, number)}
+        if "api" in option.faces:
+            try:
+                schemas.Dataset(**{"clips": ["a"], option.field: number})
+                takes["api"] = True
+            except ValueError:
+                takes["api"] = False
+        assert len(set(takes.values())) == 1, (number, takes)
+
+
+@pytest.mark.parametrize("option", dataset.OPTIONS, ids=lambda option: option.id)
+def test_all_faces_have_the_same_default_for_a_training_set(option: Option, set_page: dict[str, Any]) -> None:
+    if "page" in option.faces:
+        assert set_page[option.id].value == option.on_page
+    if "page" in option.faces and option.kind == "slider":
+        assert (set_page[option.id].minimum, set_page[option.id].maximum) == option.page_range
+    if "command" in option.faces:
+        (action,) = (item for item in subparsers()["dataset"]._actions if option.flag in item.option_strings)
+        assert action.default == option.default
+        assert tuple(action.choices or ()) == option.choices
+    if "api" in option.faces:
+        found = properties(schemas.Dataset)[option.field]
+        assert found.get("default") == option.in_api
+
+
+def test_what_is_not_given_for_a_training_set_is_as_in_the_core(set_page: dict[str, Any]) -> None:
+    shown = {name: item.value for name, item in set_page.items()}
+    declared = {item.id: item.default for item in dataset.OPTIONS if item.faces != ("page",)}
+    declared |= {id_: tuple(declared[id_]) for id_ in ("stems", "formats")}
+    assert dataset.settings_of({}) == dataset.settings_of(declared) == DatasetSettings()
+    assert dataset.settings_of(dataset.page_values(shown)) == DatasetSettings()
+
+
+# --- cutting ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_options_of_the_cut_lie_within_what_the_core_takes() -> None:
+    assert crop.crop_settings({}) == CropSettings()
+    for item in crop.CROP_CONTROLS:
+        if not item.is_number:
+            assert item.choices == CROPS
+            continue
+        for value in item.bounds:
+            crop.crop_settings({item.id: value})

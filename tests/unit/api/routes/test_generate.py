@@ -106,7 +106,7 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
         ("songs", {"score": "nonsense"}, "line 1"),
         ("songs", {"score": "8 bars | a"}, "tempo"),
         ("songs", {"score": "0:20 | a", "width": 100}, "64"),
-        ("songs", {"score": "0:20 | a", "steps": 151}, "at most 150 steps"),
+        ("songs", {"score": "0:20 | a", "steps": 151}, "steps: "),
         ("songs", {"score": "59:59 | a"}, "at most 1800 s"),
         ("songs", {"score": "0:20 | a", "beat": "backbeat"}, "tempo"),
         ("songs", {"score": "0:20 | a", "sampler": "nope"}, "there are Euler, DPM++ 2M"),
