@@ -3,6 +3,7 @@
     python3 dev.py demo     install into .venv-demo and run the demo (Python 3.10 to 3.12)
     python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, and pass the checks
                             (Python 3.10 or 3.11)
+    python3 dev.py options  write the tables of docs/options.md anew
 
 What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
 """
@@ -271,9 +272,14 @@ def hand_over(*arguments: str) -> int:
     )
 
 
+def options(arguments: list[str]) -> int:
+    """Write the tables of all options into the documentation."""
+    return run([sys.executable, "-m", "riffusion_ext.options.document", *arguments])
+
+
 def main() -> int:
     """Run the command named on the command line."""
-    commands = {"demo": demo, "test": test}
+    commands = {"demo": demo, "options": options, "test": test}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2

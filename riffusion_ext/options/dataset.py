@@ -137,6 +137,7 @@ def _threshold(id_: str, label: str, help_: str, step: float, page_bounds: tuple
         bounds=BOUNDS[id_],
         page_bounds=page_bounds,
         step=step,
+        whole=False,
     )
 
 

@@ -121,7 +121,7 @@ OVERLAP = Option(
     "Overlap of windows",
     "slider",
     128,
-    "columns that neighbours share, at most half the width",
+    "columns that neighbours share, a multiple of 16, at most half the width",
     hint="at most half the width",
     bounds=bounds.OVERLAP,
     page_bounds=(16, 256),
@@ -161,7 +161,7 @@ PRESET = Option(
     choices=(*PRESETS, CUSTOM),
     faces=("page",),
 )
-PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", faces=("page",))
+PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", infotext="")
 
 
 def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:

@@ -67,6 +67,7 @@ OPTIONS: tuple[Option, ...] = (
         bounds=bounds.AHEAD_S,
         page_bounds=(5, 120),
         step=1,
+        whole=False,
         faces=_PAGE,
     ),
     Option(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEVEL", "LOOP", "OPTIONS", "settings_of", "values_of"]
 
-LEVEL = control("level")
+LEVEL = replace(control("level"), infotext="")
 
 OPTIONS: tuple[Option, ...] = (
     replace(generation.PROMPT, api_default=REQUIRED),

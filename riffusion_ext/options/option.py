@@ -48,7 +48,9 @@ class Option:
     bounds
         Least and greatest number, both included. They come from the core; a declaration with a narrower range says why.
     step
-        Step of a slider. A number with a whole step is a whole number.
+        Step of a slider.
+    whole
+        Whether the number must be whole; None: where the step is.
     page_bounds
         A narrower range for the slider of a page, where the whole range would make it unwieldy.
     hint
@@ -76,6 +78,7 @@ class Option:
     choices: tuple[str, ...] = ()
     bounds: tuple[float, float] = (0.0, 1.0)
     step: float = 0.1
+    whole: bool | None = None
     page_bounds: tuple[float, float] | None = None
     hint: str | None = None
     faces: tuple[str, ...] = FACES
@@ -95,7 +98,7 @@ class Option:
     @property
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
-        return self.is_number and float(self.step).is_integer()
+        return self.is_number and (float(self.step).is_integer() if self.whole is None else self.whole)
 
     @property
     def minimum(self) -> float:

@@ -30,6 +30,7 @@ __all__ = ["LEVEL", "OPTIONS", "PART", "RIFF", "settings_of", "values_of"]
 LEVEL = replace(
     control("level"),
     label="Level of the riff",
+    infotext="",
     default="recorded",
     hint="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
 )
@@ -137,7 +138,9 @@ OPTIONS: tuple[Option, ...] = (
         choices=("equal-power", "linear"),
     ),
     generation.WIDTH,
-    replace(generation.OVERLAP, bounds=bounds.RIFF_OVERLAP),
+    replace(
+        generation.OVERLAP, help="columns that neighbours share, at most half the width", bounds=bounds.RIFF_OVERLAP
+    ),
     generation.SEED,
     replace(generation.STEPS, hint="25 to 50; more takes longer and changes little."),
     generation.SAMPLER,

@@ -30,7 +30,7 @@ EXAMPLE = """8 bars | funky saxophone, upbeat -- vocals
 8 bars | jazz piano trio | seed 42 | cfg 8
 0:10 | slow solo piano"""
 
-LEVEL = control("level")
+LEVEL = replace(control("level"), infotext="")
 
 OPTIONS: tuple[Option, ...] = (
     Option(

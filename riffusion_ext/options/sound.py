@@ -40,6 +40,7 @@ CONTROLS: tuple[Option, ...] = (
         default=AUTO,
         help="Auto: while a Riffusion checkpoint is loaded. The sound file is saved beside the picture.",
         infotext="Riffusion sound",
+        faces=("page",),
         choices=(AUTO, ON, OFF),
     ),
     Option(
@@ -85,6 +86,7 @@ CONTROLS: tuple[Option, ...] = (
         default=False,
         help="one more sound file, with all clips one after the other",
         infotext="Riffusion joined",
+        faces=("page",),
     ),
     Option(
         id="crossfade",
@@ -93,6 +95,7 @@ CONTROLS: tuple[Option, ...] = (
         default=0.0,
         help="how long each clip fades into the next; 0 puts them end to end",
         infotext="Riffusion crossfade",
+        faces=("page",),
         bounds=(0.0, 4.0),
         step=0.05,
     ),
@@ -103,6 +106,7 @@ CONTROLS: tuple[Option, ...] = (
         default=FROM_PICTURE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
+        faces=("page",),
         choices=(FROM_PICTURE, *PRESETS, CUSTOM),
     ),
     Option(
@@ -112,6 +116,7 @@ CONTROLS: tuple[Option, ...] = (
         default="",
         help="where the choice is custom, e.g. max_frequency=16000, stereo=true; the rest is as in riffusion-v1",
         infotext="Riffusion parameters",
+        faces=("page",),
     ),
 )
 """Every control of the Script, in the order of its API arguments."""
