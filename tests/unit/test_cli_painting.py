@@ -126,6 +126,8 @@ def test_a_loop(serve: Serve, tmp_path: Path) -> None:
         (["song", "0:05 | a", "-o", "a.xyz", "--webui", "URL"], 2, ".xyz"),
         (["song", "0:05 | a", "--sampler", "nope", "-o", "a.wav", "--webui", "URL"], 1, "there are Euler, DPM++ 2M"),
         (["song", "0:05 | a", "--width", "100", "-o", "a.wav", "--webui", "URL"], 1, "multiple of 64"),
+        (["song", "0:05 | a", "--width", "100", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "multiple of 64"),
+        (["song", "0:05 | a", "--overlap", "100", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "multiple of 16"),
         (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "nothing listens on"),
         (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://x:secret@y:z"], 1, "looks like http"),
         (["riff", "a.ogg", "-o", "a.wav", "--webui", "URL"], 2, "--prompt says"),
@@ -148,6 +150,19 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
     assert "secret" not in err
     assert len(err.strip().splitlines()) == 1
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--overlap", "0"], "from 16 to 2048, got 0"), (["--steps", "151"], "from 1 to 150, got 151")],
+)
+def test_numbers_that_the_core_refuses_are_refused_by_the_parser(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["song", "0:05 | a", "-o", "a.wav", *options])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_somebody_else_s_folder_and_another_model_are_left_alone(
