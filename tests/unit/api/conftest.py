@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
@@ -29,21 +28,9 @@ from riffusion_ext.library import ClipLibrary
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.small import SMALL
 
 V1 = "/riffusion/v1"
-SMALL = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-)
-SMALL_TEXT = "sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep torch on one core: for sound this short, waiting for the others takes longer than the work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Studio(Painter):

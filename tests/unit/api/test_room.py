@@ -17,7 +17,8 @@ from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.responses import accepted
 from riffusion_ext.jobs import Job
 from riffusion_ext.spectrogram import codec
-from tests.unit.api.conftest import SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.small import SMALL_TEXT
 
 
 @pytest.fixture(autouse=True)

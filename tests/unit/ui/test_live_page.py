@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,13 @@ from riffusion_ext.options.live import settings_of
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
 from tests.unit.ui.painting import Studio, sources
+from tests.unit.waiting import until
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end, "this takes too long"
-        time.sleep(0.01)
 
 
 @pytest.fixture

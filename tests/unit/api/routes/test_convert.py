@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.schemas import ImageToAudio
 from riffusion_ext.metadata import read_record
-from tests.unit.api.conftest import SMALL, SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.small import SMALL, SMALL_TEXT
 
 
 def test_a_picture_becomes_a_sound_that_can_be_fetched(client: TestClient, picture: bytes) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from tests.unit.api.conftest import SMALL_TEXT, V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes, upload
+from tests.unit.small import SMALL_TEXT
 
 
 def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tmp_path: Path) -> None:

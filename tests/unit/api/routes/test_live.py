@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,9 @@ from riffusion_ext.generate.live.registry import Jams
 from riffusion_ext.generate.live.session import PATIENCE, Jam
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.api.conftest import SMALL
 from tests.unit.generate.painters import Painter, by_seed
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end, "this takes too long"
-        time.sleep(0.01)
+from tests.unit.small import SMALL
+from tests.unit.waiting import until
 
 
 def jam_of(folder: Path, paint: Callable[[Request], Image.Image] = by_seed) -> Jam:

@@ -23,12 +23,9 @@ from riffusion_ext.generate.backends.remotes import Webuis
 from riffusion_ext.generate.checkpoint.runner import Finished, Progress, Stopped
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
-from riffusion_ext.params import SpectrogramParams
+from tests.unit.small import SMALL
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
-SMALL = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-)
 PLAIN = Request(("a", "b"), 0.5, seeds=(1, 2), steps=3, width=64, height=64)
 Serve = Callable[..., str]
 

@@ -16,12 +16,8 @@ from riffusion_ext.generate.checkpoint.runner import Finished, Job, OpenPicture,
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.windows.plan import Window, plan_song
 from riffusion_ext.metadata import read_record, save_picture
-from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.painters import Painter, by_seed
-
-SMALL = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-)
+from tests.unit.small import SMALL
 
 
 def job_of(seconds: float = 6.0, **record: object) -> Job:

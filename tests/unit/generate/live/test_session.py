@@ -30,6 +30,7 @@ from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, as_it_is, by_seed
 from tests.unit.ui.painting import Studio
+from tests.unit.waiting import until
 
 TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100)
 CPU = DecodeSettings(device="cpu")
@@ -39,13 +40,6 @@ STEP = 192 - 64  # columns that each window adds
 def settings_of(**more: Any) -> JamSettings:
     values: dict[str, Any] = {"prompt": "funk", "seed": 3, "ahead": 6.0, "width": 192, "overlap": 64, "params": TINY}
     return JamSettings(**values | more)
-
-
-def until(what: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "this takes too long"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -16,12 +16,9 @@ from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, Measured,
 from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
 from riffusion_ext.generate.windows.segments import part_of
 from riffusion_ext.metadata import TEXT_KEY, record_text
-from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.image import mel_to_image
+from tests.unit.small import SMALL
 
-SMALL = SpectrogramParams(
-    sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
-)
 SCORE = Score((Keyframe("a", seed=1, seconds=6.0),))
 
 
