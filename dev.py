@@ -1,9 +1,12 @@
 """Set up and run this project from a fresh checkout, with nothing but Python and pip.
 
     python3 dev.py demo     install into .venv-demo and run the demo (Python 3.10 to 3.12)
-    python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, and pass the checks
-                            (Python 3.10 or 3.11)
+    python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, pass the checks and
+                            build the documentation (Python 3.10 or 3.11)
     python3 dev.py options  write the tables of docs/options.md anew
+    python3 dev.py docs     install into .venv-docs and build the documentation into site/ (Python 3.10 or later)
+    python3 dev.py screenshots --webui http://127.0.0.1:7860
+                            take the screenshots of the documentation anew; without --webui, those that need no model
 
 What follows the command is handed on: "demo --help", "test tests/unit -k mel". Standard library only.
 """
@@ -24,6 +27,7 @@ ROOT = Path(__file__).resolve().parent
 A1111 = ROOT / "requirements" / "a1111.txt"
 FORGE = ROOT / "requirements" / "forge.txt"
 STANDALONE = ROOT / "requirements" / "standalone.txt"
+DOCS = ROOT / "requirements" / "docs.txt"
 MARK = "made-by-dev-py.txt"  # written into an environment first: a folder without it is somebody else's, and stays
 STAMP = "complete.txt"  # written into an environment last: one without it was left half made
 
@@ -115,7 +119,14 @@ def script(environment: Path, name: str) -> Path:
     return environment / "Scripts" / f"{name}.exe" if os.name == "nt" else environment / "bin" / name
 
 
-def environment(name: str, recipe: str, installs: Sequence[Sequence[str]], *, base: Path | None = None) -> Path:
+def environment(
+    name: str,
+    recipe: str,
+    installs: Sequence[Sequence[str]],
+    *,
+    base: Path | None = None,
+    size: str = "2 to 3 GB (mostly torch)",
+) -> Path:
     """Return a virtual environment made by this recipe; make it anew where it is absent, half made or older.
 
     Parameters
@@ -129,6 +140,8 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]], *, ba
     base
         Another environment, whose packages are found in this one, too, where it has no others of those names: pip
         installs only what differs.
+    size
+        How much is downloaded, for the user.
     """
     folder = ROOT / name
     stamp = folder / STAMP
@@ -138,7 +151,6 @@ def environment(name: str, recipe: str, installs: Sequence[Sequence[str]], *, ba
     started = time.monotonic()
     if folder.exists() and not (folder / MARK).is_file():
         sys.exit(f"dev.py: {folder} was not made by this program, so it is left as it is. Rename or remove it first.")
-    size = "100 MB" if base else "2 to 3 GB (mostly torch)"
     print(f"Making {name}. The first time, this downloads {size}.", flush=True)
     if folder.exists():
         shutil.rmtree(folder)
@@ -201,6 +213,7 @@ def test(arguments: list[str]) -> int:
     python = script(base, "python")
     forge = script(test_environment(".venv-test-gradio4", FORGE, base), "python")
     standalone = script(test_environment(".venv-test-standalone", STANDALONE, base), "python")
+    builder = None if arguments else script(docs_environment(), "python")
     checks: dict[str, Sequence[str | Path]] = {
         "ruff check": [python, "-m", "ruff", "check", "."],
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
@@ -209,6 +222,8 @@ def test(arguments: list[str]) -> int:
     failed = [name for name, command in checks.items() if run(command)]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the processor
     parts = parts_of(python, forge, standalone, arguments)
+    if builder is not None:
+        parts["documentation"] = patient(*build_docs(builder))
     first, *others = parts
     at_once = max(AT_ONCE, os.cpu_count() or 1) - 1
     with Meanwhile({name: parts[name] for name in others}, at_once) as meanwhile:
@@ -253,11 +268,45 @@ def patient(*command: str | Path) -> Sequence[str | Path]:
 def test_environment(name: str, requirements: Path, base: Path | None) -> Path:
     """Return an environment that holds the pins of a file, and this checkout; what it shares with `base` lies there."""
     recipe = requirements.read_text("utf-8") + (A1111.read_text("utf-8") if base else "")
-    folder = environment(name, recipe, [["--no-deps", "-r", str(requirements)]], base=base)
+    size = {"size": "100 MB"} if base else {}
+    folder = environment(name, recipe, [["--no-deps", "-r", str(requirements)]], base=base, **size)
     pip: list[str | Path] = [script(folder, "python"), "-m", "pip", "--disable-pip-version-check"]
     must([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."])
     must([*pip, "check"])
     return folder
+
+
+def docs(arguments: list[str]) -> int:
+    """Build the documentation into site/; any warning is an error."""
+    code = run([*build_docs(script(docs_environment(), "python")), *arguments])
+    if code == 0:
+        print(f"dev.py: the documentation begins at {ROOT / 'site' / 'index.html'}", flush=True)
+    return code
+
+
+def screenshots(arguments: list[str]) -> int:
+    """Take the screenshots of the documentation, with the standalone server that users get."""
+    if sys.version_info[:2] not in PINNED_PYTHONS:
+        return hand_over("screenshots", *arguments)
+    base = test_environment(".venv-test", A1111, None)
+    python = script(test_environment(".venv-test-standalone", STANDALONE, base), "python")
+    return run([python, ROOT / "docs" / "screenshots.py", *arguments])
+
+
+def docs_environment() -> Path:
+    """Return the environment that holds mkdocs-material, and nothing of this project."""
+    return environment(
+        ".venv-docs", DOCS.read_text("utf-8"), [["--no-deps", "-r", str(DOCS)]], size="20 MB (mkdocs-material)"
+    )
+
+
+def build_docs(python: Path) -> list[str | Path]:
+    """Return the command that builds the documentation, for the Python of its environment.
+
+    Without ``--quiet``: it would hide warnings from ``--strict``, too.
+    """
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # about a version that the pins keep away
+    return [python, "-m", "mkdocs", "build", "--strict"]
 
 
 def hand_over(*arguments: str) -> int:
@@ -279,7 +328,7 @@ def options(arguments: list[str]) -> int:
 
 def main() -> int:
     """Run the command named on the command line."""
-    commands = {"demo": demo, "options": options, "test": test}
+    commands = {"demo": demo, "test": test, "options": options, "docs": docs, "screenshots": screenshots}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2

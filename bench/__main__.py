@@ -22,6 +22,10 @@ SECTIONS = (
     "pipeline",
     "length",
     "curation",
+    "copies",
+    "tempo",
+    "clipping",
+    "transitions",
     "making",
     "startup",
     "clients",
@@ -83,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench import (
         batch,
         clients,
+        clipping,
         cold,
+        copies,
         curation,
         encode,
         gpu,
@@ -98,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         slicing,
         speed,
         startup,
+        tempo,
+        transitions,
     )
     from bench.timing import THREADS
 
@@ -119,6 +127,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pipeline": lambda: pipeline.measure(options.music, tracks=2 if options.quick else 0, rounds=few),
         "length": lambda: length.measure(quick=options.quick),
         "curation": lambda: curation.measure(quick=options.quick),
+        "copies": lambda: copies.measure(options.music, tracks=options.tracks),
+        "tempo": lambda: tempo.measure(options.music, quick=options.quick),
+        "clipping": lambda: clipping.measure(options.music, tracks=options.tracks),
+        "transitions": lambda: transitions.measure(options.music, tracks=options.tracks, quick=options.quick),
         "making": lambda: making.measure(
             stuff,
             options.music,

@@ -4,6 +4,9 @@ Songs are clusters in the embedding, and windows lie around their song about as 
 ``music`` a fifth of the windows are copies of others, changed as much as a lossy codec does, and every tenth song
 repeats a few bars. ``identical`` windows are all the same, ``unrelated`` ones lie as far from each other as can be, and
 ``one song`` is all of them in a single one.
+
+Levels rise with notes and die away. In ``music`` every fifth song is the one before once more, up to a window later,
+and every tenth is made of bars that all of these share.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ KINDS = ("music", "identical", "unrelated", "one song")
 
 # Distances in the embedding; between windows of one song in real music the nearest are about 0.3 apart, and 0.6 usual.
 _SONG, _WINDOW, _COPY = 0.8, 0.45, 0.06
+_NOTES, _FALL = 0.1, 6  # notes in a frame and band; half decibels by which they die away from frame to frame
 
 
 def measure(*, quick: bool = False) -> Section:
@@ -60,13 +64,17 @@ def _run(kind: str, windows: int, target: int) -> dict[str, float]:
     first = COLUMNS * (np.arange(windows) if kind == "one song" else np.arange(windows) % WINDOWS_OF_A_SONG)
     others = {
         name: (scale * rng.beta(0.5, 12, windows)).astype(np.float32)
-        for name, scale in (("quiet", 1.0), ("transition", 1.0), ("clipped", 0.01), ("offset", 0.1))
+        for name, scale in (("quiet", 1.0), ("burst", 0.3), ("transition", 1.0), ("clipped", 0.01), ("rumble", 10.0))
     }
+    level = rng.normal(-18, 5, windows).astype(np.float32)
     features = Features(
-        level_db=rng.normal(-18, 5, windows).astype(np.float32),
+        level_db=level,
+        file_db=level,
+        mixed_db=level,
         transition_at=rng.uniform(0, 5, windows).astype(np.float32),
         dropout=np.zeros(windows, np.float32),
         embedding=_embedding(kind, song, EMBEDDING, rng),
+        levels=_levels(kind, song, rng),
         **others,
     )
     wall, cpu = time.perf_counter(), time.process_time()
@@ -99,6 +107,42 @@ def _embedding(kind: str, song: np.ndarray, size: int, rng: np.random.Generator)
         points[copies] = points[rng.choice(originals, len(copies))]
         points += spread(count, _COPY / math.sqrt(2))
     return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def _levels(kind: str, song: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    from riffusion_ext.dataset.analysis.levels import BANDS, HOP, frames_of
+
+    frames = frames_of(COLUMNS)
+    levels = np.zeros((len(song), frames, BANDS), np.uint8)
+    if kind == "identical":
+        levels[:] = _played(frames, rng)
+        return levels
+    bars = _played(8 * frames // 2, rng).reshape(8, frames // 2, BANDS)
+    before = np.zeros((0, BANDS), np.int16)
+    for each in range(int(song.max()) + 1):
+        windows = np.flatnonzero(song == each)
+        length = (len(windows) + 1) * frames
+        if kind == "music" and each % 5 == 4 and len(before) == length:
+            place = rng.uniform(0, COLUMNS) / HOP + np.arange(len(windows) * frames)
+            whole, rest = place.astype(int), (place % 1)[:, None]
+            between = (1 - rest) * before[whole] + rest * before[whole + 1]
+            played = np.rint(between + rng.normal(0, 1, between.shape)).astype(np.int16)
+        elif kind == "music" and each % 10 == 0:
+            played = bars[rng.integers(0, 8, 2 * len(windows) + 2)].reshape(-1, BANDS)
+        else:
+            played = _played(length, rng)
+        levels[windows] = np.clip(played[: len(windows) * frames], 0, 255).reshape(-1, frames, BANDS)
+        before = played
+    return levels
+
+
+def _played(frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Levels [frames, bands] of notes at random, in half decibels."""
+    from riffusion_ext.dataset.analysis.levels import BANDS
+
+    struck = np.where(rng.random((frames, BANDS)) < _NOTES, rng.uniform(120, 220, (frames, BANDS)), 60)
+    fall = _FALL * np.arange(frames)[:, None]
+    return (np.maximum.accumulate(struck + fall) - fall).astype(np.int16)  # each dies away until the next is louder
 
 
 def _peak() -> float:

@@ -63,6 +63,9 @@ NOTES_KEY = "riffusion notes"
 _DOCUMENT_NAME = 0x010D
 """EXIF's tag for the name of the document that a picture was made from."""
 
+_EXIF_PLACES = (0x8769, 0x8825, 0xA005)
+"""EXIF's tags that tell where in the file other tags are."""
+
 _LARGEST_MAX_VALUE = 1e15
 _JPEG_QUALITY = 95
 
@@ -252,7 +255,7 @@ def exif_dump(image: Image.Image) -> dict[str, object]:
 
     dump: dict[str, object] = {}
     try:
-        exif = dict(image.getexif())
+        exif = {tag: value for tag, value in image.getexif().items() if tag not in _EXIF_PLACES}
     except Exception:  # as above
         exif = {}
     for tag in sorted(exif, key=lambda tag: (tag not in EXIF_TAGS, tag)):

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.analysis.downbeats import accents_of, begin_bars, strongest_near
-from riffusion_ext.analysis.onset_strength import Sketch, check_rate, check_sketch, onset_strength
-from riffusion_ext.analysis.tempo import follow_tempo
+from riffusion_ext.analysis.onset_strength import Sketch, band_onsets, check_rate, check_sketch, onset_strength
+from riffusion_ext.analysis.tempo import SURE, follow_tempo
 from riffusion_ext.errors import AudioError
 
-__all__ = ["Beats", "onset_strength", "track"]
+__all__ = ["SURE", "Beats", "onset_strength", "track"]
 
 _SMOOTH_S = 0.015
 _MEAN_S, _POWER_S = 3.0, 10.0
@@ -50,24 +50,27 @@ class Beats:
     Attributes
     ----------
     tempo
-        Beats a minute: the median over the song; 0.0 where there is no beat. It may be half or twice what somebody
-        would tap along, most often where that is faster than 140 or slower than 75.
+        Beats a minute: the median over the song; 0.0 where there is no beat. Where it is not sure, it may be half or
+        twice what somebody would tap along, and two thirds or three halves of it.
     times : np.ndarray [shape=(N,), float64]
         Of the beats, in seconds, rising.
     confidence
-        0 to 1: how sure it is that there is a beat at all. Noise, steady tones and free speech have less than 0.3,
-        free music about that, a drummer 0.5 to 0.8, a metronome more. What pulses has a beat, if only a tremolo.
+        0 to 1: how sure it is that there is a beat and that this is its tempo, octave included; from :data:`SURE` on
+        it is told. Noise, steady tones, free speech and rhythms that can be counted in two ways have less.
     downbeats : np.ndarray [shape=(M,), float64]
         Those of the times at which a bar begins.
+    on_beats
+        0 to 1: how sure it is that the times are on beats, be they half or twice as many as somebody would count.
     """
 
     tempo: float
     times: npt.NDArray[np.float64]
     confidence: float
     downbeats: npt.NDArray[np.float64]
+    on_beats: float
 
 
-_NONE = Beats(0.0, np.empty(0), 0.0, np.empty(0))
+_NONE = Beats(0.0, np.empty(0), 0.0, np.empty(0), 0.0)
 
 
 def track(
@@ -107,7 +110,7 @@ def track(
     smooth, levelled = _prepared(onset, columns_per_second)
     if not levelled.any():
         return _NONE
-    tempo = follow_tempo(levelled, columns_per_second)
+    tempo = follow_tempo([levelled, *_bands(levelled, sketch, columns_per_second)], columns_per_second)
     strength = np.maximum(levelled, 0)
     beats = _best_beats(strength, tempo.period_at(np.arange(len(onset))))
     beats = _trimmed(beats, strongest_near(beats, strength, columns_per_second))
@@ -118,7 +121,17 @@ def track(
         accents = strongest_near(beats, smooth, columns_per_second)
     else:
         accents = accents_of(beats, sketch, beats_per_bar, columns_per_second)
-    return Beats(60 / float(period), times, tempo.confidence, times[begin_bars(accents, beats_per_bar)])
+    firsts = times[begin_bars(accents, beats_per_bar)]
+    return Beats(60 / float(period), times, tempo.confidence, firsts, tempo.on_beats)
+
+
+def _bands(
+    levelled: npt.NDArray[np.float64], sketch: Sketch | None, columns_per_second: float
+) -> list[npt.NDArray[np.float64]]:
+    """Return the onsets of low, middle and high bands, prepared; without a sketch all are those of the whole."""
+    if sketch is None:
+        return [levelled] * 3
+    return [_prepared(onset, columns_per_second)[1] for onset in band_onsets(sketch, columns_per_second).T]
 
 
 def _check(

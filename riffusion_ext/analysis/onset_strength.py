@@ -9,7 +9,17 @@ import numpy.typing as npt
 
 from riffusion_ext.errors import AudioError
 
-__all__ = ["RATES", "Sketch", "band_edges", "check_rate", "check_sketch", "levels", "onset_strength", "rise"]
+__all__ = [
+    "RATES",
+    "Sketch",
+    "band_edges",
+    "band_onsets",
+    "check_rate",
+    "check_sketch",
+    "levels",
+    "onset_strength",
+    "rise",
+]
 
 Sketch = npt.NDArray[np.floating]
 
@@ -33,6 +43,8 @@ _STEP_S = 0.01
 # Bands, equidistant in mel, count by their width on a scale that is logarithmic above 100 Hz: the few bands of drum and
 # bass have their say against the many of the cymbals.
 _TOP_HZ, _CORNER_HZ = 10000.0, 100.0
+
+_GROUPS_HZ = (180.0, 3000.0)
 
 
 def onset_strength(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArray[np.float32]:
@@ -61,12 +73,24 @@ def onset_strength(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDA
     return rise(sketch, weights, columns_per_second)
 
 
+def band_onsets(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArray[np.float32]:
+    """How much begins at each moment [T, 3] below 180 Hz, up to 3 kHz, and above: bass drum, snare, cymbals."""
+    edges = band_edges(sketch.shape[1])
+    middles = (edges[1:] + edges[:-1]) / 2
+    group = np.searchsorted(_GROUPS_HZ, middles, side="right")
+    weights = np.diff(np.log(edges + _CORNER_HZ))[:, None] * (group[:, None] == np.arange(len(_GROUPS_HZ) + 1))
+    return rise(sketch, weights, columns_per_second)
+
+
 def rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: float) -> npt.NDArray[np.float32]:
-    """Rise [T] of the levels of the first ``len(weights)`` bands, averaged with these weights; at the onset itself."""
-    weights = np.asarray(weights / weights.sum(), np.float32)
+    """Rise [T] of the levels of the first ``len(weights)`` bands, averaged with these weights; at the onset itself.
+
+    Of weights [bands, groups] each column is a group of its own, and the rise is [T, groups].
+    """
+    weights = np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
     step = max(1, round(_STEP_S * columns_per_second))
     ahead = round(_AHEAD_S * columns_per_second)
-    out = np.empty(len(sketch), np.float32)
+    out = np.empty((len(sketch), *weights.shape[1:]), np.float32)
     for start in range(0, len(sketch), _BLOCK):
         stop = min(start + _BLOCK, len(sketch))
         now, after, before = (
@@ -76,7 +100,7 @@ def rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: 
         scale = loudest[now - low]  # one for both: else there were an onset where something loud is 2 s ago
         level = _level(decibels[after - low] - scale) - _level(decibels[before - low] - scale)
         # einsum, since BLAS adds up in another order on other numbers of threads.
-        out[start:stop] = np.einsum("tb,b->t", np.maximum(level, 0), weights)
+        out[start:stop] = np.einsum("tb,b...->t...", np.maximum(level, 0), weights)
     return out
 
 

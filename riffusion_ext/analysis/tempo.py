@@ -1,52 +1,65 @@
-"""How fast a song goes at each moment: how well its onsets agree with themselves later, and the best way through that.
+"""How fast a song goes at each moment: what speaks for each tempo, and the best way through that.
 
 ::
 
-    onsets --autocorrelation of 16 s, each 4 s--> [frames, lags] --combs, prior--> [frames, tempi] --path--> periods
+    onsets, in all and by bands --16 s, each 4 s--> Likeness --metre.py--> features --weights--> [frames, tempi]
+    --path--> periods; what the path scores against all its rivals --> confidence
+
+The weights are those of a conditional logit model (McFadden 1974), which says of all tempi of a frame how probable each
+is. How they were found is in ``bench/tempo_fit.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Tempo", "follow_tempo"]
+from riffusion_ext.analysis.metre import Likeness, evidence, likeness_of, torn
+from riffusion_ext.analysis.tempo_weights import WEIGHTS
+
+__all__ = ["SURE", "Tempo", "follow_tempo", "usual"]
 
 SLOWEST, FASTEST = 40.0, 240.0
 """Beats a minute that are looked for."""
 
-_TEMPI = np.geomspace(FASTEST, SLOWEST, 180)
+SURE = 0.3
+"""Confidence from which on a tempo is told, and beats are cut at."""
 
-# Most people tap along to most music near 120 a minute, seldom at half or twice that (Ellis 2007). Octaves.
-_USUAL, _SPREAD = 120.0, 0.8
-_PRIOR = np.exp(-0.5 * (np.log2(_TEMPI / _USUAL) / _SPREAD) ** 2)
+_TEMPI = np.geomspace(FASTEST, SLOWEST, 180)
+_STEPS_OF_AN_OCTAVE = (len(_TEMPI) - 1) / math.log2(FASTEST / SLOWEST)
 
 _FRAME_S, _HOP_S = 16.0, 4.0
-_CHUNK = 256
-_LONGEST_LAG = 0.75
-"""Share of a frame; at longer lags too little of it is left to compare."""
+_CHUNK = 32
 
 # A song is like itself one, two, three, four beats later, a whole bar the most.
 _WHOLE = (1.0, 2.0, 3.0, 4.0)
 _WEIGHTS = (1.0, 0.5, 0.5, 0.75)
-_AT_MOST = 6.0
-"""Times what it is one beat later, which the mean over all four may be: a beat that is not there is not the beat."""
 
-# If it is like itself after all halves or all thirds of a period as well, the period is several beats: that tells a
-# click of 200 a minute from one of 100.
-_PARTS = ((0.5, 1.5, 2.5, 3.5), (1 / 3, 2 / 3, 4 / 3, 5 / 3))
-_TOLERATED = 0.5
-"""What the parts may have of the whole without being counted against it."""
-
-# Along the path, a change of tempo by x costs _DRIFT * |ln x|, and never more than _JUMP: a score is at most 1.
-_DRIFT, _JUMP = 3.0, 0.5
+# Along the path, a change of tempo by x costs _DRIFT * |ln x|, and never more than _JUMP, in the logarithm of a chance.
+_DRIFT, _JUMP = 48.0, 8.0
 _COST = np.minimum(_DRIFT * np.abs(np.log(_TEMPI[:, None] / _TEMPI)), _JUMP)
 
-_FAINT = 0.5
-"""Power, the song's own around it being 1, under which a frame has too little to be compared with itself."""
+_SAME = 0.06
+"""Tempi so near to each other, in parts, are the same."""
+
+_SURE_ODDS, _STEEP = 19.0, 2.0
+"""Odds of a tempo, by the model, from which on it is sure; and how soon they do not matter any more."""
+
+_CLEAR = 0.4
+"""How clearly a song repeats itself, below which orchestras have what looks like beats."""
+
+_ABSENT, _PRESENT = 20.0, 0.3
+"""How much it speaks against a beat that the song is less like itself one beat later than so much of what it can be."""
+
+_TORN, _TORN_FROM = 30.0, 0.1
+"""How soon it makes a tempo doubtful that some band goes by two thirds or three halves of it."""
+
+_USUAL, _FAR = 120.0, (0.35, 0.7)
+"""Most people tap along to most music near 120 a minute (Ellis 2007); octaves from there that are far, and very far."""
 
 
 class Tempo(NamedTuple):
@@ -59,12 +72,15 @@ class Tempo(NamedTuple):
     periods : np.ndarray [shape=(F,)]
         Columns from beat to beat.
     confidence
-        0 to 1.
+        0 to 1: that there are beats, and that these are they.
+    on_beats
+        0 to 1: that there are beats, and that these are they, or half or twice as many.
     """
 
     centres: npt.NDArray[np.float64]
     periods: npt.NDArray[np.float64]
     confidence: float
+    on_beats: float
 
     def period_at(self, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the period of the frame nearest to each column."""
@@ -73,82 +89,91 @@ class Tempo(NamedTuple):
         return periods
 
 
-def follow_tempo(onset: npt.NDArray[np.float64], columns_per_second: float) -> Tempo:
+def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: float) -> Tempo:
     """Find the tempo at each moment.
 
     Parameters
     ----------
-    onset : np.ndarray [shape=(T,)]
-        Strength of onsets; mean 0 and power 1 where there are any, 0 where it is silent. A second or more.
+    bands
+        Strength of onsets [T] in all, and in low, middle and high bands; mean 0 and power 1 where there are any, 0
+        where it is silent. A second or more.
     columns_per_second
-        Columns of `onset` in a second.
+        Columns of the onsets in a second.
 
     Returns
     -------
     Tempo
         One frame for each 4 s; a single one for less than 20 s.
     """
-    size = min(len(onset), round(_FRAME_S * columns_per_second))
-    starts = np.arange(0, len(onset) - size + 1, round(_HOP_S * columns_per_second))
-    likeness, power = _autocorrelation(onset, starts, size)
+    columns = len(bands[0])
+    size = min(columns, round(_FRAME_S * columns_per_second))
+    starts = np.arange(0, columns - size + 1, round(_HOP_S * columns_per_second))
     lags = 60 * columns_per_second / _TEMPI
-    first = np.maximum(likeness @ _comb(lags, _WHOLE[:1], _WEIGHTS[:1], likeness.shape[1]), 0)
-    whole = np.minimum(likeness @ _comb(lags, _WHOLE, _WEIGHTS, likeness.shape[1]), _AT_MOST * first)
-    parts = np.max([_weakest(likeness, lags, multiples) for multiples in _PARTS], axis=0)
-    score = np.maximum(whole - np.maximum(parts - _TOLERATED * whole, 0), 0) * _PRIOR
-    path = _best_path(score)
-    clarity = float(whole[np.arange(len(path)), path] @ power) / max(float(power.sum()), 1e-9)
-    confidence = _confidence(clarity, size / columns_per_second)
-    return Tempo(starts + size / 2, lags[path], confidence)
-
-
-def _autocorrelation(
-    onset: npt.NDArray[np.float64], starts: npt.NDArray[np.int64], size: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the correlation of each frame with itself later [frames, lags] and its power [frames].
-
-    It is not biased towards short lags: what the lag leaves to compare is divided by its length.
-    """
-    longest = int(size * _LONGEST_LAG)
-    n_fft = 1 << (size + longest).bit_length()
-    left = 1 - np.arange(longest + 1) / size
-    frames = np.lib.stride_tricks.sliding_window_view(onset, size)[starts]
-    parts, power = [], []
+    scores, wholes, against, powers = [], [], [], []
     for first in range(0, len(starts), _CHUNK):
-        chunk = frames[first : first + _CHUNK]
-        chunk = chunk - chunk.mean(axis=1, keepdims=True)
-        spectra = np.fft.rfft(chunk, n_fft)
-        products = np.fft.irfft(spectra.real**2 + spectra.imag**2, n_fft)[:, : longest + 1]
-        power.append(products[:, 0] / size)
-        parts.append(products / left / np.maximum(products[:, :1], _FAINT * size))
-    return np.concatenate(parts), np.concatenate(power)
+        likenesses = [likeness_of(band, starts[first : first + _CHUNK], size) for band in bands]
+        scores.append(_score(likenesses, lags))
+        wholes.append(_whole(likenesses[0], lags))
+        against.append(torn(likenesses, lags))
+        powers.append(likenesses[0].power)
+    score, power = np.concatenate(scores), np.concatenate(powers)
+    path = _best_path(score * np.minimum(power, 1)[:, None])
+    here = np.arange(len(path))
+    shares = power / max(float(power.sum()), 1e-9)
+    clear = _confidence(float(np.concatenate(wholes)[here, path] @ shares), size / columns_per_second)
+    clear *= min(1.0, (clear / _CLEAR) ** 2)
+    doubt = math.exp(-_TORN * max(float(np.concatenate(against)[here, path] @ shares) - _TORN_FROM, 0.0))
+    odds, of_octaves = _odds(score, path, np.minimum(power, 1))
+    confidence, on_beats = (min(clear, _from_odds(doubt * some)) for some in (odds, of_octaves))
+    return Tempo(starts + size / 2, lags[path], confidence, on_beats)
 
 
-def _weakest(
-    likeness: npt.NDArray[np.float64], lags: npt.NDArray[np.float64], multiples: tuple[float, ...]
-) -> npt.NDArray[np.float64]:
-    """Lowest [frames, tempi] of an autocorrelation [frames, lags] at some multiples of each lag."""
-    values = [likeness @ _comb(lags, (multiple,), (1.0,), likeness.shape[1]) for multiple in multiples]
-    weakest: npt.NDArray[np.float64] = np.min(values, axis=0)
-    return weakest
+def usual(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the features [P, 6] of the tempi as such: how far they are from the most usual one."""
+    octaves = np.log2(tempi / _USUAL)
+    beyond = [np.maximum(side * octaves - far, 0) for far in _FAR for side in (-1, 1)]
+    return np.stack([octaves, octaves**2, *beyond], axis=-1)
 
 
-def _comb(
-    lags: npt.NDArray[np.float64], multiples: tuple[float, ...], weights: tuple[float, ...], count: int
-) -> npt.NDArray[np.float64]:
-    """Matrix [count, tempi] that takes the weighted mean of an autocorrelation at multiples of each lag.
+def _score(likenesses: Sequence[Likeness], lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Logarithm [frames, tempi] of each tempo's chance, but for a number that is the same for all of a frame."""
+    score = np.zeros((len(likenesses[0].power), len(lags)))
+    score += usual(_TEMPI) @ WEIGHTS[-6:]
+    for weight, values in zip(WEIGHTS, evidence(likenesses, lags), strict=False):
+        score += weight * values
+    after_one = likenesses[0].at(lags)
+    absent = np.maximum(_PRESENT - after_one / np.maximum(after_one.max(axis=1, keepdims=True), 1e-9), 0)
+    return score - _ABSENT * absent
 
-    Multiples beyond the autocorrelation are left out; a tempo whose very period is beyond it gets 0.
-    """
-    matrix = np.zeros((count, len(lags)))
-    tempi = np.arange(len(lags))
-    for multiple, weight in zip(multiples, weights, strict=True):
-        inside = tempi[(multiple * lags < count - 1) & (lags < count - 1)]
-        place = multiple * lags[inside]
-        below = place.astype(np.int64)
-        matrix[below, inside] += weight * (1 - (place - below))
-        matrix[below + 1, inside] += weight * (place - below)
-    return matrix / np.maximum(matrix.sum(axis=0), 1e-9)
+
+def _whole(likeness: Likeness, lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How like itself each frame is one to four beats later [frames, tempi]; lags that are too long are left out."""
+    total, weights = np.zeros((len(likeness.power), len(lags))), np.zeros(len(lags))
+    for multiple, weight in zip(_WHOLE, _WEIGHTS, strict=True):
+        inside = likeness.within(multiple * lags)
+        total += weight * inside * likeness.at(multiple * lags)
+        weights += weight * inside
+    mean: npt.NDArray[np.float64] = total / np.maximum(weights, 1e-9)
+    return mean
+
+
+def _odds(
+    score: npt.NDArray[np.float64], path: npt.NDArray[np.int64], power: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """Odds of the path against all others that go beside it, so many times as fast; and of it and its octaves."""
+    tempi = score.shape[1]
+    padded = np.pad(score, ((0, 0), (tempi - 1, tempi - 1)), mode="edge")
+    padded -= padded[np.arange(len(path)), path + tempi - 1][:, None]
+    shifts = np.arange(1 - tempi, tempi)
+    beside = padded[np.arange(len(path))[:, None], path[:, None] + tempi - 1 + shifts]
+    inside = (path.min() + shifts >= 0) & (path.max() + shifts < tempi)
+    mean = (beside * power[:, None]).sum(axis=0) / max(float(power.sum()), 1e-9)
+    chance = np.where(inside, np.exp(np.minimum(mean, 50.0)), 0.0)
+    octaves = shifts / _STEPS_OF_AN_OCTAVE
+    near = math.log2(1 + _SAME)
+    same = np.abs(octaves) < near
+    octave = np.abs(octaves - np.rint(octaves)) < near
+    return tuple(float(chance[some].sum() / max(chance[~some].sum(), 1e-9)) for some in (same, octave))  # type: ignore[return-value]
 
 
 def _best_path(score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -175,3 +200,8 @@ def _confidence(clarity: float, seconds: float) -> float:
     """
     chance = 1.5 / seconds
     return math.sqrt(max(min(clarity, 1.0) - chance, 0.0) / (1 - chance)) if chance < 1 else 0.0
+
+
+def _from_odds(odds: float) -> float:
+    """Turn odds into 0 to 1: :data:`SURE` where they are just good enough for that."""
+    return min(SURE * (odds / _SURE_ODDS) ** _STEEP, 1.0)

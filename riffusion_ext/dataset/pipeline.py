@@ -13,6 +13,7 @@ from riffusion_ext.audio.integrity.truncation import losses
 from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
 from riffusion_ext.dataset.curation.apply import SOURCE, export_set, judge
+from riffusion_ext.dataset.curation.target import shortfall
 from riffusion_ext.dataset.decisions import take_in
 from riffusion_ext.dataset.executor import Cut, Task, cores, cut_songs, loudest_cells
 from riffusion_ext.dataset.export.formats import ExportResult, check_export_settings
@@ -197,12 +198,13 @@ def build(
         judged = judge(store, done, settings, root=root, waiting=waiting)
         count(windows)
         kept = len(judged.manifest.kept)
+        short = [] if waiting else shortfall(judged.manifest, settings.curation.target)
         exported = export_set(store, judged.manifest, told.begin_parts("exporting", "windows", kept))
     return Built(
         manifest=judged.manifest,
         exported=exported,
         failed=failed,
-        notes=(*over, *repaired, *judged.notes, *unmatched, *exported.notes),
+        notes=(*short, *over, *repaired, *judged.notes, *unmatched, *exported.notes),
         songs=len(done),
         resumed=sum(cut.was_there for cut in cuts.values()),
         seconds=time.perf_counter() - began,

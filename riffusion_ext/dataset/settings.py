@@ -126,17 +126,19 @@ class CurateSettings:
         Windows to leave out at the beginning and the end of each song. A song that has no more than twice as many in
         all is left whole.
     silence_db
-        Level in dBFS, -120 to 0, under which a window is silence. So is one that consists of pauses for the most part.
+        Level in dBFS, -120 to 0, of what the image shows, under which a window is silence. So is one that consists of
+        pauses for the most part.
     transition
         Largest likeness to a cut between two unrelated pieces, 0 to 1.
     duplicate
         Likeness from which two windows count as the same, 0 to 1. At the default the same sound from another file is
         found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
-        are kept.
+        are kept. In different songs it is found at any other moment, too: a window is left out for one that is the
+        same recording and begins no more than 0.55 of a step earlier or later.
     clipping
         Largest share of clipped samples, 0 to 1.
     broken
-        Leave out windows in which the sound drops out, or lies far off its middle.
+        Leave out windows in which the sound drops out, or whose image an offset outshines.
     target
         How many windows to choose, as different from each other as can be, from all songs alike; None keeps all.
 

@@ -133,7 +133,7 @@ def described(checks: Sequence[Check]) -> str:
     error = float(np.mean([check.error for check in heard]))
     clipped = max(check.clipped for check in heard)
     text = (
-        f"{pictures} turned back into sound: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
+        f"{pictures}: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
         f"off, {f'up to {clipped:.2%}' if clipped >= 5e-5 else 'nothing'} clipped"
     )
     return f"{text}; {wrong} with a problem" if wrong else text

@@ -139,6 +139,34 @@ def test_inspect_shows_the_parameters(page: Any, tmp_path: Path):
     assert "64 x 512" in page.inner_text("#riffusion_inspect_table")
 
 
+# Of SD.Next's own style sheet (ui/css/sdnext.css).
+SDNEXT = """
+    fieldset { width: max-content !important; }
+    td { border-bottom: none !important; padding: 0 0.5em !important; }
+"""
+ENDS = "([of, to]) => document.querySelector(of).getBoundingClientRect().right <= "
+ENDS += "document.querySelector(to).getBoundingClientRect().right + 0.5"
+LINES = """() => [...document.querySelectorAll('.riffusion-table tr')].slice(0, 3).map(row => {
+    const tops = [...row.cells].map(cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getBoundingClientRect().bottom;
+    });
+    return Math.abs(tops[0] - tops[1]);
+})"""
+
+
+def test_the_style_of_sdnext_leaves_choices_in_their_column_and_facts_on_their_line(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    page.add_style_tag(content=SDNEXT)
+    assert page.evaluate(ENDS, ["#riffusion_pictures_kind", "#riffusion_pictures"])
+    page.set_viewport_size({"width": 1280, "height": 900})
+    open_page(page, "Inspect")
+    upload(page, "riffusion_inspect_file", picture(tmp_path / "clip.png"))
+    page.wait_for_selector("#riffusion_inspect_table table")
+    assert max(page.evaluate(LINES)) <= 1
+
+
 def test_one_plays_at_a_time_in_the_tab_by_itself(page: Any, tmp_path: Path) -> None:
     sound = base64.b64encode(tone(tmp_path / "a.wav", SECONDS).read_bytes()).decode()
     clips = panel(player(f"data:audio/wav;base64,{sound}", name, SECONDS, "a.wav") for name in "ab")

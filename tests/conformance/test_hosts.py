@@ -209,3 +209,19 @@ def test_arguments_of_the_plot(root: Path) -> None:
     rest = (*("include_lone_images", "include_sub_grids", "no_fixed_seeds"), *(f"vary_seeds_{axis}" for axis in "xyz"))
     expected = ("draw_legend", *(more if "skip_grid" in run.positional else ()), *rest, "margin_size", "csv_mode")
     assert run.positional[10:] == expected
+
+
+def test_whether_parts_of_prompts_have_one_weight_in_a_batch(root: Path) -> None:
+    """Where models have forge_objects, and there only; see riffusion_ext/host/model/batches.py."""
+    places = [root / "modules_forge" / "forge_sampler.py", root / "backend" / "sampling" / "condition.py"]
+    source = "".join(path.read_text("utf-8") for path in places if path.is_file())
+    forge = "transposed = list(map(list, zip(*weights)))" in source and "['strength'] = current_weight" in source
+    models = [*(root / "modules").glob("*.py"), *(root / "modules_forge").glob("*.py")]
+    models += (root / "backend").rglob("*.py")
+    assert any(
+        "self.forge_objects = " in text or "sd_model.forge_objects = " in text for text in map(_text, models)
+    ) is (forge)
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8")

@@ -157,6 +157,14 @@ def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
         assert distance(picture, probe.plain(prompt, seed)) <= BATCHED, prompt
 
 
+def test_parts_that_fade_in_are_as_loud_in_a_batch_as_alone(probe: Probe) -> None:
+    fading = [between(SAX, BOTH, alpha, seeds=[1, 1]) for alpha in (0.0, 0.3, 0.7, 1.0)]
+    painted = probe.paint(*fading)
+    assert painted.error == ""
+    for picture, request in zip(painted.pictures, fading, strict=True):
+        assert distance(picture, probe.picture(request)) <= BATCHED, request["alpha"]
+
+
 def test_the_same_holds_from_pictures(probe: Probe) -> None:
     init = _png(colourful())
     fields = {"route": "img2img", "init_images": [init], "denoising_strength": 0.5, "steps": 4}

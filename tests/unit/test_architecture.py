@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "riffusion_ext"
-SKIPPED = {".git", "build", "dist", "node_modules", "__pycache__", "riffusion-demo"}
+SKIPPED = {".git", "build", "dist", "node_modules", "__pycache__", "riffusion-demo", "site"}
 TEXT = {".py", ".md", ".txt", ".toml", ".ini", ".json", ".js", ".mjs", ".css", ".sh", ".yml", ".yaml", ".cfg", ""}
 
 

@@ -15,7 +15,9 @@ from PIL import Image
 
 from bench import __main__ as program
 from bench import (
+    clipping,
     collection,
+    copies,
     curation,
     length,
     making,
@@ -282,6 +284,15 @@ def test_windows_to_curate_are_what_they_are_called(kind: str) -> None:
     assert found["kept"] + found["duplicate"] + found["surplus"] <= 2000
 
 
+def test_clean_chiptunes_are_not_clipped_and_loud_music_is(song: Path) -> None:
+    section = clipping.measure(song.parent, tracks=1)
+    (table,) = section.tables
+    assert [row[2] for row in table.rows] == ["0"] * 2
+    assert [gate.ok for gate in section.gates] == [True] * len(section.gates)
+    assert clipping.found(np.sin(np.arange(300_000) / 9)).tolist() == [0]
+    assert clipping.found(np.clip(2 * np.sin(np.arange(300_000) / 9), -1, 1)) > 0.3
+
+
 def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = {
         kind: {"seconds": 1.0 + n, "cpu": 1.0, "peak": 1e9 - n, "kept": 5, "duplicate": 6, "surplus": 7}
@@ -294,6 +305,19 @@ def test_curation_is_judged_by_the_worst_kind(monkeypatch: pytest.MonkeyPatch) -
     for run in runs.values():
         run["peak"] = math.nan
     assert len(curation.measure().gates) == 1, "memory can be read on Linux only"
+
+
+def test_copies_are_found_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies.shutil, "which", lambda name: None)
+    monkeypatch.setattr(copies, "SHIFTS", (2.0,))
+    monkeypatch.setattr(copies, "_SECONDS", 16)
+    monkeypatch.setattr(copies, "_LEAST", 16)
+    section = copies.measure(None, tracks=1)
+    rows = {row[0]: row[1:] for row in section.tables[0].rows}
+    assert set(rows) == {"same file, 2 s", "-6 dB, 2 s", "1 % faster, 2 s"}
+    assert rows["same file, 2 s"] == ["3", "0", "3", "100.0%"]
+    assert section.tables[1].rows == [["3", "0", "0"]]
+    assert [gate.ok for gate in section.gates] == [True, True]
 
 
 # -- from songs to a training set

@@ -159,6 +159,19 @@ def test_the_summary(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "a.wav: 5 windows (there already)" in said.err
 
 
+def test_a_target_that_is_not_reached_is_said(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["dataset", str(songs), str(out), *QUICK, "--target", "20", "--verify", "0", "--no-sheet"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "were wanted" in line]
+    assert re.fullmatch(
+        r"note: \d windows are kept, 20 were wanted; the most were left out as .+ of songs \(\d\)", line
+    )
+    assert main(["dataset", str(songs), str(out), *QUICK, "--target", "20", "--verify", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [line.removeprefix("note: ")]
+    assert main(["dataset", str(songs), str(out), *QUICK, "--target", "2", "--verify", "0", "--no-sheet"]) == 0
+    assert "wanted" not in capsys.readouterr().out
+
+
 def test_json_is_all_there_is(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (songs / "bad.mp3").write_text("no music")
     out = tmp_path / "out"

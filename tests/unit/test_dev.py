@@ -92,6 +92,7 @@ def test_a_failed_install_leaves_no_stamp(dev, monkeypatch) -> None:
 def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
     monkeypatch.setattr(dev, "test_environment", lambda name, *_: tmp_path / name)
+    monkeypatch.setattr(dev, "docs_environment", lambda: tmp_path / ".venv-docs")
     commands = Commands(fails="mypy")
     monkeypatch.setattr(dev, "run", commands)
     monkeypatch.setattr(dev, "script", lambda folder, name: sys.executable)
@@ -99,15 +100,18 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
     monkeypatch.setattr(dev, "patient", lambda *command: command)
     other = tmp_path / "pytest.py"  # what `python -m pytest` finds in the checkout
     other.write_text("print('seen'); raise SystemExit(3)")
+    site = tmp_path / "mkdocs.py"
+    site.write_text("print('built'); raise SystemExit(1)")
     assert dev.test([]) == 1
     assert [line.split()[1] for line in commands.lines] == ["ruff", "ruff", "mypy", "pytest"]
     printed = capsys.readouterr().out.splitlines()
-    assert printed.count("seen") == 7
+    assert (printed.count("seen"), printed.count("built")) == (7, 1)
     names = ["(gradio 3, browser)", "(gradio 6, browser)", "(gradio 4, browser)"]
     names += ["(gradio 3, training sets)", "(gradio 3, songs)", "(gradio 4)", "(gradio 6)"]
-    assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names])
+    assert printed[-1] == ", pytest ".join(["dev.py: FAILED: mypy", *names]) + ", documentation"
     commands.fails = "nothing"
     other.write_text("")
+    site.write_text("")
     assert dev.test([]) == 0
 
 
@@ -185,6 +189,29 @@ def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> No
     monkeypatch.setattr(dev.shutil, "which", lambda _: None)
     with pytest.raises(SystemExit, match=r"Python 3\.10 and 3\.11 only"):
         dev.test([])
+
+
+def test_the_documentation_is_built_in_an_environment_of_its_own(dev, monkeypatch, capsys) -> None:
+    commands = Commands()
+    monkeypatch.setattr(dev, "run", commands)
+    assert dev.docs(["--verbose"]) == 0
+    assert commands.lines[-2].endswith(f"--no-deps -r {dev.DOCS}")
+    assert commands.lines[-1] == "-m mkdocs build --strict --verbose"
+    assert ".venv-docs is ready" in capsys.readouterr().out
+    commands.fails = "mkdocs"
+    assert dev.docs([]) == 1
+
+
+def test_screenshots_are_taken_of_the_standalone_server(dev, monkeypatch, tmp_path) -> None:
+    commands = Commands()
+    monkeypatch.setattr(dev, "run", commands)
+    monkeypatch.setattr(dev, "PINNED_PYTHONS", (sys.version_info[:2],))
+    monkeypatch.setattr(dev, "test_environment", lambda name, *_: tmp_path / name)
+    used: list[Path] = []
+    monkeypatch.setattr(dev, "script", lambda folder, name: used.append(folder) or folder / name)
+    assert dev.screenshots(["--only", "tab"]) == 0
+    assert used == [tmp_path / ".venv-test-standalone"]
+    assert commands.lines == [f"{tmp_path / 'docs' / 'screenshots.py'} --only tab"]
 
 
 def test_without_a_command_it_explains_itself(dev, monkeypatch, capsys) -> None:

@@ -286,6 +286,11 @@ def test_the_dump_names_everything(tmp_path: Path) -> None:
     assert exif_dump(with_exif({0x0131: "program", 64999: 1})) == {"Software": "program", "tag 64999": 1}
 
 
+def test_the_dump_leaves_out_where_other_tags_are() -> None:
+    comment = {0x9286: b"ASCII\0\0\0a prompt"}
+    assert exif_dump(with_exif({0x0131: "program", 0x8769: comment})) == {"Software": "program"}
+
+
 def test_the_dump_shows_riffusions_tags_first() -> None:
     dump = exif_dump(with_exif({0x0131: "program", 11000: 44100}))
     assert list(dump) == ["sample_rate", "Software"]

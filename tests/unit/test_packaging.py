@@ -38,7 +38,7 @@ def version(pin: Requirement) -> str:
     return specifier.version
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*FILES, "docs"])
 def test_every_line_pins_one_version_of_one_package(file: str) -> None:
     for pin in pins(file).values():
         (specifier,) = pin.specifier
@@ -118,7 +118,18 @@ def test_the_webui_can_read_the_metadata() -> None:
     assert metadata["Extension"]["Name"] == "riffusion"
 
 
-def test_the_readme_links_to_what_is_there() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_the_citation_knows_the_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {riffusion_ext.__version__}\n" in text
+
+
+def test_torch_brings_filelock_so_nothing_is_installed_for_it_in_a_webui() -> None:
+    needs = [Requirement(text) for text in importlib.metadata.distribution("torch").requires or []]
+    assert "filelock" in {canonicalize_name(need.name) for need in needs if need.marker is None}
+    assert "filelock" not in install.CLOSED_LIST
+
+
+def test_the_checks_before_a_commit_use_the_versions_of_the_tests() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    found = re.findall(r"ruff==([\d.]+)", text)
+    assert found == [version(pins("a1111")["ruff"])] * 2

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from riffusion_ext.dataset.analysis.clipping import REACH, Cuts, find_cuts
+
 __all__ = ["ColumnStats"]
 
-_LOUD = 0.5  # a limit below that is none: a run of equal samples there is a square wave, or silence
+_CHUNK = 128  # columns that are looked at together; always the same ones, however the pieces fall
+_LEAST = 0.1  # a limit below that is none
 _AT_LIMIT = 0.98
+_SQUARE = 0.75  # share of a column at its limits above that is a square wave with slanting sides
+_FLAT = 0.99  # share of the samples that equal the one before where nothing moves
+_MOVES = 1e-10  # mean square around the mean: a wave with corners is above it
 
 _Array = npt.NDArray[np.float32]
+_Places = npt.NDArray[np.int64]
 
 
 class ColumnStats:
-    """Peak, energy, offset, clipping and standstill of each column of a song.
+    """Peak, energy, clipping and standstill of each column of a song, before it is brought to the image's rate.
 
     Parameters
     ----------
@@ -26,67 +35,91 @@ class ColumnStats:
 
     def __init__(self, sample_rate: int, seconds: float) -> None:
         self._per_column = sample_rate * seconds
-        self._held: _Array | None = None  # [C, n]: `lead` samples of the column before, then what was not counted
-        self._lead = 0
-        self._start = 0  # number of the first sample that was not counted
+        self._held: list[_Array] = []  # the file's samples and the mixed ones: some that were counted, then the others
+        self._first = 0  # number of the first sample that is held
         self._columns = 0
         self._parts: list[_Array] = []
+        self._cuts: list[Cuts] = []
+        self._peaks = np.zeros(0, np.float32)  # of each channel, above and below zero
 
-    def add(self, samples: _Array) -> None:
-        """Take the next samples [C, n]."""
-        held = samples if self._held is None else np.concatenate([self._held, samples], axis=1)
-        last = int((self._start + held.shape[1] - self._lead) / self._per_column + 1e-9)
-        if last > self._columns:
-            numbers = np.arange(self._columns, last + 1)
-            edges = np.ceil(numbers * self._per_column - 1e-6).astype(np.int64) - self._start + self._lead
-            stop = int(edges[-1])
-            self._parts.append(_numbers(held[:, :stop], edges[:-1], np.diff(edges)))
-            held = np.ascontiguousarray(held[:, stop - 1 :])
-            self._start += stop - self._lead
-            self._columns, self._lead = last, 1
-        self._held = held
+    def add(self, samples: _Array, mixed: _Array) -> None:
+        """Take the next samples: the file's own [C, n], and mixed to the channels of the image [c, n]."""
+        new = [samples, mixed]
+        held = [np.concatenate(pair, axis=1) for pair in zip(self._held, new, strict=True)] if self._held else new
+        peaks = np.stack([samples.max(axis=1), -samples.min(axis=1)], axis=1).ravel()
+        self._peaks = np.maximum(self._peaks, peaks) if len(self._peaks) else peaks
+        self._held, end = held, self._first + held[0].shape[1]
+        while int(self._edges(_CHUNK)[-1]) + REACH <= end:
+            self._count(self._edges(_CHUNK))
+        keep = max(int(self._edges(0)[0]) - REACH - self._first, 0)
+        self._held = [np.ascontiguousarray(part[:, keep:]) for part in held]
+        self._first += keep
 
-    def finish(self, columns: int) -> dict[str, _Array]:
-        """Return ``peak``, ``energy``, ``offset``, ``clipped`` and ``flat``, each [columns].
+    def finish(self, columns: int) -> dict[str, Any]:
+        """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped`` and ``still``, each [columns].
 
         Columns past the last sample repeat the last one's.
         """
-        rest = 0 if self._held is None else self._held.shape[1] - self._lead  # samples of a column that is not full
-        if self._held is not None and rest:
-            self._parts.append(_numbers(self._held, np.array([self._lead]), np.array([rest])))
-        table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((6, 1), np.float32)
-        table = np.pad(table, ((0, 0), (0, max(columns - table.shape[1], 0))), mode="edge")[:, :columns]
-        peak, energy, offset, runs, plateau, flat = table
-        limit = max(_LOUD, _AT_LIMIT * float(peak.max(initial=0.0)))
+        end = self._first + (self._held[0].shape[1] if self._held else 0)
+        while int(self._edges(0)[0]) < end:
+            edges = self._edges(_CHUNK)
+            whole = edges[edges < end]
+            self._count(np.append(whole, min(int(self._edges(len(whole))[-1]), end)))
+        table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((4, 1), np.float32)
+        clipped = self._clipped(table.shape[1])
+        missing = (0, max(columns - table.shape[1], 0))
+        peak, file_energy, mixed_energy, still = np.pad(table, ((0, 0), missing), mode="edge")[:, :columns]
         return {
             "peak": peak,
-            "energy": energy,
-            "offset": offset,
-            "clipped": np.where(plateau >= limit, runs, np.float32(0.0)),
-            "flat": flat,
+            "file_energy": file_energy,
+            "mixed_energy": mixed_energy,
+            "clipped": np.pad(clipped, missing, mode="edge")[:columns],
+            "still": still > 0,
         }
 
+    def _edges(self, columns: int) -> _Places:
+        """Return where the next columns begin, and where the last one ends."""
+        numbers = self._columns + np.arange(columns + 1)
+        return np.ceil(numbers * self._per_column - 1e-6).astype(np.int64)
 
-def _numbers(samples: _Array, starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> _Array:
-    """Six numbers [6, n] of columns that begin at `starts` in `samples` [C, S] and are `counts` long."""
-    size = np.abs(samples)
-    same = np.zeros(samples.shape, bool)
-    same[:, 1:] = samples[:, 1:] == samples[:, :-1]
-    run = same & np.roll(same, 1, axis=1)  # the third and later samples of a run; the first two are added by the shifts
-    run[:, :-1] |= run[:, 1:]
-    run[:, :-1] |= run[:, 1:]
-    run &= size >= _LOUD
+    def _count(self, edges: _Places) -> None:
+        """Count the columns between edges, with samples around them."""
+        start = max(int(edges[0]) - REACH, self._first) - self._first
+        inside = edges - self._first - start
+        samples, mixed = (part[:, start : start + int(inside[-1]) + REACH] for part in self._held)
+        cuts = find_cuts(samples, inside)
+        self._cuts.append(cuts._replace(column=cuts.column + self._columns))
+        self._parts.append(_numbers(samples, mixed, inside))
+        self._columns += len(edges) - 1
 
-    def over(values: npt.NDArray[np.generic], reduce: np.ufunc = np.add) -> _Array:
-        return reduce.reduceat(values, starts, axis=1).astype(np.float32)
+    def _clipped(self, columns: int) -> _Array:
+        """Return the share of clipped samples of each column, in the channel that has most."""
+        found = Cuts(*(np.concatenate(parts) for parts in zip(*self._cuts, strict=True))) if self._cuts else None
+        share = np.zeros((columns, max(len(self._peaks), 2)), np.float32)
+        if found is not None:
+            limits = np.maximum(_LEAST, _AT_LIMIT * self._peaks)[found.side]
+            at_limit = found.level >= limits
+            share[found.column[at_limit], found.side[at_limit]] = found.share[at_limit]
+        of_channel = share.reshape(columns, -1, 2).sum(axis=2)
+        most: _Array = np.where(of_channel > _SQUARE, np.float32(0.0), of_channel).max(axis=1)
+        return most
 
-    return np.stack(
-        [
-            over(size, np.maximum).max(axis=0),
-            (over(np.square(samples, dtype=np.float64)) / counts).mean(axis=0),
-            (over(samples.astype(np.float64)) / counts).mean(axis=0),
-            (over(run.astype(np.int32)) / counts).max(axis=0),
-            over(np.where(run, size, np.float32(0.0)), np.maximum).max(axis=0),
-            (over(same.all(axis=0, keepdims=True).astype(np.int32)) / counts).max(axis=0),
-        ]
-    ).astype(np.float32)
+
+def _numbers(samples: _Array, mixed: _Array, edges: _Places) -> _Array:
+    """Four numbers [4, n] of columns between edges [n + 1]."""
+    counts = np.diff(edges)
+
+    def over(values: npt.NDArray[np.generic], reduce: np.ufunc = np.add) -> npt.NDArray[np.float64]:
+        return reduce.reduceat(values[:, : int(edges[-1])], edges[:-1], axis=1).astype(np.float64)
+
+    def mean_square(values: _Array) -> npt.NDArray[np.float64]:
+        return over(np.square(values, dtype=np.float64)) / counts
+
+    same = np.zeros((1, mixed.shape[1]), bool)
+    same[:, 1:] = (mixed[:, 1:] == mixed[:, :-1]).all(axis=0)
+    squares = mean_square(mixed)
+    around = (squares - np.square(over(mixed.astype(np.float64)) / counts)).max(axis=0)
+    still = (over(same.astype(np.int32))[0] >= _FLAT * (counts - (edges[:-1] == 0))) & (around <= _MOVES)
+    own = squares if samples is mixed else mean_square(samples)
+    peak = over(np.abs(samples), np.maximum).max(axis=0)
+    return np.stack([peak, own.mean(axis=0), squares.mean(axis=0), still]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is known of each window: level, pauses, damage, transitions, and an embedding to compare windows by."""
+"""What is known of each window: level, pauses, damage, transitions, and what windows are compared by."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from riffusion_ext.dataset.analysis.levels import BANDS, window_levels
 from riffusion_ext.dataset.analysis.measure import SongMeasure
 from riffusion_ext.dataset.analysis.transitions import largest_transition, transition_curve
 
@@ -25,6 +26,11 @@ _FLOOR = 1e-6  # mean square of a column under which it is silent anyway: -60 dB
 _QUIET = 1e-3  # likewise, relative to the window's mean: -30 dB
 _PAUSE = 50  # columns of silence that make a pause: half a second
 
+_EMPTY = 1e-3  # mean square relative to the loudest 0.2 s of the window: -30 dB
+_LOUDEST, _MOMENT = 20, 5  # columns over which the energy is averaged: to know what is loud, and what is empty
+_SCRAP = 50  # columns: sound before an empty stretch that is no longer is what rang from before the window
+_RISE, _RISEN = 50, 0.03  # columns within which a burst comes to within 15 dB of the loudest
+
 _DROPOUT = 3  # columns; half a period of the lowest notes is shorter
 _MOST_GAPS = 3  # more of them in a window are its rhythm
 _BESIDE = 3  # columns before and after a gap in which there must be sound
@@ -38,10 +44,16 @@ class Features:
     Attributes
     ----------
     level_db : float32
-        Mean level in dBFS; -120 at least.
+        Mean level in dBFS of what the image shows: mixed to its channels, without offset, in its range of frequencies;
+        -120 at least.
+    file_db, mixed_db : float32
+        Likewise of the file's own samples, and of those mixed to the channels of the image.
     quiet : float32
         Share of the columns that lie in pauses: half a second and more, each column 30 dB under the mean of the window
         or under -60 dBFS.
+    burst : float32
+        Share of the columns that lie in an empty stretch at the beginning, 30 dB under the loudest 0.2 s or under
+        -60 dBFS, that ends in a burst: 0 where there is none, or where what follows grows slowly.
     transition : float32
         Likeness of the most abrupt change to a cut between unrelated pieces, 0 to 1.
     transition_at : float32
@@ -50,21 +62,29 @@ class Features:
         Share of clipped samples.
     dropout : float32
         Length of the longest gap in the sound, in seconds.
-    offset : float32
-        Distance of the mean from zero; full scale is 1.0.
+    rumble : float32
+        How far the loudest cell under 20 Hz, which an offset is, lies above the loudest of the others, in dB; negative
+        in most music.
     embedding : float32 [shape=(N, 96)]
         Unit vectors. The distance of two tells how different the windows sound (0 for the same, 1.4 for unrelated
         ones), whatever their levels.
+    levels : uint8 [shape=(N, F, 16)]
+        Levels in frames and bands, as of :func:`~riffusion_ext.dataset.analysis.levels.window_levels`, by which the
+        same recording is known at another moment of it.
     """
 
     level_db: np.ndarray
+    file_db: np.ndarray
+    mixed_db: np.ndarray
     quiet: np.ndarray
+    burst: np.ndarray
     transition: np.ndarray
     transition_at: np.ndarray
     clipped: np.ndarray
     dropout: np.ndarray
-    offset: np.ndarray
+    rumble: np.ndarray
     embedding: np.ndarray
+    levels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.level_db)
@@ -75,7 +95,9 @@ class Features:
         parts = list(parts)
         names = [f.name for f in fields(cls)]
         if not parts:
-            return cls(**{name: np.zeros((0, EMBEDDING) if name == "embedding" else 0, np.float32) for name in names})
+            empty = {name: np.zeros(0, np.float32) for name in names}
+            empty |= {"embedding": np.zeros((0, EMBEDDING), np.float32), "levels": np.zeros((0, 0, BANDS), np.uint8)}
+            return cls(**empty)
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -112,20 +134,32 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
     gaps = _gaps(measure)
     windows = [(int(first), min(int(first) + columns, measure.columns)) for first in first_columns]
     return Features(
-        level_db=(10.0 * np.log10(energy)).astype(np.float32),
+        level_db=_decibels(energy),
+        file_db=_decibels(_means(measure.file_energy, first_columns, columns)),
+        mixed_db=_decibels(_means(measure.mixed_energy, first_columns, columns)),
         quiet=_array(
             1.0 - _sounding(measure.energy[start:stop], mean) / columns
             for (start, stop), mean in zip(windows, energy, strict=True)
         ),
+        burst=_array(_empty_before_burst(measure.energy[start:stop]) / columns for start, stop in windows),
         transition=transition,
         transition_at=((at - first_columns) * measure.column_seconds).astype(np.float32),
         clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
         dropout=_array(_longest_gap(gaps, start, stop) * measure.column_seconds for start, stop in windows),
-        offset=np.abs(_means(measure.offset, first_columns, columns)).astype(np.float32),
+        rumble=_array(_largest(measure.low, *window) - _largest(measure.sketch, *window) for window in windows),
         embedding=np.array(
             [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
         ).reshape(len(windows), EMBEDDING),
+        levels=window_levels(measure.sketch, first_columns, columns),
     )
+
+
+def _decibels(energy: np.ndarray) -> np.ndarray:
+    return (10.0 * np.log10(np.maximum(energy, 1e-12))).astype(np.float32)
+
+
+def _largest(levels: np.ndarray, start: int, stop: int) -> float:
+    return float(levels[start:stop].max(initial=-120.0))
 
 
 def _array(values: Iterable[float]) -> np.ndarray:
@@ -152,18 +186,37 @@ def _sounding(energy: np.ndarray, mean: float) -> int:
     return len(energy) - int(lengths[lengths >= _PAUSE].sum())
 
 
+def _empty_before_burst(energy: np.ndarray) -> int:
+    """Count the columns of a window [T] in which next to nothing sounds before it bursts out.
+
+    What sounds for less than half a second before them is what rang from before the window.
+    """
+    if len(energy) <= _LOUDEST:
+        return 0
+    loudest = max(float(_smooth(energy, _LOUDEST).max()), _FLOOR)
+    start, stop = _runs(_smooth(energy, _MOMENT) < max(_FLOOR, _EMPTY * loudest))
+    first = (start < _SCRAP) & (stop < len(energy) - _MOMENT)
+    if not first.any():
+        return 0
+    longest = int(np.where(first, stop - start, 0).argmax())
+    rise = _smooth(energy, _MOMENT)[stop[longest] : stop[longest] + _RISE]
+    return int(stop[longest] - start[longest]) if rise.max() > _RISEN * loudest else 0
+
+
+def _smooth(energy: np.ndarray, width: int) -> np.ndarray:
+    return np.convolve(energy.astype(np.float64), np.ones(width) / width, "same")
+
+
 def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     """Return where sound drops out: it stands still for a while, and is loud right before and after.
 
     A pause is different, since music and rooms die away; and so is a wave with corners, whose samples are equal for
     long, but not of one value all the time.
     """
-    energy = measure.energy.astype(np.float64)
-    still = energy - measure.offset.astype(np.float64) ** 2 <= 1e-10 + 1e-6 * energy
-    start, stop = _runs(still & (measure.flat >= 0.99))
+    start, stop = _runs(measure.still)
     long = (stop - start >= _DROPOUT) & (start > _BESIDE) & (stop + _BESIDE < measure.columns)
     start, stop = start[long], stop[long]
-    total = np.concatenate([[0.0], np.cumsum(energy)])
+    total = np.concatenate([[0.0], np.cumsum(measure.energy, dtype=np.float64)])
     # The columns at the very edges are half sound, half gap.
     before = total[start - 1] - total[start - 1 - _BESIDE]
     after = total[stop + 1 + _BESIDE] - total[stop + 1]

@@ -18,9 +18,11 @@ from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.loudness import Loudness
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.dataset.analysis.column_stats import ColumnStats
+from riffusion_ext.dataset.analysis.shown_energy import LOWEST, ShownEnergy
 from riffusion_ext.dataset.analysis.transitions import FineChange, SpectralChange
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_pieces
+from riffusion_ext.spectrogram.mel import hz_to_mel
 
 __all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song"]
 
@@ -50,14 +52,19 @@ class SongMeasure:
     sketch : np.ndarray [shape=(T, 32), float16]
         Level of the strongest of 16 neighbouring mel rows, lowest first, in dB. A full-scale sine reads 4 in the lowest
         bands and up to 17 in the highest, whose rows are wider.
-    peak, energy : np.ndarray [shape=(T,), float32]
-        Largest absolute sample and mean square of a column's samples; full scale is 1.
+        Rows under 20 Hz are left out: there is the offset.
+    low : np.ndarray [shape=(T,), float16]
+        Level of the strongest of those rows, likewise; -120 where there are none.
+    peak : np.ndarray [shape=(T,), float32]
+        Largest absolute sample of the file; full scale is 1.
+    energy : np.ndarray [shape=(T,), float32]
+        Mean square of what the image shows: mixed to its channels, without offset, in its range of frequencies.
+    file_energy, mixed_energy : np.ndarray [shape=(T,), float32]
+        Mean square of the file's own samples, and of those mixed to the channels of the image.
     clipped : np.ndarray [shape=(T,), float32]
-        Share of the samples in runs of three or more at the file's own limit.
-    flat : np.ndarray [shape=(T,), float32]
-        Share of the samples that equal the one before.
-    offset : np.ndarray [shape=(T,), float32]
-        Mean of the samples.
+        Share of the file's samples that were cut off at its own limit.
+    still : np.ndarray [shape=(T,), bool]
+        Whether the mixed samples are of one value.
     chroma : np.ndarray [shape=(12,), float64]
         Energy of the pitch classes from C on.
     loudness
@@ -76,11 +83,13 @@ class SongMeasure:
     channels: int
     duration: float
     sketch: npt.NDArray[np.float16]
+    low: npt.NDArray[np.float16]
     peak: _Array
     energy: _Array
+    file_energy: _Array
+    mixed_energy: _Array
     clipped: _Array
-    flat: _Array
-    offset: _Array
+    still: npt.NDArray[np.bool_]
     chroma: npt.NDArray[np.float64]
     loudness: float
     black: float
@@ -122,16 +131,19 @@ def measure_song(
     AudioError
         The file cannot be read, or not to its end.
     """
-    listener = _Listener(params.hop_length / params.sample_rate)
+    listener = _Listener(params)
     sketches: list[npt.NDArray[np.float16]] = []
+    lows: list[npt.NDArray[np.float16]] = []
+    inaudible = _rows_below(LOWEST, params)
     chroma, black, columns = np.zeros(12), 0.0, 0
     change = SpectralChange()
     # One block: the system gives memory as it is written to, and has all of it back where a song turns out too long.
     # Pieces would leave holes behind.
     kept: _Array | None = np.empty((params.channels, keep_columns, params.num_frequencies), np.float32)
-    for mel in _mel(listener.pass_on(read_pieces(path)), params, tick):
+    for mel in _mel(listener.pass_on(read_pieces(path)), params, tick, listener.pass_on_shown):
         mono = mel.mean(axis=0)
-        sketches.append(_sketch(mono, params))
+        sketches.append(_sketch(mono, params, inaudible))
+        lows.append(_level(mono[:, :inaudible].max(axis=1, initial=0.0), params))
         change.add(mono)
         chroma += chroma_of_mel(mono, params)
         black = max(black, float(mel.max()))
@@ -140,7 +152,7 @@ def measure_song(
             kept = None
         elif kept is not None:
             kept[:, columns - mel.shape[1] : columns] = mel
-    measure = listener.result(np.concatenate(sketches), chroma, black, change.finish())
+    measure = listener.result(np.concatenate(sketches), np.concatenate(lows), chroma, black, change.finish())
     return measure, None if kept is None else kept[:, :columns]
 
 
@@ -149,28 +161,35 @@ def mel_of_song(path: Path, params: SpectrogramParams, tick: Tick = _no_tick) ->
     return _mel(read_pieces(path), params, tick)
 
 
-def _mel(pieces: Iterable[AudioClip], params: SpectrogramParams, tick: Tick) -> Iterator[_Array]:
+def _mel(
+    pieces: Iterable[AudioClip],
+    params: SpectrogramParams,
+    tick: Tick,
+    watched: Callable[[Iterator[_Array]], Iterator[_Array]] = iter,
+) -> Iterator[_Array]:
     def ticking() -> Iterator[AudioClip]:
         for piece in pieces:
             tick()
             yield piece
 
-    fitted = fit_pieces(ticking(), params.sample_rate, params.channels)
+    fitted = watched(fit_pieces(ticking(), params.sample_rate, params.channels))
     return mel_pieces((piece * np.float32(_FULL_SCALE) for piece in fitted), params)
 
 
 class _Listener:
     """Learns what the samples themselves say while they pass."""
 
-    def __init__(self, column_seconds: float) -> None:
-        self._column_seconds = column_seconds
+    def __init__(self, params: SpectrogramParams) -> None:
+        self._channels, self._column_seconds = params.channels, params.hop_length / params.sample_rate
         self._samples = 0
         self._stats: ColumnStats | None = None
         self._loudness: Loudness | None = None
+        self._shown = ShownEnergy(params)
         self._format = (0, 0)
         self._notes: tuple[str, ...] = ()
 
     def pass_on(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
+        """Learn from the file's pieces; passes them on mixed."""
         for piece in pieces:
             if self._stats is None or self._loudness is None:
                 self._format = (piece.sample_rate, piece.channels)
@@ -178,12 +197,24 @@ class _Listener:
                 self._loudness = Loudness(piece.sample_rate, piece.channels)
             self._samples += piece.samples.shape[1]
             self._notes = piece.notes
-            self._stats.add(piece.samples)
+            mixed = piece.to_channels(self._channels)
+            self._stats.add(piece.samples, mixed.samples)
             self._loudness.add(piece.samples)
-            yield piece
+            yield mixed
+
+    def pass_on_shown(self, pieces: Iterator[_Array]) -> Iterator[_Array]:
+        """Learn from the samples that are drawn."""
+        for samples in pieces:
+            self._shown.add(samples)
+            yield samples
 
     def result(
-        self, sketch: npt.NDArray[np.float16], chroma: npt.NDArray[np.float64], black: float, change: FineChange
+        self,
+        sketch: npt.NDArray[np.float16],
+        low: npt.NDArray[np.float16],
+        chroma: npt.NDArray[np.float64],
+        black: float,
+        change: FineChange,
     ) -> SongMeasure:
         assert self._stats is not None  # there was a piece, else reading had failed
         assert self._loudness is not None
@@ -193,6 +224,8 @@ class _Listener:
             channels=channels,
             duration=self._samples / sample_rate,
             sketch=sketch,
+            low=low,
+            energy=self._shown.finish(len(sketch)),
             chroma=chroma,
             loudness=self._loudness.integrated(),
             black=black,
@@ -203,10 +236,21 @@ class _Listener:
         )
 
 
-def _sketch(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
-    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels], in dB over a full-scale sine's strongest bin."""
+def _rows_below(frequency: float, params: SpectrogramParams) -> int:
+    """Count the rows whose middle lies below a frequency, in Hz."""
+    lowest, highest = hz_to_mel(params.min_frequency), hz_to_mel(params.max_frequency)
+    corners = np.linspace(lowest, highest, params.num_frequencies + 2)
+    return int((corners[1:-1] < hz_to_mel(frequency)).sum())
+
+
+def _sketch(mel: _Array, params: SpectrogramParams, inaudible: int) -> npt.NDArray[np.float16]:
+    """Levels of 32 bands [t, 32] of mel magnitudes [t, n_mels] without the lowest rows, in dB."""
     edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
-    energy = np.maximum.reduceat(mel, edges, axis=1)
+    return _level(np.maximum.reduceat(mel, np.maximum(edges, inaudible), axis=1), params)
+
+
+def _level(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
+    """Mel magnitudes in dB over a full-scale sine's strongest bin."""
     # A full-scale sine puts this into its strongest bin: half the sum of the window, which is half its length.
     full = _FULL_SCALE * params.win_length / 4
-    return np.maximum(20 * np.log10(np.maximum(energy / full, 1e-7)), _FLOOR_DB).astype(np.float16)
+    return np.maximum(20 * np.log10(np.maximum(mel / full, 1e-7)), _FLOOR_DB).astype(np.float16)

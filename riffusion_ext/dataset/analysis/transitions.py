@@ -1,7 +1,7 @@
 """Abrupt transitions: where one piece of music stops and an unrelated one goes on.
 
 Music changes all the time: drums, chords, sections. What gives a cut away is that everything changes at one instant
-and stays changed. So the two sides of an instant are compared, in five measures::
+and never comes back. So the two sides of an instant are compared, in seven measures::
 
     |<------------ contrast ----------->|<- 0.1 s ->|<------------ contrast ----------->|
                             |<- step -->|           |<- step -->|
@@ -12,13 +12,16 @@ and stays changed. So the two sides of an instant are compared, in five measures
 - *fine*, on all mel bands: how far the partials heard before have **fallen**, how far those heard after have **risen**,
   and how **unlike** the two patterns are. Held notes and reverberation live through a drum hit or a change of chord;
   nothing lives through a cut.
+- **fresh** and **gone**, on all mel bands: how little of what follows was heard in the half minute before, and of what
+  went before is heard in the half minute after (:mod:`riffusion_ext.dataset.analysis.recall`). After a stop, a fill or
+  a bar of another cymbal the same band plays on.
 - **step**, on the sketch: how far its bands move within 0.2 s.
 - **contrast**, on the sketch: how far apart the 2.4 s on both sides lie, in units of their own spread.
 
 To compare the two sides of an instant is the idea of Foote, "Automatic audio segmentation using a measure of audio
-novelty" (ICME 2000); the contrast is Fisher's criterion (1936), band by band. The five logarithms are weighted as a
+novelty" (ICME 2000); the contrast is Fisher's criterion (1936), band by band. The seven logarithms are weighted as a
 logistic regression on cuts between real songs found best, and an instant counts for less where the same happens
-again within 4 s: what comes back is rhythm.
+again within 4 s: what comes back is rhythm. docs/training-set-checks.md has the figures.
 """
 
 from __future__ import annotations
@@ -28,14 +31,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["STRIDE", "FineChange", "SpectralChange", "largest_transition", "transition_curve"]
+from riffusion_ext.dataset.analysis.recall import Recall, partials
+
+__all__ = [
+    "STRIDE",
+    "FineChange",
+    "SpectralChange",
+    "largest_transition",
+    "transition_curve",
+    "transition_odds",
+    "transition_terms",
+]
 
 STRIDE = 4
 """Columns between two values of a curve."""
 
 _SOFT = 0.316  # added to magnitudes ** 0.25 relative to the loudest band: what is 40 dB under it hardly counts
 _DEEPEST = 30.0  # dB by which a partial can fall or rise; farther is as far
-_SMOOTH = 16  # of 512 bands, to each side: what is as broad as this is no partial
 
 _GAP = 5  # columns from an instant to where its sides begin: half an analysis window
 _STEP, _CONTRAST = 10, 240  # lengths of the sides, in columns
@@ -46,8 +58,11 @@ _QUIETEST_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: 
 _PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
 _EDGE = 2  # values, to each side of silence, that see some of it
 
-_WEIGHTS = np.array([2.6, 1.5, 4.9, 0.47, 3.1])  # of the logarithms of fallen, risen, unlike, step, contrast
-_BIAS = -7.24
+# Of the logarithms of fallen, risen, unlike, fresh, gone, step, contrast: a logistic regression on 91 songs of 13
+# sources, 312 cuts between them and 52 songs made up (bench/transition_fit.py makes it again), and 1.1 less than its
+# bias, as cuts are rare.
+_WEIGHTS = np.array([2.1, 1.0, 0.65, 5.3, 5.2, 0.86, 2.3])
+_BIAS = -2.2
 _LOG_FLOOR = 0.05
 _AGAIN, _BESIDE, _WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
 _USUAL = -1.75  # log-odds up to which it is none
@@ -65,11 +80,16 @@ class FineChange(NamedTuple):
         Mean change in dB, 0 to 30, of what sounded before and of what sounds after.
     unlike
         1 less the correlation of the two patterns of partials: 0 the same, 1 unrelated, 2 at most.
+    fresh, gone
+        How little of the 2.4 s after was heard in the 30 s before, and of the 2.4 s before is heard in the 30 s after:
+        0 all of it, 1 nothing (:class:`~riffusion_ext.dataset.analysis.recall.Recall`).
     """
 
     fallen: np.ndarray
     risen: np.ndarray
     unlike: np.ndarray
+    fresh: np.ndarray
+    gone: np.ndarray
 
 
 class SpectralChange:
@@ -79,6 +99,7 @@ class SpectralChange:
         self._rest: np.ndarray | None = None
         self._blocks: np.ndarray | None = None  # those that the next ones are compared with
         self._found: list[np.ndarray] = []
+        self._recall = Recall()
 
     def add(self, mel: np.ndarray) -> None:
         """Take the next columns.
@@ -94,6 +115,7 @@ class SpectralChange:
         whole = len(mel) // STRIDE * STRIDE
         self._rest = mel[whole:].copy()
         blocks = np.sqrt(np.sqrt(mel[:whole].reshape(-1, STRIDE, mel.shape[1]).mean(axis=1)))
+        self._recall.add(blocks)
         if self._blocks is not None:
             blocks = np.concatenate([self._blocks, blocks])
         self._blocks = blocks[-3:].copy()
@@ -105,8 +127,10 @@ class SpectralChange:
         rest = 0 if self._rest is None else len(self._rest)
         held = 0 if self._blocks is None else len(self._blocks)
         found = np.concatenate(self._found, axis=1) if self._found else np.zeros((3, 0), np.float32)
-        values = np.zeros((3, found.shape[1] + held + (rest > 0)), np.float32)
-        values[:, 2 : 2 + found.shape[1]] = found
+        values = np.zeros((5, found.shape[1] + held + (rest > 0)), np.float32)
+        values[:3, 2 : 2 + found.shape[1]] = found
+        recalled = self._recall.finish()
+        values[3:, : recalled.shape[1]] = recalled
         return FineChange(*values)
 
 
@@ -114,7 +138,7 @@ def _compare(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Compare spectra [n, bands], magnitudes ** 0.25, pair by pair: [3, n]."""
     loudest = np.maximum(before.max(axis=1), after.max(axis=1))[:, None] + 1e-9
     old, new = (80.0 * np.log10(side / loudest + _SOFT) for side in (before, after))
-    old_partials, new_partials = (side - _smoothed(side) for side in (old, new))
+    old_partials, new_partials = partials(old), partials(new)
     fallen, risen = (
         (weight * np.clip(change, 0.0, _DEEPEST)).sum(axis=1) / (weight.sum(axis=1) + 1e-3)
         for weight, change in ((np.maximum(old_partials, 0.0), old - new), (np.maximum(new_partials, 0.0), new - old))
@@ -122,15 +146,6 @@ def _compare(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     energy = (old_partials**2).sum(axis=1) * (new_partials**2).sum(axis=1)
     unlike = 1.0 - (old_partials * new_partials).sum(axis=1) / np.sqrt(energy + 1e-3)
     return np.stack([fallen, risen, unlike]).astype(np.float32)
-
-
-def _smoothed(spectra: np.ndarray) -> np.ndarray:
-    """Mean over the neighbouring bands, [n, bands]; at the edges over those that there are."""
-    bands = spectra.shape[1]
-    reach = max(1, round(_SMOOTH * bands / 512))
-    total = np.concatenate([np.zeros((len(spectra), 1)), np.cumsum(spectra, axis=1, dtype=np.float64)], axis=1)
-    low, high = np.maximum(np.arange(bands) - reach, 0), np.minimum(np.arange(bands) + reach + 1, bands)
-    return ((total[:, high] - total[:, low]) / (high - low)).astype(np.float32)
 
 
 def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
@@ -149,19 +164,51 @@ def transition_curve(sketch: np.ndarray, change: FineChange) -> np.ndarray:
         0 for steady music, 1 for two unrelated fragments. The level of the whole does not matter. Where the music stops
         or starts, or a quarter of a side is a pause, it is near 0: every note is a great change from silence.
     """
-    odds, sounding = np.full(len(change.fallen), -_MOST), np.ones(len(change.fallen) + 2 * _EDGE, bool)
-    for first in range(0, len(odds), 4096):
-        part = slice(first, min(first + 4096, len(odds)))
-        terms, sounding[_EDGE:][part] = _terms(sketch, FineChange(*(values[part] for values in change)), first)
-        odds[part] = (np.einsum("tk,k->t", np.log(terms + _LOG_FLOOR), _WEIGHTS) + _BIAS).clip(-_MOST, _MOST)
-    if len(odds):
-        odds[~sliding_window_view(sounding, 2 * _EDGE + 1).all(axis=1)] = -_MOST
-    odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)
+    terms, sounding = transition_terms(sketch, change)
+    odds = transition_odds(terms, sounding)
     return (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
 
 
+def transition_terms(sketch: np.ndarray, change: FineChange) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the odds of a cut are made of.
+
+    Parameters
+    ----------
+    sketch, change
+        As for :func:`transition_curve`.
+
+    Returns
+    -------
+    terms : np.ndarray [shape=(ceil(T / 4), 7), float32]
+        Logarithms of the seven measures: fallen, risen, unlike, fresh, gone, step, contrast.
+    sounding : np.ndarray [shape=(ceil(T / 4),), bool]
+        Whether there is music on both sides.
+    """
+    terms = np.zeros((len(change.fallen), 7), np.float32)
+    sounding = np.ones(len(terms) + 2 * _EDGE, bool)
+    for first in range(0, len(terms), 4096):
+        part = slice(first, min(first + 4096, len(terms)))
+        found, sounding[_EDGE:][part] = _terms(sketch, FineChange(*(values[part] for values in change)), first)
+        terms[part] = np.log(found + _LOG_FLOOR)
+    if len(terms):
+        return terms, sliding_window_view(sounding, 2 * _EDGE + 1).all(axis=1)
+    return terms, sounding[:0]
+
+
+def transition_odds(
+    terms: np.ndarray, sounding: np.ndarray, weights: np.ndarray | None = None, bias: float | None = None
+) -> np.ndarray:
+    """Return the log-odds of a cut [n] from what :func:`transition_terms` returns; by other weights where given."""
+    weights, bias = _WEIGHTS if weights is None else weights, _BIAS if bias is None else bias
+    odds = (np.einsum("tk,k->t", terms, weights) + bias).clip(-_MOST, _MOST)
+    odds[~sounding] = -_MOST
+    if len(odds):
+        odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)
+    return odds
+
+
 def _terms(sketch: np.ndarray, change: FineChange, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the five measures [n, 5] from value `first` on, and whether both sides sound [n]."""
+    """Return the seven measures [n, 7] from value `first` on, and whether both sides sound [n]."""
     reach = _GAP + _CONTRAST + max(_ROUND, _CONTRAST + _PAUSE)
     at = reach + STRIDE * np.arange(len(change.fallen))
     begin = STRIDE * first - reach

@@ -24,6 +24,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     "date": "year",
     "tempo": "bpm",
     "beats per minute": "bpm",
+    "bpm (beats per minute)": "bpm",  # so FL Studio
     "tbpm": "bpm",
     "initial key": "key",
     "initialkey": "key",

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from riffusion_ext.analysis.beat_tracking import SURE
 from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.captions.tags import SongTags, song_tags
 from riffusion_ext.dataset.captions.template import caption_for, edited_caption, file_fields
 from riffusion_ext.dataset.curation.curate import Verdict, curate
 from riffusion_ext.dataset.decisions import REVIEW, decisions_of
-from riffusion_ext.dataset.export.formats import ExportResult, export
-from riffusion_ext.dataset.export.item import ExportItem
+from riffusion_ext.dataset.export.formats import ExportItem, ExportResult, export
 from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.slicing.slice_song import SongRecord
@@ -40,7 +40,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
-_SURE = 0.3  # confidence from which on a measured tempo or key is worth a word
+_SURE = 0.3  # confidence from which on a measured key is worth a word
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,9 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
     features = Features.concatenate([record.features for record in records])
     song_of = np.repeat(np.arange(len(records)), [len(record.files) for record in records])
     starts = np.array([start for record in records for start in record.starts], dtype=np.int64)
-    return curate(features, song_of, starts, settings.slicing.columns, settings.curation)
+    cut = settings.slicing
+    seconds = cut.params.hop_length / cut.params.sample_rate
+    return curate(features, song_of, starts, cut.columns, settings.curation, step=cut.step, column_seconds=seconds)
 
 
 def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
@@ -269,7 +271,7 @@ def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
     fields = {**file_fields(song.whole or song.path), **tags.fields}
     if song.whole is not None:
         fields["stem"] = song.path.stem
-    if record.tempo_confidence >= _SURE:
+    if record.tempo_confidence >= SURE:
         fields["tempo"] = f"{record.tempo:.0f}"
     if record.key_confidence >= _SURE:
         fields["measured_key"] = record.key
@@ -287,7 +289,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
         sample_rate=record.sample_rate,
         channels=record.channels,
         loudness=finite(record.loudness, 2),
-        tempo=finite(record.tempo, 2) if record.tempo_confidence >= _SURE else None,
+        tempo=finite(record.tempo, 2) if record.tempo_confidence >= SURE else None,
         key=record.key if record.key_confidence >= _SURE else None,
     )
 

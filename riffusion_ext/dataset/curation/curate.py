@@ -10,14 +10,19 @@ import numpy as np
 from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.curation.diversity import choose_diverse
 from riffusion_ext.dataset.curation.duplicates import find_duplicates
+from riffusion_ext.dataset.curation.shifted import find_shifted
 from riffusion_ext.dataset.settings import CurateSettings
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Reason", "Verdict", "curate"]
 
 _MOST_QUIET = 0.5  # share of a window that may be pauses
+_MOST_EMPTY = 0.35  # share of a window that may be empty before it bursts
 _SHORTEST_DROPOUT = 0.03  # s
-_LARGEST_OFFSET = 0.1  # of full scale
+_SHIFTED = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
+_FARTHEST = 0.6  # that distance at most: nearer than that, other music never is
+_MOST_RUMBLE = 20.0  # dB: the loudest of the music is then half as dark as it should be, and less
+_LOST = 10.0  # dB by which mixing or the image's range makes a sound softer, from which that is worth telling
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,17 @@ class Reason:
     other: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where windows lie: song and first column of each, their width, columns from one to the next, and their length."""
+
+    song: np.ndarray
+    first: np.ndarray
+    columns: int
+    step: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a window is kept; if not, all the reasons."""
@@ -53,6 +69,9 @@ def curate(
     first_columns: np.ndarray,
     columns: int,
     settings: CurateSettings,
+    *,
+    step: int | None = None,
+    column_seconds: float = 0.01,
 ) -> list[Verdict]:
     """Judge all windows of a set.
 
@@ -71,6 +90,10 @@ def curate(
         Width of the windows.
     settings
         The limits.
+    step
+        Columns from a window of a song to the next; `columns` unless windows overlap.
+    column_seconds
+        Length of a column.
 
     Returns
     -------
@@ -92,7 +115,8 @@ def curate(
     _judge_place(reasons, song_of, first_columns, settings)
     _judge_sound(reasons, features, settings)
     if settings.duplicate is not None:
-        _judge_likeness(reasons, features, song_of, first_columns, columns, settings.duplicate)
+        place = _Place(song_of, first_columns, columns, step or columns, column_seconds)
+        _judge_likeness(reasons, features, place, settings.duplicate)
     if settings.target is not None:
         _judge_surplus(reasons, features, song_of, settings.target)
     return [Verdict(not found, tuple(found)) for found in reasons]
@@ -129,16 +153,24 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
         for window in np.flatnonzero(guilty).tolist():
             reasons[window].append(Reason(kind, text(window)))
 
-    level, quiet, clipped, dropout, offset = (
-        getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "offset")
+    level, quiet, clipped, dropout, rumble = (
+        getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "rumble")
     )
     least, steepest, most = settings.silence_db, settings.transition, settings.clipping
     if least is not None:
-        judge("silence", level < least, lambda n: f"its level is {level[n]:.1f} dBFS, under {least:g} dBFS")
+        judge("silence", level < least, lambda n: _silence_text(features, n, least))
         judge(
             "silence",
             (quiet > _MOST_QUIET) & (level >= least),
             lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MOST_QUIET:.0%}",
+        )
+        judge(
+            "silence",
+            (features.burst > _MOST_EMPTY) & (quiet <= _MOST_QUIET) & (level >= least),
+            lambda n: (
+                f"the first {features.burst[n]:.0%} of it are nearly silent before the music bursts out, "
+                f"more than {_MOST_EMPTY:.0%}"
+            ),
         )
     if steepest is not None:
         judge(
@@ -161,36 +193,58 @@ def _judge_sound(reasons: list[list[Reason]], features: Features, settings: Cura
         )
         judge(
             "broken",
-            offset > _LARGEST_OFFSET,
-            lambda n: f"its mean is {offset[n]:.2f} of full scale away from zero, more than {_LARGEST_OFFSET:.2f}",
+            (rumble > _MOST_RUMBLE) & (level >= (-120.0 if least is None else least)),
+            lambda n: (
+                f"an offset from zero, or what lies under 20 Hz, is {rumble[n]:.0f} dB above the rest of its image, "
+                f"more than {_MOST_RUMBLE:.0f} dB"
+            ),
         )
 
 
-def _judge_likeness(
-    reasons: list[list[Reason]],
-    features: Features,
-    song_of: np.ndarray,
-    first_columns: np.ndarray,
-    columns: int,
-    likeness: float,
-) -> None:
-    """Leave out what is nearly the same as a window that is kept."""
+def _silence_text(features: Features, window: int, least: float) -> str:
+    """Say how silent a window is, and why, if its file is not."""
+    level, own, mixed = (float(values[window]) for values in (features.level_db, features.file_db, features.mixed_db))
+    if own < least or own - level < _LOST:
+        return f"its level is {level:.1f} dBFS, under {least:g} dBFS"
+    why = (
+        "its channels cancel each other out when they are mixed"
+        if own - mixed >= _LOST
+        else "all else is an offset from zero, or lies outside the image's range of frequencies"
+    )
+    return f"its level in the image is {level:.1f} dBFS, under {least:g} dBFS, though its file has {own:.1f}: {why}"
+
+
+def _judge_likeness(reasons: list[list[Reason]], features: Features, place: _Place, likeness: float) -> None:
+    """Leave out what is nearly the same as a window that is kept, or the same recording for the most part."""
     windows = _faultless(reasons)
-    embedding = features.embedding[windows]
+    embedding, song, first = features.embedding[windows], place.song[windows], place.first[windows]
     # Rounded, so that of a copy and its original it is the same one in all windows.
     faults = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
+    limit = 1.0 - likeness
+    shifted = find_shifted(features.levels[windows], -faults, song, first, place.step, min(_SHIFTED * limit, _FARTHEST))
     found = find_duplicates(
         embedding,
         -faults,
-        1.0 - likeness,
-        song=song_of[windows],
-        first_column=first_columns[windows],
-        columns=columns,
+        limit,
+        song=song,
+        first_column=first,
+        columns=place.columns,
+        pairs=(shifted.one, shifted.other),
     )
     for n in np.flatnonzero(found != np.arange(len(found))).tolist():
-        like = 1.0 - float(np.linalg.norm(embedding[n] - embedding[found[n]]))
-        text = f"{like:.0%} like another window, and {likeness:.0%} count as the same"
+        apart = float(np.linalg.norm(embedding[n] - embedding[found[n]]))
+        later = shifted.of(n, found[n])
+        if later is None or apart <= limit:
+            text = f"{1.0 - apart:.0%} like another window, and {likeness:.0%} count as the same"
+        else:
+            text = _shifted_text(later, place)
         reasons[windows[n]].append(Reason("duplicate", text, int(windows[found[n]])))
+
+
+def _shifted_text(later: int, place: _Place) -> str:
+    share = max(1.0 - abs(later) / place.columns, 0.0)
+    when = f"{abs(later) * place.seconds:.2f} s {'later' if later >= 0 else 'earlier'}"
+    return f"{share:.0%} of it is the same recording as another window, which begins {when}"
 
 
 def _judge_surplus(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:

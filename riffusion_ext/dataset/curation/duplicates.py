@@ -13,6 +13,8 @@ A batch of windows at a time is settled, and looks for its neighbours in the lea
                      +-> those kept -> leaves within the limit -> near in the main directions -> near
 
 Distances in the main directions, and to the box around a leaf, are never larger than the real ones: nothing is missed.
+
+Other pairs that count as the same may be given besides, and are settled in the same way.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ def find_duplicates(
     song: np.ndarray | None = None,
     first_column: np.ndarray | None = None,
     columns: int = 0,
+    pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Find which windows are near-duplicates of which.
 
@@ -53,6 +56,9 @@ def find_duplicates(
         Windows of one song that share columns are no duplicates of each other, however alike they are.
     columns
         Width of the windows, for the same.
+    pairs : tuple of np.ndarray [shape=(P,), int], optional
+        Windows that are duplicates of each other, whatever their distance: each pair in both directions, the first
+        ones in rising order.
 
     Returns
     -------
@@ -69,6 +75,7 @@ def find_duplicates(
         np.zeros(count, np.int64) if first_column is None else np.asarray(first_column, np.int64),
         columns,
         limit,
+        _Pairs(*(pairs or (np.zeros(0, np.int64),) * 2)),
     )
     leaves = windows.leaves(np.arange(count))
     boxes = np.array([(windows.places[leaf].min(axis=0), windows.places[leaf].max(axis=0)) for leaf in leaves])
@@ -79,7 +86,7 @@ def find_duplicates(
         batch = batch[free[batch]]
         free[batch] = False
         kept = batch[_settle(windows, batch, representative)]
-        reached = windows.reach(kept, boxes)
+        reached, was_free = windows.reach(kept, boxes), free.copy()
         for number in np.flatnonzero(reached.any(axis=0)).tolist():
             leaf = leaves[number] = leaves[number][free[leaves[number]]]
             near = kept[reached[:, number]]
@@ -87,6 +94,13 @@ def find_duplicates(
             # Of several takers the best comes first, and is written last.
             representative[leaf[taken[::-1]]] = near[takers[::-1]]
             free[leaf[taken]] = False
+        takers, taken = windows.given.of(kept)
+        place = np.full(count, len(kept))
+        place[kept] = np.arange(len(kept))
+        better = was_free[taken] & (takers < place[representative[taken]])
+        takers, taken = takers[better], taken[better]
+        representative[taken[::-1]] = kept[takers[::-1]]
+        free[taken] = False
     return representative
 
 
@@ -94,8 +108,14 @@ def _settle(windows: _Windows, batch: np.ndarray, representative: np.ndarray) ->
     """Decide between the windows of a batch, the best first; return which are kept, and note who takes the others."""
     kept = np.ones(len(batch), bool)
     first, second = windows.pairs(batch, batch)
+    more, others = windows.given.of(batch)
+    place = np.full(len(representative), -1)
+    place[batch] = np.arange(len(batch))
+    first, second = np.concatenate([first, more]), np.concatenate([second, place[others]])
     later = first < second
     first, second = first[later], second[later]
+    order = np.argsort(first, kind="stable")
+    first, second = first[order], second[order]
     edges = np.searchsorted(first, np.arange(len(batch) + 1))
     for taker in np.flatnonzero(np.diff(edges)).tolist():
         if kept[taker]:
@@ -104,6 +124,21 @@ def _settle(windows: _Windows, batch: np.ndarray, representative: np.ndarray) ->
             kept[others] = False
             representative[batch[others]] = batch[taker]
     return kept
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Pairs that were given, in rising order of the first ones."""
+
+    one: np.ndarray
+    other: np.ndarray
+
+    def of(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions, in `windows`, of those that have pairs, and the others: in the order of `windows`."""
+        start, stop = np.searchsorted(self.one, [windows, windows + 1])
+        position = np.repeat(np.arange(len(windows)), stop - start)
+        place = np.arange(len(position)) + np.repeat(stop - np.cumsum(stop - start), stop - start)
+        return position, self.other[place]
 
 
 @dataclass(eq=False)
@@ -115,6 +150,7 @@ class _Windows:
     first: np.ndarray
     columns: int
     limit: float
+    given: _Pairs
 
     def __post_init__(self) -> None:
         centred = self.embedding - self.embedding.mean(axis=0)

@@ -40,7 +40,8 @@ class SongRecord:
     duration, sample_rate, channels, loudness
         Of the file; s, Hz, LUFS.
     tempo, tempo_confidence, key, key_confidence
-        Measured; beats per minute, and for example ``"A minor"``.
+        Measured; beats per minute, and for example ``"A minor"``. The tempo's is that of
+        :class:`~riffusion_ext.analysis.beat_tracking.Beats`.
     starts
         First column of each window.
     files
@@ -52,7 +53,7 @@ class SongRecord:
     trouble
         What is missing in the file, or was not used of it; empty if all was.
     notes
-        Sentences about samples that were repaired.
+        Sentences about samples that were repaired, and about windows that do not begin where was asked.
     """
 
     name: str
@@ -112,7 +113,8 @@ def cut_song(
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
-    starts = window_starts(measure.columns, settings, _marks(beats, settings, params.sample_rate / params.hop_length))
+    marks, unsure = _marks(beats, settings, params.sample_rate / params.hop_length)
+    starts = window_starts(measure.columns, settings, marks)
     scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
     mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
@@ -134,7 +136,7 @@ def cut_song(
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
         trouble="; ".join(trouble),
-        notes=notes,
+        notes=[*notes, *unsure],
     )
 
 
@@ -179,11 +181,22 @@ def draw_windows(
     return files, blacks
 
 
-def _marks(beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float) -> npt.NDArray[np.int64] | None:
+def _marks(
+    beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float
+) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
+    """Return the columns where windows may begin, None for anywhere, and a sentence where that is not as was asked.
+
+    Half or twice as many beats as somebody would count are on beats, too; two thirds of them are not.
+    """
     if settings.align == "none":
-        return None
+        return None, []
+    if beats.on_beats < beats_of.SURE:
+        return None, [f"where its beats are is not sure, so its windows do not begin on a {settings.align}"]
+    notes = []
+    if settings.align == "bar" and beats.confidence < beats_of.SURE:
+        notes = ["how many beats it has is not sure, so some windows may begin on a beat inside a bar"]
     times = beats.downbeats if settings.align == "bar" else beats.times
-    return np.unique(np.rint(times * columns_per_second).astype(np.int64))
+    return np.unique(np.rint(times * columns_per_second).astype(np.int64)), notes
 
 
 def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, OnPicture, Request
+from riffusion_ext.host.model.batches import UnevenError, check_even
 from riffusion_ext.host.model.checkpoint import chosen_name
 from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.model.noise import MixedNoise
@@ -56,14 +57,6 @@ def usual_sampler() -> str:
     return next((name for name in _PREFERRED if name in names), names[0])
 
 
-class _UnevenError(Exception):
-    """Prompts of a batch have conditionings of different lengths; webui would pad the shorter ones."""
-
-    def __init__(self, lengths: list[int]) -> None:
-        super().__init__(lengths)
-        self.lengths = lengths
-
-
 class _Between:
     """What the two Processing classes below have in common."""
 
@@ -90,9 +83,7 @@ class _Between:
             self.closed.enter_context(looped(_convolutional(self.sd_model)))  # type: ignore[attr-defined]
         if any(request.alpha > 0 for request in self.requests):
             self._mix()
-        lengths = [max(_length(part) for part in parts) for parts in self.c.batch]
-        if len(set(lengths)) > 1:
-            raise _UnevenError(lengths)
+        check_even(self.c.batch, one_weight=hasattr(self.sd_model, "forge_objects"))  # type: ignore[attr-defined]
 
     def _mix(self) -> None:
         first, first_negative, texts = self.c, self.uc, (self.prompts, self.negative_prompts)
@@ -213,14 +204,14 @@ class WebuiBackend:
             )
 
     def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
-        """Paint a batch; in parts where some prompts are longer than others, so that each is painted as if alone."""
+        """Paint a batch; in parts where its prompts are of several kinds, so that each is painted as if alone."""
         try:
             return self._process(requests)
-        except _UnevenError as error:
-            lengths = error.lengths
+        except UnevenError as error:
+            kinds = error.kinds
         pictures: dict[int, Image.Image] = {}
-        for length in sorted(set(lengths)):
-            part = [number for number, found in enumerate(lengths) if found == length]
+        for kind in sorted(set(kinds)):
+            part = [number for number, found in enumerate(kinds) if found == kind]
             pictures |= zip(part, self._process([requests[number] for number in part]))  # noqa: B905
         return [pictures[number] for number in sorted(pictures)]
 
@@ -283,12 +274,6 @@ def _check_painted(picture: Image.Image, mask: Image.Image | None) -> None:
             "the model painted nothing but black, as it does when its numbers overflow: try another VAE or prompt, or "
             "start the webui with --no-half-vae or --no-half"
         )
-
-
-def _length(composable: Any) -> int:
-    """Tokens of the longest embedding."""
-    conds = (entry.cond for entry in composable.schedules)
-    return max(int((cond["crossattn"] if isinstance(cond, dict) else cond).shape[0]) for cond in conds)
 
 
 def _networks(request: Request) -> tuple[str, ...]:

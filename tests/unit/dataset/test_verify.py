@@ -138,9 +138,7 @@ def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) ->
 
 def test_one_line_about_all() -> None:
     good = Check("a.png", level_db=0.4, error=1.2)
-    assert described([good]) == (
-        "1 picture turned back into sound: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped"
-    )
+    assert described([good]) == ("1 picture: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")
     assert described([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
-    assert described([good, loud, good]).startswith("3 pictures turned back into sound: level +0.4 dB")
+    assert described([good, loud, good]).startswith("3 pictures: level +0.4 dB")

@@ -252,6 +252,16 @@ def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings
     assert made
 
 
+def test_a_target_that_is_not_reached_is_said(songs: Path, place: Place, narrow: DatasetSettings):
+    settings = replace(narrow, curation=replace(narrow.curation, target=1000))
+    *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
+    assert "8 windows are kept, 1,000 were wanted; the most were left out as endings of songs (2)" in html
+    *_, (html, _) = make(
+        new_runs(), str(songs), "", place, replace(settings, curation=replace(narrow.curation, target=8))
+    )
+    assert "were wanted" not in html
+
+
 def test_a_check_that_fails_keeps_the_summary(
     songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -24,11 +24,14 @@ def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tm
         "transition": None,
         "duplicate": None,
         "silence_db": None,
+        "target": 900,
     }
     view = ended(client, client.post(f"{V1}/datasets", json=body))
     result = view["result"]
     assert (result["songs"], result["failed"], result["complete"]) == (2, [], True)
     assert 0 < result["kept"] <= result["windows"]
+    (note,) = result["notes"]
+    assert note.startswith(f"{result['kept']} windows are kept, 900 were wanted; ")
     reply = client.get(result["archive"]["url"])
     assert reply.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.analysis.features import EMBEDDING, Features, window_features
+from riffusion_ext.dataset.analysis.levels import BANDS, frames_of
 from riffusion_ext.dataset.analysis.measure import SongMeasure, measure_song
 from riffusion_ext.dataset.analysis.transitions import FineChange
 from tests.unit.dataset.music import PARAMS, RATE, song
@@ -32,13 +33,15 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
         sketch=(notes + rng.normal(0, 1, notes.shape)).clip(-120, 0).astype(np.float16),
         peak=np.full(columns, 0.3, np.float32),
         energy=np.full(columns, 0.01, np.float32),
+        file_energy=np.full(columns, 0.03, np.float32),
+        mixed_energy=np.full(columns, 0.02, np.float32),
+        low=np.full(columns, -60, np.float16),
         clipped=np.zeros(columns, np.float32),
-        flat=np.zeros(columns, np.float32),
-        offset=np.zeros(columns, np.float32),
+        still=np.zeros(columns, bool),
         chroma=np.ones(12),
         loudness=-20.0,
         black=1000.0,
-        change=FineChange(*rng.uniform(0, 2, (3, -(-columns // 4))).astype(np.float32)),
+        change=FineChange(*rng.uniform(0, 2, (5, -(-columns // 4))).astype(np.float32)),
         column_seconds=0.01,
     )
 
@@ -51,8 +54,8 @@ def changed(measure: SongMeasure, where: slice, **values: float) -> SongMeasure:
     return replace(measure, **arrays)
 
 
-COLUMNS = ("sketch", "peak", "energy", "clipped", "flat", "offset")
-SILENT = {"energy": 0.0, "peak": 0.0, "flat": 1.0, "sketch": -120.0}
+COLUMNS = ("sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still")
+SILENT = {"energy": 0.0, "file_energy": 0.0, "mixed_energy": 0.0, "peak": 0.0, "still": True, "sketch": -120.0}
 
 
 def windows_of(measure: SongMeasure, *firsts: int, columns: int = 512) -> Features:
@@ -77,19 +80,22 @@ def test_shapes_and_ranges(columns: int, width: int, firsts: list[int], seed: in
     measure = replace(
         made_up(columns, seed),
         energy=(10.0 ** rng.uniform(-14, 0, columns)).astype(np.float32),
-        flat=np.repeat(rng.integers(0, 2, columns // 5 + 1), 5)[:columns].astype(np.float32),
+        still=np.repeat(rng.integers(0, 2, columns // 5 + 1), 5)[:columns].astype(bool),
         clipped=rng.random(columns).astype(np.float32),
-        offset=rng.uniform(-1, 1, columns).astype(np.float32),
+        low=rng.uniform(-120, 10, columns).astype(np.float16),
     )
     features = window_features(measure, np.array(firsts, int), width)
     assert len(features) == len(firsts)
     for name, values in features.to_arrays().items():
-        assert values.shape == ((len(firsts), EMBEDDING) if name == "embedding" else (len(firsts),))
-        assert values.dtype == np.float32
+        of_each = {"embedding": (EMBEDDING,), "levels": (frames_of(width), BANDS)}.get(name, ())
+        assert values.shape == (len(firsts), *of_each)
+        assert values.dtype == (np.uint8 if name == "levels" else np.float32)
         assert np.isfinite(values).all()
     for name, low, high in (
-        ("level_db", -120, 0), ("quiet", 0, 1), ("transition", 0, 1), ("transition_at", 0, width / 100),
-        ("clipped", 0, 1), ("dropout", 0, width / 100), ("offset", 0, 1),
+        ("level_db", -120, 0), ("quiet", 0, 1), ("burst", 0, 1), ("transition", 0, 1),
+        ("transition_at", 0, width / 100),
+        ("clipped", 0, 1), ("dropout", 0, width / 100), ("rumble", -140, 140),
+        ("file_db", -120, 0), ("mixed_db", -120, 0),
     ):  # fmt: skip
         values = getattr(features, name)
         assert ((values >= low - 1e-4) & (values <= high + 1e-4)).all(), name
@@ -125,9 +131,9 @@ def test_no_windows_at_all() -> None:
         assert len(empty) == 0
         assert empty.embedding.shape == (0, EMBEDDING)
     some = windows_of(made_up(600), 0)
-    for values in Features.concatenate([nothing, some, nothing]).to_arrays().values():
+    for name, values in Features.concatenate([nothing, some, nothing]).to_arrays().items():
         assert len(values) == 1
-        assert values.dtype == np.float32
+        assert values.dtype == (np.uint8 if name == "levels" else np.float32)
 
 
 # --- one by one -------------------------------------------------------------------------------------------------------
@@ -180,22 +186,56 @@ def test_what_nobody_hears_is_a_pause_in_soft_music_too() -> None:
     assert windows_of(changed(soft, slice(100, 200), energy=1.1e-6), 0).quiet[0] == 0
 
 
-def test_clipped_samples_and_offset_are_means_over_the_window() -> None:
-    measure = changed(made_up(1024), slice(512, 640), clipped=0.4, offset=-0.2)
+# --- nothing, and then all of it --------------------------------------------------------------------------------------
+
+
+def burst_of(*parts: tuple[int, float]) -> float:
+    """`burst` of a window of parts: columns, and their level in dBFS."""
+    energy = np.concatenate([np.full(columns, 10.0 ** (level / 10)) for columns, level in parts])
+    return float(windows_of(replace(made_up(512), energy=energy.astype(np.float32)), 0).burst[0])
+
+
+@pytest.mark.parametrize("noise", [-120.0, -60.0, -50.0])
+@pytest.mark.parametrize("empty", [200, 300, 480])
+def test_a_window_that_is_nearly_empty_and_then_bursts(noise: float, empty: int) -> None:
+    assert burst_of((empty, noise), (512 - empty, -15)) == pytest.approx(empty / 512, abs=0.01)
+    rest = 512 - 30 - empty
+    if rest > 20:
+        assert burst_of((30, -20), (empty, noise), (rest, -15)) == pytest.approx(empty / 512, abs=0.01)
+
+
+def test_what_grows_rests_or_dies_away_does_not_burst() -> None:
+    grows = np.linspace(-60, -15, 512)
+    assert burst_of(*((1, level) for level in grows)) == 0
+    assert burst_of(*((1, level) for level in grows[::-1])) == 0
+    assert burst_of((150, -15), (200, -60), (162, -15)) == 0, "a rest"
+    assert burst_of((200, -15), (312, -60)) == 0, "an ending"
+    assert burst_of((250, -36), (262, -15)) == 0, "a soft beginning"
+    assert burst_of((512, -120)) == 0
+    assert burst_of((512, -15)) == 0
+
+
+def test_clipped_samples_are_a_mean_over_the_window() -> None:
+    measure = changed(made_up(1024), slice(512, 640), clipped=0.4)
     features = windows_of(measure, 0, 512, 576)
     assert features.clipped == pytest.approx([0, 0.1, 0.05], abs=1e-6)
-    assert features.offset == pytest.approx([0, 0.05, 0.025], abs=1e-6)
 
 
-def test_an_offset_to_and_fro_is_none() -> None:
-    measure = changed(changed(made_up(512), slice(0, 256), offset=0.3), slice(256, None), offset=-0.3)
-    assert windows_of(measure, 0).offset[0] == pytest.approx(0, abs=1e-6)
+def test_what_lies_under_20_hz_is_told_beside_the_loudest_of_the_rest() -> None:
+    measure = changed(changed(made_up(1024), slice(None), sketch=-30.0), slice(600, 610), low=-8.0)
+    assert windows_of(measure, 0, 512).rumble == pytest.approx([-30, 22])
 
 
-@given(start=st.integers(10, 490), length=st.integers(3, 60), value=st.sampled_from([0.0, 0.2]))
-def test_sound_that_drops_out(start: int, length: int, value: float) -> None:
+def test_the_levels_of_the_file_and_of_the_image_are_told_apart() -> None:
+    features = windows_of(changed(made_up(600), slice(None), energy=1e-4, mixed_energy=1e-3, file_energy=1e-2), 0)
+    levels = (features.level_db, features.mixed_db, features.file_db)
+    assert [float(values[0]) for values in levels] == pytest.approx([-40, -30, -20], abs=0.01)
+
+
+@given(start=st.integers(10, 490), length=st.integers(3, 60), energy=st.sampled_from([0.0, 1e-3]))
+def test_sound_that_drops_out(start: int, length: int, energy: float) -> None:
     where = slice(start, start + length)
-    measure = changed(made_up(600), where, energy=value**2, offset=value, flat=1.0)
+    measure = changed(made_up(600), where, energy=energy, still=True)  # a filter may still ring
     features = windows_of(measure, 0)
     assert features.dropout[0] == pytest.approx(min(length, 512 - start) / 100)
     assert windows_of(measure, start + 1, columns=16).dropout[0] == 0, "it began before this window"
@@ -205,14 +245,13 @@ def test_sound_that_drops_out(start: int, length: int, value: float) -> None:
     "measure",
     [
         changed(made_up(512), slice(200, 202), **SILENT),
-        changed(made_up(512), slice(200, 220), flat=1.0),
-        changed(made_up(512), slice(200, 220), energy=0.0, flat=0.5),
+        changed(made_up(512), slice(200, 220), energy=0.0),
         changed(changed(made_up(512), slice(190, 220), energy=1e-6), slice(200, 220), **SILENT),
         changed(changed(made_up(512), slice(200, 230), energy=1e-6), slice(200, 220), **SILENT),
         changed(made_up(512), slice(0, 30), **SILENT),
         changed(made_up(512), slice(480, None), **SILENT),
     ],
-    ids=["short", "a square wave", "faint noise", "dies away", "comes in softly", "beginning", "end"],
+    ids=["short", "faint noise", "dies away", "comes in softly", "beginning", "end"],
 )
 def test_what_is_no_drop_out(measure: SongMeasure) -> None:
     assert windows_of(measure, 0).dropout[0] == 0
@@ -228,8 +267,8 @@ def test_more_gaps_than_three_are_the_rhythm(gaps: int, expected: float) -> None
 
 def test_transitions_are_told_in_seconds_into_the_window() -> None:
     measure = made_up(2000)
-    steady = FineChange(*np.zeros((3, 500), np.float32))
-    for values, value in zip(steady, (28, 28, 1.0), strict=True):
+    steady = FineChange(*np.zeros((5, 500), np.float32))
+    for values, value in zip(steady, (28, 28, 1.0, 1.0, 1.0), strict=True):
         values[800 // 4] = value
     features = windows_of(replace(measure, change=steady), 512, 700, 1200)
     assert features.transition[:2] == pytest.approx(features.transition[0])
@@ -295,9 +334,9 @@ def test_faults_of_a_real_file_are_found(measured: Measure) -> None:
     assert features.dropout == pytest.approx([0, 0.125, 0, 0], abs=0.02)
     assert features.clipped[[0, 1, 3]] == pytest.approx(0)
     assert features.clipped[2] > 0.05
-    assert features.offset == pytest.approx([0, 0, 0, 0.2], abs=0.01)
+    assert features.rumble[:3].max() < 0 < features.rumble[3] < 20
     assert features.quiet.max() == 0
-    assert features.level_db[0] == pytest.approx(10 * np.log10(np.mean(sound[: 512 * 441] ** 2)), abs=0.1)
+    assert features.level_db[0] == pytest.approx(10 * np.log10(np.mean(sound[: 512 * 441] ** 2)), abs=0.3)
 
 
 def test_windows_of_a_real_song_are_apart_and_a_copy_is_near(measured: Measure) -> None:

@@ -53,7 +53,7 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
     assert (whole.sample_rate, whole.channels) == (rate, channels)
     assert found[-1].black == max(float(mel.max()) for mel in mel_of_song(Path("a"), V1)), "the loudest, not the last"
     for other in found[1:]:
-        for name in ("sketch", "peak", "energy", "offset", "chroma"):
+        for name in ("sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still", "chroma"):
             assert getattr(other, name) == pytest.approx(getattr(whole, name), rel=2e-3, abs=2e-5), name
         assert other.loudness == pytest.approx(whole.loudness, abs=1e-6)
         assert other.black == pytest.approx(whole.black, rel=1e-5)
@@ -62,7 +62,7 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
 def test_all_numbers_speak_of_the_same_columns(make_song: MakeSong, tmp_path: Path) -> None:
     measure, _ = measure_song(make_song(tmp_path / "a.wav", 2.345), V1)
     assert measure.sketch.shape == (235, BANDS)
-    assert {getattr(measure, name).shape for name in ("peak", "energy", "clipped", "flat", "offset")} == {(235,)}
+    assert {getattr(measure, name).shape for name in _ARRAYS - {"sketch"}} == {(235,)}
     assert measure.columns == 235
     assert measure.column_seconds == 0.01
     assert measure.sketch.dtype == np.float16
@@ -93,7 +93,8 @@ def test_silence_is_at_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (measure.sketch == -120).all()
     assert measure.loudness == -np.inf
     assert measure.black == 0
-    assert (measure.flat[1:] == 1).all()
+    assert measure.still.all()
+    assert measure.energy.max() == measure.file_energy.max() == 0
 
 
 def test_gain_moves_levels_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +162,7 @@ def test_memory_is_that_of_a_piece_and_of_a_few_numbers_a_column(monkeypatch: py
     assert long - short < samples, "so the samples are not kept"
 
 
-_ARRAYS = {"sketch", "peak", "energy", "clipped", "flat", "offset"}
+_ARRAYS = {"sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still"}
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset.analysis.features import EMBEDDING, Features
+from riffusion_ext.dataset.analysis.levels import BANDS, window_levels
 from riffusion_ext.dataset.curation.curate import Reason, Verdict, curate
 from riffusion_ext.dataset.settings import REASONS, CurateSettings
 from riffusion_ext.errors import RiffusionError
@@ -26,13 +27,17 @@ def good(count: int, seed: int = 0) -> Features:
     zeros = np.zeros(count, np.float32)
     return Features(
         level_db=zeros - 20,
+        file_db=zeros - 20,
+        mixed_db=zeros - 20,
         quiet=zeros,
+        burst=zeros,
         transition=zeros,
         transition_at=zeros,
         clipped=zeros,
         dropout=zeros,
-        offset=zeros,
+        rumble=zeros - 10,
         embedding=(embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32),
+        levels=np.zeros((count, 64, BANDS), np.uint8),
     )
 
 
@@ -60,14 +65,42 @@ def kinds(verdict: Verdict) -> list[str]:
 
 FAULTS = [
     (
-        {"level_db": -63.27},
+        {"level_db": -63.27, "file_db": -61.0, "mixed_db": -61.0},
         {"silence_db": -50.0},
         Reason("silence", "its level is -63.3 dBFS, under -50 dBFS"),
+    ),
+    (
+        {"level_db": -54.0, "file_db": -49.0, "mixed_db": -50.0},
+        {"silence_db": -50.0},
+        Reason("silence", "its level is -54.0 dBFS, under -50 dBFS"),
+    ),
+    (
+        {"level_db": -120.0, "file_db": -18.12, "mixed_db": -96.3},
+        {"silence_db": -50.0},
+        Reason(
+            "silence",
+            "its level in the image is -120.0 dBFS, under -50 dBFS, though its file has -18.1: its channels cancel "
+            "each other out when they are mixed",
+        ),
+    ),
+    (
+        {"level_db": -97.7, "file_db": -30.46, "mixed_db": -31.0},
+        {"silence_db": -50.0},
+        Reason(
+            "silence",
+            "its level in the image is -97.7 dBFS, under -50 dBFS, though its file has -30.5: all else is an offset "
+            "from zero, or lies outside the image's range of frequencies",
+        ),
     ),
     (
         {"quiet": 0.66},
         {"silence_db": -50.0},
         Reason("silence", "66% of it are pauses, more than 50%"),
+    ),
+    (
+        {"burst": 0.58},
+        {"silence_db": -50.0},
+        Reason("silence", "the first 58% of it are nearly silent before the music bursts out, more than 35%"),
     ),
     (
         {"transition": 0.81, "transition_at": 2.344},
@@ -88,14 +121,32 @@ FAULTS = [
         Reason("broken", "the sound drops out for 0.25 s, 0.03 s or longer"),
     ),
     (
-        {"offset": 0.23},
+        {"rumble": 23.4},
         {"broken": True},
-        Reason("broken", "its mean is 0.23 of full scale away from zero, more than 0.10"),
+        Reason(
+            "broken",
+            "an offset from zero, or what lies under 20 Hz, is 23 dB above the rest of its image, more than 20 dB",
+        ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("values", "check", "reason"), FAULTS, ids=[next(iter(values)) for values, _, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("values", "check", "reason"),
+    FAULTS,
+    ids=[
+        "soft",
+        "softer in the image",
+        "cancelled",
+        "not shown",
+        "pauses",
+        "burst",
+        "transition",
+        "clipped",
+        "dropout",
+        "rumble",
+    ],
+)
 def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, float], reason: Reason) -> None:
     features = faulty(7, 3, **values)
     verdicts = judged(features, replace(LENIENT, **check))
@@ -109,9 +160,10 @@ def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, 
     [
         ("level_db", -50.0, {"silence_db": -50.0}),
         ("quiet", 0.5, {"silence_db": -50.0}),
+        ("burst", 0.35, {"silence_db": -50.0}),
         ("transition", 0.5, {"transition": 0.5}),
         ("clipped", 0.25, {"clipping": 0.25}),
-        ("offset", 0.09, {"broken": True}),
+        ("rumble", 20.0, {"broken": True}),
         ("dropout", 0.02, {"broken": True}),
     ],
 )
@@ -133,16 +185,16 @@ def test_limits_of_zero_and_one() -> None:
 
 
 def test_what_is_silent_has_one_reason_for_it() -> None:
-    silent = faulty(3, 1, level_db=-120.0, quiet=1.0)
-    assert judged(silent, replace(LENIENT, silence_db=-50.0))[1].reasons == (
+    silent = faulty(3, 1, level_db=-120.0, file_db=-120.0, mixed_db=-120.0, quiet=1.0, rumble=30.0)
+    assert judged(silent, replace(LENIENT, silence_db=-50.0, broken=True))[1].reasons == (
         Reason("silence", "its level is -120.0 dBFS, under -50 dBFS"),
     )
 
 
 def test_all_reasons_are_told() -> None:
-    features = faulty(9, 0, level_db=-70.0, transition=0.9, clipped=0.5, dropout=0.3, offset=0.5)
+    features = faulty(9, 0, level_db=-70.0, transition=0.9, clipped=0.5, dropout=0.3)
     verdicts = judged(features, CurateSettings())
-    assert kinds(verdicts[0]) == ["intro", "silence", "transition", "clipping", "broken", "broken"]
+    assert kinds(verdicts[0]) == ["intro", "silence", "transition", "clipping", "broken"]
     assert set(kinds(verdicts[0])) <= set(REASONS)
 
 
@@ -242,6 +294,38 @@ def test_who_is_left_out_stands_for_nobody() -> None:
     assert intro[6].kept
 
 
+def shifted_copy(columns: int, count: int = 3) -> tuple[Features, Features]:
+    """Windows of a song, and of another file of it that begins so many columns earlier in the music."""
+    sketch = np.random.default_rng(7).normal(-40, 12, (COLUMNS * count // 16 + 64, 32)).repeat(16, axis=0)
+    firsts = COLUMNS * np.arange(count) + columns
+    song, copy = (
+        replace(good(count, seed), levels=window_levels(sketch, firsts - seed * columns, COLUMNS)) for seed in (0, 1)
+    )
+    return song, copy
+
+
+def test_the_same_recording_at_another_moment_is_told_with_what_is_shared() -> None:
+    settings = replace(LENIENT, duplicate=0.8)
+    verdicts = judged(Features.concatenate(shifted_copy(200)), settings, songs=2)
+    assert [verdict.kept for verdict in verdicts] == [True] * 3 + [False] * 3
+    text = "61% of it is the same recording as another window, which begins 2.00 s later"
+    assert [verdict.reasons for verdict in verdicts[3:]] == [(Reason("duplicate", text, n),) for n in range(3)]
+    within = judged(Features.concatenate(shifted_copy(200)), settings)
+    assert all(verdict.kept for verdict in within), "in one song it is a repetition"
+    assert all(verdict.kept for verdict in judged(Features.concatenate(shifted_copy(200)), LENIENT, songs=2))
+    exact = judged(Features.concatenate(shifted_copy(203)), replace(LENIENT, duplicate=1.0), songs=2)
+    assert all(verdict.kept for verdict in exact), "with 1 only what is equal"
+
+
+def test_how_far_apart_windows_may_begin_goes_by_the_step() -> None:
+    features, song = Features.concatenate(shifted_copy(200)), np.repeat([0, 1], 3)
+    first, settings = np.tile(COLUMNS * np.arange(3), 2), replace(LENIENT, duplicate=0.8)
+    for step, kept in ((512, 3), (256, 6)):
+        verdicts = curate(features, song, first, COLUMNS, settings, step=step, column_seconds=0.02)
+        assert sum(verdict.kept for verdict in verdicts) == kept
+        assert kept == 6 or "begins 4.00 s later" in verdicts[3].reasons[0].text
+
+
 def test_windows_that_overlap_by_the_users_wish_are_kept() -> None:
     features = Features.concatenate([good(1)] * 8)
     verdicts = curate(
@@ -289,7 +373,7 @@ def test_what_is_always_true(seed: int, count: int, songs: int, target: int) -> 
     rng = np.random.default_rng(seed)
     features = good(count, seed)
     features.embedding[:] = features.embedding[rng.integers(0, max(count, 1), count)]
-    for name in ("transition", "quiet", "offset"):
+    for name in ("transition", "quiet", "rumble"):
         getattr(features, name)[:] = rng.beta(0.5, 4, count)
     settings = CurateSettings(target=target)
     song, first = rng.integers(0, songs, count), COLUMNS * rng.permutation(count)

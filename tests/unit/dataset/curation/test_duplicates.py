@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset.analysis.features import Features, window_features
+from riffusion_ext.dataset.analysis.levels import BANDS
 from riffusion_ext.dataset.analysis.measure import measure_song
 from riffusion_ext.dataset.curation import duplicates
 from riffusion_ext.dataset.curation.curate import Verdict, curate
@@ -23,15 +24,23 @@ COLUMNS = 512
 
 
 def all_pairs(
-    embedding: np.ndarray, quality: np.ndarray, limit: float, song_of: np.ndarray, first: np.ndarray, columns: int
+    embedding: np.ndarray,
+    quality: np.ndarray,
+    limit: float,
+    song_of: np.ndarray,
+    first: np.ndarray,
+    columns: int,
+    pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Go from the best to the worst, and compare each with all that are kept."""
     representative = np.arange(len(embedding))
     kept: list[int] = []
+    given = set(zip(*(part.tolist() for part in pairs), strict=True)) if pairs else set()
     for one in sorted(range(len(embedding)), key=lambda n: (-quality[n], n)):
         for better in kept:
             exempt = song_of[one] == song_of[better] and abs(int(first[one]) - int(first[better])) < columns
-            if not exempt and ((embedding[one] - embedding[better]) ** 2).sum() <= limit**2:
+            near = not exempt and ((embedding[one] - embedding[better]) ** 2).sum() <= limit**2
+            if near or (better, one) in given:
                 representative[one] = better
                 break
         else:
@@ -93,6 +102,22 @@ def test_any_input_gives_what_all_pairs_would_find(seed: int, count: int, size: 
     song_of, first = rng.integers(0, 3, count), rng.integers(0, 1000, count)
     found = find_duplicates(embedding, quality, limit, song=song_of, first_column=first, columns=300)
     np.testing.assert_array_equal(found, all_pairs(embedding, quality, limit, song_of, first, 300))
+
+
+@given(seed=seeds, count=st.integers(2, 60), number=st.integers(0, 80), best=st.integers(1, 60))
+def test_pairs_that_are_given_are_settled_as_those_that_are_found(
+    seed: int, count: int, number: int, best: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    embedding, quality = families(count, 24, seed), rng.integers(0, best, count) / 10
+    one = rng.integers(0, count, number)
+    other = (one + rng.integers(1, count, number)) % count
+    pairs = np.unique(np.stack([np.concatenate([one, other]), np.concatenate([other, one])]), axis=1)
+    given_ = (pairs[0], pairs[1])
+    song_of, first = np.arange(count), np.zeros(count, int)
+    found = find_duplicates(embedding, quality, 0.2, pairs=given_)
+    np.testing.assert_array_equal(found, all_pairs(embedding, quality, 0.2, song_of, first, 0, given_))
+    assert (found[found] == found).all(), "who stands for another is kept"
 
 
 @given(seed=seeds, count=st.integers(1, 80), limit=st.floats(0, 1.5))
@@ -241,6 +266,7 @@ def _other(verdict: Verdict) -> int | None:
 def _features(embedding: np.ndarray) -> Features:
     zeros = np.zeros(len(embedding), np.float32)
     return Features(
-        level_db=zeros - 20, quiet=zeros, transition=zeros, transition_at=zeros, clipped=zeros, dropout=zeros,
-        offset=zeros, embedding=embedding,
+        level_db=zeros - 20, file_db=zeros - 20, mixed_db=zeros - 20, quiet=zeros, burst=zeros, transition=zeros,
+        transition_at=zeros, clipped=zeros, dropout=zeros, rumble=zeros, embedding=embedding,
+        levels=np.zeros((len(zeros), 64, BANDS), np.uint8),
     )  # fmt: skip

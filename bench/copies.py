@@ -1,0 +1,157 @@
+"""The same recording twice in a training set: how many windows of the copy are found, and how many of other songs.
+
+A copy is an excerpt of a song behind some seconds of lead-in, so that its windows lie elsewhere in the music: as it is,
+encoded, softer, through an equaliser, 1 % faster. Found is a window that is left out, or for which one of the original
+is left out. ``at equal places`` is the comparison of whole windows alone, without the
+search for shifted ones. Then all originals are one set: what is left out there for a window of another song is told.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bench import collection
+from bench.report import Gate, Section, Table
+from riffusion_ext.audio import AudioClip, read_audio, write_audio
+from riffusion_ext.dataset.analysis.features import Features, window_features
+from riffusion_ext.dataset.analysis.measure import measure_song
+from riffusion_ext.dataset.curation.curate import Verdict, curate
+from riffusion_ext.dataset.settings import CurateSettings
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.params import PRESETS
+
+RATE, COLUMNS, HOP = 44100, 512, 441
+SHIFTS = (0.1, 0.5, 1.0, 2.0, 2.5, 3.7)
+_SHIFT = 2.0  # of the copies that are changed besides
+_SECONDS, _LEAST = 40, 20
+_EQUALISER = "bass=g=4:f=120,treble=g=-4:f=4000,equalizer=f=1000:t=q:w=1:g=3"
+_ONLY_LIKENESS = CurateSettings(
+    first=0, last=0, silence_db=None, transition=None, clipping=None, broken=False, target=None
+)
+
+Change = Callable[[np.ndarray, Path], Path]
+
+
+def changes() -> dict[str, Change]:
+    """Return what a copy may have gone through; some of it needs ffmpeg."""
+    found: dict[str, Change] = {
+        "same file": _written,
+        "-6 dB": lambda sound, folder: _written(0.5 * sound, folder),
+        "1 % faster": lambda sound, folder: _written(_faster(sound), folder),
+    }
+    if shutil.which("ffmpeg"):
+        found["OGG q3"] = lambda sound, folder: _by_ffmpeg(sound, folder, "copy.ogg", "-c:a", "libvorbis", "-q:a", "3")
+        found["MP3 128k"] = lambda sound, folder: _by_ffmpeg(sound, folder, "copy.mp3", "-b:a", "128k")
+        found["equaliser"] = lambda sound, folder: _by_ffmpeg(sound, folder, "copy.flac", "-af", _EQUALISER)
+    return found
+
+
+def measure(music: Path | None, *, tracks: int) -> Section:
+    """Make copies of so many songs, 0 for all, and look for them."""
+    counts: dict[str, np.ndarray] = {}
+    originals: list[Features] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for path in collection.songs(music, tracks, Path(folder) / "songs"):
+            sound = _excerpt(path)
+            if sound is None:
+                continue
+            original = _features(_written(sound, Path(folder)))
+            originals.append(original)
+            for name, change in changes().items():
+                for shift in SHIFTS if name == "same file" else (_SHIFT,):
+                    copy = _features(change(_behind(sound, shift), Path(folder)))
+                    line = f"{name}, {shift:g} s"
+                    counts[line] = counts.get(line, np.zeros(3, int)) + _found(original, copy, shift)
+    table = Table(
+        f"Windows of copies that are found, {len(originals)} songs",
+        ["copy, later by", "windows", "at equal places", "found", "share"],
+        note="Without those that lie in the lead-in by more than half.",
+    )
+    for line, (windows, before, found) in counts.items():
+        table.rows.append([line, f"{windows}", f"{before}", f"{found}", f"{found / max(windows, 1):.1%}"])
+    before, now = (_of_others(originals, blind=blind) for blind in (True, False))
+    windows = sum(map(len, originals))
+    others = Table("Windows left out for one of another song", ["windows", "at equal places", "with shifted ones"])
+    others.rows.append([f"{windows}", f"{before}", f"{now}"])
+    steady = np.sum([row for line, row in counts.items() if "faster" not in line], axis=0)
+    gates = [
+        Gate("copies: windows found, of all but the faster ones", 100 * steady[2] / max(steady[0], 1), ">=", 95, "%"),
+        Gate("copies: windows of other songs taken for copies", 100 * (now - before) / max(windows, 1), "<=", 0.5, "%"),
+    ]
+    return Section("copies", [table, others], gates, {line: row.tolist() for line, row in counts.items()})
+
+
+def _excerpt(path: Path) -> np.ndarray | None:
+    """Return up to 40 s of a song in mono, a third into it; None for what is shorter than 20 s or cannot be read."""
+    try:
+        sound = read_audio(path).to_mono().resample(RATE).samples[0]
+    except RiffusionError:
+        return None
+    start = max(len(sound) - _SECONDS * RATE, 0) // 3
+    sound = sound[start : start + _SECONDS * RATE]
+    return sound / max(1.0, float(np.abs(sound).max())) if len(sound) >= _LEAST * RATE else None
+
+
+def _behind(sound: np.ndarray, seconds: float) -> np.ndarray:
+    """Put so much of its own end, backwards, before a sound."""
+    return np.concatenate([sound[::-1][: round(seconds * RATE)], sound])
+
+
+def _faster(sound: np.ndarray) -> np.ndarray:
+    return np.interp(np.arange(0, len(sound) - 1, 1.01), np.arange(len(sound)), sound)
+
+
+def _written(sound: np.ndarray, folder: Path) -> Path:
+    return write_audio(AudioClip(sound[None].astype(np.float32), RATE), folder / "copy.wav")
+
+
+def _by_ffmpeg(sound: np.ndarray, folder: Path, name: str, *options: str) -> Path:
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(_written(sound, folder)), *options, str(folder / name)]
+    subprocess.run(command, check=True)
+    return folder / name
+
+
+def _features(path: Path) -> Features:
+    measured, _ = measure_song(path, PRESETS["riffusion-v1"])
+    return window_features(measured, np.arange(0, measured.columns - COLUMNS + 1, COLUMNS), COLUMNS)
+
+
+def _judged(songs: list[Features], *, blind: bool) -> tuple[list[Verdict], np.ndarray]:
+    features = Features.concatenate(songs)
+    if blind:
+        features = replace(features, levels=np.zeros_like(features.levels))
+    song = np.repeat(np.arange(len(songs)), [len(part) for part in songs])
+    first = COLUMNS * np.concatenate([np.arange(len(part)) for part in songs])
+    return curate(features, song, first, COLUMNS, _ONLY_LIKENESS), song
+
+
+def _crossing(verdicts: list[Verdict], song: np.ndarray) -> list[tuple[int, int]]:
+    """Return windows that are left out for one of another song, and that one."""
+    others = [(n, reason.other) for n, verdict in enumerate(verdicts) for reason in verdict.reasons]
+    return [(n, other) for n, other in others if other is not None and song[n] != song[other]]
+
+
+def _found(original: Features, copy: Features, shift: float) -> np.ndarray:
+    """Count the windows of a copy that could be found; those at equal places; and those that are found."""
+    lead = shift * RATE / HOP
+    windows = np.arange(len(copy))
+    nearest = np.rint((COLUMNS * windows - lead) / COLUMNS)
+    wanted = windows[(nearest >= 0) & (nearest < len(original)) & (COLUMNS * windows >= lead - COLUMNS / 2)]
+    counts = [len(wanted)]
+    for blind in (True, False):
+        verdicts, song = _judged([original, copy], blind=blind)
+        found = [n for n, verdict in enumerate(verdicts) if not verdict.kept]  # some for one of their own song
+        found += [other for _, other in _crossing(verdicts, song)]
+        counts.append(int(np.isin(wanted + len(original), found).sum()))
+    return np.array(counts)
+
+
+def _of_others(songs: list[Features], *, blind: bool) -> int:
+    return len(_crossing(*_judged(songs, blind=blind))) if songs else 0

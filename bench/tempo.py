@@ -1,0 +1,156 @@
+"""How often the tempo that the dataset command finds is right, by style: on grooves whose tempo is known, and on songs.
+
+Thresholds were found on the styles marked as tuned; the others, and the second series with other timbres and tempos,
+are for the figures alone. Of songs those count whose tags, or a table ``captions.csv`` with ``file,bpm`` beside them,
+say a tempo.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.groove_sound import RATE, play
+from bench.grooves import Groove, grooves
+from bench.material import SOUNDS
+from bench.report import Gate, Section, Table
+
+NEAR, FINE = 0.04, 0.01
+"""How far from the truth is still right, in parts of it; and how far a careful ear would let pass."""
+
+_OCTAVES = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found where the tempo is known."""
+
+    name: str
+    style: str
+    series: str
+    tuned: bool
+    truth: float
+    found: float
+    confidence: float
+    sure: bool
+
+    @property
+    def kind(self) -> str:
+        """``"exact"``, ``"octave"`` or ``"wrong"``."""
+        if self.within(NEAR):
+            return "exact"
+        return "octave" if any(self.within(NEAR, times) for times in _OCTAVES) else "wrong"
+
+    def within(self, part: float, times: float = 1.0) -> bool:
+        """Whether it is so near to so many times the truth."""
+        return abs(self.found / (times * self.truth) - 1) <= part
+
+
+def measure(music: Path | None, *, quick: bool = False) -> Section:
+    """Ask for the tempo of all grooves of two series, and of the songs of a folder that say theirs."""
+    answers = list(answers_of_grooves((0,) if quick else (0, 1), every=9 if quick else 1))
+    if music is not None:
+        answers += answers_of_songs(music)
+    held_out = [answer for answer in answers if not answer.tuned or answer.series == "second series"]
+    groups = {
+        "first series, tuned styles": [a for a in answers if a.tuned and a.series == "first series"],
+        "first series, held out": [a for a in answers if not a.tuned and a.series == "first series"],
+        "second series, tuned styles": [a for a in answers if a.tuned and a.series == "second series"],
+        "second series, held out": [a for a in answers if not a.tuned and a.series == "second series"],
+        "songs": [a for a in answers if a.series == "songs"],
+        "all grooves": [a for a in answers if a.series != "songs"],
+    }
+    tables = [
+        _table(f"Tempo found, {len(answers)} pieces", groups),
+        _table("Tempo found, by style, held out marked with *", _by(answers, lambda a: a.style + "*" * (not a.tuned))),
+    ]
+    sure, exact = [a for a in held_out if a.sure], [a for a in held_out if a.kind == "exact"]
+    false = 100 * sum(a.kind != "exact" for a in sure) / max(len(sure), 1)
+    told = 100 * sum(a.sure for a in exact) / max(len(exact), 1)
+    gates = [
+        Gate("tempo: not exact of those told as sure, held out", false, "<=", 3, "%", "aim" if quick else "must"),
+        Gate("tempo: told as sure of the exact ones, held out", told, ">=", 60, "%", "aim"),
+    ]
+    return Section("tempo", tables, gates, {"answers": [vars(answer) | {"kind": answer.kind} for answer in answers]})
+
+
+def answers_of_grooves(series: Iterable[int], *, every: int = 1) -> Iterator[Answer]:
+    """Play grooves, and ask; one of so many is asked for."""
+    from soundfile import write
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "groove.wav"
+        for number in series:
+            for groove in list(grooves(number))[::every]:
+                write(path, play(groove), RATE, subtype="PCM_16")
+                yield _answer(path, groove.name, groove, groove.tempo, number)
+
+
+def answers_of_songs(music: Path) -> Iterator[Answer]:
+    """Ask for the tempo of those songs that say theirs."""
+    from riffusion_ext.dataset.captions.tags import read_song_tags
+
+    for path in sorted(path for path in music.rglob("*") if path.suffix.lower() in SOUNDS):
+        truth = read_song_tags(path, music).get("bpm")
+        if truth:
+            yield _answer(path, path.name, None, float(truth), 0)
+
+
+def _answer(path: Path, name: str, groove: Groove | None, truth: float, series: int) -> Answer:
+    from riffusion_ext.analysis.beat_tracking import SURE, onset_strength, track
+    from riffusion_ext.dataset.analysis.measure import measure_song
+    from riffusion_ext.params import PRESETS
+
+    params = PRESETS["riffusion-v1"]
+    sketch = measure_song(path, params)[0].sketch
+    beats = track(onset_strength(sketch), params.sample_rate / params.hop_length, sketch=sketch)
+    return Answer(
+        name=name,
+        style="songs" if groove is None else groove.style.name,
+        series="songs" if groove is None else ("first series", "second series")[series],
+        tuned=groove is not None and groove.style.tuned,
+        truth=truth,
+        found=beats.tempo,
+        confidence=beats.confidence,
+        sure=beats.confidence >= SURE,
+    )
+
+
+def _by(answers: Iterable[Answer], key: Callable[[Answer], str]) -> dict[str, list[Answer]]:
+    groups: dict[str, list[Answer]] = {}
+    for answer in answers:
+        groups.setdefault(key(answer), []).append(answer)
+    return groups
+
+
+def _table(title: str, groups: dict[str, list[Answer]]) -> Table:
+    table = Table(
+        title,
+        [
+            "pieces",
+            "number",
+            "within 4 %",
+            "within 1 %",
+            "octave",
+            "wrong",
+            "sure",
+            "of them exact",
+            "octave ",
+            "wrong ",
+        ],
+        note="Octave: half or twice the truth. Wrong: neither that nor right.",
+    )
+    for name, answers in groups.items():
+        if answers:
+            sure = [answer for answer in answers if answer.sure]
+            fine = sum(answer.within(FINE) for answer in answers)
+            every, of_sure = (
+                [str(int(np.sum([answer.kind == kind for answer in some]))) for kind in ("exact", "octave", "wrong")]
+                for some in (answers, sure)
+            )
+            table.rows.append([name, str(len(answers)), every[0], str(fine), *every[1:], str(len(sure)), *of_sure])
+    return table

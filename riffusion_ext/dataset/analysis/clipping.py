@@ -1,0 +1,151 @@
+"""Which samples were cut off at a limit, and which belong to a wave that is flat by itself.
+
+A wave that was clipped comes up to the limit as it would go on, and stops there: the last steps before the flat top are
+about as large as each other. A square or pulse wave jumps from one flat part to the next, a staircase climbs from step
+to step, and most of their samples equal their neighbours at other levels, too. So a run of equal samples counts where
+
+- the last two steps before it, or the first two after it, lead to it, the one beside it is no jump, and the wave does
+  not stand still before that either;
+- on the way there, in as many samples as half the run has, the wave has changed by more than rounding makes of a round
+  top;
+- the samples around, lower than the limit, do not stand still, too.
+
+What limit is the file's own can be told at its end only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["REACH", "Cuts", "find_cuts"]
+
+REACH = 256
+"""Samples before and after a stretch that help to judge its runs."""
+
+_LOUD = 0.05  # of full scale: runs at a lower level are rounding
+_ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
+_BEYOND = 0.02  # of the limit, by which it would have gone on
+_GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
+_VALUES, _ODD = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
+_BELOW = 0.9  # of the limit: what is above may be clipped itself
+_STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
+
+_Array = npt.NDArray[np.float32]
+_Places = npt.NDArray[np.int64]
+
+
+class Cuts(NamedTuple):
+    """Clipped samples, one entry for each column, channel and polarity that has any; arrays [N].
+
+    Attributes
+    ----------
+    column
+        Number of the column.
+    side
+        Twice the number of the channel, and one more for the negative side.
+    share
+        Of the column's samples that are in flat tops.
+    level
+        Size of the highest of them.
+    """
+
+    column: _Places
+    side: _Places
+    share: _Array
+    level: _Array
+
+
+def find_cuts(samples: _Array, edges: _Places) -> Cuts:
+    """Find flat tops where a wave was cut off.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(C, S)]
+        The columns' samples, and up to :data:`REACH` before and after them.
+    edges : np.ndarray [shape=(n + 1,)]
+        Where the columns begin, and where the last one ends.
+    """
+    found = [
+        _of_side(sign * wave, edges, 2 * channel + (sign < 0))
+        for channel, wave in enumerate(samples)
+        for sign in (1, -1)
+    ]
+    return Cuts(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
+    """Find the flat tops of one polarity in samples [S]."""
+    same = wave[1:] == wave[:-1]
+    first, last = _runs(same & (wave[1:] >= _LOUD))
+    cut = _is_cut(wave, first, last, _grain(wave, first))
+    first, last = first[cut], last[cut]
+    sizes = last - first + 1
+    places = np.repeat(first, sizes) + np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places = places[(places >= edges[0]) & (places < edges[-1])]
+    columns = np.searchsorted(edges, places, side="right") - 1
+    counts = np.bincount(columns, minlength=len(edges) - 1)
+    level = np.zeros(len(counts), np.float32)
+    np.maximum.at(level, columns, wave[places])
+    there = np.array(
+        [n for n in np.flatnonzero(counts) if not _stands(wave, same, edges[n], edges[n + 1], level[n])], np.int64
+    )
+    share = (counts[there] / np.diff(edges)[there]).astype(np.float32)
+    return Cuts(there, np.full(len(there), side), share, level[there])
+
+
+def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:
+    """Return the first and last samples of runs of three and more, from which ones equal the one before."""
+    places = np.flatnonzero(flags)  # few, in most music
+    breaks = np.flatnonzero(np.diff(places) > 1)
+    first = places[np.concatenate([[0], breaks + 1])[: len(places)]]
+    last = places[np.concatenate([breaks, [len(places) - 1]])[-len(first) :]] + 1 if len(places) else places
+    long = last - first >= 2
+    return first[long], last[long]
+
+
+def _grain(wave: _Array, first: _Places) -> float:
+    """Return the step of a wave's numbers, as the thousands around its first run tell it; 0 for one too fine to see."""
+    if not len(first):
+        return 0.0
+    start = max(int(first[0]) - _VALUES // 2, 0)
+    gaps = np.diff(np.sort(wave[start : start + _VALUES].astype(np.float64)))
+    gaps = gaps[gaps > 0]
+    if not len(gaps):
+        return 0.0
+    times = gaps / gaps.min()
+    # A tone whose periods are all the same has few values, too, but they are no multiples of anything.
+    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _ODD else 0.0
+
+
+def _is_cut(wave: _Array, first: _Places, last: _Places, grain: float) -> npt.NDArray[np.bool_]:
+    """Whether runs are tops at which a wave was cut off, as seen from one side at least."""
+    sizes = last - first + 1
+    return _cut_from(wave, first, -1, sizes, grain) | _cut_from(wave, last, 1, sizes, grain)
+
+
+def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
+    """Judge the slopes from the edges of runs on, backwards or forwards."""
+    limit = wave[edge]
+    inside = (edge + 3 * way >= 0) & (edge + 3 * way < len(wave))
+
+    def drop(samples: int | _Places) -> _Array:
+        down: _Array = limit - wave[np.clip(edge + samples * way, 0, len(wave) - 1)]
+        return down
+
+    one, two, three = drop(1), drop(2), drop(3)
+    last, middle, early = one, two - one, three - two
+    smooth = (last > 0) & (middle >= _LEAST * grain) & (middle > 0) & (early != 0)
+    smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
+    away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
+    return found
+
+
+def _stands(wave: _Array, same: npt.NDArray[np.bool_], start: int, stop: int, level: float) -> bool:
+    """Whether a wave with tops at that level is flat at other levels, too."""
+    start = max(start, 1)
+    below = np.abs(wave[start:stop]) < _BELOW * level
+    return int((same[start - 1 : stop - 1] & below).sum()) > _STANDING * int(below.sum())

@@ -1,0 +1,45 @@
+"""A training set that has fewer windows than were wanted says so, and why."""
+
+from __future__ import annotations
+
+from riffusion_ext.dataset.manifest import Manifest
+
+__all__ = ["shortfall"]
+
+_AS = {
+    "intro": "as beginnings of songs",
+    "ending": "as endings of songs",
+    "silence": "as silence",
+    "transition": "for a transition",
+    "duplicate": "as duplicates",
+    "clipping": "as clipped",
+    "broken": "as broken",
+}
+
+
+def shortfall(manifest: Manifest, target: int | None) -> list[str]:
+    """Say in one sentence that fewer windows are kept than were wanted, and which check took most.
+
+    Parameters
+    ----------
+    manifest
+        The training set.
+    target
+        How many windows were wanted; None for all.
+
+    Returns
+    -------
+    list of str
+        The sentence; nothing where there are enough.
+    """
+    kept = len(manifest.kept)
+    if target is None or kept >= target:
+        return []
+    verb = "window is" if kept == 1 else "windows are"
+    text = f"{kept:,} {verb} kept, {target:,} {'was' if target == 1 else 'were'} wanted"
+    counts = manifest.counts()
+    counts.pop("surplus", None)  # some of them were chosen once, and left out by hand since
+    if not counts:
+        return [f"{text}; the songs have no more"]
+    kind, count = next(iter(counts.items()))
+    return [f"{text}; the most were left out {_AS.get(kind, kind)} ({count:,})"]

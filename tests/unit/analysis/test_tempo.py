@@ -1,0 +1,94 @@
+"""The tempo is right where it is said to be sure, and where it can be counted in two ways it is not sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from bench.groove_sound import RATE, play
+from bench.grooves import STYLES, Groove
+from riffusion_ext.analysis.beat_tracking import SURE, Beats, onset_strength, track
+from riffusion_ext.dataset.analysis.measure import _sketch
+from riffusion_ext.params import PRESETS
+from riffusion_ext.spectrogram.encode import mel_spectrogram
+
+PARAMS = PRESETS["riffusion-v1"]
+BY_NAME = {style.name: style for style in STYLES}
+RNG = np.random.default_rng
+
+
+def heard(sound: np.ndarray) -> Beats:
+    mel = mel_spectrogram(torch.from_numpy(np.asarray(sound, np.float32))[None] * 32768, PARAMS)[0].numpy()
+    sketch = _sketch(mel, PARAMS)
+    return track(onset_strength(sketch), sketch=sketch)
+
+
+@pytest.mark.parametrize(
+    ("style", "tempo"),
+    [
+        ("house", 125),
+        ("techno", 140),
+        ("trance", 141),
+        ("rock", 120),
+        ("drum and bass", 174),
+        ("jungle", 170),
+        ("metal", 150),
+        ("punk", 190),
+        ("dubstep", 140),
+        ("waltz", 150),
+        ("swing", 140),
+        ("disco", 117),
+        ("chiptune", 131),
+    ],
+)
+def test_clear_grooves_are_sure_and_right(style: str, tempo: float) -> None:
+    beats = heard(play(Groove(BY_NAME[style], tempo, 31), 24.0))
+    assert beats.tempo == pytest.approx(tempo, rel=0.01)
+    assert beats.confidence >= SURE
+
+
+def test_of_what_is_sure_hardly_anything_is_not_right() -> None:
+    sure, right = 0, 0
+    for number, style in enumerate(STYLES):
+        tempo = style.tempos[number % len(style.tempos)] + 1.5
+        beats = heard(play(Groove(style, tempo, 900 + number), 16.0))
+        if beats.confidence >= SURE:
+            sure += 1
+            right += abs(beats.tempo / tempo - 1) < 0.04
+    assert right >= sure - 1
+    assert sure >= 0.5 * len(STYLES)
+
+
+def strokes(times: np.ndarray, hertz: float) -> np.ndarray:
+    t = np.arange(round(0.2 * RATE)) / RATE
+    out = np.zeros(round(25 * RATE))
+    for when in times[times < 24]:
+        out[round(when * RATE) :][: len(t)] += 0.3 * np.sin(2 * np.pi * hertz * t) * np.exp(-t * 40)
+    return out
+
+
+def three_against_two() -> np.ndarray:
+    return strokes(np.arange(0.3, 24, 0.6), 90.0) + strokes(np.arange(0.3, 24, 0.4), 1500.0)
+
+
+def rubato() -> np.ndarray:
+    steps = np.arange(60)
+    return strokes(np.cumsum(0.5 * np.exp(0.35 * np.sin(steps / 5) + RNG(0).normal(0, 0.12, 60))), 400.0)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [three_against_two, rubato, lambda: 0.1 * RNG(1).standard_normal(20 * RATE), lambda: np.zeros(20 * RATE)],
+    ids=["three against two", "rubato", "noise", "silence"],
+)
+def test_what_has_no_one_tempo_is_not_sure(sound: Callable[[], np.ndarray]) -> None:
+    assert heard(sound()).confidence < SURE
+
+
+def test_half_the_beats_are_still_on_beats() -> None:
+    """A clear pulse of which nobody knows the octave can be cut at."""
+    beats = heard(strokes(np.arange(0.3, 24, 60 / 200), 90.0))
+    assert beats.on_beats >= beats.confidence

@@ -1,0 +1,153 @@
+"""The same recording is known at any moment of it, and other music is not taken for it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from riffusion_ext.dataset.analysis.levels import BANDS, HOP, window_levels
+from riffusion_ext.dataset.curation.shifted import Shifted, find_shifted
+from tests.unit.dataset.music import RATE, drums, mel_of, sketch_of, song, tune
+
+COLUMNS = 512
+LIMIT = 0.5
+
+
+@cache
+def played(seed: int) -> np.ndarray:
+    """26 s of a song: five windows."""
+    return song(seed, 26.0)
+
+
+def levels_of(sound: np.ndarray) -> np.ndarray:
+    sketch = sketch_of(mel_of(sound))
+    return window_levels(sketch, np.arange(0, len(sketch) - COLUMNS + 1, COLUMNS), COLUMNS)
+
+
+def found(*songs: np.ndarray, step: int = COLUMNS) -> tuple[Shifted, np.ndarray, np.ndarray]:
+    """Look for pairs in the levels of songs; also returns song and first column of each window."""
+    number = np.repeat(np.arange(len(songs)), [len(part) for part in songs])
+    first = np.concatenate([COLUMNS * np.arange(len(part)) for part in songs])
+    levels = np.concatenate(songs)
+    return find_shifted(levels, np.zeros(len(levels)), number, first, step, LIMIT), number, first
+
+
+def later(sound: np.ndarray, seconds: float) -> np.ndarray:
+    """Put some of the end of a sound before it, backwards."""
+    return np.concatenate([sound[::-1][: round(seconds * RATE)], sound])
+
+
+# --- levels -----------------------------------------------------------------------------------------------------------
+
+
+def test_levels_are_those_of_the_sketch() -> None:
+    sketch = np.full((1500, 32), -40.0)
+    sketch[:, 20:] = -120.0
+    levels = window_levels(sketch, np.array([0, 512, 1400]), COLUMNS)
+    assert levels.shape == (3, COLUMNS // HOP, BANDS)
+    assert (levels[1, :, 0] == 160).all(), "-40 dB in half decibels over -120"
+    assert (levels[1, :, 10] == 166).all(), "two bands together are 3 dB more"
+    assert (levels[2, 20:] == 0).all(), "nothing behind the end"
+
+
+def test_windows_of_a_song_are_cut_from_one_picture() -> None:
+    sketch = np.random.default_rng(0).normal(-40, 10, (1200, 32))
+    whole = window_levels(sketch, np.array([0]), 1200)
+    parts = window_levels(sketch, np.array([160, 672]), COLUMNS)
+    np.testing.assert_array_equal(parts[0], whole[0, 20:84])
+    np.testing.assert_array_equal(parts[1][:-1], whole[0, 84:147])
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 2.0, 2.5, 3.7])
+def test_a_copy_that_begins_later_is_found(seconds: float) -> None:
+    rng = np.random.default_rng(0)
+    copy = 0.5 * later(played(1), seconds) + 1e-3 * rng.standard_normal(len(played(1)) + round(seconds * RATE))
+    pairs, number, first = found(levels_of(played(1)), levels_of(copy), levels_of(played(2)))
+    here = pairs.one[(number[pairs.one] == 1) & (number[pairs.other] == 0)]
+    assert set(here) >= set(np.flatnonzero((number == 1) & (first >= 100 * seconds))), "every window of the copy"
+    assert not (number[pairs.one] == 2).any(), "and none of another song"
+    for one, other, columns in zip(pairs.one, pairs.other, pairs.later, strict=True):
+        moved = 100 * seconds * (number[one] - number[other])  # the copy's windows lie earlier in the music
+        assert columns == pytest.approx(first[other] - first[one] + moved, abs=3)
+        assert abs(columns) <= 0.56 * COLUMNS
+        assert pairs.of(int(one), int(other)) == columns
+    assert pairs.of(0, len(number) - 1) is None
+
+
+def test_a_piece_of_a_song_is_found() -> None:
+    piece = played(1)[round(9.3 * RATE) : round(15.0 * RATE)]
+    pairs, number, _ = found(levels_of(played(1)), levels_of(piece))
+    assert 0 < (number[pairs.one] == 1).sum() <= 2
+
+
+def test_each_window_has_one_or_two_partners_in_another_song_however_often_it_comes_there() -> None:
+    loop = song(5, 2.6)
+    often = np.tile(loop, 12)
+    pairs, number, _ = found(levels_of(often), levels_of(later(often, 1.3)))
+    assert len(pairs.one), "they are the same recording"
+    assert np.bincount(pairs.one, minlength=len(number)).max() <= 2
+
+
+# --- other music ------------------------------------------------------------------------------------------------------
+
+
+def test_other_songs_are_not_taken() -> None:
+    pairs, _, _ = found(*(levels_of(played(seed)) for seed in range(5)))
+    assert len(pairs.one) == 0
+
+
+def test_the_same_drums_with_other_tunes_are_other_songs() -> None:
+    beat = drums(3, 26.0)
+    pairs, _, _ = found(*(levels_of(beat + tune(seed, 26.0)) for seed in range(4)))
+    assert len(pairs.one) == 0
+    alone, number, _ = found(levels_of(beat), levels_of(beat[RATE:]))
+    assert len(alone.one), "the drums alone are one recording"
+    assert set(number[alone.one]) == {0, 1}
+
+
+def test_within_a_song_nothing_is_looked_for() -> None:
+    loop = np.tile(song(5, 2.6), 12)
+    levels = levels_of(loop)
+    assert len(found(levels)[0].one) == 0
+    assert (found(levels, levels_of(played(1)))[1] == 0).sum() == len(levels)
+    assert len(found(levels, levels_of(played(1)))[0].one) == 0
+
+
+@pytest.mark.parametrize("kind", ["silence", "tone", "hiss"])
+def test_where_nothing_goes_on_nothing_is_found(kind: str) -> None:
+    sound = np.zeros(RATE * 16)
+    if kind == "tone":
+        sound = 0.3 * np.sin(2 * np.pi * 440 * np.arange(len(sound)) / RATE)
+    noises = [1e-2 * np.random.default_rng(n).standard_normal(len(sound)) * (kind == "hiss") for n in range(2)]
+    pairs, _, _ = found(levels_of(sound + noises[0]), levels_of(later(sound, 2.0)[: len(sound)] + noises[1]))
+    assert len(pairs.one) == 0
+
+
+def test_windows_that_are_all_the_same_are_left_to_others() -> None:
+    levels = np.repeat(levels_of(played(1))[:1], 300, axis=0)
+    pairs = find_shifted(levels, np.zeros(300), np.arange(300) // 3, 512 * (np.arange(300) % 3), COLUMNS, LIMIT)
+    assert len(pairs.one) == 0, "what is in very many windows tells nothing, and would be 45,000 pairs"
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_and_one(count: int) -> None:
+    zeros = np.zeros(count, int)
+    pairs = find_shifted(np.zeros((count, 64, BANDS), np.uint8), zeros, zeros, zeros, COLUMNS, LIMIT)
+    assert len(pairs.one) == len(pairs.other) == len(pairs.later) == 0
+
+
+def test_of_windows_that_overlap_each_has_its_own() -> None:
+    sketch, other = (sketch_of(mel_of(sound)) for sound in (played(1), later(played(1), 0.5)))
+    firsts = [np.arange(0, len(part) - COLUMNS + 1, 128) for part in (sketch, other)]
+    levels = np.concatenate(
+        [window_levels(part, first, COLUMNS) for part, first in zip((sketch, other), firsts, strict=True)]
+    )
+    number = np.repeat([0, 1], [len(first) for first in firsts])
+    pairs = find_shifted(levels, np.zeros(len(levels)), number, np.concatenate(firsts), 128, LIMIT)
+    assert np.abs(pairs.later).max() <= 0.56 * 128
+    assert np.bincount(pairs.one).max() <= 2
