@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from riffusion_ext.generate.backends.base import Request
 
+from riffusion_ext.generate.backends.base import Request
 from tests.contract.fake_webui import FakeWebui
 
 PROMPTS = ["a", "b AND c", "d", "e AND f"]
