@@ -3,6 +3,7 @@
     python3 dev.py demo     install into .venv-demo and run the demo (Python 3.10 to 3.12)
     python3 dev.py test     install into .venv-test, .venv-test-gradio4 and .venv-test-standalone, pass the checks and
                             build the documentation (Python 3.10 or 3.11)
+    python3 dev.py options  write the tables of docs/options.md anew
     python3 dev.py docs     install into .venv-docs and build the documentation into site/ (Python 3.10 or later)
     python3 dev.py screenshots --webui http://127.0.0.1:7860
                             take the screenshots of the documentation anew; without --webui, those that need no model
@@ -320,9 +321,14 @@ def hand_over(*arguments: str) -> int:
     )
 
 
+def options(arguments: list[str]) -> int:
+    """Write the tables of all options into the documentation."""
+    return run([sys.executable, "-m", "riffusion_ext.options.document", *arguments])
+
+
 def main() -> int:
     """Run the command named on the command line."""
-    commands = {"demo": demo, "test": test, "docs": docs, "screenshots": screenshots}
+    commands = {"demo": demo, "test": test, "options": options, "docs": docs, "screenshots": screenshots}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__)
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2

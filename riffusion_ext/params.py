@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import is_finite, read_float, shown
 
-__all__ = ["DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
+__all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
 """Mel magnitude of a black pixel where a picture does not record its own (16-bit sample units)."""
@@ -22,7 +22,7 @@ LEAST_MAX_VALUE = 1e-15
 """Smallest mel magnitude of a black pixel: some 360 dB below full scale."""
 
 # name -> (smallest, largest) value that makes sense; outside it a picture's record is taken for damaged.
-_RANGES: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "sample_rate": (8000, 192000),
     "step_size_ms": (1, 100),
     "window_duration_ms": (2, 1000),
@@ -78,7 +78,7 @@ class SpectrogramParams:
     power_for_image: float = 0.25
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not is_finite(value):
                 raise RiffusionError(f"{name} must be a number, got {shown(value)}")
@@ -169,10 +169,10 @@ class SpectrogramParams:
         given: dict[str, object] = {}
         for part in filter(None, (part.strip() for part in re.split("[,;\\n]", text))):
             name, equals, value = (word.strip() for word in part.partition("="))
-            if not equals or name not in {*_RANGES, "stereo"}:
+            if not equals or name not in {*BOUNDS, "stereo"}:
                 raise RiffusionError(
                     f"Spectrogram parameters: {shown(part)} is not understood; write name=value, separated by commas. "
-                    f"The names are {', '.join(['stereo', *_RANGES])}."
+                    f"The names are {', '.join(['stereo', *BOUNDS])}."
                 )
             given[name] = _value_of(name, value)
         return cls(**given)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from riffusion_ext.generate.bounds import STEPS
 from riffusion_ext.jobs import Lane
 
 __all__ = ["FILE_ROUTES", "Limits"]
@@ -72,7 +73,7 @@ class Limits:
     pictures
         Most pictures that are painted by one request; all of them together have at most `pixels`.
     steps
-        Most steps of a sampler.
+        Most steps of a sampler, where fewer than the core takes are allowed.
     songs
         Most songs of a data set.
     listeners
@@ -103,7 +104,7 @@ class Limits:
     song_seconds: float = 1800.0
     parts: int = 2000
     pictures: int = 64
-    steps: int = 150
+    steps: int = STEPS[1]
     songs: int = 500
     listeners: int = 128
     inline_bytes: int = 32 * _MIB

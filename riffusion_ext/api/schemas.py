@@ -6,9 +6,23 @@ core checks, whose sentences reach the client as they are.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
+
+from riffusion_ext.generate import bounds
+from riffusion_ext.options import generation
+from riffusion_ext.options.dataset import DATASET
+from riffusion_ext.options.generation import LONGEST_TEXT
+from riffusion_ext.options.interpolation import END, INTERPOLATION
+from riffusion_ext.options.loop import LEVEL as LOOP_LEVEL
+from riffusion_ext.options.loop import LOOP
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.riff import LEVEL as RIFF_LEVEL
+from riffusion_ext.options.riff import PART, RIFF
+from riffusion_ext.options.song import KEYFRAME, SONG
+from riffusion_ext.options.song import LEVEL as SONG_LEVEL
+from riffusion_ext.options.sound import control
 
 __all__ = [
     "LONGEST_TEXT",
@@ -26,15 +40,50 @@ __all__ = [
     "Song",
 ]
 
-Format = Literal["wav", "flac", "ogg", "mp3"]
-Engine = Literal["fast", "best", "reference"]
-Level = Literal["peak", "loudness", "recorded"]
-Beat = Literal["none", "four on the floor", "backbeat", "half time", "offbeat"]
-Seeds = Literal["auto", "fixed", "new"]
+if TYPE_CHECKING:
+    Format = str
+    Engine = str
+    Level = str
+    Channels = str
+    Beat = str
+    Seeds = str
+    Join = str
+    RiffChannels = str
+    Law = str
+    Align = str
+    Last = str
+    Scale = str
+    DatasetFormat = str
+else:
+    Format, Engine = (Literal[control(id_).choices] for id_ in ("format", "engine"))
+    Level, Channels = (Literal[control(id_).choices] for id_ in ("level", "channels"))
+    Beat, Seeds, Join = (Literal[SONG[id_].choices] for id_ in ("beat", "seeds", "join"))
+    Align, Last, Scale = (Literal[DATASET[id_].choices] for id_ in ("align", "last", "scale"))
+    DatasetFormat = Literal[DATASET["formats"].choices]
+    RiffChannels, Law = (Literal[RIFF[id_].choices] for id_ in ("channels", "law"))
 
-LONGEST_TEXT = 20_000
 _PRESET = "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true"
+_SAMPLER = "as the host names it; empty for its usual one"
+_BATCH = "pictures at once, at most"
 _ID = Field(None, max_length=64, description="id of an uploaded picture")
+
+
+def _of(option: Option, *, description: str | None = None) -> Any:
+    """Return the field of a declared option: its default in the API, its bounds or length, its help."""
+    rules: dict[str, Any] = {"description": description or option.help}
+    if option.is_number:
+        rules |= {"ge": option.minimum, "le": option.maximum}
+    elif option.longest is not None:
+        rules["max_length"] = option.longest
+    default = option.in_api
+    if isinstance(default, int) and option.is_number and not option.is_whole:
+        default = float(default)  # as a client's value arrives
+    return Field(default, **rules)
+
+
+def _within(bounds: tuple[float, float], default: Any, description: str | None = None) -> Any:
+    """Return a field for a number within bounds."""
+    return Field(default, ge=bounds[0], le=bounds[1], description=description)
 
 
 class _Strict(BaseModel, extra="forbid"):
@@ -46,11 +95,11 @@ class ImageToAudio(_Strict):
 
     picture: str | None = Field(None, max_length=64, description="id of an uploaded picture; or give image")
     image: str | None = Field(None, description="the picture itself in base64, with or without data:...;base64,")
-    engine: Engine = "fast"
-    level: Level = "peak"
-    channels: Literal["auto", "mono", "stereo"] = "auto"
+    engine: Engine = _of(control("engine"))
+    level: Level = _of(control("level"))
+    channels: Channels = _of(control("channels"))
     preset: str | None = Field(None, max_length=300, description=f"instead of the picture's own record: {_PRESET}")
-    format: Format = "wav"
+    format: Format = _of(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
 
 
@@ -61,8 +110,8 @@ class AudioToImages(_Strict):
     audio: str | None = Field(None, description="the sound file itself in base64")
     columns: int | None = Field(512, ge=2, le=16384, description="width of each picture; null for one picture")
     level: Literal["song", "tile"] = Field("song", description="one scale for all pictures, or each its own")
-    start: float = Field(0.0, ge=0, le=86400, description="seconds")
-    duration: float | None = Field(None, ge=0.001, le=86400, description="seconds; null for all that follows")
+    start: float = _of(PART["start"])
+    duration: float | None = _of(PART["duration"])
     preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
     inline: bool = Field(False, description="give the pictures themselves, too: image is a data URL in base64")
 
@@ -70,50 +119,48 @@ class AudioToImages(_Strict):
 class _Sound(_Strict):
     """How what is painted becomes a sound file."""
 
-    engine: Engine = "fast"
-    format: Format = "wav"
+    engine: Engine = _of(control("engine"))
+    format: Format = _of(control("format"))
 
 
 class _Painting(_Sound):
     """What all that is painted has in common."""
 
-    steps: int = Field(30, ge=1, le=1000)
-    sampler: str = Field("", max_length=100, description="as the host names it; empty for its usual one")
-    batch: int = Field(4, ge=1, le=64, description="pictures at once, at most")
+    steps: int = _of(generation.STEPS)
+    sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
+    batch: int = _of(generation.BATCH, description=_BATCH)
     save: bool = Field(False, description="keep the sound in the host's folder for results, too, as its pages do")
 
 
 class Keyframe(_Strict):
     """A part of a song: what is heard, and how long it takes to the next."""
 
-    prompt: str = Field(..., max_length=LONGEST_TEXT)
-    negative: str = Field("", max_length=LONGEST_TEXT)
-    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="-1: that of the part before")
-    denoise: float = Field(0.75, ge=0, le=1)
-    cfg: float = Field(7.0, ge=1, le=30)
-    seconds: float | None = Field(None, ge=0, le=10800)
-    bars: float | None = Field(None, ge=0, le=10000)
+    prompt: str = _of(KEYFRAME["prompt"])
+    negative: str = _of(KEYFRAME["negative"])
+    seed: int = _of(KEYFRAME["seed"])
+    denoise: float = _of(KEYFRAME["denoise"])
+    cfg: float = _of(KEYFRAME["cfg"])
+    seconds: float | None = _of(KEYFRAME["seconds"])
+    bars: float | None = _of(KEYFRAME["bars"])
 
 
 class Song(_Painting):
     """A song, from prompts over time."""
 
-    score: str | None = Field(
-        None, max_length=LONGEST_TEXT, description="a line for each part, as on the page; or keyframes"
-    )
+    score: str | None = _of(SONG["score"], description="a line for each part, as on the page; or keyframes")
     keyframes: list[Keyframe] | None = None
-    seed: int = Field(-1, ge=-1, le=2**32 - 1, description="of the parts that name none; -1 chooses one")
-    bpm: float | None = Field(None, ge=20, le=400)
-    beats_per_bar: int = Field(4, ge=1, le=16)
-    power: float = Field(1.0, ge=0.05, le=20)
-    loop: bool = False
-    join: Literal["outpaint", "plain"] = "outpaint"
-    beat: Beat = "none"
-    bridge_denoise: float = Field(1.0, ge=0, le=1)
-    width: int = Field(512, ge=64, le=4096)
-    overlap: int = Field(128, ge=0, le=2048)
-    seeds: Seeds = "auto"
-    level: Level = "peak"
+    seed: int = _of(SONG["seed"], description="of the parts that name none; -1 chooses one")
+    bpm: float | None = _of(SONG["bpm"])
+    beats_per_bar: int = _of(SONG["beats_per_bar"])
+    power: float = _of(SONG["power"])
+    loop: bool = _of(SONG["back"])
+    join: Join = _of(SONG["join"])
+    beat: Beat = _of(SONG["beat"])
+    bridge_denoise: float = _of(SONG["bridge_denoise"])
+    width: int = _of(SONG["width"])
+    overlap: int = _of(SONG["overlap"])
+    seeds: Seeds = _of(SONG["seeds"])
+    level: Level = _of(SONG_LEVEL)
     seed_picture: str | None = _ID
     mask: str | None = _ID
     before: str | None = _ID
@@ -124,48 +171,48 @@ class Riff(_Painting):
 
     clip: str = Field(..., max_length=64, description="id of the song")
     keyframes: list[Keyframe] | None = None
-    prompt: str | None = Field(None, max_length=LONGEST_TEXT, description="instead of keyframes")
-    negative: str = Field("", max_length=LONGEST_TEXT)
-    seed: int = Field(-1, ge=-1, le=2**32 - 1)
-    denoise: str = Field("0.3", max_length=500, description="a number, or as in 0:00 0.2, 0:30 0.4")
-    cfg: str = Field("6", max_length=500, description="a number, or as in 0:00 5, 0:30 8")
-    wet: str = Field("1", max_length=500, description="share of the result in the mix, 0 to 1; may change over time")
-    start: float = Field(0.0, ge=0, le=86400)
-    duration: float | None = Field(None, ge=0.001, le=86400)
-    channels: Literal["mono", "stereo", "double"] = "mono"
-    spread: float = Field(1.0, ge=0, le=1)
-    law: Literal["equal-power", "linear"] = "equal-power"
-    width: int = Field(512, ge=64, le=4096)
-    overlap: int = Field(128, ge=0, le=2048)
-    seeds: Seeds = "fixed"
-    level: Level = "recorded"
+    prompt: str | None = _of(RIFF["prompt"], description="instead of keyframes")
+    negative: str = _of(RIFF["negative"])
+    seed: int = _of(RIFF["seed"])
+    denoise: str = _of(RIFF["denoise"], description="a number, or as in 0:00 0.2, 0:30 0.4")
+    cfg: str = _of(RIFF["cfg"], description="a number, or as in 0:00 5, 0:30 8")
+    wet: str = _of(RIFF["wet"])
+    start: float = _of(PART["start"])
+    duration: float | None = _of(PART["duration"])
+    channels: RiffChannels = _of(RIFF["channels"])
+    spread: float = _of(RIFF["spread"])
+    law: Law = _of(RIFF["law"])
+    width: int = _of(RIFF["width"])
+    overlap: int = _of(RIFF["overlap"])
+    seeds: Seeds = _of(RIFF["seeds"])
+    level: Level = _of(RIFF_LEVEL)
     preview: bool = Field(False, description="only the first window")
 
 
 class Loop(_Painting):
     """A few bars that go round without a seam."""
 
-    prompt: str = Field(..., max_length=LONGEST_TEXT)
-    negative: str = Field("", max_length=LONGEST_TEXT)
-    seed: int = Field(-1, ge=-1, le=2**32 - 1)
-    cfg: float = Field(7.0, ge=1, le=30)
-    denoise: float = Field(0.75, ge=0, le=1)
-    bars: float = Field(2.0, ge=0.01, le=256)
-    bpm: float = Field(120.0, ge=20, le=400)
-    beats_per_bar: int = Field(4, ge=1, le=16)
-    beat: Beat = "none"
-    level: Level = "peak"
+    prompt: str = _of(LOOP["prompt"])
+    negative: str = _of(LOOP["negative"])
+    seed: int = _of(LOOP["seed"])
+    cfg: float = _of(LOOP["cfg"])
+    denoise: float = _of(LOOP["denoise"])
+    bars: float = _of(LOOP["bars"])
+    bpm: float = _of(LOOP["bpm"])
+    beats_per_bar: int = _of(LOOP["beats_per_bar"])
+    beat: Beat = _of(LOOP["beat"])
+    level: Level = _of(LOOP_LEVEL)
     seed_picture: str | None = _ID
 
 
 class InterpolateEnd(_Strict):
     """One end of an interpolation."""
 
-    prompt: str = Field(..., max_length=LONGEST_TEXT)
-    negative: str = Field("", max_length=LONGEST_TEXT)
-    seed: int = Field(0, ge=-(2**31), le=2**32 - 1)
-    denoise: float = Field(0.75, ge=0, le=1)
-    cfg: float = Field(7.0, ge=1, le=30)
+    prompt: str = _of(END["prompt"])
+    negative: str = _of(END["negative"])
+    seed: int = _of(END["seed"])
+    denoise: float = _of(END["denoise"])
+    cfg: float = _of(END["cfg"])
 
 
 class Interpolate(_Painting):
@@ -173,29 +220,29 @@ class Interpolate(_Painting):
 
     start: InterpolateEnd
     end: InterpolateEnd
-    count: int = Field(5, ge=1, le=1000, description="pictures; the first is the start, the last the end")
-    power: float = Field(1.0, ge=0.05, le=20)
+    count: int = _of(INTERPOLATION["count"])
+    power: float = _of(INTERPOLATION["power"])
     seed_image: str | None = Field(None, max_length=64, description="agile, marim, motorway, og_beat or vibes")
     seed_picture: str | None = _ID
     mask_image: str | None = Field(None, max_length=64, description="a mask by the name it has in the original")
     mask: str | None = _ID
-    width: int = Field(512, ge=64, le=4096, description="where there is no seed picture")
-    level: Level = "peak"
+    width: int = _of(INTERPOLATION["width"])
+    level: Level = _of(control("level"))
 
 
 class Paint(_Strict):
     """One picture to be painted, as the host's own pages ask for it."""
 
     prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
-    alpha: float = Field(0.0, ge=0, le=1, description="where between the two")
+    alpha: float = _within(bounds.ALPHA, 0.0, "where between the two")
     negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
     seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
-    cfg: float = Field(7.0, ge=1, le=100)
-    denoise: float | None = Field(None, ge=0, le=1, description="how much of init is painted over; only with init")
-    steps: int = Field(30, ge=1, le=1000)
-    sampler: str = Field("", max_length=100, description="as the host names it; empty for its usual one")
-    width: int = Field(512, ge=64, le=4096, description="a multiple of 64")
-    height: int = Field(512, ge=64, le=4096, description="a multiple of 64")
+    cfg: float = _within(bounds.IMAGE_CFG, 7.0)
+    denoise: float | None = _within(bounds.DENOISE, None, "how much of init is painted over; only with init")
+    steps: int = _of(generation.STEPS)
+    sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
+    width: int = _within(bounds.WIDTH, 512, "a multiple of 64")
+    height: int = _within(bounds.WIDTH, 512, "a multiple of 64")
     init: str | None = Field(None, max_length=64, description="id of a picture of that size to start from")
     mask: str | None = Field(None, max_length=64, description="id of a picture of that size: white is repainted")
     loop: bool = Field(False, description="the right edge leads into the left one")
@@ -206,30 +253,30 @@ class Paintings(_Strict):
 
     requests: list[Paint]
     model: str | None = Field(None, max_length=1000, description="refuse (409) where another one is loaded")
-    batch: int = Field(4, ge=1, le=64, description="pictures at once, at most")
+    batch: int = _of(generation.BATCH, description=_BATCH)
 
 
 class Dataset(_Strict):
     """Songs to become a training set. Each part takes the names of the command line's settings."""
 
     clips: list[str] = Field(..., description="ids of the songs")
-    trigger: str = Field("", max_length=200)
-    caption: str | None = Field(None, max_length=2000, description="template")
-    formats: list[Literal["dreambooth", "kohya", "diffusers", "audio"]] = ["dreambooth"]
+    trigger: str = _of(DATASET["trigger"])
+    caption: str | None = _of(DATASET["template"], description="template")
+    formats: list[DatasetFormat] = _of(DATASET["formats"])
     preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
-    columns: int = Field(512, ge=16, le=16384)
-    overlap: float = Field(0.0, ge=0, le=0.9)
-    align: Literal["none", "beat", "bar"] = "none"
-    last: Literal["drop", "pad", "back"] = "drop"
-    scale: Literal["window", "song", "set"] = "window"
-    first: int = Field(1, ge=0, le=1000, description="windows left out at the beginning of each song")
-    final: int = Field(1, ge=0, le=1000, description="windows left out at the end of each song")
-    silence_db: float | None = Field(-50.0, ge=-120, le=0)
-    transition: float | None = Field(0.5, ge=0, le=1)
-    duplicate: float | None = Field(0.8, ge=0, le=1)
-    clipping: float | None = Field(0.01, ge=0, le=1)
-    broken: bool = True
-    target: int | None = Field(None, ge=1, le=10_000_000)
+    columns: int = _of(DATASET["columns"])
+    overlap: float = _of(DATASET["overlap"])
+    align: Align = _of(DATASET["align"])
+    last: Last = _of(DATASET["last"])
+    scale: Scale = _of(DATASET["scale"])
+    first: int = _of(DATASET["first"], description="windows left out at the beginning of each song")
+    final: int = _of(DATASET["final"], description="windows left out at the end of each song")
+    silence_db: float | None = _of(DATASET["silence_db"])
+    transition: float | None = _of(DATASET["transition"])
+    duplicate: float | None = _of(DATASET["duplicate"])
+    clipping: float | None = _of(DATASET["clipping"])
+    broken: bool = _of(DATASET["broken"])
+    target: int | None = _of(DATASET["target"])
 
 
 PARTS: dict[Any, dict[str, type[BaseModel]]] = {

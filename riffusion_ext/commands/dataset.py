@@ -13,6 +13,9 @@ from riffusion_ext.commands.shared.quiet import own_stderr
 from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import user_path
+from riffusion_ext.options import dataset as options
+from riffusion_ext.options.dataset import DATASET, OPTIONS
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.signals import exit_code
 
 if TYPE_CHECKING:
@@ -51,87 +54,49 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _add_slicing(group: Any) -> None:
-    from riffusion_ext.dataset.settings import ALIGNMENTS, LASTS, SCALES, STEMS, SliceSettings
+def _add(group: Any, *ids: str, **more: Any) -> None:
+    """Add declared options. Their bounds are the core's, which is asked before the work and says what is wrong."""
+    for id_ in ids:
+        item = DATASET[id_]
+        kind: dict[str, Any] = {"metavar": "TEXT"}
+        if item.choices:
+            kind = {"choices": item.choices, **({"nargs": "+"} if item.kind == "several" else {})}
+        elif item.is_number:
+            kind = {"metavar": "N", "type": int} if item.is_whole else {"metavar": "X", "type": float}
+        default = ", ".join(item.default) if item.kind == "several" else item.default
+        shown = f"{default:g}" if isinstance(default, float) else default
+        help_ = item.help if shown in (None, "") else f"{item.help} ({shown})"
+        group.add_argument(item.flag, dest=id_, default=item.default, **{"help": help_, **kind, **more})
 
-    default = SliceSettings()
-    group.add_argument(
-        "--columns", type=int, default=512, metavar="N", help="width of a picture (512, which is 5.11 s)"
-    )
-    group.add_argument(
-        "--overlap", type=float, default=0.0, metavar="X", help="part of a window that the next repeats, 0 to 0.9 (0)"
-    )
-    group.add_argument("--align", choices=ALIGNMENTS, default=default.align, help="where windows may begin (none)")
-    group.add_argument(
-        "--last",
-        choices=LASTS,
-        default=default.last,
-        help="an end too short for a window: dropped, padded or reached back for",
-    )
-    group.add_argument(
-        "--scale",
-        choices=SCALES,
-        default=default.scale,
-        help="black is the loudest of each window, song or the whole set",
-    )
-    group.add_argument(
-        "--stems", nargs="+", choices=STEMS, default=[], help="cut these instead of the whole song (needs demucs)"
-    )
-    group.add_argument(
-        "--stems-model", default=default.stems_model, metavar="NAME", help=f"demucs's model ({default.stems_model})"
-    )
+
+def _add_slicing(group: Any) -> None:
+    _add(group, "columns", "overlap", "align", "last", "scale", "stems")
+    _add(group, "stems_model", metavar="NAME")
 
 
 def _add_curation(group: Any) -> None:
-    from riffusion_ext.dataset.settings import CurateSettings
-
-    default = CurateSettings()
-    for name, help_ in (
-        ("silence-db", "windows quieter than this, in dBFS"),
-        ("transition", "windows with a change as abrupt as this, 0 to 1"),
-        ("duplicate", "windows as near to another as this, 0 to 1"),
-        ("clipping", "windows with such a share of clipped samples"),
-    ):
-        value = getattr(default, name.replace("-", "_"))
-        group.add_argument(
-            f"--{name}", type=_threshold, default=value, metavar="X", help=f"leave out {help_} ({value:g})"
-        )
+    _add(group, "silence_db", "transition", "duplicate", "clipping", type=_threshold, metavar="X")
     group.add_argument("--keep-broken", action="store_true", help="keep windows with drop-outs or an offset")
-    group.add_argument(
-        "--first", type=int, default=default.first, metavar="N", help="leave out each song's first N (1)"
-    )
-    group.add_argument("--final", type=int, default=default.last, metavar="N", help="leave out each song's last N (1)")
-    group.add_argument("--target", type=int, metavar="N", help="keep so many, as different as can be")
+    _add(group, "first", "final", "target")
 
 
 def _add_captions(group: Any) -> None:
     from riffusion_ext.dataset.captions.template import CAPTION_FIELDS
-    from riffusion_ext.dataset.settings import CaptionSettings
 
-    default = CaptionSettings()
-    others = [name for name in CAPTION_FIELDS if f"{{{name}}}" not in default.template]
-    group.add_argument(
-        "--caption",
-        default=default.template,
-        metavar="TEMPLATE",
-        help=f'what a song lacks is left out ("{default.template}"); also ' + ", ".join(others),
-    )
-    group.add_argument("--trigger", default="", metavar="WORD", help="word that calls up what is learnt")
+    caption = DATASET["template"]
+    others = ", ".join(name for name in CAPTION_FIELDS if f"{{{name}}}" not in caption.default)
+    _add(group, "template", metavar="TEMPLATE", help=f'{caption.help} ("{caption.default}"); also {others}')
+    _add(group, "trigger", metavar="WORD")
     group.add_argument(
         "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace in every caption"
     )
 
 
 def _add_export(group: Any) -> None:
-    from riffusion_ext.dataset.settings import FORMATS
-
-    group.add_argument(
-        "--format", nargs="+", choices=FORMATS, default=["dreambooth"], help="layouts to write (dreambooth)"
-    )
-    group.add_argument("--repeats", type=int, default=10, metavar="N", help="kohya: repeats in the folder's name (10)")
-    group.add_argument("--name", default="", metavar="NAME", help="kohya: name in the folder's name (music)")
-    group.add_argument("--audio-rate", type=int, metavar="HZ", help="audio: sample rate (the songs' own)")
-    group.add_argument("--audio-seconds", type=float, metavar="S", help="audio: length of a chunk (the windows')")
+    _add(group, "formats", "kohya_repeats")
+    _add(group, "kohya_name", metavar="NAME")
+    _add(group, "audio_rate", metavar="HZ")
+    _add(group, "audio_seconds", metavar="S")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
     group.add_argument(
         "--sounds", type=_how_many, default=60, metavar="N", help="windows that the contact sheet can play, or all (60)"
@@ -164,43 +129,16 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
         A value is not allowed.
     """
     from riffusion_ext.dataset.pipeline import check_settings
-    from riffusion_ext.dataset.settings import (
-        CaptionSettings,
-        CurateSettings,
-        DatasetSettings,
-        ExportSettings,
-        SliceSettings,
-    )
-    from riffusion_ext.params import SpectrogramParams
 
     for name in ("jobs", "verify", "sounds"):
         if getattr(args, name) < 0:
             raise UsageError(f"--{name} must be 0 or more, got {getattr(args, name)}")
+    values = {item.id: getattr(args, item.id) for item in OPTIONS if "command" in item.faces}
+    values |= {id_: tuple(values[id_]) for id_ in ("stems", "formats")}
+    values |= {"broken": not args.keep_broken, "replace": tuple((find, put) for find, put in args.replace)}
+    values["params"] = params_of(args) or SpectrogramParams()
     try:
-        settings = DatasetSettings(
-            SliceSettings(
-                params_of(args) or SpectrogramParams(),
-                args.columns,
-                args.overlap,
-                args.align,
-                args.last,
-                args.scale,
-                tuple(args.stems),
-                args.stems_model,
-            ),
-            CurateSettings(
-                first=args.first,
-                last=args.final,
-                silence_db=args.silence_db,
-                transition=args.transition,
-                duplicate=args.duplicate,
-                clipping=args.clipping,
-                broken=not args.keep_broken,
-                target=args.target,
-            ),
-            CaptionSettings(args.caption, args.trigger, tuple((find, put) for find, put in args.replace)),
-            ExportSettings(tuple(args.format), args.repeats, args.name, args.audio_rate, args.audio_seconds),
-        )
+        settings = options.settings_of(values)
         check_settings(settings)
     except RiffusionError as error:
         raise UsageError(str(error)) from None

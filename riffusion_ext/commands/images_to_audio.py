@@ -23,8 +23,8 @@ from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
 from riffusion_ext.convert.targets import planned
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
+from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
 
 __all__ = ["add_parser", "run"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, values_of
-from riffusion_ext.commands.shared.generation_options import LOOP
 from riffusion_ext.commands.shared.options import UsageError
+from riffusion_ext.options.loop import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
@@ -33,14 +33,12 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed-picture", metavar="P", help="what it starts from")
-    add_options(parser, LOOP)
+    add_options(parser, OPTIONS, LEVEL)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from riffusion_ext.ui.fields.loop import settings_of
-
     if not args.prompt.strip():
         raise UsageError("--prompt says what the loop sounds like")
     picture = opened(args.seed_picture)
@@ -51,4 +49,4 @@ def run(args: argparse.Namespace) -> int:
         loop = Loop(settled, folder, seed_picture=picture, decode=decode)
         return Begun(loop, loop.sound, settled.prompt)
 
-    return make(args, settings_of(values_of(args, LOOP)), begin, pictures={"seed_picture": picture})
+    return make(args, settings_of(values_of(args, OPTIONS)), begin, pictures={"seed_picture": picture})

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.shared.generation import Begun, add_options, make, score_of, values_of
-from riffusion_ext.commands.shared.generation_options import MORE, RIFF
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.files.paths import user_path
+from riffusion_ext.options.riff import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
@@ -39,19 +38,18 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("song", metavar="SONG", help="sound file")
     parser.add_argument("--preview", action="store_true", help="only the first window; the rest later goes on from it")
-    add_options(parser, [*RIFF, *MORE["riff"]], level="recorded")
+    add_options(parser, OPTIONS, LEVEL)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     from riffusion_ext.audio.io import read_audio
-    from riffusion_ext.ui.fields.riff import settings_of
 
     if not args.prompt.strip() and not args.score:
         raise UsageError("--prompt says what the song becomes, or --score what it becomes over time")
-    values = values_of(args, RIFF) | {"score": score_of([args.score]) if args.score else ""}
-    settings = replace(settings_of(values), seeds=args.seeds, power=args.power)
+    values = values_of(args, OPTIONS) | {"score": score_of([args.score]) if args.score else ""}
+    settings = settings_of(values)
     path = user_path(args.song)
     song = read_audio(path)
 

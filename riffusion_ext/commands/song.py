@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, score_of, values_of
-from riffusion_ext.commands.shared.generation_options import MORE, SONG
+from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -43,15 +42,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("score", nargs="+", metavar="SCORE", help="lines of the score, or files of lines")
     for name, help_ in _PICTURES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="P", help=help_)
-    add_options(parser, [*SONG, *MORE["song"]])
+    add_options(parser, OPTIONS, LEVEL)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    from riffusion_ext.ui.fields.song import settings_of
-
-    settings = settings_of({"score": score_of(args.score), **values_of(args, SONG)})
+    settings = settings_of({"score": score_of(args.score), **values_of(args, OPTIONS)})
     pictures = {name: opened(getattr(args, name)) for name in _PICTURES}
 
     def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Begun:
@@ -60,4 +57,4 @@ def run(args: argparse.Namespace) -> int:
         song = Song(settled, folder, decode=decode, **pictures)
         return Begun(song, song.sound, settled.score.keyframes[0].prompt, windows=len(song.plan.windows))
 
-    return make(args, replace(settings, bridge_denoise=args.bridge_denoise), begin, pictures=pictures)
+    return make(args, settings, begin, pictures=pictures)

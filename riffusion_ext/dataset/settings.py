@@ -15,6 +15,7 @@ from riffusion_ext.validation.typed import typed
 
 __all__ = [
     "ALIGNMENTS",
+    "BOUNDS",
     "FORMATS",
     "LASTS",
     "REASONS",
@@ -37,6 +38,22 @@ REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", 
 
 STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
 """What models of demucs take songs apart into; most have the first four."""
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "columns": (16, 16384),
+    "overlap": (0.0, 0.9),
+    "first": (0, 1000),
+    "last": (0, 1000),
+    "silence_db": (-120, 0),
+    "transition": (0, 1),
+    "duplicate": (0, 1),
+    "clipping": (0, 1),
+    "target": (1, 10_000_000),
+    "kohya_repeats": (1, 10_000),
+    "audio_rate": (8000, 192_000),
+    "audio_seconds": (0.1, 600),
+}
+"""Least and greatest value of each number below."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +97,8 @@ class SliceSettings:
     stems_model: str = "htdemucs"
 
     def __post_init__(self) -> None:
-        _number("columns", self.columns, 16, 16384)
-        _number("overlap", self.overlap, 0.0, 0.9)
+        _number("columns", self.columns)
+        _number("overlap", self.overlap)
         _choice("align", self.align, ALIGNMENTS)
         _choice("last", self.last, LASTS)
         _choice("scale", self.scale, SCALES)
@@ -141,18 +158,10 @@ class CurateSettings:
     target: int | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("first", 0, 1000),
-            ("last", 0, 1000),
-            ("silence_db", -120, 0),
-            ("transition", 0, 1),
-            ("duplicate", 0, 1),
-            ("clipping", 0, 1),
-            ("target", 1, 10_000_000),
-        ):
+        for name in ("first", "last", "silence_db", "transition", "duplicate", "clipping", "target"):
             value = getattr(self, name)
             if value is not None:
-                _number(name, value, low, high)
+                _number(name, value)
 
 
 @dataclass(frozen=True)
@@ -256,10 +265,10 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _number(name: str, value: Any, low: float, high: float) -> None:
+def _number(name: str, value: Any) -> None:
     if not is_finite(value):
         raise RiffusionError(f"{name} must be a number, got {shown(value)}")
-    in_range(name, value, low, high)
+    in_range(name, value, *BOUNDS[name])
 
 
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

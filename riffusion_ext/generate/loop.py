@@ -24,12 +24,13 @@ from riffusion_ext.audio import AudioClip, apply_level
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE, Backend, Request
+from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
 from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
 from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, tiled
+from riffusion_ext.generate.windows.init_images import beat_clip, tiled
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
@@ -40,7 +41,7 @@ from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import read_picture
 from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
 from riffusion_ext.spectrogram.workload import inverting
-from riffusion_ext.validation.numbers import is_finite, shown
+from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
 __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fit_loop"]
 
@@ -97,7 +98,8 @@ def fit_loop(
         The loop is too short or too long for one picture.
     """
     check_tempo(bpm)
-    if not (is_finite(bars) and 0 < bars <= 10000 and is_finite(beats_per_bar) and 1 <= beats_per_bar <= 16):
+    low, high = BEATS_PER_BAR
+    if not (is_finite(bars) and 0 < bars <= 10000 and is_finite(beats_per_bar) and low <= beats_per_bar <= high):
         raise RiffusionError(
             f"a loop has more than 0 bars (at most 10000) of 1 to 16 beats, got {shown(bars)} of {shown(beats_per_bar)}"
         )
@@ -179,6 +181,11 @@ class LoopSettings:
         Of the model's pictures.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
+
+    Raises
+    ------
+    RiffusionError
+        The beat is unknown, or the number of steps out of range.
     """
 
     prompt: str
@@ -198,6 +205,7 @@ class LoopSettings:
     def __post_init__(self) -> None:
         if self.beat not in PATTERNS:
             raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
+        in_range("the number of steps", self.steps, *STEPS)
 
     def settled(self) -> LoopSettings:
         """Return the settings with the seed decided."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 from riffusion_ext.audio.mix import LAWS
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.bounds import CHANNELS, POWER, SPREAD, STEPS
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import CFG_DECIMALS, DENOISE_DECIMALS, Keyframe, Moment, Score
+from riffusion_ext.generate.windows.plan import check_riff_overlap, check_width
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.validation.numbers import shown
+from riffusion_ext.validation.numbers import in_range, shown
 
-__all__ = ["CHANNELS", "PRESETS_RIFF", "WARNINGS", "RiffSettings"]
-
-CHANNELS = ("mono", "stereo", "double")
-"""What is painted, see :mod:`riffusion_ext.generate.riff`."""
+__all__ = ["CHANNELS", "PRESETS_RIFF", "RiffSettings"]
 
 _ALL_WET = Curve.constant(1.0)
 
@@ -52,6 +51,11 @@ class RiffSettings:
         Of the way between keyframes.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`; "recorded" keeps the song's own.
+
+    Raises
+    ------
+    RiffusionError
+        A choice is unknown, or a number out of range.
     """
 
     keyframes: tuple[Keyframe, ...]
@@ -83,6 +87,11 @@ class RiffSettings:
                 raise RiffusionError(f"{name} must be a curve, got {shown(curve)}")
         if self.channels != "mono" and self.params.stereo:
             raise RiffusionError(f"pictures in stereo hold both sides already; {self.channels} needs pictures in mono")
+        in_range("the number of steps", self.steps, *STEPS)
+        in_range("the spread of a doubled song", self.spread, *SPREAD)
+        in_range("the power of the transitions", self.power, *POWER)
+        check_width(self.width)
+        check_riff_overlap(self.overlap, self.width)
 
     def settled(self, seed: int = -1) -> RiffSettings:
         """Return the settings with every seed decided, so that the riff can be made again."""
@@ -120,10 +129,3 @@ PRESETS_RIFF: dict[str, dict[str, float | int]] = {
     "Bold": {"denoise": 0.4, "cfg": 8.0, "steps": 50},
 }
 """Recipes that keep a song recognisable: little denoising, moderate guidance (after neurochip's guide)."""
-
-WARNINGS = {
-    "denoise": "0.2 to 0.4 keeps the song; above 0.5 it is lost.",
-    "cfg": "4 to 8; above 12 the sound turns harsh.",
-    "steps": "25 to 50; more takes longer and changes little.",
-}
-"""What to know about the numbers, for help texts."""

@@ -16,6 +16,7 @@ from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
 from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
@@ -23,7 +24,7 @@ from riffusion_ext.generate.score.keyframes import Score
 from riffusion_ext.generate.windows.init_images import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.windows.masks import combined, soft_mask
 from riffusion_ext.generate.windows.outpaint import between
-from riffusion_ext.generate.windows.plan import Plan, Window, plan_plain, plan_song
+from riffusion_ext.generate.windows.plan import Plan, Window, check_overlap, check_width, plan_plain, plan_song
 from riffusion_ext.generate.windows.preview import picture_of, sound_of
 from riffusion_ext.generate.windows.segments import part_of, quickly
 from riffusion_ext.generate.windows.warnings import passed_over
@@ -31,13 +32,9 @@ from riffusion_ext.metadata import audio_tags
 from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
-from riffusion_ext.validation.numbers import shown
+from riffusion_ext.validation.numbers import in_range, shown
 
 __all__ = ["INFOTEXT_KEY", "JOINS", "Song", "SongSettings"]
-
-JOINS = ("outpaint", "plain")
-"""How windows meet. "outpaint": every second one is painted between its neighbours, which it knows. "plain": side by
-side, the original's way."""
 
 INFOTEXT_KEY = "Riffusion song"
 
@@ -69,7 +66,7 @@ class SongSettings:
     Raises
     ------
     RiffusionError
-        A choice is unknown, or a beat has no tempo.
+        A choice is unknown, a number out of range, or a beat has no tempo.
     """
 
     score: Score
@@ -90,6 +87,11 @@ class SongSettings:
                 raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(getattr(self, name))}")
         if self.beat != "none" and self.score.bpm is None:
             raise RiffusionError(f"the beat {self.beat!r} needs a tempo: say how many beats per minute")
+        in_range("the number of steps", self.steps, *STEPS)
+        in_range("the strength of the bridges", self.bridge_denoise, *DENOISE)
+        check_width(self.width)
+        if self.join != "plain":
+            check_overlap(self.overlap, self.width)
 
     def settled(self, seed: int = -1) -> SongSettings:
         """Return the settings with every seed decided, so that the song can be made again."""

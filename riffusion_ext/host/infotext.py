@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.controls import CONTROLS, CUSTOM, Control, SoundOptions, control
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import CONTROLS, CUSTOM, SoundOptions, control
 
 __all__ = ["KEYS", "reader", "remove", "write"]
 
@@ -40,7 +41,7 @@ def remove(params: MutableMapping[str, object]) -> None:
         params.pop(key, None)
 
 
-def reader(item: Control) -> Callable[[Mapping[str, object]], str | bool | float | None]:
+def reader(item: Option) -> Callable[[Mapping[str, object]], str | bool | float | None]:
     """Return the function that takes the control's value out of parsed parameters; None leaves the control alone."""
 
     def read(params: Mapping[str, object]) -> str | bool | float | None:

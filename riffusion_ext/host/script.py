@@ -27,8 +27,8 @@ from riffusion_ext.host.images.pictures import (
 from riffusion_ext.host.status import other_model_warning, status_html
 from riffusion_ext.host.webui import HOST, registered_panels, start_pictures
 from riffusion_ext.host.xyz import OVERRIDE
+from riffusion_ext.options.sound import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 from riffusion_ext.ui import gradio_compat
-from riffusion_ext.ui.controls import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 
 __all__ = ["RiffusionScript"]
 

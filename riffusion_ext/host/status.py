@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from riffusion_ext.host.base import Host
+from riffusion_ext.options.sound import AUTO, ON
 from riffusion_ext.ui import players
-from riffusion_ext.ui.controls import AUTO, ON
 
 __all__ = ["other_model_warning", "status_html", "statuses"]
 

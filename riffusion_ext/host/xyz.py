@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.controls import Control, control
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import control
 
 __all__ = ["AXES", "OVERRIDE", "add_axes"]
 
@@ -24,7 +25,7 @@ AXES = {
 """Label of each axis -> id of the control it sets."""
 
 
-def _apply(item: Control) -> Callable[[Any, Any, Any], None]:
+def _apply(item: Option) -> Callable[[Any, Any, Any], None]:
     def apply(p: Any, value: Any, _: Any) -> None:
         # A new mapping each time: the cells' jobs are shallow copies of one another.
         setattr(p, OVERRIDE, {**getattr(p, OVERRIDE, {}), item.id: item.clean(value)})
@@ -32,7 +33,7 @@ def _apply(item: Control) -> Callable[[Any, Any, Any], None]:
     return apply
 
 
-def _confirm(item: Control) -> Callable[[Any, Iterable[Any]], None]:
+def _confirm(item: Option) -> Callable[[Any, Iterable[Any]], None]:
     def confirm(_: Any, values: Iterable[Any]) -> None:
         for value in values:
             chosen = item.clean(value)
@@ -42,7 +43,7 @@ def _confirm(item: Control) -> Callable[[Any, Iterable[Any]], None]:
     return confirm
 
 
-def _choices(item: Control) -> Callable[[], list[str]]:
+def _choices(item: Option) -> Callable[[], list[str]]:
     return lambda: list(item.offered())
 
 

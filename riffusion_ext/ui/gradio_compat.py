@@ -1,4 +1,4 @@
-"""From the table of controls to gradio components, in gradio 3, 4 and 6.
+"""From declared options to gradio components, in gradio 3, 4 and 6.
 
 What differs between the versions stays in this file. gradio is imported by the functions, not by the module.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
-from riffusion_ext.ui.controls import Control
+from riffusion_ext.options.option import Option
 from riffusion_ext.ui.uploads import only_uploads
 
 __all__ = [
@@ -31,27 +31,37 @@ __all__ = [
 ]
 
 
-def component(item: Control, elem_id: str, value: object = None) -> Any:
-    """Make the component of a control inside the gradio context that is open."""
+def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
+    """Make the component of an option inside the gradio context that is open; `more` is for gradio."""
     import gradio as gr
 
     common: dict[str, Any] = {
         "label": item.label,
-        "value": item.default if value is None else value,
-        "info": item.help,
+        "value": item.on_page if value is None else value,
+        "info": item.page_hint,
         "elem_id": elem_id,
+        **more,
     }
     if item.kind == "radio":
         return gr.Radio(choices=list(item.offered()), **common)
     if item.kind == "dropdown":
         return gr.Dropdown(choices=list(item.offered()), **common)
+    if item.kind == "several":
+        return gr.CheckboxGroup(choices=list(item.choices), **common)
     if item.kind == "checkbox":
         return gr.Checkbox(**common)
     if item.kind == "slider":
-        return gr.Slider(minimum=item.minimum, maximum=item.maximum, step=item.step, **common)
+        low, high = item.page_range
+        return gr.Slider(minimum=low, maximum=high, step=item.step, **common)
+    if item.kind == "number":  # its bounds are checked later, by the core, which says what is wrong
+        return gr.Number(precision=0 if item.is_whole else None, **common)
     if item.kind == "text":
-        return gr.Textbox(max_lines=1, **common)
-    raise ValueError(f"control {item.id!r} is of kind {item.kind!r}; known are radio, dropdown, checkbox, slider, text")
+        least, most = item.lines
+        return gr.Textbox(lines=least, max_lines=most, placeholder=item.placeholder, **common)
+    raise ValueError(
+        f"option {item.id!r} is of kind {item.kind!r}; known are "
+        "radio, dropdown, several, checkbox, slider, number, text"
+    )
 
 
 def fold(label: str, elem_id: str) -> Any:

@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 OUR_MODULES = tuple(
     f"riffusion_ext.host.{name}"
-    for name in ("webui", "script", "status", "generation", "checkpoint", "routes", "visitors")
+    for name in ("webui", "script", "status", "model.generation", "model.checkpoint", "routes", "visitors")
 )
 
 
@@ -277,7 +277,8 @@ def _forget() -> None:
         sys.modules.pop(name, None)
     for name in OUR_MODULES:
         # "from package import module" asks the package before sys.modules.
-        vars(riffusion_ext.host).pop(name.rpartition(".")[2], None)
+        package, _, module = name.rpartition(".")
+        vars(sys.modules.get(package, riffusion_ext.host)).pop(module, None)
 
 
 class FakeWebui:

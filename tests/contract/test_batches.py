@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from riffusion_ext.generate.backend import Request
 
+from riffusion_ext.generate.backends.base import Request
 from tests.contract.fake_webui import FakeWebui
 
 PROMPTS = ["a", "b AND c", "d", "e AND f"]
@@ -83,7 +83,7 @@ def batches(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
 def test_prompts_of_several_parts_are_painted_beside_their_like(
     batches: list[list[str]], monkeypatch: pytest.MonkeyPatch, model: Any, expected: list[list[str]]
 ) -> None:
-    from riffusion_ext.host.generation import WebuiBackend
+    from riffusion_ext.host.model.generation import WebuiBackend
 
     monkeypatch.setattr(Processing, "sd_model", model)
     requests = [Request((prompt, prompt), width=64, height=64) for prompt in PROMPTS]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from riffusion_ext.host import infotext, xyz
-from riffusion_ext.ui.controls import CONTROLS
+from riffusion_ext.options.sound import CONTROLS
 from tests.contract.conftest import Bench
 from tests.contract.fake_webui import AxisOption
 

@@ -121,6 +121,7 @@ LAYERS = (
     {"spectrogram", "analysis"},
     {"convert", "generate", "demo"},
     {"dataset"},
+    {"options"},
     {"api"},
     {"ui"},
     {"host", "commands"},
@@ -212,6 +213,32 @@ def test_commands_and_routes_import_no_page() -> None:
     assert guilty == []
 
 
+CORE = {"spectrogram", "audio", "analysis", "generate", "dataset", "convert"}
+ABOVE_THE_CORE = {"options", "services", "ui", "api", "commands", "host", "cli"}
+
+
+def test_the_core_imports_nothing_of_what_is_built_on_it() -> None:
+    guilty = [
+        f"{module} -> {other}"
+        for module, found in graph().items()
+        if package_of(module) in CORE
+        for other in sorted(found)
+        if package_of(other) in ABOVE_THE_CORE
+    ]
+    assert guilty == []
+
+
+def test_commands_use_of_the_pages_only_what_opens_them() -> None:
+    guilty = [
+        f"{module} -> {other}"
+        for module, found in graph().items()
+        if package_of(module) == "commands"
+        for other in sorted(found)
+        if package_of(other) == "ui" and (module, other) != ("riffusion_ext.commands.ui", "riffusion_ext.ui.app")
+    ]
+    assert guilty == []
+
+
 def test_no_package_has_more_modules_than_one_can_look_over() -> None:
     folders = {path.parent for path in PACKAGE_SOURCES}
     counts = {
@@ -220,8 +247,8 @@ def test_no_package_has_more_modules_than_one_can_look_over() -> None:
     assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 
-def test_the_table_of_controls_needs_no_gradio() -> None:
-    quiet = {"riffusion_ext/ui/__init__.py", "riffusion_ext/ui/controls.py", "riffusion_ext/ui/players.py"}
+def test_players_need_no_gradio() -> None:
+    quiet = {"riffusion_ext/ui/__init__.py", "riffusion_ext/ui/players.py"}
     assert importers("gradio") & quiet == set()
 
 
@@ -237,7 +264,11 @@ def loaded_after(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import riffusion_ext", "from riffusion_ext.cli import build_parser\nbuild_parser().format_help()"],
+    [
+        "import riffusion_ext",
+        "from riffusion_ext.cli import build_parser\nbuild_parser().format_help()",
+        "\n".join(f"import {dotted(path)}" for path in sorted((PACKAGE / "options").glob("*.py"))),
+    ],
 )
 def test_importing_the_package_and_asking_for_help_are_cheap(statement: str) -> None:
     heavy = {"torch", "torchaudio", "gradio", "fastapi", "scipy", "soundfile", "joblib", "tinytag"}
@@ -272,6 +303,7 @@ def test_files_of_users_are_opened_where_they_are_known_to_be_files() -> None:
     own = {  # what the program has written itself, under names that nobody gives it, or that it was installed with
         *("riffusion_ext/api/", "riffusion_ext/generate/live/chunk_store.py", "riffusion_ext/ui/app.py"),
         *("riffusion_ext/ui/pages/audio_to_images.py", "riffusion_ext/ui/layout/resume_state.py"),
+        "riffusion_ext/options/document.py",
         "riffusion_ext/audio/workload.py",  # what the system says of its memory
     }
     guilty = {

@@ -20,12 +20,8 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.commands.shared.generation_options import LOOP, MORE, RIFF, SONG
 from riffusion_ext.commands.shared.webui import VARIABLE
 from riffusion_ext.generate.restore import settings_in
-from riffusion_ext.generate.song import SongSettings
-from riffusion_ext.ui.controls import Control
-from riffusion_ext.ui.layout.page_context import Place
 from tests.unit.webuis import Model, Process, free_port, serving, webui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +126,8 @@ def test_a_loop(serve: Serve, tmp_path: Path) -> None:
         (["song", "0:05 | a", "-o", "a.xyz", "--webui", "URL"], 2, ".xyz"),
         (["song", "0:05 | a", "--sampler", "nope", "-o", "a.wav", "--webui", "URL"], 1, "there are Euler, DPM++ 2M"),
         (["song", "0:05 | a", "--width", "100", "-o", "a.wav", "--webui", "URL"], 1, "multiple of 64"),
+        (["song", "0:05 | a", "--width", "100", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "multiple of 64"),
+        (["song", "0:05 | a", "--overlap", "100", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "multiple of 16"),
         (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://127.0.0.1:9"], 1, "nothing listens on"),
         (["song", "0:05 | a", "-o", "a.wav", "--webui", "http://x:secret@y:z"], 1, "looks like http"),
         (["riff", "a.ogg", "-o", "a.wav", "--webui", "URL"], 2, "--prompt says"),
@@ -152,6 +150,19 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
     assert "secret" not in err
     assert len(err.strip().splitlines()) == 1
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--overlap", "0"], "from 16 to 2048, got 0"), (["--steps", "151"], "from 1 to 150, got 151")],
+)
+def test_numbers_that_the_core_refuses_are_refused_by_the_parser(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["song", "0:05 | a", "-o", "a.wav", *options])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_somebody_else_s_folder_and_another_model_are_left_alone(
@@ -278,46 +289,3 @@ def test_a_late_signal_in_a_loop_says_its_sentence(
     monkeypatch.setattr(owner, name, real)
     assert main(["loop", *LOOP_OPTIONS, *SMALL, "--webui", url, "-o", "loop.wav"]) == 0
     assert files(tmp_path) == ["loop.wav"]
-
-
-def control_facts(control: Any) -> tuple[Any, ...]:
-    choices = [choice[1] if isinstance(choice, tuple) else choice for choice in getattr(control, "choices", None) or []]
-    return control.value, tuple(choices)
-
-
-@pytest.mark.parametrize("page", ["song", "riff", "loop"])
-def test_options_are_the_controls_of_the_pages(page: str, tmp_path: Path) -> None:
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    from riffusion_ext.ui.fields.loop import loop_controls
-    from riffusion_ext.ui.fields.riff import riff_controls
-    from riffusion_ext.ui.fields.song import song_controls
-
-    layout = {"song": song_controls, "riff": riff_controls, "loop": loop_controls}[page]
-    table = {"song": SONG, "riff": RIFF, "loop": LOOP}[page]
-    with gr.Blocks(analytics_enabled=False):
-        shown = layout(Place(output_dir=lambda: tmp_path))
-    elsewhere = {"engine", "format", "level", "preset", "custom"}
-    positional = {"score"} if page == "song" else set()
-    assert {item.id for item in table} == set(shown) - elsewhere - positional
-    for item in table:
-        value, choices = control_facts(shown[item.id])
-        if item.id == "sampler":
-            assert item.default == ""  # the page's "automatic"
-            continue
-        assert item.default == value, item.id
-        assert item.choices == choices, item.id
-    assert control_facts(shown["level"])[0] == ("recorded" if page == "riff" else "peak")
-
-
-def test_options_that_no_page_has_are_settings_with_the_same_defaults() -> None:
-    from riffusion_ext.generate.riff_settings import RiffSettings
-    from riffusion_ext.generate.windows.plan import SEEDS
-
-    kinds = {"song": SongSettings, "riff": RiffSettings}
-
-    def default(kind: str, item: Control) -> Any:
-        return kinds[kind].__dataclass_fields__[item.id].default
-
-    for kind, items in MORE.items():
-        assert [item.default for item in items] == [default(kind, item) for item in items]
-    assert MORE["riff"][0].choices == SEEDS

@@ -124,7 +124,7 @@ def test_every_option_is_one_of_a_command() -> None:
 
 def labels() -> set[str]:
     """Return all texts in the code of pages and webui, among them every label."""
-    sources = [*(ROOT / "riffusion_ext").glob("ui/**/*.py"), *(ROOT / "riffusion_ext").glob("host/**/*.py")]
+    sources = [path for part in ("options", "ui", "host") for path in (ROOT / "riffusion_ext" / part).rglob("*.py")]
     nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text("utf-8"))))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
@@ -141,7 +141,7 @@ def test_every_label_is_quoted_as_it_is_on_the_page(name: str) -> None:
 
 def test_every_control_of_the_panel_is_in_its_table() -> None:
     from riffusion_ext.host.settings import _OPTIONS
-    from riffusion_ext.ui.controls import CONTROLS
+    from riffusion_ext.options.sound import CONTROLS
 
     rows = re.findall(r"^\| ([^|]+?) \|", text_of(ROOT / "docs" / "panel.md"), re.MULTILINE)
     assert [row for row in rows if row in {item.label for item in CONTROLS}] == [item.label for item in CONTROLS]

@@ -20,8 +20,8 @@ from riffusion_ext.generate.checkpoint.recipe import read_record, to_record
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.host import infotext
+from riffusion_ext.options.sound import CONTROLS
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.ui.controls import CONTROLS
 from tests.unit.generate.painters import Painter, by_seed
 
 STORED = Path(__file__).with_name("stored")

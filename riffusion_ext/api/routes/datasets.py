@@ -6,7 +6,6 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +22,7 @@ from riffusion_ext.api.schemas import Dataset, given
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import shorten_name, without_folders
 from riffusion_ext.jobs import Job
+from riffusion_ext.options.dataset import OPTIONS, settings_of
 from riffusion_ext.progress import Stages
 
 if TYPE_CHECKING:
@@ -54,29 +54,14 @@ def router(service: Service) -> APIRouter:
 
 def _settings(body: Dataset) -> DatasetSettings:
     from riffusion_ext.dataset.pipeline import check_settings
-    from riffusion_ext.dataset.settings import (
-        CaptionSettings,
-        CurateSettings,
-        DatasetSettings,
-        ExportSettings,
-        SliceSettings,
-    )
     from riffusion_ext.params import PRESETS
 
     check_text(body.trigger, body.caption, body.preset)
-    captions = CaptionSettings(trigger=body.trigger)
+    values = given(body, *(item.id for item in OPTIONS if "api" in item.faces and item.field == item.id))
+    values |= {"params": params_of(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
     if body.caption is not None:
-        captions = replace(captions, template=body.caption)
-    params = params_of(body.preset) or PRESETS["riffusion-v1"]
-    settings = DatasetSettings(
-        SliceSettings(params, **given(body, "columns", "overlap", "align", "last", "scale")),
-        CurateSettings(
-            last=body.final,
-            **given(body, "first", "silence_db", "transition", "duplicate", "clipping", "broken", "target"),
-        ),
-        captions,
-        ExportSettings(formats=tuple(body.formats)),
-    )
+        values["template"] = body.caption
+    settings = settings_of(values)
     check_settings(settings)
     return settings
 

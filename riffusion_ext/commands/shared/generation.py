@@ -33,9 +33,12 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.files.regular import read_regular
+from riffusion_ext.options.generation import PRESET
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import control
+from riffusion_ext.params import PRESETS
 from riffusion_ext.progress import Stages
 from riffusion_ext.signals import concluded, exit_code, wished
-from riffusion_ext.ui.controls import Control, control
 from riffusion_ext.validation.json_text import loads
 
 if TYPE_CHECKING:
@@ -57,16 +60,17 @@ __all__ = ["Begun", "add_options", "make", "opened", "score_of", "values_of"]
 _CONTENTS = "settings.json"
 
 
-def add_options(parser: argparse.ArgumentParser, controls: Sequence[Control], *, level: str = "peak") -> None:
-    """Add the options of a command that paints."""
+def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], level: Option) -> None:
+    """Add the options of a command that generates: those of `options` that a command line has, and what all share."""
     parser.add_argument("--output", "-o", required=True, metavar="A", help="sound file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace it if it exists")
     add_webui_option(parser)
-    for item in controls:
-        add_control(parser, item)
+    for item in options:
+        if "command" in item.faces:
+            add_control(parser, item)
     sound = parser.add_argument_group("sound")
     add_control(sound, "engine")
-    add_control(sound, replace(control("level"), default=level))
+    add_control(sound, level)
     sound.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
     add_device_option(parser)
     parser.add_argument(
@@ -100,10 +104,10 @@ def score_of(texts: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def values_of(args: argparse.Namespace, controls: Sequence[Control]) -> dict[str, Any]:
-    """Return the values of the controls as the pages know them, and those that the pages have besides."""
-    values = {item.id: getattr(args, item.id) for item in controls}
-    return {"level": args.level, "preset": "riffusion-v1", "custom": "", **values}
+def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, Any]:
+    """Return the values of the options by id, with the level and the parameters of the model's images."""
+    values = {item.id: getattr(args, item.id) for item in options if "command" in item.faces}
+    return {**values, "level": args.level, "params": params_of(args) or PRESETS[PRESET.default]}
 
 
 def opened(name: str | None) -> Image.Image | None:
@@ -166,7 +170,7 @@ def make(
     args
         Of the command.
     wanted
-        Its settings; the parameters of the pictures come from the options.
+        Its settings.
     begin
         Makes the piece from settings, folder and decode settings.
     pictures
@@ -193,7 +197,7 @@ def make(
     backend = webuis.backend()
     if wanted.sampler and wanted.sampler not in webuis.samplers():
         raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")
-    wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler(), params=params_of(args) or wanted.params)
+    wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler())
     folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
     settings = _remembered(folder, wanted, pictures, backend.name)
     try:

@@ -14,8 +14,10 @@ from riffusion_ext.convert import Existing
 from riffusion_ext.convert.targets import planned
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import is_folder_name, user_path
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import control
+from riffusion_ext.options.spectrogram import OPTIONS
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.ui.controls import Control, control
 
 __all__ = [
     "FILE_RATE",
@@ -33,20 +35,6 @@ __all__ = [
     "target_file",
     "whole_number",
 ]
-
-# Names and meanings are those of the original library's command line. One default differs: that takes the sound file's
-# own sample rate, we take 44100 Hz, which models were trained with; `--sample-rate file` asks for the file's own.
-_PARAMS: tuple[tuple[str, Callable[[str], object], str], ...] = (
-    ("sample_rate", int, "samples per second, in Hz"),
-    ("step_size_ms", int, "time between two columns, in ms"),
-    ("num_frequencies", int, "mel bands: the height of the picture"),
-    ("min_frequency", int, "lowest frequency, in Hz"),
-    ("max_frequency", int, "highest frequency, in Hz"),
-    ("window_duration_ms", int, "length of the analysis window, in ms"),
-    ("padded_duration_ms", int, "length of the padded window, in ms"),
-    ("power_for_image", float, "exponent between magnitude and brightness"),
-)
-
 
 FILE_RATE = "file"
 """Value of ``--sample-rate``: the sound file's own."""
@@ -100,12 +88,14 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
     group.add_argument(
         "--preset", choices=list(PRESETS), help="a whole set at once; single options below change it (riffusion-v1)"
     )
-    base = SpectrogramParams()
-    for name, kind, text in _PARAMS:
-        option = "--" + name.replace("_", "-")
-        if name == "sample_rate" and of_files:
+    # One default differs from the original library's: that takes the sound file's own sample rate, we take 44100 Hz,
+    # which models were trained with; `--sample-rate file` asks for the file's own.
+    for item in OPTIONS:
+        kind: Callable[[str], object] = int if item.is_whole else float
+        text = item.help
+        if item.id == "sample_rate" and of_files:
             kind, text = rate_or_file, f"{text}; file: its own"
-        group.add_argument(option, type=kind, metavar="N", help=f"{text} ({getattr(base, name)})")
+        group.add_argument(item.flag, type=kind, metavar="N", help=f"{text} ({item.default})")
     group.add_argument(
         "--stereo",
         action=argparse.BooleanOptionalAction,
@@ -122,7 +112,7 @@ def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
     UsageError
         They make no spectrogram.
     """
-    given = {name: getattr(args, name) for name, _, _ in _PARAMS if getattr(args, name) not in (None, FILE_RATE)}
+    given = {item.id: getattr(args, item.id) for item in OPTIONS if getattr(args, item.id) not in (None, FILE_RATE)}
     if args.stereo is not None:
         given["stereo"] = args.stereo
     if not given and args.preset is None:
@@ -139,9 +129,9 @@ def existing_of(args: argparse.Namespace) -> Existing:
 
 
 def add_control(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Control, *, default: object = ...
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Option, *, default: object = ...
 ) -> None:
-    """Add the option of a control that the tab has too: the same name, choices or range, default and explanation."""
+    """Add a declared option: its name, choices or range, default and explanation."""
     item = control(name) if isinstance(name, str) else name
     kind: dict[str, Any] = {"type": _number(item), "metavar": "N"}
     if item.choices:
@@ -153,14 +143,14 @@ def add_control(
     usual = item.default if default is ... else default
     shown = item.default if isinstance(item.default, str) else f"{item.default:g}"
     help_ = item.help if item.default == "" or item.kind == "checkbox" else f"{item.help} ({shown})"
-    parser.add_argument(f"--{item.id.replace('_', '-')}", default=usual, help=help_, **kind)
+    parser.add_argument(item.flag, default=usual, help=help_, **kind)
 
 
-def _number(item: Control) -> Callable[[str], float]:
-    """Type of an option that takes a number from a control's range."""
+def _number(item: Option) -> Callable[[str], float]:
+    """Type of an option that takes a number from a declared range."""
 
     def read(text: str) -> float:
-        whole = float(item.step).is_integer()
+        whole = item.is_whole
         with suppress(RiffusionError):
             value = float(item.clean(text))
             if not whole or value.is_integer():

@@ -14,7 +14,7 @@ from riffusion_ext.dataset.export.audio import audio_files, audio_texts
 from riffusion_ext.dataset.export.images import diffusers_files, dreambooth_files, kohya_files, stem
 from riffusion_ext.dataset.export.item import ExportItem
 from riffusion_ext.dataset.export.ledger import LARGEST_CAPTION, OutFile, Synced, sync
-from riffusion_ext.dataset.settings import FORMATS, ExportSettings
+from riffusion_ext.dataset.settings import BOUNDS, FORMATS, ExportSettings
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import read_regular
 from riffusion_ext.validation.names import is_link
@@ -121,17 +121,18 @@ def check_export_settings(settings: ExportSettings) -> None:
     unknown = [form for form in settings.formats if form not in FORMATS]
     if unknown:
         raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
-    repeats = settings.kohya_repeats
-    if not (is_finite(repeats) and 1 <= repeats <= 10000):
-        raise RiffusionError(f"kohya's repeats must be 1 to 10000, got {shown(repeats)}")
+    repeats, (low, high) = settings.kohya_repeats, BOUNDS["kohya_repeats"]
+    if not (is_finite(repeats) and low <= repeats <= high):
+        raise RiffusionError(f"kohya's repeats must be {low} to {high}, got {shown(repeats)}")
     name = settings.kohya_name
     if name != name.strip(" .") or any(c in _FORBIDDEN or not c.isprintable() for c in name) or len(name) > 100:
         raise RiffusionError(f"kohya's folder name must be a name without any of {_FORBIDDEN}, got {shown(name)}")
-    rate, seconds = settings.audio_rate, settings.audio_seconds
-    if rate is not None and not (is_finite(rate) and 8000 <= rate <= 192000):
-        raise RiffusionError(f"the rate of audio chunks must be 8000 to 192000 Hz, got {shown(rate)}")
-    if seconds is not None and not (is_finite(seconds) and 0.1 <= seconds <= 600):
-        raise RiffusionError(f"the length of audio chunks must be 0.1 to 600 s, got {shown(seconds)}")
+    rate, (low, high) = settings.audio_rate, BOUNDS["audio_rate"]
+    if rate is not None and not (is_finite(rate) and low <= rate <= high):
+        raise RiffusionError(f"the rate of audio chunks must be {low} to {high} Hz, got {shown(rate)}")
+    seconds, (low, high) = settings.audio_seconds, BOUNDS["audio_seconds"]
+    if seconds is not None and not (is_finite(seconds) and low <= seconds <= high):
+        raise RiffusionError(f"the length of audio chunks must be {low} to {high} s, got {shown(seconds)}")
 
 
 def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:

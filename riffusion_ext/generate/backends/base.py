@@ -14,14 +14,10 @@ from typing import Protocol
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.bounds import ALPHA, DENOISE, GRAIN, IMAGE_CFG, LARGEST_SIDE, STEPS
 from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request", "mixes"]
-
-GRAIN = 64
-"""Widths and heights are multiples of this many pixels: hosts rescale pictures of other sizes."""
-
-LARGEST_SIDE = 4096
 
 OnPicture = Callable[[int, Image.Image], None]
 """Takes (index into the requests, the finished picture)."""
@@ -78,11 +74,11 @@ class Request:
     loop: bool = False
 
     def __post_init__(self) -> None:
-        _check("the position between the prompts", self.alpha, 0.0, 1.0)
-        _check("CFG", self.cfg, 1.0, 100.0)
-        _check("the number of steps", self.steps, 1, 1000)
+        _check("the position between the prompts", self.alpha, *ALPHA)
+        _check("CFG", self.cfg, *IMAGE_CFG)
+        _check("the number of steps", self.steps, *STEPS)
         if self.denoise is not None:
-            _check("the denoising strength", self.denoise, 0.0, 1.0)
+            _check("the denoising strength", self.denoise, *DENOISE)
         for name in ("width", "height"):
             side = getattr(self, name)
             if not (GRAIN <= side <= LARGEST_SIDE and side % GRAIN == 0):

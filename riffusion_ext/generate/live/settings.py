@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE
+from riffusion_ext.generate.bounds import AHEAD_S, BEATS_PER_BAR, DENOISE, PATTERNS, STEPS, TRAVEL
 from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
-from riffusion_ext.generate.score.prompt_queue import LONGEST_TRAVEL
-from riffusion_ext.generate.windows.init_images import PATTERNS
+from riffusion_ext.generate.windows.plan import check_overlap, check_width
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import in_range, shown
 
-__all__ = ["AHEAD", "INFOTEXT_KEY", "JamSettings"]
+__all__ = ["INFOTEXT_KEY", "JamSettings"]
 
 INFOTEXT_KEY = "Riffusion jam"
-
-AHEAD = (5.0, 300.0)
-"""Least and most seconds that are painted ahead."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class JamSettings:
     cfg: float = 7.0
     denoise: float = 0.75
     travel: int = 4
-    ahead: float = 30.0
+    ahead: float = 20.0
     bpm: float = 120.0
     beats_per_bar: int = 4
     beat: str = "none"
@@ -77,17 +73,13 @@ class JamSettings:
         if self.beat not in PATTERNS:
             raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
         check_tempo(self.bpm)
-        _check("the number of beats in a bar", self.beats_per_bar, 1, 16)
-        _check("the number of windows of a transition", self.travel, 1, LONGEST_TRAVEL)
-        _check("the seconds painted ahead", self.ahead, *AHEAD)
-        _check("the strength of the bridges", self.bridge_denoise, 0, 1)
-        if not (GRAIN <= self.width <= LARGEST_SIDE and self.width % GRAIN == 0):
-            raise RiffusionError(f"the width of a window must be a multiple of {GRAIN}, got {self.width}")
-        if not (16 <= self.overlap <= self.width // 2 and self.overlap % 16 == 0):
-            raise RiffusionError(
-                f"the overlap must be a multiple of 16 columns between 16 and {self.width // 2}, half the width; "
-                f"got {self.overlap}"
-            )
+        _check("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR)
+        _check("the number of windows of a transition", self.travel, *TRAVEL)
+        _check("the seconds painted ahead", self.ahead, *AHEAD_S)
+        _check("the strength of the bridges", self.bridge_denoise, *DENOISE)
+        _check("the number of steps", self.steps, *STEPS)
+        check_width(self.width)
+        check_overlap(self.overlap, self.width)
         self.keyframe()
 
     def settled(self) -> JamSettings:

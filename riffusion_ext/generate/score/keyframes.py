@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.bounds import BEATS_PER_BAR, BPM, CFG, DENOISE, PART_BARS, PART_SECONDS, POWER
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
 __all__ = [
@@ -41,8 +42,8 @@ CHOOSE = -1
 DENOISE_DECIMALS, CFG_DECIMALS = 2, 1
 """How finely numbers move: smaller steps are not heard, and windows with equal numbers can share a batch."""
 
-LONGEST_SECONDS = 3 * 3600.0
-TEMPI = (20.0, 400.0)
+LONGEST_SECONDS = float(PART_SECONDS[1])
+TEMPI = BPM
 """Slowest and fastest, in beats per minute."""
 
 
@@ -80,14 +81,14 @@ class Keyframe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         _check_texts(prompt=self.prompt, negative=self.negative)
-        _check("denoise", self.denoise, 0, 1)
-        _check("CFG", self.cfg, 1, 30)
+        _check("denoise", self.denoise, *DENOISE)
+        _check("CFG", self.cfg, *CFG)
         if (self.seconds is None) == (self.bars is None):
             raise RiffusionError("a keyframe lasts so many seconds or so many bars: give one of them")
         if self.seconds is not None:
-            _check("the duration in seconds", self.seconds, 0, LONGEST_SECONDS)
+            _check("the duration in seconds", self.seconds, *PART_SECONDS)
         if self.bars is not None:
-            _check("the duration in bars", self.bars, 0, 10000)
+            _check("the duration in bars", self.bars, *PART_BARS)
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ class Score:
             raise RiffusionError("the song has no keyframe: write at least one line, such as: 0:20 | jazz piano")
         if self.bpm is not None:
             _check("the tempo in beats per minute", self.bpm, *TEMPI)
-        in_range("the number of beats in a bar", self.beats_per_bar, 1, 16, whole=True)
-        _check("the power of the transitions", self.power, 0.05, 20)
+        in_range("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR, whole=True)
+        _check("the power of the transitions", self.power, *POWER)
         for number, keyframe in enumerate(self.keyframes[:-1], 1):
             if not (keyframe.seconds or keyframe.bars):
                 raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")

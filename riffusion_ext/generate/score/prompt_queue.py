@@ -12,12 +12,13 @@ import threading
 from dataclasses import dataclass, replace
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.bounds import TRAVEL
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 
 __all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "Journey", "Wish", "with_other_noise"]
 
 LONGEST_QUEUE = 100
-LONGEST_TRAVEL = 64
+LONGEST_TRAVEL = TRAVEL[1]
 
 
 @dataclass(frozen=True)

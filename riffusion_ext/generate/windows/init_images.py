@@ -15,13 +15,11 @@ from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate.bounds import PATTERNS
 from riffusion_ext.generate.score.keyframes import check_tempo
 from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["PATTERNS", "beat_clip", "beat_picture", "tiled"]
-
-PATTERNS = ("none", "four on the floor", "backbeat", "half time", "offbeat")
-"""What can be chosen; "none" is no picture at all."""
 
 _TAIL_S = 0.5
 _BED = 0.004

@@ -22,15 +22,24 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, LARGEST_SIDE
+from riffusion_ext.generate.bounds import GRAIN, LARGEST_SIDE, NOISES, OVERLAP_GRAIN, RIFF_OVERLAP, WIDTH
 from riffusion_ext.generate.score.keyframes import Moment, Score
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["SEEDS", "Plan", "Window", "plan_plain", "plan_riff", "plan_song"]
+__all__ = [
+    "SEEDS",
+    "Plan",
+    "Window",
+    "check_overlap",
+    "check_riff_overlap",
+    "check_width",
+    "plan_plain",
+    "plan_riff",
+    "plan_song",
+]
 
-SEEDS = ("auto", "fixed", "new")
-"""Which noise a window begins with. "fixed": that of the keyframes, as in the original. "new": another one in each
-window. "auto": fixed while prompts or seeds move, new while the song stays where it is and would repeat itself."""
+SEEDS = NOISES
+"""Which noise a window begins with."""
 
 _VERSION = 1
 
@@ -183,11 +192,8 @@ def plan_song(
     RiffusionError
         A value is out of range.
     """
-    _check_width(width)
-    if not (16 <= overlap <= width // 2 and overlap % 16 == 0):
-        raise RiffusionError(
-            f"the overlap must be a multiple of 16 columns between 16 and {width // 2}, half the width; got {overlap}"
-        )
+    check_width(width)
+    check_overlap(overlap, width)
     if not (0 <= known_start <= overlap and known_start % 8 == 0):
         raise RiffusionError(
             f"the known columns at the start must be a multiple of 8 up to the overlap of {overlap}, got {known_start}"
@@ -209,7 +215,7 @@ def plan_song(
 
 def plan_plain(score: Score, params: SpectrogramParams, *, width: int = 512, seeds: str = "fixed") -> Plan:
     """Plan windows side by side that know nothing of each other: the original's way. Parameters as in `plan_song`."""
-    _check_width(width)
+    check_width(width)
     samples = score.samples(params.sample_rate)
     starts = list(range(0, _columns(samples, params), width))
     return _lay("plain", params, samples, 0, starts, width, 0, score.at, seeds)
@@ -253,9 +259,8 @@ def plan_riff(
     RiffusionError
         A value is out of range, or the part lies outside the song.
     """
-    _check_width(width)
-    if not 0 <= overlap <= width // 2:
-        raise RiffusionError(f"the overlap must lie between 0 and {width // 2} columns, half the width; got {overlap}")
+    check_width(width)
+    check_riff_overlap(overlap, width)
     first_sample, samples = _part(total_samples, params.sample_rate, start, duration)
     total = _columns(samples, params)
     count = max(1, math.ceil((total - overlap) / (width - overlap)))
@@ -320,8 +325,23 @@ def _seeds_of(moment: Moment, number: int, seeds: str) -> tuple[int, int]:
     return (moment.a.seed + offset) % 2**32, (moment.b.seed + offset) % 2**32
 
 
-def _check_width(width: int) -> None:
-    if not (GRAIN <= width <= LARGEST_SIDE and width % GRAIN == 0):
+def check_width(width: int) -> None:
+    """Raise a RiffusionError where windows cannot have that many columns."""
+    if not (WIDTH[0] <= width <= WIDTH[1] and width % GRAIN == 0):
         raise RiffusionError(
             f"the width of a window must be a multiple of {GRAIN} between {GRAIN} and {LARGEST_SIDE}, got {width}"
         )
+
+
+def check_overlap(overlap: int, width: int) -> None:
+    """Raise a RiffusionError where the windows of a song cannot share that many columns."""
+    if not (OVERLAP_GRAIN <= overlap <= width // 2 and overlap % OVERLAP_GRAIN == 0):
+        raise RiffusionError(
+            f"the overlap must be a multiple of 16 columns between 16 and {width // 2}, half the width; got {overlap}"
+        )
+
+
+def check_riff_overlap(overlap: int, width: int) -> None:
+    """Raise a RiffusionError where the windows of a riff cannot share that many columns."""
+    if not RIFF_OVERLAP[0] <= overlap <= width // 2:
+        raise RiffusionError(f"the overlap must lie between 0 and {width // 2} columns, half the width; got {overlap}")

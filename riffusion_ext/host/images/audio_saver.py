@@ -20,7 +20,7 @@ from riffusion_ext.host.images.image_record import record_of, with_record
 from riffusion_ext.host.images.pictures import Picture
 from riffusion_ext.host.settings import SUBTYPES
 from riffusion_ext.library import LIBRARY, ClipLibrary
-from riffusion_ext.ui.controls import SoundOptions
+from riffusion_ext.options.sound import SoundOptions
 
 if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip

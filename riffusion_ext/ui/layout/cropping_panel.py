@@ -10,8 +10,8 @@ from typing import Any
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, fits, natural_key
-from riffusion_ext.ui.controls import chosen_params, control
-from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_control, crop_settings
+from riffusion_ext.options.crop import CROP_CONTROLS, crop_control, crop_settings
+from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
 from riffusion_ext.ui.layout.page_context import Place, Upload, chosen_files, named_error
 from riffusion_ext.ui.players import image, message

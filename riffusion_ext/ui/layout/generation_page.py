@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
+from riffusion_ext.options.sound import control
 from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell, bar, clock
 from riffusion_ext.ui.layout.page_context import Place
 from riffusion_ext.ui.players import details, message, panel, player
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
     from riffusion_ext.generate.backends.base import Activity, Backend
     from riffusion_ext.generate.checkpoint.runner import Event, Progress
+    from riffusion_ext.generate.live.settings import JamSettings
+    from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.generate.windows.plan import Plan
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings | JamSettings")
 
 __all__ = [
     "STRETCHES",
@@ -34,12 +42,14 @@ __all__ = [
     "Piece",
     "Shown",
     "attempt",
+    "decode_settings",
     "keep_newest",
     "paint",
     "result_path",
     "show",
     "sorry",
     "told",
+    "with_sampler",
 ]
 
 STRETCHES = 8
@@ -48,6 +58,18 @@ STRETCHES = 8
 _KEPT = 40
 _COUNTED = "Windows"
 STOPPING = message("Stopping; what is painted is kept ...")
+
+
+def decode_settings(values: Mapping[str, Any], place: Place) -> DecodeSettings:
+    """Return how images become sound, by the option ``engine``."""
+    from riffusion_ext.spectrogram.settings import DecodeSettings
+
+    return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=place.device())
+
+
+def with_sampler(settings: Settings, place: Place) -> Settings:
+    """Return settings that name their sampler, so that what is made can be made again."""
+    return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())
 
 
 class Piece(Protocol):

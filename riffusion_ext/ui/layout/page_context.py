@@ -15,6 +15,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import expand
 from riffusion_ext.library import LIBRARY
+from riffusion_ext.options.generation import Styled, unstyled
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.uploads import Upload, uploaded
 
@@ -23,18 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Place",
-    "Styled",
     "Upload",
     "chosen_files",
     "media_url",
     "named_error",
     "named_folder",
     "result_messages",
-    "unstyled",
     "zip_or_tidy",
 ]
-
-Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _MOST_MESSAGES = 12
 _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui, or start it with --webui."
@@ -43,11 +40,6 @@ _NO_MODEL = "Songs, riffs and loops are painted by a model: open this page insid
 def media_url(path: Path) -> str:
     """Return the URL of a file that was just made, relative to the page: an id of our own, which names no file."""
     return LIBRARY.add(path, title=path.stem, duration=0.0).url
-
-
-def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-    """Return the two prompts as they are, whatever the styles."""
-    return prompt, negative
 
 
 @dataclass(frozen=True)

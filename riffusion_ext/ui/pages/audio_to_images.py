@@ -11,8 +11,8 @@ from riffusion_ext.convert import Result, explain, sounds_to_pictures
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.result_names import result_names
+from riffusion_ext.options.sound import CUSTOM, chosen_params, control
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.ui.controls import CUSTOM, chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, file_input, private, row
 from riffusion_ext.ui.layout.page_context import Place, chosen_files, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, image, message, panel, pictures

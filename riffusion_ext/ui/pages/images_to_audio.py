@@ -10,8 +10,8 @@ from riffusion_ext.convert import Result, check_format, explain, joined_path, pi
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.result_names import result_names
-from riffusion_ext.ui.controls import FROM_PICTURE, chosen_params, control
-from riffusion_ext.ui.cropping import crop_settings
+from riffusion_ext.options.crop import crop_settings
+from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_pictures, preview, preview_html
 from riffusion_ext.ui.layout.page_context import Place, Upload, result_messages, zip_or_tidy
@@ -60,7 +60,7 @@ def convert(
     progress
         Called with the part done.
     crop
-        Values of :data:`~riffusion_ext.ui.cropping.CROP_CONTROLS` by id. A song is not cut.
+        Values of :data:`~riffusion_ext.options.crop.CROP_CONTROLS` by id. A song is not cut.
 
     Returns
     -------

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.fields.common import decode_settings, with_sampler
-from riffusion_ext.ui.fields.live import RECORDINGS, live_controls, settings_of
+from riffusion_ext.options.live import RECORDINGS, settings_of
+from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.gradio_compat import private, row
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.page_context import Place
@@ -50,7 +50,7 @@ def start(place: Place, before: str, values: Mapping[str, Any]) -> str:
     from riffusion_ext.generate.live.session import Jam
 
     assert place.backend is not None
-    settings = with_sampler(settings_of(values, place.styled), place)
+    settings = generation_page.with_sampler(settings_of(values, place.styled), place)
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
@@ -61,7 +61,7 @@ def start(place: Place, before: str, values: Mapping[str, Any]) -> str:
         return generation_page.attempt(lambda: _kept(place, jam, take, ending))
 
     try:
-        jam = Jam(settings, place.backend(), folder, decode_settings(values, place), keep)
+        jam = Jam(settings, place.backend(), folder, generation_page.decode_settings(values, place), keep)
         stop(before)
         return JAMS.start(jam)
     except BaseException:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.loop import settings_of, values_of
+from riffusion_ext.options.sound import control
 from riffusion_ext.ui import gradio_compat
-from riffusion_ext.ui.controls import control
-from riffusion_ext.ui.fields.common import decode_settings, with_sampler
-from riffusion_ext.ui.fields.loop import loop_controls, settings_of, values_of
+from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
 from riffusion_ext.ui.layout.generation_page import Made, Painted, Shown
@@ -48,7 +48,7 @@ def make(
     picture
         What it starts from.
     """
-    settings = with_sampler(settings, place)
+    settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.backends.batch_limit import Batched
@@ -58,7 +58,7 @@ def make(
         assert place.backend is not None
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
-        decode = decode_settings(options, place)
+        decode = generation_page.decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
         for event in loop.paint(Batched(place.backend(), 1, tell, cancelled)):
             tell(event)

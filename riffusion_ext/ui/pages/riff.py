@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.riff import settings_of, values_of
+from riffusion_ext.options.sound import control
 from riffusion_ext.progress import Stages
-from riffusion_ext.ui.controls import control
-from riffusion_ext.ui.fields.common import decode_settings, with_sampler
-from riffusion_ext.ui.fields.riff import riff_controls, settings_of, values_of
+from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
@@ -67,7 +67,7 @@ def make(
     Shown
         The last one's ``extra`` has ``seed``, and ``done``: what :func:`mixed` and :func:`difference` take.
     """
-    settings = with_sampler(settings, place)
+    settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
@@ -119,7 +119,7 @@ def _riff(place: Place, song: Upload, settings: RiffSettings, options: Mapping[s
     from riffusion_ext.audio import read_audio
     from riffusion_ext.generate.riff import Riff
 
-    decode = decode_settings(options, place)
+    decode = generation_page.decode_settings(options, place)
     return Riff(read_audio(song.path), settings, place.output_dir() / KIND / "windows", decode=decode)
 
 

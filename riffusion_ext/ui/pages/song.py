@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
+from riffusion_ext.options.song import settings_of, values_of
+from riffusion_ext.options.sound import control
 from riffusion_ext.progress import Stages
 from riffusion_ext.ui import gradio_compat
-from riffusion_ext.ui.controls import control
-from riffusion_ext.ui.fields.common import decode_settings, with_sampler
-from riffusion_ext.ui.fields.song import settings_of, song_controls, values_of
+from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
 from riffusion_ext.ui.layout.generation_page import Made, Shown
@@ -70,7 +70,7 @@ def make(
     pictures
         By the names in :data:`PICTURES`.
     """
-    settings = with_sampler(settings, place)
+    settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.backends.batch_limit import Batched
@@ -82,7 +82,7 @@ def make(
         song = Song(
             settings,
             folder / "windows",
-            decode=decode_settings(options, place),
+            decode=generation_page.decode_settings(options, place),
             **{name: pictures.get(name) for name in PICTURES},
         )
         ending = f".{control('format').clean(options['format'])}"

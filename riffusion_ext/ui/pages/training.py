@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.fields.training import settings_of, training_controls
+from riffusion_ext.options.dataset import page_values, settings_of
+from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.gradio_compat import private
 from riffusion_ext.ui.layout.background_task import Runs, bar
 from riffusion_ext.ui.layout.page_context import Place, named_error, named_folder
@@ -167,7 +168,7 @@ def build_page(place: Place) -> None:
 
     def press(songs: str, out: str, *values: Any) -> Iterator[Any]:
         try:
-            settings = settings_of(dict(zip(names, values, strict=True)))
+            settings = settings_of(page_values(dict(zip(names, values, strict=True))))
         except RiffusionError as error:
             yield message(str(error), "error"), gr.update()
             return

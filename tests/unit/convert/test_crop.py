@@ -25,8 +25,8 @@ from riffusion_ext.convert.crop import (
 )
 from riffusion_ext.convert.crop_preview import preview
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import PRESETS
-from riffusion_ext.ui.cropping import CROP_CONTROLS, crop_settings
 
 from .conftest import RATE, drum_picture, pulses
 

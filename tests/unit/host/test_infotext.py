@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
-from riffusion_ext.ui.controls import CONTROLS, CUSTOM, SoundOptions, control
+from riffusion_ext.options.sound import CONTROLS, CUSTOM, SoundOptions, control
 
 OPTIONS = st.builds(
     SoundOptions,

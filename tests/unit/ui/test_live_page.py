@@ -18,7 +18,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.live import registry as jams
 from riffusion_ext.generate.live.session import Jam
 from riffusion_ext.generate.live.settings import JamSettings
-from riffusion_ext.ui.fields.live import live_controls, settings_of
+from riffusion_ext.options.live import settings_of
+from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
 from tests.unit.ui.painting import Studio, sources
 from tests.unit.waiting import until

@@ -13,7 +13,8 @@ from riffusion_ext.audio.io import read_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.loop import LoopSettings
 from riffusion_ext.generate.restore import settings_in
-from riffusion_ext.ui.fields.loop import loop_controls, settings_of, values_of
+from riffusion_ext.options.loop import settings_of, values_of
+from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.pages.loop import make, new_runs
 from tests.unit.ui.painting import Studio, page_of, sources
 

@@ -14,7 +14,8 @@ from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
-from riffusion_ext.ui.fields.riff import riff_controls, settings_of, values_of
+from riffusion_ext.options.riff import settings_of, values_of
+from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.pages.riff import difference, make, mixed, new_runs, resume

@@ -21,8 +21,9 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
+from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.params import PRESETS
-from riffusion_ext.ui.fields.song import settings_of, song_controls, values_of
+from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.layout.resume_state import Unfinished
@@ -293,7 +294,15 @@ def test_a_closed_page_stops_the_painting(short: SongSettings, studio: Studio, t
     assert not runs._busy.locked()
 
 
-@pytest.mark.parametrize("change", [{"overlap": 100}, {"join": "plain", "before": True}, {"mask": True}])
+@pytest.mark.parametrize("change", [{"overlap": 100}, {"width": 100}, {"steps": 151}, {"bridge_denoise": 1.1}])
+def test_settings_out_of_range_are_refused(change: dict[str, Any], values: dict[str, Any]):
+    with pytest.raises(RiffusionError, match="must"):
+        settings_of(values | change)
+    if "overlap" in change:
+        settings_of(values | change | {"join": "plain"})
+
+
+@pytest.mark.parametrize("change", [{"join": "plain", "before": True}, {"mask": True}])
 def test_settings_that_do_not_fit_are_said_before_the_work(
     change: dict[str, Any], values: dict[str, Any], studio: Studio, tmp_path: Path
 ):

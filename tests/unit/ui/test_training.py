@@ -19,14 +19,20 @@ from riffusion_ext.dataset import pipeline as building
 from riffusion_ext.dataset.review import open_set
 from riffusion_ext.dataset.settings import CaptionSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.dataset import page_values
+from riffusion_ext.options.dataset import settings_of as settings_of_values
 from riffusion_ext.params import PRESETS
-from riffusion_ext.ui.fields.training import settings_of, training_controls
+from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.layout.background_task import Runs
 from riffusion_ext.ui.layout.page_context import Place, named_folder
 from riffusion_ext.ui.pages.training import make, new_runs, own_folder
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+
+
+def settings_of(shown: dict[str, Any]) -> DatasetSettings:
+    return settings_of_values(page_values(shown))
 
 
 # --- controls --------------------------------------------------------------------------------------------------------

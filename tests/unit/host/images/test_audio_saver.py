@@ -16,7 +16,7 @@ from riffusion_ext.host.images.audio_saver import SoundMaker
 from riffusion_ext.host.images.generation_job import Job
 from riffusion_ext.host.images.pictures import Made, Picture
 from riffusion_ext.library import ClipLibrary
-from riffusion_ext.ui.controls import SoundOptions
+from riffusion_ext.options.sound import SoundOptions
 
 
 class SmallHost:

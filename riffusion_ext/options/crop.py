@@ -1,6 +1,6 @@
-"""The table of controls for cutting pictures on their way to sound, for the tab and the command line. No gradio here.
+"""Options for cutting images on their way to sound, for the tab and the command line.
 
-Apart from the Script's (:mod:`riffusion_ext.ui.controls`), whose order and labels are a stored contract.
+Apart from the Script's (:mod:`riffusion_ext.options.sound`), whose order and labels are a stored contract.
 """
 
 from __future__ import annotations
@@ -8,96 +8,90 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from riffusion_ext.ui.controls import Control
+from riffusion_ext.options.option import Option, by_id
 
 if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings
 
 __all__ = ["CROP_CONTROLS", "crop_control", "crop_settings"]
 
-CROP_CONTROLS: tuple[Control, ...] = (
-    Control(
+CROP_CONTROLS: tuple[Option, ...] = (
+    Option(
         id="crop",
         label="Cut the clips",
         kind="dropdown",
         default="none",
         help="fixed: to a width; every: to whole bars of each picture's own beat; once: all as the first that has one",
-        infotext="",
+        faces=("page", "command"),
         choices=("none", "fixed", "once", "every"),
     ),
-    Control(
+    Option(
         id="crop_width",
         label="Width to keep (columns)",
         kind="slider",
         default=512.0,
         help="where cut is fixed; 100 columns of 10 ms are one second, and narrower pictures stay as they are",
-        infotext="",
-        minimum=16.0,
-        maximum=4096.0,
+        faces=("page", "command"),
+        bounds=(16.0, 4096.0),
         step=1.0,
     ),
-    Control(
+    Option(
         id="rhythm",
         label="Beats in a bar",
         kind="slider",
         default=4.0,
         help="a clip becomes as many whole bars as fit into its picture",
-        infotext="",
-        minimum=1.0,
-        maximum=16.0,
+        faces=("page", "command"),
+        bounds=(1.0, 16.0),
         step=1.0,
     ),
-    Control(
+    Option(
         id="ignore_range",
         label="Shortest beat (seconds)",
         kind="slider",
         default=0.25,
         help="what follows a beat sooner is none; a longer time finds a slower beat",
-        infotext="",
-        minimum=0.05,
-        maximum=2.0,
+        faces=("page", "command"),
+        bounds=(0.05, 2.0),
         step=0.01,
     ),
-    Control(
+    Option(
         id="band_start",
         label="Band of the beat, start",
         kind="slider",
         default=0.25,
         help="the band of the picture in which beats are looked for; 0 is the top, the highest pitch",
-        infotext="",
-        minimum=0.0,
-        maximum=0.95,
+        faces=("page", "command"),
+        bounds=(0.0, 0.95),
         step=0.05,
     ),
-    Control(
+    Option(
         id="band_length",
         label="Band of the beat, length",
         kind="slider",
         default=0.5,
         help="its share of the picture's height",
-        infotext="",
-        minimum=0.05,
-        maximum=1.0,
+        faces=("page", "command"),
+        bounds=(0.05, 1.0),
         step=0.05,
     ),
-    Control(
+    Option(
         id="threshold",
         label="Beat threshold",
         kind="slider",
         default=0.75,
         help="how far below the strongest hit others may lie; 0.1: only hits nearly as strong count, 1: all",
-        infotext="",
-        minimum=0.05,
-        maximum=1.0,
+        faces=("page", "command"),
+        bounds=(0.05, 1.0),
         step=0.05,
     ),
 )
 """Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
 
-_BY_ID = {item.id: item for item in CROP_CONTROLS}
+_BY_ID = by_id(CROP_CONTROLS)
 
 
-def crop_control(id_: str) -> Control:
+def crop_control(id_: str) -> Option:
     """Return the control of that id.
 
     Raises

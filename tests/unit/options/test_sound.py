@@ -1,13 +1,9 @@
-"""The table of controls: its values, and what it refuses."""
+"""Options for turning images into sound: their values, and what they refuse."""
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from dataclasses import asdict
-from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +12,9 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio.io import FORMATS
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.host.images.send_to import TARGETS
-from riffusion_ext.host.settings import _OPTIONS
+from riffusion_ext.options.sound import CONTROLS, SoundOptions, control, options_from_args
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import ENGINES, LEVELS
-from riffusion_ext.ui.controls import CONTROLS, SoundOptions, control, options_from_args
-from riffusion_ext.ui.cropping import CROP_CONTROLS
-from riffusion_ext.ui.layout.cropping_panel import PREVIEW
-from riffusion_ext.ui.pages.live import RECORDING
-
-ROOT = Path(__file__).resolve().parents[3]
-LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
 
 
 def test_the_table_agrees_with_the_core_and_the_options() -> None:
@@ -133,69 +121,3 @@ def test_any_arguments_give_options_or_a_sentence(args: list[Any]) -> None:
         return
     for item in CONTROLS:
         assert item.clean(getattr(options, item.id)) == getattr(options, item.id)
-
-
-def test_there_are_translations() -> None:
-    assert len(LANGUAGES) >= 1
-
-
-def _of_the_tab() -> set[str]:
-    """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
-    pytest.importorskip("gradio", exc_type=ImportError)
-    from riffusion_ext.ui.pages.tab import build_tab
-    from tests.unit.ui.painting import Studio
-
-    found: set[str] = set()
-    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, styles=list)
-    for block in build_tab(place).blocks.values():
-        kind = type(block).__name__
-        found.update(getattr(block, name, None) or "" for name in ("label", "info"))
-        example = getattr(block, "placeholder", None) or ""
-        # Paths, patterns and lines of a score are no words.
-        found.add("" if example[:1] in ("/", "*") or " | " in example else example)
-        if kind in ("Radio", "CheckboxGroup"):
-            found.update(label for label, _ in block.choices)
-        if kind == "Button":
-            found.add(block.value)
-        if kind == "HTML":
-            found.add(unescape(re.sub("<[^>]*>", "", block.value or "")))
-    for file in (ROOT / "riffusion_ext" / "ui" / "tabs").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
-                "message",
-                "details",
-            ):
-                found.update(part.value for part in node.args[:1] if isinstance(part, ast.Constant))
-    return found - {""}
-
-
-def _visible() -> set[str]:
-    """Every fixed text of ours that stands on the host's page. Values of dropdowns are names; the host leaves them."""
-    shown = (*CONTROLS, *CROP_CONTROLS)
-    texts = {item.label for item in shown} | {item.help for item in shown}
-    texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
-    for _, _, label, help_, choices in _OPTIONS:
-        texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
-    return texts | _of_the_tab() | _of_the_scripts() | {"Download", PREVIEW, RECORDING, *TARGETS.values()}
-
-
-def _of_the_scripts() -> set[str]:
-    scripts = (path.read_text("utf-8") for path in (ROOT / "javascript").glob("*.js"))
-    return {text for script in scripts for text in re.findall(r'\b(?:translated|say)\(\s*"([^"]+)"', script)}
-
-
-@pytest.mark.filterwarnings("default")
-def test_the_tab_s_texts_are_found() -> None:
-    found = _of_the_tab()
-    assert {"Inspect", "Turn into sound", "One song", "Whole song", "The clips appear here.", "png is exact."} <= found
-    assert {"Choosing", "Check for silence", "sound chunks (WAV)", "music", "Previous page"} <= found
-
-
-@pytest.mark.filterwarnings("default")  # gradio's own, of its dependencies
-@pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
-def test_every_visible_string_is_translated_and_nothing_is_left_over(path: Path) -> None:
-    texts = json.loads(path.read_text("utf-8"))
-    wanted = _visible()
-    assert sorted(wanted - set(texts)) == []
-    assert sorted(set(texts) - wanted) == []
-    assert all(isinstance(text, str) and text.strip() for text in texts.values())

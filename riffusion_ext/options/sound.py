@@ -1,8 +1,7 @@
-"""The one table of controls for turning pictures into sound.
+"""Options for turning images into sound.
 
-The Script in txt2img and img2img, the tab, the command line's help and the API's arguments are all drawn from
-:data:`CONTROLS`, so that a control has one name, one range and one default everywhere. No gradio here:
-:mod:`riffusion_ext.ui.gradio_compat` turns the table into components.
+The Script in txt2img and img2img, the tab, the command line and the API derive from :data:`CONTROLS`;
+:mod:`riffusion_ext.ui.gradio_compat` turns them into components.
 
 Labels and the order are a stored contract: webui keeps a user's defaults by label (``ui-config.json``), and API callers
 give the values by position. New controls go to the end.
@@ -10,13 +9,12 @@ give the values by position. New controls go to the end.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.option import AUTO, OFF, ON, Option, by_id
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.validation.numbers import read_float, shown
 
 __all__ = [
     "AUTO",
@@ -25,123 +23,27 @@ __all__ = [
     "FROM_PICTURE",
     "OFF",
     "ON",
-    "Control",
     "SoundOptions",
     "chosen_params",
     "control",
     "options_from_args",
 ]
 
-AUTO, ON, OFF = "Auto", "On", "Off"
-
 FROM_PICTURE, CUSTOM = "from the picture", "custom"
 
 
-@dataclass(frozen=True)
-class Control:
-    """One control: what it is called, what it takes, what it does.
-
-    Parameters
-    ----------
-    id
-        Name in code, in the API's dict form and in element ids.
-    label
-        What the user reads; also the key of translations and of stored defaults.
-    kind
-        ``"radio"``, ``"dropdown"``, ``"checkbox"``, ``"slider"`` or ``"text"``.
-    default
-        Value when nothing is given.
-    help
-        One short line for the user.
-    infotext
-        Key in the generation parameters that webui writes into its pictures; letters, digits, blanks, ``-`` and ``/``.
-    choices
-        Values of a radio or dropdown.
-    minimum, maximum, step
-        Range of a slider.
-    """
-
-    id: str
-    label: str
-    kind: str
-    default: str | bool | float
-    help: str
-    infotext: str
-    choices: tuple[str, ...] = ()
-    minimum: float = 0.0
-    maximum: float = 1.0
-    step: float = 0.1
-
-    def offered(self) -> tuple[str, ...]:
-        """Choices to show here: engines that cannot run are left out."""
-        if self.id != "engine":
-            return self.choices
-        from riffusion_ext.spectrogram.settings import available_engines
-
-        return tuple(choice for choice in self.choices if choice in available_engines())
-
-    def clean(self, value: object) -> str | bool | float:
-        """Return the value in its proper type.
-
-        Raises
-        ------
-        RiffusionError
-            The value is none of the choices, outside the range, or of a wrong type.
-        """
-        if self.choices:
-            return self._clean_choice(value)
-        if self.kind == "checkbox":
-            return self._clean_flag(value)
-        if self.kind == "text":
-            return self._clean_text(value)
-        return self._clean_number(value)
-
-    def _clean_choice(self, value: object) -> str:
-        if self.id == "mode" and isinstance(value, bool):
-            return ON if value else OFF
-        for choice in self.choices:
-            if isinstance(value, str) and value.strip().lower() == choice.lower():
-                return choice
-        raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be {', '.join(self.choices)}.")
-
-    def _clean_flag(self, value: object) -> bool:
-        if isinstance(value, bool):
-            return value
-        text = str(value).strip().lower()
-        if text in ("true", "on", "yes", "1"):
-            return True
-        if text in ("false", "off", "no", "0"):
-            return False
-        raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be true or false.")
-
-    def _clean_text(self, value: object) -> str:
-        if isinstance(value, str):
-            return value.strip()
-        raise RiffusionError(f"Riffusion: {self.id} is {value!r}; it can be a text.")
-
-    def _clean_number(self, value: object) -> float:
-        try:
-            number = read_float(value) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if isinstance(value, bool) or not self.minimum <= number <= self.maximum:
-            raise RiffusionError(
-                f"Riffusion: {self.id} is {shown(value)}; it can be a number from {self.minimum:g} to {self.maximum:g}."
-            )
-        return number
-
-
-CONTROLS: tuple[Control, ...] = (
-    Control(
+CONTROLS: tuple[Option, ...] = (
+    Option(
         id="mode",
         label="Turn pictures into sound",
         kind="radio",
         default=AUTO,
         help="Auto: while a Riffusion checkpoint is loaded. The sound file is saved beside the picture.",
         infotext="Riffusion sound",
+        faces=("page",),
         choices=(AUTO, ON, OFF),
     ),
-    Control(
+    Option(
         id="engine",
         label="Engine",
         kind="dropdown",
@@ -150,7 +52,7 @@ CONTROLS: tuple[Control, ...] = (
         infotext="Riffusion engine",
         choices=("fast", "best", "reference"),
     ),
-    Control(
+    Option(
         id="level",
         label="Level",
         kind="dropdown",
@@ -159,7 +61,7 @@ CONTROLS: tuple[Control, ...] = (
         infotext="Riffusion level",
         choices=("peak", "loudness", "recorded"),
     ),
-    Control(
+    Option(
         id="format",
         label="Sound file",
         kind="dropdown",
@@ -168,7 +70,7 @@ CONTROLS: tuple[Control, ...] = (
         infotext="Riffusion format",
         choices=("wav", "flac", "ogg", "mp3"),
     ),
-    Control(
+    Option(
         id="channels",
         label="Channels",
         kind="dropdown",
@@ -177,49 +79,52 @@ CONTROLS: tuple[Control, ...] = (
         infotext="Riffusion channels",
         choices=("auto", "mono", "stereo"),
     ),
-    Control(
+    Option(
         id="joined",
         label="Also join the batch into one clip",
         kind="checkbox",
         default=False,
         help="one more sound file, with all clips one after the other",
         infotext="Riffusion joined",
+        faces=("page",),
     ),
-    Control(
+    Option(
         id="crossfade",
         label="Crossfade of the joined clip (seconds)",
         kind="slider",
         default=0.0,
         help="how long each clip fades into the next; 0 puts them end to end",
         infotext="Riffusion crossfade",
-        minimum=0.0,
-        maximum=4.0,
+        faces=("page",),
+        bounds=(0.0, 4.0),
         step=0.05,
     ),
-    Control(
+    Option(
         id="preset",
         label="Spectrogram",
         kind="dropdown",
         default=FROM_PICTURE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
+        faces=("page",),
         choices=(FROM_PICTURE, *PRESETS, CUSTOM),
     ),
-    Control(
+    Option(
         id="custom",
         label="Custom spectrogram",
         kind="text",
         default="",
         help="where the choice is custom, e.g. max_frequency=16000, stereo=true; the rest is as in riffusion-v1",
         infotext="Riffusion parameters",
+        faces=("page",),
     ),
 )
 """Every control of the Script, in the order of its API arguments."""
 
-_BY_ID = {item.id: item for item in CONTROLS}
+_BY_ID = by_id(CONTROLS)
 
 
-def control(id_: str) -> Control:
+def control(id_: str) -> Option:
     """Return the control of that id.
 
     Raises

@@ -1,0 +1,369 @@
+"""Options of training sets, and the settings made from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from riffusion_ext.dataset.settings import (
+    ALIGNMENTS,
+    BOUNDS,
+    FORMATS,
+    LASTS,
+    SCALES,
+    STEMS,
+    CaptionSettings,
+    CurateSettings,
+    DatasetSettings,
+    ExportSettings,
+    SliceSettings,
+)
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.sound import CUSTOM, chosen_params, control
+from riffusion_ext.params import PRESETS, SpectrogramParams
+
+__all__ = ["DATASET", "OPTIONS", "page_values", "settings_of"]
+
+_SLICE, _CURATE, _CAPTION, _EXPORT = SliceSettings(), CurateSettings(), CaptionSettings(), ExportSettings()
+
+_PAGE = ("page",)
+_COMMAND = ("command",)
+_NO_API = ("page", "command")
+_NO_PAGE = ("command", "api")
+
+OWN_RATE = "the song's own"
+FORMAT_LABELS = {
+    "Dreambooth extension": "dreambooth",
+    "kohya (folder N_name)": "kohya",
+    "diffusers (metadata.jsonl)": "diffusers",
+    "sound chunks (WAV)": "audio",
+}
+"""Formats as the page names them."""
+
+CUTTING: tuple[Option, ...] = (
+    Option(
+        "columns",
+        "Width of a picture",
+        "slider",
+        _SLICE.columns,
+        "width of a picture; 512 are 5.11 s",
+        hint="512 are 5.11 s",
+        bounds=BOUNDS["columns"],
+        page_bounds=(128, 2048),
+        step=64,
+    ),
+    Option(
+        "overlap",
+        "Overlap",
+        "slider",
+        _SLICE.overlap,
+        "part of a window that the next repeats, 0 to 0.9",
+        hint="share of a window in the next",
+        bounds=BOUNDS["overlap"],
+        step=0.05,
+    ),
+    Option(
+        "align",
+        "Begin on",
+        "dropdown",
+        _SLICE.align,
+        "where windows may begin",
+        hint="beats or bars",
+        choices=ALIGNMENTS,
+    ),
+    Option(
+        "last",
+        "End of a song",
+        "dropdown",
+        _SLICE.last,
+        "an end too short for a window: dropped, padded or reached back for",
+        hint="too short for a window",
+        choices=LASTS,
+    ),
+    Option(
+        "scale",
+        "Black is the loudest of each",
+        "dropdown",
+        _SLICE.scale,
+        "black is the loudest of each window, song or the whole set",
+        hint="",
+        choices=SCALES,
+    ),
+    Option(
+        "stems",
+        "Stems instead of whole songs",
+        "several",
+        list(_SLICE.stems),
+        "cut these instead of the whole song (needs demucs)",
+        hint="taken out by the package demucs",
+        choices=STEMS,
+        faces=_NO_API,
+    ),
+    Option("stems_model", "", "text", _SLICE.stems_model, "demucs's model", faces=_COMMAND),
+    Option(
+        "preset",
+        "Spectrogram of the set",
+        "dropdown",
+        "riffusion-v1",
+        "what the model was trained on",
+        hint="",
+        choices=(*PRESETS, CUSTOM),
+        faces=_PAGE,
+    ),
+    Option(
+        "custom",
+        "Custom parameters of the set",
+        "text",
+        "",
+        control("custom").help,
+        faces=_PAGE,
+    ),
+)
+
+
+def _check(id_: str, label: str) -> Option:
+    return Option(f"check_{id_}", label, "checkbox", True, "whether the check is made", hint="", faces=_PAGE)
+
+
+def _threshold(id_: str, label: str, help_: str, step: float, page_bounds: tuple[float, float] | None = None) -> Option:
+    return Option(
+        id_,
+        label,
+        "slider",
+        getattr(_CURATE, id_),
+        f"leave out {help_}",
+        hint="",
+        bounds=BOUNDS[id_],
+        page_bounds=page_bounds,
+        step=step,
+        whole=False,
+    )
+
+
+CHOOSING: tuple[Option, ...] = (
+    _check("silence_db", "Check for silence"),
+    _threshold("silence_db", "Silence below (dBFS)", "windows quieter than this, in dBFS", 1, (-90, -20)),
+    _check("transition", "Check for cuts"),
+    _threshold(
+        "transition",
+        "Cut between two pieces of music from (0 to 1)",
+        "windows with a change as abrupt as this, 0 to 1",
+        0.01,
+    ),
+    _check("duplicate", "Check for repeats"),
+    _threshold(
+        "duplicate",
+        "The same music again from (likeness, 0 to 1)",
+        "windows as near to another as this, 0 to 1",
+        0.01,
+    ),
+    _check("clipping", "Check for clipping"),
+    _threshold(
+        "clipping",
+        "Clipped from (share of samples)",
+        "windows with such a share of clipped samples",
+        0.001,
+        (0.0, 0.2),
+    ),
+    Option(
+        "broken",
+        "Leave out windows with drop-outs or an offset",
+        "checkbox",
+        _CURATE.broken,
+        "leave out windows with drop-outs or an offset",
+        hint="",
+        faces=("page", "api"),  # --keep-broken means the opposite
+    ),
+    Option(
+        "first",
+        "Leave out at the beginning of each song",
+        "slider",
+        _CURATE.first,
+        "leave out each song's first N",
+        hint="",
+        bounds=BOUNDS["first"],
+        page_bounds=(0, 20),
+        step=1,
+    ),
+    Option(
+        "final",
+        "Leave out at the end of each song",
+        "slider",
+        _CURATE.last,
+        "leave out each song's last N",
+        hint="",
+        bounds=BOUNDS["last"],
+        page_bounds=(0, 20),
+        step=1,
+    ),
+    Option(
+        "target",
+        "How many to keep",
+        "slider",
+        _CURATE.target,
+        "keep so many, as different as can be",
+        hint="0 keeps all that are fit",
+        bounds=BOUNDS["target"],
+        page_bounds=(0, 5000),
+        page_default=0,
+        step=10,
+    ),
+)
+
+CAPTIONS: tuple[Option, ...] = (
+    Option(
+        "template",
+        "Caption",
+        "text",
+        _CAPTION.template,
+        "what a song lacks is left out",
+        hint="also {album}, {year}, {bpm}, {key}, {folder}, {tempo}, {measured_key}; what a song lacks is left out",
+        longest=2000,
+        command_name="caption",
+        api_name="caption",
+        api_default=None,
+        lines=(1, 2),
+    ),
+    Option(
+        "trigger",
+        "Trigger word",
+        "text",
+        _CAPTION.trigger,
+        "word that calls up what is learnt",
+        hint="calls up what is learnt",
+        longest=200,
+    ),
+)
+
+WRITING: tuple[Option, ...] = (
+    Option(
+        "formats",
+        "For which trainer",
+        "several",
+        list(_EXPORT.formats),
+        "layouts to write",
+        hint="",
+        choices=FORMATS,
+        command_name="format",
+        page_default=["Dreambooth extension"],
+    ),
+    Option(
+        "kohya_repeats",
+        "kohya: repeats in the folder's name",
+        "slider",
+        _EXPORT.kohya_repeats,
+        "kohya: repeats in the folder's name",
+        hint="",
+        bounds=BOUNDS["kohya_repeats"],
+        page_bounds=(1, 100),
+        step=1,
+        faces=_NO_API,
+        command_name="repeats",
+    ),
+    Option(
+        "kohya_name",
+        "kohya: name in the folder's name",
+        "text",
+        _EXPORT.kohya_name,
+        "kohya: name in the folder's name (music)",
+        hint="",
+        faces=_NO_API,
+        command_name="name",
+        placeholder="music",
+    ),
+    Option(
+        "audio_rate",
+        "Sound chunks: sample rate",
+        "number",
+        _EXPORT.audio_rate,
+        "audio: sample rate (the songs' own)",
+        hint="",
+        bounds=BOUNDS["audio_rate"],
+        step=1,
+        faces=_NO_API,
+        page_default=OWN_RATE,
+    ),
+    Option(
+        "audio_seconds",
+        "Sound chunks: seconds",
+        "slider",
+        _EXPORT.audio_seconds,
+        "audio: length of a chunk (the windows')",
+        hint="0: as long as the pictures",
+        bounds=BOUNDS["audio_seconds"],
+        page_bounds=(0, 60),
+        page_default=0,
+        step=0.5,
+        faces=_NO_API,
+    ),
+)
+
+PAGE_RATES = (OWN_RATE, "16000", "22050", "32000", "44100", "48000")
+
+OPTIONS = (*CUTTING, *CHOOSING, *CAPTIONS, *WRITING)
+"""Every option of a training set."""
+
+DATASET = by_id(OPTIONS)
+
+
+def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
+    """Return the settings that values of the options mean.
+
+    Parameters
+    ----------
+    values
+        By id; also ``params``, of the images, and ``replace``, pairs of texts. What is missing takes its default; a
+        check that is None is not made.
+
+    Raises
+    ------
+    RiffusionError
+        A value is not allowed.
+    """
+
+    def given(*ids: str, **other: str) -> dict[str, Any]:
+        names = {**{id_: id_ for id_ in ids}, **other}
+        return {name: values[id_] for name, id_ in names.items() if id_ in values}
+
+    return DatasetSettings(
+        SliceSettings(**given("params", "columns", "overlap", "align", "last", "scale", "stems", "stems_model")),
+        CurateSettings(
+            **given("first", "silence_db", "transition", "duplicate", "clipping", "broken", "target", last="final")
+        ),
+        CaptionSettings(**given("template", "trigger", "replace")),
+        ExportSettings(**given("formats", "kohya_repeats", "kohya_name", "audio_rate", "audio_seconds")),
+    )
+
+
+def page_values(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of the options from what the page's components hold.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing, or the custom parameters make no spectrogram.
+    """
+    missing = [name.replace("_", " ") for name, value in shown.items() if value is None]
+    if missing:
+        raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
+    checks = {id_: shown[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
+    return {
+        "params": chosen_params(shown["preset"], shown["custom"]) or SpectrogramParams(),
+        "columns": int(shown["columns"]),
+        "overlap": float(shown["overlap"]),
+        **{id_: shown[id_] for id_ in ("align", "last", "scale")},
+        "stems": tuple(shown["stems"]),
+        "first": int(shown["first"]),
+        "final": int(shown["final"]),
+        **{id_: float(shown[id_]) if made else None for id_, made in checks.items()},
+        "broken": bool(shown["broken"]),
+        "target": int(shown["target"]) or None,
+        "template": str(shown["template"]),
+        "trigger": str(shown["trigger"]).strip(),
+        "formats": tuple(FORMAT_LABELS[name] for name in shown["formats"]),
+        "kohya_repeats": int(shown["kohya_repeats"]),
+        "kohya_name": str(shown["kohya_name"]).strip(),
+        "audio_rate": None if shown["audio_rate"] == OWN_RATE else int(shown["audio_rate"]),
+        "audio_seconds": float(shown["audio_seconds"]) or None,
+    }

@@ -1,0 +1,133 @@
+"""Tables of all options, written into ``docs/options.md`` between their markers.
+
+``python3 dev.py options`` writes them; ``python3 dev.py options --check`` only says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.options import crop, dataset, interpolation, live, loop, riff, song, sound, spectrogram
+from riffusion_ext.options.option import REQUIRED, Option
+
+__all__ = ["PAGE", "TABLES", "main", "table", "updated"]
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
+
+TABLES: dict[str, tuple[Option, ...]] = {
+    "sound": sound.CONTROLS,
+    "crop": crop.CROP_CONTROLS,
+    "song": (*song.OPTIONS, song.LEVEL),
+    "keyframe": tuple(song.KEYFRAME.values()),
+    "riff": (*riff.OPTIONS, riff.LEVEL),
+    "riff part": tuple(riff.PART.values()),
+    "loop": (*loop.OPTIONS, loop.LEVEL),
+    "live": live.OPTIONS,
+    "interpolation": tuple(interpolation.INTERPOLATION.values()),
+    "interpolation end": tuple(interpolation.END.values()),
+    "training set: cutting": dataset.CUTTING,
+    "training set: choosing": dataset.CHOOSING,
+    "training set: captions": dataset.CAPTIONS,
+    "training set: writing": dataset.WRITING,
+    "spectrogram": spectrogram.OPTIONS,
+}
+"""The options of each table, by the name in its markers."""
+
+_MARKED = re.compile(r"(<!-- options: (?P<name>[^>]+?) -->\n).*?(<!-- end of options -->)", re.DOTALL)
+_KINDS = {"checkbox": "on or off", "text": "text"}
+
+
+def updated(text: str) -> str:
+    """Return the text of the page with its tables written anew.
+
+    Raises
+    ------
+    ValueError
+        A marker names no table, or a table has no marker.
+    """
+    names = [match["name"] for match in _MARKED.finditer(text)]
+    if sorted(names) != sorted(TABLES):
+        raise ValueError(f"the markers are {', '.join(names)}, and the tables {', '.join(TABLES)}")
+
+    def written(match: re.Match[str]) -> str:
+        return f"{match[1]}{table(match['name'])}{match[3]}"
+
+    return _MARKED.sub(written, text)
+
+
+def table(name: str) -> str:
+    """Return one table as Markdown; columns without an entry are left out."""
+    options = TABLES[name]
+    columns: dict[str, Callable[[Option], str]] = {
+        "Page": lambda item: item.label if "page" in item.faces else "",
+        "Command line": lambda item: _code(item.flag) if "command" in item.faces else "",
+        "API": lambda item: _code(item.field) if "api" in item.faces else "",
+        "Values": _values,
+        "Default": _default,
+        "Infotext": lambda item: _code(item.infotext) if item.infotext else "",
+        "Meaning": lambda item: item.help,
+    }
+    rows = {title: [_cell(cell(item)) for item in options] for title, cell in columns.items()}
+    rows = {title: cells for title, cells in rows.items() if any(cells)}
+    lines = [rows.keys(), ["---"] * len(rows), *zip(*rows.values(), strict=True)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _values(item: Option) -> str:
+    """Describe the values that an option takes."""
+    if item.choices:
+        return ", ".join(_code(choice) for choice in item.choices)
+    if not item.is_number:
+        return _KINDS[item.kind]
+    ends = "{:.10g} to {:.10g}".format
+    on_page = f" (page: {ends(*item.page_bounds)})" if item.page_bounds and "page" in item.faces else ""
+    return f"{'whole number, ' if item.is_whole else ''}{ends(*item.bounds)}{on_page}"
+
+
+def _default(item: Option) -> str:
+    """Describe the default, and that of the API or the page where it is another one."""
+    default = _shown(item.default)
+    others = {"page": _shown(item.on_page), "api": _shown(item.in_api)}
+    if item.faces == ("api",):
+        return others["api"]
+    names = {"page": "page", "api": "API"}
+    apart = [f"{names[face]}: {text}" for face, text in others.items() if face in item.faces and text != default]
+    return f"{default} ({', '.join(apart)})" if apart else default
+
+
+def _shown(value: Any) -> str:
+    if value is REQUIRED:
+        return "required"
+    if value is None or value == "" or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_code, value))
+    return f"{value:.10g}" if isinstance(value, (int, float)) else _code(value)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def main(arguments: Iterable[str] = ()) -> int:
+    """Write the tables, or with ``--check`` say whether they are up to date; return the exit code."""
+    before = PAGE.read_text("utf-8")
+    after = updated(before)
+    if "--check" in arguments:
+        return int(before != after)
+    PAGE.write_text(after, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,218 @@
+"""Options that songs, riffs, loops and live sessions have in common, and what their values stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import bounds
+from riffusion_ext.options.option import Option
+from riffusion_ext.options.sound import CUSTOM, chosen_params, control
+from riffusion_ext.params import PRESETS
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.live.settings import JamSettings
+    from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.score.keyframes import Keyframe
+    from riffusion_ext.params import SpectrogramParams
+
+__all__ = [
+    "AUTOMATIC",
+    "BATCH",
+    "BEAT",
+    "BEATS_PER_BAR",
+    "BPM",
+    "CFG",
+    "DENOISE",
+    "LONGEST_TEXT",
+    "NEGATIVE",
+    "OVERLAP",
+    "POWER",
+    "PRESET",
+    "PRESET_CUSTOM",
+    "PROMPT",
+    "SAMPLER",
+    "SEED",
+    "SEEDS",
+    "STEPS",
+    "WIDTH",
+    "Styled",
+    "check_values",
+    "model_params",
+    "sampler_of",
+    "unstyled",
+    "values_of_common",
+    "with_styles",
+]
+
+AUTOMATIC = "automatic"
+"""What pages show for the sampler that is the host's choice."""
+
+LONGEST_TEXT = 20_000
+"""Most characters of a prompt or a score in the API."""
+
+Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
+"""Puts styles, by name, into a prompt and a negative prompt."""
+
+_Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
+
+PROMPT = Option("prompt", "Prompt", "text", "", "what it sounds like", hint="", longest=LONGEST_TEXT, lines=(1, 4))
+NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="what it does not sound like")
+SEED = Option(
+    "seed",
+    "Seed",
+    "number",
+    -1,
+    "seed of the noise; -1 chooses one, which the sound file records",
+    hint="",
+    bounds=bounds.SEED,
+    step=1,
+)
+STEPS = Option("steps", "Steps", "slider", 30, "steps of the sampler", hint="", bounds=bounds.STEPS, step=1)
+SAMPLER = Option(
+    "sampler",
+    "Sampler",
+    "text",
+    "",
+    "sampler, as the webui names it (its usual one)",
+    hint="those named SDE jump where seeds should travel",
+    longest=100,
+    page_default=AUTOMATIC,
+)
+"""Pages offer the names that the host has."""
+
+BATCH = Option(
+    "batch",
+    "Windows at once",
+    "slider",
+    4,
+    "windows at once, on each webui",
+    hint="more are faster and need more memory",
+    bounds=(1, 64),  # what is needed in memory is for the host to say
+    page_bounds=(1, 16),
+    step=1,
+)
+CFG = Option("cfg", "CFG scale", "slider", 7, "CFG scale", hint="", bounds=bounds.CFG, step=0.5)
+DENOISE = Option(
+    "denoise",
+    "Denoising of beat or picture",
+    "slider",
+    0.75,
+    "denoising of beat or picture",
+    hint="",
+    bounds=bounds.DENOISE,
+    step=0.01,
+)
+WIDTH = Option(
+    "width",
+    "Width of a window",
+    "slider",
+    512,
+    "columns of a window, a multiple of 64; 512 are 5.11 s",
+    hint="512 are 5.11 s",
+    bounds=bounds.WIDTH,
+    page_bounds=(128, 1024),
+    step=bounds.GRAIN,
+)
+OVERLAP = Option(
+    "overlap",
+    "Overlap of windows",
+    "slider",
+    128,
+    "columns that neighbours share, a multiple of 16, at most half the width",
+    hint="at most half the width",
+    bounds=bounds.OVERLAP,
+    page_bounds=(16, 256),
+    step=bounds.OVERLAP_GRAIN,
+)
+POWER = Option(
+    "power",
+    "Power of the transitions",
+    "slider",
+    1,
+    "power of the transitions; below 1 the middle passes fast, above 1 it lasts",
+    hint="1: even; below 1 the middle passes fast, above 1 it lasts",
+    bounds=bounds.POWER,
+    page_bounds=(0.25, 4),
+    step=0.05,
+)
+BPM = Option("bpm", "Beats per minute", "number", 120, "beats per minute", hint="", bounds=bounds.BPM, step=0.01)
+BEATS_PER_BAR = Option(
+    "beats_per_bar", "Beats per bar", "number", 4, "beats per bar", hint="", bounds=bounds.BEATS_PER_BAR, step=1
+)
+BEAT = Option("beat", "Begin with a beat", "dropdown", "none", "begin with a beat", hint="", choices=bounds.PATTERNS)
+SEEDS = Option(
+    "seeds",
+    "Noise of the windows",
+    "dropdown",
+    "auto",
+    "noise of the windows; auto: new where the music would repeat itself",
+    hint="auto: new where the music would repeat itself",
+    choices=bounds.NOISES,
+)
+PRESET = Option(
+    "preset",
+    "Spectrogram of the model",
+    "dropdown",
+    "riffusion-v1",
+    "what the model was trained on",
+    choices=(*PRESETS, CUSTOM),
+    faces=("page",),
+)
+PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", infotext="")
+
+
+def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    """Return the two prompts as they are, whatever the styles."""
+    return prompt, negative
+
+
+def with_styles(keyframe: _Prompted, values: Mapping[str, Any], styled: Styled) -> _Prompted:
+    """Return a keyframe, or settings with a prompt of their own, with the chosen styles in its prompts."""
+    names = list(values.get("styles") or ())
+    if not names:
+        return keyframe
+    prompt, negative = styled(keyframe.prompt, keyframe.negative, names)
+    return replace(keyframe, prompt=prompt, negative=negative)
+
+
+def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
+    """Raise a RiffusionError that names the options without a value; a number box that was emptied has none."""
+    missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
+    if missing:
+        raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
+
+
+def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
+    """Return the parameters of the model's images: ``params``, or what ``preset`` and ``custom`` say together."""
+    if "params" in values:
+        params: SpectrogramParams = values["params"]
+        return params
+    return chosen_params(str(values["preset"]), str(values["custom"])) or PRESETS[PRESET.default]
+
+
+def values_of_common(settings: Any) -> dict[str, Any]:
+    """Return values of the common options that mean the settings of a song, riff or loop."""
+    named = next((name for name, params in PRESETS.items() if params == settings.params), CUSTOM)
+    custom = "" if named != CUSTOM else _text_of(settings.params)
+    return {
+        "steps": settings.steps,
+        "sampler": settings.sampler or AUTOMATIC,
+        "level": settings.level,
+        "styles": [],  # they are in the prompts
+        "preset": named,
+        "custom": custom,
+    }
+
+
+def _text_of(params: SpectrogramParams) -> str:
+    from riffusion_ext.generate.checkpoint.recipe import to_record
+
+    return ", ".join(f"{name}={str(value).lower()}" for name, value in to_record(params).items())
+
+
+def sampler_of(values: Mapping[str, Any]) -> str:
+    """Return the sampler's name as a backend takes it."""
+    return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])

@@ -1,0 +1,46 @@
+"""Options of interpolations, which only the API makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from riffusion_ext.options import generation
+from riffusion_ext.options.option import REQUIRED, Option, by_id
+
+__all__ = ["END", "INTERPOLATION"]
+
+_API = ("api",)
+
+END: dict[str, Option] = by_id(
+    (
+        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, faces=_API),
+        replace(
+            generation.SEED,
+            default=0,
+            help="seed of the noise, taken modulo 2 ** 32",
+            bounds=(-(2**31), 2**32 - 1),  # the original's server takes signed ones
+            faces=_API,
+        ),
+        replace(generation.DENOISE, faces=_API),
+        replace(generation.CFG, faces=_API),
+    )
+)
+"""Options of each end."""
+
+INTERPOLATION: dict[str, Option] = by_id(
+    (
+        Option(
+            "count",
+            "",
+            "number",
+            5,
+            "pictures; the first is the start, the last the end",
+            bounds=(1, 1000),
+            step=1,
+            faces=_API,
+        ),
+        replace(generation.POWER, faces=_API),
+        replace(generation.WIDTH, help="where there is no seed picture", faces=_API),
+    )
+)

@@ -1,0 +1,118 @@
+"""Options of live sessions, and the settings made from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.generate import bounds
+from riffusion_ext.options import generation
+from riffusion_ext.options.generation import (
+    Styled,
+    check_values,
+    model_params,
+    sampler_of,
+    unstyled,
+    with_styles,
+)
+from riffusion_ext.options.option import Option, by_id
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.live.settings import JamSettings
+
+__all__ = ["LIVE", "OPTIONS", "RECORDINGS", "settings_of"]
+
+RECORDINGS = ("wav", "flac")
+"""Formats of recordings: those that lose nothing."""
+
+_PAGE = ("page",)
+
+OPTIONS: tuple[Option, ...] = (
+    *(
+        replace(item, faces=_PAGE)
+        for item in (
+            generation.PROMPT,
+            generation.NEGATIVE,
+            generation.SEED,
+            generation.CFG,
+            generation.BEAT,
+            generation.DENOISE,
+            generation.BPM,
+            generation.BEATS_PER_BAR,
+            generation.WIDTH,
+            generation.OVERLAP,
+            generation.STEPS,
+            generation.SAMPLER,
+        )
+    ),
+    Option(
+        "travel",
+        "Windows from one prompt to the next",
+        "slider",
+        4,
+        "windows from one prompt to the next; 1: at once",
+        hint="1: at once",
+        bounds=bounds.TRAVEL,
+        page_bounds=(1, 16),
+        step=1,
+        faces=_PAGE,
+    ),
+    Option(
+        "ahead",
+        "Seconds painted ahead",
+        "slider",
+        20,
+        "a queued prompt is heard after about as many; more bridge longer waits",
+        bounds=bounds.AHEAD_S,
+        page_bounds=(5, 120),
+        step=1,
+        whole=False,
+        faces=_PAGE,
+    ),
+    Option(
+        "recordings",
+        "Recordings",
+        "dropdown",
+        RECORDINGS[0],
+        "both keep the very samples that were played; flac is half as large",
+        choices=RECORDINGS,
+        faces=_PAGE,
+    ),
+)
+"""Every option of a live session."""
+
+LIVE = by_id(OPTIONS)
+
+
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> JamSettings:
+    """Return the settings that values of the options mean.
+
+    The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing or not allowed.
+    """
+    from riffusion_ext.generate.live.settings import JamSettings
+
+    check_values(values)
+    settings = JamSettings(
+        str(values["prompt"]).strip(),
+        str(values["negative"]).strip(),
+        seed=int(values["seed"]),
+        cfg=float(values["cfg"]),
+        denoise=float(values["denoise"]),
+        travel=int(values["travel"]),
+        ahead=float(values["ahead"]),
+        bpm=float(values["bpm"]),
+        beats_per_bar=int(values["beats_per_bar"]),
+        beat=str(values["beat"]),
+        width=int(values["width"]),
+        overlap=int(values["overlap"]),
+        steps=int(values["steps"]),
+        sampler=sampler_of(values),
+        params=model_params(values),
+    )
+    return with_styles(settings, values, styled)

@@ -1,0 +1,90 @@
+"""Options of loops, and the settings made from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.options import generation
+from riffusion_ext.options.generation import (
+    Styled,
+    check_values,
+    model_params,
+    sampler_of,
+    unstyled,
+    values_of_common,
+    with_styles,
+)
+from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.sound import control
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.loop import LoopSettings
+
+__all__ = ["LEVEL", "LOOP", "OPTIONS", "settings_of", "values_of"]
+
+LEVEL = replace(control("level"), infotext="")
+
+OPTIONS: tuple[Option, ...] = (
+    replace(generation.PROMPT, api_default=REQUIRED),
+    generation.NEGATIVE,
+    Option(
+        "bars",
+        "Bars",
+        "number",
+        2,
+        "how long",
+        hint="",
+        bounds=(0.01, 256),  # narrower than the core's: no loop of more bars fits on an image
+        step=0.01,
+    ),
+    generation.BPM,
+    generation.BEATS_PER_BAR,
+    generation.BEAT,
+    generation.CFG,
+    generation.DENOISE,
+    generation.SEED,
+    generation.STEPS,
+    generation.SAMPLER,
+)
+"""Every option of a loop, in the order of the command line's."""
+
+LOOP = by_id(OPTIONS)
+
+
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSettings:
+    """Return the settings that values of the options mean.
+
+    The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing or not allowed.
+    """
+    from riffusion_ext.generate.loop import LoopSettings
+
+    check_values(values)
+    settings = LoopSettings(
+        str(values["prompt"]).strip(),
+        str(values["negative"]).strip(),
+        seed=int(values["seed"]),
+        cfg=float(values["cfg"]),
+        denoise=float(values["denoise"]),
+        bars=float(values["bars"]),
+        bpm=float(values["bpm"]),
+        beats_per_bar=int(values["beats_per_bar"]),
+        beat=str(values["beat"]),
+        steps=int(values["steps"]),
+        sampler=sampler_of(values),
+        params=model_params(values),
+        level=str(values["level"]),
+    )
+    return with_styles(settings, values, styled)
+
+
+def values_of(settings: LoopSettings) -> dict[str, Any]:
+    """Return values of the page's options, by id, that mean these settings."""
+    names = ("prompt", "negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat")
+    return {name: getattr(settings, name) for name in names} | values_of_common(settings)

@@ -1,0 +1,272 @@
+"""Options of riffs, and the settings made from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.generate import bounds
+from riffusion_ext.options import generation
+from riffusion_ext.options.generation import (
+    Styled,
+    check_values,
+    model_params,
+    sampler_of,
+    unstyled,
+    values_of_common,
+    with_styles,
+)
+from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.sound import control
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.score.automation import Curve
+    from riffusion_ext.generate.score.keyframes import Keyframe
+
+__all__ = ["LEVEL", "OPTIONS", "PART", "RIFF", "settings_of", "values_of"]
+
+LEVEL = replace(
+    control("level"),
+    label="Level of the riff",
+    infotext="",
+    default="recorded",
+    hint="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
+)
+
+_LONGEST_CURVE = 500
+_BPM = 120.0  # bars of a score for a riff count in proportion, so any tempo does
+
+OPTIONS: tuple[Option, ...] = (
+    replace(generation.PROMPT, api_default=None),  # or keyframes
+    generation.NEGATIVE,
+    Option(
+        "score",
+        "Prompts along the song",
+        "text",
+        "",
+        "lines or files as of the command song, used instead of the prompt",
+        hint="a line for each part, as on the page Song; it is used instead of the prompt above",
+        faces=("page", "command"),
+        placeholder="0:20 | jazz piano\n0:20 | heavy metal -- vocals | denoise 0.4",
+        lines=(3, 20),
+    ),
+    Option(
+        "stretch",
+        "Stretch the lines to the length of the song",
+        "checkbox",
+        True,
+        "stretch the lines to the length of the song",
+        hint="",
+        faces=("page", "command"),
+    ),
+    Option(
+        "denoise",
+        "Denoising of the song",
+        "text",
+        "0.3",
+        "0.2 to 0.4 keeps the song; may change over time: 0:00 0.2, 0:30 0.4",
+        hint="0.2 to 0.4 keeps the song; above 0.5 it is lost.",
+        longest=_LONGEST_CURVE,
+        lines=(1, 2),
+    ),
+    Option(
+        "cfg",
+        "CFG scale of the riff",
+        "text",
+        "6",
+        "CFG scale, 4 to 8; may change over time",
+        hint="4 to 8; above 12 the sound turns harsh.",
+        longest=_LONGEST_CURVE,
+        lines=(1, 2),
+    ),
+    Option(
+        "start",
+        "Start",
+        "text",
+        "0:00",
+        "begin at this time of the song",
+        hint="",
+        faces=("page", "command"),  # seconds in the API
+    ),
+    Option(
+        "duration",
+        "Duration",
+        "text",
+        "",
+        "so long, as 0:30 (to the end)",
+        hint="",
+        faces=("page", "command"),
+        placeholder="to the end",
+    ),
+    Option(
+        "channels",
+        "What is painted",
+        "dropdown",
+        "mono",
+        "stereo: each side; double: the song twice, panned",
+        choices=bounds.CHANNELS,
+    ),
+    Option(
+        "spread",
+        "Spread of a doubled song",
+        "slider",
+        1,
+        "how far a doubled song is panned",
+        hint="",
+        bounds=bounds.SPREAD,
+        step=0.05,
+    ),
+    Option(
+        "wet",
+        "Share of the result",
+        "text",
+        "1",
+        "share of the result in the mix, 0 to 1; may change over time",
+        hint="0: only the song, 1: only the result",
+        longest=_LONGEST_CURVE,
+        lines=(1, 2),
+    ),
+    Option(
+        "law",
+        "Law of the mix",
+        "dropdown",
+        "equal-power",
+        "of the mix",
+        hint="equal-power: as loud in the middle; linear: for a result that is nearly the song",
+        choices=("equal-power", "linear"),
+    ),
+    generation.WIDTH,
+    replace(
+        generation.OVERLAP, help="columns that neighbours share, at most half the width", bounds=bounds.RIFF_OVERLAP
+    ),
+    generation.SEED,
+    replace(generation.STEPS, hint="25 to 50; more takes longer and changes little."),
+    generation.SAMPLER,
+    generation.BATCH,
+    replace(generation.SEEDS, default="fixed", help="noise of the windows", faces=("command", "api")),
+    replace(generation.POWER, help="power of the way between prompts", faces=("command",)),
+)
+"""Every option of a riff, in the order of the command line's."""
+
+RIFF = by_id(OPTIONS)
+
+_LONGEST_SONG_S = 86400
+
+PART: dict[str, Option] = by_id(
+    (
+        Option("start", "", "number", 0.0, "seconds", bounds=(0, _LONGEST_SONG_S), step=0.01, faces=("api",)),
+        Option(
+            "duration",
+            "",
+            "number",
+            None,
+            "seconds; null for all that follows",
+            bounds=(0.001, _LONGEST_SONG_S),
+            step=0.001,
+            faces=("api",),
+        ),
+    )
+)
+"""The part of a song in the API, in seconds."""
+
+
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> RiffSettings:
+    """Return the settings that values of the options mean.
+
+    The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing or not allowed.
+    """
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.score.automation import parse_curve
+    from riffusion_ext.generate.score.timecode import parse_time
+
+    check_values(values)
+    denoise = _curve("denoise", "the denoising strength", values)
+    cfg = _curve("cfg", "the CFG scale", values)
+    duration = str(values["duration"]).strip()
+    return RiffSettings(
+        tuple(with_styles(frame, values, styled) for frame in _keyframes(values, denoise, cfg)),
+        stretch=bool(values["stretch"]),
+        denoise=None if denoise.fixed else denoise,
+        cfg=None if cfg.fixed else cfg,
+        start=parse_time(str(values["start"]) or "0"),
+        duration=parse_time(duration) if duration else None,
+        channels=str(values["channels"]),
+        spread=float(values["spread"]),
+        wet=parse_curve(str(values["wet"]), name="the share of the result", low=0.0, high=1.0),
+        law=str(values["law"]),
+        width=int(values["width"]),
+        overlap=int(values["overlap"]),
+        seeds=str(values.get("seeds", RIFF["seeds"].default)),
+        steps=int(values["steps"]),
+        sampler=sampler_of(values),
+        params=model_params(values),
+        power=float(values.get("power", RIFF["power"].default)),
+        level=str(values["level"]),
+    )
+
+
+def _curve(id_: str, name: str, values: Mapping[str, Any]) -> Curve:
+    from riffusion_ext.generate.score.automation import parse_curve
+
+    low, high = {"denoise": bounds.DENOISE, "cfg": bounds.CFG}[id_]
+    return parse_curve(str(values[id_]), name=name, low=low, high=high)
+
+
+def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
+    """Return what the song becomes: the lines of the score, else the prompt; what a line says goes first."""
+    from riffusion_ext.generate.score.keyframes import Keyframe
+    from riffusion_ext.generate.score.parser import parse_score
+
+    default = Keyframe(
+        str(values["prompt"]).strip(),
+        str(values["negative"]).strip(),
+        seed=int(values["seed"]),
+        denoise=denoise.points[0][1],
+        cfg=cfg.points[0][1],
+        seconds=1.0,
+    )
+    if not str(values["score"]).strip():
+        return (default,)
+    score = parse_score(str(values["score"]), bpm=_BPM, defaults=replace(default, seed=-1))
+    frames = [replace(frame, seconds=score.duration(frame), bars=None) for frame in score.keyframes]
+    if frames[0].seed == -1:
+        frames[0] = replace(frames[0], seed=default.seed)
+    return tuple(frames)
+
+
+def values_of(settings: RiffSettings) -> dict[str, Any]:
+    """Return values of the page's options, by id, that mean these settings."""
+    from riffusion_ext.generate.score.keyframes import Score
+    from riffusion_ext.generate.score.parser import format_score
+    from riffusion_ext.generate.score.timecode import format_time, number_text
+
+    first = settings.keyframes[0]
+    alone = len(settings.keyframes) == 1
+    score = "" if alone else format_score(Score(settings.keyframes, bpm=_BPM))
+    # A line of a score does not say what is usual in scores.
+    denoise, cfg = (first.denoise, first.cfg) if alone else (generation.DENOISE.default, generation.CFG.default)
+    return {
+        "prompt": first.prompt if alone else "",
+        "negative": first.negative if alone else "",
+        "seed": first.seed,
+        "score": score,
+        "stretch": settings.stretch,
+        "denoise": settings.denoise.text() if settings.denoise else number_text(denoise),
+        "cfg": settings.cfg.text() if settings.cfg else number_text(cfg),
+        "start": format_time(settings.start),
+        "duration": "" if settings.duration is None else format_time(settings.duration),
+        "channels": settings.channels,
+        "spread": settings.spread,
+        "wet": settings.wet.text(),
+        "law": settings.law,
+        "width": settings.width,
+        "overlap": settings.overlap,
+        **values_of_common(settings),
+    }

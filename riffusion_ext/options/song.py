@@ -1,0 +1,195 @@
+"""Options of songs, and the settings made from their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from riffusion_ext.generate import bounds
+from riffusion_ext.options import generation
+from riffusion_ext.options.generation import (
+    LONGEST_TEXT,
+    Styled,
+    check_values,
+    model_params,
+    sampler_of,
+    unstyled,
+    values_of_common,
+    with_styles,
+)
+from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.sound import control
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.song import SongSettings
+
+__all__ = ["KEYFRAME", "LEVEL", "OPTIONS", "SONG", "settings_of", "values_of"]
+
+EXAMPLE = """8 bars | funky saxophone, upbeat -- vocals
+8 bars | jazz piano trio | seed 42 | cfg 8
+0:10 | slow solo piano"""
+
+LEVEL = replace(control("level"), infotext="")
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "score",
+        "Score",
+        "text",
+        "",
+        "a line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7",
+        faces=("page", "api"),  # lines or files after the command's name
+        longest=LONGEST_TEXT,
+        api_default=None,  # or keyframes
+        placeholder=EXAMPLE,
+        lines=(5, 30),
+    ),
+    Option(
+        "negative",
+        "Negative prompt of lines without one",
+        "text",
+        "",
+        "negative prompt of lines without one",
+        hint="",
+        faces=("page", "command"),
+        lines=(1, 3),
+    ),
+    replace(
+        generation.DENOISE,
+        help="denoising of beat or picture, of lines that do not say",
+        faces=("page", "command"),
+    ),
+    replace(generation.CFG, help="CFG scale of lines that do not say", faces=("page", "command")),
+    replace(generation.BPM, api_default=None),  # needed for bars and beats only
+    generation.BEATS_PER_BAR,
+    generation.BEAT,
+    generation.POWER,
+    Option(
+        "back",
+        "The last part leads back to the first",
+        "checkbox",
+        False,
+        "the last part leads back to the first",
+        hint="",
+        api_name="loop",
+    ),
+    Option(
+        "join",
+        "Joins of the windows",
+        "dropdown",
+        "outpaint",
+        "plain: side by side; outpaint: every second between two",
+        hint="outpaint: every second one is painted between two; plain: side by side, the original's way",
+        choices=bounds.JOINS,
+    ),
+    generation.SEEDS,
+    generation.WIDTH,
+    generation.OVERLAP,
+    generation.SEED,
+    generation.STEPS,
+    generation.SAMPLER,
+    generation.BATCH,
+    Option(
+        "bridge_denoise",
+        "",
+        "slider",
+        1.0,
+        "strength of windows between two, where there is no seed picture",
+        bounds=bounds.DENOISE,
+        step=0.01,
+        faces=("command", "api"),
+    ),
+)
+"""Every option of a song, in the order of the command line's."""
+
+SONG = by_id(OPTIONS)
+
+_API = ("api",)
+
+KEYFRAME: dict[str, Option] = by_id(
+    (
+        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, faces=_API),
+        replace(generation.SEED, help="-1: that of the part before", faces=_API),
+        replace(generation.DENOISE, faces=_API),
+        replace(generation.CFG, faces=_API),
+        Option("seconds", "", "number", None, "how long; or bars", bounds=bounds.PART_SECONDS, step=0.01, faces=_API),
+        Option("bars", "", "number", None, "how long; needs bpm", bounds=bounds.PART_BARS, step=0.01, faces=_API),
+    )
+)
+"""Options of a part of a song in the API; elsewhere a line of the score."""
+
+
+def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> SongSettings:
+    """Return the settings that values of the options mean.
+
+    Parameters
+    ----------
+    values
+        By id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
+    styled
+        Puts the styles that are chosen by name (``styles``) into the prompts.
+
+    Raises
+    ------
+    RiffusionError
+        A value is missing or not allowed.
+    """
+    from riffusion_ext.generate.score.keyframes import Keyframe
+    from riffusion_ext.generate.score.parser import parse_score
+    from riffusion_ext.generate.song import SongSettings
+
+    check_values(values)
+    defaults = Keyframe(
+        "", str(values["negative"]).strip(), denoise=float(values["denoise"]), cfg=float(values["cfg"]), seconds=1.0
+    )
+    score = parse_score(
+        str(values["score"]),
+        bpm=float(values["bpm"]),
+        beats_per_bar=int(values["beats_per_bar"]),
+        power=float(values["power"]),
+        loop=bool(values["back"]),
+        defaults=defaults,
+    )
+    first = score.keyframes[0]
+    if first.seed == -1:  # lines that name a seed keep it
+        score = replace(score, keyframes=(replace(first, seed=int(values["seed"])), *score.keyframes[1:]))
+    score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
+    return SongSettings(
+        score,
+        join=str(values["join"]),
+        beat=str(values["beat"]),
+        bridge_denoise=float(values.get("bridge_denoise", SONG["bridge_denoise"].default)),
+        width=int(values["width"]),
+        overlap=int(values["overlap"]),
+        seeds=str(values["seeds"]),
+        steps=int(values["steps"]),
+        sampler=sampler_of(values),
+        params=model_params(values),
+        level=str(values["level"]),
+    )
+
+
+def values_of(settings: SongSettings) -> dict[str, Any]:
+    """Return values of the page's options, by id, that mean these settings; those that have no say are left out."""
+    from riffusion_ext.generate.score.parser import format_score
+
+    score = settings.score
+    return {
+        "score": format_score(score),
+        "negative": SONG["negative"].default,
+        "denoise": SONG["denoise"].default,
+        "cfg": SONG["cfg"].default,
+        "bpm": score.bpm or SONG["bpm"].default,
+        "beats_per_bar": score.beats_per_bar,
+        "power": score.power,
+        "back": score.loop,
+        "seed": SONG["seed"].default,
+        "join": settings.join,
+        "beat": settings.beat,
+        "width": settings.width,
+        "overlap": settings.overlap,
+        "seeds": settings.seeds,
+        **values_of_common(settings),
+    }
