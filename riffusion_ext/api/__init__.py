@@ -6,6 +6,6 @@
                                             |         ^
                        ids of clips, pictures, jobs ---
 
-Nothing here knows a webui: :class:`~riffusion_ext.api.context.Service` holds what the routes work with, and
+Nothing here knows a webui: :class:`~riffusion_ext.api.context.ApiContext` holds what the routes work with, and
 :func:`~riffusion_ext.api.app.mount` puts them into any FastAPI application. No route takes or gives a path of a file.
 """

@@ -16,7 +16,7 @@ from riffusion_ext import __version__
 from riffusion_ext.api.access.auth import Credentials, Guard
 from riffusion_ext.api.access.door import Visitors
 from riffusion_ext.api.compat import routes as compat
-from riffusion_ext.api.context import ROOT, Service
+from riffusion_ext.api.context import ROOT, ApiContext
 from riffusion_ext.api.errors import AsciiJSON, add_handlers
 from riffusion_ext.api.openapi import described
 from riffusion_ext.api.requests.content_type import TypedBodies
@@ -29,7 +29,7 @@ __all__ = ["build", "mount"]
 _UPLOADS = frozenset({"/pictures", "/clips"})
 
 
-def build(service: Service) -> FastAPI:
+def build(service: ApiContext) -> FastAPI:
     """Return the application with our own routes."""
     app = FastAPI(
         title="Riffusion",
@@ -45,7 +45,7 @@ def build(service: Service) -> FastAPI:
 
 
 def mount(
-    app: Any, service: Service, credentials: Credentials | None = None, *, visitors: Visitors | None = None
+    app: Any, service: ApiContext, credentials: Credentials | None = None, *, visitors: Visitors | None = None
 ) -> None:
     """Put the routes into an application, all behind one password.
 

@@ -19,7 +19,7 @@ from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
 if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Backend
 
-__all__ = ["ROOT", "Service", "clip_view", "file_view"]
+__all__ = ["ROOT", "ApiContext", "clip_view", "file_view"]
 
 ROOT = "/riffusion/v1"
 
@@ -28,7 +28,7 @@ _NO_MODEL = "nothing paints here: songs, riffs, loops and interpolations need a 
 KINDS = {"clips": "clip", "pictures": "picture", "archives": "archive"}
 
 
-class Service:
+class ApiContext:
     """What the routes work with. One for each program; it outlives the webui's "Reload UI".
 
     Parameters
@@ -166,7 +166,7 @@ class Service:
         return f"{self.prefix}{ROOT}/{kind}/{id_}"
 
 
-def file_view(service: Service, kind: str, record: ClipRecord) -> dict[str, Any]:
+def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, Any]:
     """Return what clients are told of any file."""
     size = 0
     with suppress(OSError):
@@ -174,7 +174,7 @@ def file_view(service: Service, kind: str, record: ClipRecord) -> dict[str, Any]
     return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
 
 
-def clip_view(service: Service, record: ClipRecord, **more: Any) -> dict[str, Any]:
+def clip_view(service: ApiContext, record: ClipRecord, **more: Any) -> dict[str, Any]:
     """Return what clients are told of a clip."""
     view: Mapping[str, Any] = file_view(service, "clips", record)
     return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import without_folders
-from riffusion_ext.generate.backends.base import LostError
+from riffusion_ext.generate.backends.base import BackendUnavailableError
 from riffusion_ext.jobs import BusyError
 from riffusion_ext.library import FullError
 
@@ -82,7 +82,7 @@ def status_of(error: BaseException) -> int:
         return error.status
     if isinstance(error, BusyError):
         return 429
-    if isinstance(error, (FullError, LostError)):
+    if isinstance(error, (FullError, BackendUnavailableError)):
         return 503
     if isinstance(error, RiffusionError):
         return 422

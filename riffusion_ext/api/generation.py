@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from riffusion_ext.api.context import Service, clip_view, file_view
+from riffusion_ext.api.context import ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import dated_path, without_folders
-from riffusion_ext.generate.backends.batch_limit import Batched
+from riffusion_ext.generate.backends.batch_limit import BatchLimit
 from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
 from riffusion_ext.jobs import Job
 from riffusion_ext.progress import Stage, Stages
@@ -98,9 +98,9 @@ class Watch:
         self._job.tell(_PAINTED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
 
 
-def watched(backend: Backend, most: int, job: Job, watch: Watch) -> Batched:
+def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
     """Return the backend, held to batches of so many, which stops when the job shall."""
-    return Batched(backend, most, watch.activity, lambda: job.stop_wanted)
+    return BatchLimit(backend, most, watch.activity, lambda: job.stop_wanted)
 
 
 def paint(events: Iterator[Event], job: Job, watch: Watch) -> bool:
@@ -115,7 +115,7 @@ def paint(events: Iterator[Event], job: Job, watch: Watch) -> bool:
     return True
 
 
-def work_folder(service: Service, kind: str) -> Path:
+def work_folder(service: ApiContext, kind: str) -> Path:
     """Return the folder for the windows of a kind of piece; the oldest in it go, also those of what was stopped."""
     folder = service.folder(kind)
     with suppress(OSError):
@@ -126,7 +126,7 @@ def work_folder(service: Service, kind: str) -> Path:
 
 
 def keep_clip(
-    service: Service, clip: AudioClip, form: str, title: str, write: Callable[[Path, AudioClip], object], **more: Any
+    service: ApiContext, clip: AudioClip, form: str, title: str, write: Callable[[Path, AudioClip], object], **more: Any
 ) -> ClipRecord:
     """Write a clip into the service's folder and keep it."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{form}"
@@ -135,7 +135,7 @@ def keep_clip(
     return service.keep("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
 
 
-def keep_picture(service: Service, picture: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
+def keep_picture(service: ApiContext, picture: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
     """Keep a picture that was painted; returns what the client is told of it."""
     from riffusion_ext.metadata import save_picture
     from riffusion_ext.params import DEFAULT_MAX_VALUE
@@ -147,13 +147,13 @@ def keep_picture(service: Service, picture: Image.Image, params: SpectrogramPara
     return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}
 
 
-def check_save(service: Service, wanted: bool) -> None:
+def check_save(service: ApiContext, wanted: bool) -> None:
     """Raise an ApiError where results are to stay, and there is no folder for them."""
     if wanted and service.output is None:
         raise ApiError(422, "save cannot be had here: there is no folder for results")
 
 
-def save(service: Service, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
+def save(service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
     """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
     assert service.output is not None
     folder = service.output()
@@ -171,7 +171,7 @@ def save(service: Service, record: ClipRecord, kind: str, title: str, *, complet
 
 
 def result_of(
-    service: Service,
+    service: ApiContext,
     piece: Piece,
     clip: AudioClip,
     form: str,

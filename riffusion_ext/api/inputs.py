@@ -19,7 +19,7 @@ from riffusion_ext.files.paths import shorten_name
 if TYPE_CHECKING:
     from PIL import Image
 
-    from riffusion_ext.api.context import Service
+    from riffusion_ext.api.context import ApiContext
     from riffusion_ext.api.limits import Limits
     from riffusion_ext.audio import AudioClip
     from riffusion_ext.params import SpectrogramParams
@@ -157,7 +157,7 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
     return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several pictures
 
 
-def kept_picture(service: Service, id_: str | None) -> Image.Image | None:
+def kept_picture(service: ApiContext, id_: str | None) -> Image.Image | None:
     """Open the picture of an id, for painting; None for none.
 
     Raises
@@ -225,7 +225,7 @@ def checked_sound(path: Path, limits: Limits) -> float:
     return seconds
 
 
-def kept_sound(service: Service, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+def kept_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
     """Read the sound of an id, or a part of it.
 
     Raises
@@ -247,7 +247,7 @@ def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: floa
         raise ApiError(422, _named(error, path)) from error
 
 
-def written_sound(service: Service, data: bytes) -> Path:
+def written_sound(service: ApiContext, data: bytes) -> Path:
     """Write a sound that came in a body into a file."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
     return write_atomically(path, lambda file: file.write(data))

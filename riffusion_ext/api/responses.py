@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from riffusion_ext.api.context import ROOT, Service
+from riffusion_ext.api.context import ROOT, ApiContext
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import without_folders
@@ -25,7 +25,7 @@ _LISTED = 1 << 14
 logger = logging.getLogger(__name__)
 
 
-def job_view(service: Service, job: Job) -> dict[str, Any]:
+def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
     """Return what clients are told of a job."""
     return {
         "id": job.id,
@@ -43,7 +43,7 @@ def job_view(service: Service, job: Job) -> dict[str, Any]:
     }
 
 
-def job_json(service: Service, job: Job, *, most: int | None = None) -> str:
+def job_json(service: ApiContext, job: Job, *, most: int | None = None) -> str:
     """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
 
     With `most`, a result that makes it longer than so many characters is left out.
@@ -61,18 +61,18 @@ def job_json(service: Service, job: Job, *, most: int | None = None) -> str:
         return json.dumps({**dict.fromkeys(view), **plain, "error": error}, separators=(",", ":"))
 
 
-def jobs_reply(service: Service, jobs: Sequence[Job]) -> Response:
+def jobs_reply(service: ApiContext, jobs: Sequence[Job]) -> Response:
     """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
     texts = ",".join([job_json(service, job, most=_LISTED) for job in jobs])
     return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
 
 
-def job_reply(service: Service, job: Job, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def job_reply(service: ApiContext, job: Job, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a reply with one job."""
     return Response(job_json(service, job), status, dict(headers or {}), "application/json")
 
 
-def _submitted(service: Service, kind: str, lane: str, work: Work) -> Job:
+def _submitted(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     """Queue a job whose files are kept until those who are told of them can fetch them."""
 
     def run(job: Job) -> Result:
@@ -85,7 +85,7 @@ def _submitted(service: Service, kind: str, lane: str, work: Work) -> Job:
     return service.jobs.submit(kind, lane, run)
 
 
-def accepted(service: Service, kind: str, lane: str, work: Work) -> Response:
+def accepted(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
     """Queue a job, and answer 202 with it."""
     job = _submitted(service, kind, lane, work)
     return job_reply(service, job, 202, {"Location": job_view(service, job)["url"]})
@@ -104,7 +104,7 @@ async def finished(job: Job) -> None:
     await over.wait()
 
 
-async def ended(service: Service, kind: str, lane: str, work: Work) -> Job:
+async def ended(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     """Queue a job and wait for it; returns it with its result.
 
     Raises

@@ -183,7 +183,7 @@ def _cut_one(task: Task) -> Cut:
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.slicing.slice_song import cut_song
     from riffusion_ext.dataset.store import Store, record_key
-    from riffusion_ext.spectrogram.threads import lead
+    from riffusion_ext.spectrogram.threads import run_on
 
     store = Store(task.out)
     try:
@@ -192,7 +192,7 @@ def _cut_one(task: Task) -> Cut:
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
         # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
-        record = lead(
+        record = run_on(
             torch.device("cpu"),
             lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
         )
@@ -222,14 +222,14 @@ def _loudest_of(task: Task) -> float:
 
     from riffusion_ext.dataset.slicing.slice_song import loudest_cell
     from riffusion_ext.dataset.store import Store, record_key
-    from riffusion_ext.spectrogram.threads import lead
+    from riffusion_ext.spectrogram.threads import run_on
 
     store = Store(task.out)
     try:
         key = record_key("", task.song.digest(), str(task.settings.params), None)
         loudest = store.loudest_of(key)
         if loudest is None:
-            loudest = lead(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
+            loudest = run_on(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
             store.keep_loudest(key, loudest)
         return loudest
     except Exception:  # cutting it will say why

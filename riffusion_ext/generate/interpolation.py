@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, mixes
+from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, accepts_mixed
 from riffusion_ext.generate.score.keyframes import curved
 
 __all__ = ["End", "Interpolation", "alphas", "fitted", "paint"]
@@ -145,7 +145,7 @@ def paint(
         In the order of the requests; where the user stopped, those from the first on that are there without a gap.
     """
     pictures: dict[int, Image.Image] = {}
-    for batch in _batches(requests, max(1, backend.max_batch), any_kind=mixes(backend)):
+    for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
 
         def keep(index: int, picture: Image.Image, batch: list[int] = batch) -> None:
             pictures[batch[index]] = picture
@@ -165,11 +165,11 @@ def _batches(requests: Sequence[Request], most: int, *, any_kind: bool) -> Itera
     batch: list[int] = []
     kind: Hashable = None
     for number, request in enumerate(requests):
-        if batch and (len(batch) == most or not (any_kind or request.together == kind)):
+        if batch and (len(batch) == most or not (any_kind or request.batch_key == kind)):
             yield batch
             batch = []
         batch.append(number)
-        kind = request.together
+        kind = request.batch_key
     if batch:
         yield batch
 

@@ -28,7 +28,7 @@ from riffusion_ext.generate.backends.base import Backend, Request
 from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
+from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run
 from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
 from riffusion_ext.generate.windows.init_images import beat_clip, tiled
 from riffusion_ext.generate.windows.plan import Plan, Window
@@ -39,7 +39,7 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import read_picture
-from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 from riffusion_ext.spectrogram.workload import inverting
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
@@ -145,10 +145,10 @@ def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) ->
     def compute(device: torch.device) -> np.ndarray:
         mel = torch.from_numpy(source.mel(0, fit.width)).to(device)
 
-        def work(crew: Crew) -> np.ndarray:
-            return reconstruct_loop(mel, source.params, program, threads=crew if device.type == "cpu" else SOLO)
+        def work(crew: ThreadCrew) -> np.ndarray:
+            return reconstruct_loop(mel, source.params, program, threads=crew if device.type == "cpu" else SERIAL)
 
-        return lead(device, work)
+        return run_on(device, work)
 
     waveform = with_fallback(resolve_device(settings.device), compute)
     return AudioClip(_resampled(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
@@ -259,7 +259,7 @@ class Loop:
         width = self.fit.width
         window = Window(0, 0, width, 0, width, 0, 0, moment, 0, (settings.seed, settings.seed))
         self.plan = Plan("loop", self.fit.params, self.fit.samples, 0, 0, (window,))
-        self._work: Work | None = None
+        self._work: RenderFolder | None = None
 
     def paint(self, backend: Backend) -> Iterator[Event]:
         """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.checkpoint.runner.run`."""
@@ -291,8 +291,8 @@ class Loop:
                 loop=True,
             )
 
-        job = Job(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
-        self._work = Work(self.folder / key, job)
+        job = RenderJob(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
+        self._work = RenderFolder(self.folder / key, job)
         yield from run(self._work, backend)
         remove_old(self.folder)
 

@@ -28,7 +28,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Backend, Request
 from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
 from riffusion_ext.generate.checkpoint.retention import mark, remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run_layers
+from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run_layers
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Moment
@@ -36,7 +36,7 @@ from riffusion_ext.generate.windows.blend import HOLD_RIFF
 from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.segments import part_of, quickly
-from riffusion_ext.generate.windows.song_images import SongPictures
+from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import passed_over
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -111,8 +111,8 @@ class Riff:
         # Both sides of a song in mono are the same, and so would be what becomes of them.
         same = settings.channels == "stereo" and song.channels == 1
         self._layers = _LAYERS["mono" if same else settings.channels]
-        self._works: list[Work] = []
-        self._sources: list[SongPictures] = []
+        self._works: list[RenderFolder] = []
+        self._sources: list[SongImages] = []
         self._model = ""
 
     def _plan(self, total: int) -> Plan:
@@ -170,9 +170,9 @@ class Riff:
             plan = _with_seeds(self.plan, layer.seed_offset)
             painting = {"model": model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **painting}
-            sources = SongPictures(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
-            job = Job(plan, partial(self._request, sources), sources.black, record, self.infotext())
-            self._works.append(Work(self.folder / _short_digest([record, plan.to_json()]), job))
+            sources = SongImages(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
+            job = RenderJob(plan, partial(self._request, sources), sources.black, record, self.infotext())
+            self._works.append(RenderFolder(self.folder / _short_digest([record, plan.to_json()]), job))
             self._sources.append(sources)
 
     def _sources_folder(self, digest: str, layer: _Layer) -> Path:
@@ -187,7 +187,7 @@ class Riff:
             mark(sources.folder)
         remove_old(self.folder / "sources")
 
-    def _request(self, sources: SongPictures, window: Window, _open: OpenPicture) -> Request:
+    def _request(self, sources: SongImages, window: Window, _open: OpenPicture) -> Request:
         moment = window.moment
         return Request(
             prompts=(moment.a.prompt, moment.b.prompt),
@@ -239,7 +239,7 @@ class Riff:
     def _wet(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
-        def opened(work: Work) -> OpenPicture:
+        def opened(work: RenderFolder) -> OpenPicture:
             return lambda number: work.picture(first + number)
 
         clips = [

@@ -19,7 +19,7 @@ from riffusion_ext.generate.backends.base import Backend, Request
 from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, Job, OpenPicture, Work, run
+from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run
 from riffusion_ext.generate.score.keyframes import Score
 from riffusion_ext.generate.windows.init_images import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.windows.masks import combined, soft_mask
@@ -146,7 +146,7 @@ class Song:
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
         self._before = None if before is None else tiled(before, 0, before.width, height)
         self.plan = self._plan()
-        self._work: Work | None = None
+        self._work: RenderFolder | None = None
 
     def _plan(self) -> Plan:
         wanted = self.settings
@@ -180,8 +180,8 @@ class Song:
             "pictures": self._pictures,
         }
         key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
-        job = Job(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
-        self._work = Work(self.folder / key, job)
+        job = RenderJob(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
+        self._work = RenderFolder(self.folder / key, job)
         yield from run(self._work, backend, limit=limit)
         remove_old(self.folder)
 

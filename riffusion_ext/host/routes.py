@@ -12,7 +12,7 @@ from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
 if TYPE_CHECKING:
-    from riffusion_ext.api.context import Service
+    from riffusion_ext.api.context import ApiContext
     from riffusion_ext.host.base import Host
 
 __all__ = ["Routes"]
@@ -26,13 +26,14 @@ class Routes:
     host
         The webui.
     painting
-        Returns ``backend``, ``samplers`` and ``usual_sampler`` as :class:`~riffusion_ext.ui.layout.page_context.Place`
-        takes them; where the host cannot paint for us, ``no_backend``.
+        Returns ``backend``, ``samplers`` and ``usual_sampler`` as
+        :class:`~riffusion_ext.ui.layout.page_context.PageContext` takes them; where the host cannot paint for us,
+        ``no_backend``.
     """
 
     def __init__(self, host: Host, painting: Callable[[], Mapping[str, Any]]) -> None:
         self._host, self._painting = host, painting
-        self._service: Service | None = None
+        self._service: ApiContext | None = None
 
     def started(self, _demo: Any, app: Any) -> None:
         """Put the routes into the server that was just started; whatever goes wrong, the webui runs on."""
@@ -69,15 +70,15 @@ class Routes:
             raise RiffusionError("the passwords of the API are in a file, so Riffusion's routes are left out")
         return parse_credentials(text)
 
-    def _new_service(self) -> Service:
-        from riffusion_ext.api.context import Service
+    def _new_service(self) -> ApiContext:
+        from riffusion_ext.api.context import ApiContext
 
         painting = self._painting()
         names = {
             name: painting[name] for name in ("backend", "no_backend", "samplers", "usual_sampler") if name in painting
         }
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
-        return Service(
+        return ApiContext(
             host=self._host.name,
             scratch=self._host.scratch_folder,
             device=self._host.device,

@@ -13,7 +13,7 @@ from modules import scripts, shared
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
 from riffusion_ext.host.images.audio_saver import SoundMaker
-from riffusion_ext.host.images.generation_job import JOB_ATTRIBUTE, PAYLOAD_KEY, Job
+from riffusion_ext.host.images.generation_job import JOB_ATTRIBUTE, PAYLOAD_KEY, GenerationJob
 from riffusion_ext.host.images.image_record import record_of
 from riffusion_ext.host.images.pictures import (
     Made,
@@ -67,7 +67,7 @@ class RiffusionScript(scripts.Script):
 
     def setup(self, p: Any, *args: object) -> None:
         """Begin a press of Generate: scripts that run many jobs copy ``p``, and with it the reference to this."""
-        setattr(p, JOB_ATTRIBUTE, Job(p))
+        setattr(p, JOB_ATTRIBUTE, GenerationJob(p))
 
     def process(self, p: Any, *args: object) -> None:
         """Before the first batch: write our settings into the pictures' texts."""
@@ -136,10 +136,10 @@ def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
     processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
 
 
-def _job(p: Any) -> Job:
+def _job(p: Any) -> GenerationJob:
     job = getattr(p, JOB_ATTRIBUTE, None)
     if job is None:  # a script that fills in the arguments by hand
-        job = Job()
+        job = GenerationJob()
         setattr(p, JOB_ATTRIBUTE, job)
     return job
 
@@ -159,13 +159,13 @@ def _checkpoint(p: Any) -> tuple[bool, str]:
     return HOST.checkpoint_is_riffusion(getattr(p, "sd_model_name", None) or "")
 
 
-def _warn_of_other_model(p: Any, job: Job) -> None:
+def _warn_of_other_model(p: Any, job: GenerationJob) -> None:
     known, name = _checkpoint(p)
     if not known and HOST.setting("riffusion_warn", True):
         job.say(other_model_warning(name), "warning")
 
 
-def _make_sound(p: Any, processed: Any, job: Job, options: SoundOptions) -> None:
+def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOptions) -> None:
     shared.state.textinfo = "Riffusion: making sound"
     was_interrupted = shared.state.interrupted
     try:
@@ -175,7 +175,7 @@ def _make_sound(p: Any, processed: Any, job: Job, options: SoundOptions) -> None
         shared.state.textinfo = None
 
 
-def _pictures(p: Any, processed: Any, job: Job) -> list[Picture]:
+def _pictures(p: Any, processed: Any, job: GenerationJob) -> list[Picture]:
     """Pair each generated picture with what belongs to it."""
     first = processed.index_of_first_image
     chosen = pick(processed.images, processed.infotexts, first, _images_per_picture(p))

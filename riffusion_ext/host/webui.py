@@ -23,7 +23,7 @@ from modules import devices, errors, script_callbacks, scripts, shared
 from riffusion_ext.files import scratch
 from riffusion_ext.host import settings, xyz
 from riffusion_ext.host.images import saved
-from riffusion_ext.host.images.send_to import HandOver
+from riffusion_ext.host.images.send_to import SendTo
 from riffusion_ext.host.model.checkpoint import chosen_checkpoint
 from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
@@ -112,7 +112,7 @@ def _data_path() -> str:
 
 HOST = Webui()
 _panels = Panels(HOST)
-_hand_over: HandOver | None = None
+_hand_over: SendTo | None = None
 
 
 def registered_panels() -> Panels:
@@ -174,13 +174,13 @@ def _add_axes() -> None:
 
 
 def _add_tab() -> list[tuple[Any, str, str]]:
-    from riffusion_ext.ui.layout.page_context import Place
+    from riffusion_ext.ui.layout.page_context import PageContext
     from riffusion_ext.ui.pages.tab import build_tab
 
     fields = _painting()
     if _hand_over is not None:
         fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
-    place = Place(
+    place = PageContext(
         output_dir=HOST.output_folder,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
@@ -208,7 +208,7 @@ def _offered_hand_over(elem_id: str | None) -> None:
             from modules import infotext_utils
         except ImportError:  # hosts older than A1111 1.8 have it by another name
             return
-        offered = HandOver(infotext_utils)
+        offered = SendTo(infotext_utils)
         if offered.offered and "backend" in _painting():
             _hand_over = offered
 

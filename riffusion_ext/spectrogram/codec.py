@@ -35,7 +35,7 @@ from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
 from riffusion_ext.spectrogram.source import Source, join_sources, read_picture
-from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
 
 __all__ = [
@@ -255,8 +255,8 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
 
     def compute(device: torch.device) -> list[np.ndarray]:
         if settings.engine == "reference":  # made for torch's own way of sharing work
-            return _together(sources, settings, advance, device, SOLO)
-        return lead(device, lambda crew: _shared(sources, settings, advance, device, crew))
+            return _together(sources, settings, advance, device, SERIAL)
+        return run_on(device, lambda crew: _shared(sources, settings, advance, device, crew))
 
     try:
         return with_fallback(resolve_device(settings.device), compute)
@@ -266,14 +266,14 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
 
 
 def _shared(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: Crew
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: ThreadCrew
 ) -> list[np.ndarray]:
     """Invert with a crew: it shares the pictures if there are enough of them, else the frames of each."""
     if device.type != "cpu":
-        return _together(sources, settings, tick, device, SOLO)
+        return _together(sources, settings, tick, device, SERIAL)
     done = dict.fromkeys(range(len(sources)), 0.0)
 
-    def one(number: int, threads: Crew) -> np.ndarray:
+    def one(number: int, threads: ThreadCrew) -> np.ndarray:
         def advance(part: float) -> None:
             done[number] = part
             tick(sum(done.values()) / len(sources))
@@ -282,11 +282,11 @@ def _shared(
 
     if len(sources) < crew.size:
         return [one(number, crew) for number in done]
-    return crew.map(lambda number: one(number, SOLO), done)
+    return crew.map(lambda number: one(number, SERIAL), done)
 
 
 def _together(
-    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: Crew
+    sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, threads: ThreadCrew
 ) -> list[np.ndarray]:
     """Invert as one batch of tensors."""
     params, frames = sources[0].params, sources[0].columns
@@ -401,7 +401,7 @@ def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
         )
     check(drawing(params, clip.duration))
     if length * max(params.channels, clip.channels) > WHOLE:
-        return lead(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
+        return run_on(torch.device("cpu"), lambda crew: _mel_in_pieces(clip, params, crew))
     clip = clip.to_channels(params.channels).resample(params.sample_rate)
     waveform = torch.from_numpy(_in_16_bits(clip.samples))
     return mel_spectrogram(waveform, params).numpy()
@@ -412,7 +412,7 @@ def _in_16_bits(samples: np.ndarray) -> np.ndarray:
         return samples * np.float32(_FULL_SCALE)
 
 
-def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: Crew) -> np.ndarray:
+def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadCrew) -> np.ndarray:
     """Mel magnitudes of a long clip, whose samples at the sample rate of the picture would fill the memory."""
     step = max(1, _PIECE // params.channels * clip.sample_rate // params.sample_rate)
     pieces = (

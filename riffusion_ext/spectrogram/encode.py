@@ -11,7 +11,7 @@ import torch
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.mel import mel_projection
-from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 
 __all__ = ["mel_pieces", "mel_spectrogram"]
 
@@ -55,16 +55,16 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     padded = torch.nn.functional.pad(waveform[None], (before, after), mode="reflect")[0]
     mel = waveform.new_empty(channels, frames, params.num_frequencies)
 
-    def work(threads: Crew) -> None:
+    def work(threads: ThreadCrew) -> None:
         threads.run(lambda start, stop: _fill(mel, padded, params, start, stop), threads.shares(frames))
 
-    lead(waveform.device, work)
+    run_on(waveform.device, work)
     return _finite(mel)
 
 
 @torch.no_grad()
 def mel_pieces(
-    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: Crew = SOLO
+    pieces: Iterable[np.ndarray], params: SpectrogramParams, *, threads: ThreadCrew = SERIAL
 ) -> Iterator[np.ndarray]:
     """Mel magnitudes of a waveform that comes piece by piece, in memory for one piece.
 
@@ -123,7 +123,7 @@ def _padding(params: SpectrogramParams) -> tuple[int, int]:
     return before, params.win_length - before
 
 
-def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: Crew) -> np.ndarray:
+def _columns(padded: np.ndarray, params: SpectrogramParams, count: int, threads: ThreadCrew) -> np.ndarray:
     mel = torch.empty(padded.shape[0], count, params.num_frequencies)
     samples = torch.from_numpy(padded)
     threads.run(lambda start, stop: _fill(mel, samples, params, start, stop), threads.shares(count))

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["SOLO", "Crew", "confined_threads", "lead"]
+__all__ = ["SERIAL", "ThreadCrew", "confined_threads", "run_on"]
 
 _MOST = 8
 _FEWEST_FRAMES = 48
@@ -30,7 +30,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Crew:
+class ThreadCrew:
     """A few threads to share work with."""
 
     def __init__(self, pool: Executor | None, size: int) -> None:
@@ -68,11 +68,11 @@ class Crew:
         return [results[number] for number in range(len(waiting))]
 
 
-SOLO = Crew(None, 1)
+SERIAL = ThreadCrew(None, 1)
 """The calling thread alone."""
 
 
-def lead(device: torch.device, work: Callable[[Crew], _Result]) -> _Result:
+def run_on(device: torch.device, work: Callable[[ThreadCrew], _Result]) -> _Result:
     """Call ``work(crew)`` in a thread of ours and wait for it.
 
     On a CPU the crew has as many threads as torch may use in the calling thread, and one call goes on at a time: they
@@ -80,10 +80,10 @@ def lead(device: torch.device, work: Callable[[Crew], _Result]) -> _Result:
     """
     size = min(torch.get_num_threads(), _MOST) if device.type == "cpu" else 1
     if size == 1 or threading.current_thread().name.startswith(_PREFIX):
-        return work(SOLO)
+        return work(SERIAL)
     leader, pool = _threads()
     context = copy_context()  # progress bars of a page find it there
-    future: Future[_Result] = leader.submit(lambda: context.run(_unrecorded, work, Crew(pool, size)))
+    future: Future[_Result] = leader.submit(lambda: context.run(_unrecorded, work, ThreadCrew(pool, size)))
     return future.result()
 
 

@@ -18,7 +18,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files import scratch
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.ui.gradio_compat import mount_options, open_queue, page, queue_token, run_script
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages.tab import add_pages
 
 __all__ = ["add_page_routes", "build_app", "serve", "serve_pages"]
@@ -40,7 +40,7 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     folders
         Whether users may name folders of this machine.
     more
-        Other fields of :class:`~riffusion_ext.ui.layout.page_context.Place`.
+        Other fields of :class:`~riffusion_ext.ui.layout.page_context.PageContext`.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     """
     import gradio as gr
 
-    place = Place(output_dir=lambda: output_dir, folders=folders, **more)
+    place = PageContext(output_dir=lambda: output_dir, folders=folders, **more)
     with page("Riffusion", _beside("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
         add_pages(place)
@@ -159,11 +159,11 @@ def _serve(
         add_page_routes(web)
         if api:
             from riffusion_ext.api.app import mount
-            from riffusion_ext.api.context import Service
+            from riffusion_ext.api.context import ApiContext
 
             # Behind a login for everything, the routes need none of their own.
             credentials = {} if access.credentials else access.api_credentials
-            mount(web, Service(output=lambda: folder, **painting), credentials)
+            mount(web, ApiContext(output=lambda: folder, **painting), credentials)
 
     def mount_page(web: Any) -> str:
         import gradio as gr

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from riffusion_ext.api.server import Access
 from riffusion_ext.ui.app import serve_pages
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from tests.unit.ui.painting import Studio
 
 
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each batch of two takes so many seconds."""
     studio = Studio(delay=seconds)
-    place: Place = studio.place(folder)
+    place: PageContext = studio.place(folder)
     serve_pages(Access(port=port), folder, {"backend": place.backend, "samplers": place.samplers})
 
 

@@ -250,7 +250,7 @@ def test_a_late_signal_in_a_loop_says_its_sentence(
     from riffusion_ext.generate.loop import Loop
 
     owner, name = {
-        "the last window": (running.Work, "keep"),
+        "the last window": (running.RenderFolder, "keep"),
         "the sound": (Loop, "sound"),
         "saving": (io, "write_atomically"),
         "tidying": (generation.shutil, "rmtree"),

@@ -24,7 +24,7 @@ from PIL import Image
 
 from riffusion_ext.api.access.auth import parse_credentials
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
@@ -59,7 +59,7 @@ class Model(Studio):
 def webui(model: Model | None, folder: Path, credentials: str = "", *, samplers: Sequence[str] = SAMPLERS) -> FastAPI:
     """Return an application like a webui's, as far as we ask it."""
     others = ClipLibrary()
-    service = Service(
+    service = ApiContext(
         host="webui",
         scratch=lambda: folder,
         device=lambda: "cpu",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_picture, seed_picture
 from riffusion_ext.api.compat.input import Ask, text_of
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.api.routes.media import TYPES
 from riffusion_ext.errors import RiffusionError
@@ -49,7 +49,7 @@ def check_images(values: Mapping[str, Any], mask: str) -> str:
     return seed
 
 
-def run_inference(service: Service, ask: Ask, seed: str, job: Job) -> dict[str, Any]:
+def run_inference(service: ApiContext, ask: Ask, seed: str, job: Job) -> dict[str, Any]:
     """Paint one picture, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import picture_to_audio

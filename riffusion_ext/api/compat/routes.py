@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from riffusion_ext.api.compat.input import read_ask, read_object
 from riffusion_ext.api.compat.riffusion_server import check_images, run_inference
 from riffusion_ext.api.compat.vst import check_mask, read_plugin_audio, run_vst
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError, AsciiJSON, headers_of, more_headers, status_of
 from riffusion_ext.api.requests.content_type import is_from_browser, is_json
 from riffusion_ext.api.requests.threads import PARSING, in_pool
@@ -49,7 +49,7 @@ def plugin(status: int, text: str, headers: Mapping[str, str] | None = None) -> 
     return AsciiJSON(body, 400 if status == 422 else status, more_headers(status, headers))
 
 
-def endpoints(service: Service) -> dict[str, tuple[_Endpoint, _Answer]]:
+def endpoints(service: ApiContext) -> dict[str, tuple[_Endpoint, _Answer]]:
     """Return what answers each of the paths, and what refuses there. Clients put a slash behind the paths."""
 
     def prepare_inference(body: bytes) -> Work:
@@ -71,7 +71,7 @@ def endpoints(service: Service) -> dict[str, tuple[_Endpoint, _Answer]]:
     }
 
 
-def _endpoint(service: Service, kind: str, prepare: Callable[[bytes], Work], answer: _Answer) -> _Endpoint:
+def _endpoint(service: ApiContext, kind: str, prepare: Callable[[bytes], Work], answer: _Answer) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         made: list[Mapping[str, Any]] = []
         try:

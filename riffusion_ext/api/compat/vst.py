@@ -18,7 +18,7 @@ from PIL import Image
 
 from riffusion_ext.api.compat.assets import MASKS, mask_picture
 from riffusion_ext.api.compat.input import Ask
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.interpolation import Interpolation, paint
@@ -96,7 +96,7 @@ def check_mask(mask: str) -> None:
         raise RiffusionError(f"Invalid mask image: {mask[:100]}")
 
 
-def run_vst(service: Service, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
+def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
     """Paint over a sound, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import audio_to_picture, picture_to_audio

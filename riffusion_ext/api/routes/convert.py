@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from riffusion_ext.api.context import Service, clip_view, file_view
+from riffusion_ext.api.context import ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError, AsciiJSON
 from riffusion_ext.api.inputs import (
     bytes_of,
@@ -41,7 +41,7 @@ _FILE_BYTES = 1 << 14
 _WAIT = Query(True, description="false: answer 202 with a job at once")
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["conversion"], route_class=json_route(service.limits))
 
@@ -72,7 +72,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-async def _answer(service: Service, route: str, work: Work, wait: bool, inline: tuple[str, str] | None) -> Response:
+async def _answer(service: ApiContext, route: str, work: Work, wait: bool, inline: tuple[str, str] | None) -> Response:
     """Answer with a job at once, or with its result; `inline` says which files the result shall hold, and as what."""
     if not wait:
         return accepted(service, route, "convert", work)
@@ -91,7 +91,7 @@ def _by_id(id_: str | None, name: str, inline: bool) -> None:
         raise ApiError(422, f"without waiting, upload first and give the id as {name}, and get the result by its url")
 
 
-async def _reply(service: Service, job: Job, kind: str, name: str) -> Response:
+async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Response:
     """Answer with a result that holds its files; they are not kept with the job."""
     result = dict(job.result or {})
     views = [dict(view) for view in result["pictures"]] if kind == "pictures" else [result]
@@ -104,7 +104,7 @@ async def _reply(service: Service, job: Job, kind: str, name: str) -> Response:
     return AsciiJSON(result | {"pictures": views} if kind == "pictures" else views[0])
 
 
-def _heard(service: Service, body: ImageToAudio, job: Job) -> dict[str, Any]:
+def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
     from riffusion_ext.audio.io import write_audio
     from riffusion_ext.convert import check_format
     from riffusion_ext.metadata import audio_tags
@@ -149,7 +149,7 @@ def _heard(service: Service, body: ImageToAudio, job: Job) -> dict[str, Any]:
     return view
 
 
-def _drawn(service: Service, body: AudioToImages, job: Job) -> dict[str, Any]:
+def _drawn(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, Any]:
     from riffusion_ext.metadata import save_picture
     from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
 
@@ -190,7 +190,9 @@ def _params(body: AudioToImages) -> SpectrogramParams:
     return params_of(body.preset) or PRESETS["riffusion-v1"]
 
 
-def _check_images(service: Service, body: AudioToImages, params: SpectrogramParams, seconds: float) -> tuple[int, int]:
+def _check_images(
+    service: ApiContext, body: AudioToImages, params: SpectrogramParams, seconds: float
+) -> tuple[int, int]:
     """Return how many images a sound makes, and how many bytes they have at most.
 
     Raises

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from riffusion_ext.api.context import Service, file_view
+from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.inputs import check_text, params_of
 from riffusion_ext.api.requests.json_route import json_route
@@ -41,7 +41,7 @@ _ENTRY = 1 << 10
 """Of a file in an archive, what is not its content, at most."""
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["training sets"], route_class=json_route(service.limits))
 
@@ -66,7 +66,7 @@ def _settings(body: Dataset) -> DatasetSettings:
     return settings
 
 
-def _dataset(service: Service, body: Dataset) -> Response:
+def _dataset(service: ApiContext, body: Dataset) -> Response:
     limits = service.limits
     if not 1 <= len(body.clips) <= limits.songs:
         raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
@@ -100,7 +100,7 @@ def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
     return paths
 
 
-def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
+def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
     from riffusion_ext.dataset.pipeline import build
 
     root = service.folder("datasets") / secrets.token_hex(8)
@@ -127,7 +127,7 @@ def _build(service: Service, body: Dataset, settings: DatasetSettings, job: Job)
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _result(service: Service, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
+def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)

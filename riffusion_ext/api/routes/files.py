@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from riffusion_ext.api.context import KINDS, Service, clip_view, file_view
+from riffusion_ext.api.context import KINDS, ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError, AsciiJSON
 from riffusion_ext.api.inputs import checked_sound, file_name, opened_picture, sound_suffix
 from riffusion_ext.api.requests.receive import promised_bytes
@@ -24,7 +24,7 @@ __all__ = ["router"]
 _NAME = Query("", max_length=300, description="what the file is called; only its last part counts")
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["files"])
 
@@ -59,7 +59,7 @@ def router(service: Service) -> APIRouter:
 
 
 @asynccontextmanager
-async def _received(service: Service, request: Request, kind: str) -> AsyncIterator[Path]:
+async def _received(service: ApiContext, request: Request, kind: str) -> AsyncIterator[Path]:
     """Write a body into a file, bit by bit; what is still there of it at the end is removed."""
     path = service.folder(kind) / f"{secrets.token_hex(8)}.part"
     promised = promised_bytes(request.headers.get("content-length", ""))
@@ -76,13 +76,13 @@ async def _received(service: Service, request: Request, kind: str) -> AsyncItera
         path.unlink(missing_ok=True)
 
 
-async def _kept(service: Service, kind: str, path: Path, work: Callable[[], dict[str, Any]]) -> Response:
+async def _kept(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, Any]]) -> Response:
     """Check and keep what came, once there is room for it."""
     size = path.stat().st_size
     return AsciiJSON(await service.room.promised(kind, size, work, partial(in_pool, FILES)), 201)
 
 
-def _picture(service: Service, path: Path, name: str) -> dict[str, Any]:
+def _picture(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
     image, suffix = opened_picture(path.read_bytes(), service.limits)
     size = {"width": image.width, "height": image.height}
     kept = path.replace(path.with_suffix(suffix))
@@ -91,7 +91,7 @@ def _picture(service: Service, path: Path, name: str) -> dict[str, Any]:
     return {**file_view(service, "pictures", record), **size}
 
 
-def _clip(service: Service, path: Path, name: str) -> dict[str, Any]:
+def _clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
     from riffusion_ext.audio.integrity.truncation import about
 
     with path.open("rb") as file:

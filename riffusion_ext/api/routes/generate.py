@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.generation import Watch, check_save, keep_picture, paint, result_of, watched, work_folder
 from riffusion_ext.api.inputs import check_text, kept_picture, kept_sound
@@ -32,7 +32,7 @@ _BYTES_A_SECOND = 44100 * 2
 """Of a sound in 16 bits; a second channel, if any, has room where this has."""
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
@@ -55,7 +55,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _check(service: Service, body: Song | Riff | Loop) -> None:
+def _check(service: ApiContext, body: Song | Riff | Loop) -> None:
     service.check_backend()
     service.check_sampler(body.sampler)
     check_format(body.format)
@@ -72,7 +72,7 @@ def _kept(kind: str, body: Song | Riff | Loop) -> str:
     return kind if body.save else ""
 
 
-def _decode(service: Service, engine: str) -> DecodeSettings:
+def _decode(service: ApiContext, engine: str) -> DecodeSettings:
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
     if engine not in available_engines():
@@ -90,13 +90,13 @@ def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
     return tuple(Core(**given(item, *names)) for item in items)
 
 
-def _check_length(service: Service, seconds: float) -> None:
+def _check_length(service: ApiContext, seconds: float) -> None:
     if seconds > service.limits.song_seconds:
         raise ApiError(422, f"at most {service.limits.song_seconds:g} s are painted at a time, got {seconds:g} s")
     service.room.check("clips", 1, round(seconds * _BYTES_A_SECOND))
 
 
-def _song_settings(service: Service, body: Song) -> SongSettings:
+def _song_settings(service: ApiContext, body: Song) -> SongSettings:
     from riffusion_ext.generate.score.keyframes import Score
     from riffusion_ext.generate.score.parser import parse_score
     from riffusion_ext.generate.song import SongSettings
@@ -113,7 +113,7 @@ def _song_settings(service: Service, body: Song) -> SongSettings:
     return SongSettings(score, **given(body, *names)).settled(body.seed)
 
 
-def _song(service: Service, body: Song) -> Response:
+def _song(service: ApiContext, body: Song) -> Response:
     from riffusion_ext.generate import song as core
 
     decode = _decode(service, body.engine)
@@ -161,7 +161,7 @@ def _riff_settings(body: Riff) -> RiffSettings:
     )
 
 
-def _riff(service: Service, body: Riff) -> Response:
+def _riff(service: ApiContext, body: Riff) -> Response:
     from riffusion_ext.generate import riff as core
 
     decode = _decode(service, body.engine)
@@ -192,7 +192,7 @@ def _loop_settings(body: Loop) -> LoopSettings:
     return LoopSettings(body.prompt, **given(body, *names))
 
 
-def _loop(service: Service, body: Loop) -> Response:
+def _loop(service: ApiContext, body: Loop) -> Response:
     from riffusion_ext.generate import loop as core
 
     decode = _decode(service, body.engine)

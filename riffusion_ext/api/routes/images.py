@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from riffusion_ext.api.context import Service, file_view
+from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.api.inputs import check_text, kept_picture
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["router"]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
@@ -44,7 +44,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _check(service: Service, body: Paintings) -> None:
+def _check(service: ApiContext, body: Paintings) -> None:
     limits = service.limits
     if not 1 <= len(body.requests) <= limits.pictures:
         raise ApiError(422, f"1 to {limits.pictures} pictures are painted at a time, got {len(body.requests)}")
@@ -64,7 +64,7 @@ def _pair(values: Sequence[Any], name: str) -> tuple[Any, Any]:
     return values[0], values[1]
 
 
-def _request(service: Service, item: Paint) -> Request:
+def _request(service: ApiContext, item: Paint) -> Request:
     from riffusion_ext.generate.backends.base import Request
 
     prompts, negatives = _pair(item.prompts, "prompts"), _pair(item.negatives, "negatives")
@@ -90,7 +90,7 @@ def _of_model(backend: Backend, wanted: str | None) -> Backend:
     return backend
 
 
-def _paintings(service: Service, body: Paintings) -> Response:
+def _paintings(service: ApiContext, body: Paintings) -> Response:
     _of_model(service.backend(), body.model)
     for item in body.requests:  # for what is wrong with them; what waits for its turn holds no pictures
         _request(service, item)
@@ -108,7 +108,7 @@ def _paintings(service: Service, body: Paintings) -> Response:
     return accepted(service, "paintings", "paint", work)
 
 
-def _keep(service: Service, picture: Image.Image, item: Paint) -> dict[str, Any]:
+def _keep(service: ApiContext, picture: Image.Image, item: Paint) -> dict[str, Any]:
     """Keep a picture exactly as it was painted, with the host's own record of how."""
     from PIL.PngImagePlugin import PngInfo
 

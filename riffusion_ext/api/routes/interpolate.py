@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from riffusion_ext.api.context import Service, clip_view
+from riffusion_ext.api.context import ApiContext, clip_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_picture, save, watched
 from riffusion_ext.api.inputs import check_text, kept_picture
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["named_mask", "named_seed", "router"]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
@@ -63,7 +63,7 @@ def named_mask(name: str) -> Image.Image:
     return mask_picture(name).copy()
 
 
-def _interpolation(service: Service, body: Interpolate) -> Interpolation:
+def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
     from riffusion_ext.generate.interpolation import End, Interpolation, fitted
 
@@ -84,7 +84,7 @@ def _interpolation(service: Service, body: Interpolate) -> Interpolation:
     return Interpolation(start, stop, body.steps, body.sampler, picture, mask, width=body.width)
 
 
-def _interpolate(service: Service, body: Interpolate) -> Response:
+def _interpolate(service: ApiContext, body: Interpolate) -> Response:
     from riffusion_ext.generate.interpolation import alphas, paint
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
@@ -113,7 +113,7 @@ def _interpolate(service: Service, body: Interpolate) -> Response:
 
 
 def _sound(
-    service: Service,
+    service: ApiContext,
     body: Interpolate,
     pictures: list[Image.Image],
     title: str,

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import refusal
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.api.responses import job_json, job_reply, jobs_reply
@@ -22,7 +22,7 @@ _LOOK_AGAIN = 0.1
 _KEEP_ALIVE = 15.0
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -54,7 +54,7 @@ def router(service: Service) -> APIRouter:
 class _Followed(StreamingResponse):
     """Events for one of so many clients. Counted here, where what was begun also ends, whatever the client does."""
 
-    service: Service
+    service: ApiContext
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         most = self.service.limits.listeners
@@ -69,7 +69,7 @@ class _Followed(StreamingResponse):
             self.service.listeners -= 1
 
 
-async def _events(service: Service, job: Job) -> AsyncIterator[str]:
+async def _events(service: ApiContext, job: Job) -> AsyncIterator[str]:
     """Give out a job's view as ``progress`` whenever it has changed, and at last as ``end``."""
     said, at = -1, time.monotonic()
     while True:

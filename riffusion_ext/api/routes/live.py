@@ -18,7 +18,7 @@ from riffusion_ext.api.routes.page import PageDoor, add_first
 
 if TYPE_CHECKING:
     from riffusion_ext.api.access.door import Visitors
-    from riffusion_ext.generate.live.registry import Jams
+    from riffusion_ext.generate.live.registry import JamRegistry
     from riffusion_ext.generate.live.session import Jam
 
 __all__ = ["LIVE", "mount_live", "report"]
@@ -81,7 +81,7 @@ def _why(jam: Jam) -> str:
     return "" if jam.error is None else explain(jam.error)
 
 
-def mount_live(app: Any, jams: Jams, visitors: Visitors | None = None) -> None:
+def mount_live(app: Any, jams: JamRegistry, visitors: Visitors | None = None) -> None:
     """Put the routes of the page into an application; `visitors` as for :func:`riffusion_ext.api.app.mount`."""
     door = PageDoor(app)
 

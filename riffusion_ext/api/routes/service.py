@@ -8,14 +8,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from riffusion_ext import __version__
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import AsciiJSON
 from riffusion_ext.api.requests.threads import in_thread
 
 __all__ = ["router"]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["about"])
 
@@ -36,7 +36,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _capabilities(service: Service) -> dict[str, Any]:
+def _capabilities(service: ApiContext) -> dict[str, Any]:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
     from riffusion_ext.audio.io import available_formats
     from riffusion_ext.generate.windows.init_images import PATTERNS

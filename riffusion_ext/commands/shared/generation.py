@@ -178,7 +178,7 @@ def make(
     limit
         Only the first so many windows.
     """
-    from riffusion_ext.generate.backends.batch_limit import Batched
+    from riffusion_ext.generate.backends.batch_limit import BatchLimit
     from riffusion_ext.generate.backends.remotes import Webuis
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -208,7 +208,7 @@ def make(
     stop = threading.Event()
     try:
         with wished(lambda signum: _wish(stop, teller)):
-            painter = Batched(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
+            painter = BatchLimit(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
             more = {} if limit is None else {"limit": limit}
             if not _painted(begun.piece.paint(painter, **more), teller, stop, folder):
                 return exit_code()

@@ -17,7 +17,17 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import ALPHA, DENOISE, GRAIN, IMAGE_CFG, LARGEST_SIDE, STEPS
 from riffusion_ext.validation.numbers import in_range
 
-__all__ = ["GRAIN", "LARGEST_SIDE", "Activity", "Backend", "LostError", "OnPicture", "RefusedError", "Request", "mixes"]
+__all__ = [
+    "GRAIN",
+    "LARGEST_SIDE",
+    "Activity",
+    "Backend",
+    "BackendUnavailableError",
+    "OnPicture",
+    "RefusedError",
+    "Request",
+    "accepts_mixed",
+]
 
 OnPicture = Callable[[int, Image.Image], None]
 """Takes (index into the requests, the finished picture)."""
@@ -97,14 +107,14 @@ class Request:
                 )
 
     @property
-    def together(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """Equal for requests that may be painted as one batch: hosts take one of each of these for all of it."""
         mask = None if self.mask is None else hashlib.sha256(self.mask.tobytes()).digest()
         size = (self.width, self.height)
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
-class LostError(RiffusionError):
+class BackendUnavailableError(RiffusionError):
     """What should paint cannot be reached, or not be used for now: another one may do."""
 
 
@@ -150,7 +160,7 @@ class Backend(Protocol):
         Parameters
         ----------
         requests
-            1 to :attr:`max_batch`, all with one :attr:`Request.together` unless it :func:`mixes` them.
+            1 to :attr:`max_batch`, all with one :attr:`Request.batch_key` unless :func:`accepts_mixed` is true of it.
         on_picture
             Called once for each picture as soon as it is finished; never with one that was interrupted half-way.
 
@@ -164,7 +174,8 @@ class Backend(Protocol):
         ------
         RiffusionError
             The pictures cannot be painted; one sentence says why. Others of the host's errors come through as well.
-            :class:`LostError` and :class:`RefusedError` tell whether it is worth while to ask somebody else.
+            :class:`BackendUnavailableError` and :class:`RefusedError` tell whether it is worth while to ask somebody
+            else.
         """
         ...
 
@@ -173,9 +184,9 @@ class Backend(Protocol):
         ...
 
 
-def mixes(backend: Backend) -> bool:
+def accepts_mixed(backend: Backend) -> bool:
     """Whether a backend takes requests of any kinds at once, as several of them do, each of which paints its own."""
-    return bool(getattr(backend, "mixes", False))
+    return bool(getattr(backend, "accepts_mixed", False))
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from riffusion_ext.generate.backends.base import Activity, Backend, OnPicture, Request, mixes
+from riffusion_ext.generate.backends.base import Activity, Backend, OnPicture, Request, accepts_mixed
 
-__all__ = ["Batched"]
+__all__ = ["BatchLimit"]
 
 _LOOK_AGAIN = 0.2
 
 
-class Batched:
+class BatchLimit:
     """A backend that is given at most so many pictures at once, and interrupted when they are not wanted any more.
 
     Parameters
@@ -49,9 +49,9 @@ class Batched:
         return max(1, takes if self._most is None else min(takes, self._most))
 
     @property
-    def mixes(self) -> bool:
+    def accepts_mixed(self) -> bool:
         """Whether the backend does."""
-        return mixes(self._backend)
+        return accepts_mixed(self._backend)
 
     @property
     def interrupted(self) -> bool:

@@ -1,7 +1,8 @@
 """Calls to a webui's server, and one sentence about whatever can go wrong with one.
 
-Everything that another webui may do better is a :class:`~riffusion_ext.generate.backends.base.LostError`; what no
-webui would take is a :class:`~riffusion_ext.generate.backends.base.RefusedError`.
+Everything that another webui may do better is a
+:class:`~riffusion_ext.generate.backends.base.BackendUnavailableError`; what no webui would take is a
+:class:`~riffusion_ext.generate.backends.base.RefusedError`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from riffusion_ext.addresses import Address, is_loopback
-from riffusion_ext.generate.backends.base import LostError, RefusedError
+from riffusion_ext.generate.backends.base import BackendUnavailableError, RefusedError
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
@@ -28,15 +29,15 @@ _LONGEST = 400
 _SAME_ELSEWHERE = (400, 413, 415, 422)
 
 
-class GoneError(LostError):
+class GoneError(BackendUnavailableError):
     """The server is not there."""
 
 
-class NoRouteError(LostError):
+class NoRouteError(BackendUnavailableError):
     """The server does not know what it was asked for, or not any more."""
 
 
-class SilentError(LostError):
+class SilentError(BackendUnavailableError):
     """The server did not answer; it may yet."""
 
 
@@ -78,7 +79,7 @@ class WebClient:
 
         Raises
         ------
-        LostError, RefusedError
+        BackendUnavailableError, RefusedError
             There is no answer, or a refusal.
         """
         data = None if body is None else json.dumps(body).encode("ascii")
@@ -149,21 +150,23 @@ class WebClient:
         except (OSError, HTTPException, ValueError) as error:
             raise _trouble(url, self.address.host, error) from None
 
-    def _refusal(self, error: HTTPError) -> LostError | RefusedError:
+    def _refusal(self, error: HTTPError) -> BackendUnavailableError | RefusedError:
         url, status, text = self.address.url, error.code, _detail_of(error)
         if status in _SAME_ELSEWHERE:
             return RefusedError(text or f"{url} refuses this ({status})")
         if status == 401:
             known = "user or password are wrong" if self.address.login else "a user and a password are asked for"
             where = url.replace("://", "://user:password@", 1)
-            return LostError(f"{known} on {url}; they are given as in {where}")
+            return BackendUnavailableError(f"{known} on {url}; they are given as in {where}")
         if status in (404, 405):
             return NoRouteError(f"{url}: {text}" if text else f"{url} does not know this")
         if 300 <= status < 400:
-            return LostError(f"{url} leads elsewhere, give the address {error.headers.get('Location', '')[:200]}")
+            return BackendUnavailableError(
+                f"{url} leads elsewhere, give the address {error.headers.get('Location', '')[:200]}"
+            )
         if status in (429, 503):
-            return LostError(f"{url} is busy: {text}" if text else f"{url} is busy ({status})")
-        return LostError(f"{url}: {text}" if text else f"{url} answers with an error ({status})")
+            return BackendUnavailableError(f"{url} is busy: {text}" if text else f"{url} is busy ({status})")
+        return BackendUnavailableError(f"{url}: {text}" if text else f"{url} answers with an error ({status})")
 
     def _parsed(self, content: bytes) -> dict[str, Any]:
         try:
@@ -171,7 +174,7 @@ class WebClient:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise LostError(f"what answers on {self.address.url} is no webui")
+            raise BackendUnavailableError(f"what answers on {self.address.url} is no webui")
         return answer
 
 
@@ -185,7 +188,7 @@ def _detail_of(error: HTTPError) -> str:
     return "" if text == "Not Found" else " ".join(text.split())[:_LONGEST]
 
 
-def _trouble(url: str, host: str, error: object) -> LostError:
+def _trouble(url: str, host: str, error: object) -> BackendUnavailableError:
     """Return one sentence about a call that did not come to an answer."""
     if isinstance(error, ConnectionRefusedError):
         return GoneError(f"nothing listens on {url}")

@@ -25,9 +25,16 @@ from typing import Protocol
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, Backend, LostError, OnPicture, RefusedError, Request
+from riffusion_ext.generate.backends.base import (
+    Activity,
+    Backend,
+    BackendUnavailableError,
+    OnPicture,
+    RefusedError,
+    Request,
+)
 
-__all__ = ["Member", "Several"]
+__all__ = ["BackendPool", "PoolMember"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +53,18 @@ _GRACE = 25.0
 """Seconds that those at work have to stop in."""
 
 
-class Member(Backend, Protocol):
+class PoolMember(Backend, Protocol):
     """A backend that can be lost and come back."""
 
     def check(self) -> None:
-        """Raise a LostError while it is not there."""
+        """Raise a BackendUnavailableError while it is not there."""
         ...
 
 
-class _Hand:
+class _Worker:
     """A member, and how it gets on."""
 
-    def __init__(self, member: Member, lost: str) -> None:
+    def __init__(self, member: PoolMember, lost: str) -> None:
         self.member, self.lost = member, lost
         self.again = 0.0  # time from which on it is asked again
         self.called = 0  # the last general call that it has heard
@@ -73,15 +80,15 @@ class _Round:
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
-        self.kinds = [request.together for request in requests]
+        self.kinds = [request.batch_key for request in requests]
         self.pending = list(range(len(requests)))
-        self.failed: dict[int, dict[_Hand, Exception]] = {number: {} for number in self.pending}
+        self.failed: dict[int, dict[_Worker, Exception]] = {number: {} for number in self.pending}
         self.news: SimpleQueue[tuple[int, Image.Image] | None] = SimpleQueue()
         self.error: BaseException | None = None
         self.over = False
 
 
-class Several:
+class BackendPool:
     """Several backends as one, which takes requests of different kinds at once.
 
     Parameters
@@ -98,11 +105,11 @@ class Several:
         Is told, from any thread, one sentence about each that is lost or comes back.
     """
 
-    mixes = True
+    accepts_mixed = True
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[PoolMember],
         name: str,
         *,
         lost: Mapping[int, str] = {},
@@ -111,7 +118,7 @@ class Several:
         rest: float = _REST,
     ) -> None:
         self.name, self.interrupted = name, False
-        self._hands = [_Hand(member, lost.get(number, "")) for number, member in enumerate(members)]
+        self._hands = [_Worker(member, lost.get(number, "")) for number, member in enumerate(members)]
         self._most, self._tell, self._rest = most, tell, rest
         self._wish = False
         self._calls = 0
@@ -131,7 +138,7 @@ class Several:
         working = [activity for activity in known if activity.steps and not activity.waiting]
         return min(working, key=lambda activity: activity.step / activity.steps, default=known[0] if known else None)
 
-    def held_to(self, most: int) -> Several:
+    def held_to(self, most: int) -> BackendPool:
         """Give each at most so many requests at once; returns itself."""
         self._most = max(most, 1)
         return self
@@ -143,7 +150,7 @@ class Several:
 
         Raises
         ------
-        LostError
+        BackendUnavailableError
             All are lost; one sentence says how. What `on_picture` was given is there.
         """
         self.interrupted = self._wish = False
@@ -204,7 +211,7 @@ class Several:
             if hand.at_work:
                 hand.member.interrupt()
 
-    def _serve(self, hand: _Hand, round_: _Round) -> None:
+    def _serve(self, hand: _Worker, round_: _Round) -> None:
         """Work for a round, in a thread of the member's own."""
         with hand.lock:
             while not round_.over:
@@ -213,7 +220,7 @@ class Several:
                 elif chunk := self._taken(hand, round_):
                     self._paint(hand, round_, chunk)
 
-    def _taken(self, hand: _Hand, round_: _Round) -> list[int]:
+    def _taken(self, hand: _Worker, round_: _Round) -> list[int]:
         """Take requests, or wait a moment for some."""
         with self._changed:
             ending = self._wish or round_.over or round_.error is not None
@@ -225,7 +232,7 @@ class Several:
                 self._changed.wait(_LOOK_AGAIN)
             return chunk
 
-    def _share(self, hand: _Hand, round_: _Round) -> list[int]:
+    def _share(self, hand: _Worker, round_: _Round) -> list[int]:
         """Choose the requests that a member had better paint now; none where others have them sooner."""
         mine = [number for number in round_.pending if hand not in round_.failed[number]]
         if not mine:
@@ -244,11 +251,11 @@ class Several:
         alike = [number for number in mine if round_.kinds[number] == round_.kinds[mine[0]]]
         return alike[: min(share, self._takes(hand))]
 
-    def _takes(self, hand: _Hand) -> int:
+    def _takes(self, hand: _Worker) -> int:
         takes = max(hand.member.max_batch, 1)
         return takes if self._most is None else min(takes, self._most)
 
-    def _paint(self, hand: _Hand, round_: _Round, chunk: list[int]) -> None:
+    def _paint(self, hand: _Worker, round_: _Round, chunk: list[int]) -> None:
         began = time.monotonic()
 
         def keep(index: int, picture: Image.Image) -> None:
@@ -278,9 +285,9 @@ class Several:
             self._changed.notify_all()
             round_.news.put(None)
 
-    def _take_in(self, hand: _Hand, round_: _Round, missing: Sequence[int], error: BaseException) -> None:
+    def _take_in(self, hand: _Worker, round_: _Round, missing: Sequence[int], error: BaseException) -> None:
         """Decide what an error means: that this member is lost, that nobody can paint this, or that another may."""
-        if isinstance(error, LostError):
+        if isinstance(error, BackendUnavailableError):
             self._lose(hand, round_, str(error))
             return
         if isinstance(error, RefusedError) or not isinstance(error, Exception):
@@ -300,7 +307,7 @@ class Several:
             if there and all(hand in failed for hand in there):
                 round_.error = round_.error or next(iter(failed.values()))
 
-    def _lose(self, hand: _Hand, round_: _Round, why: str) -> None:
+    def _lose(self, hand: _Worker, round_: _Round, why: str) -> None:
         hand.strikes += 1
         hand.lost = why
         hand.again = time.monotonic() + min(self._rest * 2 ** (hand.strikes - 1), _LONGEST_REST)
@@ -324,12 +331,12 @@ class Several:
         if all(hand.lost and hand.called >= self._calls for hand in self._hands):
             reasons = "; ".join(dict.fromkeys(hand.lost for hand in self._hands))
             count = len(self._hands)
-            round_.error = round_.error or LostError(
+            round_.error = round_.error or BackendUnavailableError(
                 reasons if count == 1 else f"none of the {count} webuis can paint: {reasons}"
             )
             round_.news.put(None)
 
-    def _ask_again(self, hand: _Hand, round_: _Round) -> None:
+    def _ask_again(self, hand: _Worker, round_: _Round) -> None:
         """Ask one that is lost whether it is back, when it is time; else wait a moment."""
         with self._changed:
             calls = self._calls
@@ -352,5 +359,5 @@ class Several:
             self._changed.notify_all()
 
 
-def _label(hand: _Hand) -> str:
+def _label(hand: _Worker) -> str:
     return str(getattr(hand.member, "url", "") or hand.member.name)

@@ -24,7 +24,7 @@ from PIL import Image
 
 from riffusion_ext.addresses import Address
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, LostError, OnPicture, Request
+from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnPicture, Request
 from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
 from riffusion_ext.generate.checkpoint.recipe import picture_id
 
@@ -83,7 +83,7 @@ class RemoteWebui:
 
         Raises
         ------
-        LostError
+        BackendUnavailableError
             It is not there, or of no use.
         """
         if self._facts is None:
@@ -111,31 +111,31 @@ class RemoteWebui:
 
         Raises
         ------
-        LostError
+        BackendUnavailableError
             It is not there, or of no use; one sentence says why.
         """
         try:
             told = self._client.json("/capabilities", timeout=min(self._patience, _CHECK_PATIENCE))
         except NoRouteError:
-            raise LostError(self._client.what_is_there()) from None
+            raise BackendUnavailableError(self._client.what_is_there()) from None
         self._facts = self._read(told)
 
     def _read(self, told: dict[str, Any]) -> Facts:
         if told.get("paints") is False:
-            raise LostError(f"nothing paints on {self.url}: it is no webui, or it cannot paint for this")
+            raise BackendUnavailableError(f"nothing paints on {self.url}: it is no webui, or it cannot paint for this")
         try:
             samplers = tuple(str(name) for name in told["samplers"])
             return Facts(str(told["model"] or ""), samplers, str(told["usual_sampler"]), max(int(told["batch"]), 1))
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
-            raise LostError(f"{other}: update it there, or here") from None
+            raise BackendUnavailableError(f"{other}: update it there, or here") from None
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         """Paint pictures; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
 
         Raises
         ------
-        LostError
+        BackendUnavailableError
             It is not there any more, has not given a sign of life for long, or has another model chosen now.
         RefusedError
             A request is wrong, here as anywhere.
@@ -211,7 +211,7 @@ class RemoteWebui:
                 if view.get("state") not in ("waiting", "running"):
                     return view
             except NoRouteError:
-                raise LostError(f"{self.url} has forgotten its work, as after a restart") from None
+                raise BackendUnavailableError(f"{self.url} has forgotten its work, as after a restart") from None
             except SilentError:
                 if time.monotonic() - heard > self._patience:
                     raise
@@ -240,11 +240,11 @@ class RemoteWebui:
             if picture.size == size:
                 picture.load()
         except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
-            raise LostError(f"{self.url} gave a damaged picture: {type(error).__name__}") from error
+            raise BackendUnavailableError(f"{self.url} gave a damaged picture: {type(error).__name__}") from error
         if (picture.size, picture.mode) != (size, "RGB"):
             wanted = f"RGB of {size[0]} x {size[1]}"
             got = f"{picture.mode} of {picture.width} x {picture.height}"
-            raise LostError(f"a picture of {wanted} was asked for, {self.url} painted {got}")
+            raise BackendUnavailableError(f"a picture of {wanted} was asked for, {self.url} painted {got}")
         text = picture.info.get("parameters")
         picture.info = {"parameters": str(text)} if text else {}
         return picture

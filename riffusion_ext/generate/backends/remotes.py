@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import LostError
-from riffusion_ext.generate.backends.pool import Several
+from riffusion_ext.generate.backends.base import BackendUnavailableError
+from riffusion_ext.generate.backends.pool import BackendPool
 from riffusion_ext.generate.backends.remote import PATIENCE, RemoteWebui
 
 __all__ = ["Webuis"]
@@ -44,12 +44,12 @@ class Webuis:
         self._samplers: list[str] = []
         self._usual = ""
 
-    def backend(self) -> Several:
+    def backend(self) -> BackendPool:
         """Ask all what they are, and return them as one backend.
 
         Raises
         ------
-        LostError
+        BackendUnavailableError
             None of them is there.
         RiffusionError
             They have different models chosen.
@@ -61,7 +61,7 @@ class Webuis:
         there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
         if not there:
             every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can paint: "
-            raise LostError(every + "; ".join(lost.values()))
+            raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
             self._tell(f"{why}; the others paint without it")
         models = {remote.name for remote in there}
@@ -72,7 +72,7 @@ class Webuis:
             name for name in there[0].facts.samplers if all(name in remote.facts.samplers for remote in there)
         ]
         self._usual = next((remote.facts.usual_sampler for remote in there), "")
-        return Several(remotes, there[0].name, lost=lost, tell=self._tell)
+        return BackendPool(remotes, there[0].name, lost=lost, tell=self._tell)
 
     def samplers(self) -> list[str]:
         """Return the samplers that all have that were there last."""

@@ -24,7 +24,7 @@ from PIL import Image
 from riffusion_ext.errors import PictureError, RiffusionError
 from riffusion_ext.files.atomic import remove_leftovers, write_atomically
 from riffusion_ext.files.regular import read_regular
-from riffusion_ext.generate.backends.base import Backend, Request, mixes
+from riffusion_ext.generate.backends.base import Backend, Request, accepts_mixed
 from riffusion_ext.generate.checkpoint.recipe import host_values, with_records
 from riffusion_ext.generate.checkpoint.retention import mark, unmark
 from riffusion_ext.generate.windows.blend import Measured
@@ -34,7 +34,7 @@ from riffusion_ext.spectrogram.image import is_whole, open_picture
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import check_folders
 
-__all__ = ["Event", "Finished", "Job", "Progress", "Stopped", "Work", "run", "run_layers"]
+__all__ = ["Event", "Finished", "Progress", "RenderFolder", "RenderJob", "Stopped", "run", "run_layers"]
 
 OpenPicture = Callable[[int], Image.Image]
 
@@ -43,7 +43,7 @@ _Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Job:
+class RenderJob:
     """A plan, and how its windows become requests.
 
     Attributes
@@ -101,7 +101,7 @@ class Stopped:
 Event = Progress | Finished | Stopped
 
 
-class Work:
+class RenderFolder:
     """The folder of a job.
 
     Parameters
@@ -122,7 +122,7 @@ class Work:
         Of the finished pictures, which never change.
     """
 
-    def __init__(self, folder: Path, job: Job) -> None:
+    def __init__(self, folder: Path, job: RenderJob) -> None:
         self.folder, self.job = folder, job
         path, text = folder / "plan.json", job.text()
         check_folders(folder.parent, folder / "windows")
@@ -189,12 +189,12 @@ def _plan_in(path: Path) -> object:
         raise RiffusionError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def run(work: Work, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+def run(work: RenderFolder, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
     """Paint the windows of a job that are not there yet; see :func:`run_layers`."""
     yield from run_layers([work], backend, limit=limit)
 
 
-def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
     """Paint the windows that are not there yet of jobs that belong together, such as the two sides of a song.
 
     Batches go from left to right through all layers at once, so that the beginning can be heard early. Each picture is
@@ -229,7 +229,7 @@ def run_layers(works: Sequence[Work], backend: Backend, *, limit: int | None = N
     began, painted = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
-        any_kind = mixes(backend)
+        any_kind = accepts_mixed(backend)
         batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), any_kind=any_kind)
         batch, requests = _requests(works, batch, any_kind=any_kind)
         paths: dict[int, Path] = {}
@@ -278,18 +278,20 @@ def _next_batch(
     groups: dict[tuple[object, ...], list[_Place]] = {}
     for number, layer in missing:
         window = plan.windows[number]
-        group = groups.setdefault(() if any_kind else window.together, [])
+        group = groups.setdefault(() if any_kind else window.batch_key, [])
         if len(group) < most and finished.issuperset((needed, layer) for needed in plan.needs(window)):
             group.append((number, layer))
     return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(works: Sequence[Work], batch: list[_Place], *, any_kind: bool) -> tuple[list[_Place], list[Request]]:
+def _requests(
+    works: Sequence[RenderFolder], batch: list[_Place], *, any_kind: bool
+) -> tuple[list[_Place], list[Request]]:
     """Make the requests of those windows of a batch that can really be painted together."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
     requests = [work.job.request(window, work.picture) for work, window in jobs]
-    kind = requests[0].together
-    chosen = [index for index, request in enumerate(requests) if any_kind or request.together == kind]
+    kind = requests[0].batch_key
+    chosen = [index for index, request in enumerate(requests) if any_kind or request.batch_key == kind]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 
 

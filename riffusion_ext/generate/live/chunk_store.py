@@ -24,7 +24,7 @@ from riffusion_ext.audio.formats.pcm import decode, quantize
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 
-__all__ = ["Chunk", "Strip", "Tape", "grid_of"]
+__all__ = ["Chunk", "ChunkStore", "Strip", "grid_of"]
 
 
 def grid_of(sample_rate: int) -> int:
@@ -52,7 +52,7 @@ class Strip:
     stop: int
 
 
-class Tape:
+class ChunkStore:
     """Chunks and strips in a folder.
 
     Parameters

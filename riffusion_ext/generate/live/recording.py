@@ -7,17 +7,17 @@ from pathlib import Path
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
-from riffusion_ext.generate.live.session import Jam, Take
+from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import INFOTEXT_KEY
 from riffusion_ext.generate.score.timecode import format_time
 from riffusion_ext.metadata import audio_tags
 
-__all__ = ["heard_prompts", "take_infotext", "write_take"]
+__all__ = ["heard_prompts", "recording_infotext", "write_recording"]
 
 _PROMPTS_KEY = "Prompts over time"
 
 
-def heard_prompts(take: Take, sample_rate: int) -> list[tuple[float, str]]:
+def heard_prompts(take: Recording, sample_rate: int) -> list[tuple[float, str]]:
     """Return what is heard from which second of a recording on."""
     prompts: list[tuple[float, str]] = []
     for turn in take.turns:
@@ -27,7 +27,7 @@ def heard_prompts(take: Take, sample_rate: int) -> list[tuple[float, str]]:
     return prompts
 
 
-def take_infotext(jam: Jam, take: Take) -> str:
+def recording_infotext(jam: Jam, take: Recording) -> str:
     """Return generation parameters as webuis write and read them, with the settings and the prompts over time."""
     settings = jam.settings
     times = heard_prompts(take, settings.params.sample_rate)
@@ -47,7 +47,7 @@ def take_infotext(jam: Jam, take: Take) -> str:
     )
 
 
-def write_take(jam: Jam, take: Take, path: Path, *, title: str = "") -> Path:
+def write_recording(jam: Jam, take: Recording, path: Path, *, title: str = "") -> Path:
     """Write a recording: the very samples that were played.
 
     Parameters
@@ -68,7 +68,7 @@ def write_take(jam: Jam, take: Take, path: Path, *, title: str = "") -> Path:
     """
     params = jam.settings.params
     times = heard_prompts(take, params.sample_rate)
-    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": take_infotext(jam, take)}
+    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, take)}
     tags = audio_tags(params, title=title or path.stem, comment_extra=extra)
 
     def write(clip: AudioClip) -> None:

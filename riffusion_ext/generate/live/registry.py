@@ -11,10 +11,10 @@ from riffusion_ext.errors import RiffusionError
 if TYPE_CHECKING:  # the host loads this module at its start
     from riffusion_ext.generate.live.session import Jam
 
-__all__ = ["JAMS", "Jams"]
+__all__ = ["JAMS", "JamRegistry"]
 
 
-class Jams:
+class JamRegistry:
     """Jams that pages play.
 
     Parameters
@@ -63,5 +63,5 @@ class Jams:
             jam.join(patience)
 
 
-JAMS = Jams()
+JAMS = JamRegistry()
 """The jams of this process."""

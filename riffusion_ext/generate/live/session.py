@@ -26,21 +26,21 @@ from riffusion_ext.audio.stream_level import SteadyLevel
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files import scratch
 from riffusion_ext.generate.backends.base import Activity, Backend, Request
-from riffusion_ext.generate.backends.batch_limit import Batched
+from riffusion_ext.generate.backends.batch_limit import BatchLimit
 from riffusion_ext.generate.checkpoint.recipe import host_values
-from riffusion_ext.generate.live.chunk_store import Tape
+from riffusion_ext.generate.live.chunk_store import ChunkStore
 from riffusion_ext.generate.live.settings import JamSettings
-from riffusion_ext.generate.live.throughput import Pace
+from riffusion_ext.generate.live.throughput import Throughput
 from riffusion_ext.generate.score.keyframes import Moment
-from riffusion_ext.generate.score.prompt_queue import Journey, with_other_noise
+from riffusion_ext.generate.score.prompt_queue import PromptQueue, with_other_noise
 from riffusion_ext.generate.windows.init_images import beat_picture
 from riffusion_ext.generate.windows.masks import soft_mask
 from riffusion_ext.generate.windows.outpaint import between
-from riffusion_ext.generate.windows.rolling_blend import Ribbon
+from riffusion_ext.generate.windows.rolling_blend import RollingBlend
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["PATIENCE", "Jam", "Take", "Turn"]
+__all__ = ["PATIENCE", "Jam", "PromptChange", "Recording"]
 
 PATIENCE = 20.0
 """Seconds without a word from the page, after which it is taken for closed."""
@@ -50,7 +50,7 @@ _LOOK_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
-class Turn:
+class PromptChange:
     """What is heard from a sample on: between two prompts, `alpha` of the way."""
 
     start: int
@@ -60,12 +60,12 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Take:
+class Recording:
     """A recording: samples ``first <= s < stop`` of the jam, and what was heard in them."""
 
     first: int
     stop: int
-    turns: tuple[Turn, ...]
+    turns: tuple[PromptChange, ...]
 
 
 class Jam:
@@ -108,20 +108,20 @@ class Jam:
         backend: Backend,
         folder: Path,
         decode: DecodeSettings | None = None,
-        keep: Callable[[Jam, Take], str] = lambda jam, take: "",
+        keep: Callable[[Jam, Recording], str] = lambda jam, take: "",
     ) -> None:
         self.settings = settings = settings.settled()
         params = settings.params
         decode = decode or DecodeSettings()
-        self.backend = Batched(backend, 1, self._note_activity, self.stopped_or_left)
-        self.journey = Journey(settings.keyframe(), settings.travel)
-        self.pace = Pace(settings.ahead)
-        self.tape = Tape(folder, params.sample_rate, params.channels, params.hop_length)
-        self._ribbon = Ribbon(params, settings.width, settings.overlap)
+        self.backend = BatchLimit(backend, 1, self._note_activity, self.stopped_or_left)
+        self.journey = PromptQueue(settings.keyframe(), settings.travel)
+        self.pace = Throughput(settings.ahead)
+        self.tape = ChunkStore(folder, params.sample_rate, params.channels, params.hop_length)
+        self._ribbon = RollingBlend(params, settings.width, settings.overlap)
         self._stream = SoundStream(params, decode.engine, decode.device)
         self._level = SteadyLevel(params.sample_rate, params.channels)
         self._keep, self.shown = keep, list[str]()
-        self._turns: deque[Turn] = deque()
+        self._turns: deque[PromptChange] = deque()
         self.host: dict[str, str] = {}
         self.activity: Activity | None = None
         self.error: Exception | None = None
@@ -203,7 +203,7 @@ class Jam:
         """Whether it is to end: the user wants it to, or the page is closed."""
         return self._stop.is_set() or time.monotonic() - self._seen > PATIENCE
 
-    def turns(self) -> list[Turn]:
+    def turns(self) -> list[PromptChange]:
         """Return what is heard, from about now on; the past that is recorded is kept, but no page shows it."""
         turns = list(self._turns)
         behind = self.heard - math.ceil(_BEHIND * self.settings.params.sample_rate)
@@ -266,7 +266,7 @@ class Jam:
         picture = got[0].convert("RGB")
         self._ribbon.add(picture, moment)
         sample = start * self.settings.params.hop_length
-        self._turns.append(Turn(sample, moment.a.prompt, moment.b.prompt, moment.alpha))
+        self._turns.append(PromptChange(sample, moment.a.prompt, moment.b.prompt, moment.alpha))
         self.tape.add_picture(start, picture.crop((0, 0, self._ribbon.settled - start, picture.height)))
         self._sound(last=False)
         return True
@@ -339,7 +339,7 @@ class Jam:
                 # A copy: the thread that paints appends to it.
                 turns = [turn for turn in list(self._turns) if turn.start < stop]
                 begun = max((turn.start for turn in turns if turn.start <= first), default=0)
-                take = Take(first, stop, tuple(turn for turn in turns if turn.start >= begun))
+                take = Recording(first, stop, tuple(turn for turn in turns if turn.start >= begun))
                 self.shown.append(self._keep(self, take))
             self._recording = None
 

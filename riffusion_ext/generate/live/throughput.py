@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["STRETCH", "Pace"]
+__all__ = ["STRETCH", "Throughput"]
 
 STRETCH = 30.0
 """Where painting is slower than playing, what is played without a pause lasts about so many seconds."""
@@ -14,7 +14,7 @@ _SAFETY = 1.25
 _DELIVERY = 1.0  # seconds: the page asks every 0.4, loads what is new, and must have it 0.1 before it is due
 
 
-class Pace:
+class Throughput:
     """Measures the last few windows.
 
     Parameters

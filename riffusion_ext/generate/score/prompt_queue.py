@@ -15,14 +15,14 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import TRAVEL
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 
-__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "Journey", "Wish", "with_other_noise"]
+__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "PromptQueue", "QueuedPrompt", "with_other_noise"]
 
 LONGEST_QUEUE = 100
 LONGEST_TRAVEL = TRAVEL[1]
 
 
 @dataclass(frozen=True)
-class Wish:
+class QueuedPrompt:
     """A prompt that waits for its turn; the key tells it from others with the same text."""
 
     key: int
@@ -36,7 +36,7 @@ def with_other_noise(moment: Moment) -> Moment:
     return replace(moment, a=a, b=b)
 
 
-class Journey:
+class PromptQueue:
     """The way of a jam; prompts may be queued and dropped by other threads at any time.
 
     Parameters
@@ -58,17 +58,17 @@ class Journey:
         self._at, self._to = start, start
         self._travel, self._step = travel, travel
         self._begun = False
-        self._queue: list[Wish] = []
+        self._queue: list[QueuedPrompt] = []
         self._keys = 0
         self._lock = threading.Lock()
 
     @property
-    def queued(self) -> tuple[Wish, ...]:
+    def queued(self) -> tuple[QueuedPrompt, ...]:
         """What waits, the next one first."""
         with self._lock:
             return tuple(self._queue)
 
-    def add(self, prompt: str, negative: str = "") -> Wish:
+    def add(self, prompt: str, negative: str = "") -> QueuedPrompt:
         """Queue a prompt.
 
         Raises
@@ -82,7 +82,7 @@ class Journey:
             if len(self._queue) >= LONGEST_QUEUE:
                 raise RiffusionError(f"{LONGEST_QUEUE} prompts wait already; drop some first")
             self._keys += 1
-            wish = Wish(self._keys, prompt.strip(), negative.strip())
+            wish = QueuedPrompt(self._keys, prompt.strip(), negative.strip())
             self._queue.append(wish)
             return wish
 

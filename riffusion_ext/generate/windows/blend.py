@@ -29,7 +29,7 @@ from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source, read_picture
 
-__all__ = ["HOLD_RIFF", "HOLD_SONG", "Measured", "Weave", "level_gains", "weights_of"]
+__all__ = ["HOLD_RIFF", "HOLD_SONG", "BlendedSpectrogram", "Measured", "level_gains", "weights_of"]
 
 HOLD_SONG = 1e-3
 """How strongly windows are held at their own level, where nothing says what it should be: seams come first."""
@@ -74,7 +74,7 @@ class Measured:
     steps: dict[tuple[int, int], float] = field(default_factory=dict)
 
 
-class Weave:
+class BlendedSpectrogram:
     """The magnitudes of a whole song, given out piece by piece from the pictures of its windows.
 
     Parameters
@@ -180,7 +180,7 @@ class Weave:
         return source
 
 
-def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
+def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
     """Find the gain of each window that makes neighbours equally loud where they share columns.
 
     With the steps ``d`` of the levels at the seams, in dB, the gains ``g`` make
@@ -214,8 +214,8 @@ def level_gains(weave: Weave, *, hold: float = HOLD_SONG) -> list[float]:
     return [10 ** (gain / 20) for gain in solveh_banded(matrix, wanted)]
 
 
-def _step_db(weave: Weave, number: int) -> float:
-    """Measure what :meth:`Weave.step_db` returns.
+def _step_db(weave: BlendedSpectrogram, number: int) -> float:
+    """Measure what :meth:`BlendedSpectrogram.step_db` returns.
 
     The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
     Where one was painted on from the other, the columns count as far as it had to keep them: there both show the same

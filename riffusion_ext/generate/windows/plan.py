@@ -85,7 +85,7 @@ class Window:
         return self.start + self.width
 
     @property
-    def together(self) -> tuple[object, ...]:
+    def batch_key(self) -> tuple[object, ...]:
         """Equal for windows that can be painted as one batch."""
         return (self.width, self.known_left, self.known_right, self.moment.denoise, self.moment.cfg)
 

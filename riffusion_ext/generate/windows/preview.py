@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import RAW, AudioClip
-from riffusion_ext.generate.windows.blend import HOLD_SONG, Measured, Weave
+from riffusion_ext.generate.windows.blend import HOLD_SONG, BlendedSpectrogram, Measured
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE
@@ -43,7 +43,7 @@ def sound_of(
     settings
         Engine, seed and device; the rest is settled by the plan.
     hold, measured, first
-        See :class:`~riffusion_ext.generate.windows.blend.Weave`.
+        See :class:`~riffusion_ext.generate.windows.blend.BlendedSpectrogram`.
     progress
         Called with the share done.
 
@@ -52,7 +52,7 @@ def sound_of(
     AudioClip
         Of exactly ``plan.samples`` samples.
     """
-    source = Weave(plan, open_picture, hold=hold, measured=measured, first=first).source()
+    source = BlendedSpectrogram(plan, open_picture, hold=hold, measured=measured, first=first).source()
     return _decoded(source, plan, settings, progress)
 
 
@@ -69,7 +69,9 @@ def picture_of(
 
     The picture carries its record, with the largest magnitude in it for black.
     """
-    mel = Weave(plan, open_picture, hold=hold, measured=measured).mel(start, plan.columns if stop is None else stop)
+    mel = BlendedSpectrogram(plan, open_picture, hold=hold, measured=measured).mel(
+        start, plan.columns if stop is None else stop
+    )
     black = float(mel.max()) or DEFAULT_MAX_VALUE
     image = mel_to_image(mel, plan.params, black)
     image.info[TEXT_KEY] = record_text(plan.params, black)
@@ -90,7 +92,7 @@ def mel_difference(
     Waves cannot be subtracted for that: the phases of a decoded picture are not those of its source, and two sounds
     with one spectrogram would leave both of them.
     """
-    one, other = (Weave(plan, opened, hold=hold) for opened in (open_one, open_other))
+    one, other = (BlendedSpectrogram(plan, opened, hold=hold) for opened in (open_one, open_other))
     source = replace(
         one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
     )

@@ -11,12 +11,12 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Moment
-from riffusion_ext.generate.windows.blend import Weave
+from riffusion_ext.generate.windows.blend import BlendedSpectrogram
 from riffusion_ext.generate.windows.outpaint import Pixels
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["HOLD", "Ribbon"]
+__all__ = ["HOLD", "RollingBlend"]
 
 HOLD = 0.1
 """How strongly a window is held at its own level. There are seams without end, and the errors of their steps must not
@@ -33,7 +33,7 @@ class _Piece:
     gain_db: float
 
 
-class Ribbon:
+class RollingBlend:
     """The last windows of a jam.
 
     Parameters
@@ -52,7 +52,7 @@ class Ribbon:
     def __init__(self, params: SpectrogramParams, width: int, overlap: int) -> None:
         self._params, self._width, self._overlap = params, width, overlap
         self._pieces: list[_Piece] = []
-        self._weave: Weave | None = None
+        self._weave: BlendedSpectrogram | None = None
         self.settled = 0
 
     @property
@@ -105,7 +105,7 @@ class Ribbon:
             self._pieces = kept
             self._weave = self._woven(kept)
 
-    def _woven(self, pieces: list[_Piece]) -> Weave:
+    def _woven(self, pieces: list[_Piece]) -> BlendedSpectrogram:
         first, half = pieces[0].start, self._overlap // 2
         windows = []
         for number, piece in enumerate(pieces):
@@ -128,4 +128,4 @@ class Ribbon:
         samples = self._params.samples_of_columns(windows[-1].end)
         plan = Plan("jam", self._params, samples, 0, self._overlap, tuple(windows))
         gains = [10 ** (piece.gain_db / 20) for piece in pieces]
-        return Weave(plan, lambda number: pieces[number].picture, gains=gains)
+        return BlendedSpectrogram(plan, lambda number: pieces[number].picture, gains=gains)

@@ -18,10 +18,10 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["part_of", "quickly", "stretches"]
+__all__ = ["part_of", "quickly", "segments_of"]
 
 
-def stretches(windows: int, most: int) -> list[tuple[int, int]]:
+def segments_of(windows: int, most: int) -> list[tuple[int, int]]:
     """Divide windows into stretches.
 
     Parameters

@@ -20,7 +20,7 @@ from riffusion_ext.spectrogram.encode import mel_pieces
 from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
 from riffusion_ext.validation.names import check_folders
 
-__all__ = ["SongPictures"]
+__all__ = ["SongImages"]
 
 _FULL_SCALE = np.float32(32768.0)
 _PIECE_SECONDS = 20
@@ -28,7 +28,7 @@ _LEAST_BLACK = 1000.0
 """Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
 
 
-class SongPictures:
+class SongImages:
     """Pictures of a song's windows in a folder, each of which uses the whole range, and records its own black.
 
     Parameters

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import shorten_name
 from riffusion_ext.host.base import Host
-from riffusion_ext.host.images.generation_job import Job
+from riffusion_ext.host.images.generation_job import GenerationJob
 from riffusion_ext.host.images.image_record import record_of, with_record
 from riffusion_ext.host.images.pictures import Picture
 from riffusion_ext.host.settings import SUBTYPES
@@ -56,7 +56,7 @@ class SoundMaker:
     def __init__(
         self,
         host: Host,
-        job: Job,
+        job: GenerationJob,
         options: SoundOptions,
         *,
         library: ClipLibrary = LIBRARY,

@@ -8,7 +8,7 @@ from riffusion_ext.files.paths import without_folders
 from riffusion_ext.host.images.pictures import Made
 from riffusion_ext.library import ClipRecord
 
-__all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "Job", "Payload"]
+__all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "GenerationJob", "Payload"]
 
 PAYLOAD_KEY = "riffusion"
 """Key of the payload in webui's extra generation parameters."""
@@ -32,7 +32,7 @@ class Payload(dict[str, Any]):
         """Answer webui's question for a text: there is none."""
 
 
-class Job:
+class GenerationJob:
     """One press of Generate. Scripts that copy the host's job for each cell share it.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 
 from riffusion_ext.ui import gradio_compat
 
-__all__ = ["TARGETS", "HandOver"]
+__all__ = ["TARGETS", "SendTo"]
 
 _TABS = ("txt2img", "img2img")
 TARGETS = {
@@ -20,7 +20,7 @@ TARGETS = {
 """Name for the host, which calls switch_to_<name> in the page, and text of the button."""
 
 
-class HandOver:
+class SendTo:
     """The buttons of one page of the host.
 
     Parameters

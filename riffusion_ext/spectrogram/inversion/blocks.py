@@ -24,7 +24,7 @@ import torch
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.inversion.griffin_lim import Known, Program, reconstruct
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid, working_rate
-from riffusion_ext.spectrogram.threads import SOLO, Crew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
 
 __all__ = ["Blocks", "block_frames", "reconstruct_long"]
 
@@ -44,7 +44,7 @@ def reconstruct_long(
     program: Program,
     *,
     tick: Callable[[float], None] | None = None,
-    threads: Crew = SOLO,
+    threads: ThreadCrew = SERIAL,
 ) -> np.ndarray:
     """Reconstruct a waveform of any length; memory beyond the result is that of one block.
 
@@ -114,7 +114,7 @@ class Blocks:
         Samples from frame to frame, at the working rate.
     """
 
-    def __init__(self, params: SpectrogramParams, program: Program, *, threads: Crew = SOLO) -> None:
+    def __init__(self, params: SpectrogramParams, program: Program, *, threads: ThreadCrew = SERIAL) -> None:
         self._params, self._program, self.threads = params, program, threads
         scale = self._scale = _scale(params)
         self.length, self.lap, self.redone = BLOCK * scale, _OVERLAP * scale, (_OVERLAP - _KEPT + _FADE) * scale

@@ -23,7 +23,7 @@ from riffusion_ext.spectrogram.inversion.gain import common_gain
 from riffusion_ext.spectrogram.inversion.phase import phase_from_magnitude
 from riffusion_ext.spectrogram.mel import MelProjection, mel_projection
 from riffusion_ext.spectrogram.stft import FrameGrid, frame_grid
-from riffusion_ext.spectrogram.threads import SOLO, Crew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
 
 __all__ = ["PROGRAMS", "Known", "Program", "Stage", "reconstruct"]
 
@@ -90,7 +90,7 @@ def reconstruct(
     *,
     known: Known | None = None,
     tick: Callable[[], None] | None = None,
-    threads: Crew = SOLO,
+    threads: ThreadCrew = SERIAL,
 ) -> torch.Tensor:
     """Find waveforms whose spectrogram pictures are the given ones.
 
@@ -138,7 +138,7 @@ def reconstruct(
     return first.signal(padded, frames) / gain[:, None]  # powers of two, see common_gain
 
 
-def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: Crew) -> torch.Tensor:
+def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, threads: ThreadCrew) -> torch.Tensor:
     """Non-negative magnitudes [B, T, K] with the given mel bands [B, T, n_mels] (Richardson 1972, Lucy 1974)."""
     batch, frames, _ = mel.shape
     result = mel.new_empty(batch, frames, projection.bins)
@@ -160,7 +160,7 @@ def _magnitudes(mel: torch.Tensor, projection: MelProjection, updates: int, thre
     return result
 
 
-def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: Crew) -> torch.Tensor:
+def _synthesise(magnitude: torch.Tensor, phase: torch.Tensor, grid: FrameGrid, threads: ThreadCrew) -> torch.Tensor:
     """Compute padded signals [B, T + overlap - 1, hop] of spectra given by magnitude and phase [B, T, K]."""
 
     def spectra(start: int, stop: int) -> torch.Tensor:
@@ -176,7 +176,7 @@ def _overlap_add(
     batch: int,
     frames: int,
     grid: FrameGrid,
-    threads: Crew,
+    threads: ThreadCrew,
     rooms: dict[tuple[int, int], torch.Tensor],
 ) -> torch.Tensor:
     """Sum frames to padded signals [B, T + overlap - 1, hop]; ``spectra(start, stop)`` gives them block by block.
@@ -246,7 +246,7 @@ class _Iteration:
         self._scratch: dict[tuple[int, int], _Scratch] = {}
         self._rooms: dict[tuple[int, int], torch.Tensor] = {}
 
-    def run(self, padded: torch.Tensor, threads: Crew) -> torch.Tensor:
+    def run(self, padded: torch.Tensor, threads: ThreadCrew) -> torch.Tensor:
         """From padded signals [B, T + overlap - 1, hop] to better ones."""
         batch, frames, _ = self._mel.shape
         signal_frames = self._grid.frames(padded)

@@ -18,7 +18,7 @@ import torch
 
 from riffusion_ext.spectrogram.inversion.spanning_tree import break_pairs, contract, join
 from riffusion_ext.spectrogram.stft import FrameGrid
-from riffusion_ext.spectrogram.threads import SOLO, Crew
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
 
 __all__ = ["phase_from_magnitude"]
 
@@ -29,7 +29,7 @@ _TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder 
 
 
 def phase_from_magnitude(
-    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: Crew = SOLO
+    magnitude: torch.Tensor, grid: FrameGrid, known: torch.Tensor | None = None, *, threads: ThreadCrew = SERIAL
 ) -> torch.Tensor:
     """Estimate the phase of each cell.
 

@@ -25,7 +25,7 @@ from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.inversion.blocks import Blocks, block_frames
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import reach, to_sample_rate
-from riffusion_ext.spectrogram.threads import Crew, lead
+from riffusion_ext.spectrogram.threads import ThreadCrew, run_on
 from riffusion_ext.spectrogram.workload import inverting
 
 __all__ = ["SoundStream"]
@@ -114,11 +114,11 @@ class SoundStream:
         blocks = self._blocks
 
         def compute(device: torch.device) -> Samples:
-            def work(crew: Crew) -> Samples:
+            def work(crew: ThreadCrew) -> Samples:
                 blocks.threads = crew
                 return blocks.grow(torch.from_numpy(mel).to(device), last=last)
 
-            return lead(device, work)
+            return run_on(device, work)
 
         return with_fallback(self._device, compute)
 

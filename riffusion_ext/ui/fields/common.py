@@ -9,7 +9,7 @@ from riffusion_ext.options import generation
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.ui.gradio_compat import component, row
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["common_controls", "components", "styles_control", "window_controls"]
 
@@ -23,7 +23,7 @@ def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> 
 
 
 def common_controls(
-    place: Place,
+    place: PageContext,
     page: str,
     options: Mapping[str, Option],
     *,
@@ -72,7 +72,7 @@ def common_controls(
     return made
 
 
-def styles_control(place: Place, page: str) -> dict[str, Any]:
+def styles_control(place: PageContext, page: str) -> dict[str, Any]:
     """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
     import gradio as gr
 

@@ -7,12 +7,12 @@ from typing import Any
 from riffusion_ext.options.loop import LEVEL, LOOP
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control
 from riffusion_ext.ui.gradio_compat import row
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["loop_controls"]
 
 
-def loop_controls(place: Place) -> dict[str, Any]:
+def loop_controls(place: PageContext) -> dict[str, Any]:
     """Lay out the components inside the gradio context that is open; returns them by id."""
 
     def some(*ids: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from riffusion_ext.options.riff import LEVEL, RIFF
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
 from riffusion_ext.ui.gradio_compat import on_change, row
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import message
 
 __all__ = ["riff_controls"]
@@ -15,7 +15,7 @@ __all__ = ["riff_controls"]
 _OWN = "own numbers"
 
 
-def riff_controls(place: Place) -> dict[str, Any]:
+def riff_controls(place: PageContext) -> dict[str, Any]:
     """Lay out the components inside the gradio context that is open; returns them by id."""
     import gradio as gr
 

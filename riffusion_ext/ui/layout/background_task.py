@@ -11,7 +11,7 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message
 
-__all__ = ["Runs", "bar", "clock"]
+__all__ = ["BackgroundTask", "bar", "clock"]
 
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
 _PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
@@ -20,7 +20,7 @@ Tell = Callable[[Any], None]
 Cancelled = Callable[[], bool]
 
 
-class Runs:
+class BackgroundTask:
     """The runs of a page, one at a time, and the way to stop them.
 
     Parameters

@@ -13,7 +13,7 @@ from riffusion_ext.files.paths import PICTURE_SUFFIXES, fits, natural_key
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_control, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
-from riffusion_ext.ui.layout.page_context import Place, Upload, chosen_files, named_error
+from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
 from riffusion_ext.ui.players import image, message
 
 __all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
@@ -22,7 +22,7 @@ PREVIEW = "Beats and cut"
 
 
 def chosen_pictures(
-    place: Place, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
+    place: PageContext, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
     """Return the pictures in natural order, and sentences about what was not found.
 
@@ -50,7 +50,7 @@ def chosen_pictures(
 
 
 def preview(
-    place: Place,
+    place: PageContext,
     files: Any,
     folder: str | None,
     patterns: str,

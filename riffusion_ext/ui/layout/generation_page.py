@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
 from riffusion_ext.options.sound import control
-from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell, bar, clock
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell, bar, clock
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import details, message, panel, player
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ _COUNTED = "Windows"
 STOPPING = message("Stopping; what is painted is kept ...")
 
 
-def decode_settings(values: Mapping[str, Any], place: Place) -> DecodeSettings:
+def decode_settings(values: Mapping[str, Any], place: PageContext) -> DecodeSettings:
     """Return how images become sound, by the option ``engine``."""
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=place.device())
 
 
-def with_sampler(settings: Settings, place: Place) -> Settings:
+def with_sampler(settings: Settings, place: PageContext) -> Settings:
     """Return settings that name their sampler, so that what is made can be made again."""
     return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())
 
@@ -160,10 +160,10 @@ def paint(
         See :func:`~riffusion_ext.generate.checkpoint.runner.run`; without stretches.
     """
     from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
-    from riffusion_ext.generate.windows.segments import stretches
+    from riffusion_ext.generate.windows.segments import segments_of
 
     windows = len(piece.plan.windows)
-    pending = [] if limit else list(enumerate(stretches(windows, STRETCHES)))
+    pending = [] if limit else list(enumerate(segments_of(windows, STRETCHES)))
     done = total = 0
     try:
         for event in piece.paint(backend, limit=limit):
@@ -229,7 +229,7 @@ def _sentence(error: Exception, text: str) -> str:
     return text if isinstance(error, RiffusionError) else f"This did not work: {text}"
 
 
-def show(runs: Runs, place: Place, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
+def show(runs: BackgroundTask, place: PageContext, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
     """Do the work behind a press; yields what changes on the page, last what came of it."""
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Progress
@@ -279,7 +279,7 @@ def _how_far(progress: Progress, activity: Activity | None) -> str:
     return bar((progress.done + share) / progress.total, text, _COUNTED)
 
 
-def _heard(place: Place, heard: Heard) -> str:
+def _heard(place: PageContext, heard: Heard) -> str:
     label = f"{clock(heard.start).removesuffix(' min')} to {clock(heard.start + heard.seconds)}"
     return player(place.serve(heard.path), label, heard.seconds, heard.path.name)
 
@@ -300,6 +300,6 @@ def _ending(made: Made) -> list[str]:
     return notes
 
 
-def result_path(place: Place, kind: str, title: str, ending: str) -> Path:
+def result_path(place: PageContext, kind: str, title: str, ending: str) -> Path:
     """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
     return dated_path(place.output_dir(), kind, title, ending)

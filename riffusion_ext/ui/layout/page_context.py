@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Backend
 
 __all__ = [
-    "Place",
+    "PageContext",
     "Upload",
     "chosen_files",
     "media_url",
@@ -43,7 +43,7 @@ def media_url(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class PageContext:
     """Where the pages run.
 
     Parameters

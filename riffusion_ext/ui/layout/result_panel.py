@@ -7,15 +7,15 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import file_input, fold, private
-from riffusion_ext.ui.layout.background_task import Runs
+from riffusion_ext.ui.layout.background_task import BackgroundTask
 from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.uploads import uploaded
 
-__all__ = ["Screen", "restored"]
+__all__ = ["ResultPanel", "restored"]
 
 
-class Screen:
+class ResultPanel:
     """Lays out buttons, status, result and stretches inside the gradio context that is open; last :meth:`end` it.
 
     Each has an HTML component of its own: gradio builds the whole content of one anew when any of it changes, and a
@@ -58,7 +58,7 @@ class Screen:
         self.outputs = [self.status, self.result, *self.stretches]
         self.quiet: dict[str, Any] = {"show_progress": "hidden", **private()}
 
-    def end(self, runs: Runs, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
+    def end(self, runs: BackgroundTask, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
         """Lay out what stands last, and wire it and Stop.
 
         Parameters

@@ -17,10 +17,10 @@ from riffusion_ext.validation.names import bare_name
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Unfinished"]
+__all__ = ["ResumeState"]
 
 
-class Unfinished:
+class ResumeState:
     """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
 
     Parameters

@@ -14,7 +14,7 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.ui.gradio_compat import component, file_input, private, row
-from riffusion_ext.ui.layout.page_context import Place, chosen_files, result_messages, zip_or_tidy
+from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, image, message, panel, pictures
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
@@ -28,7 +28,7 @@ _TILE_COLUMNS = 512
 
 
 def convert(
-    place: Place,
+    place: PageContext,
     files: Any,
     folder: str | None,
     cut: str,
@@ -83,7 +83,7 @@ def convert(
     return panel([], notes), pictures(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
 
 
-def _shown(place: Place, path: Path) -> tuple[str, str, str]:
+def _shown(place: PageContext, path: Path) -> tuple[str, str, str]:
     """Return what :func:`pictures` takes; a very wide picture is shown narrower: browsers stop at 32,000 pixels."""
     from PIL import Image
 
@@ -95,7 +95,7 @@ def _shown(place: Place, path: Path) -> tuple[str, str, str]:
     return image(narrow, "JPEG"), url, path.name
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 

@@ -14,7 +14,7 @@ from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_pictures, preview, preview_html
-from riffusion_ext.ui.layout.page_context import Place, Upload, result_messages, zip_or_tidy
+from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, message, panel, player
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
@@ -26,7 +26,7 @@ _EMPTY = "The clips appear here."
 
 
 def convert(
-    place: Place,
+    place: PageContext,
     files: Any,
     folder: str | None,
     kind: str,
@@ -106,7 +106,7 @@ def convert(
     return panel(players, notes + trouble), link
 
 
-def _settings(place: Place, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
+def _settings(place: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
@@ -147,12 +147,12 @@ def _clips(
     return results, [] if kind == JOINED else told
 
 
-def _player(place: Place, result: Result, number: int) -> str:
+def _player(place: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
     return player(place.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 

@@ -18,11 +18,11 @@ from riffusion_ext.options.live import RECORDINGS, settings_of
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.gradio_compat import private, row
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message, panel, player
 
 if TYPE_CHECKING:
-    from riffusion_ext.generate.live.session import Jam, Take
+    from riffusion_ext.generate.live.session import Jam, Recording
 
 __all__ = ["build_page", "queue", "record", "start", "stop"]
 
@@ -38,7 +38,7 @@ _STAGE = (
 )
 
 
-def start(place: Place, before: str, values: Mapping[str, Any]) -> str:
+def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
     """Start a jam in the place of the one before; returns its id.
 
     Raises
@@ -57,7 +57,7 @@ def start(place: Place, before: str, values: Mapping[str, Any]) -> str:
     _remove_old(place.output_dir() / KIND / "playing")
     folder = place.new_folder(f"{KIND}/playing")
 
-    def keep(jam: Jam, take: Take) -> str:
+    def keep(jam: Jam, take: Recording) -> str:
         return generation_page.attempt(lambda: _kept(place, jam, take, ending))
 
     try:
@@ -78,17 +78,17 @@ def _remove_old(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _kept(place: Place, jam: Jam, take: Take, ending: str) -> str:
-    from riffusion_ext.generate.live.recording import heard_prompts, take_infotext, write_take
+def _kept(place: PageContext, jam: Jam, take: Recording, ending: str) -> str:
+    from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
 
     rate = jam.settings.params.sample_rate
     title = heard_prompts(take, rate)[0][1]
-    path = write_take(jam, take, generation_page.result_path(place, KIND, title, ending), title=title)
+    path = write_recording(jam, take, generation_page.result_path(place, KIND, title, ending), title=title)
     shown = player(place.serve(path), title, (take.stop - take.first) / rate, path.name)
-    return panel([shown]) + "".join(generation_page.told(path, take_infotext(jam, take)))
+    return panel([shown]) + "".join(generation_page.told(path, recording_infotext(jam, take)))
 
 
-def queue(place: Place, id_: str, prompt: str, values: Mapping[str, Any]) -> None:
+def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) -> None:
     """Queue a prompt of a jam, with the page's negative prompt and styles.
 
     Raises
@@ -138,7 +138,7 @@ def _jam(id_: str) -> Jam:
     return jam
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 

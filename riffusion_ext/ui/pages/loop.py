@@ -11,10 +11,10 @@ from riffusion_ext.options.sound import control
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
 from riffusion_ext.ui.layout.generation_page import Made, Painted, Shown
-from riffusion_ext.ui.layout.page_context import Place
-from riffusion_ext.ui.layout.result_panel import Screen, restored
+from riffusion_ext.ui.layout.page_context import PageContext
+from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
 from riffusion_ext.ui.players import message, player
 
 if TYPE_CHECKING:
@@ -27,13 +27,17 @@ __all__ = ["build_page", "make", "new_runs"]
 KIND = "loops"
 
 
-def new_runs() -> Runs:
+def new_runs() -> BackgroundTask:
     """Return the runs of this page."""
-    return Runs("A loop is being made already; stop it first.", generation_page.STOPPING)
+    return BackgroundTask("A loop is being made already; stop it first.", generation_page.STOPPING)
 
 
 def make(
-    runs: Runs, place: Place, settings: LoopSettings, options: Mapping[str, Any], picture: Image.Image | None = None
+    runs: BackgroundTask,
+    place: PageContext,
+    settings: LoopSettings,
+    options: Mapping[str, Any],
+    picture: Image.Image | None = None,
 ) -> Iterator[Shown]:
     """Make a loop.
 
@@ -51,7 +55,7 @@ def make(
     settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
-        from riffusion_ext.generate.backends.batch_limit import Batched
+        from riffusion_ext.generate.backends.batch_limit import BatchLimit
         from riffusion_ext.generate.checkpoint.runner import Stopped
         from riffusion_ext.generate.loop import Loop
 
@@ -60,7 +64,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         decode = generation_page.decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        for event in loop.paint(Batched(place.backend(), 1, tell, cancelled)):
+        for event in loop.paint(BatchLimit(place.backend(), 1, tell, cancelled)):
             tell(event)
             if isinstance(event, Stopped):
                 return Made(Painted(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
@@ -79,7 +83,7 @@ def make(
     return generation_page.show(runs, place, work)
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
@@ -90,7 +94,7 @@ def build_page(place: Place) -> None:
             with gr.Accordion("Picture to begin with", open=False):
                 picture = gradio_compat.picture("Seed picture", "riffusion_loop_seed_picture")
         with gr.Column(scale=1, min_width=320) as right:
-            screen = Screen(
+            screen = ResultPanel(
                 "loop", "Make the loop", "The loop appears here, and plays round and round.", stretches=False
             )
     names = list(controls)

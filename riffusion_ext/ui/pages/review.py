@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import private, row
 from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     )
 
 
-def hear(place: Place, sheet: Sheet, number: int) -> str:
+def hear(place: PageContext, sheet: Sheet, number: int) -> str:
     """Turn the picture of a window of the page into sound; returns a player that begins by itself."""
     from riffusion_ext.audio import write_audio
     from riffusion_ext.convert import explain
@@ -79,7 +79,7 @@ def hear(place: Place, sheet: Sheet, number: int) -> str:
     return f'<audio controls autoplay onplay="{_ALONE}" src="{escape(place.serve(sound))}"></audio>'
 
 
-def build(place: Place) -> Opened:
+def build(place: PageContext) -> Opened:
     """Lay out the sheet inside the gradio context that is open."""
     import gradio as gr
 

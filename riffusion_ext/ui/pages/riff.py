@@ -15,11 +15,11 @@ from riffusion_ext.progress import Stages
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
 from riffusion_ext.ui.layout.generation_page import Made, Shown
-from riffusion_ext.ui.layout.page_context import Place, Upload, chosen_files
-from riffusion_ext.ui.layout.result_panel import Screen, restored
-from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files
+from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
+from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.players import message, panel, player
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ _KEPT = 4  # results to mix anew: 20 MB for each minute in stereo
 _NOTHING = "There is no riff yet: make one first."
 
 
-def new_runs() -> Runs:
+def new_runs() -> BackgroundTask:
     """Return the runs of this page."""
-    return Runs("A riff is being made already; stop it first.", generation_page.STOPPING)
+    return BackgroundTask("A riff is being made already; stop it first.", generation_page.STOPPING)
 
 
 def make(
-    runs: Runs,
-    place: Place,
+    runs: BackgroundTask,
+    place: PageContext,
     song: Upload,
     settings: RiffSettings,
     options: Mapping[str, Any],
@@ -71,7 +71,7 @@ def make(
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
-        from riffusion_ext.generate.backends.batch_limit import Batched
+        from riffusion_ext.generate.backends.batch_limit import BatchLimit
         from riffusion_ext.generate.checkpoint.recipe import to_record
 
         assert place.backend is not None
@@ -79,7 +79,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
-        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = BatchLimit(place.backend(), int(options["batch"]), tell, cancelled)
         kept = {
             "settings": record,
             "options": dict(options),
@@ -87,7 +87,7 @@ def make(
             "name": song.name,
             "model": backend.name,
         }
-        unfinished = Unfinished(folder)
+        unfinished = ResumeState(folder)
         if limit is None:
             unfinished.keep(kept, {})
         painted = generation_page.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
@@ -115,7 +115,7 @@ def make(
     return generation_page.show(runs, place, work)
 
 
-def _riff(place: Place, song: Upload, settings: RiffSettings, options: Mapping[str, Any]) -> Riff:
+def _riff(place: PageContext, song: Upload, settings: RiffSettings, options: Mapping[str, Any]) -> Riff:
     from riffusion_ext.audio import read_audio
     from riffusion_ext.generate.riff import Riff
 
@@ -123,13 +123,13 @@ def _riff(place: Place, song: Upload, settings: RiffSettings, options: Mapping[s
     return Riff(read_audio(song.path), settings, place.output_dir() / KIND / "windows", decode=decode)
 
 
-def resume(runs: Runs, place: Place) -> Iterator[Shown]:
+def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
     """Go on with the last riff that was stopped before its end."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
 
     try:
-        values, _ = Unfinished(place.output_dir() / KIND).load(place.model())
+        values, _ = ResumeState(place.output_dir() / KIND).load(place.model())
         settings = read_record(RiffSettings, values["settings"])
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
@@ -143,7 +143,7 @@ def resume(runs: Runs, place: Place) -> Iterator[Shown]:
     yield from make(runs, place, song, settings, values["options"])
 
 
-def _again(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> Riff:
+def _again(place: PageContext, done: Mapping[str, Any], values: Mapping[str, Any]) -> Riff:
     """Return the riff that was made, with the mix of now."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -157,7 +157,7 @@ def _again(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> 
     return _riff(place, Upload(Path(done["song"]), done["name"]), settings, done["options"])
 
 
-def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+def mixed(place: PageContext, done: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     """Mix what was painted with the song anew.
 
     Parameters
@@ -190,7 +190,7 @@ def mixed(place: Place, done: Mapping[str, Any], values: Mapping[str, Any]) -> s
     return generation_page.attempt(work)
 
 
-def difference(place: Place, done: Mapping[str, Any], values: Mapping[str, Any], *, lost: bool) -> str:
+def difference(place: PageContext, done: Mapping[str, Any], values: Mapping[str, Any], *, lost: bool) -> str:
     """Make heard what the result has more than the song, or less where `lost`. Parameters as :func:`mixed`."""
 
     def work() -> str:
@@ -208,7 +208,7 @@ def difference(place: Place, done: Mapping[str, Any], values: Mapping[str, Any],
     return generation_page.attempt(work)
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
@@ -218,7 +218,7 @@ def build_page(place: Place) -> None:
             file = file_input("Song to paint over", "riffusion_riff_file", file_types=["audio"])
             controls = riff_controls(place)
         with gr.Column(scale=1, min_width=320) as right:
-            screen = Screen(
+            screen = ResultPanel(
                 "riff",
                 "Riff",
                 "The song as it became appears here.",

@@ -15,11 +15,11 @@ from riffusion_ext.progress import Stages
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import Cancelled, Runs, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
 from riffusion_ext.ui.layout.generation_page import Made, Shown
-from riffusion_ext.ui.layout.page_context import Place
-from riffusion_ext.ui.layout.result_panel import Screen, restored
-from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.layout.page_context import PageContext
+from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
+from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.uploads import uploaded
 
@@ -45,14 +45,14 @@ _ENDS = "ends"
 _NOTHING = "There is no song yet: make one first."
 
 
-def new_runs() -> Runs:
+def new_runs() -> BackgroundTask:
     """Return the runs of this page."""
-    return Runs("A song is being made already; stop it first.", generation_page.STOPPING)
+    return BackgroundTask("A song is being made already; stop it first.", generation_page.STOPPING)
 
 
 def make(
-    runs: Runs,
-    place: Place,
+    runs: BackgroundTask,
+    place: PageContext,
     settings: SongSettings,
     options: Mapping[str, Any],
     pictures: Mapping[str, Image.Image | None],
@@ -73,7 +73,7 @@ def make(
     settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
-        from riffusion_ext.generate.backends.batch_limit import Batched
+        from riffusion_ext.generate.backends.batch_limit import BatchLimit
         from riffusion_ext.generate.checkpoint.recipe import to_record
         from riffusion_ext.generate.song import Song
 
@@ -86,8 +86,8 @@ def make(
             **{name: pictures.get(name) for name in PICTURES},
         )
         ending = f".{control('format').clean(options['format'])}"
-        unfinished = Unfinished(folder)
-        backend = Batched(place.backend(), int(options["batch"]), tell, cancelled)
+        unfinished = ResumeState(folder)
+        backend = BatchLimit(place.backend(), int(options["batch"]), tell, cancelled)
         unfinished.keep(
             {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
         )
@@ -119,7 +119,7 @@ def _keep_end(song: Song, folder: Path) -> None:
         generation_page.keep_newest(folder)
 
 
-def last_end(place: Place) -> tuple[Image.Image | None, str]:
+def last_end(place: PageContext) -> tuple[Image.Image | None, str]:
     """Return the end of the song that was made last; else why not, as HTML."""
     from riffusion_ext.spectrogram.image import open_picture
 
@@ -132,11 +132,11 @@ def last_end(place: Place) -> tuple[Image.Image | None, str]:
         return None, message(str(error), "error")
 
 
-def restored_pictures(place: Place, path: Path) -> tuple[dict[str, Image.Image | None], str]:
+def restored_pictures(place: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
     """Return the pictures that a song began with, all of :data:`PICTURES`, and what to say of them, as HTML."""
     from riffusion_ext.generate.restore import pictures_in
 
-    kept, identities = Unfinished(place.output_dir() / KIND), pictures_in(path)
+    kept, identities = ResumeState(place.output_dir() / KIND), pictures_in(path)
     found = {name: kept.picture(identities[name]) if name in identities else None for name in PICTURES}
     gone = [PICTURES[name] for name in identities if name in found and found[name] is None]
     if not gone:
@@ -145,13 +145,13 @@ def restored_pictures(place: Place, path: Path) -> tuple[dict[str, Image.Image |
     return found, message(f"The settings are those of the file. Choose its {which}: that is not kept here.", "warning")
 
 
-def resume(runs: Runs, place: Place) -> Iterator[Shown]:
+def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
     """Go on with the last song that was stopped before its end."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, pictures = Unfinished(place.output_dir() / KIND).load(place.model())
+        values, pictures = ResumeState(place.output_dir() / KIND).load(place.model())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
@@ -192,7 +192,7 @@ def window_picture(folder: str, number: float | None) -> tuple[Image.Image | Non
         return None, message(str(error), "error")
 
 
-def _hand_over(place: Place, windows: Any, screen: Screen) -> None:
+def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
     """Lay out a way for windows to img2img, and for how they were made to txt2img."""
     import gradio as gr
 
@@ -219,7 +219,7 @@ def _hand_over(place: Place, windows: Any, screen: Screen) -> None:
     show.click(fn=look, inputs=[windows, number], outputs=[picture, text, screen.status], **screen.quiet)
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
@@ -229,7 +229,9 @@ def build_page(place: Place) -> None:
             controls = song_controls(place)
             pictures, last = _pictures()
         with gr.Column(scale=1, min_width=320) as right:
-            screen = Screen("song", "Make the song", "The song appears here, and what is finished of it meanwhile.")
+            screen = ResultPanel(
+                "song", "Make the song", "The song appears here, and what is finished of it meanwhile."
+            )
             windows = gr.State("")
             if place.send is not None:
                 _hand_over(place, windows, screen)

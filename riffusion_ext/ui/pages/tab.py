@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect, live, loop, riff, song, training
 from riffusion_ext.ui.players import message
 
 __all__ = ["add_pages", "build_tab"]
 
 
-def build_tab(place: Place) -> Any:
+def build_tab(place: PageContext) -> Any:
     """Build the tab for a place; returns its ``gr.Blocks``."""
     import gradio as gr
 
@@ -24,7 +24,7 @@ def build_tab(place: Place) -> Any:
     return blocks
 
 
-def add_pages(place: Place) -> None:
+def add_pages(place: PageContext) -> None:
     """Lay out the pages inside the gradio context that is open."""
     import gradio as gr
 

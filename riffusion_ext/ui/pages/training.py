@@ -11,8 +11,8 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.dataset import page_values, settings_of
 from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.gradio_compat import private
-from riffusion_ext.ui.layout.background_task import Runs, bar
-from riffusion_ext.ui.layout.page_context import Place, named_error, named_folder
+from riffusion_ext.ui.layout.background_task import BackgroundTask, bar
+from riffusion_ext.ui.layout.page_context import PageContext, named_error, named_folder
 from riffusion_ext.ui.pages import review
 from riffusion_ext.ui.players import message
 
@@ -28,12 +28,14 @@ _CHECKED = 6  # pictures that are turned back into sound
 _STOPPING = message("Stopping; what is done stays ...")
 
 
-def new_runs() -> Runs:
+def new_runs() -> BackgroundTask:
     """Return the runs of this page."""
-    return Runs("A training set is being made already; stop it first.", _STOPPING)
+    return BackgroundTask("A training set is being made already; stop it first.", _STOPPING)
 
 
-def make(runs: Runs, songs: str, out: str, place: Place, settings: DatasetSettings) -> Iterator[tuple[str, str]]:
+def make(
+    runs: BackgroundTask, songs: str, out: str, place: PageContext, settings: DatasetSettings
+) -> Iterator[tuple[str, str]]:
     """Make a training set; yields what the page shows, and the folder of the set once there is one."""
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.pipeline import Built, Progress, build
@@ -133,7 +135,7 @@ def _failure(path: Path, why: str) -> str:
     return message(named_error(path.name, path, why), "error")
 
 
-def build_page(place: Place) -> None:
+def build_page(place: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 

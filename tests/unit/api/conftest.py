@@ -18,7 +18,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.audio import AudioClip
@@ -76,7 +76,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
         limit = Limits(**limits)
         limit = replace(limit, lanes={**limit.lanes, **(lanes or {})})
         others = ClipLibrary()
-        service = Service(
+        service = ApiContext(
             scratch=lambda: tmp_path / "scratch",
             device=lambda: "cpu",
             backend=(lambda: studio) if paints else None,

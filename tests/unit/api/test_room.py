@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from riffusion_ext.api import room
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.responses import accepted
 from riffusion_ext.jobs import Job
@@ -98,17 +98,17 @@ def test_an_upload_waits_for_room_and_does_not_take_that_of_what_is_young(
 
 
 @pytest.fixture
-def service(client: TestClient) -> Service:
+def service(client: TestClient) -> ApiContext:
     return client.service  # type: ignore[attr-defined]
 
 
-def made(service: Service, size: int = 10) -> Path:
+def made(service: ApiContext, size: int = 10) -> Path:
     path = service.folder("pictures") / secrets.token_hex(8)
     path.write_bytes(bytes(size))
     return path
 
 
-def test_what_a_job_keeps_goes_where_the_job_fails(service: Service) -> None:
+def test_what_a_job_keeps_goes_where_the_job_fails(service: ApiContext) -> None:
     library = service.files["pictures"]
 
     def fails(job: Job) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_long_work_waits_for_room_and_is_not_lost_where_there_is_none(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_LOOK_AGAIN", 0.01)
-    service: Service = make_client(kept_files=1).service  # type: ignore[attr-defined]
+    service: ApiContext = make_client(kept_files=1).service  # type: ignore[attr-defined]
     library = service.files["pictures"]
     first = service.keep("pictures", made(service), title="a")
     asked = threading.Event()
@@ -166,7 +166,7 @@ def test_long_work_waits_for_room_and_is_not_lost_where_there_is_none(
 
 def test_a_loop_in_a_full_house_is_not_lost(make_client: MakeClient) -> None:
     client = make_client(kept_files=2)
-    service: Service = client.service  # type: ignore[attr-defined]
+    service: ApiContext = client.service  # type: ignore[attr-defined]
     urls = [upload(client, "clips", sound_bytes(0.5))["url"] for _ in range(2)]
     service.room._patience = 0.0
     view = ended(client, client.post(f"{V1}/loops", json={"prompt": "a", "bars": 1, "bpm": 360}))

@@ -32,7 +32,7 @@ class Painter:
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
-        assert len({request.together for request in requests}) == 1
+        assert len({request.batch_key for request in requests}) == 1
         self.batches.append(list(requests))
         self.interrupted = False
         pictures = []

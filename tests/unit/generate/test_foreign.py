@@ -15,16 +15,16 @@ from PIL import Image
 from riffusion_ext.commands.shared.generation import _contents
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.checkpoint.recipe import host_values, read_record, records_in, to_record
-from riffusion_ext.generate.checkpoint.runner import Job, Work
+from riffusion_ext.generate.checkpoint.runner import RenderFolder, RenderJob
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.loop import LoopSettings
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.generate.windows.plan import plan_song
-from riffusion_ext.generate.windows.song_images import SongPictures
+from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.params import PRESETS
-from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.layout.resume_state import ResumeState
 
 SCORE = Score((Keyframe("a", seconds=6.0), Keyframe("b", seconds=0.0))).settled(1)
 WEIRD: list[Any] = [None, True, -1, 0.5, 1e308, 10**400, "x", "9" * 400, [], [[]], {}, {"a": 1}, [None], float("nan")]
@@ -36,8 +36,10 @@ SETTINGS = [
 ]
 
 
-def job() -> Job:
-    return Job(plan_song(SCORE, PRESETS["riffusion-v1"]), lambda window, pictures: pytest.fail("asked"), lambda _: 1.0)
+def job() -> RenderJob:
+    return RenderJob(
+        plan_song(SCORE, PRESETS["riffusion-v1"]), lambda window, pictures: pytest.fail("asked"), lambda _: 1.0
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
@@ -50,7 +52,7 @@ def test_folders_of_windows_that_are_links(link: str, tmp_path: Path) -> None:
     leftover.touch()
     (folder / link).symlink_to(elsewhere)
     with pytest.raises(RiffusionError, match="is a link to another place"):
-        Work(folder / "work", job())
+        RenderFolder(folder / "work", job())
     assert list(elsewhere.iterdir()) == [leftover]
 
 
@@ -62,7 +64,7 @@ def test_folders_of_sources_that_are_links(link: str, tmp_path: Path) -> None:
     (elsewhere / f".{'0' * 12}.png").touch()
     (tmp_path / "mine" / link).parent.mkdir(parents=True)
     (tmp_path / "mine" / link).symlink_to(elsewhere)
-    pictures = SongPictures(tmp_path / "mine" / "sources" / "1", job().plan, None, None)  # type: ignore[arg-type]
+    pictures = SongImages(tmp_path / "mine" / "sources" / "1", job().plan, None, None)  # type: ignore[arg-type]
     with pytest.raises(RiffusionError, match="is a link to another place"):
         pictures.draw()
     assert len(list(elsewhere.iterdir())) == 1
@@ -74,11 +76,11 @@ def test_folders_of_sources_that_are_links(link: str, tmp_path: Path) -> None:
 def test_plans_that_are_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "plan.json").write_text(text, "utf-8")
-    assert Work(tmp_path / "work", job()).finished() == set()
+    assert RenderFolder(tmp_path / "work", job()).finished() == set()
     (tmp_path / "work" / "plan.json").unlink()
     (tmp_path / "work" / "plan.json").mkdir()
     with pytest.raises(RiffusionError):
-        Work(tmp_path / "work", job())
+        RenderFolder(tmp_path / "work", job())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "riffusion.json").write_text(text, "utf-8")
     with pytest.raises(RiffusionError):
@@ -139,7 +141,7 @@ def test_pictures_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(folder / "x.png")
     (folder / "unfinished.json").write_text(json.dumps({"values": {}, "pictures": {"seed": file}}), "utf-8")
     with pytest.raises(RiffusionError, match="cannot be resumed"):
-        Unfinished(folder).load()
+        ResumeState(folder).load()
 
 
 @pytest.mark.parametrize(
@@ -148,4 +150,4 @@ def test_pictures_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
 def test_unfinished_presses_that_are_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "unfinished.json").write_text(text, "utf-8")
     with pytest.raises(RiffusionError, match="cannot be resumed"):
-        Unfinished(tmp_path).load()
+        ResumeState(tmp_path).load()

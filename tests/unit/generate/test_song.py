@@ -17,7 +17,7 @@ from riffusion_ext.generate.score.keyframes import Score
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.windows import preview
-from riffusion_ext.generate.windows.blend import Weave
+from riffusion_ext.generate.windows.blend import BlendedSpectrogram
 from riffusion_ext.generate.windows.init_images import beat_picture
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.metadata import read_record as read_picture_record
@@ -70,7 +70,7 @@ def test_plain_windows_stand_side_by_side(tmp_path: Path, small: SpectrogramPara
     song, painter = Song(settings_of(small, join="plain"), tmp_path), Painter(by_seed)
     list(song.paint(painter))
     assert all(request.init is None for request in painter.requests)
-    weave = Weave(song.plan, song._work.picture)
+    weave = BlendedSpectrogram(song.plan, song._work.picture)
     assert weave.gains == (1.0,) * len(song.plan.windows)
 
 
@@ -223,12 +223,12 @@ def test_decoding_asks_for_a_block_at_a_time(
     """Memory does not grow with the song: no more columns than a block of the reconstruction are ever together."""
     asked: list[int] = []
 
-    class Watched(Weave):
+    class Watched(BlendedSpectrogram):
         def mel(self, start: int, stop: int) -> np.ndarray:
             asked.append(stop - start)
             return super().mel(start, stop)
 
-    monkeypatch.setattr(preview, "Weave", Watched)
+    monkeypatch.setattr(preview, "BlendedSpectrogram", Watched)
     song = Song(settings_of(small, parse_score("0:40 | a")), tmp_path)
     list(song.paint(Painter(flat(100), max_batch=8)))
     song.sound()

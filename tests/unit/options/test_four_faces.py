@@ -27,7 +27,7 @@ from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.options import crop, dataset, live, loop, riff, song
 from riffusion_ext.options.option import Option, by_id
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 
 Values = Mapping[str, Any]
 
@@ -69,7 +69,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Faces]:
     from riffusion_ext.ui.fields.song import song_controls
 
     folder = tmp_path_factory.mktemp("results")
-    layouts: dict[str, Callable[[Place], dict[str, Any]]] = {
+    layouts: dict[str, Callable[[PageContext], dict[str, Any]]] = {
         "song": song_controls,
         "riff": riff_controls,
         "loop": loop_controls,
@@ -79,7 +79,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Faces]:
     made = {}
     for kind, layout in layouts.items():
         with gr.Blocks(analytics_enabled=False):
-            page = layout(Place(output_dir=lambda: folder))
+            page = layout(PageContext(output_dir=lambda: folder))
         actions = {action.dest: action for action in subparsers()[kind]._actions} if kind in bodies else {}
         made[kind] = Faces(page, actions, bodies.get(kind))
     return made

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from riffusion_ext.spectrogram.threads import SOLO, Crew, lead
+from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def two_cores():
 @pytest.mark.parametrize("frames", [1, 47, 48, 95, 96, 97, 512, 1000])
 def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
     """Shares follow each other from the first frame to the last, none empty, none more than there are threads."""
-    shares = Crew(None, size).shares(frames)
+    shares = ThreadCrew(None, size).shares(frames)
     assert [start for start, _ in shares] == [0, *(stop for _, stop in shares[:-1])]
     assert shares[-1][1] == frames
     assert all(stop > start for start, stop in shares)
@@ -38,14 +38,14 @@ def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
 def test_work_is_confined_to_one_core_a_thread_and_nobody_else_is() -> None:
     """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
 
-    def work(crew: Crew) -> tuple[int, list[int], int]:
+    def work(crew: ThreadCrew) -> tuple[int, list[int], int]:
         born: list[int] = []
         other = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
         other.start()
         other.join()
         return torch.get_num_threads(), crew.map(lambda _: torch.get_num_threads(), range(8)), born[0]
 
-    leader, others, born = lead(CPU, work)
+    leader, others, born = run_on(CPU, work)
     assert leader == 1
     assert others == [1] * 8
     assert born == 2
@@ -55,15 +55,17 @@ def test_work_is_confined_to_one_core_a_thread_and_nobody_else_is() -> None:
 @pytest.mark.usefixtures("two_cores")
 def test_a_call_inside_a_call_is_done_alone() -> None:
     """The leader does not wait for itself."""
-    assert lead(CPU, lambda _: lead(CPU, lambda inner: inner)) is SOLO
-    assert lead(CPU, lambda crew: crew.map(lambda _: lead(CPU, lambda inner: inner), [0])) == [SOLO]
+    assert run_on(CPU, lambda _: run_on(CPU, lambda inner: inner)) is SERIAL
+    assert run_on(CPU, lambda crew: crew.map(lambda _: run_on(CPU, lambda inner: inner), [0])) == [SERIAL]
 
 
 @pytest.mark.usefixtures("two_cores")
 def test_calls_from_many_threads_are_all_answered() -> None:
     """One goes on at a time, none is lost."""
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda n: lead(CPU, lambda crew: sum(crew.map(lambda x: x * n, range(5)))), range(20)))
+        answers = list(
+            pool.map(lambda n: run_on(CPU, lambda crew: sum(crew.map(lambda x: x * n, range(5)))), range(20))
+        )
     assert answers == [10 * n for n in range(20)]
 
 
@@ -81,7 +83,7 @@ def test_an_error_is_raised_once_all_have_finished() -> None:
         finished.append(number)
 
     with pytest.raises(KeyError, match="broken"):
-        lead(CPU, lambda crew: crew.map(work, [0, 1]))
+        run_on(CPU, lambda crew: crew.map(work, [0, 1]))
     assert finished == [1]
 
 
@@ -89,7 +91,7 @@ def test_an_error_is_raised_once_all_have_finished() -> None:
 def test_no_gradients_are_recorded() -> None:
     """Threads have their own mode, and a parameter of the host must not drag a graph along."""
     weight = torch.ones(3, requires_grad=True)
-    assert lead(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
+    assert run_on(CPU, lambda crew: crew.map(lambda _: (weight * 2).requires_grad, [0, 1])) == [False, False]
 
 
 def test_an_error_is_raised_although_others_were_never_begun() -> None:
@@ -103,7 +105,7 @@ def test_an_error_is_raised_although_others_were_never_begun() -> None:
         time.sleep(0.002)
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="broken"):
-        Crew(pool, 1).map(work, range(100))
+        ThreadCrew(pool, 1).map(work, range(100))
     assert len(begun) < 100
 
 
@@ -122,5 +124,5 @@ def test_no_more_items_at_once_than_torch_may_use_cores() -> None:
             now -= 1
         return -item
 
-    assert lead(CPU, lambda crew: crew.map(work, range(9))) == [-item for item in range(9)]
+    assert run_on(CPU, lambda crew: crew.map(work, range(9))) == [-item for item in range(9)]
     assert most == 2

@@ -12,7 +12,7 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 
 RATE = 22050
 
@@ -36,8 +36,10 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu")
+def place(tmp_path: Path) -> PageContext:
+    return PageContext(
+        output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu"
+    )
 
 
 @pytest.fixture

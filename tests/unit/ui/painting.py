@@ -13,7 +13,7 @@ from PIL import Image
 
 from riffusion_ext.generate.backends.base import OnPicture, Request
 from riffusion_ext.ui.layout.generation_page import Shown
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from tests.unit.generate.painters import Painter, by_seed
 
 
@@ -48,7 +48,7 @@ class Studio(Painter):
     def interrupt(self) -> None:
         self.wish.set()
 
-    def place(self, folder: Path, **more: Any) -> Place:
+    def place(self, folder: Path, **more: Any) -> PageContext:
         values: dict[str, Any] = {
             "output_dir": lambda: folder,
             "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
@@ -56,7 +56,7 @@ class Studio(Painter):
             "backend": lambda: self,
             "samplers": lambda: ["Euler", "DPM++ 2M"],
         }
-        return Place(**values | more)
+        return PageContext(**values | more)
 
 
 def page_of(steps: Iterable[Shown]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.layout.cropping_panel import preview
-from riffusion_ext.ui.layout.page_context import Place, chosen_files, media_url
+from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, media_url
 from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect
 from riffusion_ext.ui.pages.images_to_audio import CLIPS, EACH, JOINED, SONG
 
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
+def place(tmp_path: Path) -> PageContext:
+    return PageContext(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
 
 
 def picture(path: Path, width: int = 30) -> Path:
@@ -50,15 +50,15 @@ def sound(path: Path, seconds: float = 0.4) -> Path:
     return write_audio(AudioClip((0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], 44100), path)
 
 
-def to_sound(place: Place, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
+def to_sound(place: PageContext, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
     return images_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
 
 
-def to_pictures(place: Place, files: Any, cut: str = audio_to_images.TILES) -> Any:
+def to_pictures(place: PageContext, files: Any, cut: str = audio_to_images.TILES) -> Any:
     return audio_to_images.convert(place, files, "", cut, audio_to_images.SONG, "riffusion-v1", "png")
 
 
-def test_each_picture_gets_a_player(place: Place, tmp_path: Path):
+def test_each_picture_gets_a_player(place: PageContext, tmp_path: Path):
     html, archive = to_sound(place, [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)])
     assert re.findall(r'<audio[^>]* src="URL/(\w+\.wav)"', html) == ["b2.wav", "b10.wav"]
     (made,) = (tmp_path / "out" / "sounds").iterdir()
@@ -69,7 +69,7 @@ def test_each_picture_gets_a_player(place: Place, tmp_path: Path):
     assert str(made) in html
 
 
-def test_joined_clip_and_song(place: Place, tmp_path: Path):
+def test_joined_clip_and_song(place: PageContext, tmp_path: Path):
     files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
     html, _ = to_sound(place, files, kind=CLIPS, crossfade=0.05)
     assert html.count("<audio") == 3
@@ -82,7 +82,7 @@ def test_joined_clip_and_song(place: Place, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", [EACH, CLIPS, JOINED, SONG])
-def test_files_have_the_resolution_of_the_place(place: Place, tmp_path: Path, kind: str):
+def test_files_have_the_resolution_of_the_place(place: PageContext, tmp_path: Path, kind: str):
     files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
     to_sound(replace(place, subtype=lambda: "pcm24"), files, kind=kind)
     paths = list((tmp_path / "out" / "sounds").glob("*/*.wav"))
@@ -92,14 +92,14 @@ def test_files_have_the_resolution_of_the_place(place: Place, tmp_path: Path, ki
             assert read_layout(file).width == 3
 
 
-def test_a_folder_on_the_server(place: Place, tmp_path: Path):
+def test_a_folder_on_the_server(place: PageContext, tmp_path: Path):
     picture(tmp_path / "in" / "a.png")
     html, _ = to_sound(place, None, folder=f' "{tmp_path}/in" ')
     assert html.count("<audio") == 1
 
 
 def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
-    closed = Place(output_dir=lambda: tmp_path / "out", folders=False)
+    closed = PageContext(output_dir=lambda: tmp_path / "out", folders=False)
     picture(tmp_path / "in" / "a.png")
     sound(tmp_path / "in" / "a.wav")
     html, archive = to_sound(closed, None, folder=f"{tmp_path}/in")
@@ -112,7 +112,9 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_disk_too_full_for_the_archive_is_a_sentence(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_disk_too_full_for_the_archive_is_a_sentence(
+    place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -128,7 +130,9 @@ def test_a_disk_too_full_for_the_archive_is_a_sentence(place: Place, tmp_path: P
     assert list(tmp_path.rglob("*.zip")) == []
 
 
-def test_a_folder_that_cannot_be_removed_is_no_error(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_that_cannot_be_removed_is_no_error(
+    place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def refuse(self: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -139,14 +143,14 @@ def test_a_folder_that_cannot_be_removed_is_no_error(place: Place, tmp_path: Pat
     assert 'role="alert"' in to_pictures(place, [str(tmp_path / "bad.wav")])[0]
 
 
-def test_nothing_chosen_is_a_sentence(place: Place, tmp_path: Path):
+def test_nothing_chosen_is_a_sentence(place: PageContext, tmp_path: Path):
     html, archive = to_sound(place, None)
     assert "choose files first" in html
     assert archive == ""
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_pictures_are_sentences_with_the_users_names(place: Place, tmp_path: Path):
+def test_bad_pictures_are_sentences_with_the_users_names(place: PageContext, tmp_path: Path):
     good, bad = picture(tmp_path / "good.png"), tmp_path / "k3jx.png"
     bad.write_text("no")
     wrapper = SimpleNamespace(name=str(bad), orig_name="<b>my song.png")
@@ -163,19 +167,19 @@ def test_bad_pictures_are_sentences_with_the_users_names(place: Place, tmp_path:
 
 def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    html, _ = to_sound(Place(output_dir=lambda: tmp_path / "file"), [str(picture(tmp_path / "a.png"))])
+    html, _ = to_sound(PageContext(output_dir=lambda: tmp_path / "file"), [str(picture(tmp_path / "a.png"))])
     assert 'role="alert"' in html
     assert "folder" in html
 
 
-def test_song_to_tiles(place: Place, tmp_path: Path):
+def test_song_to_tiles(place: PageContext, tmp_path: Path):
     html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
     assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
     assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
     assert "2 pictures made" in html
 
 
-def test_song_to_one_wide_picture(place: Place, tmp_path: Path):
+def test_song_to_one_wide_picture(place: PageContext, tmp_path: Path):
     _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
     (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
@@ -187,7 +191,7 @@ def test_song_to_one_wide_picture(place: Place, tmp_path: Path):
         assert image.size == (1024, 256)  # what browsers can show
 
 
-def test_bad_song_is_a_sentence(place: Place, tmp_path: Path):
+def test_bad_song_is_a_sentence(place: PageContext, tmp_path: Path):
     (tmp_path / "bad.mp3").write_text("nothing")
     html, shown, made = to_pictures(place, [str(tmp_path / "bad.mp3")])
     assert 'role="alert"' in html
@@ -204,7 +208,7 @@ def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
     assert "<table" not in inspect.inspect(None)
 
 
-def test_folders_of_two_presses_differ(place: Place):
+def test_folders_of_two_presses_differ(place: PageContext):
     folders = {place.new_folder("sounds") for _ in range(3)}
     assert len(folders) == 3
 
@@ -231,7 +235,7 @@ def test_pages_can_be_built(tmp_path: Path):
 
     labels = [
         block.label
-        for block in build_tab(Place(output_dir=lambda: tmp_path)).blocks.values()
+        for block in build_tab(PageContext(output_dir=lambda: tmp_path)).blocks.values()
         if getattr(block, "label", None) and hasattr(block, "value")
         if not getattr(block, "do_not_save_to_config", False)
     ]
@@ -239,7 +243,7 @@ def test_pages_can_be_built(tmp_path: Path):
     assert build_app(tmp_path) is not None
 
 
-def test_the_preset_of_the_page_wins_over_the_picture(place: Place, tmp_path: Path):
+def test_the_preset_of_the_page_wins_over_the_picture(place: PageContext, tmp_path: Path):
     path = str(picture(tmp_path / "a.png"))
     values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
     html, _ = images_to_audio.convert(place, [path], *values, "20khz-stereo")
@@ -267,7 +271,7 @@ def with_beats(path: Path, first: int = 10, width: int = 300) -> Path:
     )
 
 
-def cut_to_sound(place: Place, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
+def cut_to_sound(place: PageContext, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
     values = (files, folder, kind, 0.1, "fast", "peak", "wav", "auto")
     return images_to_audio.convert(place, *values, **options)
 
@@ -277,7 +281,7 @@ def made_files(tmp_path: Path) -> dict[str, int]:
     return {path.name: read_audio(path).samples.shape[1] for path in found}
 
 
-def test_clips_are_cut_on_the_beat_and_joined_in_time(place: Place, tmp_path: Path):
+def test_clips_are_cut_on_the_beat_and_joined_in_time(place: PageContext, tmp_path: Path):
     files = [str(with_beats(tmp_path / f"{n}.png", first)) for n, first in ((1, 10), (2, 30))]
     html, archive = cut_to_sound(place, files, crop={"crop": "every"}, joined_name="take {date}")
     made = made_files(tmp_path)
@@ -289,13 +293,13 @@ def test_clips_are_cut_on_the_beat_and_joined_in_time(place: Place, tmp_path: Pa
     assert archive is not None
 
 
-def test_a_picture_without_a_beat_is_said_and_heard_whole(place: Place, tmp_path: Path):
+def test_a_picture_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
     html, _ = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
     assert "heard whole" in html
     assert made_files(tmp_path) == {"a.wav": 29 * 441}
 
 
-def test_all_joined_is_one_file(place: Place, tmp_path: Path):
+def test_all_joined_is_one_file(place: PageContext, tmp_path: Path):
     files = [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)]
     html, archive = cut_to_sound(place, files, kind=JOINED, joined_name="b2.wav")
     assert html.count("<audio") == 1
@@ -303,13 +307,13 @@ def test_all_joined_is_one_file(place: Place, tmp_path: Path):
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
-def test_a_joined_file_is_not_mistaken_for_a_picture_s(place: Place, tmp_path: Path):
+def test_a_joined_file_is_not_mistaken_for_a_picture_s(place: PageContext, tmp_path: Path):
     files = [str(picture(tmp_path / name)) for name in ("joined.png", "other.png")]
     cut_to_sound(place, files)
     assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}
 
 
-def test_only_names_that_fit(place: Place, tmp_path: Path):
+def test_only_names_that_fit(place: PageContext, tmp_path: Path):
     for name in ("a1.png", "a2.png", "b.png"):
         picture(tmp_path / "in" / name)
     html, _ = cut_to_sound(place, [str(picture(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
@@ -327,7 +331,7 @@ def test_only_names_that_fit(place: Place, tmp_path: Path):
     ],
 )
 def test_values_that_cannot_be_are_refused_before_the_work(
-    options: dict[str, Any], words: str, place: Place, tmp_path: Path
+    options: dict[str, Any], words: str, place: PageContext, tmp_path: Path
 ):
     html, archive = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], **options)
     assert words in html
@@ -335,7 +339,7 @@ def test_values_that_cannot_be_are_refused_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preview_shows_the_first_picture_in_natural_order(place: Place, tmp_path: Path):
+def test_a_preview_shows_the_first_picture_in_natural_order(place: PageContext, tmp_path: Path):
     files = [str(with_beats(tmp_path / name, first)) for name, first in (("p10.png", 30), ("p2.png", 10))]
     shown, html = preview(place, files, "", "", "from the picture", "", {"crop": "every"})
     assert shown.width == 300
@@ -345,7 +349,7 @@ def test_a_preview_shows_the_first_picture_in_natural_order(place: Place, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preview_of_nothing_is_a_sentence(place: Place, tmp_path: Path):
+def test_a_preview_of_nothing_is_a_sentence(place: PageContext, tmp_path: Path):
     shown, html = preview(place, None, "", "", "from the picture", "", {"crop": "every"})
     assert shown is None
     assert "choose files first" in html
@@ -356,4 +360,4 @@ def test_a_preview_of_nothing_is_a_sentence(place: Place, tmp_path: Path):
     assert shown is None
     assert "mine.png" in html
     assert "k3jx" not in html
-    assert "choose files first" in preview(Place(place.output_dir, folders=False), None, "/", "", "", "", {})[1]
+    assert "choose files first" in preview(PageContext(place.output_dir, folders=False), None, "/", "", "", "", {})[1]

@@ -57,8 +57,8 @@ def small(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[jams.Jams]:
-    fresh = jams.Jams()
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[jams.JamRegistry]:
+    fresh = jams.JamRegistry()
     monkeypatch.setattr(jams, "JAMS", fresh)
     yield fresh
     for jam in fresh._jams.values():
@@ -67,7 +67,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[jams.Jams]:
         jam.join(20)
 
 
-def jam_of(registry: jams.Jams, id_: str) -> Jam:
+def jam_of(registry: jams.JamRegistry, id_: str) -> Jam:
     jam = registry.get(id_)
     assert jam is not None
     return jam
@@ -104,7 +104,7 @@ def test_every_control_is_tried(values: dict[str, Any]):
 
 
 def test_values_that_cannot_be_are_sentences(
-    values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+    values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     place = studio.place(tmp_path)
     for change, text in (
@@ -120,7 +120,7 @@ def test_values_that_cannot_be_are_sentences(
 
 
 def test_from_start_to_recording_to_stop(
-    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams, monkeypatch: pytest.MonkeyPatch
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     place = studio.place(tmp_path, usual_sampler=lambda: "Euler")
     id_ = live.start(place, "", small)
@@ -151,7 +151,7 @@ def test_from_start_to_recording_to_stop(
 
 
 def test_a_recording_that_cannot_be_written_is_said(
-    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     id_ = live.start(studio.place(tmp_path), "", small)
     jam = jam_of(registry, id_)
@@ -167,7 +167,7 @@ def test_a_recording_that_cannot_be_written_is_said(
 
 
 def test_a_new_jam_takes_the_place_of_the_one_before(
-    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     place = studio.place(tmp_path)
     first = live.start(place, "", small)
@@ -177,7 +177,7 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
 
 
 def test_a_start_that_is_refused_leaves_all_as_it_was(
-    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     place = studio.place(tmp_path)
     first = live.start(place, "", small)
@@ -187,7 +187,7 @@ def test_a_start_that_is_refused_leaves_all_as_it_was(
     assert len(list(tmp_path.glob("jams/playing/*"))) == 1
 
 
-def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams):
+def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry):
     place = studio.place(
         tmp_path,
         styles=lambda: ["loud"],
@@ -203,7 +203,7 @@ def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_
 
 
 def test_what_a_killed_program_has_left_is_removed(
-    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.Jams
+    small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     import os
 

@@ -18,7 +18,7 @@ from riffusion_ext.dataset.review import Decision, decide, open_set
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
-from riffusion_ext.ui.layout.page_context import Place
+from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages import review
 from riffusion_ext.ui.pages.review import cell_html, hear
 
@@ -232,7 +232,7 @@ def test_a_damaged_picture_is_said_in_its_cell(training_set: Path):
     assert "<img" not in html
 
 
-def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, place: Place, tmp_path: Path):
+def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, place: PageContext, tmp_path: Path):
     sheet = opened(training_set)
     html = hear(place, sheet, 1)
     (sound,) = (tmp_path / "results" / "listening").glob("*.wav")
@@ -244,7 +244,7 @@ def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, place:
 
 
 def test_sounds_that_were_heard_do_not_pile_up(
-    training_set: Path, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_set: Path, place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(review, "_KEPT_SOUNDS", 2)
     sheet = opened(training_set)
@@ -254,7 +254,7 @@ def test_sounds_that_were_heard_do_not_pile_up(
     assert heard == {Path(sheet.windows[number].file).stem for number in (3, 2, 1)}, "the latest ones stay"
 
 
-def test_what_cannot_be_heard_is_a_sentence(training_set: Path, place: Place):
+def test_what_cannot_be_heard_is_a_sentence(training_set: Path, place: PageContext):
     sheet = opened(training_set)
     (training_set / "pictures" / sheet.windows[1].file).unlink()
     (training_set / "pictures" / sheet.windows[2].file).write_bytes(b"no picture")
@@ -270,7 +270,7 @@ def test_what_cannot_be_heard_is_a_sentence(training_set: Path, place: Place):
 class OnPage:
     """The sheet's components, and its buttons pressed as the host would."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: PageContext) -> None:
         gr = pytest.importorskip("gradio", exc_type=ImportError)
         with gr.Blocks(analytics_enabled=False) as blocks:
             self.opened = review.build(place)
@@ -293,7 +293,7 @@ class OnPage:
 
 
 @pytest.fixture
-def page(place: Place) -> OnPage:
+def page(place: PageContext) -> OnPage:
     return OnPage(place)
 
 

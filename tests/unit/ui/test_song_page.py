@@ -26,7 +26,7 @@ from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
 from riffusion_ext.ui.layout.result_panel import restored
-from riffusion_ext.ui.layout.resume_state import Unfinished
+from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
 from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
 from tests.unit.ui.painting import Studio, page_of, sources
@@ -254,7 +254,7 @@ def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSet
 
 
 def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
-    unfinished = Unfinished(tmp_path / "songs")
+    unfinished = ResumeState(tmp_path / "songs")
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
         path.unlink()
@@ -364,7 +364,7 @@ def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str,
 
 def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
     """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
-    first, second = Unfinished(tmp_path), Unfinished(tmp_path)
+    first, second = ResumeState(tmp_path), ResumeState(tmp_path)
     first.keep({"settings": 1}, {})
     second.keep({"settings": 2}, {})
     first.forget()

@@ -23,8 +23,8 @@ from riffusion_ext.options.dataset import page_values
 from riffusion_ext.options.dataset import settings_of as settings_of_values
 from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.fields.training import training_controls
-from riffusion_ext.ui.layout.background_task import Runs
-from riffusion_ext.ui.layout.page_context import Place, named_folder
+from riffusion_ext.ui.layout.background_task import BackgroundTask
+from riffusion_ext.ui.layout.page_context import PageContext, named_folder
 from riffusion_ext.ui.pages.training import make, new_runs, own_folder
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -153,7 +153,7 @@ def share(html: str) -> float:
     return float(re.findall(r'aria-valuenow="([\d.]+)"', html)[0])
 
 
-def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
+def test_songs_become_a_set_step_by_step(songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path):
     shown = list(make(new_runs(), f' "{songs}" ', "", place, narrow))
     bars = [share(html) for html, _ in shown if "progressbar" in html]
     assert bars[0] == 0.0
@@ -169,14 +169,16 @@ def test_songs_become_a_set_step_by_step(songs: Path, place: Place, narrow: Data
     assert len(open_set(out)[1].kept) == 8
 
 
-def test_a_folder_of_ones_own_and_other_settings(songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path):
+def test_a_folder_of_ones_own_and_other_settings(
+    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
+):
     settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
     *_, (_, made) = make(new_runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
     assert made == str(tmp_path / "mine")
     assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
 
 
-def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: Place, narrow: DatasetSettings):
+def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: PageContext, narrow: DatasetSettings):
     (songs / "<b>bad & ugly.mp3").write_text("no music")
     *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
     assert html.count('role="alert"') == 1
@@ -186,7 +188,7 @@ def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: Place, narr
     assert made
 
 
-def test_names_that_are_no_text_can_be_shown(songs: Path, place: Place, narrow: DatasetSettings):
+def test_names_that_are_no_text_can_be_shown(songs: Path, place: PageContext, narrow: DatasetSettings):
     name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
     try:
         shutil.copy(songs / "one.wav", songs / name)
@@ -198,7 +200,7 @@ def test_names_that_are_no_text_can_be_shown(songs: Path, place: Place, narrow: 
     assert "bad caf?.wav" in html
 
 
-def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetSettings):
+def test_many_failures_are_cut_short(songs: Path, place: PageContext, narrow: DatasetSettings):
     for number in range(15):
         (songs / f"bad{number}.mp3").write_text("no music")
     *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
@@ -214,7 +216,9 @@ def test_many_failures_are_cut_short(songs: Path, place: Place, narrow: DatasetS
         ('"', "no sound"),
     ],
 )
-def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place: Place, tmp_path: Path, monkeypatch):
+def test_what_is_no_folder_of_songs_is_a_sentence(
+    songs: str, words: str, place: PageContext, tmp_path: Path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     *_, (html, made) = make(new_runs(), songs, "", place, DatasetSettings())
     assert words in html
@@ -223,7 +227,7 @@ def test_what_is_no_folder_of_songs_is_a_sentence(songs: str, words: str, place:
     assert not (tmp_path / "results").exists()
 
 
-def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: Place, tmp_path: Path):
+def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: PageContext, tmp_path: Path):
     settings = DatasetSettings(captions=CaptionSettings("{titel}"))
     *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
     assert "titel" in html
@@ -231,7 +235,7 @@ def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: Pl
 
 
 def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
-    songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+    songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     *_, (html, _) = make(new_runs(), str(songs), str(songs / "one.wav"), place, narrow)
     assert 'role="alert"' in html
@@ -244,7 +248,7 @@ def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
     assert "This did not work: ZeroDivisionError: oops &lt;3" in html
 
 
-def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings):
+def test_nothing_kept_is_said(songs: Path, place: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
     *_, (html, made) = make(new_runs(), str(songs), "", place, settings)
     assert "Nothing was kept" in html
@@ -252,7 +256,7 @@ def test_nothing_kept_is_said(songs: Path, place: Place, narrow: DatasetSettings
     assert made
 
 
-def test_a_target_that_is_not_reached_is_said(songs: Path, place: Place, narrow: DatasetSettings):
+def test_a_target_that_is_not_reached_is_said(songs: Path, place: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, target=1000))
     *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
     assert "8 windows are kept, 1,000 were wanted; the most were left out as endings of songs (2)" in html
@@ -263,7 +267,7 @@ def test_a_target_that_is_not_reached_is_said(songs: Path, place: Place, narrow:
 
 
 def test_a_check_that_fails_keeps_the_summary(
-    songs: Path, place: Place, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+    songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*args: Any) -> Iterator[Any]:
         raise RiffusionError("the picture is gone")
@@ -303,7 +307,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     return Held(monkeypatch)
 
 
-def free(runs: Runs) -> bool:
+def free(runs: BackgroundTask) -> bool:
     """Whether there is no run, within a moment."""
     for _ in range(200):
         if not runs._busy.locked():
@@ -312,7 +316,7 @@ def free(runs: Runs) -> bool:
     return False
 
 
-def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: DatasetSettings, held: Held):
+def test_stop_ends_the_run_and_says_so(songs: Path, place: PageContext, narrow: DatasetSettings, held: Held):
     runs = new_runs()
     assert runs.stop() == ""
     steps = make(runs, str(songs), "", place, narrow)
@@ -334,7 +338,7 @@ def test_stop_ends_the_run_and_says_so(songs: Path, place: Place, narrow: Datase
 
 
 def test_a_second_press_is_refused_while_the_first_works(
-    songs: Path, place: Place, narrow: DatasetSettings, held: Held
+    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
 ):
     runs = new_runs()
     first = make(runs, str(songs), "", place, narrow)
@@ -349,7 +353,7 @@ def test_a_second_press_is_refused_while_the_first_works(
 
 
 def test_a_page_that_is_closed_in_the_middle_stops_the_work(
-    songs: Path, place: Place, narrow: DatasetSettings, held: Held
+    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
 ):
     runs = new_runs()
     with closing(make(runs, str(songs), "", place, narrow)) as steps:
@@ -363,7 +367,7 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
 
 
 def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
-    songs: Path, place: Place, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
+    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)
     runs = new_runs()
@@ -378,7 +382,7 @@ def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
 
 
 def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
-    songs: Path, place: Place, narrow: DatasetSettings, tmp_path: Path
+    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
 ):
     from riffusion_ext.dataset.store import Store
 

@@ -14,7 +14,7 @@ from PIL import Image
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.layout.cropping_panel import preview
-from riffusion_ext.ui.layout.page_context import Place, chosen_files
+from riffusion_ext.ui.layout.page_context import PageContext, chosen_files
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.pages import inspect
 from riffusion_ext.ui.uploads import accepted, upload_folder, uploaded
@@ -109,7 +109,7 @@ def test_nothing_else_is(uploads: Path) -> None:
 
 def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(picture(tmp_path / "secret.png"))
-    place = Place(output_dir=lambda: tmp_path / "out")
+    place = PageContext(output_dir=lambda: tmp_path / "out")
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
     assert NOT_OURS in inspect.inspect(path)
     assert NOT_OURS in restored(path, "song", lambda _: {})[1]

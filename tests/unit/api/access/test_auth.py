@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from riffusion_ext.api.access import auth
 from riffusion_ext.api.access.auth import Guard, is_allowed, parse_credentials
 from riffusion_ext.api.app import mount
-from riffusion_ext.api.context import Service
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.requests import receive
 from riffusion_ext.api.requests.receive import Transfers
@@ -302,7 +302,7 @@ def test_the_host_s_own_routes_stay_as_they_are(tmp_path: Path) -> None:
     async def everything(request: Request, path: str) -> dict[str, str]:
         return {"host": path}
 
-    mount(app, Service(others=ClipLibrary(), scratch=lambda: tmp_path), USERS)
+    mount(app, ApiContext(others=ClipLibrary(), scratch=lambda: tmp_path), USERS)
     client = TestClient(app)
     assert client.get("/sdapi/v1/options").json() == {"host": "sdapi/v1/options"}
     assert client.get("/riffusion/v2").json() == {"host": "riffusion/v2"}

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from riffusion_ext.api.routes.live import LIVE, mount_live, report
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, Request
-from riffusion_ext.generate.live.registry import Jams
+from riffusion_ext.generate.live.registry import JamRegistry
 from riffusion_ext.generate.live.session import PATIENCE, Jam
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -45,7 +45,7 @@ def app() -> Any:
 
 @pytest.fixture
 def url(app: Any, jam: Jam) -> str:
-    jams = Jams()
+    jams = JamRegistry()
     mount_live(app, jams)
     return f"{LIVE}/{jams.start(jam)}"
 

@@ -39,16 +39,16 @@ def test_impossible_requests(values: dict[str, object], words: str) -> None:
 
 
 def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
-    assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).together == PLAIN.together
+    assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).batch_key == PLAIN.batch_key
     other_init = replace(PAINTED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
-    assert other_init.together == PAINTED.together
+    assert other_init.batch_key == PAINTED.batch_key
 
 
 @pytest.mark.parametrize(
     "values", [{"cfg": 8.0}, {"denoise": 0.6}, {"steps": 31}, {"sampler": "DDIM"}, {"loop": True}, {"mask": None}]
 )
 def test_what_a_host_takes_once_for_all_keeps_requests_apart(values: dict[str, object]) -> None:
-    assert replace(PAINTED, **values).together != PAINTED.together
+    assert replace(PAINTED, **values).batch_key != PAINTED.batch_key
 
 
 def test_a_stand_in_is_a_backend() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, LostError, OnPicture, RefusedError, Request
-from riffusion_ext.generate.backends.batch_limit import Batched
-from riffusion_ext.generate.backends.pool import Several
+from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnPicture, RefusedError, Request
+from riffusion_ext.generate.backends.batch_limit import BatchLimit
+from riffusion_ext.generate.backends.pool import BackendPool
 
 MOST = 3
 
@@ -51,14 +51,14 @@ class Actor:
     def check(self) -> None:
         self.checks += 1
         if self.checks <= self.down:
-            raise LostError("still away")
+            raise BackendUnavailableError("still away")
 
     def interrupt(self) -> None:
         self.wish.set()
 
     def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
-        assert len({request.together for request in requests}) == 1
+        assert len({request.batch_key for request in requests}) == 1
         assert self.at_work.acquire(blocking=False), "two things at once"
         try:
             return self._play(self.script.pop(0) if self.script else self.then, requests, on_picture)
@@ -70,7 +70,7 @@ class Actor:
         self.wish.clear()
         self.got.append([request.seeds[0] for request in requests])
         if word == "lose":
-            raise LostError("the connection broke off")
+            raise BackendUnavailableError("the connection broke off")
         if word == "fail":
             raise MemoryError("too little")
         if word == "refuse":
@@ -85,17 +85,19 @@ class Actor:
                 self.interrupted = True
                 break
             if word == "part" and index:
-                raise LostError("the connection broke off")
+                raise BackendUnavailableError("the connection broke off")
             pictures.append(painted(request))
             on_picture(index, pictures[-1])
         return pictures
 
 
-def several(*actors: Actor, tell: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more) -> Several:
-    return Several(actors, "tiny", tell=tell, rest=rest, **more)
+def several(
+    *actors: Actor, tell: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more
+) -> BackendPool:
+    return BackendPool(actors, "tiny", tell=tell, rest=rest, **more)
 
 
-def all_painted(team: Several, count: int) -> list[int]:
+def all_painted(team: BackendPool, count: int) -> list[int]:
     """Paint so many; returns the order in which they came, each once, in the thread that asked."""
     came: list[int] = []
     here = threading.get_ident()
@@ -138,7 +140,7 @@ def test_where_nobody_lives_it_ends_and_what_was_painted_was_handed_out(scripts:
     came: list[int] = []
     try:
         team.generate(asked(count), lambda number, picture: came.append(number))
-    except (LostError, MemoryError):
+    except (BackendUnavailableError, MemoryError):
         assert len(came) < count
     assert len(came) == len(set(came))
 
@@ -191,11 +193,11 @@ def test_the_only_one_is_asked_once_more_before_it_is_over() -> None:
     team = several(Actor("lose"), rest=60)
     all_painted(team, 4)
     gone = Actor(then="lose", down=99)
-    with pytest.raises(LostError, match=r"^still away$"):
+    with pytest.raises(BackendUnavailableError, match=r"^still away$"):
         several(gone, rest=60).generate(asked(2), lambda number, picture: None)
     assert gone.checks == 1
     flapping = Actor(then="lose")  # it is there whenever it is asked, and never paints
-    with pytest.raises(LostError, match="broke off"):
+    with pytest.raises(BackendUnavailableError, match="broke off"):
         several(flapping, rest=60).generate(asked(2), lambda number, picture: None)
     assert len(flapping.got) == 3
 
@@ -204,7 +206,7 @@ def test_all_reasons_stand_in_one_sentence_and_later_it_goes_on() -> None:
     one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
     team = several(one, two, rest=60)
     one.down = 99
-    with pytest.raises(LostError, match=r"^none of the 2 webuis can paint: still away$"):
+    with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can paint: still away$"):
         team.generate(asked(4), lambda number, picture: None)
     one.down, one.then = 0, "paint"
     all_painted(team, 4)
@@ -232,7 +234,7 @@ def test_another_model_does_not_come_back() -> None:
         all_painted(team, 3)
         time.sleep(0.02)
     assert other.got == []
-    with pytest.raises(LostError, match="has the model other chosen now, tiny is needed"):
+    with pytest.raises(BackendUnavailableError, match="has the model other chosen now, tiny is needed"):
         several(other, lost={0: "not there"}).generate(asked(1), lambda number, picture: None)
 
 
@@ -261,14 +263,14 @@ def test_an_error_of_the_caller_ends_all() -> None:
 
 
 def test_one_that_its_own_user_stopped_is_left_alone() -> None:
-    with pytest.raises(LostError, match="interrupted by its own user"):
+    with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
         several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, picture: None)
     assert len(stopped.got) == 1
 
 
 def test_each_takes_its_own_number_at_once() -> None:
     one, two = Actor(), Actor()
-    team = Batched(several(one, two), 2, lambda activity: None, lambda: False)
+    team = BatchLimit(several(one, two), 2, lambda activity: None, lambda: False)
     assert team.max_batch == 4
     team.generate(asked(4), lambda number, picture: None)
     assert max(map(len, one.got + two.got)) <= 2

@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.responses import RedirectResponse
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, Backend, LostError, RefusedError, Request
+from riffusion_ext.generate.backends.base import Activity, Backend, BackendUnavailableError, RefusedError, Request
 from riffusion_ext.generate.backends.remote import RemoteWebui
 from riffusion_ext.generate.backends.remotes import Webuis
 from riffusion_ext.generate.checkpoint.runner import Finished, Progress, Stopped
@@ -64,7 +64,7 @@ def local(tmp_path: Path) -> list[bytes]:
     return windows(piece)
 
 
-def text_of(call: Callable[[], object], kind: type[RiffusionError] = LostError) -> str:
+def text_of(call: Callable[[], object], kind: type[RiffusionError] = BackendUnavailableError) -> str:
     with pytest.raises(kind) as caught:
         call()
     text = str(caught.value)

@@ -12,7 +12,15 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import OnPicture, Request
-from riffusion_ext.generate.checkpoint.runner import Finished, Job, OpenPicture, Progress, Stopped, Work, run
+from riffusion_ext.generate.checkpoint.runner import (
+    Finished,
+    OpenPicture,
+    Progress,
+    RenderFolder,
+    RenderJob,
+    Stopped,
+    run,
+)
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.windows.plan import Window, plan_song
 from riffusion_ext.metadata import read_record, save_picture
@@ -20,7 +28,7 @@ from tests.unit.generate.painters import Painter, by_seed
 from tests.unit.small import SMALL
 
 
-def job_of(seconds: float = 6.0, **record: object) -> Job:
+def job_of(seconds: float = 6.0, **record: object) -> RenderJob:
     plan = plan_song(Score((Keyframe("a", seed=3, seconds=seconds),)), SMALL, width=128, overlap=32)
 
     def request(window: Window, open_picture: OpenPicture) -> Request:
@@ -28,7 +36,7 @@ def job_of(seconds: float = 6.0, **record: object) -> Job:
             assert open_picture(number).size == (128, 64)
         return Request(("a", "a"), seeds=window.seeds, width=window.width, height=64)
 
-    return Job(plan, request, lambda number: 1e6 + number, record)
+    return RenderJob(plan, request, lambda number: 1e6 + number, record)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -38,7 +46,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("max_batch", [1, 2, 3, 4, 50])
 def test_every_window_is_painted_once(tmp_path: Path, max_batch: int) -> None:
     job, painter = job_of(), Painter(by_seed, max_batch=max_batch)
-    events = list(run(Work(tmp_path, job), painter))
+    events = list(run(RenderFolder(tmp_path, job), painter))
     total = len(job.plan.windows)
     assert sorted(event.window.number for event in events if isinstance(event, Finished)) == list(range(total))
     assert len(painter.requests) == total
@@ -52,7 +60,7 @@ def test_every_window_is_painted_once(tmp_path: Path, max_batch: int) -> None:
 def test_beginning_comes_early(tmp_path: Path) -> None:
     job = job_of(30.0)
     painted: list[int] = []
-    for event in run(Work(tmp_path, job), Painter(by_seed, max_batch=2)):
+    for event in run(RenderFolder(tmp_path, job), Painter(by_seed, max_batch=2)):
         if isinstance(event, Finished):
             painted.append(event.window.number)
             assert event.window.number <= len(painted) + 4
@@ -61,7 +69,7 @@ def test_beginning_comes_early(tmp_path: Path) -> None:
 
 def test_batches_are_full_where_they_can_be(tmp_path: Path) -> None:
     painter = Painter(by_seed, max_batch=4)
-    list(run(Work(tmp_path, job_of(30.0)), painter))
+    list(run(RenderFolder(tmp_path, job_of(30.0)), painter))
     assert sum(len(batch) < 4 for batch in painter.batches) <= 4
 
 
@@ -71,19 +79,19 @@ def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, after: int, max_batch: int, stop: bool
 ) -> None:
     straight, broken = tmp_path_factory.mktemp("straight"), tmp_path_factory.mktemp("broken")
-    list(run(Work(straight, job_of()), Painter(by_seed)))
+    list(run(RenderFolder(straight, job_of()), Painter(by_seed)))
     first = Painter(by_seed, max_batch=max_batch, **({"stop_after": after} if stop else {"fail_after": after}))
     total = len(job_of().plan.windows)
     if stop or after >= total:
-        events = list(run(Work(broken, job_of()), first))
+        events = list(run(RenderFolder(broken, job_of()), first))
         assert (events[-1] == Stopped(after, total)) == (after < total)
     else:
         with pytest.raises(KeyboardInterrupt):
-            list(run(Work(broken, job_of()), first))
+            list(run(RenderFolder(broken, job_of()), first))
     kept = bytes_of(broken)
     assert len(kept) == min(after, total)
     second = Painter(by_seed, max_batch=max_batch)
-    events = list(run(Work(broken, job_of()), second))
+    events = list(run(RenderFolder(broken, job_of()), second))
     assert events[0] == Progress(len(kept), total, None)
     assert first.painted + second.painted == total
     assert bytes_of(broken) == bytes_of(straight)
@@ -91,14 +99,14 @@ def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
 
 
 def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     list(run(work, Painter(by_seed)))
     leftover = tmp_path / "windows" / ".0123456789ab.png"
     leftover.write_bytes(b"half")
     work.path(2).write_bytes(b"damaged")
     Image.new("RGB", (64, 64)).save(work.path(4))
     again = Painter(by_seed)
-    list(run(Work(tmp_path, job_of()), again))
+    list(run(RenderFolder(tmp_path, job_of()), again))
     assert again.painted == 2
     assert not leftover.exists()
     assert work.picture(2).size == (128, 64)
@@ -106,15 +114,15 @@ def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
 
 def test_what_a_power_cut_has_damaged_is_painted_again(tmp_path: Path) -> None:
     """Also where the header of a picture is whole, so that its size can be read."""
-    straight = Work(tmp_path / "straight", job_of())
+    straight = RenderFolder(tmp_path / "straight", job_of())
     list(run(straight, Painter(by_seed)))
-    work = Work(tmp_path / "cut", job_of())
+    work = RenderFolder(tmp_path / "cut", job_of())
     list(run(work, Painter(by_seed)))
     whole = work.path(1).read_bytes()
     work.path(1).write_bytes(whole[: len(whole) // 2])
     work.path(3).write_bytes(whole[:-400] + bytes(400))
     (work.folder / "plan.json").write_bytes(b"")
-    again, painter = Work(work.folder, job_of()), Painter(by_seed)
+    again, painter = RenderFolder(work.folder, job_of()), Painter(by_seed)
     beginning = again.beginning()
     assert beginning is not None
     assert len(beginning.windows) == 1
@@ -126,7 +134,7 @@ def test_what_a_power_cut_has_damaged_is_painted_again(tmp_path: Path) -> None:
 
 def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked after each batch: to look at all pictures again each time would take ever longer."""
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     counts = []
     for _ in run(work, Painter(by_seed)):
         with monkeypatch.context() as blind:
@@ -137,7 +145,7 @@ def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: py
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     written = 0
 
     def save(*args: object, **text: str) -> Path:
@@ -153,12 +161,12 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_there(tmp_path: Path, monkey
             list(run(work, Painter(by_seed, max_batch=2)))
     assert len(work.finished()) == len(bytes_of(tmp_path)) == 3
     rest = Painter(by_seed, max_batch=2)
-    list(run(Work(tmp_path, job_of()), rest))
+    list(run(RenderFolder(tmp_path, job_of()), rest))
     assert rest.painted == len(work.job.plan.windows) - 3
 
 
 def test_pictures_carry_their_records(tmp_path: Path) -> None:
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     list(run(work, Painter(by_seed)))
     record = read_record(work.picture(3))
     assert record.params == SMALL
@@ -166,7 +174,7 @@ def test_pictures_carry_their_records(tmp_path: Path) -> None:
 
 
 def test_first_windows_only(tmp_path: Path) -> None:
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     painter = Painter(by_seed)
     events = list(run(work, painter, limit=1))
     assert work.finished() == {0}
@@ -178,7 +186,7 @@ def test_first_windows_only(tmp_path: Path) -> None:
 
 
 def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
-    work = Work(tmp_path, job_of())
+    work = RenderFolder(tmp_path, job_of())
     assert work.beginning() is None
     list(run(work, Painter(by_seed, stop_after=4, max_batch=2)))
     assert work.finished() == {0, 1, 2, 4} or work.finished() == {0, 1, 2, 3}
@@ -198,33 +206,35 @@ def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
             self.interrupted = self.painted == len(job_of().plan.windows)
             return pictures
 
-    assert isinstance(list(run(Work(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
+    assert isinstance(list(run(RenderFolder(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
 
 
 def test_another_song_does_not_get_in(tmp_path: Path) -> None:
-    Work(tmp_path, job_of(model="one"))
-    Work(tmp_path, job_of(model="one"))
+    RenderFolder(tmp_path, job_of(model="one"))
+    RenderFolder(tmp_path, job_of(model="one"))
     for other in (job_of(model="two"), job_of(7.0, model="one")):
         with pytest.raises(RiffusionError, match="holds the windows of another song"):
-            Work(tmp_path, other)
+            RenderFolder(tmp_path, other)
 
 
 def test_backends_that_do_not_keep_their_word(tmp_path: Path) -> None:
     wrong = Painter(lambda request: Image.new("RGB", (64, 64)))
     with pytest.raises(RiffusionError, match="a picture of 128 x 64 was asked for, the one painted is 64 x 64"):
-        list(run(Work(tmp_path, job_of()), wrong))
+        list(run(RenderFolder(tmp_path, job_of()), wrong))
 
     class Silent(Painter):
         def generate(self, requests: object, on_picture: object) -> list[Image.Image]:
             return []
 
     with pytest.raises(RiffusionError, match="gave 0 pictures where 1 were asked for"):
-        list(run(Work(tmp_path, job_of()), Silent(by_seed)))
+        list(run(RenderFolder(tmp_path, job_of()), Silent(by_seed)))
 
 
 def test_requests_that_differ_in_the_end_are_painted_apart(tmp_path: Path) -> None:
     plan = job_of().plan
-    job = Job(plan, lambda w, _: Request(("a", "a"), steps=10 + w.number, width=128, height=64), lambda number: 1e6)
+    job = RenderJob(
+        plan, lambda w, _: Request(("a", "a"), steps=10 + w.number, width=128, height=64), lambda number: 1e6
+    )
     painter = Painter(by_seed, max_batch=4)
-    list(run(Work(tmp_path, job), painter))
+    list(run(RenderFolder(tmp_path, job), painter))
     assert [len(batch) for batch in painter.batches] == [1] * len(plan.windows)

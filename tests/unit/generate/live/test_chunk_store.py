@@ -10,14 +10,14 @@ from PIL import Image
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.live.chunk_store import Tape, grid_of
+from riffusion_ext.generate.live.chunk_store import ChunkStore, grid_of
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (2, samples)).astype(np.float32)
 
 
-def used(tape: Tape, first: int, stop: int) -> np.ndarray:
+def used(tape: ChunkStore, first: int, stop: int) -> np.ndarray:
     got: list[np.ndarray] = []
 
     def keep(clip: AudioClip) -> None:
@@ -28,9 +28,9 @@ def used(tape: Tape, first: int, stop: int) -> np.ndarray:
 
 
 @pytest.fixture
-def tape(tmp_path: Path) -> Tape:
+def tape(tmp_path: Path) -> ChunkStore:
     """Return a tape of three chunks, at a rate where every sample has an exact time."""
-    tape = Tape(tmp_path / "tape", 8192, 2, 80)
+    tape = ChunkStore(tmp_path / "tape", 8192, 2, 80)
     for number, length in enumerate((1000, 1, 0, 500)):
         tape.add(noise(length, number))
     return tape
@@ -39,7 +39,7 @@ def tape(tmp_path: Path) -> Tape:
 @pytest.mark.parametrize(("rate", "grid"), [(44100, 11025), (48000, 375), (8000, 125), (22050, 11025), (16384, 1)])
 def test_chunks_begin_at_times_that_are_exact(tmp_path: Path, rate: int, grid: int):
     assert grid_of(rate) == grid
-    tape = Tape(tmp_path, rate, 1, 80)
+    tape = ChunkStore(tmp_path, rate, 1, 80)
     rng = np.random.default_rng(1)
     lengths = [int(rng.integers(0, 3 * grid + 1)) for _ in range(12)]
     for number, length in enumerate(lengths):
@@ -54,7 +54,7 @@ def test_chunks_begin_at_times_that_are_exact(tmp_path: Path, rate: int, grid: i
     np.testing.assert_allclose(used(tape, 0, tape.samples), whole, atol=1 / 32000)
 
 
-def test_chunks_follow_each_other_and_empty_ones_are_none(tape: Tape):
+def test_chunks_follow_each_other_and_empty_ones_are_none(tape: ChunkStore):
     assert [(chunk.number, chunk.start, chunk.stop) for chunk in tape.chunks()] == [
         (0, 0, 1000),
         (1, 1000, 1001),
@@ -67,7 +67,7 @@ def test_chunks_follow_each_other_and_empty_ones_are_none(tape: Tape):
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, 1501), (0, 1), (999, 1002), (1000, 1001), (1200, 1400)])
-def test_any_part_can_be_taken_to_the_sample(tape: Tape, first: int, stop: int):
+def test_any_part_can_be_taken_to_the_sample(tape: ChunkStore, first: int, stop: int):
     whole = np.concatenate([noise(1000, 0), noise(1, 1), noise(500, 3)], axis=1)
     np.testing.assert_array_equal(
         used(tape, first, stop), np.clip(np.rint(whole * 32768), None, 32767)[:, first:stop] / 32768
@@ -75,7 +75,7 @@ def test_any_part_can_be_taken_to_the_sample(tape: Tape, first: int, stop: int):
     assert not list(tape.folder.glob("take*"))
 
 
-def test_the_past_is_forgotten_piece_by_piece(tape: Tape):
+def test_the_past_is_forgotten_piece_by_piece(tape: ChunkStore):
     tape.add_picture(0, Image.new("RGB", (10, 64)))
     tape.add_picture(10, Image.new("RGB", (10, 64)))
     tape.forget(999)
@@ -96,6 +96,6 @@ def test_the_past_is_forgotten_piece_by_piece(tape: Tape):
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, 1502), (5, 5), (7, 3)])
-def test_parts_that_are_not_there(tape: Tape, first: int, stop: int):
+def test_parts_that_are_not_there(tape: ChunkStore, first: int, stop: int):
     with pytest.raises(RiffusionError, match="are not there"):
         used(tape, first, stop)

@@ -19,13 +19,13 @@ from riffusion_ext.audio.level import CEILING
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, Request
 from riffusion_ext.generate.live import session as module
-from riffusion_ext.generate.live.recording import heard_prompts, take_infotext, write_take
-from riffusion_ext.generate.live.registry import Jams
-from riffusion_ext.generate.live.session import Jam, Take
+from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
+from riffusion_ext.generate.live.registry import JamRegistry
+from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 from riffusion_ext.generate.windows.masks import soft_mask
-from riffusion_ext.generate.windows.rolling_blend import HOLD, Ribbon
+from riffusion_ext.generate.windows.rolling_blend import HOLD, RollingBlend
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, as_it_is, by_seed
@@ -213,11 +213,11 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
 
 def test_a_louder_picture_is_brought_to_the_level_of_the_one_before():
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    ribbon = Ribbon(TINY, 192, 64)
+    ribbon = RollingBlend(TINY, 192, 64)
     for grey in (100, 115):
         ribbon.add(Image.new("RGB", (192, 64), (grey,) * 3), moment)
     levels = [20 * np.log10(ribbon.mel(column, column + 1).mean()) for column in (10, 300)]
-    plain = Ribbon(TINY, 192, 64)
+    plain = RollingBlend(TINY, 192, 64)
     plain.add(Image.new("RGB", (192, 64), (115, 115, 115)), moment)
     before = 20 * np.log10(plain.mel(10, 11).mean())
     assert levels[0] - before > 2
@@ -228,7 +228,7 @@ def test_a_louder_picture_is_brought_to_the_level_of_the_one_before():
 @given(st.integers(1, 4), st.integers(3, 8))
 def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int):
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
-    long, short = (Ribbon(TINY, 128, 16 * part) for _ in range(2))
+    long, short = (RollingBlend(TINY, 128, 16 * part) for _ in range(2))
     rng = np.random.default_rng(count)
     for number in range(count):
         picture = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
@@ -311,11 +311,11 @@ def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
 
 
 def test_a_recording_is_what_was_played(start: Callable[..., Jam], tmp_path: Path):
-    takes: list[Take] = []
+    takes: list[Recording] = []
 
-    def keep(jam: Jam, take: Take) -> str:
+    def keep(jam: Jam, take: Recording) -> str:
         takes.append(take)
-        write_take(jam, take, tmp_path / "take.wav", title="funk")
+        write_recording(jam, take, tmp_path / "take.wav", title="funk")
         return "kept"
 
     jam = start(keep=keep, travel=1)
@@ -336,7 +336,7 @@ def test_a_recording_is_what_was_played(start: Callable[..., Jam], tmp_path: Pat
     jam.stop_recording(patience=0.01)
     assert len(takes) == 1
     assert heard_prompts(takes[0], 8000) == [(0.0, "jazz")]
-    text = take_infotext(jam, takes[0])
+    text = recording_infotext(jam, takes[0])
     assert text.startswith("jazz\nSteps: 30")
     assert "Riffusion jam: " in text
     assert "Prompts over time: " in text
@@ -380,9 +380,9 @@ def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
 def test_a_recording_is_kept_whatever_ends_the_jam(
     start: Callable[..., Jam], how: str, monkeypatch: pytest.MonkeyPatch
 ):
-    takes: list[Take] = []
+    takes: list[Recording] = []
 
-    def keep(jam: Jam, take: Take) -> str:
+    def keep(jam: Jam, take: Recording) -> str:
         jam.tape.use(take.first, take.stop, lambda clip: None)
         takes.append(take)
         return ""
@@ -455,7 +455,7 @@ def test_the_reference_engine_has_no_stream(tmp_path: Path):
 
 
 def test_only_so_many_play_at_once(tmp_path: Path):
-    jams = Jams(most=2)
+    jams = JamRegistry(most=2)
     made = [Jam(settings_of(), Painter(by_seed), tmp_path / str(number), CPU) for number in range(4)]
     ids = [jams.start(jam) for jam in made[:2]]
     assert len(set(ids)) == 2
@@ -476,7 +476,7 @@ def test_only_so_many_play_at_once(tmp_path: Path):
 
 def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
     """Start stops the page's own jam and starts another: the one may still be in the middle of a picture."""
-    jams = Jams(most=1)
+    jams = JamRegistry(most=1)
     studio = Studio(max_batch=1)
     studio.go_on.clear()
     studio.interrupt = lambda: None  # type: ignore[method-assign]
@@ -492,14 +492,14 @@ def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
 
 
 def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
-    takes: list[Take] = []
+    takes: list[Recording] = []
 
-    def keep(jam: Jam, take: Take) -> str:
+    def keep(jam: Jam, take: Recording) -> str:
         jam.tape.use(take.first, take.stop, lambda clip: None)
         takes.append(take)
         return ""
 
-    jams = Jams()
+    jams = JamRegistry()
     jam = Jam(settings_of(), Painter(by_seed), tmp_path / "jam", CPU, keep)
     jams.start(jam)
     until(lambda: jam.resting)

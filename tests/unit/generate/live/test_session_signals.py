@@ -15,7 +15,7 @@ SERVER = """
 import sys, time
 from pathlib import Path
 from riffusion_ext.generate.live.session import Jam
-from riffusion_ext.generate.live.recording import write_take
+from riffusion_ext.generate.live.recording import write_recording
 from riffusion_ext.generate.live.registry import JAMS
 from riffusion_ext.signals import Stop, exit_code, finish, stopping_signals
 from tests.unit.generate.painters import Painter, by_seed
@@ -24,7 +24,7 @@ from tests.unit.generate.live.test_session import CPU, settings_of
 with stopping_signals():
     try:
         jam = Jam(settings_of(), Painter(by_seed), Path("playing/1"), CPU, lambda jam, take: str(
-            write_take(jam, take, Path("kept.wav"))))
+            write_recording(jam, take, Path("kept.wav"))))
         JAMS.start(jam)
         while jam.tape.samples < 8000:
             time.sleep(0.01)

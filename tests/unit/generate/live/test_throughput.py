@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from riffusion_ext.generate.live.throughput import STRETCH, Pace
+from riffusion_ext.generate.live.throughput import STRETCH, Throughput
 
 WINDOWS = st.floats(0.5, 30.0)
 
 
 def test_nothing_plays_while_nothing_is_known():
-    pace = Pace(20.0)
+    pace = Throughput(20.0)
     assert pace.speed is None
     assert pace.needed == 20.0
 
@@ -19,7 +19,7 @@ def test_nothing_plays_while_nothing_is_known():
 @given(WINDOWS, st.floats(0.05, 50.0), st.floats(0.0, 1.0))
 def test_the_next_window_is_there_in_time(window, speed, late):
     """Even where it takes a quarter longer than the ones before, and a second to be loaded."""
-    pace = Pace(1e6)
+    pace = Throughput(1e6)
     pace.add(window, window / speed)
     loaded = 1
     while loaded * window < pace.needed:
@@ -30,7 +30,7 @@ def test_the_next_window_is_there_in_time(window, speed, late):
 
 @given(WINDOWS, st.floats(0.02, 0.98), st.floats(40.0, 200.0))
 def test_a_slow_painter_is_played_for_a_while_without_a_pause(window, speed, ahead):
-    pace = Pace(ahead)
+    pace = Throughput(ahead)
     for _ in range(4):
         pace.add(window, window / speed)
     assume(pace.needed < ahead)
@@ -39,13 +39,13 @@ def test_a_slow_painter_is_played_for_a_while_without_a_pause(window, speed, ahe
 
 @given(WINDOWS, st.floats(0.001, 50.0), st.floats(5.0, 60.0))
 def test_no_more_is_waited_for_than_is_painted_ahead(window, speed, ahead):
-    pace = Pace(ahead)
+    pace = Throughput(ahead)
     pace.add(window, window / speed)
     assert 0 < pace.needed <= ahead
 
 
 def test_only_the_last_windows_count():
-    pace = Pace(60.0)
+    pace = Throughput(60.0)
     pace.add(5.0, 500.0)  # the model was loaded
     for _ in range(4):
         pace.add(5.0, 1.0)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
-from riffusion_ext.generate.score.prompt_queue import LONGEST_QUEUE, Journey
+from riffusion_ext.generate.score.prompt_queue import LONGEST_QUEUE, PromptQueue
 
 
-def journey(travel: int = 4, seed: int = 7) -> Journey:
-    return Journey(Keyframe("A", "hiss", seed, 0.6, 8.0, seconds=1.0), travel)
+def journey(travel: int = 4, seed: int = 7) -> PromptQueue:
+    return PromptQueue(Keyframe("A", "hiss", seed, 0.6, 8.0, seconds=1.0), travel)
 
 
 def told(moment: Moment) -> tuple[str, str, float]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
-from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, Measured, Weave
+from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, BlendedSpectrogram, Measured
 from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
 from riffusion_ext.generate.windows.segments import part_of
 from riffusion_ext.metadata import TEXT_KEY, record_text
@@ -55,7 +55,7 @@ def test_pictures_of_one_sound_are_that_sound_again(seconds: float, width: int, 
     plan = plan_riff(round(seconds * 8000), SMALL, SCORE.at, width=64 * width, overlap=24)
     mel = noise_mel(plan.columns)
     blacks = data.draw(st.lists(st.floats(6e5, 4e6), min_size=len(plan.windows), max_size=len(plan.windows)))
-    woven = Weave(plan, cut(mel, plan, blacks, blacks), hold=HOLD_RIFF)
+    woven = BlendedSpectrogram(plan, cut(mel, plan, blacks, blacks), hold=HOLD_RIFF)
     np.testing.assert_allclose(woven.gains, 1.0, atol=0.02)
     whole = woven.mel(0, plan.columns)
     np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # a picture's levels are steps
@@ -65,7 +65,7 @@ def test_pictures_of_one_sound_are_that_sound_again(seconds: float, width: int, 
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_pieces_are_the_whole(start: int, length: int) -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
-    woven = Weave(plan, cut(noise_mel(plan.columns), plan, [2e6] * 99, [2e6] * 99))
+    woven = BlendedSpectrogram(plan, cut(noise_mel(plan.columns), plan, [2e6] * 99, [2e6] * 99))
     start = min(start, plan.columns - 1)
     stop = min(start + length, plan.columns)
     np.testing.assert_array_equal(woven.mel(start, stop), woven.mel(0, plan.columns)[:, start:stop])
@@ -83,7 +83,7 @@ def test_level_is_constant_though_blacks_are_wrong(seed: int, kind: str) -> None
     rng = np.random.default_rng(seed)
     told = list(1e6 * 10 ** (rng.uniform(-3, 3, count) / 20))
     mel = noise_mel(plan.columns)
-    woven = Weave(plan, cut(mel, plan, [1.5e6] * count, told), hold=HOLD_SONG)
+    woven = BlendedSpectrogram(plan, cut(mel, plan, [1.5e6] * count, told), hold=HOLD_SONG)
     level = decibels(woven.mel(0, plan.columns)) - decibels(mel)
     assert np.ptp(level) < 0.5
     assert abs(level.mean() - 20 * np.log10(1e6 / 1.5e6)) < 3.5  # and it is that of the windows together
@@ -95,7 +95,7 @@ def test_errors_do_not_add_up_over_a_long_song() -> None:
     grey = np.rint(np.linspace(120, 100, 256)).astype(np.uint8)
     picture = with_record(Image.fromarray(np.repeat(grey[None], 64, axis=0)).convert("RGB"), 1e6)
     assert len(plan.windows) > 200
-    gains = 20 * np.log10(Weave(plan, lambda number: picture, hold=HOLD_RIFF).gains)
+    gains = 20 * np.log10(BlendedSpectrogram(plan, lambda number: picture, hold=HOLD_RIFF).gains)
     assert np.ptp(gains) > 1
     assert np.abs(gains).max() < 12
     assert np.abs(gains[50:-50]).max() < 0.1
@@ -111,7 +111,7 @@ def test_what_a_window_adds_by_itself_is_no_error_of_level() -> None:
         row = np.rint(softer if number % 2 else loud).astype(np.uint8)
         return with_record(Image.fromarray(np.repeat(row[None], 64, axis=0)).convert("RGB"), 1e6)
 
-    gains = 20 * np.log10(Weave(plan, open_picture).gains)
+    gains = 20 * np.log10(BlendedSpectrogram(plan, open_picture).gains)
     assert np.ptp(gains) < 4  # 9 dB where the whole of what they share is compared
 
 
@@ -119,23 +119,23 @@ def test_silence_has_no_level_to_match() -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     white = with_record(Image.new("RGB", (128, 64), "white"), 1e6)
     loud = with_record(Image.new("RGB", (128, 64), (50, 50, 50)), 1e6)
-    woven = Weave(plan, lambda number: loud if number == 2 else white)
+    woven = BlendedSpectrogram(plan, lambda number: loud if number == 2 else white)
     assert woven.gains == (1.0,) * len(plan.windows)
-    assert not Weave(plan, lambda number: white).mel(0, plan.columns).any()
+    assert not BlendedSpectrogram(plan, lambda number: white).mel(0, plan.columns).any()
 
 
 def test_another_music_is_not_another_level() -> None:
     """A quiet window beside a loud one is brought nearer by a bounded amount only."""
     plan = plan_riff(100 * 80 + 64 * 80, SMALL, SCORE.at, width=128, overlap=32)
     quiet, loud = (with_record(Image.new("RGB", (128, 64), (level,) * 3), 1e6) for level in (200, 20))
-    woven = Weave(plan, lambda number: loud if number else quiet)
+    woven = BlendedSpectrogram(plan, lambda number: loud if number else quiet)
     assert 20 * np.log10(max(woven.gains) / min(woven.gains)) < 12.5
 
 
 def test_plain_windows_keep_their_levels() -> None:
     plan = plan_plain(SCORE, SMALL, width=128)
     one, other = (with_record(Image.new("RGB", (128, 64), (100, 100, 100)), black) for black in (1e6, 2e6))
-    woven = Weave(plan, lambda number: other if number % 2 else one)
+    woven = BlendedSpectrogram(plan, lambda number: other if number % 2 else one)
     mel = woven.mel(0, plan.columns)
     assert mel[0, 127, 0] * 2 == pytest.approx(mel[0, 128, 0])
     assert woven.source().max_value == 2e6
@@ -144,7 +144,7 @@ def test_plain_windows_keep_their_levels() -> None:
 def test_seams_of_unrelated_windows_are_as_loud_as_the_rest() -> None:
     plan = plan_riff(8000 * 20, SMALL, SCORE.at, width=256, overlap=64)
     mels = {window.number: noise_mel(256, seed=window.number) for window in plan.windows}
-    woven = Weave(plan, lambda number: with_record(mel_to_image(mels[number], SMALL, 1e6), 1e6))
+    woven = BlendedSpectrogram(plan, lambda number: with_record(mel_to_image(mels[number], SMALL, 1e6), 1e6))
     level = decibels(woven.mel(0, plan.columns))
     seams = np.zeros(plan.columns, bool)
     for window in plan.windows[:-1]:
@@ -163,7 +163,7 @@ def test_only_a_few_pictures_are_kept() -> None:
         opened.append(number)
         return picture
 
-    woven = Weave(plan, open_picture, gains=[1.0] * len(plan.windows))
+    woven = BlendedSpectrogram(plan, open_picture, gains=[1.0] * len(plan.windows))
     for start in range(0, plan.columns - 100, 100):
         woven.mel(start, start + 100)
     assert opened == sorted(opened)  # each once, from left to right
@@ -173,9 +173,9 @@ def test_only_a_few_pictures_are_kept() -> None:
 def test_pictures_of_another_size_are_refused() -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     with pytest.raises(RiffusionError, match="window 1 is 64 x 64, it should be 128 x 64"):
-        Weave(plan, lambda number: Image.new("RGB", (64, 64)))
+        BlendedSpectrogram(plan, lambda number: Image.new("RGB", (64, 64)))
     with pytest.raises(RiffusionError, match="need as many gains"):
-        Weave(plan, lambda number: Image.new("RGB", (128, 64)), gains=[1.0])
+        BlendedSpectrogram(plan, lambda number: Image.new("RGB", (128, 64)), gains=[1.0])
 
 
 def test_what_was_measured_of_pictures_is_not_read_again() -> None:
@@ -190,16 +190,16 @@ def test_what_was_measured_of_pictures_is_not_read_again() -> None:
 
     measured = Measured()
     part = part_of(plan, 2, 5)
-    Weave(part, lambda number: open_picture(2 + number), measured=measured, first=2)
+    BlendedSpectrogram(part, lambda number: open_picture(2 + number), measured=measured, first=2)
     assert sorted(set(opened)) == [2, 3, 4]
     opened.clear()
-    Weave(plan, open_picture, measured=measured)
+    BlendedSpectrogram(plan, open_picture, measured=measured)
     assert 3 not in opened, "both of its seams are known, and its black"
     opened.clear()
-    again = Weave(plan, open_picture, measured=measured)
+    again = BlendedSpectrogram(plan, open_picture, measured=measured)
     again.source()
     assert not opened
-    fresh = Weave(plan, pictures)
+    fresh = BlendedSpectrogram(plan, pictures)
     assert again.gains == fresh.gains
     assert again.source().max_value == fresh.source().max_value
     assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
@@ -213,4 +213,4 @@ def test_the_end_of_what_is_heard_has_seams_of_its_own() -> None:
     measured = Measured()
     for number in range(1, count + 1):
         head = plan.head(number)
-        assert Weave(head, pictures, measured=measured).gains == Weave(head, pictures).gains
+        assert BlendedSpectrogram(head, pictures, measured=measured).gains == BlendedSpectrogram(head, pictures).gains

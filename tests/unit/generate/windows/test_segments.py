@@ -22,7 +22,7 @@ from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.windows.plan import plan_song
-from riffusion_ext.generate.windows.segments import part_of, stretches
+from riffusion_ext.generate.windows.segments import part_of, segments_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.painters import Painter, by_seed
@@ -32,7 +32,7 @@ PARAMS = PRESETS["riffusion-v1"]
 
 @given(st.integers(1, 500), st.integers(2, 12))
 def test_stretches_cover_all_windows_and_begin_with_one(windows: int, most: int):
-    found = stretches(windows, most)
+    found = segments_of(windows, most)
     assert [number for first, stop in found for number in range(first, stop)] == list(range(windows))
     assert found[0] == (0, 1)
     assert len(found) <= most
@@ -43,7 +43,7 @@ def test_stretches_cover_all_windows_and_begin_with_one(windows: int, most: int)
 @given(st.floats(3, 200), st.integers(2, 9))
 def test_parts_lie_side_by_side(seconds: float, most: int):
     plan = plan_song(Score((Keyframe("a", seed=1, seconds=seconds),)), PARAMS)
-    parts = [part_of(plan, first, stop) for first, stop in stretches(len(plan.windows), most)]
+    parts = [part_of(plan, first, stop) for first, stop in segments_of(len(plan.windows), most)]
     assert parts[0].first_sample == 0
     for part in parts:
         assert [window.number for window in part.windows] == list(range(len(part.windows)))

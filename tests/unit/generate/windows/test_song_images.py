@@ -10,7 +10,7 @@ import numpy as np
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.windows.plan import plan_riff
-from riffusion_ext.generate.windows.song_images import SongPictures
+from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.codec import audio_to_picture
@@ -22,7 +22,7 @@ AT = Score((Keyframe("a", seconds=1.0),)).at
 def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(45.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
-    pictures = SongPictures(tmp_path, plan, clip, None)
+    pictures = SongImages(tmp_path, plan, clip, None)
     pictures.draw()
     for window in plan.windows:
         whole = audio_to_picture(clip, small, max_value=pictures.black(window.number)).image
@@ -35,11 +35,11 @@ def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, small: Spectrogr
 def test_what_is_drawn_stays(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(10.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
-    SongPictures(tmp_path, plan, clip, None).draw()
+    SongImages(tmp_path, plan, clip, None).draw()
     paths = sorted(tmp_path.iterdir())
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
     paths[3].write_bytes(before[3][0][:-300])  # cut off
-    SongPictures(tmp_path, plan, clip, None).draw()
+    SongImages(tmp_path, plan, clip, None).draw()
     assert [path.read_bytes() for path in paths] == [data for data, _ in before]
     assert [path.stat().st_mtime_ns == when for path, (_, when) in zip(paths, before, strict=True)].count(False) == 1
 
@@ -51,7 +51,7 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramPa
         clip = AudioClip(0.1 * noise, 8000)
         plan = plan_riff(clip.samples.shape[1], small, AT, width=512, overlap=32)
         tracemalloc.start()
-        SongPictures(tmp_path / str(seconds), plan, clip, None).draw()
+        SongImages(tmp_path / str(seconds), plan, clip, None).draw()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
@@ -60,10 +60,10 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path, small: SpectrogramPa
 def test_black_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(6.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
-    drawn = SongPictures(tmp_path, plan, clip, None)
+    drawn = SongImages(tmp_path, plan, clip, None)
     drawn.draw()
     expected = [read_record(drawn.picture(window.number)).max_value for window in plan.windows]
     for path in tmp_path.glob("*.png"):
         data = path.read_bytes()
         path.write_bytes(data[: data.index(b"IDAT") + 4])
-    assert [SongPictures(tmp_path, plan, clip, None).black(window.number) for window in plan.windows] == expected
+    assert [SongImages(tmp_path, plan, clip, None).black(window.number) for window in plan.windows] == expected

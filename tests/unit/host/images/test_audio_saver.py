@@ -13,7 +13,7 @@ from PIL import Image
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
 from riffusion_ext.files.paths import without_folders
 from riffusion_ext.host.images.audio_saver import SoundMaker
-from riffusion_ext.host.images.generation_job import Job
+from riffusion_ext.host.images.generation_job import GenerationJob
 from riffusion_ext.host.images.pictures import Made, Picture
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
@@ -52,8 +52,10 @@ def _picture(folder: Path, seed: int, *, width: int = 40, suffix: str = ".png", 
     return Picture(image, Made(f"prompt {seed}", seed), f"prompt {seed}\nSeed: {seed}", path if save else None)
 
 
-def _run(folder: Path, pictures: list[Picture], options: SoundOptions, **settings: Any) -> tuple[Job, SmallHost]:
-    job, host = Job(), SmallHost(folder, **settings)
+def _run(
+    folder: Path, pictures: list[Picture], options: SoundOptions, **settings: Any
+) -> tuple[GenerationJob, SmallHost]:
+    job, host = GenerationJob(), SmallHost(folder, **settings)
     SoundMaker(host, job, options, library=ClipLibrary()).run(pictures)
     return job, host
 
@@ -136,7 +138,7 @@ def test_no_second_png(tmp_path: Path) -> None:
 
 def test_unsaved_pictures_get_temporary_clips_with_a_telling_name(tmp_path: Path) -> None:
     picture = _picture(tmp_path, 1, save=False)
-    job, host = Job(), SmallHost(tmp_path)
+    job, host = GenerationJob(), SmallHost(tmp_path)
     library = ClipLibrary()
     SoundMaker(host, job, SoundOptions(), library=library).run([picture])
     record = library.get(job.payload["clips"][0]["id"])
@@ -250,7 +252,7 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
 
     monkeypatch.setattr(codec, "pictures_to_audio", count)
     pictures = [_picture(tmp_path, seed, width=8) for seed in range(10)]
-    job = Job()
+    job = GenerationJob()
     maker = SoundMaker(
         SmallHost(tmp_path),
         job,
@@ -269,7 +271,7 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
 def test_clips_are_kept_in_memory_only_to_be_joined(tmp_path: Path) -> None:
     pictures = [_picture(tmp_path, 1, width=8)]
     for joined, kept in ((False, 0), (True, 1)):
-        maker = SoundMaker(SmallHost(tmp_path), Job(), SoundOptions(joined=joined), library=ClipLibrary())
+        maker = SoundMaker(SmallHost(tmp_path), GenerationJob(), SoundOptions(joined=joined), library=ClipLibrary())
         assert len(maker._make(pictures, ".wav")) == kept
 
 
@@ -280,7 +282,7 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(host.folder))
 
     host.scratch_folder = scratch  # type: ignore[method-assign]
-    job = Job()
+    job = GenerationJob()
     SoundMaker(host, job, SoundOptions(), library=ClipLibrary()).run([_picture(tmp_path, 1, save=False)])
     (entry,) = job.payload["messages"]
     assert "Permission denied" in entry["text"]
