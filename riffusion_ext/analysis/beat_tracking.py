@@ -42,6 +42,9 @@ _WEAK = 0.3
 _SPAN = 8
 """Beats over which a tempo is measured: the more, the less it matters that columns are 10 ms apart."""
 
+_OTHER, _MOST_OTHER = 0.1, 0.25
+"""Parts by which a tempo is another, and the largest share of the beats that may have another one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Beats:
@@ -56,7 +59,8 @@ class Beats:
         Of the beats, in seconds, rising.
     confidence
         0 to 1: how sure it is that there is a beat and that this is its tempo, octave included; from :data:`SURE` on
-        it is told. Noise, steady tones, free speech and rhythms that can be counted in two ways have less.
+        it is told. Noise, steady tones, free speech, rhythms that can be counted in two ways and songs of several tempi
+        have less.
     downbeats : np.ndarray [shape=(M,), float64]
         Those of the times at which a bar begins.
     on_beats
@@ -116,13 +120,16 @@ def track(
     beats = _trimmed(beats, strongest_near(beats, strength, columns_per_second))
     times = _between_columns(beats, smooth) / columns_per_second
     span = min(_SPAN, len(times) - 1)
-    period = np.median(times[span:] - times[:-span]) / span if span else tempo.periods[0] / columns_per_second
+    periods = (times[span:] - times[:-span]) / span if span else tempo.periods[:1] / columns_per_second
+    period = np.median(periods)
+    others = np.abs(np.log(periods / period)) > math.log1p(_OTHER)
+    confidence = tempo.confidence if others.mean() <= _MOST_OTHER else 0.0
     if sketch is None:
         accents = strongest_near(beats, smooth, columns_per_second)
     else:
         accents = accents_of(beats, sketch, beats_per_bar, columns_per_second)
     firsts = times[begin_bars(accents, beats_per_bar)]
-    return Beats(60 / float(period), times, tempo.confidence, firsts, tempo.on_beats)
+    return Beats(60 / float(period), times, confidence, firsts, tempo.on_beats)
 
 
 def _bands(

@@ -41,7 +41,7 @@ from riffusion_ext.validation.typed import typed
 __all__ = ["LARGEST_JSON", "Store", "record_key"]
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
-_FORMAT = 2  # of the records: another whenever one of their features means something else
+_FORMAT = 3  # of the records: another whenever one of their features means something else
 LARGEST_JSON = 1 << 28
 """Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
 

@@ -5,7 +5,7 @@ about as large as each other. A square or pulse wave jumps from one flat part to
 to step, and most of their samples equal their neighbours at other levels, too. So a run of equal samples counts where
 
 - the last two steps before it, or the first two after it, lead to it, the one beside it is no jump, and the wave does
-  not stand still before that either;
+  not stand still in the next few samples either;
 - on the way there, in as many samples as half the run has, the wave has changed by more than rounding makes of a round
   top;
 - the samples around, lower than the limit, do not stand still, too.
@@ -29,6 +29,8 @@ _LOUD = 0.05  # of full scale: runs at a lower level are rounding
 _ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
 _BEYOND = 0.02  # of the limit, by which it would have gone on
 _GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
+_SOON, _LATER = 2, 6  # steps from the third on beside a flat top: a wave that stands still there may be a pulse
+_STRAIGHT = 0.004  # of the limit: steps that differ by less are a straight line
 _VALUES, _ODD = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
 _BELOW = 0.9  # of the limit: what is above may be clipped itself
 _STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
@@ -140,6 +142,11 @@ def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: floa
     smooth = (last > 0) & (middle >= _LEAST * grain) & (middle > 0) & (early != 0)
     smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
     away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    # The side of a pulse that was interpolated is a straight line, or very short, and leads to another flat part.
+    side = wave[np.clip(edge[:, None] + way * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
+    flat = (side[:, 1:] == side[:, :-1]) & (side[:, 1:] != limit[:, None])
+    straight = np.abs(middle - early) <= _STRAIGHT * limit
+    smooth &= ~(flat[:, :_SOON].any(axis=1) | straight & flat.any(axis=1))
     found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
     return found
 

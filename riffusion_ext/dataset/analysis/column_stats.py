@@ -56,7 +56,9 @@ class ColumnStats:
         self._first += keep
 
     def finish(self, columns: int) -> dict[str, Any]:
-        """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped`` and ``still``, each [columns].
+        """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped``, ``still``, ``last_step`` and ``least_step``.
+
+        Each is [columns].
 
         Columns past the last sample repeat the last one's.
         """
@@ -65,16 +67,18 @@ class ColumnStats:
             edges = self._edges(_CHUNK)
             whole = edges[edges < end]
             self._count(np.append(whole, min(int(self._edges(len(whole))[-1]), end)))
-        table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((4, 1), np.float32)
+        table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((6, 1), np.float32)
         clipped = self._clipped(table.shape[1])
         missing = (0, max(columns - table.shape[1], 0))
-        peak, file_energy, mixed_energy, still = np.pad(table, ((0, 0), missing), mode="edge")[:, :columns]
+        peak, file_energy, mixed_energy, still, last, least = np.pad(table, ((0, 0), missing), mode="edge")[:, :columns]
         return {
             "peak": peak,
             "file_energy": file_energy,
             "mixed_energy": mixed_energy,
             "clipped": np.pad(clipped, missing, mode="edge")[:columns],
             "still": still > 0,
+            "last_step": last,
+            "least_step": least,
         }
 
     def _edges(self, columns: int) -> _Places:
@@ -106,7 +110,7 @@ class ColumnStats:
 
 
 def _numbers(samples: _Array, mixed: _Array, edges: _Places) -> _Array:
-    """Four numbers [4, n] of columns between edges [n + 1]."""
+    """Six numbers [6, n] of columns between edges [n + 1]."""
     counts = np.diff(edges)
 
     def over(values: npt.NDArray[np.generic], reduce: np.ufunc = np.add) -> npt.NDArray[np.float64]:
@@ -115,11 +119,15 @@ def _numbers(samples: _Array, mixed: _Array, edges: _Places) -> _Array:
     def mean_square(values: _Array) -> npt.NDArray[np.float64]:
         return over(np.square(values, dtype=np.float64)) / counts
 
-    same = np.zeros((1, mixed.shape[1]), bool)
-    same[:, 1:] = (mixed[:, 1:] == mixed[:, :-1]).all(axis=0)
+    steps = np.zeros((1, mixed.shape[1]), np.float32)
+    steps[:, 1:] = np.abs(np.diff(mixed, axis=1)).max(axis=0)
+    same = steps == 0
+    same[:, 0] = False
     squares = mean_square(mixed)
     around = (squares - np.square(over(mixed.astype(np.float64)) / counts)).max(axis=0)
     still = (over(same.astype(np.int32))[0] >= _FLAT * (counts - (edges[:-1] == 0))) & (around <= _MOVES)
     own = squares if samples is mixed else mean_square(samples)
     peak = over(np.abs(samples), np.maximum).max(axis=0)
-    return np.stack([peak, own.mean(axis=0), squares.mean(axis=0), still]).astype(np.float32)
+    last = steps[0, over(np.where(steps > 0, np.arange(steps.shape[1]), 0), np.maximum)[0].astype(np.int64)]
+    least = over(np.where(steps > 0, steps, np.inf), np.minimum)[0]
+    return np.stack([peak, own.mean(axis=0), squares.mean(axis=0), still, last, least]).astype(np.float32)

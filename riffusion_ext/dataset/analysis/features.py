@@ -35,6 +35,9 @@ _DROPOUT = 3  # columns; half a period of the lowest notes is shorter
 _MOST_GAPS = 3  # more of them in a window are its rhythm
 _BESIDE = 3  # columns before and after a gap in which there must be sound
 _AUDIBLE = 1e-5  # mean square: -50 dBFS
+_STOP = 20  # columns: a gap as long as this is a stop of the music, unless it is torn off
+_TORN = 0.1  # of the level before, by which the samples then jump to the gap
+_COARSE, _OWN = 1 / 1024, 1.5  # steps of numbers as coarse as that are the sound's own, and so many of them no tear
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +214,8 @@ def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     """Return where sound drops out: it stands still for a while, and is loud right before and after.
 
     A pause is different, since music and rooms die away; and so is a wave with corners, whose samples are equal for
-    long, but not of one value all the time.
+    long, but not of one value all the time. A band that stops for a beat dies away, too, though in milliseconds; and
+    sound of few bits ends a step from where it rests.
     """
     start, stop = _runs(measure.still)
     long = (stop - start >= _DROPOUT) & (start > _BESIDE) & (stop + _BESIDE < measure.columns)
@@ -221,7 +225,13 @@ def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     before = total[start - 1] - total[start - 1 - _BESIDE]
     after = total[stop + 1 + _BESIDE] - total[stop + 1]
     loud = np.minimum(before, after) >= _BESIDE * _AUDIBLE
-    return start[loud], stop[loud]
+    # The last step into a gap lies in the column before, or in the first of the gap itself.
+    jump = np.where(measure.last_step[start] > 0, measure.last_step[start], measure.last_step[start - 1])
+    grain = np.minimum.reduce([measure.least_step[start - back] for back in range(_BESIDE + 1)])
+    own = (grain >= _COARSE) & (jump <= _OWN * grain)
+    faded = (stop - start >= _STOP) & (jump <= _TORN * np.sqrt(before / _BESIDE))
+    torn = loud & ~own & ~faded
+    return start[torn], stop[torn]
 
 
 def _longest_gap(gaps: tuple[np.ndarray, np.ndarray], start: int, stop: int) -> int:

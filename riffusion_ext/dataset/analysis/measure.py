@@ -65,6 +65,8 @@ class SongMeasure:
         Share of the file's samples that were cut off at its own limit.
     still : np.ndarray [shape=(T,), bool]
         Whether the mixed samples are of one value.
+    last_step, least_step : np.ndarray [shape=(T,), float32]
+        The last change from a mixed sample to the next, and the smallest; 0 and infinity where there is none.
     chroma : np.ndarray [shape=(12,), float64]
         Energy of the pitch classes from C on.
     loudness
@@ -90,6 +92,8 @@ class SongMeasure:
     mixed_energy: _Array
     clipped: _Array
     still: npt.NDArray[np.bool_]
+    last_step: _Array
+    least_step: _Array
     chroma: npt.NDArray[np.float64]
     loudness: float
     black: float

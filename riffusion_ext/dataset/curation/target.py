@@ -20,6 +20,8 @@ _AS = {
 def shortfall(manifest: Manifest, target: int | None) -> list[str]:
     """Say in one sentence that fewer windows are kept than were wanted, and which check took most.
 
+    Where the songs have fewer windows than that, kept or not, it says so, too: no other limit would help.
+
     Parameters
     ----------
     manifest
@@ -42,4 +44,6 @@ def shortfall(manifest: Manifest, target: int | None) -> list[str]:
     if not counts:
         return [f"{text}; the songs have no more"]
     kind, count = next(iter(counts.items()))
-    return [f"{text}; the most were left out {_AS.get(kind, kind)} ({count:,})"]
+    text = f"{text}; the most were left out {_AS.get(kind, kind)} ({count:,})"
+    there = len(manifest.windows)
+    return [text if there >= target else f"{text}, and the songs have no more than {there:,} in all"]

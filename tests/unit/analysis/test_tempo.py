@@ -88,6 +88,14 @@ def test_what_has_no_one_tempo_is_not_sure(sound: Callable[[], np.ndarray]) -> N
     assert heard(sound()).confidence < SURE
 
 
+@pytest.mark.parametrize(("first", "then", "sure"), [(122, 122, True), (122, 140, False), (140, 122, False)])
+def test_a_song_of_two_tempi_has_no_one_tempo(first: float, then: float, sure: bool) -> None:
+    parts = [play(Groove(BY_NAME["house"], tempo, 31), 20.0) for tempo in (first, then)]
+    beats = heard(np.concatenate(parts))
+    assert (beats.confidence >= SURE) == sure
+    assert beats.on_beats >= SURE, "where its beats are is clear all the same"
+
+
 def test_half_the_beats_are_still_on_beats() -> None:
     """A clear pulse of which nobody knows the octave can be cut at."""
     beats = heard(strokes(np.arange(0.3, 24, 60 / 200), 90.0))

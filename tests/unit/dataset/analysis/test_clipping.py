@@ -137,3 +137,12 @@ def test_square_waves_with_rounded_or_slanting_sides(hertz: float) -> None:
 def test_pulses_of_a_sampler_that_interpolates(hertz: float) -> None:
     pulses = np.where(np.sin(2 * np.pi * 5.3 * hertz * TIME) > 0.7, 0.9, -0.3)  # one of its two levels is lower
     assert clipped(np.interp(np.arange(len(TIME)) / 5.3, np.arange(len(TIME)), pulses)) < 0.004
+
+
+@pytest.mark.parametrize("duty", [0.125, 0.25, 0.5])
+@pytest.mark.parametrize("rate", [22050, 32000, 11025])
+def test_chiptunes_brought_to_another_rate_by_straight_lines(rate: int, duty: float) -> None:
+    tune = played(pulse(duty), 3, low=36, high=76)
+    place = np.arange(int(len(tune) * 48000 / rate)) * rate / 48000  # of a player that runs at this rate
+    for steady in (tune, np.where(np.arange(len(tune)) // (RATE // 16) % 4 < 3, np.sign(tune), 0.0)):
+        assert clipped(0.9 * np.interp(place, np.arange(len(tune)), steady)) < 0.004

@@ -38,6 +38,8 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
         low=np.full(columns, -60, np.float16),
         clipped=np.zeros(columns, np.float32),
         still=np.zeros(columns, bool),
+        last_step=np.full(columns, 0.05, np.float32),
+        least_step=np.full(columns, 2.0**-15, np.float32),
         chroma=np.ones(12),
         loudness=-20.0,
         black=1000.0,
@@ -54,7 +56,18 @@ def changed(measure: SongMeasure, where: slice, **values: float) -> SongMeasure:
     return replace(measure, **arrays)
 
 
-COLUMNS = ("sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still")
+COLUMNS = (
+    "sketch",
+    "low",
+    "peak",
+    "energy",
+    "file_energy",
+    "mixed_energy",
+    "clipped",
+    "still",
+    "last_step",
+    "least_step",
+)
 SILENT = {"energy": 0.0, "file_energy": 0.0, "mixed_energy": 0.0, "peak": 0.0, "still": True, "sketch": -120.0}
 
 
@@ -257,6 +270,24 @@ def test_what_is_no_drop_out(measure: SongMeasure) -> None:
     assert windows_of(measure, 0).dropout[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("length", "last", "least", "expected"),
+    [
+        (60, 0.05, 2.0**-15, 0.6),
+        (60, 2.0**-15, 2.0**-15, 0.0),
+        (10, 2.0**-15, 2.0**-15, 0.1),
+        (10, 2.0**-3, 2.0**-3, 0.0),
+        (60, 2.0**-2, 2.0**-3, 0.6),
+    ],
+    ids=["torn off", "stop", "lost", "few bits", "few bits, torn off"],
+)
+def test_a_stop_is_no_drop_out(length: int, last: float, least: float, expected: float) -> None:
+    where = slice(200, 200 + length)
+    measure = changed(changed(made_up(600), slice(0, 200), last_step=last, least_step=least), where, last_step=0.0)
+    measure = changed(measure, where, least_step=np.inf, **SILENT)
+    assert windows_of(measure, 0).dropout[0] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("gaps", "expected"), [(1, 0.1), (3, 0.1), (4, 0.0)])
 def test_more_gaps_than_three_are_the_rhythm(gaps: int, expected: float) -> None:
     measure = made_up(600)
@@ -321,6 +352,23 @@ def measured(tmp_path: Path) -> Measure:
         return measure_song(write_audio(clip, tmp_path / "song.wav"), PARAMS)[0]
 
     return measure
+
+
+def test_a_band_that_stops_for_two_beats_is_not_broken(measured: Measure) -> None:
+    sound = song(1, 12)
+    sound *= 0.3 / np.abs(sound).max()
+    stop, fade = slice(2 * RATE, 3 * RATE), np.linspace(1, 0, RATE // 200)
+    sound[stop] = 0
+    assert windows_of(measured(sound), 0).dropout == pytest.approx(1.0, abs=0.02)
+    sound[2 * RATE - len(fade) : 2 * RATE] *= fade
+    assert windows_of(measured(sound), 0).dropout == 0
+
+
+def test_a_drum_machine_of_four_bits_is_not_broken(measured: Measure) -> None:
+    time = np.arange(RATE // 4) / RATE
+    hit = np.sin(2 * np.pi * 100 * time) * np.exp(-12 * time)
+    hits = np.tile(np.concatenate([hit, np.zeros(RATE * 7 // 4)]), 4)
+    assert windows_of(measured(np.rint(7 * hits) / 8), 0).dropout == 0
 
 
 def test_faults_of_a_real_file_are_found(measured: Measure) -> None:

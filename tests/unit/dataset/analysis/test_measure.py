@@ -53,7 +53,18 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
     assert (whole.sample_rate, whole.channels) == (rate, channels)
     assert found[-1].black == max(float(mel.max()) for mel in mel_of_song(Path("a"), V1)), "the loudest, not the last"
     for other in found[1:]:
-        for name in ("sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still", "chroma"):
+        for name in (
+            "sketch",
+            "low",
+            "peak",
+            "energy",
+            "file_energy",
+            "mixed_energy",
+            "clipped",
+            "still",
+            "last_step",
+            "chroma",
+        ):
             assert getattr(other, name) == pytest.approx(getattr(whole, name), rel=2e-3, abs=2e-5), name
         assert other.loudness == pytest.approx(whole.loudness, abs=1e-6)
         assert other.black == pytest.approx(whole.black, rel=1e-5)
@@ -162,7 +173,18 @@ def test_memory_is_that_of_a_piece_and_of_a_few_numbers_a_column(monkeypatch: py
     assert long - short < samples, "so the samples are not kept"
 
 
-_ARRAYS = {"sketch", "low", "peak", "energy", "file_energy", "mixed_energy", "clipped", "still"}
+_ARRAYS = {
+    "sketch",
+    "low",
+    "peak",
+    "energy",
+    "file_energy",
+    "mixed_energy",
+    "clipped",
+    "still",
+    "last_step",
+    "least_step",
+}
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])

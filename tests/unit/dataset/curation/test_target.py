@@ -31,6 +31,13 @@ def test_where_there_are_enough_nothing_is_said(target: int | None) -> None:
     assert shortfall(manifest(4, surplus=3, silence=5), target) == []
 
 
+def test_songs_that_are_too_short_whatever_the_checks_say() -> None:
+    (text,) = shortfall(manifest(12, ending=3, silence=2), 100)
+    assert text.endswith("left out as endings of songs (3), and the songs have no more than 17 in all")
+    (text,) = shortfall(manifest(12, ending=3, silence=2), 17)
+    assert text.endswith("(3)")
+
+
 def test_songs_that_have_no_more() -> None:
     assert shortfall(manifest(1), 2) == ["1 window is kept, 2 were wanted; the songs have no more"]
 
