@@ -199,7 +199,7 @@ def test_a_wish_may_say_something_where_nothing_can_be_said() -> None:
 SECOND = """
 import sys, time
 from pathlib import Path
-from riffusion_ext import scratch
+from riffusion_ext.files import scratch
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.signals import stopping_signals
 

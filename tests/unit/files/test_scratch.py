@@ -17,7 +17,7 @@ from tests.unit.processes import Program
 OWNER = """
 import sys, time
 from pathlib import Path
-from riffusion_ext import scratch
+from riffusion_ext.files import scratch
 folder = scratch.new(Path(sys.argv[1]))
 (folder / "clips").mkdir()
 (folder / "clips" / "a.wav").write_bytes(b"a" * 1000)

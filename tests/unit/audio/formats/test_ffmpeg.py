@@ -191,7 +191,7 @@ def test_a_video_without_a_sound_track_is_called_one(tmp_path: Path, name: str) 
 SILENT = """
 import sys
 from pathlib import Path
-from riffusion_ext.audio import ffmpeg
+from riffusion_ext.audio.formats import ffmpeg
 ffmpeg.read(Path(sys.argv[1]))
 """
 
