@@ -2,8 +2,8 @@
 
 A conditional logit model over the tempi of each piece, its weights kept small (ridge), on made grooves, on the tuned
 styles of the first series, and on clicks. Held-out styles have no part in it. It takes half an hour.
-The table was found with the drum patterns of ``tests/unit/analysis/test_beat_tracking.py`` besides (82 to 118 a minute, with and
-without chords, twice the weight of others).
+The table was found with the drum patterns of ``tests/unit/analysis/test_beat_tracking.py`` besides (82 to 118 a
+minute, with and without chords, twice the weight of others).
 """
 
 from __future__ import annotations
