@@ -41,6 +41,7 @@ __all__ = [
     "Styled",
     "check_values",
     "model_params",
+    "prompt_fields",
     "sampler_of",
     "unstyled",
     "values_of_common",
@@ -191,6 +192,23 @@ def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
         params: SpectrogramParams = values["params"]
         return params
     return chosen_params(str(values["preset"]), str(values["custom"])) or PRESETS[PRESET.default]
+
+
+def prompt_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that settings made from one prompt share, those of a loop and of a live session, by name."""
+    return {
+        "prompt": str(values["prompt"]).strip(),
+        "negative": str(values["negative"]).strip(),
+        "seed": int(values["seed"]),
+        "cfg": float(values["cfg"]),
+        "denoise": float(values["denoise"]),
+        "bpm": float(values["bpm"]),
+        "beats_per_bar": int(values["beats_per_bar"]),
+        "beat": str(values["beat"]),
+        "steps": int(values["steps"]),
+        "sampler": sampler_of(values),
+        "params": model_params(values),
+    }
 
 
 def values_of_common(settings: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     Styled,
     check_values,
-    model_params,
-    sampler_of,
+    prompt_fields,
     unstyled,
     with_styles,
 )
@@ -99,20 +98,10 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> JamSett
 
     check_values(values)
     settings = JamSettings(
-        str(values["prompt"]).strip(),
-        str(values["negative"]).strip(),
-        seed=int(values["seed"]),
-        cfg=float(values["cfg"]),
-        denoise=float(values["denoise"]),
+        **prompt_fields(values),
         travel=int(values["travel"]),
         ahead=float(values["ahead"]),
-        bpm=float(values["bpm"]),
-        beats_per_bar=int(values["beats_per_bar"]),
-        beat=str(values["beat"]),
         width=int(values["width"]),
         overlap=int(values["overlap"]),
-        steps=int(values["steps"]),
-        sampler=sampler_of(values),
-        params=model_params(values),
     )
     return with_styles(settings, values, styled)

@@ -10,8 +10,7 @@ from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     Styled,
     check_values,
-    model_params,
-    sampler_of,
+    prompt_fields,
     unstyled,
     values_of_common,
     with_styles,
@@ -66,21 +65,7 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSet
     from riffusion_ext.generate.loop import LoopSettings
 
     check_values(values)
-    settings = LoopSettings(
-        str(values["prompt"]).strip(),
-        str(values["negative"]).strip(),
-        seed=int(values["seed"]),
-        cfg=float(values["cfg"]),
-        denoise=float(values["denoise"]),
-        bars=float(values["bars"]),
-        bpm=float(values["bpm"]),
-        beats_per_bar=int(values["beats_per_bar"]),
-        beat=str(values["beat"]),
-        steps=int(values["steps"]),
-        sampler=sampler_of(values),
-        params=model_params(values),
-        level=str(values["level"]),
-    )
+    settings = LoopSettings(**prompt_fields(values), bars=float(values["bars"]), level=str(values["level"]))
     return with_styles(settings, values, styled)
 
 
