@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,7 @@ class Meanwhile:
 
     def __init__(self, commands: Mapping[str, Sequence[str | Path]], at_once: int) -> None:
         self._commands, self._pool = commands, ThreadPoolExecutor(at_once)
-        self._running: list[subprocess.Popen[str]] = []
+        self._running: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Meanwhile:
         self._done = {name: self._pool.submit(self._run, command) for name, command in self._commands.items()}
@@ -85,18 +86,18 @@ class Meanwhile:
         self._pool.shutdown()
 
     def _run(self, command: Sequence[str | Path]) -> tuple[int, str]:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,  # the keyboard belongs to the other
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-        self._running.append(process)
-        said, _ = process.communicate()
-        return process.returncode, said
+        with tempfile.TemporaryFile() as log:  # no pipe, which whatever a command leaves behind would hold open
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,  # the keyboard belongs to the other
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            self._running.append(process)
+            code = process.wait()
+            log.seek(0)
+            return code, log.read().decode("utf-8", "replace")
 
     def wait(self, name: str) -> int:
         """Wait for the end of a command; returns its exit code."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
@@ -45,6 +46,9 @@ def handed_out(
     """
     import joblib
 
+    # joblib replaces a process whose memory grew or that stopped after five idle minutes, and nothing is lost. But it
+    # warns in the thread that does so: where warnings are errors, that thread ends, and the results never come.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
     # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
     pool = joblib.Parallel(
         jobs, backend=_backend()(), batch_size=1, pre_dispatch=AHEAD * jobs, return_as="generator_unordered"

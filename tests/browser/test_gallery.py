@@ -476,7 +476,7 @@ def test_one_plays_at_a_time_also_in_the_tab(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.click(0.1)
     gallery.becomes(gallery.playing, [0])
-    assert page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused")
+    gallery.becomes(lambda: page.eval_on_selector("#riffusion_pictures_players audio", "audio => audio.paused"), True)
 
 
 # --- in a webui ------------------------------------------------------------------------------------------------------

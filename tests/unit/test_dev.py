@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -182,6 +183,14 @@ def test_no_more_run_meanwhile_than_wanted(dev, tmp_path, capsys) -> None:
     assert len(marks) == 8
     assert max(marks[:end].count("+") - marks[:end].count("-") for end in range(9)) <= 2
     assert capsys.readouterr().out.count("$ ") == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_what_a_command_leaves_behind_is_not_waited_for(dev, capfd) -> None:
+    with dev.Meanwhile({"one": ["sh", "-c", "sleep 600 & echo $!"]}, 1) as meanwhile:
+        assert meanwhile.wait("one") == 0
+    sleeper = int(capfd.readouterr().out.split()[-1])
+    os.kill(sleeper, signal.SIGKILL)  # an error where it was gone
 
 
 def test_the_tests_need_a_python_that_the_pins_exist_for(dev, monkeypatch) -> None:

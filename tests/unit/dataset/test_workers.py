@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.processes import CAN_COUNT, Program
+from tests.unit.processes import CAN_COUNT, ROOT, Program
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CAN_COUNT, reason="counts processes as Linux lists them")]
 
@@ -55,8 +56,6 @@ def test_nothing_is_left_of_a_run_that_is_ended(face: str, number: signal.Signal
 
 
 def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process(songs: Path, tmp_path: Path) -> None:
-    import os
-
     options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
     with Program("-m", "riffusion_ext", "dataset", f"{songs}", "out", *options, folder=tmp_path) as program:
         program.wait_for(lambda: pictures(tmp_path) > 3)
@@ -67,3 +66,25 @@ def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process(songs: 
         assert said.endswith("stopped; the songs done so far are kept, the same command goes on from there\n")
         assert [path for path in (tmp_path / "out").rglob(".*.png")] == []
         program.wait_until_gone()
+
+
+GROWING = """
+import time
+kept = []
+def grow(item):
+    kept.append(bytes(bytearray(350_000_000)))  # above what joblib lets its processes grow by
+    time.sleep(1.2)  # between two looks of joblib at it
+    return item
+"""
+GROW = """
+from growing import grow
+from riffusion_ext.dataset.workers import handed_out
+print(sorted(handed_out(grow, list(enumerate("abcdef")), 2)))
+"""
+
+
+def test_processes_whose_memory_grows_are_replaced_though_warnings_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "growing.py").write_text(GROWING, "utf-8")
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    with Program("-W", "error::UserWarning", "-c", GROW, folder=tmp_path, PYTHONPATH=path) as program:
+        assert program.end() == (0, f"{list(enumerate('abcdef'))}\n", "")
