@@ -17,6 +17,7 @@ from riffusion_ext.audio.io import (
     write_audio,
 )
 from riffusion_ext.audio.level import LEVELS, RAW, apply_level
+from riffusion_ext.audio.save import save_clip
 from riffusion_ext.audio.tags import TAG_NAMES
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "join_at_level",
     "read_audio",
     "read_tags",
+    "save_clip",
     "sound_length",
     "write_audio",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["Task", "check_format", "decoded", "opened", "pictures_at_once", "write_sound"]
+__all__ = ["Task", "check_format", "decode_all", "decoded", "opened", "pictures_at_once", "write_sound"]
 
 logger = logging.getLogger(__name__)
 
@@ -132,43 +132,84 @@ def _decoded_batch(
     waiting: Sequence[Task], settings: DecodeSettings, progress: Progress | None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
     images = [task.image for task in waiting if not isinstance(task.image, Result)]
-    sounds = iter(_decode(images, settings, progress))
+    sounds = iter(decode_all(images, settings, progress=progress))
     for task in waiting:
         if isinstance(task.image, Result):
             yield task, task.image
             continue
         sound = next(sounds)
-        yield task, Result(task.source, error=explain(sound)) if isinstance(sound, BaseException) else sound
+        yield task, Result(task.source, error=explain(sound)) if isinstance(sound, Exception) else sound
 
 
-def _decode(
-    images: list[Image.Image], settings: DecodeSettings, progress: Progress | None
-) -> Sequence[Decoded | BaseException]:
+def decode_all(
+    images: Sequence[Image.Image],
+    settings: DecodeSettings,
+    *,
+    progress: Progress | None = None,
+    on_failure: Callable[[Exception], object] | None = None,
+    let_through: tuple[type[Exception], ...] = (),
+) -> Sequence[Decoded | Exception]:
+    """Turn images into sound as one batch; one by one where the batch fails, so that no image spoils the others.
+
+    Parameters
+    ----------
+    images
+        In any number.
+    settings
+        How to decode.
+    progress
+        Called with the part that is done; what it raises stops the work if `let_through` names it.
+    on_failure
+        Called with the error of the batch before the images are tried one by one; None writes it to the log.
+    let_through
+        Errors that are raised, and not returned.
+
+    Returns
+    -------
+    list
+        In the order of the images: a sound, or the error in its place.
+    """
     from riffusion_ext.spectrogram.codec import pictures_to_audio
 
     if not images:
         return []
     try:
-        return pictures_to_audio(images, settings, progress=progress)
+        return pictures_to_audio(list(images), settings, progress=progress)
+    except let_through:
+        raise
     except Exception as error:
         if len(images) == 1:
             return [error]
-        logger.debug("a batch of %d failed, trying one by one", len(images), exc_info=error)
-        return [sound for image in images for sound in _decode([image], settings, None)]
+        if on_failure is not None:
+            on_failure(error)
+        else:
+            logger.debug("a batch of %d failed, trying one by one", len(images), exc_info=error)
+    sounds: list[Decoded | Exception] = []
+    for number, image in enumerate(images):
+        part = _part(progress, number, len(images))
+        if part is not None:
+            part(0.0)
+        sounds += decode_all([image], settings, progress=part, let_through=let_through)
+    return sounds
+
+
+def _part(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Return what takes in the progress of one part of so many."""
+    return None if progress is None else lambda share: progress((number + share) / count)
 
 
 def write_sound(
     source: Path, target: Path, sound: Decoded, settings: DecodeSettings, *, subtype: str, details: dict[str, Any]
 ) -> Result:
     """Write a sound file that tells how it was made; never raises."""
-    from riffusion_ext.audio.io import write_audio
-    from riffusion_ext.metadata import audio_tags
+    from riffusion_ext.audio.save import save_clip
 
     made = {"engine": settings.engine, "level": settings.level, "source": source.name}
     try:
         level = sound.max_value if sound.recorded else None
-        tags = audio_tags(sound.params, max_value=level, title=target.stem, comment_extra=made)
-        path = write_audio(sound.clip, target, subtype=subtype, tags=tags)
+        path = save_clip(
+            sound.clip, target, sound.params, max_value=level, title=target.stem, recipe=made, subtype=subtype
+        )
     except Exception as error:
         return Result(source, error=explain(error))
     return Result(source, (path,), notes=sound.notes, details={**details, **_about(sound.clip)})

@@ -61,8 +61,9 @@ def run_demo(
     start = time.perf_counter()
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.audio.io import write_audio
+    from riffusion_ext.audio.save import save_clip
     from riffusion_ext.demo.tune import SAMPLE_RATE, make_tune
-    from riffusion_ext.metadata import audio_tags, save_picture
+    from riffusion_ext.metadata import save_picture
     from riffusion_ext.spectrogram.codec import (
         DecodeSettings,
         audio_to_pictures,
@@ -88,8 +89,7 @@ def run_demo(
     say("3. The pictures back into sound. A picture holds no phases; they are found anew.")
 
     def write(name: str, sound: Decoded, seconds: float) -> Path:
-        tags = audio_tags(sound.params, max_value=sound.max_value, title=Path(name).stem)
-        path = write_audio(sound.clip, folder / name, tags=tags)
+        path = save_clip(sound.clip, folder / name, sound.params, max_value=sound.max_value, title=Path(name).stem)
         say(f"   {path}  ({sound.clip.duration:.2f} s of sound, made in {seconds:.2f} s)")
         return path
 

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +21,17 @@ import torch
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, apply_level
-from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
-from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
-from riffusion_ext.generate.checkpoint.retention import remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run
+from riffusion_ext.generate.checkpoint.recipe import picture_id
+from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
 from riffusion_ext.generate.windows.init_images import beat_clip, tiled
 from riffusion_ext.generate.windows.plan import Plan, Window
-from riffusion_ext.metadata import audio_tags
-from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
@@ -212,7 +210,7 @@ class LoopSettings:
         return replace(self, seed=choose_seed(self.seed))
 
 
-class Loop:
+class Loop(Piece):
     """A loop, and the folder where it is painted.
 
     Parameters
@@ -232,6 +230,11 @@ class Loop:
         The loop does not fit on a picture, or needs more memory than is allowed.
     """
 
+    kind = "loop"
+    infotext_key = INFOTEXT_KEY
+    in_parts = False
+    settings: LoopSettings
+
     def __init__(
         self,
         settings: LoopSettings,
@@ -240,9 +243,8 @@ class Loop:
         seed_picture: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        self.settings = settings = settings.settled()
-        self.folder = folder
-        self.decode = decode or DecodeSettings()
+        settings = settings.settled()
+        super().__init__(settings, folder, decode)
         self.fit = fit_loop(
             settings.bars,
             settings.bpm,
@@ -251,7 +253,8 @@ class Loop:
         )
         check(inverting(self.fit.params, self.fit.width))
         self._seed = seed_picture
-        self._model = ""
+        if seed_picture is not None:
+            self._pictures = {"seed_picture": picture_id(seed_picture)}
         keyframe = Keyframe(
             settings.prompt, settings.negative, settings.seed, settings.denoise, settings.cfg, bars=settings.bars
         )
@@ -259,21 +262,17 @@ class Loop:
         width = self.fit.width
         window = Window(0, 0, width, 0, width, 0, 0, moment, 0, (settings.seed, settings.seed))
         self.plan = Plan("loop", self.fit.params, self.fit.samples, 0, 0, (window,))
-        self._work: RenderFolder | None = None
 
-    def paint(self, backend: Backend) -> Iterator[Event]:
-        """Paint the loop if it is not there yet; see :func:`~riffusion_ext.generate.checkpoint.runner.run`."""
+    def _layers(self) -> Iterator[RenderFolder]:
         init = self._start_picture()
         start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
-        self._model, self._work = backend.name, None
         record = {
-            "model": backend.name,
+            "model": self._model,
             "steps": self.settings.steps,
             "sampler": self.settings.sampler,
             "picture": start,
             "bpm": self.settings.bpm,
         }
-        key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
 
         def request(window: Window, _open: OpenPicture) -> Request:
             wanted = self.settings
@@ -291,10 +290,7 @@ class Loop:
                 loop=True,
             )
 
-        job = RenderJob(self.plan, request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
-        self._work = RenderFolder(self.folder / key, job)
-        yield from run(self._work, backend)
-        remove_old(self.folder)
+        yield self._render_folder(self.plan, record, request)
 
     def _start_picture(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies
@@ -323,32 +319,32 @@ class Loop:
 
     def picture(self) -> Image.Image | None:
         """Return the picture, once it is painted."""
-        return self._work.picture(0) if self._work and self._work.finished() else None
+        return self._works[0].picture(0) if self.beginning() else None
 
-    def sound(self) -> AudioClip | None:
-        """Return the loop, once it is painted, at the level of choice."""
-        picture = self.picture()
-        if picture is None:
-            return None
-        return apply_level(decode_loop(picture, self.fit, self.decode), self.settings.level)
+    def _decoded(
+        self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
+    ) -> AudioClip:
+        assert len(plan.windows) == 1
+        assert progress is None
+        picture = self._works[0].picture(first)
+        return apply_level(decode_loop(picture, self.fit, decode), self.settings.level)
 
-    def infotext(self) -> str:
-        """Return generation parameters from which the loop can be made again."""
-        return infotext(
-            INFOTEXT_KEY,
-            self.settings,
-            prompt=self.settings.prompt,
-            negative=self.settings.negative,
-            size=(self.fit.width, self.settings.params.num_frequencies),
-            extra={"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
-            host=self._work.host_values() if self._work else {},
-            model=self._model,
-            pictures={} if self._seed is None else {"seed_picture": picture_id(self._seed)},
-        )
+    @property
+    def seed(self) -> int:
+        """That of the settings."""
+        return self.settings.seed
 
-    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write the loop, with all that is needed to make it again; a WAV file says where to repeat it."""
-        extra = {"loop": to_record(self.settings), "parameters": self.infotext()}
-        tags = audio_tags(self.fit.params, title=title or path.stem, comment_extra=extra)
-        loop = (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None
-        return write_audio(clip, path, subtype=subtype, tags=tags, loop=loop)
+    def _described(self) -> dict[str, Any]:
+        return {
+            "prompt": self.settings.prompt,
+            "negative": self.settings.negative,
+            "size": (self.fit.width, self.settings.params.num_frequencies),
+            "extra": {"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
+        }
+
+    def _sound_params(self) -> SpectrogramParams:
+        return self.fit.params
+
+    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+        """Return the whole loop for a WAV file, which can say where a player repeats it."""
+        return (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None

@@ -11,34 +11,31 @@ same song twice with two noises, panned ("double").
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from riffusion_ext.audio import AudioClip, apply_level
-from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.mix import double, dry_wet
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Backend, Request
-from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
+from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.checkpoint.retention import mark, remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run_layers
+from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.piece import Piece, short_digest
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Moment
 from riffusion_ext.generate.windows.blend import HOLD_RIFF
 from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.windows.preview import mel_difference, sound_of
-from riffusion_ext.generate.windows.segments import part_of, quickly
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.generate.windows.warnings import passed_over
-from riffusion_ext.metadata import audio_tags
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
 
@@ -73,7 +70,7 @@ _LAYERS = {
 }
 
 
-class Riff:
+class Riff(Piece):
     """A song that is painted over, and the folder where that happens.
 
     Parameters
@@ -95,12 +92,15 @@ class Riff:
         The settings do not fit the song, or it needs more memory than is allowed.
     """
 
+    kind = "riff"
+    infotext_key = INFOTEXT_KEY
+    settings: RiffSettings
+
     def __init__(
         self, clip: AudioClip, settings: RiffSettings, folder: Path, *, decode: DecodeSettings | None = None
     ) -> None:
-        self.settings = settings.settled()
-        self.decode = decode or DecodeSettings()
-        self.folder, self._notes = folder, clip.notes
+        super().__init__(settings.settled(), folder, decode)
+        self._notes = clip.notes
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
         check(inverting(settings.params, columns, pictures=len(_LAYERS[settings.channels]), engine=self.decode.engine))
@@ -110,10 +110,8 @@ class Riff:
         self.dry = AudioClip(song.samples[:, first : first + self.plan.samples], song.sample_rate)
         # Both sides of a song in mono are the same, and so would be what becomes of them.
         same = settings.channels == "stereo" and song.channels == 1
-        self._layers = _LAYERS["mono" if same else settings.channels]
-        self._works: list[RenderFolder] = []
+        self._parts = _LAYERS["mono" if same else settings.channels]
         self._sources: list[SongImages] = []
-        self._model = ""
 
     def _plan(self, total: int) -> Plan:
         wanted = self.settings
@@ -135,57 +133,28 @@ class Riff:
         length = plan(wanted.moment_at(1.0)).seconds  # the way between the keyframes depends on it
         return plan(wanted.moment_at(length))
 
-    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint the windows that are not there yet, of all layers from left to right.
+    def _prepare(self, limit: int | None) -> None:
+        """Draw what the first so many windows start from, where it is not there."""
+        for sources in self._sources:
+            sources.draw(limit)
+            mark(sources.folder)
+        remove_old(self.folder / "sources")
 
-        Parameters
-        ----------
-        backend
-            Paints.
-        limit
-            Only the first so many windows, to listen before the whole song is painted.
-
-        Yields
-        ------
-        Event
-            As :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
-        """
-        self.open(backend.name)
-        self._draw(limit)
-        yield from run_layers(self._works, backend, limit=limit)
-        remove_old(self.folder)
-
-    def open(self, model: str) -> None:
-        """Make or find the layers' folders; what was painted there can be heard then.
-
-        Parameters
-        ----------
-        model
-            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of what paints, or painted.
-        """
-        self._works, self._sources = [], []
-        self._model = model
+    def _layers(self) -> Iterator[RenderFolder]:
+        self._sources = []
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
-        for layer in self._layers:
+        for layer in self._parts:
             plan = _with_seeds(self.plan, layer.seed_offset)
-            painting = {"model": model, "steps": self.settings.steps, "sampler": self.settings.sampler}
+            painting = {"model": self._model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **painting}
             sources = SongImages(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
-            job = RenderJob(plan, partial(self._request, sources), sources.black, record, self.infotext())
-            self._works.append(RenderFolder(self.folder / _short_digest([record, plan.to_json()]), job))
+            yield self._render_folder(plan, record, partial(self._request, sources), sources.black)
             self._sources.append(sources)
 
     def _sources_folder(self, digest: str, layer: _Layer) -> Path:
         """Return where the pictures lie that a layer starts from, named after all that decides them."""
         windows = [(window.start, window.width) for window in self.plan.windows]
-        return self.folder / "sources" / _short_digest([digest, layer.channel, asdict(self.plan.params), windows])
-
-    def _draw(self, count: int | None) -> None:
-        """Draw what the first so many windows start from, where it is not there."""
-        for sources in self._sources:
-            sources.draw(count)
-            mark(sources.folder)
-        remove_old(self.folder / "sources")
+        return self.folder / "sources" / short_digest([digest, layer.channel, asdict(self.plan.params), windows])
 
     def _request(self, sources: SongImages, window: Window, _open: OpenPicture) -> Request:
         moment = window.moment
@@ -203,38 +172,16 @@ class Riff:
             init=sources.picture(window.number).convert("RGB"),
         )
 
-    def beginning(self) -> Plan | None:
-        """Return the plan of what can be heard: from the first window to the last that all layers have."""
-        plans = [work.beginning() for work in self._works]
-        count = min((len(plan.windows) if plan else 0 for plan in plans), default=0)
-        return self.plan.head(count) if count else None
-
     def wet(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the result by itself, as loud as its pictures say, as far as it can be heard; None: nothing yet."""
         plan = self.beginning()
         return None if plan is None else self._wet(plan, 0, self.decode, progress)
 
-    def part(self, first: int, stop: int) -> AudioClip:
-        """Return the mix of some windows by themselves, all of them painted: something to hear before the end.
-
-        By the fast engine, whatever was chosen for the result.
-
-        Parameters
-        ----------
-        first, stop
-            Numbers of the first window, and of the one behind the last.
-
-        Raises
-        ------
-        RiffusionError
-            A window is not painted.
-        """
-        if not self._works:
-            raise RiffusionError("nothing is painted yet")
-        plan = part_of(self.plan, first, stop)
-        return self.mix(
-            self._wet(plan, first, quickly(self.decode), None), begin=plan.first_sample - self.plan.first_sample
-        )
+    def _decoded(
+        self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
+    ) -> AudioClip:
+        begin = plan.first_sample - self.plan.first_sample
+        return self.mix(self._wet(plan, first, decode, progress), begin=begin)
 
     def _wet(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
@@ -276,7 +223,7 @@ class Riff:
         plan = self.beginning()
         if plan is None:
             return None
-        self._draw(len(plan.windows))
+        self._prepare(len(plan.windows))
         clips = []
         parts = _parts(progress, len(self._works))
         for work, sources, part in zip(self._works, self._sources, parts, strict=True):
@@ -289,30 +236,19 @@ class Riff:
         """Sentences about what was repaired in the song, and about keyframes that will not be heard."""
         return [*self._notes, *passed_over(self.plan, self.settings.keyframes)]
 
-    def infotext(self) -> str:
-        """Return generation parameters from which the riff can be made again."""
+    @property
+    def seed(self) -> int:
+        """That of the first keyframe."""
+        return self.settings.keyframes[0].seed
+
+    def _described(self) -> dict[str, Any]:
         moment = self.plan.windows[0].moment
-        extra = {"CFG scale": moment.cfg, "Seed": moment.a.seed, "Denoising strength": moment.denoise}
-        return infotext(
-            INFOTEXT_KEY,
-            self.settings,
-            prompt=moment.a.prompt,
-            negative=moment.a.negative,
-            size=(self.settings.width, self.settings.params.num_frequencies),
-            extra=extra,
-            host=self._works[0].host_values() if self._works else {},
-            model=self._model,
-        )
-
-    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write a sound of this riff, with all that is needed to make it again."""
-        extra = {"riff": to_record(self.settings), "parameters": self.infotext()}
-        tags = audio_tags(self.settings.params, title=title or path.stem, comment_extra=extra)
-        return write_audio(clip, path, subtype=subtype, tags=tags)
-
-
-def _short_digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+        return {
+            "prompt": moment.a.prompt,
+            "negative": moment.a.negative,
+            "size": (self.settings.width, self.settings.params.num_frequencies),
+            "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed, "Denoising strength": moment.denoise},
+        }
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip, apply_level
-from riffusion_ext.audio.io import write_audio
 from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Backend, Request
+from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
-from riffusion_ext.generate.checkpoint.recipe import infotext, picture_id, to_record
-from riffusion_ext.generate.checkpoint.retention import remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run
+from riffusion_ext.generate.checkpoint.recipe import picture_id
+from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import Score
 from riffusion_ext.generate.windows.init_images import PATTERNS, beat_picture, tiled
 from riffusion_ext.generate.windows.masks import combined, soft_mask
 from riffusion_ext.generate.windows.outpaint import between
 from riffusion_ext.generate.windows.plan import Plan, Window, check_overlap, check_width, plan_plain, plan_song
 from riffusion_ext.generate.windows.preview import picture_of, sound_of
-from riffusion_ext.generate.windows.segments import part_of, quickly
 from riffusion_ext.generate.windows.warnings import passed_over
-from riffusion_ext.metadata import audio_tags
-from riffusion_ext.params import DEFAULT_MAX_VALUE, PRESETS, SpectrogramParams
+from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
 from riffusion_ext.validation.numbers import in_range, shown
@@ -98,7 +94,7 @@ class SongSettings:
         return replace(self, score=self.score.settled(seed))
 
 
-class Song:
+class Song(Piece):
     """A song, and the folder where it is painted.
 
     Parameters
@@ -123,6 +119,10 @@ class Song:
         The settings do not fit together, or the song needs more memory than is allowed.
     """
 
+    kind = "song"
+    infotext_key = INFOTEXT_KEY
+    settings: SongSettings
+
     def __init__(
         self,
         settings: SongSettings,
@@ -133,20 +133,17 @@ class Song:
         before: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        self.settings = settings = settings.settled()
-        self.folder = folder
-        self.decode = decode or DecodeSettings()
+        settings = settings.settled()
+        super().__init__(settings, folder, decode)
         if mask is not None and seed_picture is None and settings.beat == "none":
             raise RiffusionError("a mask keeps parts of a seed picture, so it needs one: choose a picture or a beat")
         self._seed = seed_picture
         given = {"seed_picture": seed_picture, "mask": mask, "before": before}
         self._pictures = {name: picture_id(picture) for name, picture in given.items() if picture is not None}
-        self._model = ""
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
         self._before = None if before is None else tiled(before, 0, before.width, height)
         self.plan = self._plan()
-        self._work: RenderFolder | None = None
 
     def _plan(self) -> Plan:
         wanted = self.settings
@@ -166,11 +163,9 @@ class Song:
             known_start=known,
         )
 
-    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint the windows that are not there yet; see :func:`~riffusion_ext.generate.checkpoint.runner.run`."""
-        self._model, self._work = backend.name, None
+    def _layers(self) -> Iterator[RenderFolder]:
         record = {
-            "model": backend.name,
+            "model": self._model,
             "steps": self.settings.steps,
             "sampler": self.settings.sampler,
             "beat": self.settings.beat,
@@ -179,11 +174,7 @@ class Song:
             "bridge_denoise": self.settings.bridge_denoise,
             "pictures": self._pictures,
         }
-        key = hashlib.sha256(json.dumps([record, self.plan.to_json()]).encode()).hexdigest()[:16]
-        job = RenderJob(self.plan, self._request, lambda number: DEFAULT_MAX_VALUE, record, self.infotext())
-        self._work = RenderFolder(self.folder / key, job)
-        yield from run(self._work, backend, limit=limit)
-        remove_old(self.folder)
+        yield self._render_folder(self.plan, record, self._request)
 
     def _request(self, window: Window, open_picture: OpenPicture) -> Request:
         moment, height = window.moment, self.settings.params.num_frequencies
@@ -246,43 +237,17 @@ class Song:
     @property
     def windows_folder(self) -> Path | None:
         """Where the pictures of the windows lie, once painting has begun."""
-        return self._work.folder / "windows" if self._work else None
+        return self._works[0].folder / "windows" if self._works else None
 
-    def beginning(self) -> Plan | None:
-        """Return the plan of what can be heard so far, from the first window on; None: nothing yet."""
-        return self._work.beginning() if self._work else None
-
-    def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the song as far as it is painted without a gap, at the level of choice; None: nothing yet."""
-        plan = self.beginning()
-        if plan is None or self._work is None:
-            return None
-        clip = sound_of(plan, self._work.picture, self.decode, measured=self._work.measured, progress=progress)
-        return apply_level(clip, self.settings.level)
-
-    def part(self, first: int, stop: int) -> AudioClip:
-        """Return the sound of some windows by themselves, all of them painted: something to hear before the end.
-
-        By the fast engine, whatever was chosen for the song.
-
-        Parameters
-        ----------
-        first, stop
-            Numbers of the first window, and of the one behind the last.
-
-        Raises
-        ------
-        RiffusionError
-            A window is not painted.
-        """
-        if self._work is None:
-            raise RiffusionError("nothing is painted yet")
-        work, plan = self._work, part_of(self.plan, first, stop)
+    def _decoded(
+        self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
+    ) -> AudioClip:
+        work = self._works[0]
 
         def opened(number: int) -> Image.Image:
             return work.picture(first + number)
 
-        clip = sound_of(plan, opened, quickly(self.decode), measured=work.measured, first=first)
+        clip = sound_of(plan, opened, decode, measured=work.measured, first=first, progress=progress)
         return apply_level(clip, self.settings.level)
 
     def picture(self, *, columns: int | None = None) -> Image.Image | None:
@@ -291,33 +256,27 @@ class Song:
         Without a number, all of them. None: nothing yet.
         """
         plan = self.beginning()
-        if plan is None or self._work is None:
+        if plan is None:
             return None
+        work = self._works[0]
         start = 0 if columns is None else max(plan.columns - columns, 0)
-        return picture_of(plan, self._work.picture, start=start, measured=self._work.measured)
+        return picture_of(plan, work.picture, start=start, measured=work.measured)
 
     @property
     def notes(self) -> list[str]:
         """Sentences about keyframes that will not be heard."""
         return passed_over(self.plan, self.settings.score.keyframes)
 
-    def infotext(self) -> str:
-        """Return generation parameters from which the song can be made again."""
-        moment = self.plan.windows[0].moment
-        return infotext(
-            INFOTEXT_KEY,
-            self.settings,
-            prompt=moment.a.prompt,
-            negative=moment.a.negative,
-            size=(self.settings.width, self.settings.params.num_frequencies),
-            extra={"CFG scale": moment.cfg, "Seed": moment.a.seed},
-            host=self._work.host_values() if self._work else {},
-            model=self._model,
-            pictures=self._pictures,
-        )
+    @property
+    def seed(self) -> int:
+        """That of the first keyframe."""
+        return self.settings.score.keyframes[0].seed
 
-    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write the sound of this song, with all that is needed to make it again."""
-        extra = {"song": to_record(self.settings), "parameters": self.infotext()}
-        tags = audio_tags(self.settings.params, title=title or path.stem, comment_extra=extra)
-        return write_audio(clip, path, subtype=subtype, tags=tags)
+    def _described(self) -> dict[str, Any]:
+        moment = self.plan.windows[0].moment
+        return {
+            "prompt": moment.a.prompt,
+            "negative": moment.a.negative,
+            "size": (self.settings.width, self.settings.params.num_frequencies),
+            "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed},
+        }

@@ -122,6 +122,7 @@ LAYERS = (
     {"convert", "generate", "demo"},
     {"dataset"},
     {"options"},
+    {"services"},
     {"api"},
     {"ui"},
     {"host", "commands"},

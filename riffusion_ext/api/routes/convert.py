@@ -105,9 +105,8 @@ async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Respons
 
 
 def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
-    from riffusion_ext.audio.io import write_audio
+    from riffusion_ext.audio.save import save_clip
     from riffusion_ext.convert import check_format
-    from riffusion_ext.metadata import audio_tags
     from riffusion_ext.spectrogram.codec import pictures_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
@@ -140,8 +139,8 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
         raise sound
     service.room.reserve("clips", 1, 2 * sound.clip.samples.size + _FILE_BYTES)
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{body.format}"
-    tags = audio_tags(sound.params, max_value=sound.max_value if sound.recorded else None, title=title)
-    write_audio(sound.clip, path, tags=tags)
+    max_value = sound.max_value if sound.recorded else None
+    save_clip(sound.clip, path, sound.params, max_value=max_value, title=title)
     name = f"{title}.{body.format}"
     kept = service.keep("clips", path, title=title, duration=sound.clip.duration, download_name=name)
     view = clip_view(service, kept, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.audio.io import write_audio
+from riffusion_ext.audio.save import save_clip
 from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
 from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import INFOTEXT_KEY
 from riffusion_ext.generate.score.timecode import format_time
-from riffusion_ext.metadata import audio_tags
 
 __all__ = ["heard_prompts", "recording_infotext", "write_recording"]
 
@@ -69,10 +68,9 @@ def write_recording(jam: Jam, take: Recording, path: Path, *, title: str = "") -
     params = jam.settings.params
     times = heard_prompts(take, params.sample_rate)
     extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, take)}
-    tags = audio_tags(params, title=title or path.stem, comment_extra=extra)
 
     def write(clip: AudioClip) -> None:
-        write_audio(clip, path, tags=tags)
+        save_clip(clip, path, params, title=title or path.stem, recipe=extra)
 
     jam.tape.use(take.first, take.stop, write)
     return path

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ from riffusion_ext.library import LIBRARY, ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
 
 if TYPE_CHECKING:
-    from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded
 
 __all__ = ["Cancelled", "SoundMaker"]
@@ -125,20 +125,10 @@ class SoundMaker:
     # -- picture -> clip
 
     def _decode(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
-        """Invert the batch in one call; should that fail as a whole, one by one, so that no picture spoils another."""
-        try:
-            return self._invert(pictures)
-        except Cancelled:
-            raise
-        except Exception as error:
-            if len(pictures) == 1:
-                return [error]
-            self.host.report("Riffusion: the batch could not be made into sound at once; trying one by one", error)
-            return [result for picture in pictures for result in self._decode([picture])]
-
-    def _invert(self, pictures: Sequence[Picture]) -> list[Decoded | Exception]:
+        """Turn the images of a batch into sound, an error in the place of one that cannot be."""
         from riffusion_ext.audio import RAW
-        from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+        from riffusion_ext.convert.decode import decode_all
+        from riffusion_ext.spectrogram.settings import DecodeSettings
 
         # Without a level: each clip gets its own, and all of them joined get one together.
         options = self.options
@@ -152,8 +142,11 @@ class SoundMaker:
             if self._cancelled():
                 raise Cancelled
 
+        def on_failure(error: Exception) -> None:
+            self.host.report("Riffusion: the batch could not be made into sound at once; trying one by one", error)
+
         progress(0.0)
-        return list(pictures_to_audio(images, settings, progress=progress))
+        return list(decode_all(images, settings, progress=progress, on_failure=on_failure, let_through=(Cancelled,)))
 
     def _record(self, picture: Picture) -> str:
         return record_of(self._params, picture.start, picture.image.height)
@@ -173,16 +166,15 @@ class SoundMaker:
         return "wav"
 
     def _keep(self, picture: Picture, decoded: Decoded, ending: str) -> None:
-        from riffusion_ext.audio import apply_level
-        from riffusion_ext.metadata import audio_tags
+        from riffusion_ext.audio import apply_level, save_clip
 
         made = picture.made
         clip = apply_level(decoded.clip, self.options.level)
         extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
         level = decoded.max_value if decoded.recorded else None
-        tags = audio_tags(decoded.params, max_value=level, title=made.prompt, comment_extra=extra)
         download = f"{made.seed}-{_words(made.prompt)}{ending}"
-        path, temporary = self._write(clip, picture.saved_as, ending, tags)
+        save = partial(save_clip, clip, params=decoded.params, max_value=level, title=made.prompt, recipe=extra)
+        path, temporary = self._write(save, picture.saved_as, ending)
         record = self.library.add(
             path,
             title=made.prompt,
@@ -197,12 +189,11 @@ class SoundMaker:
         self._keep_sidecar(picture, decoded)
 
     def _keep_joined(self, first: Picture, clips: Sequence[Decoded], ending: str) -> None:
-        from riffusion_ext.audio import join_at_level
-        from riffusion_ext.metadata import audio_tags
+        from riffusion_ext.audio import join_at_level, save_clip
 
         whole = join_at_level([made.clip for made in clips], self.options.level, crossfade=self.options.crossfade)
-        tags = audio_tags(clips[0].params, title=f"{len(clips)} clips: {first.made.prompt}")
-        path, temporary = self._write(whole, first.saved_as, "-joined" + ending, tags)
+        save = partial(save_clip, whole, params=clips[0].params, title=f"{len(clips)} clips: {first.made.prompt}")
+        path, temporary = self._write(save, first.saved_as, "-joined" + ending)
         record = self.library.add(
             path,
             title=f"All {len(clips)} clips joined",
@@ -212,22 +203,20 @@ class SoundMaker:
         )
         self.job.add_clip(record)
 
-    def _write(self, clip: AudioClip, beside: Path | None, ending: str, tags: dict[str, str]) -> tuple[Path, bool]:
+    def _write(self, save: Callable[..., Path], beside: Path | None, ending: str) -> tuple[Path, bool]:
         """Write beside the picture; where that is not saved, or its folder takes nothing, into the scratch folder."""
-        from riffusion_ext.audio.io import write_audio
-
         subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", "16 bit"), "pcm16")
         if ending.endswith(".flac") and subtype == "float":
             subtype = "pcm24"
         if beside is not None:
             try:
                 path = beside.with_name(shorten_name(beside.stem, ending))
-                return write_audio(clip, path, subtype=subtype, tags=tags), False
+                return save(path=path, subtype=subtype), False
             except (RiffusionError, OSError) as error:
                 self.host.report(f"Riffusion: no sound file beside {beside}", error)
                 self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
         path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
-        return write_audio(clip, path, subtype=subtype, tags=tags), True
+        return save(path=path, subtype=subtype), True
 
     def _keep_sidecar(self, picture: Picture, decoded: Decoded) -> None:
         path = picture.saved_as

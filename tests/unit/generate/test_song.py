@@ -70,7 +70,7 @@ def test_plain_windows_stand_side_by_side(tmp_path: Path, small: SpectrogramPara
     song, painter = Song(settings_of(small, join="plain"), tmp_path), Painter(by_seed)
     list(song.paint(painter))
     assert all(request.init is None for request in painter.requests)
-    weave = BlendedSpectrogram(song.plan, song._work.picture)
+    weave = BlendedSpectrogram(song.plan, song._works[0].picture)
     assert weave.gains == (1.0,) * len(song.plan.windows)
 
 
@@ -99,7 +99,7 @@ def test_seed_picture_goes_on_from_window_to_window(tmp_path: Path, small: Spect
     list(song.paint(painter))
     pixels = np.asarray(picture)
     for window in song.plan.windows:
-        woven = np.asarray(song._work.picture(window.number))[..., 0]
+        woven = np.asarray(song._works[0].picture(window.number))[..., 0]
         columns = np.arange(window.start, window.end) % 100
         np.testing.assert_array_equal(woven, pixels[:, columns])
     assert all(request.denoise == 0.75 for request in painter.requests)
@@ -109,7 +109,7 @@ def test_beat_is_in_step_with_the_tempo(tmp_path: Path, small: SpectrogramParams
     song, painter = Song(settings_of(small, beat="backbeat"), tmp_path), Painter(as_it_is)
     list(song.paint(painter))
     expected = beat_picture(101, "backbeat", small, start=song.plan.windows[2].start, width=128)
-    np.testing.assert_array_equal(np.asarray(song._work.picture(2)), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(song._works[0].picture(2)), np.asarray(expected))
     with pytest.raises(RiffusionError, match="needs a tempo"):
         settings_of(small, parse_score("0:10 | a"), beat="backbeat")
 
@@ -121,7 +121,7 @@ def test_mask_keeps_parts_of_the_seed_picture(tmp_path: Path, small: Spectrogram
     song, painter = Song(settings_of(small), tmp_path, seed_picture=seed, mask=mask), Painter(by_seed)
     list(song.paint(painter))
     for window in song.plan.windows:
-        assert (np.asarray(song._work.picture(window.number))[:32] == 10).all()
+        assert (np.asarray(song._works[0].picture(window.number))[:32] == 10).all()
     with pytest.raises(RiffusionError, match="a mask keeps parts of a seed picture"):
         Song(settings_of(small), tmp_path, mask=mask)
 

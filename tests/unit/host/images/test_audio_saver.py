@@ -171,16 +171,16 @@ def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path:
 
 @pytest.mark.parametrize("level", ["peak", "loudness", "recorded"])
 def test_a_crossfade_does_not_pass_full_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str) -> None:
-    from riffusion_ext.audio import io
+    from riffusion_ext.audio import save
 
     peaks: list[float] = []
-    write = io.write_audio
+    write = save.write_audio
 
     def listen(clip: Any, path: Path, **options: Any) -> Path:
         peaks.append(clip.peak)
         return write(clip, path, **options)
 
-    monkeypatch.setattr(io, "write_audio", listen)
+    monkeypatch.setattr(save, "write_audio", listen)
     first = _picture(tmp_path, 1)
     again = tmp_path / "00002.png"
     again.touch()
