@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.api.context import ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import dated_path, without_folders
+from riffusion_ext.generate.backends.base import Activity
 from riffusion_ext.generate.backends.batch_limit import BatchLimit
-from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
+from riffusion_ext.generate.checkpoint.runner import Progress
 from riffusion_ext.jobs import Job
-from riffusion_ext.progress import Stage, Stages
+from riffusion_ext.progress import Stage
+from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.backends.base import Activity, Backend
+    from riffusion_ext.generate.backends.base import Backend
     from riffusion_ext.generate.checkpoint.runner import Event
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.library import ClipRecord
     from riffusion_ext.params import SpectrogramParams
 
@@ -34,7 +37,7 @@ __all__ = [
     "check_save",
     "keep_clip",
     "keep_picture",
-    "paint",
+    "render",
     "result_of",
     "save",
     "watched",
@@ -47,18 +50,6 @@ _PAINTED = 0.95
 
 _WORK_FOLDERS = 32
 """More than can be waiting for their turn."""
-
-
-class Piece(Protocol):
-    """A song, riff or loop, as far as files go."""
-
-    def infotext(self) -> str:
-        """Return generation parameters."""
-        ...
-
-    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
-        """Write a sound with all that is needed to make it again."""
-        ...
 
 
 class Watch:
@@ -80,13 +71,14 @@ class Watch:
         self.done, self.total = done, self.total if total is None else total
         self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
-    def sounding(self) -> Callable[[float], None]:
-        """Return what takes in how much of the sound is made; what was stopped is heard as far as it goes."""
-
-        def told(stage: Stage) -> None:
-            self._job.tell(_PAINTED + (1 - _PAINTED) * stage.share, stage.text)
-
-        return Stages(told).begin_parts(self._after, "windows", max(self.done, 1))
+    def __call__(self, item: Activity | Event | Stage) -> None:
+        """Take in what a rendering tells; what was stopped is heard as far as it goes."""
+        if isinstance(item, Progress):
+            self.painted(item.done, item.total, item.seconds_left)
+        elif isinstance(item, Stage):
+            self._job.tell(_PAINTED + (1 - _PAINTED) * item.share, item.text)
+        elif isinstance(item, Activity):
+            self.activity(item)
 
     def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
@@ -103,16 +95,22 @@ def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
     return BatchLimit(backend, most, watch.activity, lambda: job.stop_wanted)
 
 
-def paint(events: Iterator[Event], job: Job, watch: Watch) -> bool:
-    """Follow the painting of a piece to its end; returns whether all of it is there."""
-    for event in events:
-        if isinstance(event, Stopped):
-            return False
-        if isinstance(event, Progress):
-            watch.painted(event.done, event.total, event.seconds_left)
-            if event.done < event.total and job.stop_wanted:
-                return False
-    return True
+def render(
+    service: ApiContext, piece: Piece, job: Job, watch: Watch, *, batch: int = 1, limit: int | None = None
+) -> tuple[Rendered, AudioClip | None]:
+    """Render a piece; returns how that ended, and its sound as far as it goes.
+
+    Raises
+    ------
+    Exception
+        That of the backend.
+    """
+    rendered = render_piece(
+        piece, service.backend(), batch=batch, limit=limit, on_progress=watch, cancelled=lambda: job.stop_wanted
+    )
+    if rendered.error is not None:
+        raise rendered.error
+    return rendered, sound_of_piece(piece, rendered, watch)
 
 
 def work_folder(service: ApiContext, kind: str) -> Path:
@@ -176,7 +174,6 @@ def result_of(
     clip: AudioClip,
     form: str,
     title: str,
-    seed: int,
     *,
     complete: bool,
     save_as: str = "",
@@ -186,7 +183,7 @@ def result_of(
     def write(path: Path, sound: AudioClip) -> object:
         return piece.write(path, sound, title=title)
 
-    record = keep_clip(service, clip, form, title, write, seed=seed)
+    record = keep_clip(service, clip, form, title, write, seed=piece.seed)
     view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
     saved = save(service, record, save_as, title, complete=complete) if save_as else {}
-    return {"clip": view, "complete": complete, "seed": seed, "infotext": piece.infotext(), **saved}
+    return {"clip": view, "complete": complete, "seed": piece.seed, "infotext": piece.infotext(), **saved}

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, values_of
+from riffusion_ext.commands.shared.generation import add_options, make, opened, values_of
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.options.loop import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["add_parser", "run"]
@@ -43,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--prompt says what the loop sounds like")
     picture = opened(args.seed_picture)
 
-    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Begun:
+    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Piece:
         from riffusion_ext.generate.loop import Loop
 
-        loop = Loop(settled, folder, seed_picture=picture, decode=decode)
-        return Begun(loop, loop.sound, settled.prompt)
+        return Loop(settled, folder, seed_picture=picture, decode=decode)
 
-    return make(args, settings_of(values_of(args, OPTIONS)), begin, pictures={"seed_picture": picture})
+    settings = settings_of(values_of(args, OPTIONS))
+    return make(args, settings, begin, title=settings.prompt, pictures={"seed_picture": picture})

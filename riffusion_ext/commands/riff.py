@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import Begun, add_options, make, score_of, values_of
+from riffusion_ext.commands.shared.generation import add_options, make, score_of, values_of
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options.riff import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from riffusion_ext.audio import AudioClip
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -53,17 +52,9 @@ def run(args: argparse.Namespace) -> int:
     path = user_path(args.song)
     song = read_audio(path)
 
-    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> Begun:
+    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> Piece:
         from riffusion_ext.generate.riff import Riff
 
-        riff = Riff(song, settled, folder, decode=decode)
+        return Riff(song, settled, folder, decode=decode)
 
-        def sound(*, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-            wet = riff.wet(progress=progress)
-            return None if wet is None else riff.mix(wet)
-
-        return Begun(
-            riff, sound, path.stem, whole=not args.preview, windows=1 if args.preview else len(riff.plan.windows)
-        )
-
-    return make(args, settings, begin, limit=1 if args.preview else None)
+    return make(args, settings, begin, title=path.stem, limit=1 if args.preview else None)

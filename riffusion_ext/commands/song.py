@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import Begun, add_options, make, opened, score_of, values_of
+from riffusion_ext.commands.shared.generation import add_options, make, opened, score_of, values_of
 from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -51,10 +52,9 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of({"score": score_of(args.score), **values_of(args, OPTIONS)})
     pictures = {name: opened(getattr(args, name)) for name in _PICTURES}
 
-    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Begun:
+    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Piece:
         from riffusion_ext.generate.song import Song
 
-        song = Song(settled, folder, decode=decode, **pictures)
-        return Begun(song, song.sound, settled.score.keyframes[0].prompt, windows=len(song.plan.windows))
+        return Song(settled, folder, decode=decode, **pictures)
 
-    return make(args, settings, begin, pictures=pictures)
+    return make(args, settings, begin, title=settings.score.keyframes[0].prompt, pictures=pictures)

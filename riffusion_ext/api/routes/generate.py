@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_picture, paint, result_of, watched, work_folder
+from riffusion_ext.api.generation import Watch, check_save, keep_picture, render, result_of, work_folder
 from riffusion_ext.api.inputs import check_text, kept_picture, kept_sound
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
@@ -123,12 +123,11 @@ def _song(service: ApiContext, body: Song) -> Response:
 
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, len(song.plan.windows))
-        complete = paint(song.paint(watched(service.backend(), body.batch, job, watch)), job, watch)
-        clip = song.sound(progress=watch.sounding())
+        rendered, clip = render(service, song, job, watch, batch=body.batch)
         if clip is None:
             return {"complete": False}
-        seed, kind = first.seed, _kept("songs", body)
-        result = result_of(service, song, clip, body.format, first.prompt, seed, complete=complete, save_as=kind)
+        complete, kind = rendered.complete, _kept("songs", body)
+        result = result_of(service, song, clip, body.format, first.prompt, complete=complete, save_as=kind)
         end = song.picture(columns=body.width)
         if end is not None:  # what another song can go on from
             result["end"] = keep_picture(service, end, song.settings.params, first.prompt)
@@ -172,13 +171,11 @@ def _riff(service: ApiContext, body: Riff) -> Response:
         riff = core.Riff(kept_sound(service, body.clip), settings, work_folder(service, "riffs"), decode=decode)
         _check_length(service, riff.plan.seconds)
         watch = Watch(job)
-        backend = watched(service.backend(), body.batch, job, watch)
-        complete = paint(riff.paint(backend, limit=1 if body.preview else None), job, watch)
-        wet = riff.wet(progress=watch.sounding())
-        if wet is None:
+        rendered, clip = render(service, riff, job, watch, batch=body.batch, limit=1 if body.preview else None)
+        if clip is None:
             return {"complete": False}
-        seed, kind = riff.settings.keyframes[0].seed, _kept("riffs", body)
-        result = result_of(service, riff, riff.mix(wet), body.format, title, seed, complete=complete, save_as=kind)
+        complete, kind = rendered.complete, _kept("riffs", body)
+        result = result_of(service, riff, clip, body.format, title, complete=complete, save_as=kind)
         return result | {"notes": riff.notes}
 
     return accepted(service, "riff", "paint", work)
@@ -201,12 +198,11 @@ def _loop(service: ApiContext, body: Loop) -> Response:
 
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, 1)
-        complete = paint(loop.paint(watched(service.backend(), 1, job, watch)), job, watch)
-        clip = loop.sound()
+        rendered, clip = render(service, loop, job, watch)
         if clip is None:
             return {"complete": False}
-        seed, kind = loop.settings.seed, _kept("loops", body)
-        result = result_of(service, loop, clip, body.format, body.prompt, seed, complete=complete, save_as=kind)
+        complete, kind = rendered.complete, _kept("loops", body)
+        result = result_of(service, loop, clip, body.format, body.prompt, complete=complete, save_as=kind)
         return result | {"samples": clip.samples.shape[1], "notes": []}
 
     return accepted(service, "loop", "paint", work)

@@ -10,7 +10,7 @@ import argparse
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from riffusion_ext.options.generation import PRESET
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.params import PRESETS
-from riffusion_ext.progress import Stages
+from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
 from riffusion_ext.signals import concluded, exit_code, wished
 from riffusion_ext.validation.json_text import loads
 
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.checkpoint.runner import Event
     from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _LARGEST_SCORE = 1 << 20
 
-__all__ = ["Begun", "add_options", "make", "opened", "score_of", "values_of"]
+__all__ = ["add_options", "make", "opened", "score_of", "values_of"]
 
 _CONTENTS = "settings.json"
 
@@ -119,51 +119,16 @@ def opened(name: str | None) -> Image.Image | None:
     return open_picture(user_path(name))
 
 
-class Begun:
-    """A song, riff or loop as this module needs it.
-
-    Parameters
-    ----------
-    piece
-        With ``settings``, ``paint``, ``write``, ``infotext``.
-    sound
-        Returns what can be heard; None: nothing yet.
-    title
-        Of the sound file.
-    whole
-        Whether nothing is left to paint at the end.
-    windows
-        Of how many windows the sound is made, where `sound` takes a ``progress``; else None.
-    """
-
-    def __init__(
-        self,
-        piece: Any,
-        sound: Callable[..., AudioClip | None],
-        title: str,
-        *,
-        whole: bool = True,
-        windows: int | None = None,
-    ) -> None:
-        self.piece, self.sound, self.title, self.whole, self.windows = piece, sound, title, whole, windows
-
-    @property
-    def seed(self) -> int:
-        """The one that was chosen."""
-        settings = self.piece.settings
-        first = getattr(getattr(settings, "score", settings), "keyframes", (settings,))[0]
-        return int(first.seed)
-
-
 def make(
     args: argparse.Namespace,
     wanted: Settings,
-    begin: Callable[[Any, Path, DecodeSettings], Begun],
+    begin: Callable[[Any, Path, DecodeSettings], Piece],
     *,
+    title: str,
     pictures: Mapping[str, Image.Image | None] = {},
     limit: int | None = None,
 ) -> int:
-    """Paint a piece by the webuis, write its sound, and return the exit code.
+    """Render a piece with the webuis, write its sound, and return the exit code.
 
     Parameters
     ----------
@@ -173,12 +138,13 @@ def make(
         Its settings.
     begin
         Makes the piece from settings, folder and decode settings.
+    title
+        Of the sound file.
     pictures
         That it begins with, by name.
     limit
         Only the first so many windows.
     """
-    from riffusion_ext.generate.backends.batch_limit import BatchLimit
     from riffusion_ext.generate.backends.remotes import Webuis
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -201,79 +167,67 @@ def make(
     folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
     settings = _remembered(folder, wanted, pictures, backend.name)
     try:
-        begun = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+        piece = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
     except BaseException:
         _forget(folder)
         raise
     stop = threading.Event()
     try:
         with wished(lambda signum: _wish(stop, teller)):
-            painter = BatchLimit(backend, int(getattr(args, "batch", 1)), teller.activity, stop.is_set)
-            more = {} if limit is None else {"limit": limit}
-            if not _painted(begun.piece.paint(painter, **more), teller, stop, folder):
+            batch = int(getattr(args, "batch", 1))
+            rendered = render_piece(piece, backend, batch=batch, limit=limit, on_progress=teller, cancelled=stop.is_set)
+            if not rendered.complete or stop.is_set():
+                _unfinished(rendered, teller, folder)
                 return exit_code()
         teller.say("making the sound ...")
-        clip = begun.sound() if begun.windows is None else begun.sound(progress=_sounding(begun.windows, teller))
+        clip = sound_of_piece(piece, rendered, teller)
         if clip is None:
             raise RiffusionError("nothing was painted")
-        begun.piece.write(target, clip, title=begun.title, subtype=SUBTYPES[args.bits])
+        piece.write(target, clip, title=title, subtype=SUBTYPES[args.bits])
     except KeyboardInterrupt as late:
         teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
     with concluded():
-        _conclude(args, begun, clip, target, folder, teller, backend.name)
+        if limit is None and not args.keep_windows:
+            shutil.rmtree(folder, ignore_errors=True)
+        _conclude(args, piece, clip, target, teller, backend.name)
     return 0
 
 
 def _conclude(
-    args: argparse.Namespace, begun: Begun, clip: AudioClip, target: Path, folder: Path, teller: Teller, model: str
+    args: argparse.Namespace, piece: Piece, clip: AudioClip, target: Path, teller: Teller, model: str
 ) -> None:
-    """Remove the windows of a sound file that is there, and say what was made."""
-    if begun.whole and not args.keep_windows:
-        shutil.rmtree(folder, ignore_errors=True)
-    notes = list(getattr(begun.piece, "notes", []))
+    """Say what was made."""
+    notes = piece.notes
     for note in () if args.quiet else notes:
         teller.note(f"note: {note}")
     teller.close()
     if args.json:
-        told = {"output": str(target), "duration": clip.duration, "seed": begun.seed, "model": model}
-        how = {"notes": notes, "infotext": begun.piece.infotext(), "seconds": round(teller.seconds, 3)}
+        told = {"output": str(target), "duration": clip.duration, "seed": piece.seed, "model": model}
+        how = {"notes": notes, "infotext": piece.infotext(), "seconds": round(teller.seconds, 3)}
         write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
     elif not args.quiet:
-        teller.result(f"{target}  {clip.duration:.2f} s, seed {begun.seed}")
+        teller.result(f"{target}  {clip.duration:.2f} s, seed {piece.seed}")
 
 
-def _painted(events: Iterator[Event], teller: Teller, stop: threading.Event, folder: Path) -> bool:
-    """Follow the painting; returns whether all of it is there, else says where the rest begins."""
-    from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
+def _unfinished(rendered: Rendered, teller: Teller, folder: Path) -> None:
+    """Say where the rest begins of what was stopped, or failed.
 
-    done = total = 0
-    try:
-        for event in events:
-            if isinstance(event, (Progress, Stopped)):
-                done, total = event.done, event.total
-            if isinstance(event, Progress):
-                teller.progress(event)
-            if isinstance(event, Stopped) or stop.is_set():
-                break
-        else:
-            if not stop.is_set():
-                return True
-    except KeyboardInterrupt:  # the second one
-        pass
-    except Exception:
-        teller.close()
-        if done:
-            teller.note(_kept(done, total, folder))
-        else:
-            _forget(folder)
-        raise
-    teller.note(f"stopped; {_kept(done, total, folder)}")
-    return False
-
-
-def _sounding(windows: int, teller: Teller) -> Callable[[float], None]:
-    return Stages(teller.stage).begin_parts("making the sound", "windows", windows)
+    Raises
+    ------
+    Exception
+        That of the backend.
+    """
+    kept = _kept(rendered.done, rendered.total, folder)
+    if rendered.error is None:
+        teller.note(f"stopped; {kept}")
+        return
+    teller.close()
+    if rendered.done:
+        teller.note(kept)
+    else:
+        _forget(folder)
+    raise rendered.error
 
 
 def _kept(done: int, total: int, folder: Path) -> str:

@@ -6,10 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from riffusion_ext.progress import Stage
+
 if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Activity
-    from riffusion_ext.generate.checkpoint.runner import Progress
-    from riffusion_ext.progress import Stage
+    from riffusion_ext.generate.checkpoint.runner import Event, Progress
 
 __all__ = ["Teller"]
 
@@ -29,6 +30,18 @@ class Teller:
     def seconds(self) -> float:
         """Since the beginning."""
         return time.monotonic() - self._began
+
+    def __call__(self, item: Activity | Event | Stage) -> None:
+        """Say what a rendering tells."""
+        from riffusion_ext.generate.backends.base import Activity
+        from riffusion_ext.generate.checkpoint.runner import Progress
+
+        if isinstance(item, Progress):
+            self.progress(item)
+        elif isinstance(item, Stage):
+            self.stage(item)
+        elif isinstance(item, Activity):
+            self.activity(item)
 
     def progress(self, progress: Progress) -> None:
         """Say how many windows are there."""

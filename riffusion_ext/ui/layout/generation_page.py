@@ -12,24 +12,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
 from riffusion_ext.options.sound import control
+from riffusion_ext.services.rendering import Rendered, render_piece
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell, bar, clock
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import details, message, panel, player
 
 if TYPE_CHECKING:
-    from riffusion_ext.audio import AudioClip
     from riffusion_ext.generate.backends.base import Activity, Backend
-    from riffusion_ext.generate.checkpoint.runner import Event, Progress
+    from riffusion_ext.generate.checkpoint.runner import Progress
     from riffusion_ext.generate.live.settings import JamSettings
     from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.piece import Piece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
-    from riffusion_ext.generate.windows.plan import Plan
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings | JamSettings")
@@ -38,8 +38,6 @@ __all__ = [
     "STRETCHES",
     "Heard",
     "Made",
-    "Painted",
-    "Piece",
     "Shown",
     "attempt",
     "decode_settings",
@@ -72,28 +70,6 @@ def with_sampler(settings: Settings, place: PageContext) -> Settings:
     return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())
 
 
-class Piece(Protocol):
-    """A song or a riff, as far as painting and listening go."""
-
-    plan: Plan
-
-    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint what is missing."""
-        ...
-
-    def beginning(self) -> Plan | None:
-        """Return the plan of what can be heard."""
-        ...
-
-    def part(self, first: int, stop: int) -> AudioClip:
-        """Return the sound of some windows."""
-        ...
-
-    def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:
-        """Write a sound with all that is needed to make it again."""
-        ...
-
-
 @dataclass(frozen=True)
 class Heard:
     """A stretch that can be heard: its number, its file, and where it lies in the song, in seconds."""
@@ -105,25 +81,10 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Painted:
-    """How painting ended: windows there and wanted, whether it was stopped, and the error that ended it."""
-
-    done: int
-    total: int
-    stopped: bool = False
-    error: Exception | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return not self.stopped and self.error is None
-
-
-@dataclass(frozen=True)
 class Made:
     """What came of a press: how it ended, and the players and messages to show."""
 
-    painted: Painted
+    painted: Rendered
     players: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -140,47 +101,47 @@ class Shown:
 
 
 def paint(
-    piece: Piece, backend: Backend, folder: Path, tell: Tell, cancelled: Cancelled, *, limit: int | None = None
-) -> Painted:
-    """Paint a piece, and make its stretches sound as soon as they can.
+    piece: Piece,
+    backend: Backend,
+    folder: Path,
+    tell: Tell,
+    cancelled: Cancelled,
+    *,
+    batch: int = 1,
+    limit: int | None = None,
+) -> Rendered:
+    """Render a piece, and make its stretches sound as soon as they can.
 
     Parameters
     ----------
     piece
         Song or riff.
     backend
-        Paints.
+        Generates the images.
     folder
         For the sounds of stretches.
     tell
         Is told the events of the painting, and each stretch as :class:`Heard`.
     cancelled
         Asked after each batch.
+    batch
+        Images at once, at most.
     limit
         See :func:`~riffusion_ext.generate.checkpoint.runner.run`; without stretches.
     """
-    from riffusion_ext.generate.checkpoint.runner import Progress, Stopped
     from riffusion_ext.generate.windows.segments import segments_of
 
     windows = len(piece.plan.windows)
     pending = [] if limit else list(enumerate(segments_of(windows, STRETCHES)))
-    done = total = 0
-    try:
-        for event in piece.paint(backend, limit=limit):
-            tell(event)
-            if isinstance(event, Stopped):
-                return Painted(event.done, event.total, stopped=True)
-            if not isinstance(event, Progress):
-                continue
-            done, total = event.done, event.total
-            ready = _ready(piece)
-            while pending and pending[0][1][1] <= ready < windows and not cancelled():
-                tell(_stretch(piece, *pending.pop(0), folder))
-            if done < total and cancelled():
-                return Painted(done, total, stopped=True)
-    except Exception as error:
-        return Painted(done, total, error=error)
-    return Painted(done, total)
+
+    def hear() -> None:
+        ready = _ready(piece)
+        while pending and pending[0][1][1] <= ready < windows and not cancelled():
+            tell(_stretch(piece, *pending.pop(0), folder))
+
+    return render_piece(
+        piece, backend, batch=batch, limit=limit, on_progress=tell, cancelled=cancelled, after_batch=hear
+    )
 
 
 def _ready(piece: Piece) -> int:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.loop import settings_of, values_of
 from riffusion_ext.options.sound import control
+from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
-from riffusion_ext.ui.layout.generation_page import Made, Painted, Shown
+from riffusion_ext.ui.layout.generation_page import Made, Shown
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
 from riffusion_ext.ui.players import message, player
@@ -55,8 +56,6 @@ def make(
     settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
-        from riffusion_ext.generate.backends.batch_limit import BatchLimit
-        from riffusion_ext.generate.checkpoint.runner import Stopped
         from riffusion_ext.generate.loop import Loop
 
         assert place.backend is not None
@@ -64,11 +63,12 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         decode = generation_page.decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        for event in loop.paint(BatchLimit(place.backend(), 1, tell, cancelled)):
-            tell(event)
-            if isinstance(event, Stopped):
-                return Made(Painted(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
-        clip = loop.sound()
+        rendered = render_piece(loop, place.backend(), on_progress=tell, cancelled=cancelled)
+        if rendered.error is not None:
+            raise rendered.error
+        if rendered.stopped:
+            return Made(Rendered(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
+        clip = sound_of_piece(loop, rendered)
         if clip is None:
             raise RiffusionError("the loop was not painted")
         title = settings.prompt.strip() or "loop"
@@ -77,8 +77,8 @@ def make(
         )
         bars = f"{settings.bars:g} {'bar' if settings.bars == 1 else 'bars'}"
         tempo = f"{bars} at {settings.bpm:g} BPM, {clip.samples.shape[1]} samples."
-        shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.settings.seed, loop=True)
-        return Made(Painted(1, 1), (shown,), (message(tempo), *generation_page.told(path, loop.infotext())))
+        shown = player(place.serve(path), title, clip.duration, path.name, seed=loop.seed, loop=True)
+        return Made(rendered, (shown,), (message(tempo), *generation_page.told(path, loop.infotext())))
 
     return generation_page.show(runs, place, work)
 

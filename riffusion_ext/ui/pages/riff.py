@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.riff import settings_of, values_of
 from riffusion_ext.options.sound import control
-from riffusion_ext.progress import Stages
+from riffusion_ext.services.rendering import sound_progress
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private
 from riffusion_ext.ui.layout import generation_page
@@ -71,7 +71,6 @@ def make(
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
-        from riffusion_ext.generate.backends.batch_limit import BatchLimit
         from riffusion_ext.generate.checkpoint.recipe import to_record
 
         assert place.backend is not None
@@ -79,7 +78,7 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
-        backend = BatchLimit(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = place.backend()
         kept = {
             "settings": record,
             "options": dict(options),
@@ -90,8 +89,10 @@ def make(
         unfinished = ResumeState(folder)
         if limit is None:
             unfinished.keep(kept, {})
-        painted = generation_page.paint(riff, backend, folder / "parts", tell, cancelled, limit=limit)
-        wet = riff.wet(progress=Stages(tell).begin_parts("making the sound", "windows", max(painted.done, 1)))
+        painted = generation_page.paint(
+            riff, backend, folder / "parts", tell, cancelled, batch=int(options["batch"]), limit=limit
+        )
+        wet = riff.wet(progress=sound_progress(painted, tell))
         if wet is None:
             return Made(painted)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"
@@ -105,7 +106,7 @@ def make(
         )
         if painted.complete and limit is None:
             unfinished.forget()
-        seed = riff.settings.keyframes[0].seed
+        seed = riff.seed
         done = kept | {"wet": str(wet_path)}
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
         return Made(

@@ -11,7 +11,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.options.sound import control
-from riffusion_ext.progress import Stages
+from riffusion_ext.services.rendering import sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout import generation_page
@@ -73,7 +73,6 @@ def make(
     settings = generation_page.with_sampler(settings, place)
 
     def work(tell: Tell, cancelled: Cancelled) -> Made:
-        from riffusion_ext.generate.backends.batch_limit import BatchLimit
         from riffusion_ext.generate.checkpoint.recipe import to_record
         from riffusion_ext.generate.song import Song
 
@@ -87,23 +86,21 @@ def make(
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = ResumeState(folder)
-        backend = BatchLimit(place.backend(), int(options["batch"]), tell, cancelled)
+        backend = place.backend()
         unfinished.keep(
             {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
         )
-        painted = generation_page.paint(song, backend, folder / "parts", tell, cancelled)
-        sounding = Stages(tell).begin_parts("making the sound", "windows", max(painted.done, 1))
-        clip = song.sound(progress=sounding)
+        painted = generation_page.paint(song, backend, folder / "parts", tell, cancelled, batch=int(options["batch"]))
+        clip = sound_of_piece(song, painted, tell)
         if clip is None:
             return Made(painted)
-        first = song.settings.score.keyframes[0]
-        title = first.prompt
+        title = song.settings.score.keyframes[0].prompt
         path = generation_page.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
         song.write(path, clip, title=title, subtype=place.subtype())
         _keep_end(song, folder / _ENDS)
         if painted.complete:
             unfinished.forget()
-        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=first.seed)
+        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=song.seed)
         extra = {"windows": str(song.windows_folder)}
         return Made(painted, (shown,), generation_page.told(path, song.infotext(), song.notes), extra)
 

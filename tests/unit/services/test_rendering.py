@@ -1,0 +1,76 @@
+"""Songs, riffs and loops are rendered, stopped and heard in one way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from riffusion_ext.generate.loop import Loop, LoopSettings
+from riffusion_ext.generate.score.keyframes import Keyframe, Score
+from riffusion_ext.generate.song import Song, SongSettings
+from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.progress import Stage
+from riffusion_ext.services.rendering import render_piece, sound_of_piece
+from tests.unit.generate.painters import Painter, by_seed
+
+SMALL = SpectrogramParams(num_frequencies=64)
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Song:
+    return Song(SongSettings(Score((Keyframe("sax", seed=1, seconds=12.0),)), params=SMALL), tmp_path)
+
+
+def test_a_song_is_rendered_heard_and_reported(song: Song) -> None:
+    told: list[object] = []
+    rendered = render_piece(song, Painter(by_seed), on_progress=told.append)
+    windows = len(song.plan.windows)
+    assert (rendered.done, rendered.total, rendered.complete) == (windows, windows, True)
+    clip = sound_of_piece(song, rendered, told.append)
+    assert clip is not None
+    stages = [item for item in told if isinstance(item, Stage)]
+    assert {stage.total for stage in stages} == {windows}
+
+
+def test_what_is_stopped_goes_on_where_it_ended(song: Song) -> None:
+    painter = Painter(by_seed, max_batch=1)
+    rendered = render_piece(song, painter, cancelled=lambda: painter.painted >= 1)
+    assert (rendered.done, rendered.stopped, rendered.complete) == (1, True, False)
+    assert sound_of_piece(song, rendered) is not None
+    assert render_piece(song, painter).complete
+    assert painter.painted == len(song.plan.windows)
+
+
+def test_an_error_of_the_backend_is_returned_with_what_is_kept(song: Song) -> None:
+    def fail_later(request: object) -> object:
+        if painter.painted >= 1:
+            raise ZeroDivisionError
+        return by_seed(request)  # type: ignore[arg-type]
+
+    painter = Painter(fail_later, max_batch=1)  # type: ignore[arg-type]
+    rendered = render_piece(song, painter)
+    assert isinstance(rendered.error, ZeroDivisionError)
+    assert (rendered.done, rendered.complete) == (1, False)
+
+
+def test_an_error_after_a_batch_ends_the_work(song: Song) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    assert isinstance(render_piece(song, Painter(by_seed), after_batch=fail).error, ZeroDivisionError)
+
+
+def test_a_second_interrupt_stops_at_once(song: Song) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert render_piece(song, Painter(by_seed), on_progress=interrupt).stopped
+
+
+def test_a_loop_tells_no_stage_of_its_sound(tmp_path: Path) -> None:
+    loop = Loop(LoopSettings("sax", bars=1, params=SMALL), tmp_path)
+    told: list[object] = []
+    rendered = render_piece(loop, Painter(by_seed))
+    assert sound_of_piece(loop, rendered, told.append) is not None
+    assert told == []
