@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from riffusion_ext.api.room import Room
 from riffusion_ext.files import scratch
 from riffusion_ext.jobs import Job, Jobs
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
+from riffusion_ext.services.model_provider import ModelProvider, NoModel
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Backend
@@ -39,14 +40,8 @@ class ApiContext:
         Returns the folder for what clients upload and are given; None for one that is removed at the end.
     device
         Returns the torch device to use.
-    backend
-        Returns what paints pictures; None where nothing does.
-    no_backend
-        One sentence why.
-    samplers
-        Returns the names of the backend's samplers.
-    usual_sampler
-        Returns the name of the one that is taken where none is named; empty where only the backend knows.
+    model
+        What generates images; None for nothing.
     others
         Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
     limits
@@ -63,16 +58,13 @@ class ApiContext:
         host: str = "standalone",
         scratch: Callable[[], Path] | None = None,
         device: Callable[[], str] = lambda: "auto",
-        backend: Callable[[], Backend] | None = None,
-        no_backend: str = _NO_MODEL,
-        samplers: Callable[[], Sequence[str]] = list,
-        usual_sampler: Callable[[], str] = str,
+        model: ModelProvider | None = None,
         others: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
         output: Callable[[], Path] | None = None,
         prefix: str = "",
     ) -> None:
-        self.host, self.device, self.samplers, self.usual_sampler = host, device, samplers, usual_sampler
+        self.host, self.device, self.model = host, device, model or NoModel()
         self.limits = limits or Limits()
         self.prefix, self.output = prefix, output
         kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
@@ -83,7 +75,6 @@ class ApiContext:
         self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
         self.uploads = Transfers(self.limits.uploads, self.limits.uploads_bytes, seconds=3600.0)
         self.listeners = 0
-        self._backend, self._no_backend = backend, no_backend
         self._scratch = scratch
         self._own: Path | None = None
         self._lock = threading.Lock()
@@ -110,22 +101,21 @@ class ApiContext:
             Nothing does.
         """
         self.check_backend()
-        assert self._backend is not None
-        return self._backend()
+        return self.model.backend()
 
     @property
     def paints(self) -> bool:
         """Whether there is something that paints."""
-        return self._backend is not None
+        return self.model.available
 
     def check_backend(self) -> None:
         """Raise an ApiError where nothing paints."""
-        if self._backend is None:
-            raise ApiError(501, self._no_backend)
+        if not self.model.available:
+            raise ApiError(501, self.model.absence or _NO_MODEL)
 
     def check_sampler(self, name: str) -> None:
         """Raise an ApiError about a sampler that the backend does not have."""
-        names = list(self.samplers())
+        names = list(self.model.samplers())
         if name and name not in names:
             raise ApiError(422, f"there is no sampler {name[:60]!r}; there are {', '.join(names)}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modules import shared
@@ -14,6 +14,7 @@ from riffusion_ext.library import LIBRARY
 if TYPE_CHECKING:
     from riffusion_ext.api.context import ApiContext
     from riffusion_ext.host.base import Host
+    from riffusion_ext.services.model_provider import ModelProvider
 
 __all__ = ["Routes"]
 
@@ -25,14 +26,12 @@ class Routes:
     ----------
     host
         The webui.
-    painting
-        Returns ``backend``, ``samplers`` and ``usual_sampler`` as
-        :class:`~riffusion_ext.ui.layout.page_context.PageContext` takes them; where the host cannot paint for us,
-        ``no_backend``.
+    model
+        Returns what generates images.
     """
 
-    def __init__(self, host: Host, painting: Callable[[], Mapping[str, Any]]) -> None:
-        self._host, self._painting = host, painting
+    def __init__(self, host: Host, model: Callable[[], ModelProvider]) -> None:
+        self._host, self._model = host, model
         self._service: ApiContext | None = None
 
     def started(self, _demo: Any, app: Any) -> None:
@@ -73,10 +72,6 @@ class Routes:
     def _new_service(self) -> ApiContext:
         from riffusion_ext.api.context import ApiContext
 
-        painting = self._painting()
-        names = {
-            name: painting[name] for name in ("backend", "no_backend", "samplers", "usual_sampler") if name in painting
-        }
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
         return ApiContext(
             host=self._host.name,
@@ -84,5 +79,5 @@ class Routes:
             device=self._host.device,
             output=self._host.output_folder,
             prefix=f"/{subpath}" if subpath else "",
-            **names,
+            model=self._model(),
         )

@@ -14,9 +14,10 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
@@ -29,7 +30,11 @@ from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_fro
 from riffusion_ext.host.panel import Panels
 from riffusion_ext.host.routes import Routes
 from riffusion_ext.host.status import other_model_warning, statuses
+from riffusion_ext.services.model_provider import ModelProvider, NoModel
 from riffusion_ext.ui import gradio_compat
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.backends.base import Backend
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
 
@@ -177,17 +182,16 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     from riffusion_ext.ui.layout.page_context import PageContext
     from riffusion_ext.ui.pages.tab import build_tab
 
-    fields = _painting()
-    if _hand_over is not None:
-        fields |= {"receive": _hand_over.receive, "send": _hand_over.send, "send_text": _hand_over.send_text}
     place = PageContext(
         output_dir=HOST.output_folder,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
-        **fields,
+        model=_model(),
     )
+    if _hand_over is not None:
+        place = replace(place, receive=_hand_over.receive, send=_hand_over.send, send_text=_hand_over.send_text)
     tab = build_tab(place)
     if _hand_over is not None:
         _hand_over.connect()
@@ -209,12 +213,12 @@ def _offered_hand_over(elem_id: str | None) -> None:
         except ImportError:  # hosts older than A1111 1.8 have it by another name
             return
         offered = SendTo(infotext_utils)
-        if offered.offered and "backend" in _painting():
+        if offered.offered and _model().available:
             _hand_over = offered
 
 
-def _painting() -> dict[str, Any]:
-    """Return the fields of a Place about painting; where the host cannot paint for us, one sentence why."""
+def _model() -> ModelProvider:
+    """Return the webui's own model; where the host cannot generate for us, none, and one sentence why."""
     try:
         from riffusion_ext.host.model import generation
 
@@ -222,15 +226,47 @@ def _painting() -> dict[str, Any]:
     except Exception as error:  # whatever a host lacks: its other pages work all the same
         _LOG.info("no model to generate with", exc_info=error)
         why = f"it {_lack(error)}, without which prompts and noises cannot be mixed"
-        return {"no_backend": f"Songs, riffs, loops and live music cannot be made in this webui: {why}."}
-    return {
-        "backend": lambda: generation.WebuiBackend(max_batch=_MOST_AT_ONCE),
-        "samplers": generation.sampler_names,
-        "usual_sampler": generation.usual_sampler,
-        "doubt": _doubt,
-        "styles": _style_names if hasattr(shared, "prompt_styles") else None,
-        "styled": _styled,
-    }
+        return NoModel(f"Songs, riffs, loops and live music cannot be made in this webui: {why}.")
+    return OwnModel()
+
+
+class OwnModel:
+    """The model that is chosen in the webui."""
+
+    available = True
+    absence = ""
+
+    def backend(self) -> Backend:
+        """Return what generates with the checkpoint of now."""
+        from riffusion_ext.host.model import generation
+
+        return generation.WebuiBackend(max_batch=_MOST_AT_ONCE)
+
+    def samplers(self) -> Sequence[str]:
+        """Return the webui's samplers."""
+        from riffusion_ext.host.model import generation
+
+        return generation.sampler_names()
+
+    def usual_sampler(self) -> str:
+        """Return the webui's own default."""
+        from riffusion_ext.host.model import generation
+
+        return generation.usual_sampler()
+
+    def doubt(self) -> str:
+        """Return a warning where the checkpoint does not look like a Riffusion model."""
+        known, name = HOST.checkpoint_is_riffusion()
+        return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
+
+    def styles(self) -> Sequence[str] | None:
+        """Return the names of the webui's prompt styles; None where it has none."""
+        return list(shared.prompt_styles.styles) if hasattr(shared, "prompt_styles") else None
+
+    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+        """Put styles into prompts as the webui does."""
+        kept = shared.prompt_styles
+        return kept.apply_styles_to_prompt(prompt, styles), kept.apply_negative_styles_to_prompt(negative, styles)
 
 
 def _lack(error: Exception) -> str:
@@ -242,23 +278,9 @@ def _lack(error: Exception) -> str:
     return f"has no {name}" if name else f"fails to name its samplers ({type(error).__name__})"
 
 
-def _doubt() -> str:
-    known, name = HOST.checkpoint_is_riffusion()
-    return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
-
-
-def _style_names() -> list[str]:
-    return list(shared.prompt_styles.styles)
-
-
-def _styled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-    kept = shared.prompt_styles
-    return kept.apply_styles_to_prompt(prompt, styles), kept.apply_negative_styles_to_prompt(negative, styles)
-
-
 _MOST_AT_ONCE = 16
 
-_routes = Routes(HOST, _painting)
+_routes = Routes(HOST, _model)
 
 
 def start_pictures(p: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from riffusion_ext.api.server import Access, application, listen, run_until_stop
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files import scratch
 from riffusion_ext.files.paths import user_path
+from riffusion_ext.services.model_provider import ModelProvider, NoModel, RemoteModel
 from riffusion_ext.ui.gradio_compat import mount_options, open_queue, page, queue_token, run_script
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages.tab import add_pages
@@ -30,7 +31,7 @@ def _beside(name: str) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
+def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | None = None) -> Any:
     """Build the page: a heading and the tab's pages.
 
     Parameters
@@ -39,8 +40,8 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
         Folder for results.
     folders
         Whether users may name folders of this machine.
-    more
-        Other fields of :class:`~riffusion_ext.ui.layout.page_context.PageContext`.
+    model
+        What generates images; None for nothing.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def build_app(output_dir: Path, *, folders: bool = True, **more: Any) -> Any:
     """
     import gradio as gr
 
-    place = PageContext(output_dir=lambda: output_dir, folders=folders, **more)
+    place = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
     with page("Riffusion", _beside("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram pictures to sound, and sound to pictures.")
         add_pages(place)
@@ -67,17 +68,6 @@ def add_page_routes(web: Any) -> None:
 
     mount_media(web, LIBRARY)
     mount_live(web, JAMS)
-
-
-def _painting(addresses: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a Place, and of the routes' service, about painting; the webuis must be there."""
-    if not addresses:
-        return {}
-    from riffusion_ext.generate.backends.remotes import Webuis
-
-    webuis = Webuis(addresses)
-    webuis.backend()  # for the names of the samplers, and so that a typing error shows at once
-    return {"backend": webuis.backend, "samplers": webuis.samplers, "usual_sampler": webuis.usual_sampler}
 
 
 def serve(
@@ -109,21 +99,21 @@ def serve(
     except OSError as error:
         return _failed(f"cannot use {folder} for results: {error.strerror}")
     try:
-        painting = _painting(webuis)
+        model = RemoteModel(webuis) if webuis else NoModel()
     except RiffusionError as error:
         return _failed(str(error))
-    return serve_pages(access, folder, painting, open_browser=open_browser, api=api)
+    return serve_pages(access, folder, model, open_browser=open_browser, api=api)
 
 
 def serve_pages(
-    access: Access, folder: Path, painting: Mapping[str, Any], *, open_browser: bool = False, api: bool = False
+    access: Access, folder: Path, model: ModelProvider, *, open_browser: bool = False, api: bool = False
 ) -> int:
-    """Serve the page until Ctrl-C, with what paints given; the rest as for :func:`serve`.
+    """Serve the page until Ctrl-C, with the model given; the rest as for :func:`serve`.
 
     Parameters
     ----------
-    painting
-        ``backend``, ``samplers`` and ``usual_sampler`` of a Place; empty where nothing paints.
+    model
+        What generates images.
     """
     try:
         access.check()
@@ -133,14 +123,14 @@ def serve_pages(
     except (OSError, OverflowError) as error:
         return _failed(f"cannot listen on {access.host}:{access.port}: {error}. Try another --port.")
     with closing(bound):
-        return _serve(access, folder, bound, painting, open_browser=open_browser, api=api)
+        return _serve(access, folder, bound, model, open_browser=open_browser, api=api)
 
 
 def _serve(
     access: Access,
     folder: Path,
     bound: socket.socket,
-    painting: Mapping[str, Any],
+    model: ModelProvider,
     *,
     open_browser: bool,
     api: bool,
@@ -152,7 +142,7 @@ def _serve(
     cache.mkdir()
     os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
     url = f"{access.url}:{bound.getsockname()[1]}"
-    blocks = build_app(folder, folders=access.is_private, **painting)
+    blocks = build_app(folder, folders=access.is_private, model=model)
     open_queue(blocks)
 
     def add_routes(web: Any) -> None:
@@ -163,7 +153,7 @@ def _serve(
 
             # Behind a login for everything, the routes need none of their own.
             credentials = {} if access.credentials else access.api_credentials
-            mount(web, ApiContext(output=lambda: folder, **painting), credentials)
+            mount(web, ApiContext(output=lambda: folder, model=model), credentials)
 
     def mount_page(web: Any) -> str:
         import gradio as gr

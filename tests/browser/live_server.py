@@ -12,6 +12,7 @@ from riffusion_ext.api.server import Access
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.live import session
+from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.app import serve_pages
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio
@@ -33,11 +34,8 @@ def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
     session._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
     # One for each jam, as in a webui: whoever ends the one before interrupts what is painted for that one only.
-    painting = {
-        "backend": lambda: Clouds(max_batch=1, delay=seconds),
-        "samplers": Clouds().place(folder).samplers,
-    }
-    serve_pages(Access(port=port), folder, painting)
+    model = BackendModel(lambda: Clouds(max_batch=1, delay=seconds), Clouds().place(folder).model.samplers())
+    serve_pages(Access(port=port), folder, model)
 
 
 if __name__ == "__main__":

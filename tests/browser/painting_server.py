@@ -15,7 +15,7 @@ def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each batch of two takes so many seconds."""
     studio = Studio(delay=seconds)
     place: PageContext = studio.place(folder)
-    serve_pages(Access(port=port), folder, {"backend": place.backend, "samplers": place.samplers})
+    serve_pages(Access(port=port), folder, place.model)
 
 
 if __name__ == "__main__":

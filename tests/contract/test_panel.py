@@ -210,14 +210,14 @@ def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: 
     (sampler,) = [block for block in tab.blocks.values() if block.elem_id == "riffusion_song_sampler"]
     choices = [choice if isinstance(choice, str) else choice[0] for choice in sampler.choices]
     assert choices == ["automatic", "DPM++ 2M", "Euler"]
-    fields = webui._painting()
-    fields["backend"]()
+    model = webui._model()
+    model.backend()
     assert painting == [16]
-    assert fields["doubt"]() == ""
+    assert model.doubt() == ""
     bench.host.opts.data["sd_model_checkpoint"] = "cats.safetensors"
-    assert "cats.safetensors does not look like a Riffusion model" in fields["doubt"]()
+    assert "cats.safetensors does not look like a Riffusion model" in model.doubt()
     bench.host.opts.data["riffusion_warn"] = False
-    assert fields["doubt"]() == ""
+    assert model.doubt() == ""
 
 
 def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:

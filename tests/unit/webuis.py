@@ -28,6 +28,7 @@ from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
+from riffusion_ext.services.model_provider import BackendModel
 from tests.unit.generate.painters import by_seed
 from tests.unit.ui.painting import Studio
 
@@ -63,9 +64,7 @@ def webui(model: Model | None, folder: Path, credentials: str = "", *, samplers:
         host="webui",
         scratch=lambda: folder,
         device=lambda: "cpu",
-        backend=None if model is None else lambda: model,
-        samplers=lambda: samplers,
-        usual_sampler=lambda: samplers[-1],
+        model=None if model is None else BackendModel(lambda: model, samplers, samplers[-1]),
         others=others,
     )
     app = FastAPI()

@@ -51,7 +51,7 @@ def common_controls(
         made |= components(options, page, ["steps"])
         sampler = options["sampler"]
         made["sampler"] = gr.Dropdown(
-            [sampler.on_page, *place.samplers()],
+            [sampler.on_page, *place.model.samplers()],
             value=sampler.on_page,
             label=sampler.label,
             info=sampler.page_hint,
@@ -76,11 +76,10 @@ def styles_control(place: PageContext, page: str) -> dict[str, Any]:
     """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
     import gradio as gr
 
-    if place.styles is None:
+    names = place.model.styles()
+    if names is None:
         return {}
-    styles = gr.Dropdown(
-        list(place.styles()), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles"
-    )
+    styles = gr.Dropdown(list(names), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles")
     styles.do_not_save_to_config = True
     return {"styles": styles}
 

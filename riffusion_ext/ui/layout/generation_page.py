@@ -67,7 +67,7 @@ def decode_settings(values: Mapping[str, Any], place: PageContext) -> DecodeSett
 
 def with_sampler(settings: Settings, place: PageContext) -> Settings:
     """Return settings that name their sampler, so that what is made can be made again."""
-    return settings if settings.sampler else replace(settings, sampler=place.usual_sampler())
+    return settings if settings.sampler else replace(settings, sampler=place.model.usual_sampler())
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def show(runs: BackgroundTask, place: PageContext, work: Callable[[Tell, Cancell
         for item in runs.follow(work):
             if not begun:  # not before it is certain that no other run fills these players
                 begun = True
-                why = place.doubt()
+                why = place.model.doubt()
                 doubt = message(why, "warning") if why else ""
                 # Not in the status, which changes all the time: a screen reader would say it again and again.
                 yield Shown(status, doubt, dict.fromkeys(range(STRETCHES), ""))

@@ -5,22 +5,19 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import expand
 from riffusion_ext.library import LIBRARY
-from riffusion_ext.options.generation import Styled, unstyled
+from riffusion_ext.services.model_provider import ModelProvider, NoModel
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.uploads import Upload, uploaded
-
-if TYPE_CHECKING:
-    from riffusion_ext.generate.backends.base import Backend
 
 __all__ = [
     "PageContext",
@@ -58,22 +55,10 @@ class PageContext:
         Returns the resolution of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
     folders
         Whether users may name folders of the machine the server runs on.
-    backend
-        Returns what paints pictures; None where there is nothing that does.
-    no_backend
-        One sentence why there is none.
+    model
+        What generates images there.
     notice
         One sentence that stands above all pages; none where it is empty.
-    samplers
-        Returns the names of the backend's samplers.
-    usual_sampler
-        Returns the name of the one that is taken where none is chosen; empty where only the backend knows.
-    doubt
-        Returns one sentence where the model that is chosen seems to be made for something else.
-    styles
-        Returns the names of the prompt styles that users keep; None where there are no such things.
-    styled
-        Puts styles, by name, into a prompt and a negative prompt.
     receive
         Called with the name of an Image component and the component, which may be given pictures from elsewhere.
     send
@@ -87,21 +72,19 @@ class PageContext:
     device: Callable[[], str] = lambda: "auto"
     subtype: Callable[[], str] = lambda: "pcm16"
     folders: bool = True
-    backend: Callable[[], Backend] | None = None
-    no_backend: str = _NO_MODEL
+    model: ModelProvider = field(default_factory=NoModel)
     notice: str = ""
-    samplers: Callable[[], Sequence[str]] = list
-    usual_sampler: Callable[[], str] = str
-    doubt: Callable[[], str] = str
-    styles: Callable[[], Sequence[str]] | None = None
-    styled: Styled = unstyled
     receive: Callable[[str, Any], None] = lambda name, component: None
     send: Callable[[Any, Any], None] | None = None
     send_text: Callable[[Any, Any], None] | None = None
 
-    def model(self) -> str:
-        """Return the name of the model that paints; empty where there is none."""
-        return self.backend().name if self.backend else ""
+    def model_name(self) -> str:
+        """Return the name of the model; empty where there is none."""
+        return self.model.backend().name if self.model.available else ""
+
+    def no_model(self) -> str:
+        """Return one sentence why there is no model."""
+        return self.model.absence or _NO_MODEL
 
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

@@ -49,8 +49,7 @@ def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
     from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.generate.live.session import Jam
 
-    assert place.backend is not None
-    settings = generation_page.with_sampler(settings_of(values, place.styled), place)
+    settings = generation_page.with_sampler(settings_of(values, place.model.styled), place)
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
@@ -61,7 +60,7 @@ def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
         return generation_page.attempt(lambda: _kept(place, jam, take, ending))
 
     try:
-        jam = Jam(settings, place.backend(), folder, generation_page.decode_settings(values, place), keep)
+        jam = Jam(settings, place.model.backend(), folder, generation_page.decode_settings(values, place), keep)
         stop(before)
         return JAMS.start(jam)
     except BaseException:
@@ -100,7 +99,7 @@ def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) 
     jam = _jam(id_)
     names = list(values.get("styles") or ())
     if names and prompt:
-        prompt, negative = place.styled(prompt, negative, names)
+        prompt, negative = place.model.styled(prompt, negative, names)
     jam.journey.add(prompt, negative)
 
 
@@ -173,7 +172,7 @@ def build_page(place: PageContext) -> None:
             started = start(place, before, dict(zip(names, given, strict=True)))
         except Exception as error:
             return [before, gr.update(), generation_page.sorry(error), gr.update()]
-        doubt = place.doubt()
+        doubt = place.model.doubt()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
         return [started, shown, message(doubt, "warning") if doubt else "", RECORD]
 

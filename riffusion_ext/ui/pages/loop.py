@@ -58,12 +58,11 @@ def make(
     def work(tell: Tell, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.loop import Loop
 
-        assert place.backend is not None
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
         decode = generation_page.decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
-        rendered = render_piece(loop, place.backend(), on_progress=tell, cancelled=cancelled)
+        rendered = render_piece(loop, place.model.backend(), on_progress=tell, cancelled=cancelled)
         if rendered.error is not None:
             raise rendered.error
         if rendered.stopped:
@@ -102,7 +101,7 @@ def build_page(place: PageContext) -> None:
     def press(picture: Any, *given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=True))
         try:
-            settings = settings_of(values, place.styled)
+            settings = settings_of(values, place.model.styled)
         except RiffusionError as error:
             yield screen.updates(Shown(message(str(error), "error")))
             return

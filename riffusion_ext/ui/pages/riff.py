@@ -73,12 +73,11 @@ def make(
         from riffusion_ext.audio import write_audio
         from riffusion_ext.generate.checkpoint.recipe import to_record
 
-        assert place.backend is not None
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
         riff = _riff(place, song, settings, options)
         record = to_record(riff.settings)
-        backend = place.backend()
+        backend = place.model.backend()
         kept = {
             "settings": record,
             "options": dict(options),
@@ -130,7 +129,7 @@ def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
     from riffusion_ext.generate.riff_settings import RiffSettings
 
     try:
-        values, _ = ResumeState(place.output_dir() / KIND).load(place.model())
+        values, _ = ResumeState(place.output_dir() / KIND).load(place.model_name())
         settings = read_record(RiffSettings, values["settings"])
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
@@ -239,7 +238,7 @@ def build_page(place: PageContext) -> None:
         values = dict(zip(names, rest, strict=True))
         try:
             uploads, _ = chosen_files(file, None, ())
-            settings = settings_of(values, place.styled)
+            settings = settings_of(values, place.model.styled)
         except RiffusionError as error:
             yield [*screen.updates(Shown(message(str(error), "error"))), gr.update(), gr.update()]
             return

@@ -76,7 +76,6 @@ def make(
         from riffusion_ext.generate.checkpoint.recipe import to_record
         from riffusion_ext.generate.song import Song
 
-        assert place.backend is not None
         folder = place.output_dir() / KIND
         song = Song(
             settings,
@@ -86,7 +85,7 @@ def make(
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = ResumeState(folder)
-        backend = place.backend()
+        backend = place.model.backend()
         unfinished.keep(
             {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
         )
@@ -148,7 +147,7 @@ def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, pictures = ResumeState(place.output_dir() / KIND).load(place.model())
+        values, pictures = ResumeState(place.output_dir() / KIND).load(place.model_name())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
@@ -243,7 +242,7 @@ def build_page(place: PageContext) -> None:
     def press(*given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=False))
         try:
-            settings = settings_of(values, place.styled)
+            settings = settings_of(values, place.model.styled)
         except RiffusionError as error:
             yield updates(Shown(message(str(error), "error")))
             return

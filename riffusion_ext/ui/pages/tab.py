@@ -38,9 +38,9 @@ def add_pages(place: PageContext) -> None:
         if place.folders:
             with gr.TabItem("Training set", elem_id="riffusion_page_training"):
                 training.build_page(place)
-        if place.backend is None:
+        if not place.model.available:
             with gr.TabItem("Song", elem_id="riffusion_page_song"):
-                gr.HTML(value=message(place.no_backend), elem_id="riffusion_song_why")
+                gr.HTML(value=message(place.no_model()), elem_id="riffusion_song_why")
         else:
             with gr.TabItem("Song", elem_id="riffusion_page_song"):
                 song.build_page(place)

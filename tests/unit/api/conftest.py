@@ -27,6 +27,7 @@ from riffusion_ext.generate.backends.base import OnPicture, Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.metadata import save_picture
 from riffusion_ext.params import SpectrogramParams
+from riffusion_ext.services.model_provider import BackendModel
 from tests.unit.generate.painters import Painter, by_seed
 from tests.unit.small import SMALL
 
@@ -79,8 +80,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
         service = ApiContext(
             scratch=lambda: tmp_path / "scratch",
             device=lambda: "cpu",
-            backend=(lambda: studio) if paints else None,
-            samplers=lambda: ["Euler", "DPM++ 2M"],
+            model=BackendModel(lambda: studio, ["Euler", "DPM++ 2M"]) if paints else None,
             others=others,
             limits=limit,
             output=(lambda: tmp_path / "results") if output else None,

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.layout.generation_page import Shown
 from riffusion_ext.ui.layout.page_context import PageContext
 from tests.unit.generate.painters import Painter, by_seed
@@ -53,8 +54,7 @@ class Studio(Painter):
             "output_dir": lambda: folder,
             "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
             "device": lambda: "cpu",
-            "backend": lambda: self,
-            "samplers": lambda: ["Euler", "DPM++ 2M"],
+            "model": BackendModel(lambda: self, ["Euler", "DPM++ 2M"]),
         }
         return PageContext(**values | more)
 

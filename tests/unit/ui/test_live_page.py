@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from riffusion_ext.generate.live import registry as jams
 from riffusion_ext.generate.live.session import Jam
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.options.live import settings_of
+from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
 from tests.unit.ui.painting import Studio, sources
@@ -122,7 +123,7 @@ def test_values_that_cannot_be_are_sentences(
 def test_from_start_to_recording_to_stop(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    place = studio.place(tmp_path, usual_sampler=lambda: "Euler")
+    place = studio.place(tmp_path, model=BackendModel(lambda: studio, usual="Euler"))
     id_ = live.start(place, "", small)
     jam = jam_of(registry, id_)
     until(lambda: jam.resting)
@@ -187,11 +188,20 @@ def test_a_start_that_is_refused_leaves_all_as_it_was(
     assert len(list(tmp_path.glob("jams/playing/*"))) == 1
 
 
+class Loud(BackendModel):
+    """A model in a place with a style of prompts."""
+
+    def styles(self) -> list[str]:
+        return ["loud"]
+
+    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+        return f"{prompt}, {styles[0]}", f"{negative}soft"
+
+
 def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry):
     place = studio.place(
         tmp_path,
-        styles=lambda: ["loud"],
-        styled=lambda prompt, negative, names: (f"{prompt}, {names[0]}", f"{negative}soft"),
+        model=Loud(lambda: studio),
     )
     id_ = live.start(place, "", small | {"styles": ["loud"]})
     jam = jam_of(registry, id_)

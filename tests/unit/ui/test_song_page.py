@@ -23,6 +23,7 @@ from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.generate.song import SongSettings
 from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.params import PRESETS
+from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
 from riffusion_ext.ui.layout.result_panel import restored
@@ -245,8 +246,15 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
     assert studio.painted == 10
 
 
+class Doubtful(BackendModel):
+    """A checkpoint for something else."""
+
+    def doubt(self) -> str:
+        return "The checkpoint <cats> is none."
+
+
 def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path, doubt=lambda: "The checkpoint <cats> is none.")
+    place = studio.place(tmp_path, model=Doubtful(lambda: studio))
     steps = list(make(new_runs(), place, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
     assert "&lt;cats&gt; is none" in str(steps[-1].status)
@@ -449,7 +457,7 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
 def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
     settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
-    place = studio.place(tmp_path, usual_sampler=lambda: "DPM++ 2M")
+    place = studio.place(tmp_path, model=BackendModel(lambda: studio, usual="DPM++ 2M"))
     assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]
     (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
     assert restored(str(path), "song", values_of)[0]["sampler"] == named

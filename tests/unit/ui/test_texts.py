@@ -14,11 +14,19 @@ from riffusion_ext.host.images.send_to import TARGETS
 from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.options.crop import CROP_CONTROLS
 from riffusion_ext.options.sound import CONTROLS
+from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.layout.cropping_panel import PREVIEW
 from riffusion_ext.ui.pages.live import RECORDING
 
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = sorted((ROOT / "localizations").glob("*.json"))
+
+
+class Styled(BackendModel):
+    """A model in a place that keeps styles."""
+
+    def styles(self) -> list[str]:
+        return []
 
 
 def test_there_are_translations() -> None:
@@ -32,7 +40,7 @@ def _of_the_tab() -> set[str]:
     from tests.unit.ui.painting import Studio
 
     found: set[str] = set()
-    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, styles=list)
+    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, model=Styled(Studio))
     for block in build_tab(place).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
