@@ -122,14 +122,13 @@ def _sound(
     complete: bool,
 ) -> dict[str, Any]:
     """Make one sound of all pictures, reconstructed as a whole."""
-    from riffusion_ext.audio.io import write_audio
-    from riffusion_ext.metadata import audio_tags
+    from riffusion_ext.audio.save import save_clip
     from riffusion_ext.spectrogram.codec import song_to_audio
 
     sound = song_to_audio(pictures, decode)
 
     def write(path: Path, clip: AudioClip) -> object:
-        return write_audio(clip, path, tags=audio_tags(sound.params, title=title[:200]))
+        return save_clip(clip, path, sound.params, title=title[:200])
 
     record = keep_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
     saved = save(service, record, "interpolations", title, complete=complete) if body.save else {}
