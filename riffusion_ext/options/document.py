@@ -83,9 +83,9 @@ def _values(item: Option) -> str:
         return ", ".join(_code(choice) for choice in item.choices)
     if not item.is_number:
         return _KINDS[item.kind]
-    ends = "{:.10g} to {:.10g}".format
-    on_page = f" (page: {ends(*item.page_bounds)})" if item.page_bounds and "page" in item.faces else ""
-    return f"{'whole number, ' if item.is_whole else ''}{ends(*item.bounds)}{on_page}"
+    on_page = "{:.10g} to {:.10g}".format(*item.page_range)
+    shown = [*(["whole number"] if item.is_whole else []), *([item.range_text] if item.range_text else [])]
+    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.faces else "")
 
 
 def _default(item: Option) -> str:
