@@ -47,7 +47,7 @@ class Webui:
         wanted = getattr(shared.cmd_opts, "riffusion_device", None)  # preload.py; it wins, as webui's own flags do
         if wanted:
             return str(wanted)
-        if self.setting("riffusion_device", "Same as webui") == "Processor":
+        if self.setting("riffusion_device", settings.DEFAULTS["riffusion_device"]) == "Processor":
             return "cpu"
         return str(getattr(devices, "device", "auto"))
 
@@ -93,7 +93,9 @@ class Webui:
             The checkpoint's title; the host's choice when empty.
         """
         names, hashes = chosen_checkpoint(title)
-        patterns = patterns_from_text(self.setting("riffusion_model_patterns", "riffusion"))
+        patterns = patterns_from_text(
+            self.setting("riffusion_model_patterns", settings.DEFAULTS["riffusion_model_patterns"])
+        )
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
 
 
@@ -183,7 +185,9 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     place = PageContext(
         output_dir=HOST.output_folder,
         device=HOST.device,
-        subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
+        subtype=lambda: settings.SUBTYPES.get(
+            HOST.setting("riffusion_subtype", settings.DEFAULTS["riffusion_subtype"]), "pcm16"
+        ),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
         **fields,
@@ -244,7 +248,11 @@ def _lack(error: Exception) -> str:
 
 def _doubt() -> str:
     known, name = HOST.checkpoint_is_riffusion()
-    return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
+    return (
+        other_model_warning(name)
+        if name and not known and HOST.setting("riffusion_warn", settings.DEFAULTS["riffusion_warn"])
+        else ""
+    )
 
 
 def _style_names() -> list[str]:

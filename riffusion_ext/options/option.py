@@ -15,8 +15,8 @@ __all__ = ["AUTO", "FACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
 AUTO, ON, OFF = "Auto", "On", "Off"
 
 FACES = ("page", "command", "api")
-"""Where a setting can appear: on a page, as an option of the command line, as a field of a request body. What users set on
-the webui's page Settings has the face ``"settings"``."""
+"""Where a setting can appear: on a page, as an option of the command line, as a field of a request body. What users set
+on the webui's page Settings has the face ``"settings"``."""
 
 UNSET: Any = object()
 """Stands for "the same as elsewhere" where None is a value."""
