@@ -18,6 +18,7 @@ from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.options.spectrogram import OPTIONS
 from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import read_int
 
 __all__ = [
     "FILE_RATE",
@@ -172,6 +173,8 @@ def _number(item: Option) -> Callable[[str], float]:
             if not item.is_whole:
                 return value
             if value.is_integer():
+                with suppress(RiffusionError):
+                    return read_int(text)  # exact, however large
                 return int(value)
         kind = "whole number" if item.is_whole else "number"
         within = f" from {item.minimum:.10g} to {item.maximum:.10g}"

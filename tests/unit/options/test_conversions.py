@@ -109,6 +109,11 @@ def test_a_command_takes_the_numbers_that_are_declared(command: str, item: Optio
         assert not command_takes(action, 5.5)
 
 
+def test_large_seeds_arrive_as_they_were_written() -> None:
+    args = subparsers()["image-to-audio"].parse_args(["--image", "a.png", "--seed", "9007199254740993"])
+    assert args.seed == 9007199254740993
+
+
 @pytest.mark.parametrize("item", dataset.WORKING, ids=named)
 def test_the_work_on_a_training_set_has_the_bounds_that_are_declared(item: Option) -> None:
     from riffusion_ext.commands.dataset import settings_of
