@@ -10,7 +10,10 @@ from urllib.parse import quote, unquote, urlsplit
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import shown
 
-__all__ = ["Address", "is_loopback"]
+__all__ = ["PORTS", "Address", "is_loopback"]
+
+PORTS = (0, 65535)
+"""Ports to listen on; 0 takes a free one."""
 
 _LONGEST = 2000
 

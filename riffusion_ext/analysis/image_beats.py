@@ -22,19 +22,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from riffusion_ext.analysis.bounds import BEAT_FINDER
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["BeatFinder", "Beats", "find_beats", "strength_row"]
 
 Row = npt.NDArray[np.float64]
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "rhythm": (1, 64),
-    "band_start": (0.0, 0.99),
-    "band_length": (0.01, 1.0),
-    "threshold": (0.01, 1.0),
-    "ignore_range": (0.05, 4.0),
-}
 
 _USUAL_S = 0.5
 """Period preferred where several fit: 120 beats a minute; one octave away it counts for 0.6 as much."""
@@ -91,7 +84,7 @@ class BeatFinder:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value, (low, high) = getattr(self, item.name), _RANGES[item.name]
+            value, (low, high) = getattr(self, item.name), BEAT_FINDER[item.name]
             if not low <= value <= high:  # false for NaN as well
                 raise RiffusionError(
                     f"{item.name.replace('_', ' ')} must lie between {low:g} and {high:g}, got {value:g}"

@@ -6,22 +6,22 @@ core checks, whose sentences reach the client as they are.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
+from riffusion_ext.options.convert.to_images import PRESET_TEXT, TO_IMAGES
 from riffusion_ext.options.dataset import DATASET
 from riffusion_ext.options.generation import LONGEST_TEXT
 from riffusion_ext.options.interpolation import END, INTERPOLATION
-from riffusion_ext.options.loop import LEVEL as LOOP_LEVEL
 from riffusion_ext.options.loop import LOOP
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.riff import LEVEL as RIFF_LEVEL
 from riffusion_ext.options.riff import PART, RIFF
 from riffusion_ext.options.song import KEYFRAME, SONG
-from riffusion_ext.options.song import LEVEL as SONG_LEVEL
 from riffusion_ext.options.sound import control
 
 __all__ = [
@@ -54,18 +54,21 @@ if TYPE_CHECKING:
     Last = str
     Scale = str
     DatasetFormat = str
+    TileLevel = str
 else:
     Format, Engine = (Literal[control(id_).choices] for id_ in ("format", "engine"))
     Level, Channels = (Literal[control(id_).choices] for id_ in ("level", "channels"))
     Beat, Seeds, Join = (Literal[SONG[id_].choices] for id_ in ("beat", "seeds", "join"))
     Align, Last, Scale = (Literal[DATASET[id_].choices] for id_ in ("align", "last", "scale"))
     DatasetFormat = Literal[DATASET["formats"].choices]
+    TileLevel = Literal[TO_IMAGES["tile_level"].choices]
     RiffChannels, Law = (Literal[RIFF[id_].choices] for id_ in ("channels", "law"))
 
-_PRESET = "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true"
 _SAMPLER = "as the host names it; empty for its usual one"
 _BATCH = "pictures at once, at most"
-_ID = Field(None, max_length=64, description="id of an uploaded picture")
+_LONGEST_ID = 64
+_LONGEST_MODEL = 1000
+_ID = Field(None, max_length=_LONGEST_ID, description="id of an uploaded picture")
 
 
 def _of(option: Option, *, description: str | None = None) -> Any:
@@ -93,12 +96,14 @@ class _Strict(BaseModel, extra="forbid"):
 class ImageToAudio(_Strict):
     """A spectrogram picture to be heard."""
 
-    picture: str | None = Field(None, max_length=64, description="id of an uploaded picture; or give image")
+    picture: str | None = Field(None, max_length=_LONGEST_ID, description="id of an uploaded picture; or give image")
     image: str | None = Field(None, description="the picture itself in base64, with or without data:...;base64,")
     engine: Engine = _of(control("engine"))
     level: Level = _of(control("level"))
     channels: Channels = _of(control("channels"))
-    preset: str | None = Field(None, max_length=300, description=f"instead of the picture's own record: {_PRESET}")
+    preset: str | None = _of(
+        replace(PRESET_TEXT, api_default=None, help=f"instead of the picture's own record: {PRESET_TEXT.help}")
+    )
     format: Format = _of(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
 
@@ -106,13 +111,13 @@ class ImageToAudio(_Strict):
 class AudioToImages(_Strict):
     """A sound to be drawn."""
 
-    clip: str | None = Field(None, max_length=64, description="id of a clip; or give audio")
+    clip: str | None = Field(None, max_length=_LONGEST_ID, description="id of a clip; or give audio")
     audio: str | None = Field(None, description="the sound file itself in base64")
-    columns: int | None = Field(512, ge=2, le=16384, description="width of each picture; null for one picture")
-    level: Literal["song", "tile"] = Field("song", description="one scale for all pictures, or each its own")
+    columns: int | None = _of(TO_IMAGES["columns"], description="width of each picture; null for one picture")
+    level: TileLevel = _of(TO_IMAGES["tile_level"], description="one scale for all pictures, or each its own")
     start: float = _of(PART["start"])
     duration: float | None = _of(PART["duration"])
-    preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
+    preset: str = _of(PRESET_TEXT)
     inline: bool = Field(False, description="give the pictures themselves, too: image is a data URL in base64")
 
 
@@ -160,7 +165,7 @@ class Song(_Painting):
     width: int = _of(SONG["width"])
     overlap: int = _of(SONG["overlap"])
     seeds: Seeds = _of(SONG["seeds"])
-    level: Level = _of(SONG_LEVEL)
+    level: Level = _of(generation.LEVEL)
     seed_picture: str | None = _ID
     mask: str | None = _ID
     before: str | None = _ID
@@ -169,7 +174,7 @@ class Song(_Painting):
 class Riff(_Painting):
     """A song to be painted over."""
 
-    clip: str = Field(..., max_length=64, description="id of the song")
+    clip: str = Field(..., max_length=_LONGEST_ID, description="id of the song")
     keyframes: list[Keyframe] | None = None
     prompt: str | None = _of(RIFF["prompt"], description="instead of keyframes")
     negative: str = _of(RIFF["negative"])
@@ -201,7 +206,7 @@ class Loop(_Painting):
     bpm: float = _of(LOOP["bpm"])
     beats_per_bar: int = _of(LOOP["beats_per_bar"])
     beat: Beat = _of(LOOP["beat"])
-    level: Level = _of(LOOP_LEVEL)
+    level: Level = _of(generation.LEVEL)
     seed_picture: str | None = _ID
 
 
@@ -222,9 +227,11 @@ class Interpolate(_Painting):
     end: InterpolateEnd
     count: int = _of(INTERPOLATION["count"])
     power: float = _of(INTERPOLATION["power"])
-    seed_image: str | None = Field(None, max_length=64, description="agile, marim, motorway, og_beat or vibes")
+    seed_image: str | None = Field(None, max_length=_LONGEST_ID, description="agile, marim, motorway, og_beat or vibes")
     seed_picture: str | None = _ID
-    mask_image: str | None = Field(None, max_length=64, description="a mask by the name it has in the original")
+    mask_image: str | None = Field(
+        None, max_length=_LONGEST_ID, description="a mask by the name it has in the original"
+    )
     mask: str | None = _ID
     width: int = _of(INTERPOLATION["width"])
     level: Level = _of(control("level"))
@@ -237,14 +244,16 @@ class Paint(_Strict):
     alpha: float = _within(bounds.ALPHA, 0.0, "where between the two")
     negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
     seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
-    cfg: float = _within(bounds.IMAGE_CFG, 7.0)
+    cfg: float = _within(bounds.IMAGE_CFG, float(generation.CFG.default))
     denoise: float | None = _within(bounds.DENOISE, None, "how much of init is painted over; only with init")
     steps: int = _of(generation.STEPS)
     sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
-    width: int = _within(bounds.WIDTH, 512, "a multiple of 64")
-    height: int = _within(bounds.WIDTH, 512, "a multiple of 64")
-    init: str | None = Field(None, max_length=64, description="id of a picture of that size to start from")
-    mask: str | None = Field(None, max_length=64, description="id of a picture of that size: white is repainted")
+    width: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
+    height: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
+    init: str | None = Field(None, max_length=_LONGEST_ID, description="id of a picture of that size to start from")
+    mask: str | None = Field(
+        None, max_length=_LONGEST_ID, description="id of a picture of that size: white is repainted"
+    )
     loop: bool = Field(False, description="the right edge leads into the left one")
 
 
@@ -252,7 +261,7 @@ class Paintings(_Strict):
     """Pictures to be painted: what songs, riffs and loops are made of."""
 
     requests: list[Paint]
-    model: str | None = Field(None, max_length=1000, description="refuse (409) where another one is loaded")
+    model: str | None = Field(None, max_length=_LONGEST_MODEL, description="refuse (409) where another one is loaded")
     batch: int = _of(generation.BATCH, description=_BATCH)
 
 
@@ -263,7 +272,7 @@ class Dataset(_Strict):
     trigger: str = _of(DATASET["trigger"])
     caption: str | None = _of(DATASET["template"], description="template")
     formats: list[DatasetFormat] = _of(DATASET["formats"])
-    preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
+    preset: str = _of(PRESET_TEXT)
     columns: int = _of(DATASET["columns"])
     overlap: float = _of(DATASET["overlap"])
     align: Align = _of(DATASET["align"])

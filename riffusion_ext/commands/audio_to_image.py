@@ -9,19 +9,19 @@ from typing import Any
 
 from riffusion_ext.commands.shared.options import (
     FILE_RATE,
-    UsageError,
     add_common_options,
+    add_control,
     add_params_options,
     check_device,
     existing_of,
     params_of,
     plan_targets,
-    positive_seconds,
 )
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import sounds_to_pictures
 from riffusion_ext.convert.to_images import tile_path
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand
+from riffusion_ext.options.convert.to_images import TO_IMAGES
 from riffusion_ext.params import PRESETS
 
 __all__ = ["add_parser", "run"]
@@ -37,21 +37,13 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--audio", "-i", nargs="+", required=True, metavar="A", help="sound files, folders or patterns")
     parser.add_argument("--image", "-o", metavar="P", help="picture, or a folder for many (default: beside each sound)")
-    parser.add_argument("--format", choices=["png", "jpg", "webp"], help="format of the pictures in a folder (png)")
-    parser.add_argument(
-        "--tiles", action="store_true", help="cut into pictures of --columns, the last filled up with silence"
-    )
-    parser.add_argument("--columns", type=int, default=None, metavar="N", help="width of a tile (512); means --tiles")
-    parser.add_argument(
-        "--tile-level",
-        choices=["song", "tile"],
-        default="song",
-        help="song: tiles on one scale, so that they fit together again; tile: each as bright as it can be (song)",
-    )
-    parser.add_argument(
-        "--start", type=positive_seconds, default=0.0, metavar="S", help="begin at this second of the sound (0)"
-    )
-    parser.add_argument("--duration", type=positive_seconds, metavar="S", help="use so many seconds of it (all)")
+    add_control(parser, TO_IMAGES["format"], default=None)  # or that of the picture's name
+    add_control(parser, TO_IMAGES["tiles"], action="store_true")
+    columns = TO_IMAGES["columns"]
+    add_control(parser, columns, default=None, help=f"width of a tile ({columns.default}); means --tiles")
+    add_control(parser, TO_IMAGES["tile_level"])
+    add_control(parser, TO_IMAGES["start"], metavar="S")
+    add_control(parser, TO_IMAGES["duration"], metavar="S")
     parser.add_argument(
         "--device",
         default="cpu",
@@ -64,9 +56,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    columns = args.columns if args.columns is not None else 512 if args.tiles else None
-    if columns is not None and not 16 <= columns <= 16384:
-        raise UsageError(f"--columns must lie between 16 and 16384, got {columns}")
+    columns = args.columns if args.columns is not None else TO_IMAGES["columns"].default if args.tiles else None
     params = params_of(args) or PRESETS["riffusion-v1"]
     check_device(args)
     passed: list[Path] = []

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.sample_clips import add_threads_option
 from riffusion_ext.commands.shared.options import (
     FILE_RATE,
     UsageError,
     add_common_options,
+    add_control,
     add_params_options,
     check_device,
     existing_of,
@@ -20,11 +20,10 @@ from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Result
 from riffusion_ext.convert.targets import planned
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand, user_path
+from riffusion_ext.options.convert.to_images import BATCH
 from riffusion_ext.params import PRESETS
 
 __all__ = ["add_parser", "run"]
-
-_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 
 
 def add_parser(commands: Any) -> None:
@@ -39,12 +38,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
     parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the pictures")
-    parser.add_argument(
-        "--image-extension", choices=_EXTENSIONS, default="png", help="format of the pictures; jpg is not exact (png)"
-    )
-    parser.add_argument("--mono", action="store_true", help="one channel; so it is without --stereo")
-    add_threads_option(parser)
-    parser.add_argument("--limit", type=int, default=-1, metavar="N", help="stop after so many files (-1: all)")
+    add_control(parser, BATCH["image_extension"])
+    add_control(parser, BATCH["mono"], action="store_true")
+    add_control(parser, BATCH["num_threads"])
+    add_control(parser, BATCH["limit"])
     parser.add_argument(
         "--device",
         default="cpu",

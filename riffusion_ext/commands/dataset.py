@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.commands.shared.dataset_report import Teller, lines, summary
-from riffusion_ext.commands.shared.options import UsageError, add_output_options, add_params_options, params_of
+from riffusion_ext.commands.shared.options import (
+    UsageError,
+    add_control,
+    add_output_options,
+    add_params_options,
+    params_of,
+)
 from riffusion_ext.commands.shared.quiet import own_stderr
 from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options import dataset as options
-from riffusion_ext.options.dataset import DATASET, OPTIONS
+from riffusion_ext.options.dataset import DATASET, OPTIONS, WORK_OPTIONS
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.signals import exit_code
 
@@ -44,7 +50,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_export(parser.add_argument_group("writing"))
     work = parser.add_argument_group("working")
-    work.add_argument("--jobs", "-j", type=int, default=0, metavar="N", help="songs at once (0: one for each core)")
+    add_control(work, WORK_OPTIONS["jobs"], "-j", type=int)
     work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
     work.add_argument(
         "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
@@ -98,10 +104,8 @@ def _add_export(group: Any) -> None:
     _add(group, "audio_rate", metavar="HZ")
     _add(group, "audio_seconds", metavar="S")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
-    group.add_argument(
-        "--sounds", type=_how_many, default=60, metavar="N", help="windows that the contact sheet can play, or all (60)"
-    )
-    group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
+    add_control(group, WORK_OPTIONS["sounds"], type=_how_many)
+    add_control(group, WORK_OPTIONS["verify"], type=int)
 
 
 def _how_many(text: str) -> int:
@@ -130,9 +134,9 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     """
     from riffusion_ext.dataset.pipeline import check_settings
 
-    for name in ("jobs", "verify", "sounds"):
-        if getattr(args, name) < 0:
-            raise UsageError(f"--{name} must be 0 or more, got {getattr(args, name)}")
+    for item in WORK_OPTIONS.values():
+        if getattr(args, item.id) < item.minimum:
+            raise UsageError(f"{item.flag} must be {item.range_text}, got {getattr(args, item.id)}")
     values = {item.id: getattr(args, item.id) for item in OPTIONS if "command" in item.faces}
     values |= {id_: tuple(values[id_]) for id_ in ("stems", "formats")}
     values |= {"broken": not args.keep_broken, "replace": tuple((find, put) for find, put in args.replace)}

@@ -16,16 +16,13 @@ from riffusion_ext.commands.shared.options import (
     existing_of,
     params_of,
     plan_targets,
-    positive_seconds,
     target_file,
 )
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, is_folder_name, user_path
+from riffusion_ext.options.convert.to_audio import BITS, JOIN, SUBTYPES, TO_AUDIO
 
-__all__ = ["SUBTYPES", "add_parser", "run"]
-
-SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
-"""Values of ``--bits``, and what they are called inside."""
+__all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
@@ -40,31 +37,14 @@ def add_parser(commands: Any) -> None:
         "--audio", "-o", metavar="A", help="sound file, or a folder for many (default: beside each picture)"
     )
     add_control(parser, "format", default=None)
-    parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    add_control(parser, BITS)
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
-    parser.add_argument(
-        "--join",
-        choices=["song", "clips"],
-        help="one sound file of all pictures. song: they are tiles of one song, rebuilt as a whole, without seams; "
-        "clips: each by itself, put end to end",
-    )
-    parser.add_argument(
-        "--order",
-        choices=["natural", "given"],
-        default="natural",
-        help="of joined pictures that are named one after the other. natural: by the numbers in their names, whatever "
-        "order a shell put them in; given: as named (natural)",
-    )
-    parser.add_argument(
-        "--crossfade",
-        type=positive_seconds,
-        metavar="S",
-        help="seconds by which joined clips overlap; means --join clips",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the reference engine's random phases; the others use none (0)"
-    )
+    add_control(parser, JOIN)
+    add_control(parser, TO_AUDIO["order"])
+    crossfade = "seconds by which joined clips overlap; means --join clips"
+    add_control(parser, TO_AUDIO["crossfade"], default=None, metavar="S", help=crossfade)
+    add_control(parser, TO_AUDIO["seed"])
     add_device_option(parser)
     add_common_options(parser)
     add_params_options(parser, "given here, they replace those recorded in the pictures")
@@ -101,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             target = pairs[0][1]
             make = song_to_sound if join == "song" else joined_clips
             if join == "clips":
-                common["crossfade"] = args.crossfade or 0.0
+                common["crossfade"] = args.crossfade or TO_AUDIO["crossfade"].default
             for result in make(files, target, settings, progress=report.progress, **common):
                 report.add(result)
     return report.finish()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.commands.image_to_audio import SUBTYPES
 from riffusion_ext.commands.shared.options import (
     UsageError,
     add_common_options,
@@ -17,12 +16,12 @@ from riffusion_ext.commands.shared.options import (
     check_device,
     existing_of,
     params_of,
-    positive_seconds,
 )
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
 from riffusion_ext.convert.targets import planned
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
+from riffusion_ext.options.convert.to_audio import BITS, SUBTYPES, TO_AUDIO
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import SpectrogramParams
 
@@ -51,41 +50,18 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
-    parser.add_argument(
-        "--glob", default="", metavar="PATTERNS", help='only files whose names fit, as "*.jpg, *.png" (all pictures)'
-    )
+    add_control(parser, TO_AUDIO["patterns"], metavar="PATTERNS")
     parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each picture)")
-    parser.add_argument(
-        "--each", action=argparse.BooleanOptionalAction, default=None, help="write a sound file for each picture (yes)"
-    )
-    parser.add_argument(
-        "--join", action=argparse.BooleanOptionalAction, default=None, help="write one track of them all (yes)"
-    )
-    parser.add_argument(
-        "--joined-name",
-        default="joined",
-        metavar="NAME",
-        help="name of the track; {date} stands for the time, {folder} for its folder's name (joined)",
-    )
-    parser.add_argument(
-        "--crossfade",
-        type=positive_seconds,
-        default=0.0,
-        metavar="S",
-        help="seconds by which each clip of the track fades into the next; shorter where no sound is left around a cut "
-        "(0)",
-    )
-    parser.add_argument(
-        "--order",
-        choices=["natural", "given"],
-        default="natural",
-        help="of pictures that are named one after the other (natural)",
-    )
+    add_control(parser, TO_AUDIO["each"], default=None)  # argparse would tell a default twice
+    add_control(parser, TO_AUDIO["join"], default=None)
+    add_control(parser, TO_AUDIO["joined_name"], metavar="NAME")
+    add_control(parser, TO_AUDIO["crossfade"], metavar="S")
+    add_control(parser, TO_AUDIO["order"])
     add_control(parser, "format", default="wav")
-    parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    add_control(parser, BITS)
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the reference engine's random phases (0)")
+    add_control(parser, TO_AUDIO["seed"])
     cut = parser.add_argument_group("cutting", "how much of each picture is heard")
     for item in CROP_CONTROLS:
         add_control(cut, item)
@@ -102,7 +78,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    each, join = args.each is not False, args.join is not False  # None: argparse would tell a default twice
+    each, join = args.each is not False, args.join is not False
     if not (each or join):
         raise UsageError("--no-each and --no-join leave nothing to do")
     params = params_of(args)

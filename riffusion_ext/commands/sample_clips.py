@@ -8,20 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.options import UsageError, add_common_options, existing_of, whole_number
+from riffusion_ext.commands.shared.options import UsageError, add_common_options, add_control, existing_of
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Result
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand, natural_key, user_path
 from riffusion_ext.files.result_names import result_names
+from riffusion_ext.options.convert.sampling import SAMPLING
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["add_parser", "add_threads_option", "run", "run_batch"]
+__all__ = ["add_parser", "run", "run_batch"]
 
 _MOST_TOLD = 3
-_FORMATS = ("wav", "flac", "ogg", "mp3")
-_LARGEST_SEED = 2**32 - 1
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +32,7 @@ def add_parser(commands: Any) -> None:
         "command, and with a seed so are the clips.",
     )
     parser.add_argument("--audio", "-i", required=True, metavar="A", help="the sound file")
-    parser.add_argument("--num-clips", type=whole_number(1), default=1, metavar="N", help="number of clips (1)")
+    add_control(parser, SAMPLING["num_clips"])
     _add_shared_options(parser, "wav")
     parser.set_defaults(run=run)
 
@@ -45,51 +44,21 @@ def add_parser(commands: Any) -> None:
         "number of threads, and files that cannot be read or are shorter than a clip are reported.",
     )
     parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
-    parser.add_argument(
-        "--num-clips-per-file", type=whole_number(1), default=1, metavar="N", help="clips from each file (1)"
-    )
-    parser.add_argument(
-        "--glob",
-        default="*",
-        metavar="PATTERN",
-        help="which files of the folder, as *.mp3; **/*.mp3 takes its subfolders too (* takes all that are sound)",
-    )
-    parser.add_argument("--limit", type=int, default=-1, metavar="N", help="stop after so many files (-1: all)")
-    add_threads_option(parser)
+    add_control(parser, SAMPLING["num_clips_per_file"], help="clips from each file (1)")
+    add_control(parser, SAMPLING["glob"], metavar="PATTERN")
+    add_control(parser, SAMPLING["limit"])
+    add_control(parser, SAMPLING["num_threads"])
     _add_shared_options(parser, "mp3")
     parser.set_defaults(run=run_batch)
 
 
-def add_threads_option(parser: argparse.ArgumentParser) -> None:
-    """Add how many files to work on at once."""
-    parser.add_argument(
-        "--num-threads", type=whole_number(1), metavar="N", help="files to work on at once (one for each core)"
-    )
-
-
 def _add_shared_options(parser: argparse.ArgumentParser, extension: str) -> None:
     parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the clips")
-    parser.add_argument(
-        "--duration-ms",
-        type=whole_number(1),
-        default=5120,
-        metavar="N",
-        help="length of a clip; a picture of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns (5120)",
-    )
-    parser.add_argument("--mono", action="store_true", help="mix to one channel")
-    parser.add_argument(
-        "--extension",
-        choices=_FORMATS,
-        default=extension,
-        help=f"format of the clips; mp3 and ogg lose some ({extension})",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=-1,
-        metavar="N",
-        help="the same number gives the same clips; -1: others each time (-1)",
-    )
+    add_control(parser, SAMPLING["duration_ms"])
+    add_control(parser, SAMPLING["mono"], action="store_true")
+    help_ = f"format of the clips; mp3 and ogg lose some ({extension})"
+    add_control(parser, SAMPLING["extension"], default=extension, help=help_)
+    add_control(parser, SAMPLING["seed"])
     add_common_options(parser)
 
 
@@ -126,7 +95,6 @@ def run_batch(args: argparse.Namespace) -> int:
     from riffusion_ext.convert.parallel import cores, each_in_threads
     from riffusion_ext.convert.sample import sample_clips
 
-    _random(args.seed)
     check_format(args.extension)
     root = user_path(args.audio_dir)
     passed: list[Path] = []
@@ -190,8 +158,6 @@ def _random(seed: int, path: Path | None = None) -> np.random.RandomState:
     """Return the source of random numbers for a file: by itself, so that the order of work does not matter."""
     from numpy.random import RandomState
 
-    if not -1 <= seed <= _LARGEST_SEED:
-        raise UsageError(f"--seed must lie between -1 and {_LARGEST_SEED}, got {seed}")
     if seed < 0:
         return RandomState()
     return RandomState(seed if path is None else [seed, zlib.crc32(path.as_posix().encode("utf-8", "surrogateescape"))])

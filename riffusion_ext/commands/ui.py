@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riffusion_ext.commands.shared.options import add_control
 from riffusion_ext.commands.shared.webui import add_webui_option, webuis_of
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.options.server import SERVER
 from riffusion_ext.signals import exit_code, received
 
 if TYPE_CHECKING:
@@ -27,19 +29,11 @@ def add_parser(commands: Any) -> None:
         description="Serve the Riffusion tab by itself. Its pages Song, Riff and Loop need a model: that of a webui "
         "which runs with --api, here or on another machine. Stop it with Ctrl-C.",
     )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 lets other machines in, see --auth (127.0.0.1)",
-    )
-    parser.add_argument("--port", type=int, default=7862, help="port to listen on (7862)")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    parser.add_argument(
-        "--output-dir", default="riffusion-output", metavar="DIR", help="folder for results (riffusion-output)"
-    )
-    parser.add_argument(
-        "--api", action="store_true", help="let other programs convert by HTTP, too: /riffusion/v1/docs has the routes"
-    )
+    add_control(parser, SERVER["host"], metavar="HOST")
+    add_control(parser, SERVER["port"], metavar="PORT")
+    add_control(parser, SERVER["open"], action="store_true")
+    add_control(parser, SERVER["output_dir"], metavar="DIR")
+    add_control(parser, SERVER["api"], action="store_true")
     parser.add_argument(
         "--auth",
         action="append",

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats
+from riffusion_ext.convert.bounds import CROP_WIDTH, CROPS
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
@@ -47,14 +48,8 @@ __all__ = [
     "looped",
 ]
 
-CROPS = ("none", "fixed", "once", "every")
-"""``fixed``: the first columns; ``once``: whole bars, as found in the first picture that has a beat; ``every``: whole
-bars of each picture's own beat."""
-
 FADE_S = 0.005
 """Every cut is faded that long, in s: a cut without a fade clicks."""
-
-_WIDTHS = (2, 65536)
 
 _SLACK = 0.005
 """Share of the picture by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
@@ -93,9 +88,9 @@ class CropSettings:
     def __post_init__(self) -> None:
         if self.method not in CROPS:
             raise RiffusionError(f"crop must be one of {', '.join(CROPS)}, got {self.method!r}")
-        if not _WIDTHS[0] <= self.width <= _WIDTHS[1]:
+        if not CROP_WIDTH[0] <= self.width <= CROP_WIDTH[1]:
             raise RiffusionError(
-                f"the width to keep must lie between {_WIDTHS[0]} and {_WIDTHS[1]} columns, got {self.width}"
+                f"the width to keep must lie between {CROP_WIDTH[0]} and {CROP_WIDTH[1]} columns, got {self.width}"
             )
 
 

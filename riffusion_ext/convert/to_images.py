@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from riffusion_ext.convert.bounds import TILE_COLUMNS
 from riffusion_ext.convert.result import Existing, Result, already_there, explain
 from riffusion_ext.errors import PictureError
+from riffusion_ext.validation.numbers import in_range
 
 if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
@@ -60,9 +62,16 @@ def sounds_to_pictures(
     ------
     Result
         One for each pair. ``details``: ``duration`` of the sound in s, ``width``, ``height``, ``tiles``, ``max_value``.
+
+    Raises
+    ------
+    RiffusionError
+        `columns` is out of range.
     """
     from riffusion_ext.audio.io import read_audio
 
+    if columns is not None:
+        in_range("the width of a tile", columns, *TILE_COLUMNS, whole=True)
     for source, target in pairs:
         try:
             clip = read_audio(source, start=start, duration=duration)

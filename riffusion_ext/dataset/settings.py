@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "REASONS",
     "SCALES",
     "STEMS",
+    "WORK",
     "CaptionSettings",
     "CurateSettings",
     "DatasetSettings",
@@ -54,6 +56,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "audio_seconds": (0.1, 600),
 }
 """Least and greatest value of each number below."""
+
+WORK = (0, math.inf)
+"""Songs at once, windows with sound, and windows that are verified."""
 
 
 @dataclass(frozen=True)

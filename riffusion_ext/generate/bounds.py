@@ -13,6 +13,7 @@ __all__ = [
     "BPM",
     "CFG",
     "CHANNELS",
+    "COUNT",
     "DENOISE",
     "GRAIN",
     "IMAGE_CFG",
@@ -27,6 +28,7 @@ __all__ = [
     "POWER",
     "RIFF_OVERLAP",
     "SEED",
+    "SIGNED_SEED",
     "SPREAD",
     "STEPS",
     "TRAVEL",
@@ -72,6 +74,9 @@ POWER = (0.05, 20)
 SEED = (-1, 2**32 - 1)
 """Seeds of the noise; -1 stands for "choose one"."""
 
+SIGNED_SEED = (-(2**31), SEED[1])
+"""Seeds that are taken modulo 2 ** 32: clients of the original server send signed ones."""
+
 SPREAD = (0, 1)
 """How far a doubled song is panned."""
 
@@ -85,6 +90,9 @@ PART_SECONDS = (0, 3 * 3600)
 
 PART_BARS = (0, 10_000)
 """The same in bars."""
+
+COUNT = (1, 1000)
+"""Images of an interpolation, the first and the last included."""
 
 TRAVEL = (1, 64)
 """Windows of a transition in a live session."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from riffusion_ext.host.base import Host
 from riffusion_ext.host.images.generation_job import PAYLOAD_KEY
+from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
 from riffusion_ext.ui import gradio_compat, players
 from riffusion_ext.validation.json_text import loads
@@ -34,7 +35,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
     library
         Where the ids lead.
     """
-    if not host.setting("riffusion_players", True):
+    if not host.setting("riffusion_players", DEFAULTS["riffusion_players"]):
         return ""
     info = _parse(text)
     payload = _as(_as(info.get("extra_generation_params"), dict).get(PAYLOAD_KEY), dict)

@@ -24,6 +24,7 @@ from riffusion_ext.host.images.pictures import (
     saved_path,
     start_record,
 )
+from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.host.status import other_model_warning, status_html
 from riffusion_ext.host.webui import HOST, registered_panels, start_pictures
 from riffusion_ext.host.xyz import OVERRIDE
@@ -131,7 +132,7 @@ class RiffusionScript(scripts.Script):
 
 def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
     """Put errors among the host's own remarks too: they must be seen. Warnings only where there are no players."""
-    kinds = {"error"} if HOST.setting("riffusion_players", True) else {"error", "warning"}
+    kinds = {"error"} if HOST.setting("riffusion_players", DEFAULTS["riffusion_players"]) else {"error", "warning"}
     said = [entry["text"] for entry in messages if entry["kind"] in kinds]
     processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
 
@@ -150,7 +151,7 @@ def _options(p: Any, args: tuple[object, ...]) -> SoundOptions:
 
 def _is_on(p: Any, options: SoundOptions) -> bool:
     if options.mode == AUTO:
-        return bool(HOST.setting("riffusion_auto", True)) and _checkpoint(p)[0]
+        return bool(HOST.setting("riffusion_auto", DEFAULTS["riffusion_auto"])) and _checkpoint(p)[0]
     return options.mode == ON
 
 
@@ -161,7 +162,7 @@ def _checkpoint(p: Any) -> tuple[bool, str]:
 
 def _warn_of_other_model(p: Any, job: GenerationJob) -> None:
     known, name = _checkpoint(p)
-    if not known and HOST.setting("riffusion_warn", True):
+    if not known and HOST.setting("riffusion_warn", DEFAULTS["riffusion_warn"]):
         job.say(other_model_warning(name), "warning")
 
 

@@ -5,68 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from riffusion_ext.options.webui import OPTIONS, SUBTYPES
+
 __all__ = ["DEFAULTS", "SECTION", "SUBTYPES", "add_to"]
 
 SECTION = ("riffusion", "Riffusion")
 
-SUBTYPES = {"16 bit": "pcm16", "24 bit": "pcm24", "32 bit float": "float"}
-"""What the user reads -> what the writer of sound files takes."""
-
-_OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
-    # key, default, label, help, choices
-    (
-        "riffusion_auto",
-        True,
-        "Turn sound on by itself when a Riffusion checkpoint is loaded",
-        "what Auto means in the Riffusion panel; off: only On makes sound",
-        (),
-    ),
-    (
-        "riffusion_model_patterns",
-        "riffusion",
-        "Names of Riffusion checkpoints",
-        "parts of checkpoint names, separated by commas; * stands for anything",
-        (),
-    ),
-    (
-        "riffusion_warn",
-        True,
-        "Warn when sound is on and the checkpoint does not look like a Riffusion model",
-        "",
-        (),
-    ),
-    ("riffusion_players", True, "Show players under the gallery", "the sound files are written either way", ()),
-    (
-        "riffusion_click_plays",
-        True,
-        "A click on a picture with sound plays from there",
-        "a double click, or the button in its corner, opens the viewer; off: only a click on its lower edge plays",
-        (),
-    ),
-    (
-        "riffusion_subtype",
-        "16 bit",
-        "Resolution of WAV and FLAC files",
-        "FLAC has no floating point; it takes 24 bit instead",
-        tuple(SUBTYPES),
-    ),
-    (
-        "riffusion_device",
-        "Same as webui",
-        "Device that turns pictures into sound",
-        "the processor is fast enough for single clips and leaves the graphics memory alone",
-        ("Same as webui", "Processor"),
-    ),
-    (
-        "riffusion_sidecar",
-        False,
-        "Keep a PNG beside pictures that are saved as JPEG, WebP or AVIF",
-        "the sound is always made from the exact picture; a lossy file made into sound again later sounds worse",
-        (),
-    ),
-)
-
-DEFAULTS: dict[str, Any] = {key: default for key, default, *_ in _OPTIONS}
+DEFAULTS: dict[str, Any] = {item.id: item.default for item in OPTIONS}
 """Default of every setting."""
 
 
@@ -82,7 +27,7 @@ def add_to(opts: Any, option_info: Callable[..., Any], radio: Any) -> None:
     radio
         The component for a choice.
     """
-    for key, default, label, help_, choices in _OPTIONS:
-        extra = {"component": radio, "component_args": {"choices": list(choices)}} if choices else {}
-        info = option_info(default, label, section=SECTION, **extra)
-        opts.add_option(key, info.info(help_) if help_ else info)
+    for item in OPTIONS:
+        extra = {"component": radio, "component_args": {"choices": list(item.choices)}} if item.choices else {}
+        info = option_info(item.default, item.label, section=SECTION, **extra)
+        opts.add_option(item.id, info.info(item.help) if item.help else info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from riffusion_ext.host.base import Host
+from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.options.sound import AUTO, ON
 from riffusion_ext.ui import players
 
@@ -33,12 +34,12 @@ def status_html(host: Host, mode: object, checkpoint: str = "") -> str:
     if not name:
         return ""
     if mode == AUTO:
-        on = known and host.setting("riffusion_auto", True)
+        on = known and host.setting("riffusion_auto", DEFAULTS["riffusion_auto"])
         looks = "looks" if known else "does not look"
         return players.message(
             f"Sound is {'on' if on else 'off'}: the checkpoint {name} {looks} like a Riffusion model."
         )
-    if mode == ON and not known and host.setting("riffusion_warn", True):
+    if mode == ON and not known and host.setting("riffusion_warn", DEFAULTS["riffusion_warn"]):
         return players.message(other_model_warning(name), "warning")
     return ""
 

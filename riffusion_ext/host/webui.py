@@ -52,7 +52,7 @@ class Webui:
         wanted = getattr(shared.cmd_opts, "riffusion_device", None)  # preload.py; it wins, as webui's own flags do
         if wanted:
             return str(wanted)
-        if self.setting("riffusion_device", "Same as webui") == "Processor":
+        if self.setting("riffusion_device", settings.DEFAULTS["riffusion_device"]) == "Processor":
             return "cpu"
         return str(getattr(devices, "device", "auto"))
 
@@ -98,7 +98,9 @@ class Webui:
             The checkpoint's title; the host's choice when empty.
         """
         names, hashes = chosen_checkpoint(title)
-        patterns = patterns_from_text(self.setting("riffusion_model_patterns", "riffusion"))
+        patterns = patterns_from_text(
+            self.setting("riffusion_model_patterns", settings.DEFAULTS["riffusion_model_patterns"])
+        )
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
 
 
@@ -185,7 +187,9 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     place = PageContext(
         output_dir=HOST.output_folder,
         device=HOST.device,
-        subtype=lambda: settings.SUBTYPES.get(HOST.setting("riffusion_subtype", ""), "pcm16"),
+        subtype=lambda: settings.SUBTYPES.get(
+            HOST.setting("riffusion_subtype", settings.DEFAULTS["riffusion_subtype"]), "pcm16"
+        ),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
         model=_model(),
@@ -257,7 +261,8 @@ class OwnModel:
     def doubt(self) -> str:
         """Return a warning where the checkpoint does not look like a Riffusion model."""
         known, name = HOST.checkpoint_is_riffusion()
-        return other_model_warning(name) if name and not known and HOST.setting("riffusion_warn", True) else ""
+        warn = HOST.setting("riffusion_warn", settings.DEFAULTS["riffusion_warn"])
+        return other_model_warning(name) if name and not known and warn else ""
 
     def styles(self) -> Sequence[str] | None:
         """Return the names of the webui's prompt styles; None where it has none."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from riffusion_ext.analysis.bounds import BEAT_FINDER
+from riffusion_ext.convert.bounds import CROP_WIDTH, CROPS
 from riffusion_ext.options.option import Option, by_id
 
 if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings
 
-__all__ = ["CROP_CONTROLS", "crop_control", "crop_settings"]
+__all__ = ["CROP", "CROP_CONTROLS", "crop_settings"]
 
 CROP_CONTROLS: tuple[Option, ...] = (
     Option(
@@ -23,7 +25,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default="none",
         help="fixed: to a width; every: to whole bars of each picture's own beat; once: all as the first that has one",
         faces=("page", "command"),
-        choices=("none", "fixed", "once", "every"),
+        choices=CROPS,
     ),
     Option(
         id="crop_width",
@@ -32,7 +34,8 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=512.0,
         help="where cut is fixed; 100 columns of 10 ms are one second, and narrower pictures stay as they are",
         faces=("page", "command"),
-        bounds=(16.0, 4096.0),
+        bounds=CROP_WIDTH,
+        page_bounds=(16, 4096),
         step=1.0,
     ),
     Option(
@@ -42,7 +45,8 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=4.0,
         help="a clip becomes as many whole bars as fit into its picture",
         faces=("page", "command"),
-        bounds=(1.0, 16.0),
+        bounds=BEAT_FINDER["rhythm"],
+        page_bounds=(1.0, 16.0),
         step=1.0,
     ),
     Option(
@@ -52,7 +56,8 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=0.25,
         help="what follows a beat sooner is none; a longer time finds a slower beat",
         faces=("page", "command"),
-        bounds=(0.05, 2.0),
+        bounds=BEAT_FINDER["ignore_range"],
+        page_bounds=(0.05, 2.0),
         step=0.01,
     ),
     Option(
@@ -62,7 +67,8 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=0.25,
         help="the band of the picture in which beats are looked for; 0 is the top, the highest pitch",
         faces=("page", "command"),
-        bounds=(0.0, 0.95),
+        bounds=BEAT_FINDER["band_start"],
+        page_bounds=(0.0, 0.95),
         step=0.05,
     ),
     Option(
@@ -72,7 +78,8 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=0.5,
         help="its share of the picture's height",
         faces=("page", "command"),
-        bounds=(0.05, 1.0),
+        bounds=BEAT_FINDER["band_length"],
+        page_bounds=(0.05, 1.0),
         step=0.05,
     ),
     Option(
@@ -82,24 +89,14 @@ CROP_CONTROLS: tuple[Option, ...] = (
         default=0.75,
         help="how far below the strongest hit others may lie; 0.1: only hits nearly as strong count, 1: all",
         faces=("page", "command"),
-        bounds=(0.05, 1.0),
+        bounds=BEAT_FINDER["threshold"],
+        page_bounds=(0.05, 1.0),
         step=0.05,
     ),
 )
 """Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
 
-_BY_ID = by_id(CROP_CONTROLS)
-
-
-def crop_control(id_: str) -> Option:
-    """Return the control of that id.
-
-    Raises
-    ------
-    KeyError
-        There is none.
-    """
-    return _BY_ID[id_]
+CROP = by_id(CROP_CONTROLS)
 
 
 def crop_settings(values: Mapping[str, object]) -> CropSettings:

@@ -12,6 +12,7 @@ from riffusion_ext.dataset.settings import (
     LASTS,
     SCALES,
     STEMS,
+    WORK,
     CaptionSettings,
     CurateSettings,
     DatasetSettings,
@@ -23,7 +24,7 @@ from riffusion_ext.options.option import Option, by_id
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
-__all__ = ["DATASET", "OPTIONS", "page_values", "settings_of"]
+__all__ = ["DATASET", "OPTIONS", "WORKING", "WORK_OPTIONS", "page_values", "settings_of"]
 
 _SLICE, _CURATE, _CAPTION, _EXPORT = SliceSettings(), CurateSettings(), CaptionSettings(), ExportSettings()
 
@@ -298,6 +299,24 @@ WRITING: tuple[Option, ...] = (
         faces=_NO_API,
     ),
 )
+
+WORKING: tuple[Option, ...] = (
+    Option("jobs", "", "number", 0, "songs at once (0: one for each core)", bounds=WORK, step=1, faces=_COMMAND),
+    Option(
+        "sounds",
+        "",
+        "number",
+        60,
+        "windows that the contact sheet can play, or all",
+        bounds=WORK,
+        step=1,
+        faces=_COMMAND,
+    ),
+    Option("verify", "", "number", 8, "images to convert back and compare", bounds=WORK, step=1, faces=_COMMAND),
+)
+"""How the command works, and what it checks at the end; not part of the set's settings."""
+
+WORK_OPTIONS = by_id(WORKING)
 
 PAGE_RATES = (OWN_RATE, "16000", "22050", "32000", "44100", "48000")
 

@@ -11,7 +11,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.options import crop, dataset, interpolation, live, loop, riff, song, sound, spectrogram
+from riffusion_ext.options import (
+    crop,
+    dataset,
+    interpolation,
+    live,
+    loop,
+    riff,
+    server,
+    song,
+    sound,
+    spectrogram,
+    webui,
+)
+from riffusion_ext.options.convert import sampling, to_audio, to_images
 from riffusion_ext.options.option import REQUIRED, Option
 
 __all__ = ["PAGE", "TABLES", "main", "table", "updated"]
@@ -21,6 +34,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 TABLES: dict[str, tuple[Option, ...]] = {
     "sound": sound.CONTROLS,
     "crop": crop.CROP_CONTROLS,
+    "images to audio": (*to_audio.EACH_OR_JOINED, *to_audio.OPTIONS),
+    "audio to images": (*to_images.OPTIONS, to_images.PRESET_TEXT),
+    "audio to images, a folder": to_images.BATCH_OPTIONS,
+    "random clips": sampling.OPTIONS,
     "song": (*song.OPTIONS, song.LEVEL),
     "keyframe": tuple(song.KEYFRAME.values()),
     "riff": (*riff.OPTIONS, riff.LEVEL),
@@ -33,7 +50,10 @@ TABLES: dict[str, tuple[Option, ...]] = {
     "training set: choosing": dataset.CHOOSING,
     "training set: captions": dataset.CAPTIONS,
     "training set: writing": dataset.WRITING,
+    "training set: working": dataset.WORKING,
     "spectrogram": spectrogram.OPTIONS,
+    "server": server.OPTIONS,
+    "webui": webui.OPTIONS,
 }
 """The options of each table, by the name in its markers."""
 
@@ -66,6 +86,8 @@ def table(name: str) -> str:
         "Page": lambda item: item.label if "page" in item.faces else "",
         "Command line": lambda item: _code(item.flag) if "command" in item.faces else "",
         "API": lambda item: _code(item.field) if "api" in item.faces else "",
+        "Setting": lambda item: item.label if "settings" in item.faces else "",
+        "Key": lambda item: _code(item.id) if "settings" in item.faces else "",
         "Values": _values,
         "Default": _default,
         "Infotext": lambda item: _code(item.infotext) if item.infotext else "",
@@ -83,9 +105,9 @@ def _values(item: Option) -> str:
         return ", ".join(_code(choice) for choice in item.choices)
     if not item.is_number:
         return _KINDS[item.kind]
-    ends = "{:.10g} to {:.10g}".format
-    on_page = f" (page: {ends(*item.page_bounds)})" if item.page_bounds and "page" in item.faces else ""
-    return f"{'whole number, ' if item.is_whole else ''}{ends(*item.bounds)}{on_page}"
+    on_page = "{:.10g} to {:.10g}".format(*item.page_range)
+    shown = [*(["whole number"] if item.is_whole else []), *([item.range_text] if item.range_text else [])]
+    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.faces else "")
 
 
 def _default(item: Option) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "BPM",
     "CFG",
     "DENOISE",
+    "LEVEL",
     "LONGEST_TEXT",
     "NEGATIVE",
     "OVERLAP",
@@ -83,6 +84,9 @@ SAMPLER = Option(
     page_default=AUTOMATIC,
 )
 """Pages offer the names that the host has."""
+
+LEVEL = replace(control("level"), infotext="")
+"""Level of a file that is generated."""
 
 BATCH = Option(
     "batch",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.option import REQUIRED, Option, by_id
 
@@ -19,7 +20,7 @@ END: dict[str, Option] = by_id(
             generation.SEED,
             default=0,
             help="seed of the noise, taken modulo 2 ** 32",
-            bounds=(-(2**31), 2**32 - 1),  # the original's server takes signed ones
+            bounds=bounds.SIGNED_SEED,
             faces=_API,
         ),
         replace(generation.DENOISE, faces=_API),
@@ -36,7 +37,7 @@ INTERPOLATION: dict[str, Option] = by_id(
             "number",
             5,
             "pictures; the first is the start, the last the end",
-            bounds=(1, 1000),
+            bounds=bounds.COUNT,
             step=1,
             faces=_API,
         ),

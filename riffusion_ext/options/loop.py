@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
+    LEVEL,
     Styled,
     check_values,
     prompt_fields,
@@ -16,14 +17,11 @@ from riffusion_ext.options.generation import (
     with_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
-from riffusion_ext.options.sound import control
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
 
 __all__ = ["LEVEL", "LOOP", "OPTIONS", "settings_of", "values_of"]
-
-LEVEL = replace(control("level"), infotext="")
 
 OPTIONS: tuple[Option, ...] = (
     replace(generation.PROMPT, api_default=REQUIRED),

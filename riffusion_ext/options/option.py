@@ -15,7 +15,8 @@ __all__ = ["AUTO", "FACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
 AUTO, ON, OFF = "Auto", "On", "Off"
 
 FACES = ("page", "command", "api")
-"""Where a setting can appear: on a page, as an option of the command line, as a field of a request body."""
+"""Where a setting can appear: on a page, as an option of the command line, as a field of a request body. What users set
+on the webui's page Settings has the face ``"settings"``."""
 
 UNSET: Any = object()
 """Stands for "the same as elsewhere" where None is a value."""
@@ -46,7 +47,8 @@ class Option:
     choices
         Values of a radio, dropdown or several.
     bounds
-        Least and greatest number, both included. They come from the core; a declaration with a narrower range says why.
+        Least and greatest number, both included; infinite where there is none. They come from the core; a declaration
+        with a narrower range says why.
     step
         Step of a slider.
     whole
@@ -99,6 +101,14 @@ class Option:
     def is_whole(self) -> bool:
         """Whether the value is a whole number."""
         return self.is_number and (float(self.step).is_integer() if self.whole is None else self.whole)
+
+    @property
+    def range_text(self) -> str:
+        """The range, for messages and documentation; empty for a number without bounds."""
+        low, high = self.bounds
+        if math.isinf(high):
+            return "" if math.isinf(low) else f"{low:.10g} or more"
+        return f"{low:.10g} to {high:.10g}"
 
     @property
     def minimum(self) -> float:
@@ -192,10 +202,10 @@ class Option:
             number = read_float(value) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if isinstance(value, bool) or not self.minimum <= number <= self.maximum:
-            raise RiffusionError(
-                f"Riffusion: {self.id} is {shown(value)}; it can be a number from {self.minimum:g} to {self.maximum:g}."
-            )
+        within = math.isfinite(number) and self.minimum <= number <= self.maximum
+        if isinstance(value, bool) or not within:
+            allowed = f"from {self.minimum:g} to {self.maximum:g}" if math.isfinite(self.maximum) else self.range_text
+            raise RiffusionError(f"Riffusion: {self.id} is {shown(value)}; it can be a number {allowed}.")
         return number
 
 

@@ -18,7 +18,6 @@ from riffusion_ext.options.generation import (
     with_styles,
 )
 from riffusion_ext.options.option import Option, by_id
-from riffusion_ext.options.sound import control
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["LEVEL", "OPTIONS", "PART", "RIFF", "settings_of", "values_of"]
 
 LEVEL = replace(
-    control("level"),
+    generation.LEVEL,
     label="Level of the riff",
-    infotext="",
     default="recorded",
     hint="recorded: that of the song; peak: as loud as it goes; loudness: the same for all",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
+    LEVEL,
     LONGEST_TEXT,
     Styled,
     check_values,
@@ -19,7 +20,6 @@ from riffusion_ext.options.generation import (
     with_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
-from riffusion_ext.options.sound import control
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -29,8 +29,6 @@ __all__ = ["KEYFRAME", "LEVEL", "OPTIONS", "SONG", "settings_of", "values_of"]
 EXAMPLE = """8 bars | funky saxophone, upbeat -- vocals
 8 bars | jazz piano trio | seed 42 | cfg 8
 0:10 | slow solo piano"""
-
-LEVEL = replace(control("level"), infotext="")
 
 OPTIONS: tuple[Option, ...] = (
     Option(

@@ -140,12 +140,12 @@ def test_every_label_is_quoted_as_it_is_on_the_page(name: str) -> None:
 
 
 def test_every_control_of_the_panel_is_in_its_table() -> None:
-    from riffusion_ext.host.settings import _OPTIONS
     from riffusion_ext.options.sound import CONTROLS
+    from riffusion_ext.options.webui import OPTIONS
 
     rows = re.findall(r"^\| ([^|]+?) \|", text_of(ROOT / "docs" / "panel.md"), re.MULTILINE)
     assert [row for row in rows if row in {item.label for item in CONTROLS}] == [item.label for item in CONTROLS]
-    assert {label for _, _, label, *_ in _OPTIONS} <= set(rows)
+    assert {item.label for item in OPTIONS} <= set(rows)
 
 
 def test_the_architecture_names_every_package_and_only_files_that_exist() -> None:

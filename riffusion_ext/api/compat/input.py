@@ -9,11 +9,11 @@ from typing import Any
 
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.generate import bounds
 from riffusion_ext.generate.interpolation import End
+from riffusion_ext.options.generation import CFG, DENOISE, LONGEST_TEXT
 
 __all__ = ["Ask", "read_ask", "read_object", "text_of"]
-
-_LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ def read_ask(values: Mapping[str, Any], *, most_steps: int) -> Ask:
     RiffusionError
         A value is missing, of another type, or out of range.
     """
-    alpha = _number(values, "alpha", None, 0.0, 1.0)
+    alpha = _number(values, "alpha", None, *bounds.ALPHA)
     steps = _whole(values, "num_inference_steps", 50)
-    if not 1 <= steps <= most_steps:
-        raise RiffusionError(f"num_inference_steps must lie between 1 and {most_steps}, got {steps}")
+    if not bounds.STEPS[0] <= steps <= most_steps:
+        raise RiffusionError(f"num_inference_steps must lie between {bounds.STEPS[0]} and {most_steps}, got {steps}")
     return Ask(_end(values, "start"), _end(values, "end"), alpha, steps, text_of(values, "mask_image_id", ""))
 
 
@@ -77,8 +77,8 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
         raise RiffusionError(f'missing value for field "{name}"')
     if not isinstance(value, str):
         raise _wrong(name, "str", value)
-    if len(value) > _LONGEST_TEXT:
-        raise RiffusionError(f"{name} has {len(value)} characters, {_LONGEST_TEXT} are allowed")
+    if len(value) > LONGEST_TEXT:
+        raise RiffusionError(f"{name} has {len(value)} characters, {LONGEST_TEXT} are allowed")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -98,8 +98,9 @@ def _end(values: Mapping[str, Any], name: str) -> End:
         text_of(found, "prompt", None),
         text_of(found, "negative_prompt", ""),
         _whole(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative
-        _number(found, "denoising", 0.75, 0.0, 1.0),
-        max(_number(found, "guidance", 7.0, 0.0, 100.0), 1.0),  # below 1 the original does not guide, as at 1
+        _number(found, "denoising", DENOISE.default, *bounds.DENOISE),
+        # Below 1 the original does not guide, as at 1.
+        max(_number(found, "guidance", CFG.default, 0, bounds.IMAGE_CFG[1]), float(bounds.IMAGE_CFG[0])),
     )
 
 

@@ -23,6 +23,7 @@ from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.interpolation import Interpolation, paint
 from riffusion_ext.jobs import Job
+from riffusion_ext.options.generation import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ LONGEST_SECONDS = 30.0
 _RATE = 44100
 _HEADER = 44
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_WIDTH = 512  # columns of a picture, as the model was trained
+_WIDTH = WIDTH.default  # columns of a picture, as the model was trained
 
 
 def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:

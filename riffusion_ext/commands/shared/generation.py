@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.image_to_audio import SUBTYPES
 from riffusion_ext.commands.shared.generation_report import Teller
 from riffusion_ext.commands.shared.options import (
     UsageError,
@@ -33,6 +32,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.files.regular import read_regular
+from riffusion_ext.options.convert.to_audio import BITS, SUBTYPES
 from riffusion_ext.options.generation import PRESET
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], leve
     sound = parser.add_argument_group("sound")
     add_control(sound, "engine")
     add_control(sound, level)
-    sound.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
+    add_control(sound, BITS)
     add_device_option(parser)
     parser.add_argument(
         "--work",

@@ -18,6 +18,7 @@ from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.options.spectrogram import OPTIONS
 from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.validation.numbers import read_int
 
 __all__ = [
     "FILE_RATE",
@@ -31,9 +32,7 @@ __all__ = [
     "existing_of",
     "params_of",
     "plan_targets",
-    "positive_seconds",
     "target_file",
-    "whole_number",
 ]
 
 FILE_RATE = "file"
@@ -129,9 +128,27 @@ def existing_of(args: argparse.Namespace) -> Existing:
 
 
 def add_control(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str | Option, *, default: object = ...
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    name: str | Option,
+    *short: str,
+    default: object = ...,
+    **more: Any,
 ) -> None:
-    """Add a declared option: its name, choices or range, default and explanation."""
+    """Add a declared option: its name, choices or range, default and explanation.
+
+    Parameters
+    ----------
+    parser
+        Parser or group.
+    name
+        The option, or the id of one of the sound.
+    *short
+        Further names.
+    default
+        Default of this command where it is another one.
+    **more
+        For argparse, instead of what follows from the declaration.
+    """
     item = control(name) if isinstance(name, str) else name
     kind: dict[str, Any] = {"type": _number(item), "metavar": "N"}
     if item.choices:
@@ -141,45 +158,31 @@ def add_control(
     elif item.kind == "text":
         kind = {"metavar": "TEXT"}
     usual = item.default if default is ... else default
-    shown = item.default if isinstance(item.default, str) else f"{item.default:g}"
-    help_ = item.help if item.default == "" or item.kind == "checkbox" else f"{item.help} ({shown})"
-    parser.add_argument(item.flag, default=usual, help=help_, **kind)
+    shown = f"{item.default:.10g}" if isinstance(item.default, (int, float)) else item.default
+    told = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
+    help_ = item.help if told else f"{item.help} ({shown})"
+    parser.add_argument(item.flag, *short, **{"default": usual, "help": help_, **kind, **more})
 
 
 def _number(item: Option) -> Callable[[str], float]:
     """Type of an option that takes a number from a declared range."""
 
     def read(text: str) -> float:
-        whole = item.is_whole
         with suppress(RiffusionError):
             value = float(item.clean(text))
-            if not whole or value.is_integer():
+            if not item.is_whole:
                 return value
-        kind = "whole number" if whole else "number"
-        raise argparse.ArgumentTypeError(f"must be a {kind} from {item.minimum:g} to {item.maximum:g}, got {text}")
+            if value.is_integer():
+                with suppress(RiffusionError):
+                    return read_int(text)  # exact, however large
+                return int(value)
+        kind = "whole number" if item.is_whole else "number"
+        within = f" from {item.minimum:.10g} to {item.maximum:.10g}"
+        if math.isinf(item.maximum):
+            within = item.range_text and f", {item.range_text}"
+        raise argparse.ArgumentTypeError(f"must be a {kind}{within}, got {text}")
 
     return read
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Type of an option that takes a whole number, at least that."""
-
-    def read(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more; got {text}")
-        return value
-
-    read.__name__ = "whole number"  # argparse names it where the text is no number at all
-    return read
-
-
-def positive_seconds(text: str) -> float:
-    """Type of an option in seconds: 0 or more, finite."""
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more; got {text}")
-    return value
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from riffusion_ext.host.base import Host
 from riffusion_ext.host.images.generation_job import GenerationJob
 from riffusion_ext.host.images.image_record import record_of, with_record
 from riffusion_ext.host.images.pictures import Picture
-from riffusion_ext.host.settings import SUBTYPES
+from riffusion_ext.host.settings import DEFAULTS, SUBTYPES
 from riffusion_ext.library import LIBRARY, ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
 
@@ -205,7 +205,7 @@ class SoundMaker:
 
     def _write(self, save: Callable[..., Path], beside: Path | None, ending: str) -> tuple[Path, bool]:
         """Write beside the picture; where that is not saved, or its folder takes nothing, into the scratch folder."""
-        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", "16 bit"), "pcm16")
+        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"]), "pcm16")
         if ending.endswith(".flac") and subtype == "float":
             subtype = "pcm24"
         if beside is not None:
@@ -220,7 +220,11 @@ class SoundMaker:
 
     def _keep_sidecar(self, picture: Picture, decoded: Decoded) -> None:
         path = picture.saved_as
-        if path is None or path.suffix.lower() not in _LOSSY or not self.host.setting("riffusion_sidecar", False):
+        if (
+            path is None
+            or path.suffix.lower() not in _LOSSY
+            or not self.host.setting("riffusion_sidecar", DEFAULTS["riffusion_sidecar"])
+        ):
             return
         kept = path.with_suffix(".png")
         if kept.exists():  # it may be the user's own

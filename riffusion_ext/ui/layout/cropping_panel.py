@@ -10,7 +10,7 @@ from typing import Any
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import PICTURE_SUFFIXES, fits, natural_key
-from riffusion_ext.options.crop import CROP_CONTROLS, crop_control, crop_settings
+from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
@@ -105,7 +105,7 @@ def build_crop() -> Crop:
     import gradio as gr
 
     def make(name: str) -> Any:
-        return component(crop_control(name), f"riffusion_pictures_{name}")
+        return component(CROP[name], f"riffusion_pictures_{name}")
 
     made = {"crop": make("crop")}
     with gr.Column(visible=False) as fixed:

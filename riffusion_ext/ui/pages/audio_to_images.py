@@ -11,20 +11,20 @@ from riffusion_ext.convert import Result, explain, sounds_to_pictures
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.result_names import result_names
-from riffusion_ext.options.sound import CUSTOM, chosen_params, control
-from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGES
+from riffusion_ext.options.sound import chosen_params
+from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.ui.gradio_compat import component, file_input, private, row
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, image, message, panel, pictures
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
-TILES, WIDE = "Tiles of 512 columns, for training", "One wide picture"
-SONG, TILE = "Whole song", "Each tile"
+TILES, WIDE = CUTS
+SONG, TILE = LEVEL_LABELS
 _MOST_SHOWN = 60
 _WIDEST_SHOWN = 4096
 _NARROW = 1024
-_TILE_COLUMNS = 512
 
 
 def convert(
@@ -58,8 +58,8 @@ def convert(
         targets, told = result_names(sources, lambda source: target, f".{picture_format}")
         pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
-        columns = _TILE_COLUMNS if cut == TILES else None
-        level = "tile" if scale == TILE else "song"
+        columns = TO_IMAGES["columns"].default if cut == TILES else None
+        level = LEVEL_LABELS.get(scale, TO_IMAGES["tile_level"].default)
         for result in sounds_to_pictures(pairs, params, columns=columns, tile_level=level):
             results.append(result)
             if progress:
@@ -109,30 +109,12 @@ def build_page(place: PageContext) -> None:
                 visible=place.folders,
                 elem_id="riffusion_songs_folder",
             )
-            cut = gr.Radio(choices=[TILES, WIDE], value=TILES, label="Cut", elem_id="riffusion_songs_cut")
-            scale = gr.Radio(
-                choices=[SONG, TILE],
-                value=SONG,
-                label="Black is the loudest of",
-                info="Whole song: the tiles fit together again. Each tile: quiet parts come out as dark as loud ones.",
-                elem_id="riffusion_songs_scale",
-            )
+            cut = component(TO_IMAGES["cut"], "riffusion_songs_cut")
+            scale = component(replace(TO_IMAGES["tile_level"], choices=(SONG, TILE)), "riffusion_songs_scale")
             with row():
-                preset = gr.Dropdown(
-                    choices=[*PRESETS, CUSTOM],
-                    value="riffusion-v1",
-                    label="Parameters",
-                    info="Those the model was trained with.",
-                    elem_id="riffusion_songs_preset",
-                )
-                picture_format = gr.Dropdown(
-                    choices=["png", "jpg", "webp"],
-                    value="png",
-                    label="Picture file",
-                    info="png is exact.",
-                    elem_id="riffusion_songs_format",
-                )
-            custom = component(replace(control("custom"), label="Custom parameters"), "riffusion_songs_custom")
+                preset = component(TO_IMAGES["preset"], "riffusion_songs_preset")
+                picture_format = component(TO_IMAGES["format"], "riffusion_songs_format")
+            custom = component(TO_IMAGES["custom"], "riffusion_songs_custom")
             button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")

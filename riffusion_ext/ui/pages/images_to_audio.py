@@ -10,6 +10,7 @@ from riffusion_ext.convert import Result, check_format, explain, joined_path, pi
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.result_names import result_names
+from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row
@@ -19,8 +20,7 @@ from riffusion_ext.ui.players import download, message, panel, player
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
-EACH, SONG, CLIPS = "One clip each", "One song", "One clip each, and all joined"
-JOINED = "One track of all"
+EACH, SONG, CLIPS, JOINED = KINDS
 _MOST_PLAYERS = 100
 _EMPTY = "The clips appear here."
 
@@ -166,28 +166,11 @@ def build_page(place: PageContext) -> None:
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )
-            patterns = gr.Textbox(
-                label="Only pictures whose names fit",
-                placeholder="*.jpg, *.png",
-                max_lines=1,
-                elem_id="riffusion_pictures_patterns",
-            )
-            kind = gr.Radio(
-                choices=[EACH, SONG, CLIPS, JOINED],
-                value=EACH,
-                label="What to make",
-                info="One song: the pictures are consecutive parts of it; it is rebuilt as a whole, without seams.",
-                elem_id="riffusion_pictures_kind",
-            )
+            patterns = component(TO_AUDIO["patterns"], "riffusion_pictures_patterns")
+            kind = component(TO_AUDIO["kind"], "riffusion_pictures_kind")
             with gr.Column(visible=False) as fading:
-                crossfade = component(control("crossfade"), "riffusion_pictures_crossfade")
-                joined_name = gr.Textbox(
-                    label="Name of the joined file",
-                    info="{date} stands for the time",
-                    value="joined",
-                    max_lines=1,
-                    elem_id="riffusion_pictures_joined_name",
-                )
+                crossfade = component(TO_AUDIO["crossfade"], "riffusion_pictures_crossfade")
+                joined_name = component(TO_AUDIO["joined_name"], "riffusion_pictures_joined_name")
             with gr.Column() as cutting:
                 crops = build_crop()
             with row():

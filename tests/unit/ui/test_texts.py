@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.host.images.send_to import TARGETS
-from riffusion_ext.host.settings import _OPTIONS
 from riffusion_ext.options.crop import CROP_CONTROLS
 from riffusion_ext.options.sound import CONTROLS
+from riffusion_ext.options.webui import OPTIONS as SETTINGS
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.layout.cropping_panel import PREVIEW
 from riffusion_ext.ui.pages.live import RECORDING
@@ -68,8 +68,10 @@ def _visible() -> set[str]:
     shown = (*CONTROLS, *CROP_CONTROLS)
     texts = {item.label for item in shown} | {item.help for item in shown}
     texts |= {choice for item in CONTROLS if item.kind == "radio" for choice in item.choices}
-    for _, _, label, help_, choices in _OPTIONS:
-        texts |= {label, *choices} | ({f"({help_})"} if help_ else set())  # the host puts it into parentheses
+    for item in SETTINGS:
+        texts |= {item.label, *item.choices} | (
+            {f"({item.help})"} if item.help else set()
+        )  # the host puts it into parentheses
     return texts | _of_the_tab() | _of_the_scripts() | {"Download", PREVIEW, RECORDING, *TARGETS.values()}
 
 

@@ -1,0 +1,115 @@
+"""Options of turning images into sound files, beside those of the sound and of the cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from riffusion_ext.convert.bounds import CROSSFADE_S
+from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.sound import control
+
+__all__ = ["BITS", "EACH_OR_JOINED", "JOIN", "KINDS", "OPTIONS", "SUBTYPES", "TO_AUDIO"]
+
+KINDS = ("One clip each", "One song", "One clip each, and all joined", "One track of all")
+"""What the page Pictures to audio makes, as it says it."""
+
+SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
+"""Sample formats of WAV and FLAC: what users write -> what the writer of sound files takes."""
+
+BITS = Option(
+    "bits",
+    "",
+    "dropdown",
+    "16",
+    "sample format of WAV and FLAC",
+    choices=tuple(SUBTYPES),
+    faces=("command",),
+)
+
+_CROSSFADE = replace(
+    control("crossfade"),
+    infotext="",
+    help="seconds by which each clip of the track fades into the next; shorter where no sound is left around a cut",
+    hint=control("crossfade").help,
+    faces=("page", "command"),
+    bounds=CROSSFADE_S,
+    page_bounds=control("crossfade").bounds,
+    whole=False,
+)
+"""The Script's own has a range that its API arguments keep."""
+
+EACH_OR_JOINED: tuple[Option, ...] = (
+    Option(
+        "kind",
+        "What to make",
+        "radio",
+        KINDS[0],
+        "what becomes of the images",
+        hint="One song: the pictures are consecutive parts of it; it is rebuilt as a whole, without seams.",
+        choices=KINDS,
+        faces=("page",),
+    ),
+    Option(
+        "patterns",
+        "Only pictures whose names fit",
+        "text",
+        "",
+        'only files whose names fit, as "*.jpg, *.png" (all pictures)',
+        hint="",
+        faces=("page", "command"),
+        command_name="glob",
+        placeholder="*.jpg, *.png",
+    ),
+    Option("each", "", "checkbox", True, "write a sound file for each picture (yes)", faces=("command",)),
+    Option("join", "", "checkbox", True, "write one track of them all (yes)", faces=("command",)),
+    Option(
+        "joined_name",
+        "Name of the joined file",
+        "text",
+        "joined",
+        "name of the track; {date} stands for the time, {folder} for its folder's name",
+        hint="{date} stands for the time",
+        faces=("page", "command"),
+    ),
+)
+"""What is made of many images: the page chooses a kind, the command says what to write."""
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "order",
+        "",
+        "dropdown",
+        "natural",
+        "of pictures that are named one after the other. natural: by the numbers in their names, whatever order a "
+        "shell put them in; given: as named",
+        choices=("natural", "given"),
+        faces=("command",),
+    ),
+    _CROSSFADE,
+    BITS,
+    Option(
+        "seed",
+        "",
+        "number",
+        0,
+        "seed of the reference engine's random phases; the others use none",
+        bounds=(float("-inf"), float("inf")),  # torch takes any
+        step=1,
+        faces=("command",),
+    ),
+)
+"""What both commands have."""
+
+TO_AUDIO = by_id((*EACH_OR_JOINED, *OPTIONS))
+
+JOIN = Option(
+    "join",
+    "",
+    "dropdown",
+    None,
+    "one sound file of all pictures. song: they are tiles of one song, rebuilt as a whole, without seams; clips: each "
+    "by itself, put end to end",
+    choices=("song", "clips"),
+    faces=("command",),
+)
+"""Of the command ``image-to-audio``."""

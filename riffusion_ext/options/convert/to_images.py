@@ -1,0 +1,140 @@
+"""Options of turning sound files into images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from riffusion_ext.convert.bounds import IMAGE_FORMATS, PART_S, THREADS, TILE_COLUMNS, TILE_LEVELS
+from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.sound import CUSTOM, control
+from riffusion_ext.params import PRESETS
+
+__all__ = ["BATCH", "BATCH_OPTIONS", "CUTS", "LEVEL_LABELS", "OPTIONS", "PRESET_TEXT", "THREADS_OPTION", "TO_IMAGES"]
+
+_COLUMNS = 512
+
+CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide picture")
+"""How the page Audio to pictures cuts a song, as it says it."""
+
+LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
+"""Scales of the tiles as the page names them."""
+
+OPTIONS: tuple[Option, ...] = (
+    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one picture", hint="", choices=CUTS, faces=("page",)),
+    Option(
+        "tiles",
+        "",
+        "checkbox",
+        False,
+        "cut into pictures of --columns, the last filled up with silence",
+        faces=("command",),
+    ),
+    Option(
+        "columns",
+        "",
+        "number",
+        _COLUMNS,
+        "width of a tile; without tiles, one picture as wide as the sound is long",
+        bounds=TILE_COLUMNS,
+        step=1,
+        faces=("command", "api"),
+    ),
+    Option(
+        "tile_level",
+        "Black is the loudest of",
+        "radio",
+        "song",
+        "song: tiles on one scale, so that they fit together again; tile: each as bright as it can be",
+        hint="Whole song: the tiles fit together again. Each tile: quiet parts come out as dark as loud ones.",
+        choices=TILE_LEVELS,
+        page_default=next(iter(LEVEL_LABELS)),
+        api_name="level",
+    ),
+    Option(
+        "start",
+        "",
+        "number",
+        0.0,
+        "begin at this second of the sound",
+        bounds=PART_S,
+        step=0.01,
+        faces=("command",),
+    ),
+    Option(
+        "duration",
+        "",
+        "number",
+        None,
+        "use so many seconds of it (all)",
+        bounds=PART_S,
+        step=0.01,
+        faces=("command",),
+    ),
+    Option(
+        "preset",
+        "Parameters",
+        "dropdown",
+        "riffusion-v1",
+        "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true",
+        hint="Those the model was trained with.",
+        choices=(*PRESETS, CUSTOM),
+        faces=("page",),
+    ),
+    replace(control("custom"), label="Custom parameters", infotext=""),
+    Option(
+        "format",
+        "Picture file",
+        "dropdown",
+        "png",
+        "format of the pictures in a folder",
+        hint="png is exact.",
+        choices=IMAGE_FORMATS,
+        faces=("page", "command"),
+    ),
+)
+"""Every option of a conversion, in the order of the page and the command line."""
+
+TO_IMAGES = by_id(OPTIONS)
+
+PRESET_TEXT = replace(
+    TO_IMAGES["preset"], label="", kind="text", choices=(), longest=300, faces=("api",), api_name="preset"
+)
+"""The parameters in the API: a preset, or parameters by name."""
+
+LIMIT = Option(
+    "limit",
+    "",
+    "number",
+    -1,
+    "stop after so many files (-1: all)",
+    bounds=(float("-inf"), float("inf")),  # what is not above 0 means all
+    step=1,
+    faces=("command",),
+)
+THREADS_OPTION = Option(
+    "num_threads",
+    "",
+    "number",
+    None,
+    "files to work on at once (one for each core)",
+    bounds=THREADS,
+    step=1,
+    faces=("command",),
+)
+BATCH_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "image_extension",
+        "",
+        "dropdown",
+        "png",
+        "format of the pictures; jpg is not exact",
+        choices=("png", "jpg", "jpeg", "webp"),
+        faces=("command",),
+    ),
+    Option("mono", "", "checkbox", False, "one channel; so it is without --stereo", faces=("command",)),
+    THREADS_OPTION,
+    LIMIT,
+)
+"""Those of ``audio-to-images-batch``, whose names are the original library's."""
+
+BATCH = by_id(BATCH_OPTIONS)

@@ -1,0 +1,35 @@
+"""Options of the standalone server. Who may come in (passwords, names, origins) is no setting with a default."""
+
+from __future__ import annotations
+
+from riffusion_ext.addresses import PORTS
+from riffusion_ext.options.option import Option, by_id
+
+__all__ = ["OPTIONS", "SERVER"]
+
+_COMMAND = ("command",)
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "host",
+        "",
+        "text",
+        "127.0.0.1",
+        "address to listen on; 0.0.0.0 lets other machines in, see --auth",
+        faces=_COMMAND,
+    ),
+    Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, faces=_COMMAND),
+    Option("open", "", "checkbox", False, "open the page in the browser", faces=_COMMAND),
+    Option("output_dir", "", "text", "riffusion-output", "folder for results", faces=_COMMAND),
+    Option(
+        "api",
+        "",
+        "checkbox",
+        False,
+        "let other programs convert by HTTP, too: /riffusion/v1/docs has the routes",
+        faces=_COMMAND,
+    ),
+)
+"""Every option with a default, in the order of the command line's."""
+
+SERVER = by_id(OPTIONS)
