@@ -12,7 +12,7 @@ from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
-from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row
+from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row, transient_line
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_pictures, preview, preview_html
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, message, panel, player
@@ -159,17 +159,15 @@ def build_page(place: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
-            folder = gr.Textbox(
+            folder = transient_line(
                 label="Or a folder of pictures on this machine",
                 placeholder="/path/to/pictures or /path/to/*.png",
-                max_lines=1,
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )
-            patterns = gr.Textbox(
+            patterns = transient_line(
                 label="Only pictures whose names fit",
                 placeholder="*.jpg, *.png",
-                max_lines=1,
                 elem_id="riffusion_pictures_patterns",
             )
             kind = gr.Radio(
@@ -181,11 +179,10 @@ def build_page(place: PageContext) -> None:
             )
             with gr.Column(visible=False) as fading:
                 crossfade = component(control("crossfade"), "riffusion_pictures_crossfade")
-                joined_name = gr.Textbox(
+                joined_name = transient_line(
                     label="Name of the joined file",
                     info="{date} stands for the time",
                     value="joined",
-                    max_lines=1,
                     elem_id="riffusion_pictures_joined_name",
                 )
             with gr.Column() as cutting:
@@ -204,8 +201,6 @@ def build_page(place: PageContext) -> None:
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
-    for transient in (folder, patterns, joined_name):
-        transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
     def press(
