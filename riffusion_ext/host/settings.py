@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["DEFAULTS", "SECTION", "SUBTYPES", "add_to"]
+__all__ = ["SECTION", "SUBTYPES", "add_to"]
 
 SECTION = ("riffusion", "Riffusion")
 
@@ -65,9 +65,6 @@ _OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
         (),
     ),
 )
-
-DEFAULTS: dict[str, Any] = {key: default for key, default, *_ in _OPTIONS}
-"""Default of every setting."""
 
 
 def add_to(opts: Any, option_info: Callable[..., Any], radio: Any) -> None:

@@ -18,10 +18,10 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset import executor
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
 from riffusion_ext.dataset.pipeline import Built, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
 MakeSong = Callable[..., Path]
 Tree = Callable[[Path], dict[str, str]]

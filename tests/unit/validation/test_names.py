@@ -131,7 +131,7 @@ def test_every_reader_says_so(no_file: Path) -> None:
     from riffusion_ext.commands.shared.generation import score_of
     from riffusion_ext.commands.shared.options import UsageError
     from riffusion_ext.dataset.captions.sidecars import beside
-    from riffusion_ext.dataset.captions.tags import read_song_tags
+    from riffusion_ext.dataset.captions.tags import song_tags
     from riffusion_ext.generate.restore import settings_in
     from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -141,7 +141,7 @@ def test_every_reader_says_so(no_file: Path) -> None:
     with pytest.raises(UsageError):
         score_of([str(no_file)])
     assert not is_whole(no_file, 1, 1)
-    assert read_song_tags(no_file) == {}
+    assert song_tags(no_file).fields == {}
     no_file.rename(no_file.with_suffix(".json"))
     fields, notes = beside(no_file.with_suffix(".mp3"))
     assert fields == {}

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems, trained_size
 from riffusion_ext.dataset.export.formats import export
 from riffusion_ext.dataset.settings import ExportSettings
+from tests.unit.dataset.export.dreambooth import dreambooth_problems, trained_size
 
 Break = Callable[[Path], object]
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from riffusion_ext.audio import read_audio
 from riffusion_ext.dataset.export import images
 from riffusion_ext.dataset.export.audio import Chunk, chunks, read_chunk
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
 from riffusion_ext.dataset.export.formats import FORMATS, ExportItem, check_export_settings, export
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import AudioError, RiffusionError
+from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
 MakeItems = Callable[..., list[ExportItem]]
 ALL = ExportSettings(formats=FORMATS, kohya_repeats=7, kohya_name="my band")
