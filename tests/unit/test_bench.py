@@ -388,7 +388,7 @@ def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song
         return _run_of_pipeline(next(walls[jobs]))
 
     monkeypatch.setattr(pipeline, "in_new_process", run)
-    monkeypatch.setattr(pipeline, "_cores", lambda: 4)
+    monkeypatch.setattr(pipeline, "cores", lambda: 4)
     section = pipeline.measure(song.parent, tracks=0, rounds=3)
     assert seen == [["1", "00000-made.flac"], ["2", "00000-made.flac"]] * 3
     assert [gate.measured for gate in section.gates] == [pytest.approx(4000 / 90), 1.8]
@@ -397,13 +397,13 @@ def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song
 
 def test_one_core_is_not_compared_with_two_that_are_not_there(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0))
-    monkeypatch.setattr(pipeline, "_cores", lambda: 1)
+    monkeypatch.setattr(pipeline, "cores", lambda: 1)
     assert [gate.limit for gate in pipeline.measure(song.parent, tracks=0, rounds=1).gates] == [40]
 
 
 def test_of_little_music_two_cores_make_no_promise(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0, sound=600.0))
-    monkeypatch.setattr(pipeline, "_cores", lambda: 2)
+    monkeypatch.setattr(pipeline, "cores", lambda: 2)
     gates = pipeline.measure(song.parent, tracks=0, rounds=1).gates
     assert [(gate.kind, gate.ok) for gate in gates] == [(report.MUST, True), (report.AIM, False)]
 

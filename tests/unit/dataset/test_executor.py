@@ -56,10 +56,6 @@ def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPat
     assert begun == ["a"]
 
 
-def test_cores_are_those_of_this_process() -> None:
-    assert 1 <= executor.cores() <= (os.cpu_count() or 1)
-
-
 def test_what_is_there_already_needs_no_other_process(
     tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
