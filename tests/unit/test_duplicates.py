@@ -199,7 +199,7 @@ def test_no_run_of_lines_stands_twice(package: dict[str, Source]) -> None:
     assert [str(pair) for pair in pairs(package) if not excuses_of(pair, package)] == []
 
 
-def test_no_comment_excuses_what_is_not_there(package: dict[str, Source]) -> None:
+def test_no_comment_excuses_a_pair_that_does_not_exist(package: dict[str, Source]) -> None:
     needed = {excuse for pair in pairs(package) for excuse in excuses_of(pair, package)}
     written = {(path, excuse) for path, source in package.items() for excuse in source.excuses}
     assert written - needed == set()

@@ -188,7 +188,7 @@ def test_wav_files_that_shrink(sound: Path, reads: int, size: int, monkeypatch: 
     assert all(str(sound) in text for text in said)
 
 
-def test_a_shorter_file_is_said_to_be_so(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_shrinks_while_read_is_reported(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         shrinking(sound, monkeypatch, 8, 1000),
         pytest.raises(AudioError, match=r"x\.wav cannot be read: it became shorter while it was read"),
@@ -266,12 +266,12 @@ class Process:
         b"",
     ],
 )
-def test_what_ffmpeg_might_write(parts: bytes) -> None:
+def test_any_output_of_ffmpeg_is_handled(parts: bytes) -> None:
     with pytest.raises(UnsupportedError):
         ffmpeg._read_header(io.BytesIO(HEAD + parts), Process(), io.BytesIO())  # type: ignore[arg-type]
 
 
-def test_a_program_that_complains_for_ever_is_not_listened_to_for_ever() -> None:
+def test_endless_error_output_of_ffmpeg_is_bounded() -> None:
     errors = io.BytesIO(b"x\n" * 10**6 + b"file:/a: b.mp3: Invalid data\n")
     with pytest.raises(UnsupportedError, match=r"^ffmpeg says: Invalid data$"):
         ffmpeg._check(1, errors)

@@ -70,7 +70,7 @@ def test_errors_are_sentences(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("0.*"))
 
 
-def test_a_sound_that_breaks_off_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_truncated_sound_has_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("riffusion_ext.audio.io.sound_length", lambda path: 100.0)
     source = ramp(tmp_path / "ramp.wav")
     result = sample_clips(source, lambda n, start: tmp_path / "a.wav", RandomState(3), duration_ms=90_000)

@@ -176,7 +176,7 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
     assert not jam_of(registry, second).stopped_or_left()
 
 
-def test_a_start_that_is_refused_leaves_all_as_it_was(
+def test_refused_start_changes_nothing(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     place = studio.place(tmp_path)
@@ -202,7 +202,7 @@ def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_
         live.queue(place, id_, " ", small | {"styles": ["loud"]})
 
 
-def test_what_a_killed_program_has_left_is_removed(
+def test_files_of_killed_programs_are_removed(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     import os

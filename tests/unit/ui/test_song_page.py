@@ -245,7 +245,7 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
     assert studio.painted == 10
 
 
-def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path, doubt=lambda: "The checkpoint <cats> is none.")
     steps = list(make(new_runs(), place, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
@@ -303,7 +303,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, Any], values: dict[
 
 
 @pytest.mark.parametrize("change", [{"join": "plain", "before": True}, {"mask": True}])
-def test_settings_that_do_not_fit_are_said_before_the_work(
+def test_invalid_settings_are_reported_before_the_work(
     change: dict[str, Any], values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -315,7 +315,7 @@ def test_settings_that_do_not_fit_are_said_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_fills_the_page_and_those_of_others_do_not(
+def test_own_files_restore_the_page_and_foreign_files_do_not(
     short: SongSettings, values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -416,7 +416,7 @@ def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, t
     assert left.tobytes() == end.crop((80, 0, 128, 64)).tobytes()
 
 
-def test_what_the_painter_is_at_is_said(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_status_of_the_backend_is_shown(short: SongSettings, studio: Studio, tmp_path: Path):
     studio.delay = 1.0
     studio.activity = Activity(waiting=True)
     said = []

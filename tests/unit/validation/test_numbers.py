@@ -27,14 +27,14 @@ def test_every_float_is_read_back(value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 320, "1e400", "-1e400", "nan", "inf", "-Infinity", "", "x", "1" * 10**6])
-def test_what_is_no_finite_number(text: str) -> None:
+def test_texts_that_are_no_finite_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError) as raised:
         read_float(text)
     assert len(str(raised.value)) < 100
 
 
 @pytest.mark.parametrize("text", ["9" * 19, "9" * 320, "9" * 5000, "-" + "9" * 5000, "1.5", "", "x", "1e3"])
-def test_what_is_no_whole_number(text: str) -> None:
+def test_texts_that_are_no_whole_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError):
         read_int(text)
     assert read_int(" 42 ") == 42

@@ -43,7 +43,7 @@ def write(path: Path, data: bytes) -> Path:
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 @pytest.mark.parametrize("tinytag", [True, False])
-def test_what_we_write_we_read(tmp_path: Path, monkeypatch, suffix: str, tinytag: bool) -> None:
+def test_written_tags_are_read_back(tmp_path: Path, monkeypatch, suffix: str, tinytag: bool) -> None:
     if not tinytag:
         monkeypatch.setitem(sys.modules, "tinytag", None)
     tags = {name: BASIC[name] for name in ("title", "artist", "album", "genre")} | {"date": "1994-05-01"}
@@ -58,7 +58,7 @@ def test_the_suffix_is_not_believed(tmp_path: Path) -> None:
         assert song_tags(write(tmp_path / f"apple.{suffix}", m4a())).fields == FULL
 
 
-def test_what_is_known_by_its_suffix_only(tmp_path: Path, mp3: bytes) -> None:
+def test_files_recognised_only_by_suffix_are_read(tmp_path: Path, mp3: bytes) -> None:
     assert song_tags(write(tmp_path / "song.mp3", b"\0" * 40 + mp3 + id3v1())).fields == ID3V1
 
 
@@ -221,7 +221,7 @@ def aiff() -> bytes:
 
 
 @pytest.mark.parametrize(("name", "make"), [("song.m4a", m4a), ("song.wma", wma), ("song.aiff", aiff)])
-def test_what_only_tinytag_reads(tmp_path: Path, monkeypatch, name: str, make) -> None:
+def test_tags_that_only_tinytag_supports_are_read(tmp_path: Path, monkeypatch, name: str, make) -> None:
     path = write(tmp_path / name, make())
     assert song_tags(path).fields == FULL
     monkeypatch.setitem(sys.modules, "tinytag", None)
@@ -231,7 +231,7 @@ def test_what_only_tinytag_reads(tmp_path: Path, monkeypatch, name: str, make) -
 # --- precedence and bad input ----------------------------------------------------------------------------------------
 
 
-def test_what_is_beside_the_song_wins(tmp_path: Path) -> None:
+def test_files_beside_the_song_win_over_its_tags(tmp_path: Path) -> None:
     path = write_audio(TONE, tmp_path / "song.wav", tags={"title": "in", "artist": "in", "album": "in", "genre": "in"})
     (tmp_path / "captions.csv").write_text("file,title,artist,album\nsong.wav,table,table,table\n")
     (tmp_path / "song.txt").write_text("title: text\nartist: text")
@@ -253,7 +253,7 @@ def test_a_description_in_the_song_is_no_caption(tmp_path: Path) -> None:
     assert song_tags(write(tmp_path / "song.opus", pages)).fields == {"title": "x"}
 
 
-def test_notes_tell_what_was_passed_over(tmp_path: Path) -> None:
+def test_notes_name_skipped_files(tmp_path: Path) -> None:
     (tmp_path / "song.txt").write_bytes("müde".encode("cp1252"))
     (tmp_path / "captions.json").write_text("{")
     tags = song_tags(tmp_path / "song.mp3")
@@ -292,7 +292,7 @@ def test_damaged_songs_never_raise(tmp_path: Path, suffix: str, data: st.DataObj
     assert all(len(text.splitlines()) == 1 for text in fields.values())
 
 
-def test_a_tempo_that_is_none_is_left_out_and_told(tmp_path: Path, mp3: bytes) -> None:
+def test_invalid_tempo_is_left_out_with_a_note(tmp_path: Path, mp3: bytes) -> None:
     path = write(tmp_path / "song.mp3", id3v2(3, {"TBPM": b"\x0012800", "TIT2": b"\0x"}) + mp3)
     found = song_tags(path)
     assert found.fields == {"title": "x"}
