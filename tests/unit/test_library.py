@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.library import ClipLibrary, FullError
+from tests.unit.waiting import Clock
 
 
 def test_ids_are_opaque_and_find_their_clip(tmp_path: Path) -> None:
@@ -86,16 +87,6 @@ def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
     assert library.get(record.id) is not None
     assert large.exists(), "the newest can be played, however large"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]
-
-
-class Clock:
-    """Time that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def made(folder: Path, name: str, size: int = 100) -> Path:

@@ -26,6 +26,7 @@ from tests.unit.waiting import until
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = live_controls  # of the page that `opened` lays out
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
@@ -34,15 +35,6 @@ SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_durati
 @pytest.fixture
 def studio() -> Studio:
     return Studio(max_batch=1)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in live_controls(place).items()}
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = song_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
@@ -43,15 +44,6 @@ QUICK = {"preset": "custom", "custom": SMALL}
 @pytest.fixture
 def studio() -> Studio:
     return Studio()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in song_controls(place).items()}
 
 
 @pytest.fixture

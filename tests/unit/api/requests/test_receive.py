@@ -11,16 +11,7 @@ import pytest
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests import receive
 from riffusion_ext.api.requests.receive import RATE, WINDOW, GoneError, Transfer, Transfers
-
-
-class Clock:
-    """Time that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.waiting import Clock
 
 
 @pytest.fixture
