@@ -20,13 +20,14 @@ from typing import Any
 from bench import collection
 from bench.report import AIM, MUST, Gate, Section, Table, number
 from bench.timing import confine, in_new_process
+from riffusion_ext.convert.parallel import cores
 
 _WORTH_IT = 1800.0  # seconds of music below which starting processes, some 2 s each, decides what two cores bring
 
 
 def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
     """Build the training set on one core and on two, by turns; on one alone where there is no second."""
-    jobs = [1, 2] if _cores() > 1 else [1]
+    jobs = [1, 2] if cores() > 1 else [1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "songs"
         folder.mkdir()
@@ -38,10 +39,6 @@ def measure(music: Path | None, *, tracks: int, rounds: int) -> Section:
             for count in jobs:
                 runs[count].append(in_new_process("bench.pipeline", str(count), str(folder)))
     return Section("pipeline", [_table(runs)], _gates(runs), {f"jobs {count}": runs[count] for count in jobs})
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _median(runs: list[dict[str, Any]], key: str) -> float:

@@ -92,10 +92,10 @@ def answers_of_grooves(series: Iterable[int], *, every: int = 1) -> Iterator[Ans
 
 def answers_of_songs(music: Path) -> Iterator[Answer]:
     """Ask for the tempo of those songs that say theirs."""
-    from riffusion_ext.dataset.captions.tags import read_song_tags
+    from riffusion_ext.dataset.captions.tags import song_tags
 
     for path in sorted(path for path in music.rglob("*") if path.suffix.lower() in SOUNDS):
-        truth = read_song_tags(path, music).get("bpm")
+        truth = song_tags(path, music).fields.get("bpm")
         if truth:
             yield _answer(path, path.name, None, float(truth), 0)
 

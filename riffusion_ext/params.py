@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.validation.numbers import is_finite, read_float, shown
+from riffusion_ext.validation.numbers import in_range, is_finite, read_float, shown
 
 __all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
@@ -82,8 +82,7 @@ class SpectrogramParams:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not is_finite(value):
                 raise RiffusionError(f"{name} must be a number, got {shown(value)}")
-            if not low <= value <= high:
-                raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {value:g}")
+            in_range(name, value, low, high)
             if name in _WHOLE and not isinstance(value, int):
                 raise RiffusionError(f"{name} must be a whole number, got {value:g}")
         if not isinstance(self.stereo, bool):

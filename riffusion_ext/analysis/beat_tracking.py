@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from riffusion_ext.analysis.downbeats import accents_of, begin_bars, strongest_near
 from riffusion_ext.analysis.onset_strength import Sketch, band_onsets, check_rate, check_sketch, onset_strength
+from riffusion_ext.analysis.parabola import vertex_offset
 from riffusion_ext.analysis.tempo import SURE, follow_tempo
 from riffusion_ext.errors import AudioError
 
@@ -235,6 +236,5 @@ def _between_columns(beats: npt.NDArray[np.int64], smooth: npt.NDArray[np.float6
     """Return the beats at the tops of the parabolas through the onsets around them, where they are tops."""
     inside = np.clip(beats, 1, len(smooth) - 2)
     left, middle, right = smooth[inside - 1], smooth[inside], smooth[inside + 1]
-    bend = 2 * middle - left - right
-    top = (inside == beats) & (middle >= left) & (middle >= right) & (bend > 1e-12)
-    return beats + np.where(top, 0.5 * (right - left) / np.where(top, bend, 1.0), 0.0)
+    top = (inside == beats) & (middle >= left) & (middle >= right)
+    return beats + np.where(top, vertex_offset(left, middle, right, least_bend=1e-12), 0.0)

@@ -23,7 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.analysis.bounds import BEAT_FINDER
+from riffusion_ext.analysis.parabola import vertex_offset
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["BeatFinder", "Beats", "find_beats", "strength_row"]
 
@@ -84,11 +86,7 @@ class BeatFinder:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value, (low, high) = getattr(self, item.name), BEAT_FINDER[item.name]
-            if not low <= value <= high:  # false for NaN as well
-                raise RiffusionError(
-                    f"{item.name.replace('_', ' ')} must lie between {low:g} and {high:g}, got {value:g}"
-                )
+            in_range(item.name.replace("_", " "), getattr(self, item.name), *BEAT_FINDER[item.name])
         if int(self.rhythm) != self.rhythm:
             raise RiffusionError(f"rhythm must be a whole number of beats, got {self.rhythm:g}")
 
@@ -212,9 +210,7 @@ def _vertex(row: Row, peak: int) -> float:
     """Return where the parabola through a peak and its neighbours is highest."""
     if not 0 < peak < len(row) - 1:
         return float(peak)
-    before, top, after = row[peak - 1 : peak + 2]
-    bend = before - 2 * top + after
-    return peak + float(0.5 * (before - after) / bend) if bend < 0 else float(peak)
+    return peak + float(vertex_offset(*row[peak - 1 : peak + 2]))
 
 
 def _comb(row: Row, shortest: float, longest: float, usual: float) -> tuple[float, float, float]:

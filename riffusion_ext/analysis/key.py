@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from riffusion_ext.analysis.parabola import vertex_offset
 from riffusion_ext.errors import AudioError
 from riffusion_ext.params import SpectrogramParams
 
@@ -145,7 +146,7 @@ def _peaks(
     bands += low
     tiny = np.float32(1e-30)
     left, top, right = (np.log(np.maximum(mel[columns, bands + side], tiny), dtype=np.float64) for side in (-1, 0, 1))
-    shift = 0.5 * (right - left) / np.maximum(2 * top - left - right, 1e-9)  # within half a band of the top
+    shift = vertex_offset(left, top, right)
     magnitude = np.exp(top + 0.25 * (right - left) * shift)
     pitch = np.interp(bands + shift, np.arange(len(pitches)), pitches) + _A440
     below = np.floor(pitch)
@@ -156,7 +157,11 @@ def _peaks(
 
 
 def _pitches(params: SpectrogramParams) -> npt.NDArray[np.float64]:
-    """Centre of each mel band in semitones above 440 Hz."""
+    """Centre of each mel band in semitones above 440 Hz.
+
+    These are the middles of the triangles in :mod:`riffusion_ext.spectrogram.mel`, which are in float32 as models were
+    trained with. Here they are in double precision.
+    """
     low, high = (math.log1p(hertz / 700.0) for hertz in (params.min_frequency, params.max_frequency))
     hertz = 700.0 * np.expm1(np.linspace(low, high, params.num_frequencies + 2)[1:-1])
     pitches: npt.NDArray[np.float64] = 12 * np.log2(hertz / 440.0)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FEATURES", "Likeness", "evidence", "likeness_of", "torn"]
+__all__ = ["Likeness", "evidence", "likeness_of", "torn"]
 
 _Array = npt.NDArray[np.float64]
 
@@ -32,22 +32,8 @@ _TURNS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0)
 _AGAINST = ((2 / 3, 4 / 3, 2.0), (3 / 2, 3.0))
 """Of a period: of what goes by two thirds of it, and by three halves."""
 
-_BANDS = ("all", "low", "middle", "high")
-_PAIRS = tuple(itertools.combinations(range(1, len(_BANDS)), 2))
-
-FEATURES: tuple[str, ...] = (
-    *(
-        f"{band}: {what}"
-        for band in _BANDS
-        for what in (
-            *(f"after {lag:.3g}" for lag in _LAGS),
-            *(f"weakest of {', '.join(f'{lag:.3g}' for lag in lags)}" for lags in _TOGETHER),
-            *(f"wave {wave:.3g}" for wave in _WAVES),
-        )
-    ),
-    *(f"{_BANDS[one]} with {_BANDS[other]}: wave {wave:.3g}" for one, other in _PAIRS for wave in _TURNS),
-)
-"""Their names, in the order of :func:`evidence`."""
+_PAIRS = tuple(itertools.combinations((1, 2, 3), 2))
+"""Of the bands low, middle and high."""
 
 _LONGEST_LAG = 0.75
 """Share of a frame; at longer lags too little of it is left to compare."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio.clip import MAX_CHANNELS, SAMPLE_RATES
 from riffusion_ext.errors import AudioError
+from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Loudness", "k_weighting"]
 
@@ -93,9 +94,7 @@ class Loudness:
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
-        low, high = SAMPLE_RATES
-        if not low <= sample_rate <= high:
-            raise AudioError(f"the sample rate must lie between {low} and {high} Hz, got {sample_rate}")
+        in_range("the sample rate", sample_rate, *SAMPLE_RATES, unit="Hz", error=AudioError)
         if not 1 <= channels <= MAX_CHANNELS:
             raise AudioError(f"loudness is measured of 1 to {MAX_CHANNELS} channels, got {channels}")
         self._rate, self._weights = sample_rate, np.array(_WEIGHTS[channels], np.float64)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.errors import AudioError
+from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["LAWS", "double", "dry_wet"]
 
@@ -87,8 +88,7 @@ def double(one: AudioClip, other: AudioClip, *, width: float = 1.0) -> AudioClip
     AudioError
         The rates differ, or the width is out of range.
     """
-    if not (math.isfinite(width) and 0 <= width <= 1):
-        raise AudioError(f"the width must lie between 0 and 1, got {width:g}")
+    in_range("the width", width, 0, 1, error=AudioError)
     a, b = _aligned(one.to_mono(), other.to_mono())
     angle = (1.0 - width) * math.pi / 4
     near, far = np.float32(math.cos(angle)), np.float32(math.sin(angle))
@@ -125,5 +125,4 @@ def _shares(share: Share, start: int, stop: int, rate: int) -> npt.NDArray[np.fl
 
 def _check_shares(values: npt.NDArray[np.float64]) -> None:
     low, high = values.min(initial=0.0), values.max(initial=0.0)
-    if not (low >= 0 and high <= 1):
-        raise AudioError(f"the share of the wet sound must lie between 0 and 1, got {low if low < 0 else high:g}")
+    in_range("the share of the wet sound", float(low if low < 0 else high), 0, 1, error=AudioError)

@@ -47,11 +47,6 @@ class SteadyLevel:
         self._kept = np.zeros((channels, 0), np.float32)
         self._given = 0  # samples of `_kept` that are out already, and only context
 
-    @property
-    def lag(self) -> int:
-        """Samples that come out later than they come in."""
-        return self._reach
-
     def add(self, samples: Samples, *, last: bool = False) -> Samples:
         """Take a piece [C, n] of any scale; returns what is final: in all, as many samples as came in."""
         if samples.shape[1]:

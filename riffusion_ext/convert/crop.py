@@ -26,6 +26,7 @@ import numpy.typing as npt
 from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats
 from riffusion_ext.convert.bounds import CROP_WIDTH, CROPS
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.validation.numbers import in_range
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,10 +89,7 @@ class CropSettings:
     def __post_init__(self) -> None:
         if self.method not in CROPS:
             raise RiffusionError(f"crop must be one of {', '.join(CROPS)}, got {self.method!r}")
-        if not CROP_WIDTH[0] <= self.width <= CROP_WIDTH[1]:
-            raise RiffusionError(
-                f"the width to keep must lie between {CROP_WIDTH[0]} and {CROP_WIDTH[1]} columns, got {self.width}"
-            )
+        in_range("the width to keep", self.width, *CROP_WIDTH, unit="columns")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,15 @@ _Result = TypeVar("_Result")
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use.
+
+    The process's affinity counts and, where joblib is installed, the quota of its container.
+    """
+    try:
+        from joblib import cpu_count
+    except ImportError:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(cpu_count())
 
 
 def each_in_threads(
@@ -42,8 +49,6 @@ def each_in_threads(
     """
     pool = start(max(1, min(threads, len(items))))
     try:
-        waiting = [pool.submit(work, item) for item in items]
-        for future in waiting:
-            yield future.result()
+        yield from pool.map(work, items)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.slicing.slice_song import SongRecord
     from riffusion_ext.dataset.store import Store
 
-__all__ = ["Cut", "Task", "cores", "cut_songs", "loudest_cells"]
+__all__ = ["Cut", "Task", "cut_songs", "loudest_cells"]
 
 
 class StopError(RiffusionError):
@@ -52,13 +51,6 @@ class Cut:
     notes: tuple[str, ...] = ()
     was_there: bool = False
     stopped: bool = False
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[Cut, None, None]:

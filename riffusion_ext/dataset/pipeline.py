@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from riffusion_ext.audio.integrity.truncation import losses
+from riffusion_ext.convert.parallel import cores
 from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
 from riffusion_ext.dataset.curation.apply import SOURCE, export_set, judge
 from riffusion_ext.dataset.curation.target import shortfall
 from riffusion_ext.dataset.decisions import take_in
-from riffusion_ext.dataset.executor import Cut, Task, cores, cut_songs, loudest_cells
+from riffusion_ext.dataset.executor import Cut, Task, cut_songs, loudest_cells
 from riffusion_ext.dataset.export.formats import ExportResult, check_export_settings
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings

@@ -28,6 +28,7 @@ __all__ = [
     "row",
     "run_script",
     "small_buttons",
+    "transient_line",
 ]
 
 
@@ -91,6 +92,15 @@ def file_input(label: str, elem_id: str, **more: Any) -> Any:
     import gradio as gr
 
     made = only_uploads(gr.File)(label=label, elem_id=elem_id, **more)
+    made.do_not_save_to_config = True
+    return made
+
+
+def transient_line(label: str, elem_id: str, **more: Any) -> Any:
+    """Return a text box of one line; webuis do not keep its value."""
+    import gradio as gr
+
+    made = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
     made.do_not_save_to_config = True
     return made
 

@@ -68,7 +68,16 @@ def is_finite(value: object) -> bool:
         return False
 
 
-def in_range(name: str, value: _Number, low: float, high: float, *, whole: bool = False) -> _Number:
+def in_range(
+    name: str,
+    value: _Number,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    unit: str = "",
+    error: type[RiffusionError] = RiffusionError,
+) -> _Number:
     """Return a number that lies within its range.
 
     Parameters
@@ -81,6 +90,10 @@ def in_range(name: str, value: _Number, low: float, high: float, *, whole: bool 
         The range, both ends included.
     whole
         Whether it must be an integer.
+    unit
+        What is counted, for the message: "Hz".
+    error
+        Kind of the error.
 
     Raises
     ------
@@ -88,9 +101,9 @@ def in_range(name: str, value: _Number, low: float, high: float, *, whole: bool 
         It is no number, not finite, not whole, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
-        raise RiffusionError(f"{name} must be a {'whole ' * whole}number, got {shown(value)}")
+        raise error(f"{name} must be a {'whole ' * whole}number, got {shown(value)}")
     if not (is_finite(value) and low <= value <= high):
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {shown(value)}")
+        raise error(f"{name} must lie between {low:g} and {high:g}{unit and ' '}{unit}, got {shown(value)}")
     return value
 
 

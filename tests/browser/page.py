@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+PLAYS = "id => { const a = document.querySelector(id + ' audio'); return a && !a.paused && a.currentTime > 0.2; }"
+WAIT = 120_000  # ms
+
 
 class Page:
     """webui's page, with the few things a user does on it."""
@@ -52,3 +55,15 @@ class Page:
             " facts: c.querySelector('.riffusion-facts').innerText,"
             " download: c.querySelector('a').download, url: c.querySelector('a').href }))",
         )
+
+
+def fill(page: Any, element: str, text: str) -> None:
+    page.locator(f"#{element} textarea, #{element} input").first.fill(text)
+
+
+def until(page: Any, element: str, text: str) -> str:
+    """Wait until an element says a text; returns all that it says."""
+    page.wait_for_function(
+        "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[element, text], timeout=WAIT
+    )
+    return str(page.inner_text(f"#{element}"))

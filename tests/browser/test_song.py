@@ -15,12 +15,12 @@ import pytest
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from tests.browser.conftest import PAGE_BUTTONS, ROOT, server_log, serving
+from tests.browser.page import PLAYS, fill, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WAIT = 90_000
 BATCH_SECONDS = 2.0
-PLAYS = "id => { const a = document.querySelector(id + ' audio'); return a && !a.paused && a.currentTime > 0.2; }"
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +50,6 @@ def page(chromium: Any, url: str) -> Iterator[Any]:
 def open_page(page: Any, name: str) -> None:
     page.locator(PAGE_BUTTONS, has_text=re.compile(f"^ *{name} *$")).first.click()
     page.locator(f"#riffusion_{name.lower()}_go").wait_for(state="visible")
-
-
-def fill(page: Any, element: str, text: str) -> None:
-    page.locator(f"#{element} textarea, #{element} input").first.fill(text)
-
-
-def until(page: Any, element: str, text: str) -> str:
-    """Wait until an element says a text; returns all that it says."""
-    page.wait_for_function(
-        "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[element, text], timeout=WAIT
-    )
-    return str(page.inner_text(f"#{element}"))
 
 
 def until_window(page: Any, first: int) -> None:

@@ -16,6 +16,7 @@ from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.review import open_set
 from tests.browser.conftest import PAGE_BUTTONS, server_log, serving
+from tests.browser.page import PLAYS, fill, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -23,7 +24,6 @@ WAIT = 120_000
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 22050
 MANY = 90
-PLAYS = "id => { const a = document.querySelector(id + ' audio'); return a && !a.paused && a.currentTime > 0.2; }"
 
 
 def plucked(path: Path, seconds: float, seed: int) -> Path:
@@ -63,18 +63,6 @@ def at_home(page: Any, url: str) -> Any:
     page.locator(PAGE_BUTTONS, has_text="Training set").first.click()
     page.locator("#riffusion_training_go").wait_for(state="visible")
     return page
-
-
-def fill(page: Any, element: str, text: str) -> None:
-    page.locator(f"#{element} textarea, #{element} input").first.fill(text)
-
-
-def until(page: Any, element: str, text: str) -> str:
-    """Wait until an element says a text; returns all that it says."""
-    page.wait_for_function(
-        "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[element, text], timeout=WAIT
-    )
-    return str(page.inner_text(f"#{element}"))
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def batches(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
     ],
     ids=["A1111", "Forge and reForge"],
 )
-def test_prompts_of_several_parts_are_painted_beside_their_like(
+def test_prompts_of_several_parts_are_batched_by_structure(
     batches: list[list[str]], monkeypatch: pytest.MonkeyPatch, model: Any, expected: list[list[str]]
 ) -> None:
     from riffusion_ext.host.model.generation import WebuiBackend

@@ -74,7 +74,7 @@ def _started(backend: Any) -> tuple[threading.Thread, list[Any]]:
     return thread, pictures
 
 
-def test_what_is_being_painted_is_interrupted(painting: tuple[Painting, Any]) -> None:
+def test_interrupt_stops_the_running_generation(painting: tuple[Painting, Any]) -> None:
     host, backend = painting
     thread, pictures = _started(backend)
     assert host.began.wait(5)
@@ -86,7 +86,7 @@ def test_what_is_being_painted_is_interrupted(painting: tuple[Painting, Any]) ->
     assert host.state.job == ""
 
 
-def test_who_waits_for_others_gives_up_and_leaves_them_alone(painting: tuple[Painting, Any]) -> None:
+def test_interrupted_waiting_job_leaves_the_running_one_alone(painting: tuple[Painting, Any]) -> None:
     host, backend = painting
     with host.lock:
         thread, pictures = _started(backend)
@@ -99,7 +99,7 @@ def test_who_waits_for_others_gives_up_and_leaves_them_alone(painting: tuple[Pai
     assert pictures == []
 
 
-def test_a_wish_does_not_outlive_its_job(painting: tuple[Painting, Any]) -> None:
+def test_interrupt_does_not_affect_the_next_job(painting: tuple[Painting, Any]) -> None:
     host, backend = painting
     backend.interrupt()
     thread, _ = _started(backend)
@@ -109,7 +109,7 @@ def test_a_wish_does_not_outlive_its_job(painting: tuple[Painting, Any]) -> None
     thread.join(5)
 
 
-def test_a_wish_at_the_very_end_does_not_reach_the_next_job(
+def test_interrupt_at_the_end_does_not_affect_the_next_job(
     painting: tuple[Painting, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host's next job begins as soon as this one has ended."""
@@ -129,7 +129,7 @@ def test_a_wish_at_the_very_end_does_not_reach_the_next_job(
     assert over.is_set()
 
 
-def test_what_it_is_at_can_be_asked(painting: tuple[Painting, Any]) -> None:
+def test_activity_shows_waiting_then_the_steps_of_the_own_job(painting: tuple[Painting, Any]) -> None:
     host, backend = painting
     assert backend.activity is None
     host.lock.acquire()
@@ -160,9 +160,7 @@ def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(painting: tuple[
     assert backend.name == "riffusion-tiny", "a song is made with one model"
 
 
-def test_another_model_than_at_the_beginning_is_refused_and_nothing_is_painted(
-    painting: tuple[Painting, Any], fake: FakeWebui
-) -> None:
+def test_changed_checkpoint_is_refused_before_generation(painting: tuple[Painting, Any], fake: FakeWebui) -> None:
     """Between two batches, anybody else who uses the webui may choose another one."""
     host, backend = painting
     host.state.interrupted = True  # paint at once
@@ -181,7 +179,7 @@ def test_another_model_than_at_the_beginning_is_refused_and_nothing_is_painted(
     assert host.painted == 1
 
 
-def test_black_pictures_are_refused_also_where_only_a_part_was_painted(painting: tuple[Painting, Any]) -> None:
+def test_black_images_are_refused_also_after_inpainting(painting: tuple[Painting, Any]) -> None:
     """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
     from riffusion_ext.host.model import generation
 

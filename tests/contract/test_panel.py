@@ -177,7 +177,7 @@ def _pages(bench: Bench) -> Any:
     return tab
 
 
-def test_where_the_host_cannot_paint_one_sentence_says_why(bench: Bench) -> None:
+def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
     ids = _ids(_pages(bench))
     assert "riffusion_pictures_go" in ids, "the other pages work all the same"
     assert "riffusion_song_why" in ids
@@ -202,7 +202,7 @@ def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return batches
 
 
-def test_where_it_can_there_are_pages_with_its_samplers(bench: Bench, painting: list[int]) -> None:
+def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, painting: list[int]) -> None:
     from riffusion_ext.host import webui
 
     tab = _pages(bench)
@@ -255,14 +255,14 @@ def test_galleries_hand_pictures_to_the_page_song_and_windows_go_to_img2img(benc
         assert binding.tabname in {*bench.host.paste_fields, "img2img", "txt2img"}, "the host would not start"
 
 
-def test_where_nothing_can_be_painted_no_button_leads_anywhere(bench: Bench) -> None:
+def test_host_without_generation_has_no_send_to_buttons(bench: Bench) -> None:
     page, _ = _page(bench)
     assert not any("riffusion_before" in str(elem_id) for elem_id in _ids(page))
     assert "riffusion_song_send" not in _ids(_pages(bench))
     assert bench.host.bindings == []
 
 
-def test_a_host_that_hands_nothing_over_has_the_pages_without_those_buttons(
+def test_host_without_send_to_has_pages_without_those_buttons(
     bench: Bench, painting: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(sys.modules["modules.infotext_utils"], "add_paste_fields")

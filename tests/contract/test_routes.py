@@ -48,7 +48,7 @@ def test_without_the_host_s_api_only_the_pages_have_routes(bench: Bench, start: 
 
 
 @pytest.mark.parametrize("flag", ["api", "nowebui"])
-def test_with_it_all_are_there(bench: Bench, start: START, flag: str) -> None:
+def test_with_the_host_s_api_all_routes_are_served(bench: Bench, start: START, flag: str) -> None:
     client = start(**{flag: True})
     assert client.get(f"{V1}/version").json()["host"] == "webui"
     _, info = bench.generate("On")
@@ -70,7 +70,7 @@ def test_the_api_s_passwords_are_those_of_the_host(start: START) -> None:
 
 
 @pytest.mark.parametrize("flags", [{"api_auth": "nonsense"}, {"auth_file": "some.txt"}])
-def test_passwords_that_cannot_be_read_leave_nothing_open(bench: Bench, start: START, flags: dict[str, str]) -> None:
+def test_unreadable_password_file_closes_all_routes(bench: Bench, start: START, flags: dict[str, str]) -> None:
     client = start(api=True, **flags)
     assert client.get(f"{V1}/health").status_code == 404
     assert any("credentials" in line or "passwords" in line for line in bench.host.log)
@@ -148,7 +148,7 @@ def test_names_under_which_a_webui_is_reached(
     assert client.get(f"{V1}/health", headers={"Host": host}).status_code == routes
 
 
-def test_any_name_will_do_behind_a_password(start: START) -> None:
+def test_any_host_name_is_accepted_with_a_password(start: START) -> None:
     client = start(api=True, api_auth="ann:one")
     for headers, status in (({}, 401), ({"Authorization": "Basic " + base64.b64encode(b"ann:one").decode()}, 200)):
         assert client.get(f"{V1}/health", headers={"Host": "studio.local", **headers}).status_code == status

@@ -247,7 +247,7 @@ def test_a_crash_of_the_whole_batch_is_tried_one_by_one(bench: Bench, monkeypatc
     assert len(processed.images) == 4
 
 
-def test_an_exception_in_our_own_code_is_said_and_costs_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_our_code_is_reported_and_keeps_the_images(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.host import script
 
     def broken(*_: Any) -> None:
@@ -298,7 +298,7 @@ def _host() -> Any:
     return HOST
 
 
-def test_forged_generation_info_reaches_nothing(bench: Bench) -> None:
+def test_forged_generation_info_cannot_read_files(bench: Bench) -> None:
     secret = bench.host.folder / "secret.wav"
     secret.write_bytes(b"RIFF")
     forged = {"extra_generation_params": {"riffusion": {"clips": [{"id": str(secret), "file": str(secret)}, 3, None]}}}
@@ -332,7 +332,7 @@ def test_xyz_cells_reach_the_page_together(bench: Bench) -> None:
     assert loud == [False, True, False]
 
 
-def test_a_cell_that_is_off_does_not_say_on(bench: Bench) -> None:
+def test_grid_cell_with_sound_off_has_no_infotext_of_sound(bench: Bench) -> None:
     p = bench.host.start(bench.script, bench.job(), "On")
     processed = bench.host.xyz(bench.script, p, [{}, {"_riffusion_override": {"mode": "Off"}}], "On")
     assert ["Riffusion sound" in text for text in processed.infotexts] == [True, False]
@@ -403,7 +403,7 @@ def test_an_upscaled_picture_is_found_by_its_text(bench: Bench) -> None:
     assert page.count("<audio") == 1
 
 
-def test_files_that_are_gone_are_said(bench: Bench) -> None:
+def test_missing_files_are_reported(bench: Bench) -> None:
     processed, payload = bench.generate("On")
     (bench.host.folder / "outputs" / payload["clips"][0]["file"]).unlink()
     page = render_generation_info(processed.js(), _host())
@@ -650,7 +650,7 @@ def test_no_checkpoint_at_all_is_no_error(bench: Bench) -> None:
     assert _host().checkpoint_is_riffusion() == (False, "")
 
 
-def test_a_model_that_a_host_pretends_to_have_is_none(bench: Bench) -> None:
+def test_placeholder_model_of_a_host_counts_as_no_model(bench: Bench) -> None:
     """Forge's FakeInitialModel has no checkpoint."""
     from riffusion_ext.host.model.checkpoint import chosen_name
 

@@ -52,7 +52,7 @@ def test_the_next_job_of_a_script_has_clean_texts_too(sdnext: Bench) -> None:
     assert "riffusion" in processed.extra_generation_params
 
 
-def test_trouble_is_told_to_the_user_and_the_log(sdnext: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_shown_and_logged(sdnext: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.host.images.audio_saver import SoundMaker
 
     def fail(*_: Any) -> None:
@@ -99,7 +99,7 @@ def test_pictures_carry_their_parameters(sdnext: Bench, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
-def test_who_wants_no_texts_in_pictures_gets_none(sdnext: Bench, ending: str) -> None:
+def test_parameters_are_not_stored_when_infotext_is_disabled(sdnext: Bench, ending: str) -> None:
     sdnext.host.opts.samples_format, sdnext.host.opts.image_metadata = ending, False
     sdnext.generate("On")
     (path,) = (sdnext.host.folder / "outputs").glob(f"*.{ending}")

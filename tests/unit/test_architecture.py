@@ -345,7 +345,7 @@ def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> 
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_every_module_says_what_it_is(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
 

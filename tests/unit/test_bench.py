@@ -152,7 +152,7 @@ def test_more_noise_is_worse_in_every_measure(piece: material.Piece) -> None:
     assert worse == measures.LOWER_IS_BETTER
 
 
-def test_missing_bass_is_told_in_decibels(waveform: torch.Tensor) -> None:
+def test_missing_bass_is_reported_in_decibels(waveform: torch.Tensor) -> None:
     mel = recipes.encode_mel(waveform).numpy()
     thin = mel.copy()
     thin[:40] /= 2
@@ -200,7 +200,7 @@ def test_methods_run_by_turns() -> None:
     ("measured", "relation", "limit", "ok"),
     [(1.0, "<=", 1.0, True), (1.0, "<", 1.0, False), (2.0, ">=", 1.0, True), (math.nan, ">=", 1.0, False)],
 )
-def test_gates_know_their_side(measured: float, relation: str, limit: float, ok: bool) -> None:
+def test_gates_compare_in_their_direction(measured: float, relation: str, limit: float, ok: bool) -> None:
     assert report.Gate("gate", measured, relation, limit).ok is ok
 
 
@@ -210,7 +210,7 @@ def test_tables_say_the_same_in_text_and_markdown() -> None:
     assert report.as_text(table).splitlines()[-1].split() == ["size", "must", "<", "1", "MB", "2", "MB", "NO"]
 
 
-def test_what_is_no_number_is_null() -> None:
+def test_non_finite_numbers_are_written_as_null() -> None:
     section = report.Section("speed", data={"fast": {"wall_median": math.nan, "wall_s": [1.0]}})
     plain = report.as_json([section], {"python": "3"})
     assert json.loads(json.dumps(plain, allow_nan=False))["speed"] == {"fast": {"wall_median": None, "wall_s": [1.0]}}
@@ -219,7 +219,7 @@ def test_what_is_no_number_is_null() -> None:
 # -- material
 
 
-def test_material_is_made_where_none_is_given() -> None:
+def test_material_is_synthesised_when_no_folder_is_given() -> None:
     made = material.load(None, [], quick=True)
     assert [piece.kind for piece in made.pieces] == ["music", "model", "music", "model"]
     assert all(piece.image.size == (512, 512) for piece in made.pieces)
@@ -265,7 +265,7 @@ def test_no_runs_at_all_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_it_runs_and_writes_its_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_runs_and_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "numbers.json"
     program.main(["--quick", "--only", "encode", "gpu", "--rounds", "1", "--json", str(out), "--markdown"])
     assert "### Gates" in capsys.readouterr().out
@@ -277,7 +277,7 @@ def test_it_runs_and_writes_its_numbers(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("kind", curation.KINDS)
-def test_windows_to_curate_are_what_they_are_called(kind: str) -> None:
+def test_windows_of_the_curation_bench_are_of_the_named_kind(kind: str) -> None:
     found = curation._run(kind, 2000, 50)
     assert found["kept"] == {"identical": 1}.get(kind, 50)
     assert (found["duplicate"] > 300) == (kind != "unrelated")
@@ -388,7 +388,7 @@ def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song
         return _run_of_pipeline(next(walls[jobs]))
 
     monkeypatch.setattr(pipeline, "in_new_process", run)
-    monkeypatch.setattr(pipeline, "_cores", lambda: 4)
+    monkeypatch.setattr(pipeline, "cores", lambda: 4)
     section = pipeline.measure(song.parent, tracks=0, rounds=3)
     assert seen == [["1", "00000-made.flac"], ["2", "00000-made.flac"]] * 3
     assert [gate.measured for gate in section.gates] == [pytest.approx(4000 / 90), 1.8]
@@ -397,13 +397,13 @@ def test_the_pipeline_is_judged_by_medians(monkeypatch: pytest.MonkeyPatch, song
 
 def test_one_core_is_not_compared_with_two_that_are_not_there(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0))
-    monkeypatch.setattr(pipeline, "_cores", lambda: 1)
+    monkeypatch.setattr(pipeline, "cores", lambda: 1)
     assert [gate.limit for gate in pipeline.measure(song.parent, tracks=0, rounds=1).gates] == [40]
 
 
-def test_of_little_music_two_cores_make_no_promise(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
+def test_short_collections_have_no_speed_gate_for_two_cores(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
     monkeypatch.setattr(pipeline, "in_new_process", lambda *arguments: _run_of_pipeline(10.0, sound=600.0))
-    monkeypatch.setattr(pipeline, "_cores", lambda: 2)
+    monkeypatch.setattr(pipeline, "cores", lambda: 2)
     gates = pipeline.measure(song.parent, tracks=0, rounds=1).gates
     assert [(gate.kind, gate.ok) for gate in gates] == [(report.MUST, True), (report.AIM, False)]
 
@@ -472,7 +472,7 @@ def test_the_share_is_that_of_fifty_steps_of_all_windows() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "device", "gates"), [(None, math.nan, 2), (0.1, math.nan, 3), (0.1, 1e9, 4)])
-def test_making_is_judged_where_there_is_something_to_judge(seconds: float | None, device: float, gates: int) -> None:
+def test_generation_gates_depend_on_what_was_measured(seconds: float | None, device: float, gates: int) -> None:
     memory = {1: {"peak": 1e8, "result": 1e7, "device": 1e9}, 10: {"peak": 4e8, "result": 1e8, "device": device}}
     found = making._gates({"song": [_making(), _making(), _making(1.2, 400.0)], "riff": [_making()]}, memory, seconds)
     assert len(found) == gates
@@ -483,7 +483,7 @@ def test_making_is_judged_where_there_is_something_to_judge(seconds: float | Non
         assert (found[-1].measured, found[-1].ok) == (1.0, True)
 
 
-def test_sampler_times_are_called_what_they_are() -> None:
+def test_sampler_times_are_labelled_as_such() -> None:
     runs = {"song": [_making()]}
     assumed, given = making._shares(runs, None), making._shares(runs, 0.5)
     assert len(assumed.rows) == len(making.ASSUMED)

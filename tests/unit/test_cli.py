@@ -213,7 +213,7 @@ def test_odd_pictures_give_whole_files(kind: str, tmp_path: Path):
     assert (clip.peak == 0) == (kind == "all white")
 
 
-def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_existing_files_are_not_overwritten_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (picture,) = make_pictures(tmp_path, "a.png")
     sound = tmp_path / "a.wav"
     sound.write_bytes(b"mine")
@@ -311,7 +311,7 @@ def test_a_joined_sound_may_be_given_a_folder_that_is_not_there_yet(tmp_path: Pa
     assert length(tmp_path / "new" / "joined.wav") == 39 * HOP
 
 
-def test_other_devices_are_taken_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_other_devices_are_accepted_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (picture,) = make_pictures(tmp_path, "a.png", width=20)
     assert main(["image-to-audio", "--image", str(picture), "--device", "mps"]) == 0
     assert "note: --device mps: the CPU does the work" in capsys.readouterr().err

@@ -84,7 +84,7 @@ def test_sound_goes_beside_the_pictures_by_default(tmp_path: Path) -> None:
         (["--glob", "a.*, *.jpg", "--no-each"], ["joined.wav"]),
     ],
 )
-def test_what_is_made_is_chosen(options: list[str], made: list[str], tmp_path: Path) -> None:
+def test_kind_of_result_can_be_chosen(options: list[str], made: list[str], tmp_path: Path) -> None:
     folder = make_pictures(tmp_path / "in", "a.png", "b.png")
     args = ["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "-q", *options]
     assert main(args) == 0
@@ -98,7 +98,7 @@ def test_a_picture_called_like_the_track_gives_way(tmp_path: Path) -> None:
     assert length(tmp_path / "out" / "joined.wav") == 2 * 39 * HOP
 
 
-def test_cuts_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cuts_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, first in (("a.png", 10), ("b.png", 30)):
         hits(first=first).save(tmp_path / name)
     make_pictures(tmp_path, "c.png")
@@ -210,7 +210,9 @@ def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no file of" in capsys.readouterr().err
 
 
-def test_what_is_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_files_are_refused_skipped_or_overwritten_as_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_sounds(tmp_path / "in", "a.wav")
     args = ["sample-clips-batch", "--audio-dir", f"{tmp_path}/in", "--output-dir", f"{tmp_path}/out", "--seed", "1"]
     args += ["--duration-ms", "300", "--extension", "wav"]

@@ -136,7 +136,7 @@ def test_a_loop(serve: Serve, tmp_path: Path) -> None:
         (["loop", "--prompt", "a", "--seed-picture", "no.png", "-o", "a.wav", "--webui", "URL"], 1, "no.png"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_leaves_nothing(
+def test_invalid_requests_are_reported_and_leave_no_files(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
 ) -> None:
     url = serve(Model())
@@ -165,7 +165,7 @@ def test_numbers_that_the_core_refuses_are_refused_by_the_parser(
     assert said in capsys.readouterr().err
 
 
-def test_somebody_else_s_folder_and_another_model_are_left_alone(
+def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
@@ -236,7 +236,7 @@ LOOP_OPTIONS = ["--prompt", "bass", "--bars", "1", "--bpm", "240", "--seed", "3"
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["the last window", "the sound", "saving", "tidying"])
-def test_a_late_signal_in_a_loop_says_its_sentence(
+def test_late_signal_in_a_loop_prints_its_message(
     moment: str,
     number: signal.Signals,
     serve: Serve,

@@ -64,7 +64,7 @@ def test_any_other_is_made_anew(dev, monkeypatch, change: str) -> None:
     assert not (folder / "left over").exists()
 
 
-def test_a_folder_of_somebody_else_is_left_alone(dev, monkeypatch) -> None:
+def test_foreign_folders_are_left_alone(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "run", Commands())
     theirs = dev.ROOT / ".venv-x"
     theirs.mkdir()
@@ -74,7 +74,7 @@ def test_a_folder_of_somebody_else_is_left_alone(dev, monkeypatch) -> None:
     assert [path.name for path in theirs.iterdir()] == ["precious"]
 
 
-def test_what_a_failed_install_left_is_made_anew(dev, monkeypatch) -> None:
+def test_environment_of_a_failed_install_is_rebuilt(dev, monkeypatch) -> None:
     monkeypatch.setattr(dev, "run", Commands(fails="pip"))
     with pytest.raises(SystemExit):
         dev.environment(".venv-x", "recipe", [["one"]])
@@ -117,13 +117,13 @@ def test_a_failed_check_fails_the_run_and_hides_no_other(dev, monkeypatch, capsy
 
 
 @pytest.mark.skipif(shutil.which("nice") is None, reason="needs the program nice")
-def test_who_can_wait_leaves_the_processor_to_others(dev) -> None:
+def test_parts_without_real_time_run_at_low_priority(dev) -> None:
     command = dev.patient(sys.executable, "-c", "import os; print(os.nice(0))")
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert int(done.stdout) >= min(os.nice(0) + 5, 19)
 
 
-def test_what_was_asked_for_runs_in_all_environments(dev) -> None:
+def test_named_tests_run_in_all_environments(dev) -> None:
     pythons = (Path("one"), Path("other"), Path("third"))
     parts = dev.parts_of(*pythons, ["-k", "mel"])
     assert list(parts.values()) == [[python, "-m", "pytest", "-k", "mel"] for python in pythons]
@@ -155,7 +155,7 @@ def test_an_environment_finds_what_it_shares_behind_its_own_packages(dev, monkey
     assert not (dev.packages_of(base) / "zz_base.pth").exists()
 
 
-def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:
+def test_background_commands_end_with_the_main_command(dev) -> None:
     sleeps = [sys.executable, "-c", "import time; time.sleep(600)"]
     meanwhile = dev.Meanwhile({"one": sleeps, "two": sleeps}, 1)
 
@@ -171,7 +171,7 @@ def test_what_runs_meanwhile_does_not_outlive_its_reason(dev) -> None:
     assert process.returncode not in (None, 0)
 
 
-def test_no_more_run_meanwhile_than_wanted(dev, tmp_path, capsys) -> None:
+def test_no_more_commands_run_at_once_than_allowed(dev, tmp_path, capsys) -> None:
     log = tmp_path / "log.txt"
     text = (
         "import sys, time; log = open(sys.argv[1], 'a', buffering=1); log.write('+'); time.sleep(0.3); log.write('-')"
@@ -186,7 +186,7 @@ def test_no_more_run_meanwhile_than_wanted(dev, tmp_path, capsys) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_what_a_command_leaves_behind_is_not_waited_for(dev, capfd) -> None:
+def test_processes_left_by_a_command_are_not_waited_for(dev, capfd) -> None:
     with dev.Meanwhile({"one": ["sh", "-c", "sleep 600 & echo $!"]}, 1) as meanwhile:
         assert meanwhile.wait("one") == 0
     sleeper = int(capfd.readouterr().out.split()[-1])

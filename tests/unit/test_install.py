@@ -97,7 +97,7 @@ def test_pip_is_asked_for_the_closed_list_alone(install, monkeypatch, capsys) ->
     ]
 
 
-def test_what_fails_for_one_purpose_does_not_spoil_another(install, monkeypatch, capsys) -> None:
+def test_failure_for_one_purpose_does_not_affect_another(install, monkeypatch, capsys) -> None:
     pip = fake(install, monkeypatch, Pip(code=1, output="ERROR: no such thing\n", only="cffi"), {}, {"joblib": "1.5.3"})
     install.main()
     assert len(pip.commands) == 3
@@ -107,7 +107,7 @@ def test_what_fails_for_one_purpose_does_not_spoil_another(install, monkeypatch,
     assert "installed tinytag" in tinytag
 
 
-def test_only_what_is_missing_is_asked_for(install, monkeypatch) -> None:
+def test_only_missing_packages_are_installed(install, monkeypatch) -> None:
     pip = fake(install, monkeypatch, Pip(), {}, {})
     monkeypatch.setattr(install, "missing", lambda: ["soundfile"])
     install.main()
@@ -148,7 +148,7 @@ def test_pip_settings_that_would_widen_the_install_do_not_reach_it(install, monk
     assert environment["PIP_PROXY"] == "proxy.example:3128"
 
 
-def test_nothing_is_run_or_said_where_nothing_is_missing(install, monkeypatch, capsys) -> None:
+def test_nothing_is_run_or_printed_when_no_package_is_missing(install, monkeypatch, capsys) -> None:
     pip = fake(install, monkeypatch, Pip())
     monkeypatch.setattr(install, "missing", list)
     monkeypatch.setattr(install, "snapshot", lambda: pytest.fail("no need to look"))
@@ -157,7 +157,7 @@ def test_nothing_is_run_or_said_where_nothing_is_missing(install, monkeypatch, c
     assert capsys.readouterr().out == ""
 
 
-def test_missing_is_what_cannot_be_imported(install, monkeypatch) -> None:
+def test_packages_that_cannot_be_imported_are_missing(install, monkeypatch) -> None:
     found = {"soundfile": None, "cffi": object(), "pycparser": object(), "joblib": object(), "tinytag": None}
     monkeypatch.setattr(install.importlib.util, "find_spec", found.__getitem__)
     assert install.missing() == ["soundfile", "tinytag"]
@@ -172,7 +172,7 @@ def test_missing_is_what_cannot_be_imported(install, monkeypatch) -> None:
         ("COMMANDLINE_ARGS", "--skip-install --ckpt 'a quote that never ends"),
     ],
 )
-def test_the_environment_can_forbid_it(install, monkeypatch, capsys, variable: str, value: str) -> None:
+def test_environment_variable_skips_the_installation(install, monkeypatch, capsys, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
     pip = fake(install, monkeypatch, Pip())
     install.main()
@@ -185,12 +185,12 @@ def test_the_environment_can_forbid_it(install, monkeypatch, capsys, variable: s
     ]
 
 
-def test_the_command_line_can_forbid_it(install, monkeypatch) -> None:
+def test_command_line_flag_skips_the_installation(install, monkeypatch) -> None:
     monkeypatch.setattr(sys, "argv", ["webui.py", "--skip-install"])
     assert install.is_skipped()
 
 
-def test_the_webui_around_it_can_forbid_it(install, monkeypatch) -> None:
+def test_webui_setting_skips_the_installation(install, monkeypatch) -> None:
     launch = types.ModuleType("launch")
     launch.args = argparse.Namespace(skip_install=False)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "launch", launch)
@@ -200,13 +200,13 @@ def test_the_webui_around_it_can_forbid_it(install, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "0", "no", "False"])
-def test_a_variable_that_says_no_forbids_nothing(install, monkeypatch, value: str) -> None:
+def test_false_values_of_the_variable_do_not_skip(install, monkeypatch, value: str) -> None:
     monkeypatch.setenv("RIFFUSION_SKIP_INSTALL", value)
     monkeypatch.setenv("COMMANDLINE_ARGS", "--skip-install-nothing --xformers")
     assert not install.is_skipped()
 
 
-def test_it_shouts_when_anything_else_moved(install, monkeypatch, capsys) -> None:
+def test_changed_versions_of_other_packages_are_reported(install, monkeypatch, capsys) -> None:
     before = {"torch": "2.1.2", "numpy": "1.26.2", "pillow": "9.5.0", "cffi": "1.15.0"}
     after = {"torch": "2.11.0", "pillow": "9.5.0", "cffi": "2.1.1", "soundfile": "0.14.0", "numba": "0.60"}
     fake(install, monkeypatch, Pip(), before, after)
@@ -219,7 +219,7 @@ def test_it_shouts_when_anything_else_moved(install, monkeypatch, capsys) -> Non
     assert "cffi: 1.15.0" not in out
 
 
-def test_it_shouts_even_when_pip_failed(install, monkeypatch, capsys) -> None:
+def test_changed_versions_are_reported_even_when_pip_failed(install, monkeypatch, capsys) -> None:
     fake(install, monkeypatch, Pip(code=1, output="ERROR: half way\n"), {"numpy": "1"}, {"numpy": "2"})
     install.main()
     assert "numpy: 1 -> 2" in capsys.readouterr().out
@@ -234,7 +234,7 @@ def test_it_shouts_even_when_pip_failed(install, monkeypatch, capsys) -> None:
         (Pip(raises=FileNotFoundError("python")), "pip could not be started"),
     ],
 )
-def test_it_says_why_pip_failed_and_what_is_lost(install, monkeypatch, capsys, pip: Pip, reason: str) -> None:
+def test_failure_of_pip_is_reported_with_its_consequence(install, monkeypatch, capsys, pip: Pip, reason: str) -> None:
     fake(install, monkeypatch, pip, {}, {})
     install.main()
     lines = capsys.readouterr().out.splitlines()
@@ -245,7 +245,7 @@ def test_it_says_why_pip_failed_and_what_is_lost(install, monkeypatch, capsys, p
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), MemoryError()], ids=repr)
-def test_it_never_raises(install, monkeypatch, capsys, error: BaseException) -> None:
+def test_main_never_raises(install, monkeypatch, capsys, error: BaseException) -> None:
     fake(install, monkeypatch, Pip(raises=error), {}, {})
     install.main()
     (line,) = capsys.readouterr().out.splitlines()
@@ -253,19 +253,19 @@ def test_it_never_raises(install, monkeypatch, capsys, error: BaseException) -> 
     assert line.endswith("It may have to do without.")
 
 
-def test_not_even_a_closed_output_makes_it_raise(install, monkeypatch) -> None:
+def test_closed_output_does_not_raise(install, monkeypatch) -> None:
     fake(install, monkeypatch, Pip(code=1), {}, {})
     monkeypatch.setattr(install, "print", lambda *_, **__: (_ for _ in ()).throw(BrokenPipeError()), raising=False)
     install.main()
 
 
-def test_what_it_says_fits_any_terminal(install, monkeypatch, capsys) -> None:
+def test_messages_are_ascii(install, monkeypatch, capsys) -> None:
     fake(install, monkeypatch, Pip(code=1, output="ERROR: \u00e9\u2028\U0001f3b5 broke\n"), {}, {})
     install.main()
     assert capsys.readouterr().out.isascii()
 
 
-def test_the_snapshot_sees_what_is_installed(install) -> None:
+def test_snapshot_lists_installed_versions(install) -> None:
     versions = install.snapshot()
     assert versions["pytest"] == pytest.__version__
     assert all(name == name.lower() and "_" not in name for name in versions)

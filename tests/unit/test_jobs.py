@@ -138,14 +138,14 @@ def test_the_end_is_announced_once(jobs: Jobs) -> None:
     assert sorted(calls) == [1, 2]
 
 
-def test_nothing_is_told_of_a_job_that_has_ended(jobs: Jobs) -> None:
+def test_ended_job_reports_no_more_progress(jobs: Jobs) -> None:
     job = jobs.submit("kind", "one", nothing)
     assert job.wait(10)
     job.tell(0.5, "late", {"step": 1})  # by a thread that watched the work
     assert (job.progress, job.message, job.activity) == (1.0, "", None)
 
 
-def test_a_lane_outlives_those_who_waited(jobs: Jobs) -> None:
+def test_lane_survives_callbacks_that_raise(jobs: Jobs) -> None:
     go = threading.Event()
 
     def work(job: Job) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_a_lane_outlives_those_who_waited(jobs: Jobs) -> None:
     assert jobs.submit("kind", "one", nothing).wait(10)
 
 
-def test_what_was_cancelled_does_not_pile_up_behind_a_long_job(jobs: Jobs) -> None:
+def test_cancelled_jobs_leave_the_queue(jobs: Jobs) -> None:
     go, began = threading.Event(), threading.Event()
 
     def work(job: Job) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def test_a_result_that_json_cannot_hold_is_the_job_s_own_error(jobs: Jobs, resul
     assert "cannot be told" in around.error
 
 
-def test_what_is_told_on_the_way_is_finite(jobs: Jobs) -> None:
+def test_progress_values_are_finite(jobs: Jobs) -> None:
     seen: list[Any] = []
 
     def work(job: Job) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from riffusion_ext.library import ClipLibrary, FullError
+from tests.unit.waiting import Clock
 
 
 def test_ids_are_opaque_and_find_their_clip(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_the_newest_of_an_infotext_is_found(tmp_path: Path) -> None:
     assert library.find("y") is None
 
 
-def test_the_least_recently_used_leave_first_with_their_temporary_files(tmp_path: Path) -> None:
+def test_least_recently_used_clips_are_removed_with_their_files(tmp_path: Path) -> None:
     library = ClipLibrary(capacity=2)
     records = []
     for name in "abc":
@@ -68,7 +69,7 @@ def test_many_threads(tmp_path: Path) -> None:
     assert len({record.id for record in records}) == 400
 
 
-def test_a_library_of_nothing_is_refused() -> None:
+def test_library_of_size_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity is 0"):
         ClipLibrary(0)
 
@@ -88,16 +89,6 @@ def test_temporary_files_take_no_more_than_their_room(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "large"]
 
 
-class Clock:
-    """Time that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def made(folder: Path, name: str, size: int = 100) -> Path:
     path = folder / name
     path.write_bytes(bytes(size))
@@ -105,7 +96,7 @@ def made(folder: Path, name: str, size: int = 100) -> Path:
 
 
 @pytest.mark.parametrize("sizes", [{"capacity": 3}, {"temporary_bytes": 300}])
-def test_what_is_young_stays_and_what_there_is_no_room_for_is_refused(tmp_path: Path, sizes: dict[str, int]) -> None:
+def test_recent_clips_are_kept_and_new_ones_refused_when_full(tmp_path: Path, sizes: dict[str, int]) -> None:
     clock = Clock()
     library = ClipLibrary(**sizes, lifetime=60.0, clock=clock)
     records = []
@@ -124,7 +115,7 @@ def test_what_is_young_stays_and_what_there_is_no_room_for_is_refused(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "late"]
 
 
-def test_room_that_is_promised_is_there_and_what_is_made_in_it_stays(tmp_path: Path) -> None:
+def test_reserved_room_is_available_and_its_clips_are_kept(tmp_path: Path) -> None:
     clock = Clock()
     library = ClipLibrary(3, 300, lifetime=60.0, clock=clock)
     hold = library.reserve(2, 150)

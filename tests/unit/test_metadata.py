@@ -142,7 +142,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 # Read
 
 
-def test_a_picture_that_says_nothing_is_taken_for_v1() -> None:
+def test_image_without_parameters_is_read_as_riffusion_v1() -> None:
     record = read_record(picture())
     assert (record.params, record.max_value, record.source, record.notes) == (V1, None, "none", ())
 
@@ -152,7 +152,7 @@ def test_a_partial_record_is_completed_from_v1() -> None:
     assert (record.params, record.max_value, record.source) == (V1.replace(max_frequency=20000), 5.0, "exif")
 
 
-def test_foreign_exif_says_nothing() -> None:
+def test_foreign_exif_has_no_parameters() -> None:
     record = read_record(with_exif({0x0112: 1, 0x0131: "some program", 0x9286: b"comment"}))
     assert (record.params, record.source, record.notes) == (V1, "none", ())
 
@@ -192,7 +192,7 @@ def test_numbers_in_other_types_are_read() -> None:
     assert isinstance(record.params.sample_rate, int)
 
 
-def test_where_exif_is_damaged_the_text_counts() -> None:
+def test_text_is_read_when_exif_is_damaged() -> None:
     image = with_exif({11000: -1})
     image.info[TEXT_KEY] = record_text(ODD, 7.0)
     record = read_record(image)
@@ -261,7 +261,7 @@ def test_reading_never_fails(tags: dict[int, Any], text: dict[str, Any]) -> None
     ),
     max_value=st.floats(1e-6, 1e15),
 )
-def test_what_is_written_is_read(params: SpectrogramParams, max_value: float) -> None:
+def test_written_parameters_are_read_back(params: SpectrogramParams, max_value: float) -> None:
     image = picture()
     image.info[TEXT_KEY] = record_text(params, max_value)
     assert (read_record(image).params, read_record(image).max_value) == (params, max_value)
@@ -286,7 +286,7 @@ def test_the_dump_names_everything(tmp_path: Path) -> None:
     assert exif_dump(with_exif({0x0131: "program", 64999: 1})) == {"Software": "program", "tag 64999": 1}
 
 
-def test_the_dump_leaves_out_where_other_tags_are() -> None:
+def test_dump_omits_offsets_of_other_tags() -> None:
     comment = {0x9286: b"ASCII\0\0\0a prompt"}
     assert exif_dump(with_exif({0x0131: "program", 0x8769: comment})) == {"Software": "program"}
 

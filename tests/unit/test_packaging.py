@@ -59,7 +59,7 @@ def test_the_pins_are_those_of_the_hosts() -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_only_one_system_has_carries_its_marker(file: str) -> None:
+def test_platform_specific_pins_have_environment_markers(file: str) -> None:
     elsewhere = {"platform_system": "Darwin", "platform_machine": "arm64", "python_version": "3.11"}
     linux_only = {name for name, pin in pins(file).items() if pin.marker and not pin.marker.evaluate(elsewhere)}
     assert {name for name in pins(file) if name.startswith(("nvidia-", "triton"))} <= linux_only
@@ -91,7 +91,7 @@ def test_the_closed_list_of_the_webui_holds_the_pins(file: str) -> None:
     assert "cloudpickle" in pins("forge")
 
 
-def test_what_is_installed_alone_needs_nothing_else() -> None:
+def test_packages_installed_without_dependencies_need_none() -> None:
     """install.py leaves dependencies out: outside the closed list there must be none."""
     names = {canonicalize_name(name) for name in install.CLOSED_LIST}
     for name in names:

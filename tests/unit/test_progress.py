@@ -18,7 +18,7 @@ from riffusion_ext.progress import Stage, Stages, time_left
         (3600, "60:00 min left"),
     ],
 )
-def test_some_time_is_left_while_something_is(seconds: float | None, text: str) -> None:
+def test_remaining_time_is_positive_until_the_end(seconds: float | None, text: str) -> None:
     assert time_left(seconds) == text
 
 
@@ -50,7 +50,7 @@ def test_parts_are_counted_once_each() -> None:
     assert [stage.done for stage in told] == [0, 1, 2, 3]
 
 
-def test_nothing_to_do_and_nobody_to_tell() -> None:
+def test_progress_without_work_or_callback() -> None:
     told: list[Stage] = []
     Stages(told.append).begin_parts("exporting", "windows", 0)(1.0)
     assert [(stage.share, stage.text, stage.is_mark) for stage in told] == [(0.0, "exporting: 0 of 0 windows", True)]

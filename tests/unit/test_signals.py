@@ -69,7 +69,7 @@ def test_nothing_is_changed_by_an_import_or_outside_the_main_thread() -> None:
     assert seen == [signal.SIG_DFL, signal.SIG_DFL, signal.default_int_handler]
 
 
-def test_what_is_ignored_or_handled_by_others_stays_so() -> None:
+def test_signals_ignored_or_handled_by_others_are_left_alone() -> None:
     def theirs(number: int, frame: object) -> None:
         raise AssertionError("not here")
 
@@ -95,7 +95,7 @@ def test_two_within_a_moment_are_one() -> None:
     assert received() is None
 
 
-def test_inside_an_import_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_during_an_import_is_deferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slowly_imported.py").write_text(
         "import signal\nsignal.raise_signal(signal.SIGTERM)\nfor _ in range(1000): pass\nwhole = True\n"
     )
@@ -165,7 +165,7 @@ def test_a_shield_holds_until_its_end() -> None:
     assert steps == ["whole"]
 
 
-def test_what_comes_when_the_work_is_done_is_too_late() -> None:
+def test_signal_after_the_work_is_ignored() -> None:
     with stopping_signals():
         with concluded():
             signal.raise_signal(signal.SIGTERM)
@@ -173,7 +173,7 @@ def test_what_comes_when_the_work_is_done_is_too_late() -> None:
         assert received() is None
 
 
-def test_a_wish_is_told_once_and_the_next_signal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_request_is_reported_once_and_the_next_signal_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     with stopping_signals():
         with wished(told.append):
@@ -187,7 +187,7 @@ def test_a_wish_is_told_once_and_the_next_signal_raises(monkeypatch: pytest.Monk
         assert told == [signal.SIGTERM]
 
 
-def test_a_wish_may_say_something_where_nothing_can_be_said() -> None:
+def test_stop_request_with_a_closed_output_does_not_fail() -> None:
     def wish(number: int) -> None:
         raise OSError("the terminal is gone")
 
@@ -219,7 +219,7 @@ with stopping_signals():
 
 
 @pytest.mark.parametrize("number", ALL)
-def test_the_second_signal_ends_it_at_once_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_second_signal_ends_the_command_at_once_and_leaves_no_files(number: signal.Signals, tmp_path: Path) -> None:
     with Program("-c", SECOND, folder=tmp_path) as program:
         assert program.process.stdout is not None
         assert program.process.stdout.readline() == "ready\n"
@@ -303,7 +303,7 @@ open(sys.argv[1], "w").write(str(os.waitstatus_to_exitcode(status)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
-def test_a_terminal_that_is_closed_ends_it_in_good_order(song: Path, tmp_path: Path) -> None:
+def test_closing_the_terminal_ends_the_command_cleanly(song: Path, tmp_path: Path) -> None:
     import pty
 
     ours, theirs = pty.openpty()
@@ -339,7 +339,7 @@ def test_a_terminal_that_is_closed_ends_it_in_good_order(song: Path, tmp_path: P
 _LOGIN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 
 
-def test_in_a_program_of_somebody_else_nothing_ends_but_the_command(
+def test_signals_in_a_host_program_end_only_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from riffusion_ext.commands import info

@@ -1,4 +1,4 @@
-"""Wait for what another thread does."""
+"""Wait for what another thread does, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -12,3 +12,13 @@ def until(what: Callable[[], bool], seconds: float = 120.0) -> None:
     while not what():
         assert time.monotonic() < end, "this takes too long"
         time.sleep(0.01)
+
+
+class Clock:
+    """Time that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
 from riffusion_ext.generate.interpolation import End
 from riffusion_ext.options.generation import CFG, DENOISE, LONGEST_TEXT
+from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Ask", "read_ask", "read_object", "text_of"]
 
@@ -63,8 +63,7 @@ def read_ask(values: Mapping[str, Any], *, most_steps: int) -> Ask:
     """
     alpha = _number(values, "alpha", None, *bounds.ALPHA)
     steps = _whole(values, "num_inference_steps", 50)
-    if not bounds.STEPS[0] <= steps <= most_steps:
-        raise RiffusionError(f"num_inference_steps must lie between {bounds.STEPS[0]} and {most_steps}, got {steps}")
+    in_range("num_inference_steps", steps, bounds.STEPS[0], most_steps)
     return Ask(_end(values, "start"), _end(values, "end"), alpha, steps, text_of(values, "mask_image_id", ""))
 
 
@@ -123,10 +122,7 @@ def _number(values: Mapping[str, Any], name: str, default: float | None, low: fl
         raise RiffusionError(f'missing value for field "{name}"')
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong(name, "float", value)
-    if not (low <= value <= high and math.isfinite(value)):
-        shown = f"{value:g}" if isinstance(value, float) else str(value)[:30]
-        raise RiffusionError(f"{name} must lie between {low:g} and {high:g}, got {shown}")
-    return float(value)
+    return float(in_range(name, value, low, high))
 
 
 def _wrong(name: str, kind: str, value: object) -> RiffusionError:

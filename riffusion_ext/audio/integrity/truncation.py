@@ -22,7 +22,7 @@ from riffusion_ext.audio.integrity.survey import Gap, Survey, deeper, survey
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["about", "breaks_off", "doubt", "judged", "losses", "told_apart"]
+__all__ = ["about", "doubt", "judged", "losses", "told_apart"]
 
 _SUBJECT = "the file "
 _DOUBT = "the file may be damaged: "
@@ -77,11 +77,6 @@ def told_apart(notes: Iterable[str]) -> tuple[list[str], list[str]]:
     notes = list(notes)
     about = [note.removeprefix(_SUBJECT) for note in notes if note.startswith(_SUBJECT)]
     return about, [note for note in notes if not note.startswith(_SUBJECT)]
-
-
-def breaks_off(path: Path, seconds: float) -> str:
-    """Return all :func:`losses` as one sentence without a subject; empty where there are none."""
-    return "; ".join(losses(path, seconds))
 
 
 def losses(path: Path, seconds: float | None = None, *, filled: bool = True) -> tuple[str, ...]:

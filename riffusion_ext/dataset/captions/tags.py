@@ -15,7 +15,7 @@ from riffusion_ext.dataset.captions.sidecars import beside, in_tables
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["SongTags", "read_song_tags", "song_tags"]
+__all__ = ["SongTags", "song_tags"]
 
 _MOST_READS, _MOST_BYTES = 50_000, 1 << 26
 
@@ -35,11 +35,6 @@ class SongTags:
 
     fields: Mapping[str, str]
     notes: tuple[str, ...] = ()
-
-
-def read_song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> dict[str, str]:
-    """Read the fields of a song; see :func:`song_tags`. Never raises."""
-    return dict(song_tags(path, root).fields)
 
 
 def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> SongTags:

@@ -84,11 +84,11 @@ class Request:
     loop: bool = False
 
     def __post_init__(self) -> None:
-        _check("the position between the prompts", self.alpha, *ALPHA)
-        _check("CFG", self.cfg, *IMAGE_CFG)
-        _check("the number of steps", self.steps, *STEPS)
+        in_range("the position between the prompts", self.alpha, *ALPHA)
+        in_range("CFG", self.cfg, *IMAGE_CFG)
+        in_range("the number of steps", self.steps, *STEPS)
         if self.denoise is not None:
-            _check("the denoising strength", self.denoise, *DENOISE)
+            in_range("the denoising strength", self.denoise, *DENOISE)
         for name in ("width", "height"):
             side = getattr(self, name)
             if not (GRAIN <= side <= LARGEST_SIDE and side % GRAIN == 0):
@@ -187,7 +187,3 @@ class Backend(Protocol):
 def accepts_mixed(backend: Backend) -> bool:
     """Whether a backend takes requests of any kinds at once, as several of them do, each of which paints its own."""
     return bool(getattr(backend, "accepts_mixed", False))
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    in_range(name, value, low, high)

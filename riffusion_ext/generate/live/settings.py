@@ -73,11 +73,11 @@ class JamSettings:
         if self.beat not in PATTERNS:
             raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
         check_tempo(self.bpm)
-        _check("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR)
-        _check("the number of windows of a transition", self.travel, *TRAVEL)
-        _check("the seconds painted ahead", self.ahead, *AHEAD_S)
-        _check("the strength of the bridges", self.bridge_denoise, *DENOISE)
-        _check("the number of steps", self.steps, *STEPS)
+        in_range("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR)
+        in_range("the number of windows of a transition", self.travel, *TRAVEL)
+        in_range("the seconds painted ahead", self.ahead, *AHEAD_S)
+        in_range("the strength of the bridges", self.bridge_denoise, *DENOISE)
+        in_range("the number of steps", self.steps, *STEPS)
         check_width(self.width)
         check_overlap(self.overlap, self.width)
         self.keyframe()
@@ -89,7 +89,3 @@ class JamSettings:
     def keyframe(self) -> Keyframe:
         """Return what the jam begins with."""
         return Keyframe(self.prompt, self.negative, self.seed, self.denoise, self.cfg, seconds=1.0)
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    in_range(name, value, low, high)

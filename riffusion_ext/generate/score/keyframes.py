@@ -81,14 +81,14 @@ class Keyframe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         _check_texts(prompt=self.prompt, negative=self.negative)
-        _check("denoise", self.denoise, *DENOISE)
-        _check("CFG", self.cfg, *CFG)
+        in_range("denoise", self.denoise, *DENOISE)
+        in_range("CFG", self.cfg, *CFG)
         if (self.seconds is None) == (self.bars is None):
             raise RiffusionError("a keyframe lasts so many seconds or so many bars: give one of them")
         if self.seconds is not None:
-            _check("the duration in seconds", self.seconds, *PART_SECONDS)
+            in_range("the duration in seconds", self.seconds, *PART_SECONDS)
         if self.bars is not None:
-            _check("the duration in bars", self.bars, *PART_BARS)
+            in_range("the duration in bars", self.bars, *PART_BARS)
 
 
 @dataclass(frozen=True)
@@ -153,15 +153,15 @@ class Score:
         if not self.keyframes:
             raise RiffusionError("the song has no keyframe: write at least one line, such as: 0:20 | jazz piano")
         if self.bpm is not None:
-            _check("the tempo in beats per minute", self.bpm, *TEMPI)
+            in_range("the tempo in beats per minute", self.bpm, *TEMPI)
         in_range("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR, whole=True)
-        _check("the power of the transitions", self.power, *POWER)
+        in_range("the power of the transitions", self.power, *POWER)
         for number, keyframe in enumerate(self.keyframes[:-1], 1):
             if not (keyframe.seconds or keyframe.bars):
                 raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")
         if self.bpm is None and any(keyframe.bars is not None for keyframe in self.keyframes):
             raise RiffusionError("a duration is given in bars, so the tempo is needed: say how many beats per minute")
-        _check("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
+        in_range("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
 
     def duration(self, keyframe: Keyframe) -> float:
         """Return how long a keyframe lasts, in seconds."""
@@ -220,10 +220,7 @@ def curved(share: float, power: float) -> float:
 
 def check_tempo(bpm: float) -> None:
     """Raise a RiffusionError where a tempo in beats per minute is outside of :data:`TEMPI`."""
-    if not (is_finite(bpm) and TEMPI[0] <= bpm <= TEMPI[1]):
-        raise RiffusionError(
-            f"the tempo must lie between {TEMPI[0]:g} and {TEMPI[1]:g} beats per minute, got {shown(bpm)}"
-        )
+    in_range("the tempo", bpm, *TEMPI, unit="beats per minute")
 
 
 def check_seed(seed: int) -> None:
@@ -239,10 +236,6 @@ def choose_seed(seed: int) -> int:
 
 def _mix(a: float, b: float, alpha: float, decimals: int) -> float:
     return min(max(round(a + (b - a) * alpha, decimals), min(a, b)), max(a, b))
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    in_range(name, value, low, high)
 
 
 def _check_texts(**texts: object) -> None:

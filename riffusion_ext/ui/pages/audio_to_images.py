@@ -14,7 +14,7 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGES
 from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.ui.gradio_compat import component, file_input, private, row
+from riffusion_ext.ui.gradio_compat import component, file_input, private, row, transient_line
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, image, message, panel, pictures
 
@@ -102,10 +102,9 @@ def build_page(place: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
-            folder = gr.Textbox(
+            folder = transient_line(
                 label="Or a folder of songs on this machine",
                 placeholder="/path/to/songs or /path/to/*.mp3",
-                max_lines=1,
                 visible=place.folders,
                 elem_id="riffusion_songs_folder",
             )
@@ -120,7 +119,6 @@ def build_page(place: PageContext) -> None:
             messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
             made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
-    folder.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
     def press(

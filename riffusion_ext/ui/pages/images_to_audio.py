@@ -13,7 +13,7 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
-from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row
+from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row, transient_line
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_pictures, preview, preview_html
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, message, panel, player
@@ -159,10 +159,9 @@ def build_page(place: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
-            folder = gr.Textbox(
+            folder = transient_line(
                 label="Or a folder of pictures on this machine",
                 placeholder="/path/to/pictures or /path/to/*.png",
-                max_lines=1,
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )
@@ -187,7 +186,7 @@ def build_page(place: PageContext) -> None:
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
-    for transient in (folder, patterns, joined_name):
+    for transient in (patterns, joined_name):
         transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.

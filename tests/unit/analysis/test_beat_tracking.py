@@ -180,7 +180,7 @@ def test_how_loud_a_song_is_does_not_matter(seed: int, gain: float) -> None:
     np.testing.assert_allclose(onset_strength(sketch + np.float32(gain)), onset_strength(sketch), atol=1e-4)
 
 
-def test_what_does_not_change_has_no_onsets() -> None:
+def test_steady_sound_has_no_onsets() -> None:
     steps = np.linspace(-120, 0, 32, dtype=np.float16)
     assert not onset_strength(np.tile(steps, (500, 1))).any()
     fading = np.linspace(0, -60, 500)[:, None] + steps.astype(np.float64)
@@ -194,7 +194,7 @@ def test_softer_sound_after_a_loud_one_is_no_onset() -> None:
     assert onset_strength(sketch[::-1]).max() > 0.1
 
 
-def test_what_nobody_hears_has_no_onsets() -> None:
+def test_inaudible_sound_has_no_onsets() -> None:
     assert not onset_strength(np.maximum(random_sketch(1, 500) - 60, -120)).max() > 0.2
     assert not onset_strength(random_sketch(1, 500) - 120).any()
     assert not onset_strength(np.full((100, 32), -np.inf)).any()
@@ -544,6 +544,6 @@ def test_long_songs_take_time_and_memory_as_their_length(hours: float) -> None:
         (lambda: track(np.zeros(10), sketch=np.zeros(10)), r"got shape \(10,\)"),
     ],
 )
-def test_what_cannot_be_tracked_is_refused(call: Callable[[], object], words: str) -> None:
+def test_invalid_sketches_are_refused(call: Callable[[], object], words: str) -> None:
     with pytest.raises(AudioError, match=words):
         call()

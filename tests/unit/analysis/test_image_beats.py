@@ -45,7 +45,7 @@ def test_neither_contrast_nor_a_darker_ground_matters(contrast: float, ground: f
 
 @given(st.integers(1, 200))
 @settings(max_examples=15, deadline=None)
-def test_what_moves_by_some_columns_is_found_there(shift: int) -> None:
+def test_shifted_image_has_shifted_beats(shift: int) -> None:
     long = pulses(61.0, 10, 800)
     one, other = find_beats(long[:, :512], WHOLE), find_beats(long[:, shift : shift + 512], WHOLE)
     moved = (one.first - other.first - shift + 30.5) % 61.0 - 30.5
@@ -88,7 +88,7 @@ def test_noise_has_no_beat(seed: int) -> None:
 @pytest.mark.parametrize(
     "darkness", [np.zeros((64, 512)), np.ones((64, 512)), np.tile(np.linspace(1, 0, 512), (64, 1))]
 )
-def test_what_never_becomes_louder_has_no_beat(darkness: np.ndarray) -> None:
+def test_constant_image_has_no_beat(darkness: np.ndarray) -> None:
     found = find_beats(darkness.astype(np.float32), WHOLE)
     assert (found.period, found.hits) == (0.0, ())
     assert "becomes louder" in found.why

@@ -115,7 +115,7 @@ def test_names_are_those_musicians_write() -> None:
 
 
 @pytest.mark.parametrize("chroma", [np.ones(11), np.ones((1, 12)), np.full(12, np.nan), -np.ones(12)])
-def test_what_is_no_chroma_is_refused(chroma: np.ndarray) -> None:
+def test_invalid_chroma_is_refused(chroma: np.ndarray) -> None:
     with pytest.raises(AudioError, match="12 finite numbers"):
         estimate_key(chroma)
 

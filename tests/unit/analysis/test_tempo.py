@@ -50,7 +50,7 @@ def test_clear_grooves_are_sure_and_right(style: str, tempo: float) -> None:
     assert beats.confidence >= SURE
 
 
-def test_of_what_is_sure_hardly_anything_is_not_right() -> None:
+def test_confident_tempi_are_almost_always_right() -> None:
     sure, right = 0, 0
     for number, style in enumerate(STYLES):
         tempo = style.tempos[number % len(style.tempos)] + 1.5
@@ -84,7 +84,7 @@ def rubato() -> np.ndarray:
     [three_against_two, rubato, lambda: 0.1 * RNG(1).standard_normal(20 * RATE), lambda: np.zeros(20 * RATE)],
     ids=["three against two", "rubato", "noise", "silence"],
 )
-def test_what_has_no_one_tempo_is_not_sure(sound: Callable[[], np.ndarray]) -> None:
+def test_songs_without_a_single_tempo_have_low_confidence(sound: Callable[[], np.ndarray]) -> None:
     assert heard(sound()).confidence < SURE
 
 

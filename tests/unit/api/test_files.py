@@ -142,7 +142,7 @@ def test_a_file_s_name_is_only_a_name(client: TestClient, name: str, kept: str, 
     assert "\n" not in reply.headers["content-disposition"]
 
 
-def test_what_is_no_sound_or_picture_is_not_kept(client: TestClient, picture: bytes, tmp_path: Path) -> None:
+def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, picture: bytes, tmp_path: Path) -> None:
     for kind, data in (("clips", picture), ("pictures", sound_bytes(0.5)), ("clips", b"RIFF"), ("pictures", b"x")):
         sentence(client.post(f"{V1}/{kind}", content=data), 422)
     assert "empty" in sentence(client.post(f"{V1}/clips"), 422)

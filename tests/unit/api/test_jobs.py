@@ -60,7 +60,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_at_work_soon(client: Test
     ended(client, client.post(f"{V1}/loops", json=LOOP))  # the painter is free again
 
 
-def test_what_was_painted_before_a_stop_can_be_heard(client: TestClient, studio: Studio) -> None:
+def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: Studio) -> None:
     studio.max_batch = 1
     paint = studio.paint
 
@@ -112,7 +112,7 @@ def test_a_job_that_is_not_there(client: TestClient, path: str) -> None:
     assert "no job of this id" in sentence(client.post(f"{V1}/jobs/nothing/cancel"), 404)
 
 
-def test_one_job_that_cannot_be_told_breaks_nothing(client: TestClient) -> None:
+def test_job_with_unserialisable_result_does_not_break_the_list(client: TestClient) -> None:
     good = client.post(f"{V1}/loops", json=LOOP)
     ended(client, good)
     jobs = client.service.jobs  # type: ignore[attr-defined]
@@ -142,7 +142,7 @@ def test_events_hold_no_number_that_json_does_not_have(client: TestClient, monke
     assert events_of(text)[-1][1]["result"] is None
 
 
-def test_the_places_of_listeners_are_counted_where_they_listen(make_client: MakeClient) -> None:
+def test_listeners_are_limited_across_all_jobs(make_client: MakeClient) -> None:
     client = make_client(listeners=1)
     job = client.service.jobs.submit("a", "convert", lambda job: {})  # type: ignore[attr-defined]
     assert job.wait(10)

@@ -79,7 +79,7 @@ def test_all_that_a_reply_names_can_be_fetched_though_others_ask_for_as_much(mak
             assert client.get(view["url"]).status_code == 200
 
 
-def test_an_upload_waits_for_room_and_does_not_take_that_of_what_is_young(
+def test_upload_waits_for_room_and_does_not_evict_recent_clips(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     client = make_client(kept_bytes=2 * len(sound_bytes(0.5)))
@@ -108,7 +108,7 @@ def made(service: ApiContext, size: int = 10) -> Path:
     return path
 
 
-def test_what_a_job_keeps_goes_where_the_job_fails(service: ApiContext) -> None:
+def test_files_of_a_failed_job_are_removed(service: ApiContext) -> None:
     library = service.files["pictures"]
 
     def fails(job: Job) -> dict[str, Any]:
@@ -131,9 +131,7 @@ def test_what_a_job_keeps_goes_where_the_job_fails(service: ApiContext) -> None:
     assert service.jobs.all()[-1].error == "what came of this cannot be told: pictures.0.max_value is nan"
 
 
-def test_long_work_waits_for_room_and_is_not_lost_where_there_is_none(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_LOOK_AGAIN", 0.01)
     service: ApiContext = make_client(kept_files=1).service  # type: ignore[attr-defined]
     library = service.files["pictures"]

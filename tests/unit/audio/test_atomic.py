@@ -78,7 +78,7 @@ def test_errors_of_the_system(monkeypatch: pytest.MonkeyPatch, old: Path, code: 
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), AudioError("ours")])
-def test_whatever_comes_passes_and_leaves_nothing(old: Path, error: BaseException) -> None:
+def test_any_error_is_raised_and_leaves_no_temporary_file(old: Path, error: BaseException) -> None:
     def write(file: BinaryIO) -> None:
         file.write(b"half")
         raise error
@@ -117,7 +117,7 @@ def test_the_kind_of_error_is_the_callers(tmp_path: Path) -> None:
 
 @on_posix
 @formats
-def test_a_name_too_long_is_said_and_never_cut(tmp_path: Path, tone, form: str) -> None:
+def test_too_long_name_is_refused_and_never_truncated(tmp_path: Path, tone, form: str) -> None:
     if form not in available_formats():
         pytest.skip("needs soundfile")
     longest = tmp_path / f"{'é' * ((254 - len(form)) // 2)}{'x' * ((254 - len(form)) % 2)}.{form}"
@@ -130,7 +130,7 @@ def test_a_name_too_long_is_said_and_never_cut(tmp_path: Path, tone, form: str) 
 
 
 @on_posix
-def test_a_name_too_long_is_said_before_the_work(tmp_path: Path) -> None:
+def test_too_long_name_is_refused_before_the_work(tmp_path: Path) -> None:
     work: list[BinaryIO] = []
     with pytest.raises(RiffusionError, match="too long"):
         write_atomically(tmp_path / ("x" * 300), work.append)
@@ -138,7 +138,7 @@ def test_a_name_too_long_is_said_before_the_work(tmp_path: Path) -> None:
 
 
 @on_posix
-def test_a_folder_name_or_path_too_long_is_said(tmp_path: Path, tone) -> None:
+def test_too_long_folder_name_or_path_is_refused(tmp_path: Path, tone) -> None:
     with pytest.raises(AudioError, match="file name is too long \\(300 bytes"):
         write_audio(tone(), tmp_path / ("x" * 300) / "a.wav")
     with pytest.raises(AudioError, match="path is too long \\(5"):
@@ -159,7 +159,7 @@ def test_names_that_are_not_utf_8(tmp_path: Path, tone) -> None:
 
 
 @on_posix
-def test_others_may_read_it_as_any_file_of_this_user(tmp_path: Path, tone) -> None:
+def test_written_files_have_the_users_default_permissions(tmp_path: Path, tone) -> None:
     umask = os.umask(0o027)
     try:
         assert write_audio(tone(), tmp_path / "a.wav").stat().st_mode & 0o777 == 0o640

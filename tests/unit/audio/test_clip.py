@@ -40,7 +40,7 @@ def sine(frequency: float, rate: int, seconds: float = 1.0) -> AudioClip:
         ([[0.0]], "list"),
     ],
 )
-def test_refuses_what_is_no_sound(array: object, said: str) -> None:
+def test_refuses_arrays_that_are_no_audio(array: object, said: str) -> None:
     with pytest.raises(AudioError, match=said):
         AudioClip(array, 44100)  # type: ignore[arg-type]
 
@@ -55,7 +55,7 @@ def test_refuses_numbers_that_are_not_finite(bad: float, where: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, 999, 768001, 44100.0, "44100", None, True])
-def test_refuses_a_rate_that_is_none(rate: object) -> None:
+def test_refuses_invalid_sample_rates(rate: object) -> None:
     with pytest.raises(AudioError, match="between 1000 and 768000"):
         AudioClip(np.zeros((1, 1), np.float32), rate)  # type: ignore[arg-type]
 
@@ -79,7 +79,7 @@ def test_peak_and_rms(array: np.ndarray) -> None:
     assert clip.channels == array.shape[0]
 
 
-def test_rms_of_a_sine_and_of_nothing() -> None:
+def test_rms_of_a_sine_and_of_an_empty_clip() -> None:
     assert sine(100, 8000).rms == pytest.approx(math.sqrt(0.5), abs=1e-6)
     nothing = AudioClip(np.zeros((2, 0), np.float32), 8000)
     assert (nothing.peak, nothing.rms, nothing.duration) == (0.0, 0.0, 0.0)

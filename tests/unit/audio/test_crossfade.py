@@ -127,7 +127,7 @@ def test_refuses_a_crossfade(crossfade: float) -> None:
         join([constant(1, 10)], crossfade=crossfade)
 
 
-def test_refuses_nothing() -> None:
+def test_joining_no_clips_is_refused() -> None:
     with pytest.raises(AudioError, match="no clip"):
         join([])
 
@@ -163,7 +163,7 @@ def test_bodies_follow_each_other_in_time_whatever_the_crossfade(
 
 
 @given(loops, crossfades)
-def test_the_middle_of_a_body_is_where_it_belongs(parts: list[tuple[int, int, int]], crossfade: float) -> None:
+def test_middle_of_a_joined_body_keeps_its_position(parts: list[tuple[int, int, int]], crossfade: float) -> None:
     clips = [noise(sum(part), seed) for seed, part in enumerate(parts)]
     bodies = [(before / RATE, body / RATE) for before, body, _ in parts]
     joined = join(clips, crossfade=crossfade, bodies=bodies).samples

@@ -91,9 +91,7 @@ def plainly(path: Path) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("form", CODED)
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (22050, 1), (8000, 1), (48000, 2)])
 @pytest.mark.parametrize("end", [b"", ID3V1], ids=["", "id3v1"])
-def test_files_that_are_fine_sound_as_ever_and_are_not_spoken_of(
-    form: str, rate: int, channels: int, end: bytes, tmp_path: Path
-) -> None:
+def test_intact_files_are_read_without_notes(form: str, rate: int, channels: int, end: bytes, tmp_path: Path) -> None:
     path = put(tmp_path / "a", coded(form, music(2.5, rate, channels)) + end)
     assert np.array_equal(samples_of(path), plainly(path))
     assert read_audio(path).notes == about(path) == ()
@@ -142,7 +140,7 @@ def test_frames_of_free_format_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_what_follows_the_sound_is_told_where_it_is_no_tag(seed: int, tmp_path: Path) -> None:
+def test_data_behind_the_sound_is_reported_unless_it_is_a_tag(seed: int, tmp_path: Path) -> None:
     data = coded("mp3")
     noise = np.random.default_rng(seed).bytes(30_000)
     path = put(tmp_path / "a.mp3", data + noise)
@@ -225,7 +223,7 @@ def test_a_file_that_breaks_off_is_used_as_far_as_it_goes(form: str, share: floa
 
 
 @pytest.mark.parametrize("form", ["aiff", "au", "w64", "rf64"])
-def test_so_is_one_of_plain_samples(form: str, tmp_path: Path) -> None:
+def test_truncated_pcm_file_is_used_as_far_as_it_goes(form: str, tmp_path: Path) -> None:
     import soundfile
 
     path = tmp_path / f"a.{form}"
@@ -241,7 +239,7 @@ def test_an_mp3_without_a_length_breaks_off_in_the_middle_of_a_frame(tmp_path: P
     assert read_audio(path).notes[0].startswith("the file breaks off after ")
 
 
-def test_clips_from_a_file_that_breaks_off_are_told(tmp_path: Path) -> None:
+def test_clips_of_a_truncated_file_have_a_note(tmp_path: Path) -> None:
     data = coded("flac")
     path = put(tmp_path / "a.flac", data[: len(data) // 2])
     result = sample_clips(path, lambda n, _: tmp_path / f"{n}.wav", np.random.RandomState(0), count=5, duration_ms=500)
@@ -255,7 +253,7 @@ def test_clips_from_a_file_that_breaks_off_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["flac", "ogg", "opus"])
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.7])
-def test_what_follows_a_hole_stays_in_its_place(form: str, place: float, tmp_path: Path) -> None:
+def test_sound_after_a_gap_keeps_its_position(form: str, place: float, tmp_path: Path) -> None:
     data = coded(form, music(8.0))
     whole = read_audio(put(tmp_path / "whole", data)).samples
     start = int(place * len(data))
@@ -282,7 +280,7 @@ def test_a_damaged_frame_of_flac_costs_no_more_than_itself(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("size", [3, 1000, 20_000])
-def test_a_hole_in_an_mp3_is_told(size: int, tmp_path: Path) -> None:
+def test_gap_in_an_mp3_is_reported(size: int, tmp_path: Path) -> None:
     data = coded("mp3")
     start = len(data) // 2
     path = put(tmp_path / "a.mp3", data[:start] + data[start + size :])
@@ -325,7 +323,7 @@ def test_tags_behind_a_wav_file_are_no_sound(end: bytes, tmp_path: Path) -> None
     assert read_audio(path).notes == ()
 
 
-def test_wav_files_one_behind_the_other_are_told(tmp_path: Path) -> None:
+def test_concatenated_wav_files_are_reported(tmp_path: Path) -> None:
     path = write_audio(music(), tmp_path / "a.wav")
     path.write_bytes(2 * path.read_bytes())
     assert "another WAV file, up to 4.0 s, which is not used" in read_audio(path).notes[0]
@@ -346,7 +344,7 @@ def test_wav_files_one_behind_the_other_are_told(tmp_path: Path) -> None:
         (lambda: coded("ogg") + coded("opus"), ""),
     ],
 )
-def test_what_ffmpeg_did_not_use_is_told(
+def test_data_that_ffmpeg_skipped_is_reported(
     make: Callable[[], bytes], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path / "a", make())
@@ -362,7 +360,7 @@ def test_what_ffmpeg_did_not_use_is_told(
 
 
 @pytest.mark.usefixtures("real_ffmpeg")
-def test_what_ffmpeg_complains_about_is_told(tmp_path: Path) -> None:
+def test_warnings_of_ffmpeg_are_reported(tmp_path: Path) -> None:
     import subprocess
 
     write_audio(music(), tmp_path / "a.wav")

@@ -53,7 +53,9 @@ def signal_to_noise(sound: AudioClip, original: AudioClip) -> float:
 @every_format
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(("subtype", "decibels"), [("pcm16", 85), ("pcm24", 130), ("float", 130)])
-def test_what_is_written_is_read(tmp_path: Path, tone, form: str, channels: int, subtype: str, decibels: float) -> None:
+def test_written_audio_is_read_back(
+    tmp_path: Path, tone, form: str, channels: int, subtype: str, decibels: float
+) -> None:
     clip = tone(1.0, channels=channels)
     path = write_audio(clip, tmp_path / f"a.{form}", subtype=subtype)
     back = read_audio(path)
@@ -164,14 +166,14 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, form: str, 
 
 @needs_soundfile
 @pytest.mark.parametrize("form", ["flac", "ogg"])
-def test_tags_are_where_others_look(tmp_path: Path, tone, form: str) -> None:
+def test_tags_are_readable_by_other_libraries(tmp_path: Path, tone, form: str) -> None:
     data = write_audio(tone(), tmp_path / f"a.{form}", tags=TAGS).read_bytes().lower()
     for name in ("title", "artist", "album", "comment", "date", "genre"):
         assert f"{name}={TAGS[name]}".encode().lower() in data
 
 
 @needs_soundfile
-def test_mp3_has_one_tag_and_it_is_ours(tmp_path: Path, tone) -> None:
+def test_mp3_has_exactly_our_tag(tmp_path: Path, tone) -> None:
     data = write_audio(tone(), tmp_path / "a.mp3", tags=TAGS).read_bytes()
     assert data.startswith(b"ID3\4")
     assert data.count(b"ID3") == 1
@@ -239,7 +241,7 @@ def test_a_long_ogg(tmp_path: Path, tone) -> None:
 @needs_soundfile
 @pytest.mark.parametrize("form", ["flac", "ogg", "mp3"])
 @pytest.mark.parametrize("kind", ["LibsndfileError", "AssertionError"])
-def test_what_libsndfile_cannot_do_is_said(monkeypatch, tmp_path: Path, tone, form: str, kind: str) -> None:
+def test_limits_of_libsndfile_are_reported(monkeypatch, tmp_path: Path, tone, form: str, kind: str) -> None:
     import soundfile
 
     def fail(*_: object) -> None:
@@ -284,14 +286,14 @@ def test_unknown_subtype(tmp_path: Path, tone) -> None:
 
 
 @every_format
-def test_nothing_to_write(tmp_path: Path, form: str) -> None:
+def test_empty_clip_is_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(AudioError, match="no samples"):
         write_audio(AudioClip(np.zeros((1, 0), np.float32), 44100), tmp_path / f"a.{form}")
     assert list(tmp_path.iterdir()) == []
 
 
 @every_format
-def test_nan_that_came_in_later(tmp_path: Path, tone, form: str) -> None:
+def test_nan_written_into_a_clip_later_is_refused(tmp_path: Path, tone, form: str) -> None:
     clip = tone()
     clip.samples[0, 5] = np.nan
     with pytest.raises(AudioError, match="finite"):
@@ -301,7 +303,7 @@ def test_nan_that_came_in_later(tmp_path: Path, tone, form: str) -> None:
 
 @pytest.mark.parametrize("read", [read_audio, read_tags])
 @pytest.mark.usefixtures("no_ffmpeg")
-def test_files_that_are_none(tmp_path: Path, read) -> None:
+def test_files_that_are_no_audio_are_refused(tmp_path: Path, read) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not a sound, only words " * 20)
     (tmp_path / "text.raw").write_text("not a sound, only words " * 20)
@@ -323,7 +325,7 @@ def test_files_that_are_none(tmp_path: Path, read) -> None:
 @pytest.mark.parametrize(
     "part", [{"start": -1}, {"start": math.nan}, {"start": math.inf}, {"duration": 0}, {"duration": math.nan}]
 )
-def test_parts_that_are_none(tmp_path: Path, tone, part: dict[str, float]) -> None:
+def test_invalid_parts_are_refused(tmp_path: Path, tone, part: dict[str, float]) -> None:
     path = write_audio(tone(), tmp_path / "a.wav")
     with pytest.raises(AudioError, match="must be"):
         read_audio(path, **part)
@@ -398,13 +400,13 @@ class TestWithoutSoundfile:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("subtype", ["pcm16", "pcm24", "float"])
-    def test_wav_needs_nothing(self, tmp_path: Path, tone, subtype: str) -> None:
+    def test_wav_needs_no_optional_package(self, tmp_path: Path, tone, subtype: str) -> None:
         clip = tone(channels=2)
         path = write_audio(clip, tmp_path / "a.wav", subtype=subtype, tags=TAGS)
         np.testing.assert_allclose(read_audio(path).samples, clip.samples, atol=2**-16)
         assert read_tags(path) == TAGS
 
-    def test_other_files_say_what_is_missing(self, tmp_path: Path) -> None:
+    def test_other_formats_name_the_missing_package(self, tmp_path: Path) -> None:
         (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(100))
         with pytest.raises(AudioError, match=r"soundfile is not installed.*ffmpeg is not installed"):
             read_audio(tmp_path / "a.flac")

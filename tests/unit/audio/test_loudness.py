@@ -135,7 +135,7 @@ def test_at_48_khz_the_coefficients_are_the_standard_s() -> None:
 
 
 @pytest.mark.parametrize(("seed", "channels"), [(1, 1), (2, 2), (3, 6)])
-def test_it_equals_the_standard_written_out(seed: int, channels: int) -> None:
+def test_loudness_equals_a_literal_implementation_of_the_standard(seed: int, channels: int) -> None:
     sound = noise(seed, 2.05, channels)
     weights = {1: [1.0], 2: [1.0, 1.0], 6: [1.0, 1.0, 1.0, 0.0, 1.41, 1.41]}[channels]
     assert measure(sound) == pytest.approx(standard(sound, weights), abs=1e-6)
@@ -224,7 +224,7 @@ def test_a_song_after_long_silence_is_measured_alike() -> None:
         (np.full((2, 10), np.inf, np.float32), "finite"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(samples: np.ndarray, words: str) -> None:
+def test_invalid_samples_are_refused(samples: np.ndarray, words: str) -> None:
     with pytest.raises(AudioError, match=words):
         Loudness(RATE, 2).add(samples)
 

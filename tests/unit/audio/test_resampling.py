@@ -48,7 +48,7 @@ def test_a_sine_stays_one_at_its_level_and_in_its_place(source: int, rate: int, 
 
 
 @pytest.mark.parametrize(("source", "rate"), [(767999, 44100), (44100, 8009), (44101, 24007)])
-def test_what_would_fold_back_is_held_down(source: int, rate: int) -> None:
+def test_aliases_are_suppressed(source: int, rate: int) -> None:
     out = resampled(sine(0.55 * rate, source, 0.4), source, rate)
     middle = out[:, out.shape[1] // 4 : -out.shape[1] // 4]
     assert _dbfs(float(np.sqrt(np.mean(middle**2)))) < -70

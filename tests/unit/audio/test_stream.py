@@ -62,7 +62,7 @@ def test_files_of_every_kind_come_in_pieces(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.usefixtures("real_ffmpeg")
-def test_what_only_ffmpeg_reads_comes_in_pieces(tmp_path: Path) -> None:
+def test_formats_that_only_ffmpeg_reads_come_in_pieces(tmp_path: Path) -> None:
     write_audio(noise(2, 25 * 44100, 44100), tmp_path / "a.wav")
     made = tmp_path / "a.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.wav"), str(made)], check=True)
@@ -98,7 +98,7 @@ def test_a_file_without_samples_says_so(tmp_path: Path) -> None:
         list(read_pieces(path))
 
 
-def test_damage_further_in_is_told_after_what_is_good(tmp_path: Path) -> None:
+def test_damage_is_reported_after_the_good_pieces(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with path.open("wb") as file:
         write_wav(file, noise(1, 2 * PIECE_SECONDS * 1000, 1000), subtype="float", tags={})

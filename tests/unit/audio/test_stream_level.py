@@ -75,7 +75,7 @@ def test_peaks_are_held_as_if_the_whole_were_there(cut: int):
     level = SteadyLevel(RATE, 1)
     level._gain_db = 0.0
     pieces = [level.add(wave[:, :cut]), level.add(wave[:, cut:], last=True)]
-    assert pieces[0].shape[1] == cut - level.lag
+    assert pieces[0].shape[1] == cut - limit_reach(RATE)
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 

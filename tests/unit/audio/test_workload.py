@@ -94,7 +94,7 @@ def nothing_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nothing_large")
-def test_what_is_too_much_is_refused_before_it_begins(tmp_path: Path) -> None:
+def test_oversized_work_is_refused_before_it_begins(tmp_path: Path) -> None:
     clip = AudioClip(np.zeros((2, 120_000), np.float32), 1000)
     path = tmp_path / "a.wav"
     with path.open("wb") as file:

@@ -111,7 +111,7 @@ def test_one_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["all.wav"]
 
 
-def test_a_bad_picture_spoils_neither_the_others_nor_the_track(short: list[Path], tmp_path: Path) -> None:
+def test_bad_image_affects_neither_the_others_nor_the_track(short: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("no picture")
     results = run([short[0], bad, short[1]], tmp_path, joined=tmp_path / "joined.wav")
@@ -149,7 +149,7 @@ def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) 
         assert [result.skipped for result in again] == [existing == "skip"] * 3
 
 
-def test_nothing_is_decoded_where_all_is_there(
+def test_existing_results_are_not_decoded_again(
     short: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(short[:1], tmp_path, joined=tmp_path / "joined.wav")

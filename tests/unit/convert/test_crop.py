@@ -48,7 +48,7 @@ def picture(darkness: np.ndarray) -> Image.Image:
 @given(st.floats(25, 150), st.floats(-0.03, 1.0), st.integers(1, 8), st.integers(100, 3000))
 @example(period=50.0, share=1.0, rhythm=1, columns=100)
 @settings(max_examples=300)
-def test_a_cut_is_whole_bars_of_what_there_is(period: float, share: float, rhythm: int, columns: int) -> None:
+def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: int, columns: int) -> None:
     found = beats(period, share * period, columns)
     cut, why = cut_at_beats(found, rhythm, STEP)
     length = (columns - 1) * STEP
@@ -132,7 +132,7 @@ def test_once_takes_the_first_that_has_a_beat() -> None:
     assert "past its end at 2.99 s" in narrow.notes[0]
 
 
-def test_none_looks_at_nothing() -> None:
+def test_method_none_analyses_no_image() -> None:
     look = Cutter(CropSettings()).look(Image.new("RGB", (0, 0)), PARAMS)
     assert (look.cut, look.beats, look.notes) == (None, None, ())
 
@@ -195,7 +195,7 @@ def test_a_wrapped_loop_plays_the_beginning_last() -> None:
     assert loop[RATE * 7 // 10] == pytest.approx(0.2, abs=1e-4)
 
 
-def test_ends_are_faded_and_nothing_else() -> None:
+def test_only_the_ends_are_faded() -> None:
     clip = AudioClip(np.ones((2, 1000), np.float32), RATE)
     faded = faded_ends(clip).samples
     assert faded[:, [0, -1]].max() < 0.01

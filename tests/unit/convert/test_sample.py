@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.random import RandomState
 
 from riffusion_ext.audio import AudioClip, read_audio, sound_length, write_audio
-from riffusion_ext.convert.parallel import each_in_threads
 from riffusion_ext.convert.sample import random_starts, sample_clips
 from riffusion_ext.errors import AudioError
 
@@ -72,7 +70,7 @@ def test_errors_are_sentences(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("0.*"))
 
 
-def test_a_sound_that_breaks_off_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_truncated_sound_has_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("riffusion_ext.audio.io.sound_length", lambda path: 100.0)
     source = ramp(tmp_path / "ramp.wav")
     result = sample_clips(source, lambda n, start: tmp_path / "a.wav", RandomState(3), duration_ms=90_000)
@@ -84,30 +82,3 @@ def test_the_length_is_known_without_reading_all(suffix: str, tmp_path: Path, mo
     path = write_audio(AudioClip(np.zeros((1, 44100 * 3), np.float32), 44100), tmp_path / f"a{suffix}")
     monkeypatch.setattr("riffusion_ext.audio.io.read_audio", None)
     assert sound_length(path) == pytest.approx(3.0, abs=0.06)
-
-
-@given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
-def test_results_come_in_the_order_of_the_items(items: list[int], threads: int) -> None:
-    assert list(each_in_threads(lambda item: -item, items, threads)) == [-item for item in items]
-
-
-def test_so_many_work_at_once() -> None:
-    together = threading.Barrier(4, timeout=120)
-    assert list(each_in_threads(lambda item: together.wait() >= 0, range(8), 4)) == [True] * 8
-
-
-def test_one_who_stops_leaves_the_rest_undone() -> None:
-    done: list[int] = []
-    going_on = threading.Event()
-
-    def work(item: int) -> int:
-        if item:
-            going_on.wait(20)
-        done.append(item)
-        return item
-
-    results = each_in_threads(work, range(100), 2)
-    assert next(results) == 0
-    threading.Timer(0.2, going_on.set).start()
-    results.close()
-    assert len(done) <= 4

@@ -262,7 +262,7 @@ def test_two_runs_into_one_folder(
 
 
 @pytest.mark.parametrize("out", ["file", "file/below"])
-def test_a_file_where_the_folder_should_be(
+def test_file_in_the_place_of_the_output_folder_is_reported(
     out: str, good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")

@@ -76,7 +76,7 @@ def test_every_window_has_its_cell(made: tuple[Store, Manifest]) -> None:
     assert badges == [reason["text"] for window in manifest.windows for reason in window.reasons]
 
 
-def test_nothing_comes_from_elsewhere(made: tuple[Store, Manifest]) -> None:
+def test_contact_sheet_loads_no_external_resources(made: tuple[Store, Manifest]) -> None:
     text, page = page_of(*made, sounds=1)
     for _, attributes in page.elements:
         for name in ("src", "href", "srcset", "action", "data", "poster"):

@@ -33,7 +33,7 @@ def test_a_song_that_kills_its_process_costs_nothing_else() -> None:
     assert sorted(found) == sorted([*"abcdefgh", f"lost {DEADLY}"])
 
 
-def test_what_is_lost_is_said_in_a_sentence() -> None:
+def test_lost_song_is_reported_in_one_sentence() -> None:
     (task,) = tasks("a.wav")
     assert executor._lost(task).error == "the process that worked on it was killed; maybe memory ran out"
 
@@ -56,11 +56,7 @@ def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPat
     assert begun == ["a"]
 
 
-def test_cores_are_those_of_this_process() -> None:
-    assert 1 <= executor.cores() <= (os.cpu_count() or 1)
-
-
-def test_what_is_there_already_needs_no_other_process(
+def test_finished_songs_need_no_other_process(
     tmp_path: Path, make_song: MakeSong, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_song(tmp_path / "songs" / "a.wav", 2.0)

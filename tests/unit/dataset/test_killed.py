@@ -110,7 +110,9 @@ def check_all_points(points: list[str], songs: Path, base: Path, kind: str, tree
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kind", ["new", "changed"])
-def test_killed_at_some_steps(kind: str, collection: Path, tmp_path: Path, tree: Tree) -> None:
+def test_build_killed_at_any_step_is_completed_by_the_next(
+    kind: str, collection: Path, tmp_path: Path, tree: Tree
+) -> None:
     points = ["replace:3", "replace:18", "unlink:4" if kind == "changed" else "open:30", "replace:36"]
     signals = check_all_points(points, collection, tmp_path / "out", kind, tree)
     assert set(signals) == {signal.SIGKILL}, "each of them was killed"

@@ -18,10 +18,10 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset import executor
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
 from riffusion_ext.dataset.pipeline import Built, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
+from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
 MakeSong = Callable[..., Path]
 Tree = Callable[[Path], dict[str, str]]
@@ -284,7 +284,7 @@ def test_a_picture_that_is_gone_is_drawn_again(
         ("review.json", '{"windows": {"a.png": {"caption": null}}}'),
     ],
 )
-def test_a_damaged_text_is_a_sentence_and_nothing_is_lost(
+def test_damaged_caption_file_is_reported_and_nothing_is_lost(
     name: str, text: str, collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
 ) -> None:
     build(collection / "one.wav", out, narrow, jobs=1)
@@ -341,7 +341,7 @@ def stopped_after(
 
 
 @pytest.mark.parametrize("scale", ["window", "set"])
-def test_what_is_done_is_judged_and_the_next_run_completes_it(
+def test_cancelled_run_curates_finished_songs_and_the_next_run_completes_the_set(
     scale: str, collection: Path, tmp_path: Path, narrow: DatasetSettings, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = with_slicing(narrow, scale=scale)
@@ -481,7 +481,7 @@ def test_reviews_are_taken_in_and_remembered(
     assert good in {window.file for window in built.manifest.kept}, "and what was said of others stays"
 
 
-def test_a_sheet_does_not_take_back_what_another_one_decided(
+def test_review_of_one_sheet_keeps_decisions_of_another(
     collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
     one, two = (window.file for window in build(collection, out, narrow, jobs=1).manifest.kept[:2])
@@ -497,7 +497,7 @@ def test_a_sheet_does_not_take_back_what_another_one_decided(
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"windows": {"a": 1}}', '{"windows": {}, "new": {"a": 1}}'])
-def test_a_review_that_is_none_is_refused_before_the_work(
+def test_invalid_review_is_refused_before_the_work(
     text: str | None, collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
     review = tmp_path / "mine.json"
@@ -508,7 +508,7 @@ def test_a_review_that_is_none_is_refused_before_the_work(
     assert not (out / "manifest.json").exists()
 
 
-def test_decisions_about_songs_that_are_away_wait_for_them(
+def test_decisions_about_missing_songs_are_kept(
     collection: Path, out: Path, narrow: DatasetSettings, tmp_path: Path
 ) -> None:
     built = build(collection, out, narrow, jobs=1)

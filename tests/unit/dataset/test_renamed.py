@@ -66,7 +66,7 @@ def test_rows_that_match_no_song_are_told(collection: Path, out: Path, narrow: D
     assert f"captions.csv in {collection}: 2 rows match no song: gone.mp3, gone too.mp3" in built.notes
 
 
-def test_a_silent_song_is_told_like_any_other(tmp_path: Path, out: Path, narrow: DatasetSettings) -> None:
+def test_silent_song_is_reported_like_any_other(tmp_path: Path, out: Path, narrow: DatasetSettings) -> None:
     songs = tmp_path / "songs"
     write_audio(AudioClip(np.zeros((1, 8000 * 8), np.float32), 8000), songs / "silent.wav")
     for _ in range(2):  # the second reads the record of the first

@@ -86,7 +86,9 @@ def test_a_caption_is_written_and_remembered(out: Path, collection: Path, narrow
     ),
     keeps=st.lists(st.one_of(st.none(), st.booleans()), min_size=6, max_size=6),
 )
-def test_whatever_is_said_the_folder_is_whole(captions: list[str | None], keeps: list[bool | None], out: Path) -> None:
+def test_any_decisions_leave_a_consistent_folder(
+    captions: list[str | None], keeps: list[bool | None], out: Path
+) -> None:
     windows = open_set(out)[1].windows
     said = [Decision(keep, caption) for keep, caption in zip(keeps, captions, strict=False)]
     decide(out, {window.file: decision for window, decision in zip(windows, said, strict=False)})
@@ -157,7 +159,7 @@ def test_windows_are_filtered(out: Path) -> None:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_typed_is_a_decision_and_what_we_wrote_is_none(out: Path) -> None:
+def test_typed_captions_are_decisions_and_generated_ones_are_not(out: Path) -> None:
     store = Store(out)
     files = [window.file for window in open_set(out)[1].windows]
     assert decisions_of(store, files) == {}

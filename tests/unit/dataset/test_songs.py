@@ -33,7 +33,7 @@ def test_the_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
     assert names(tmp_path / "x") == names(tmp_path / "y")
 
 
-def test_what_is_no_song_is_passed_over(tmp_path: Path) -> None:
+def test_files_that_are_no_songs_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path, "a.txt", "a.png", "cover.jpg", ".hidden.wav", "._a.mp3", ".trash/b.wav", "mp3", "c.wav")
     assert names(tmp_path) == ["c.wav"]
 

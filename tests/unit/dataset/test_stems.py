@@ -108,7 +108,7 @@ def test_stems_sound_as_in_the_song(songs: Path, tmp_path: Path) -> None:
     ("model", "wanted", "words"),
     [("nonesuch", ("bass",), "cannot load the model nonesuch"), ("htdemucs", ("piano",), "no piano; it has bass")],
 )
-def test_a_model_that_cannot_do_it_is_refused(
+def test_separation_model_without_the_wanted_stems_is_refused(
     model: str, wanted: tuple[str, ...], words: str, songs: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RiffusionError, match=words):

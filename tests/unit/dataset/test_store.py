@@ -83,7 +83,7 @@ def test_a_place_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
             pass
 
 
-def test_the_wish_to_stop_is_seen_elsewhere_and_does_not_outlive_the_run(store: Store) -> None:
+def test_stop_request_is_seen_by_other_processes_and_ends_with_the_run(store: Store) -> None:
     with store.locked():
         assert not store.stop_wanted
         store.stop()
@@ -94,7 +94,7 @@ def test_the_wish_to_stop_is_seen_elsewhere_and_does_not_outlive_the_run(store: 
         assert not store.stop_wanted, "it was meant for another run"
 
 
-def test_what_killed_runs_had_begun_to_write_is_cleared_away(store: Store) -> None:
+def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:
     half = [".0123456789ab.png", ".0123456789ab.txt", ".0123456789ab", ".ba9876543210.json"]
     mine = [".hidden", ".0123456789ab.png.bak", "0123456789ab.png", ".DS_Store", ".0123456789AB.png"]
     folders = ("", "pictures", "rejected", ".riffusion", ".riffusion/songs", ".export", "kohya/10_x", "audio")
@@ -130,7 +130,7 @@ def test_a_record_is_the_same_bytes_at_another_time(store: Store, record: SongRe
     assert path.read_bytes() == first
 
 
-def test_numbers_that_are_none_come_back(store: Store, record: SongRecord) -> None:
+def test_non_finite_numbers_survive_the_store(store: Store, record: SongRecord) -> None:
     silent = SongRecord(**{item.name: getattr(record, item.name) for item in fields(record)} | {"loudness": -np.inf})
     store.keep_record(KEY, silent)
     back = store.record_of(KEY)
@@ -149,7 +149,7 @@ def test_there_is_no_record_of_an_unknown_song(store: Store) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_damaged_record_is_none_or_whole(data: st.DataObject, store: Store, record: SongRecord) -> None:
+def test_damaged_record_is_read_whole_or_not_at_all(data: st.DataObject, store: Store, record: SongRecord) -> None:
     store.keep_record(KEY, record)
     path = store.workings / "songs" / f"{KEY}.npz"
     good = path.read_bytes()
@@ -244,7 +244,7 @@ def test_json_goes_there_and_back_even_with_names_that_are_no_utf_8(store: Store
     assert path.read_bytes().decode("utf-8").count("名") == 1
 
 
-def test_what_is_the_same_is_not_written_again(store: Store) -> None:
+def test_unchanged_files_are_not_rewritten(store: Store) -> None:
     path = store.write_json("x.json", {"a": 1})
     before = path.stat().st_mtime_ns
     store.write_json("x.json", {"a": 1})

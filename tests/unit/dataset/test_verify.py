@@ -113,7 +113,7 @@ def test_the_picture_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -
     assert "with a problem" in described([check])
 
 
-def test_what_cannot_be_heard_says_why(plain: tuple[Store, Manifest], tmp_path: Path) -> None:
+def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manifest], tmp_path: Path) -> None:
     store, manifest = plain
     gone, damaged, away = manifest.kept[0], manifest.kept[1], manifest.kept[-1]
     (store.pictures / gone.file).unlink()

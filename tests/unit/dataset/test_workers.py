@@ -39,7 +39,7 @@ def pictures(folder: Path) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("face", ["command", "page"])
-def test_nothing_is_left_of_a_run_that_is_ended(face: str, number: signal.Signals, songs: Path, tmp_path: Path) -> None:
+def test_ended_run_leaves_no_worker_processes(face: str, number: signal.Signals, songs: Path, tmp_path: Path) -> None:
     options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
     command = ["-m", "riffusion_ext", "dataset", f"{songs}", "out", *options]
     with Program(*(command if face == "command" else ["-c", PAGE, f"{songs}"]), folder=tmp_path) as program:

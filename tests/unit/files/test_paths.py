@@ -137,7 +137,9 @@ def test_every_kind_of_sound_is_taken_from_a_folder(tmp_path: Path, ending: str)
 
 
 @pytest.mark.parametrize("ending", [".wv", ".tta", ".mka", ".ape"])
-def test_what_only_ffmpeg_reads_is_taken_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str):
+def test_formats_of_ffmpeg_are_accepted_when_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+):
     (path,) = touch(tmp_path, f"song{ending}")
     monkeypatch.setenv(ffmpeg.VARIABLE, "/somewhere/ffmpeg")
     assert expand([tmp_path], SOUND_SUFFIXES)[0] == [path]
@@ -147,7 +149,7 @@ def test_what_only_ffmpeg_reads_is_taken_where_it_is(tmp_path: Path, monkeypatch
     assert passed_over_line(passed) == f"1 file passed over: 1 {ending} (song{ending}; needs ffmpeg)"
 
 
-def test_one_line_tells_what_was_passed_over(tmp_path: Path):
+def test_one_line_names_skipped_files(tmp_path: Path):
     touch(
         tmp_path, "a.wav", "a.txt", "captions.csv", "cover.jpg", ".hidden.xyz", "b.mid", "c.MID", "noext", "sub/x.mid"
     )

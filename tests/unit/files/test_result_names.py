@@ -42,7 +42,7 @@ def test_the_order_of_the_inputs_does_not_matter():
 
 
 @pytest.mark.parametrize("order", [("song.ogg", "song.aiff"), ("song.aiff", "song.ogg")])
-def test_what_was_made_before_stays_with_its_input(order: tuple[str, str]):
+def test_earlier_result_names_stay_with_their_inputs(order: tuple[str, str]):
     one, other = order
     (suffix,) = {Path(other).suffix[1:]}
     assert given_names(one, other, there={"song.png": one}) == {one: "song.png", other: f"song_{suffix}.png"}
@@ -59,7 +59,7 @@ def test_a_name_that_is_taken_is_not_given():
     assert len(notes) == 1
 
 
-def test_a_note_says_what_happens():
+def test_note_names_the_changed_result():
     _, notes = result_names([Path("song.aiff"), Path("song.ogg")], lambda source: source.parent, ".png")
     assert notes == ["song.png would be the result of song.aiff, song.ogg; they are called song_aiff.png, song_ogg.png"]
     assert result_names([Path("a.ogg"), Path("b.ogg")], lambda source: source.parent, ".png")[1] == []
@@ -86,7 +86,7 @@ def test_a_picture_tells_what_it_was_made_from(tmp_path: Path, suffix: str, sour
     assert made_from(path) is None
 
 
-def test_tiles_tell_by_their_first(tmp_path: Path):
+def test_first_tile_names_the_source_of_all_tiles(tmp_path: Path):
     from PIL import Image
 
     from riffusion_ext.convert.to_images import tile_path

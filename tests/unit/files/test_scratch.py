@@ -49,7 +49,7 @@ def test_a_folder_is_there_for_its_user_alone_and_goes(tmp_path: Path) -> None:
     assert tmp_path.is_dir()
 
 
-def test_it_goes_at_the_end_of_the_program(tmp_path: Path) -> None:
+def test_scratch_folder_is_removed_at_exit(tmp_path: Path) -> None:
     with Program("-c", OWNER, str(tmp_path / "a"), "0", folder=tmp_path) as program:
         (tmp_path / "a").mkdir()
         assert program.end()[0] == 0
@@ -57,7 +57,7 @@ def test_it_goes_at_the_end_of_the_program(tmp_path: Path) -> None:
 
 
 @needs_kill
-def test_what_a_killed_program_left_is_swept_by_the_next(tmp_path: Path) -> None:
+def test_scratch_folders_of_killed_programs_are_removed_by_the_next(tmp_path: Path) -> None:
     left = stale(tmp_path)
     assert (left / "clips" / "a.wav").exists()
     folder = scratch.new(tmp_path)
@@ -67,7 +67,7 @@ def test_what_a_killed_program_left_is_swept_by_the_next(tmp_path: Path) -> None
 
 
 @needs_kill
-def test_what_is_in_use_is_left_alone(tmp_path: Path) -> None:
+def test_scratch_folders_in_use_are_kept(tmp_path: Path) -> None:
     with Program("-c", OWNER, str(tmp_path), "600", folder=tmp_path) as program:
         assert program.process.stdout is not None
         theirs = Path(program.process.stdout.readline().strip())
@@ -83,7 +83,7 @@ def test_what_is_in_use_is_left_alone(tmp_path: Path) -> None:
 
 
 @needs_kill
-def test_only_what_bears_our_mark_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_folders_with_our_marker_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def marked(name: str, text: bytes) -> Path:
         folder = tmp_path / name
         folder.mkdir()
@@ -123,7 +123,7 @@ def test_only_what_bears_our_mark_is_swept(tmp_path: Path, monkeypatch: pytest.M
 
 
 @needs_kill
-def test_links_are_not_followed_when_it_goes(tmp_path: Path) -> None:
+def test_removal_does_not_follow_links(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "a.txt").write_text("a")
@@ -135,7 +135,7 @@ def test_links_are_not_followed_when_it_goes(tmp_path: Path) -> None:
     assert (kept / "a.txt").read_text() == "a"
 
 
-def test_what_cannot_be_removed_keeps_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_cannot_be_removed_keep_their_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = scratch.new(tmp_path)
     (folder / "a").mkdir()
     (folder / "a" / "a.wav").write_bytes(b"a")
@@ -148,7 +148,7 @@ def test_what_cannot_be_removed_keeps_its_mark(tmp_path: Path, monkeypatch: pyte
 
 @needs_kill
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_process_that_is_forked_off_removes_nothing(tmp_path: Path) -> None:
+def test_forked_process_removes_no_scratch_folder(tmp_path: Path) -> None:
     folder = scratch.new(tmp_path)
     child = os.fork()
     if not child:

@@ -73,7 +73,7 @@ def test_folders_of_sources_that_are_links(link: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 10**5, "9" * 5000, '{"a":' * 10**5, "", "\0"], ids=["deep", "long", "objects", "", "NUL"]
 )
-def test_plans_that_are_none(text: str, tmp_path: Path) -> None:
+def test_invalid_plans_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "plan.json").write_text(text, "utf-8")
     assert RenderFolder(tmp_path / "work", job()).finished() == set()
@@ -147,7 +147,7 @@ def test_pictures_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 10**5, "[]", '{"values": 5, "pictures": {}}', "9" * 5000, '{"values": {}, "pictures": [1]}']
 )
-def test_unfinished_presses_that_are_none(text: str, tmp_path: Path) -> None:
+def test_invalid_resume_state_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "unfinished.json").write_text(text, "utf-8")
     with pytest.raises(RiffusionError, match="cannot be resumed"):
         ResumeState(tmp_path).load()

@@ -186,7 +186,7 @@ def smpl_chunk(path: Path) -> tuple[int, ...]:
     raise AssertionError("no smpl chunk")
 
 
-def test_files_say_where_to_repeat(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_files_store_their_loop_points(tmp_path: Path, small: SpectrogramParams) -> None:
     loop = Loop(LoopSettings("a", bars=1, bpm=110.0, params=small), tmp_path)
     list(loop.paint(Painter(by_seed)))
     clip = loop.sound()

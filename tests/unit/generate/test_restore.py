@@ -53,9 +53,7 @@ def _as_a_host(request: Request) -> Image.Image:
     return picture
 
 
-def test_each_window_says_how_it_was_made_itself_and_the_sound_what_its_host_said(
-    tmp_path: Path, small: SpectrogramParams
-) -> None:
+def test_windows_store_their_own_recipe_and_audio_stores_the_infotext(tmp_path: Path, small: SpectrogramParams) -> None:
     """A host's reader of parameters brings back a window's own prompt and seed, and this program the whole song."""
     settings = SongSettings(parse_score("0:02 | a | seed 1\n0:02 | b | seed 2"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path / "windows")
@@ -75,7 +73,7 @@ def test_each_window_says_how_it_was_made_itself_and_the_sound_what_its_host_sai
     assert settings_in(song.write(tmp_path / "song.wav", clip)) == ("song", settings)
 
 
-def test_what_a_prompt_says_is_no_record(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_recipe_text_inside_a_prompt_is_ignored(tmp_path: Path, small: SpectrogramParams) -> None:
     prompt = 'Riffusion loop: "{}", Riffusion pictures: "{\\"mask\\": \\"x\\"}"'
     loop = Loop(
         LoopSettings(prompt, bars=1, params=small), tmp_path / "windows", seed_picture=Image.new("RGB", (64, 64))

@@ -54,7 +54,7 @@ def column_errors(clip: AudioClip, other: AudioClip, params: SpectrogramParams) 
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 1.28, 3.337, 9.0, 20.0001])
-def test_denoising_by_nothing_returns_the_song(
+def test_denoising_strength_zero_returns_the_song(
     tmp_path: Path, small: SpectrogramParams, song: MakeSong, seconds: float
 ) -> None:
     clip = song(seconds)
@@ -73,7 +73,7 @@ TINY = SpectrogramParams(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("minutes", "params"), [(0.5, PRESETS["riffusion-v1"]), (11, TINY)], ids=["model", "long"])
-def test_denoising_by_nothing_returns_a_long_song(
+def test_denoising_strength_zero_returns_a_long_song(
     tmp_path: Path, song: MakeSong, minutes: float, params: SpectrogramParams
 ) -> None:
     """Of half a minute in pictures of the model, and of eleven minutes: as many windows and columns of small ones."""
@@ -220,7 +220,7 @@ def test_preview_then_the_whole(tmp_path: Path, small: SpectrogramParams, song: 
     assert full.samples.shape[1] == 48000
 
 
-def test_what_riffs_start_from_is_drawn_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_init_images_are_drawn_once(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     def drawn() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in (tmp_path / "sources").rglob("*.png")}
 
@@ -250,7 +250,7 @@ def test_both_sides_of_a_song_in_mono_are_painted_once(
     assert riff.mix(wet).samples.shape == (1, 24000)
 
 
-def test_stop_keeps_what_is_done_and_going_on_ends_the_same(
+def test_stopped_and_resumed_riff_equals_an_uninterrupted_one(
     tmp_path: Path, small: SpectrogramParams, song: MakeSong
 ) -> None:
     settings = settings_of(small, channels="stereo")
@@ -296,7 +296,7 @@ def test_layers_share_batches(tmp_path: Path, small: SpectrogramParams, song: Ma
     assert [request.seeds for request in painter.batches[0]] == [(1, 1), (2, 2)] * 2
 
 
-def test_difference_is_what_was_added(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_difference_is_the_result_minus_the_song(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(3.0)
     riff = Riff(clip, settings_of(small), tmp_path)
     assert riff.difference() is None
@@ -314,7 +314,7 @@ def test_difference_is_what_was_added(tmp_path: Path, small: SpectrogramParams, 
     assert added.rms > 100 * lost_sound.rms
 
 
-def test_files_say_how_to_make_them_again(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_files_store_their_recipe(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = replace(
         settings_of(small, wet=parse_curve("0:00 0.2, 0:01 0.9", name="mix", low=0, high=1)),
         keyframes=(Keyframe('a "quoted", prompt', "not: this", denoise=0.3, seconds=1.0),),

@@ -156,7 +156,7 @@ def test_end_of_a_song_can_be_gone_on_from(tmp_path: Path, small: SpectrogramPar
     Song(settings_of(small), tmp_path, before=end)
 
 
-def test_stop_leaves_what_can_be_heard(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_stopped_song_keeps_its_playable_part(tmp_path: Path, small: SpectrogramParams) -> None:
     total = len(Song(settings_of(small), tmp_path).plan.windows)
     for after in range(total):
         song = Song(settings_of(small), tmp_path / str(after))
@@ -198,7 +198,7 @@ def test_other_settings_are_another_song(tmp_path: Path, small: SpectrogramParam
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_files_say_how_to_make_them_again(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_files_store_their_recipe(tmp_path: Path, small: SpectrogramParams) -> None:
     score = replace(parse_score("1 bar | a, b: [c|d] -- e\n1 bar | f | cfg 9", bpm=140), power=2.0, loop=True)
     song = Song(settings_of(small, score, steps=12, sampler="Euler a"), tmp_path)
     list(song.paint(Painter(by_seed)))

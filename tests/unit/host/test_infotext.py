@@ -27,7 +27,7 @@ OPTIONS = st.builds(
 
 
 @given(OPTIONS)
-def test_what_is_written_is_read_back(options: SoundOptions) -> None:
+def test_written_infotext_is_read_back(options: SoundOptions) -> None:
     params: dict[str, object] = {"Steps": 20}
     infotext.write(params, options)
     read = {item.id: infotext.reader(item)({key: str(value) for key, value in params.items()}) for item in CONTROLS}
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_back(options: SoundOptions) -> None:
 
 
 @given(OPTIONS, OPTIONS)
-def test_a_cell_leaves_nothing_in_the_next(first: SoundOptions, second: SoundOptions) -> None:
+def test_grid_cell_settings_do_not_leak_into_the_next_cell(first: SoundOptions, second: SoundOptions) -> None:
     shared: dict[str, object] = {"Steps": 20}
     infotext.write(shared, first)
     infotext.write(shared, second)
@@ -47,7 +47,7 @@ def test_a_cell_leaves_nothing_in_the_next(first: SoundOptions, second: SoundOpt
     assert shared == {"Steps": 20}
 
 
-def test_pictures_made_without_us_change_nothing() -> None:
+def test_infotext_without_our_keys_changes_nothing() -> None:
     assert [infotext.reader(item)({"Steps": "20"}) for item in CONTROLS] == [None] * len(CONTROLS)
 
 
@@ -61,5 +61,5 @@ def test_an_engine_that_is_not_here_falls_back_to_the_default(monkeypatch: pytes
         xyz._confirm(control("engine"))(None, ["fast", "reference"])
 
 
-def test_what_a_later_version_wrote_falls_back_to_the_default() -> None:
+def test_unknown_values_of_later_versions_fall_back_to_the_default() -> None:
     assert infotext.reader(control("engine"))({"Riffusion sound": "On", "Riffusion engine": "quantum"}) == "fast"

@@ -340,7 +340,7 @@ def test_all_faces_have_the_same_default_for_a_training_set(option: Option, set_
         assert found.get("default") == option.in_api
 
 
-def test_what_is_not_given_for_a_training_set_is_as_in_the_core(set_page: dict[str, Any]) -> None:
+def test_omitted_training_options_have_the_defaults_of_the_core(set_page: dict[str, Any]) -> None:
     shown = {name: item.value for name, item in set_page.items()}
     declared = {item.id: item.default for item in dataset.OPTIONS if item.faces != ("page",)}
     declared |= {id_: tuple(declared[id_]) for id_ in ("stems", "formats")}

@@ -104,7 +104,7 @@ def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> No
     assert not silent.any()
 
 
-def test_the_sides_sound_as_they_would_alone(tune: Any, small: SpectrogramParams) -> None:
+def test_stereo_channels_equal_two_mono_decodings(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=16000, channels=2)
     picture = audio_to_picture(clip, small.replace(stereo=True))
     both = picture_to_audio(picture.image, RECORDED).clip.samples
@@ -243,7 +243,7 @@ def test_a_picture_in_memory_carries_its_record(tune: Any, small: SpectrogramPar
     assert (record.params, record.max_value) == (small, picture.max_value)
 
 
-def test_notes_say_what_was_ignored(small: SpectrogramParams) -> None:
+def test_notes_name_ignored_parameters(small: SpectrogramParams) -> None:
     image = noise(20, 512)
     image.getexif()[11000] = float("nan")
     assert "parameters were ignored" in " ".join(picture_to_audio(image).notes)
@@ -405,9 +405,7 @@ def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
             assert abs(decibels(ours / theirs)) < 0.5
 
 
-def test_tiles_that_lost_their_record_get_the_level_of_the_others(
-    rough: None, tune: Any, small: SpectrogramParams
-) -> None:
+def test_tiles_without_metadata_take_the_level_of_the_others(rough: None, tune: Any, small: SpectrogramParams) -> None:
     pictures = audio_to_pictures(tune(2.0, rate=16000).gain_db(-20), small, columns=50)
     expected = song_to_audio([picture.image for picture in pictures], DecodeSettings(level="recorded", params=small))
     assert expected.notes == ()

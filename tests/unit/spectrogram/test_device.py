@@ -32,19 +32,19 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "mps", "mps:0", "privateuseone", "privateuseone:0", "xpu", "xpu:0"])
-def test_what_lacks_complex_tensors_is_left_to_the_cpu(no_cuda: None, name: str) -> None:
+def test_devices_without_complex_tensors_use_the_cpu(no_cuda: None, name: str) -> None:
     assert resolve_device(name) == CPU
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:1", "cuda:1"), ("mps", "cpu"), ("cpu", "cpu")]
 )
-def test_cuda_is_used_where_it_is(cuda: None, name: str, expected: str) -> None:
+def test_cuda_is_used_when_available(cuda: None, name: str, expected: str) -> None:
     assert resolve_device(name) == torch.device(expected)
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_cuda_that_is_not_there_is_said(no_cuda: None, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_cuda_is_reported(no_cuda: None, name: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "riffusion"):
         assert resolve_device(name) == CPU
     assert "no CUDA device" in caplog.text
@@ -72,7 +72,7 @@ def failing_on_cuda(error: BaseException) -> tuple[Callable[[torch.device], str]
     "error",
     [torch.cuda.OutOfMemoryError(OUT_OF_MEMORY), RuntimeError("cuFFT error: CUFFT_INTERNAL_ERROR"), RuntimeError()],
 )
-def test_what_fails_there_is_done_on_the_cpu(error: RuntimeError, caplog: pytest.LogCaptureFixture) -> None:
+def test_work_that_fails_on_the_gpu_is_done_on_the_cpu(error: RuntimeError, caplog: pytest.LogCaptureFixture) -> None:
     compute, seen = failing_on_cuda(error)
     with caplog.at_level(logging.WARNING, "riffusion"):
         assert with_fallback(torch.device("cuda"), compute) == "done"

@@ -197,7 +197,7 @@ def test_an_orientation_that_makes_no_sense_is_ignored(orientation: object) -> N
     assert np.array_equal(pixels_of(image)[..., 0], GREY)
 
 
-def test_damaged_exif_beside_an_orientation_loses_nothing() -> None:
+def test_unwritable_exif_does_not_prevent_the_rotation() -> None:
     image = grey_image()
     exif = image.getexif()
     exif[0x0112] = 3
@@ -412,7 +412,7 @@ def test_channels_must_be_as_many_as_the_parameters_say() -> None:
 
 
 @pytest.mark.parametrize("red", [0, 128, 255])
-def test_a_red_that_carries_nothing_means_stereo(red: int) -> None:
+def test_constant_red_channel_means_stereo(red: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 40, 3), dtype=np.uint8)
     pixels[..., 0] = red
     assert is_stereo(pixels)

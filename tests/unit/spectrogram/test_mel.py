@@ -68,7 +68,7 @@ def test_triangles_have_their_corners_where_mel_is_equidistant() -> None:
     assert half_way.dense(slice(0, n_mels + 1), slice(0, n_mels)) == pytest.approx(expected, abs=1e-3)
 
 
-def test_nothing_outside_the_edges() -> None:
+def test_filters_are_zero_outside_their_edges() -> None:
     params = SpectrogramParams(min_frequency=300, max_frequency=2000)
     heard = dense(params).sum(axis=1) > 0
     frequencies = np.arange(params.n_fft // 2 + 1) * params.sample_rate / params.n_fft

@@ -35,7 +35,7 @@ def test_shares_cover_every_frame_once(size: int, frames: int) -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_work_is_confined_to_one_core_a_thread_and_nobody_else_is() -> None:
+def test_crew_threads_use_one_core_each_and_other_threads_are_unaffected() -> None:
     """The crew's threads have one core; the caller, and a thread born meanwhile, keep theirs."""
 
     def work(crew: ThreadCrew) -> tuple[int, list[int], int]:

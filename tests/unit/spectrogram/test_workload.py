@@ -144,7 +144,9 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(codec, name, refuse)
 
 
-def test_all_ways_refuse_before_they_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_every_entry_point_refuses_oversized_work_before_starting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
     nothing_is_computed(monkeypatch)
     sound = AudioClip(np.zeros((1, 1_200_000), np.float32), 1000)
     wide = Image.new("L", (20000, 16), "white")
@@ -191,7 +193,7 @@ def test_magnitudes_that_are_no_numbers_are_refused(level: float) -> None:
 
 
 @pytest.mark.parametrize("level", [1e-30, 1e-38, 1e-45])
-def test_what_nobody_hears_is_silence(level: float) -> None:
+def test_inaudible_input_is_silence(level: float) -> None:
     clip = AudioClip(np.full((1, 8820), level, np.float32) * np.float32([1, -1] * 4410), 44100)
     picture = audio_to_picture(clip)
     assert np.asarray(picture.image).min() == 255

@@ -1,9 +1,10 @@
-"""A folder of songs, and the training set that was made of it."""
+"""What a new page shows; a folder of songs, and the training set that was made of it."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,18 @@ from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.ui.layout.page_context import PageContext
+from tests.unit.ui.painting import Studio
 
 RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the values of a new page, whose components the test module names as CONTROLS."""
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    place = Studio().place(tmp_path_factory.mktemp("opened"))
+    with gr.Blocks(analytics_enabled=False):
+        return {name: control.value for name, control in request.module.CONTROLS(place).items()}
 
 
 def plucked(path: Path, seconds: float, seed: int) -> Path:

@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_removed_is_no_error(
     assert 'role="alert"' in to_pictures(place, [str(tmp_path / "bad.wav")])[0]
 
 
-def test_nothing_chosen_is_a_sentence(place: PageContext, tmp_path: Path):
+def test_missing_input_is_reported_in_one_sentence(place: PageContext, tmp_path: Path):
     html, archive = to_sound(place, None)
     assert "choose files first" in html
     assert archive == ""
@@ -349,7 +349,7 @@ def test_a_preview_shows_the_first_picture_in_natural_order(place: PageContext, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preview_of_nothing_is_a_sentence(place: PageContext, tmp_path: Path):
+def test_preview_without_images_is_reported_in_one_sentence(place: PageContext, tmp_path: Path):
     shown, html = preview(place, None, "", "", "from the picture", "", {"crop": "every"})
     assert shown is None
     assert "choose files first" in html

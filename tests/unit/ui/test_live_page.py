@@ -27,6 +27,7 @@ from tests.unit.waiting import until
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = live_controls  # of the page that `opened` lays out
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100"
@@ -35,15 +36,6 @@ SMALL = "sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_durati
 @pytest.fixture
 def studio() -> Studio:
     return Studio(max_batch=1)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in live_controls(place).items()}
 
 
 @pytest.fixture
@@ -177,7 +169,7 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
     assert not jam_of(registry, second).stopped_or_left()
 
 
-def test_a_start_that_is_refused_leaves_all_as_it_was(
+def test_refused_start_changes_nothing(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     place = studio.place(tmp_path)
@@ -212,7 +204,7 @@ def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_
         live.queue(place, id_, " ", small | {"styles": ["loud"]})
 
 
-def test_what_a_killed_program_has_left_is_removed(
+def test_files_of_killed_programs_are_removed(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
     import os

@@ -20,6 +20,7 @@ from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = loop_controls  # of the page that `opened` lays out
 
 OPTIONS = {"engine": "fast", "format": "wav"}
 
@@ -27,15 +28,6 @@ OPTIONS = {"engine": "fast", "format": "wav"}
 @pytest.fixture
 def studio() -> Studio:
     return Studio()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in loop_controls(place).items()}
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_without_a_prompt_the_file_name_is_the_title() -> None:
     assert "7.wav" in Reader(player("u", "", 1.0, "7.wav")).text
 
 
-def test_nothing_takes_no_room() -> None:
+def test_empty_player_list_is_empty_html() -> None:
     assert panel([]) == ""
 
 

@@ -91,7 +91,7 @@ def test_another_filter_begins_at_its_first_page_unless_a_page_is_named(training
     assert opened(training_set, "kept", page=2, before=replace(second, page=1)).page == 2
 
 
-def test_what_is_dropped_stays_on_the_list_so_that_none_slips_by(training_set: Path):
+def test_dropped_windows_stay_on_the_page(training_set: Path):
     first = opened(training_set, "kept")
     rest = set(first.files[CELLS:])
     save(first, values_of(first, keep0=False, keep1=False, keep5=False))
@@ -101,7 +101,7 @@ def test_what_is_dropped_stays_on_the_list_so_that_none_slips_by(training_set: P
     assert len(again.files) == KEPT - 3
 
 
-def test_folders_in_quotes_and_folders_that_are_none(training_set: Path, tmp_path: Path):
+def test_quoted_folders_are_accepted_and_missing_ones_refused(training_set: Path, tmp_path: Path):
     assert look_up(Sheet(), f' "{training_set}" ', "all", "", 1)[1].out == training_set
     for folder, words in (("  ", "No training set yet"), (str(tmp_path), f"there is no training set in {tmp_path}")):
         with pytest.raises(RiffusionError, match=words):
@@ -111,7 +111,7 @@ def test_folders_in_quotes_and_folders_that_are_none(training_set: Path, tmp_pat
 # --- saving ----------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_changed_writes_nothing(training_set: Path):
+def test_saving_without_changes_writes_no_file(training_set: Path):
     sheet = opened(training_set)
     assert save(sheet, values_of(sheet)) == ""
     assert save(sheet, values_of(sheet, caption1="  ", caption2=f"  {sheet.windows[2].caption}\n")) == ""
@@ -152,7 +152,7 @@ def test_two_browser_tabs_do_not_undo_each_other(training_set: Path):
     assert after.windows[3].caption == "from the other"
 
 
-def test_a_page_from_before_the_set_was_cut_anew_says_what_is_lost(training_set: Path):
+def test_page_of_an_older_set_reports_lost_edits(training_set: Path):
     sheet = opened(training_set)
     ghost = replace(sheet.windows[1], file=f"x{sheet.windows[1].file}")
     stale = replace(sheet, windows=(sheet.windows[0], ghost, *sheet.windows[2:]))
@@ -254,7 +254,7 @@ def test_sounds_that_were_heard_do_not_pile_up(
     assert heard == {Path(sheet.windows[number].file).stem for number in (3, 2, 1)}, "the latest ones stay"
 
 
-def test_what_cannot_be_heard_is_a_sentence(training_set: Path, place: PageContext):
+def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, place: PageContext):
     sheet = opened(training_set)
     (training_set / "pictures" / sheet.windows[1].file).unlink()
     (training_set / "pictures" / sheet.windows[2].file).write_bytes(b"no picture")
@@ -345,7 +345,7 @@ def test_an_error_leaves_the_page_as_it_is(page: OnPage, training_set: Path, tmp
     assert "Nothing to replace" in shown["note"]
 
 
-def test_a_filter_that_nothing_fits_is_said(page: OnPage, training_set: Path):
+def test_filter_without_matches_is_reported(page: OnPage, training_set: Path):
     shown = page.press("riffusion_review_show", Sheet(), str(training_set), "silence", "", 1, *[False, ""] * CELLS)
     assert "None fits the filter." in shown["note"]
     assert not any(cell[0]["visible"] for cell in shown["cells"])

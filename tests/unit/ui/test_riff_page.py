@@ -23,6 +23,7 @@ from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = riff_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SECONDS = 4.0
@@ -42,15 +43,6 @@ def song(tmp_path: Path) -> Upload:
     wave = 0.3 * np.sin(2 * np.pi * 440 * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * t))
     clip = AudioClip(np.stack([wave, 0.5 * wave]).astype(np.float32), RATE)
     return Upload(write_audio(clip, tmp_path / "in" / "upload.wav"), "my <song>.wav")
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in riff_controls(place).items()}
 
 
 @pytest.fixture

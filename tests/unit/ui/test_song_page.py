@@ -34,6 +34,7 @@ from tests.unit.ui.painting import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
+CONTROLS = song_controls  # of the page that `opened` lays out
 
 OPTIONS = {"batch": 2, "engine": "fast", "format": "wav"}
 SCORE = "6 | funky bass | seed 3\n2 | <b>piano</b>"
@@ -44,15 +45,6 @@ QUICK = {"preset": "custom", "custom": SMALL}
 @pytest.fixture
 def studio() -> Studio:
     return Studio()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a page that was just opened says."""
-    gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
-    with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in song_controls(place).items()}
 
 
 @pytest.fixture
@@ -253,7 +245,7 @@ class Doubtful(BackendModel):
         return "The checkpoint <cats> is none."
 
 
-def test_a_model_for_something_else_is_doubted_from_the_beginning(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path, model=Doubtful(lambda: studio))
     steps = list(make(new_runs(), place, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
@@ -311,7 +303,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, Any], values: dict[
 
 
 @pytest.mark.parametrize("change", [{"join": "plain", "before": True}, {"mask": True}])
-def test_settings_that_do_not_fit_are_said_before_the_work(
+def test_invalid_settings_are_reported_before_the_work(
     change: dict[str, Any], values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -323,7 +315,7 @@ def test_settings_that_do_not_fit_are_said_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_fills_the_page_and_those_of_others_do_not(
+def test_own_files_restore_the_page_and_foreign_files_do_not(
     short: SongSettings, values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -424,7 +416,7 @@ def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, t
     assert left.tobytes() == end.crop((80, 0, 128, 64)).tobytes()
 
 
-def test_what_the_painter_is_at_is_said(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_status_of_the_backend_is_shown(short: SongSettings, studio: Studio, tmp_path: Path):
     studio.delay = 1.0
     studio.activity = Activity(waiting=True)
     said = []

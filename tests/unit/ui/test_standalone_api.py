@@ -135,7 +135,7 @@ def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == "riffusion-ext ui: nothing listens on http://127.0.0.1:9\n"
 
 
-def test_without_it_they_are_not(serve: Any) -> None:
+def test_routes_are_absent_without_the_option(serve: Any) -> None:
     url = serve()
     assert status(f"{url}/riffusion/v1/health")[0] == 404
     assert status(f"{url}/run_vst/", body=b"{}")[0] in (404, 405)
@@ -143,7 +143,7 @@ def test_without_it_they_are_not(serve: Any) -> None:
 
 @pytest.mark.parametrize("option", ["--auth", "--api-auth"])
 @pytest.mark.parametrize("text", ["ann", ":", "ann:", ":one", ""])
-def test_a_password_that_is_none_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_password_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--api", option, text]) == 2
     assert "user:password" in capsys.readouterr().err
 
@@ -163,9 +163,7 @@ def test_other_machines_come_in_by_a_password_only(
 
 
 @pytest.mark.parametrize(("option", "text"), [("--allow-origin", "music.example"), ("--allow-host", "http://a")])
-def test_names_and_origins_that_are_none_are_refused(
-    option: str, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_names_and_origins_are_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", option, text]) == 2
     assert text in capsys.readouterr().err
 

@@ -124,7 +124,7 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
-def test_folders_as_people_paste_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_pasted_folder_names_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -216,7 +216,7 @@ def test_many_failures_are_cut_short(songs: Path, place: PageContext, narrow: Da
         ('"', "no sound"),
     ],
 )
-def test_what_is_no_folder_of_songs_is_a_sentence(
+def test_invalid_song_folder_is_reported_in_one_sentence(
     songs: str, words: str, place: PageContext, tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -227,7 +227,7 @@ def test_what_is_no_folder_of_songs_is_a_sentence(
     assert not (tmp_path / "results").exists()
 
 
-def test_settings_that_cannot_be_are_said_before_the_work(songs: Path, place: PageContext, tmp_path: Path):
+def test_invalid_settings_are_reported_before_the_work(songs: Path, place: PageContext, tmp_path: Path):
     settings = DatasetSettings(captions=CaptionSettings("{titel}"))
     *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
     assert "titel" in html
@@ -248,7 +248,7 @@ def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
     assert "This did not work: ZeroDivisionError: oops &lt;3" in html
 
 
-def test_nothing_kept_is_said(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_empty_training_set_is_reported(songs: Path, place: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
     *_, (html, made) = make(new_runs(), str(songs), "", place, settings)
     assert "Nothing was kept" in html
@@ -366,7 +366,7 @@ def test_a_page_that_is_closed_in_the_middle_stops_the_work(
     assert free(runs)
 
 
-def test_a_page_that_gradio_asks_nothing_of_any_more_stops_the_work(
+def test_work_stops_when_the_page_is_closed(
     songs: Path, place: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)

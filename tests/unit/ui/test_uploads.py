@@ -98,7 +98,7 @@ def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
     assert accepted(path) == path
 
 
-def test_nothing_else_is(uploads: Path) -> None:
+def test_other_paths_are_refused(uploads: Path) -> None:
     for path in outside(uploads):
         with pytest.raises(RiffusionError, match=NOT_OURS):
             accepted(path)
@@ -216,7 +216,7 @@ def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
 
 
 @pytest.mark.skipif(GRADIO < 6, reason="earlier ones ask always, or never")
-def test_ours_is_the_check_where_gradio_does_not_know_that_it_serves(uploads: Path) -> None:
+def test_our_check_applies_when_gradio_has_none(uploads: Path) -> None:
     secret = str(picture(uploads.parent / "secret.png"))
     Pressed(files, mounted=False).refuses([sent(secret)], ours=True)
     Pressed(one_picture, mounted=False).refuses(sent(secret), ours=True)

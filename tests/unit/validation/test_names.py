@@ -124,14 +124,14 @@ def test_only_files_are_opened(no_file: Path) -> None:
             act(no_file)
 
 
-def test_every_reader_says_so(no_file: Path) -> None:
+def test_every_reader_refuses_what_is_no_regular_file(no_file: Path) -> None:
     """None of these calls would return, or there would be no end of what is read."""
     from riffusion_ext.audio.io import read_audio, read_tags, sound_length, sound_shape
     from riffusion_ext.audio.stream import read_pieces
     from riffusion_ext.commands.shared.generation import score_of
     from riffusion_ext.commands.shared.options import UsageError
     from riffusion_ext.dataset.captions.sidecars import beside
-    from riffusion_ext.dataset.captions.tags import read_song_tags
+    from riffusion_ext.dataset.captions.tags import song_tags
     from riffusion_ext.generate.restore import settings_in
     from riffusion_ext.spectrogram.image import is_whole, open_picture
 
@@ -141,14 +141,14 @@ def test_every_reader_says_so(no_file: Path) -> None:
     with pytest.raises(UsageError):
         score_of([str(no_file)])
     assert not is_whole(no_file, 1, 1)
-    assert read_song_tags(no_file) == {}
+    assert song_tags(no_file).fields == {}
     no_file.rename(no_file.with_suffix(".json"))
     fields, notes = beside(no_file.with_suffix(".mp3"))
     assert fields == {}
     assert "not a file" in notes[0]
 
 
-def test_a_file_that_has_become_another_one_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_replaced_while_it_is_opened_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform == "win32":
         pytest.skip("no named pipes among files")
     path, other = tmp_path / "x.wav", tmp_path / "file"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
 
-from riffusion_ext.errors import RiffusionError
+from riffusion_ext.errors import AudioError, RiffusionError
 from riffusion_ext.generate.loop import fit_loop
 from riffusion_ext.generate.score.automation import parse_curve
 from riffusion_ext.generate.score.keyframes import Keyframe, Score, check_tempo
@@ -26,14 +27,14 @@ def test_every_float_is_read_back(value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 320, "1e400", "-1e400", "nan", "inf", "-Infinity", "", "x", "1" * 10**6])
-def test_what_is_no_finite_number(text: str) -> None:
+def test_texts_that_are_no_finite_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError) as raised:
         read_float(text)
     assert len(str(raised.value)) < 100
 
 
 @pytest.mark.parametrize("text", ["9" * 19, "9" * 320, "9" * 5000, "-" + "9" * 5000, "1.5", "", "x", "1e3"])
-def test_what_is_no_whole_number(text: str) -> None:
+def test_texts_that_are_no_whole_number_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError):
         read_int(text)
     assert read_int(" 42 ") == 42
@@ -98,3 +99,17 @@ def test_settings_are_checked_whatever_they_are_given(value: object) -> None:
         fit_loop(value, 120.0)  # type: ignore[arg-type]
     with pytest.raises(RiffusionError):
         SpectrogramParams.from_mapping({"sample_rate": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (50, "the rate must lie between 1 and 40.5 Hz, got 50"),
+        (math.nan, "the rate must lie between 1 and 40.5 Hz, got nan"),
+        ("7", "the rate must be a number, got '7'"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_unit_and_the_error_of_its_kind(value: Any, sentence: str) -> None:
+    with pytest.raises(AudioError) as raised:
+        in_range("the rate", value, 1, 40.5, unit="Hz", error=AudioError)
+    assert str(raised.value) == sentence

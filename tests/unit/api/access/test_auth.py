@@ -148,7 +148,7 @@ def test_large_bodies_wait_for_room_and_are_told_when_to_try_again(
 
 
 @pytest.mark.parametrize("route", [f"{V1}/pictures", f"{V1}/songs", "/run_inference/"])
-def test_who_sends_half_a_body_and_waits_is_not_waited_for(
+def test_stalled_upload_is_given_up(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str
 ) -> None:
     monkeypatch.setattr(receive, "WINDOW", 0.2)
@@ -234,7 +234,7 @@ def test_addresses_and_headers_have_a_limit(client: TestClient, more: Any, statu
 
 
 @pytest.mark.parametrize("clients", [50])
-def test_fifty_clients_at_once_lose_nothing(make_client: MakeClient, tmp_path: Path, clients: int) -> None:
+def test_fifty_concurrent_clients_all_get_answers(make_client: MakeClient, tmp_path: Path, clients: int) -> None:
     client = make_client()
     pictures = [picture_bytes(64, seed=number, path=tmp_path) for number in range(clients)]
     start = threading.Barrier(clients)
@@ -258,7 +258,7 @@ def test_fifty_clients_at_once_lose_nothing(make_client: MakeClient, tmp_path: P
     assert client.service.bodies.held == 0  # type: ignore[attr-defined]
 
 
-def test_more_clients_than_may_wait_are_told_so(make_client: MakeClient, picture: bytes) -> None:
+def test_clients_beyond_the_waiting_limit_are_refused(make_client: MakeClient, picture: bytes) -> None:
     client = make_client(lanes={"convert": Lane(threads=1, waiting=0)})
     go, began = threading.Event(), threading.Event()
 

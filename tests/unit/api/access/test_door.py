@@ -111,7 +111,7 @@ def test_other_origins_are_foreign(origin: str) -> None:
             assert not may(visitors, ("host", HERE), ("origin", origin), same, method=method)
 
 
-def test_two_origins_are_none() -> None:
+def test_request_with_two_origins_is_refused() -> None:
     assert not may(Visitors(), ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}"))
 
 
@@ -149,7 +149,7 @@ def test_own_requests_without_an_origin(site: str) -> None:
     assert may(Visitors(), ("host", HERE), ("sec-fetch-site", site))
 
 
-def test_programs_send_neither() -> None:
+def test_requests_without_origin_and_fetch_headers_pass() -> None:
     assert may(Visitors(), ("host", HERE), method="POST")
 
 
@@ -191,7 +191,7 @@ class Behind:
         self.client = TestClient(Door(app, visitors, cross_origin=cross_origin), base_url=f"http://{HERE}")
 
 
-def test_nothing_behind_it_hears_of_a_refused_request() -> None:
+def test_refused_request_does_not_reach_the_app() -> None:
     behind = Behind(Visitors())
     for headers in ({"host": "evil.test"}, {"origin": "null"}, {"origin": "http://evil.test"}):
         for method in ("GET", "POST", "OPTIONS"):

@@ -71,13 +71,13 @@ def client(gradio: Gradio, cache: Path) -> TestClient:
 
 
 @pytest.mark.parametrize("path", [*READ, *NEWER])
-def test_what_pages_read_is_there(client: TestClient, path: str) -> None:
+def test_routes_that_pages_read_are_served(client: TestClient, path: str) -> None:
     assert client.get(path).text == "gradio"
     assert client.head(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", CALLED)
-def test_what_pages_call_is_there(client: TestClient, gradio: Gradio, path: str) -> None:
+def test_routes_that_pages_call_are_served(client: TestClient, gradio: Gradio, path: str) -> None:
     assert client.post(path, json={"data": ["a"]}).text == "gradio"
     assert json.loads(gradio.got[-1][1]) == {"data": ["a"]}
 
@@ -117,7 +117,7 @@ def test_files_of_the_cache_are_served_without_scripts(client: TestClient, cache
 
 
 @pytest.mark.parametrize("prefix", ["/file=", "/file/", "/gradio_api/file="])
-def test_nothing_else_is_served_by_its_path(client: TestClient, gradio: Gradio, cache: Path, prefix: str) -> None:
+def test_other_paths_are_not_served(client: TestClient, gradio: Gradio, cache: Path, prefix: str) -> None:
     secret = cache.parent / "secret.png"
     secret.write_bytes(b"secret")
     (cache / "0123abcd" / "link.png").symlink_to(secret)
@@ -154,7 +154,7 @@ def test_functions_get_uploaded_files_only(client: TestClient, gradio: Gradio, c
     assert len(gradio.got) == count
 
 
-def test_so_do_those_that_are_called_by_a_socket(client: TestClient, gradio: Gradio, cache: Path) -> None:
+def test_websocket_calls_cannot_name_foreign_files(client: TestClient, gradio: Gradio, cache: Path) -> None:
     with client.websocket_connect("/queue/join") as socket:
         socket.send_json({"data": [file_of(3, f"{cache}/0123abcd/a.png")]})
         assert socket.receive_text() == "done"
@@ -232,7 +232,7 @@ class Leaving:
         await PlainTextResponse("whole")(scope, receive, send)
 
 
-def test_nothing_of_a_refused_upload_stays(cache: Path) -> None:
+def test_refused_upload_leaves_no_file(cache: Path) -> None:
     (cache / ".mark").touch()
     client = TestClient(GradioGate(Leaving(cache), cache, upload_bytes=5000))
     assert client.post("/upload", content=iter([b"x" * 1000] * 5)).text == "whole"

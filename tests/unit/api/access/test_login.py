@@ -39,7 +39,7 @@ def client() -> TestClient:
 
 
 @pytest.mark.parametrize("path", ["/page", "/api", "/missing", "/docs", "/openapi.json"])
-def test_everything_asks_for_it(client: TestClient, path: str) -> None:
+def test_every_route_asks_for_the_password(client: TestClient, path: str) -> None:
     for headers in ({}, basic("ann:wrong"), basic("ann:p"), basic(":"), basic("ann:"), {"Authorization": "Basic %"}):
         reply = client.get(path, headers=headers)
         assert reply.status_code == 401
@@ -73,7 +73,7 @@ def test_requests_of_the_server_itself_pass(client: TestClient) -> None:
         ("\u00e4:\u00f6", ("\u00e4", "\u00f6")),
     ],
 )
-def test_password_is_what_follows_the_first_colon(text: str, expected: tuple[str, str]) -> None:
+def test_password_follows_the_first_colon(text: str, expected: tuple[str, str]) -> None:
     assert parse_credential(text) == expected
 
 

@@ -38,7 +38,7 @@ def test_the_oldest_leave_for_new_ones(tmp_path: Path) -> None:
     assert young.exists()
 
 
-def test_those_that_are_coming_count(tmp_path: Path) -> None:
+def test_uploads_in_progress_count_towards_the_limit(tmp_path: Path) -> None:
     folder = uploads(tmp_path, 100)
     first = folder.admit(60)
     with pytest.raises(ApiError):
@@ -52,7 +52,7 @@ def test_a_full_disk_is_left_some_room(tmp_path: Path) -> None:
         uploads(tmp_path, 1 << 60).admit(1 << 59)
 
 
-def test_rests_leave_once_nobody_can_be_writing_them(tmp_path: Path) -> None:
+def test_abandoned_partial_uploads_are_removed(tmp_path: Path) -> None:
     mark, rest, late = (put(tmp_path / name, 1, age) for name, age in ((".mark", 99.0), ("tmp1", 9.0), ("tmp2", -9.0)))
     whole = put(tmp_path / "id" / "a", 1, 99.0)
     folder = uploads(tmp_path, 100)

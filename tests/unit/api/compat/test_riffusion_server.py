@@ -68,7 +68,7 @@ def test_pages_of_other_sites_cannot_have_anything_painted(
     assert studio.requests == []
 
 
-def test_a_page_that_may_call_it_can(client: TestClient, studio: Studio) -> None:
+def test_allowed_origin_gets_cors_headers(client: TestClient, studio: Studio) -> None:
     headers = {"Origin": "http://localhost:3000", "Content-Type": "application/json; charset=utf-8"}
     assert client.post(ROUTE, content=RECORDED, headers=headers).status_code == 200
 
@@ -125,20 +125,20 @@ def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, st
         ({"num_inference_steps": 0}, "num_inference_steps must lie between 1 and 150"),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_text(client: TestClient, changes: dict[str, Any], said: str) -> None:
+def test_errors_are_plain_text(client: TestClient, changes: dict[str, Any], said: str) -> None:
     reply = client.post(ROUTE, content=json.dumps(recorded(**changes)))
     assert reply.status_code == 400
     assert reply.headers["content-type"] == "text/plain; charset=utf-8"
     assert reply.text.startswith(said)
 
 
-def test_guidance_below_1_is_none_as_in_the_original(client: TestClient, studio: Studio) -> None:
+def test_guidance_below_1_disables_guidance_as_in_the_original(client: TestClient, studio: Studio) -> None:
     start, end = ({"prompt": "a", "seed": 1, "guidance": guidance} for guidance in (0, 0.5))
     assert client.post(ROUTE, content=json.dumps(recorded(start=start, end=end))).status_code == 200
     assert studio.requests[0].cfg == 1.0
 
 
-def test_without_a_model_it_says_so(make_client: MakeClient) -> None:
+def test_inference_without_a_model_answers_an_error(make_client: MakeClient) -> None:
     reply = make_client(paints=False).post(ROUTE, content=RECORDED)
     assert reply.status_code == 501
     assert "webui" in reply.text
@@ -150,7 +150,7 @@ def test_the_picture_and_the_sound_are_not_kept(client: TestClient, studio: Stud
     assert job.result == {"complete": True}
 
 
-def test_nothing_is_painted_for_a_client_that_has_gone(client: TestClient, studio: Studio) -> None:
+def test_disconnected_client_causes_no_generation(client: TestClient, studio: Studio) -> None:
     studio.go_on.clear()
     arrives = [{"type": "http.request", "body": RECORDED.encode(), "more_body": False}, {"type": "http.disconnect"}]
 

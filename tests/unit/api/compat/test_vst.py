@@ -118,14 +118,14 @@ def test_a_mask_keeps_parts(client: TestClient, studio: Studio) -> None:
         ({"num_inference_steps": 151}, "num_inference_steps"),
     ],
 )
-def test_what_is_wrong_is_said_in_json(client: TestClient, changes: dict[str, Any], said: str) -> None:
+def test_errors_are_json(client: TestClient, changes: dict[str, Any], said: str) -> None:
     reply = client.post(ROUTE, content=ask(wav(tune(44100)), **changes))
     assert reply.status_code == 400
     assert list(reply.json()) == ["error"]
     assert said in reply.json()["error"]
 
 
-def test_without_a_model_it_says_so(make_client: MakeClient) -> None:
+def test_vst_route_without_a_model_answers_an_error(make_client: MakeClient) -> None:
     reply = make_client(paints=False).post(ROUTE, content=ask(wav(tune(44100))))
     assert reply.status_code == 501
     assert list(reply.json()) == ["error"]

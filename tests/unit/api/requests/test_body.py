@@ -45,7 +45,7 @@ def refused(data: bytes, most: int = MOST, **lengths: int) -> tuple[int, str]:
     ),
     st.booleans(),
 )
-def test_what_is_within_the_limits_is_read_as_ever(value: Any, ascii_: bool) -> None:
+def test_body_within_the_limits_is_read(value: Any, ascii_: bool) -> None:
     try:
         data = json.dumps(value, ensure_ascii=ascii_).encode()
     except UnicodeEncodeError:
@@ -159,7 +159,7 @@ def test_numbers_are_finite_and_short(number: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b'{"a":1}x', b"\x00[\x00]", b'"\n"', b"nul", b"\xef\xbb"])
-def test_what_is_no_json_is_said_so(data: bytes) -> None:
+def test_invalid_json_is_refused(data: bytes) -> None:
     status, text = refused(data)
     assert status == 422
     assert "JSON" in text

@@ -59,7 +59,7 @@ def test_scripts_of_node_are_no_pages(make_client: MakeClient, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "image/png"])
-def test_programs_may_call_a_file_what_they_like(make_client: MakeClient, kind: str, tmp_path: Path) -> None:
+def test_programs_may_send_any_content_type(make_client: MakeClient, kind: str, tmp_path: Path) -> None:
     headers = {"Content-Type": kind} if kind else {}
     assert (
         make_client().post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
@@ -80,7 +80,7 @@ def test_pages_must_send_json_to_the_original_routes(
 
 
 @pytest.mark.parametrize("route", ["pictures", "clips"])
-def test_a_form_is_told_what_the_body_must_be(make_client: MakeClient, route: str) -> None:
+def test_form_upload_is_refused_with_the_expected_body(make_client: MakeClient, route: str) -> None:
     reply = make_client().post(f"{V1}/{route}", files={"file": ("song.mp3", b"ID3", "audio/mpeg")})
     assert reply.status_code == 415
     assert "--data-binary @FILE" in reply.json()["detail"]

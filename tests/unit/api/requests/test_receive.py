@@ -11,16 +11,7 @@ import pytest
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests import receive
 from riffusion_ext.api.requests.receive import RATE, WINDOW, GoneError, Transfer, Transfers
-
-
-class Clock:
-    """Time that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.waiting import Clock
 
 
 @pytest.fixture
@@ -57,7 +48,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.mark.parametrize(("size", "seconds"), [(1, 11.0), (1, 0.3), (0, 1.0), (1000, 1.0), (60_000, 61.0), (1, 29.0)])
-def test_what_comes_too_slowly_is_refused(clock: Clock, size: int, seconds: float) -> None:
+def test_too_slow_body_is_refused(clock: Clock, size: int, seconds: float) -> None:
     transfers = make(clock, room=10**9)
     take, given = drip(clock, size, seconds)
     with pytest.raises(ApiError, match=r"bytes of the body came in \d+ s") as caught:
@@ -92,7 +83,7 @@ def test_a_slow_line_is_waited_for_as_long_as_a_body_may_take(clock: Clock) -> N
 
 
 @pytest.mark.parametrize("promised", [0, 11])
-def test_what_is_too_large_is_refused_as_soon_as_it_shows(clock: Clock, promised: int) -> None:
+def test_too_large_body_is_refused_as_soon_as_known(clock: Clock, promised: int) -> None:
     transfers = make(clock)
     take, given = drip(clock, 4, 0.0)
 
@@ -107,7 +98,7 @@ def test_what_is_too_large_is_refused_as_soon_as_it_shows(clock: Clock, promised
     assert len(given) == (0 if promised else 3)
 
 
-def test_who_hangs_up_leaves_nothing_behind(clock: Clock) -> None:
+def test_disconnected_client_leaves_no_data(clock: Clock) -> None:
     transfers = make(clock)
 
     async def take() -> dict[str, Any]:
@@ -129,7 +120,7 @@ async def settle(transfers: Transfers, tasks: list[Any], clock: Clock) -> None:
     clock.now += 2.0
 
 
-def test_the_slowest_makes_way_for_who_comes(clock: Clock) -> None:
+def test_slowest_body_is_dropped_for_a_new_one(clock: Clock) -> None:
     async def all_of_it() -> None:
         transfers = make(clock, most=8, room=10**9)
         slow = [asyncio.ensure_future(receive_all(transfers, forever)) for _ in range(8)]
@@ -148,7 +139,7 @@ def test_the_slowest_makes_way_for_who_comes(clock: Clock) -> None:
     run(all_of_it())
 
 
-def test_who_sends_at_a_good_rate_is_never_sent_away(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_enough_body_is_never_dropped(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receive, "PATIENCE", 0.0)
 
     async def all_of_it() -> None:
@@ -204,7 +195,7 @@ def test_halves_of_bodies_do_not_wait_for_each_other_for_ever(clock: Clock) -> N
     assert run(all_of_it()) == [700] * 4
 
 
-def test_who_holds_room_and_sends_little_makes_way(clock: Clock) -> None:
+def test_stalled_body_that_holds_room_is_dropped(clock: Clock) -> None:
     async def all_of_it() -> None:
         transfers = make(clock, room=1000)
         pieces = [900]
@@ -226,7 +217,7 @@ def test_who_holds_room_and_sends_little_makes_way(clock: Clock) -> None:
     run(all_of_it())
 
 
-def test_a_body_waits_until_those_that_are_worked_on_are_done(clock: Clock) -> None:
+def test_body_waits_until_earlier_bodies_are_processed(clock: Clock) -> None:
     async def all_of_it() -> None:
         transfers = make(clock, room=1000)
         async with transfers.enter() as whole:

@@ -81,7 +81,7 @@ def test_without_waiting_there_is_a_job(client: TestClient, picture: bytes) -> N
     assert "upload" in sentence(client.post(f"{V1}/image-to-audio?wait=false", json={"image": text}), 422)
 
 
-def test_what_cannot_be_heard_or_drawn_is_refused_in_a_sentence(
+def test_invalid_conversions_are_refused_in_one_sentence(
     client: TestClient, picture: bytes, make_client: MakeClient
 ) -> None:
     def heard(status: int = 422, **body: object) -> str:
@@ -173,7 +173,7 @@ def test_bad_samples_are_repaired_and_told_or_refused(client: TestClient, bad: f
     assert client.get(f"{V1}/jobs").status_code == 200
 
 
-def test_what_a_request_becomes_is_limited_too(make_client: MakeClient, picture: bytes) -> None:
+def test_decoded_size_is_limited_too(make_client: MakeClient, picture: bytes) -> None:
     tight = make_client(memory_bytes=100_000_000)
     sound = base64.b64encode(wav(1000, 10.0)).decode()
     body = {"audio": sound, "preset": "sample_rate=192000, stereo=true, max_frequency=20000"}

@@ -65,7 +65,7 @@ def test_a_song_that_is_damaged_is_told_without_our_folders(client: TestClient, 
         assert [name for name in archive.namelist() if str(tmp_path).encode() in archive.read(name)] == []
 
 
-def test_what_is_no_training_set_is_refused(client: TestClient, make_client: MakeClient) -> None:
+def test_folder_without_training_set_is_refused(client: TestClient, make_client: MakeClient) -> None:
     song = upload(client, "clips", sound_bytes(1.0))["id"]
 
     def said(status: int, **body: object) -> str:

@@ -138,7 +138,7 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
         ("interpolations", {"start": END, "end": END, "width": 100}, "64"),
     ],
 )
-def test_what_cannot_be_painted_is_refused_at_once(client: TestClient, route: str, body: dict, said: str) -> None:
+def test_invalid_requests_are_refused_at_once(client: TestClient, route: str, body: dict, said: str) -> None:
     import json
 
     text = json.dumps(body)  # which escapes half a character, as a client may
@@ -164,7 +164,7 @@ def test_a_line_that_scaling_would_make_huge_is_refused(
     assert "the longer side 7812" in sentence(reply, 413)
 
 
-def test_where_nothing_paints_it_is_said(make_client: MakeClient) -> None:
+def test_request_without_a_model_is_refused(make_client: MakeClient) -> None:
     client = make_client(paints=False)
     for route in ("songs", "riffs", "loops", "interpolations"):
         body = EXAMPLES[f"/{route}"]
@@ -172,7 +172,7 @@ def test_where_nothing_paints_it_is_said(make_client: MakeClient) -> None:
     assert client.get(f"{V1}/capabilities").json()["paints"] is False
 
 
-def test_errors_of_the_painter_are_told_by_the_job(client: TestClient, studio: Studio) -> None:
+def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Studio) -> None:
     def fail(request: object) -> Image.Image:
         raise RuntimeError("/home/me/models/x.safetensors: out of paint")
 

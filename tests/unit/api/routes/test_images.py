@@ -78,7 +78,7 @@ def test_pictures_that_can_be_painted_together_are(client: TestClient, studio: S
         ({"unknown": 1}, "unknown"),
     ],
 )
-def test_what_cannot_be_painted_is_refused_at_once(client: TestClient, change: dict[str, Any], said: str) -> None:
+def test_invalid_requests_are_refused_at_once(client: TestClient, change: dict[str, Any], said: str) -> None:
     reply = client.post(f"{V1}/paintings", json={"requests": [{**ONE, **change}]})
     assert reply.status_code in (404, 422)
     assert said in sentence(reply, reply.status_code)
@@ -129,7 +129,7 @@ def test_a_job_that_is_cancelled_interrupts_the_painter(client: TestClient, stud
     assert view["result"] == {"pictures": [], "model": "studio", "complete": False}
 
 
-def test_a_painter_that_its_own_user_stopped_is_told_from_a_late_one(client: TestClient, studio: Studio) -> None:
+def test_interrupt_by_the_servers_user_differs_from_a_timeout(client: TestClient, studio: Studio) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE]})
     assert studio.at_work.wait(20)

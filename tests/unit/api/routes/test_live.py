@@ -55,7 +55,7 @@ def client(app: Any) -> TestClient:
     return TestClient(app)
 
 
-def test_a_page_learns_all_it_needs_to_play(client: TestClient, url: str, jam: Jam):
+def test_state_has_all_that_a_player_needs(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     told = client.get(url).json()
     assert (told["rate"], told["channels"], told["hop"], told["height"]) == (8000, 1, 80, 64)
@@ -79,7 +79,7 @@ def test_a_page_learns_all_it_needs_to_play(client: TestClient, url: str, jam: J
     assert strip.headers["x-content-type-options"] == "nosniff"
 
 
-def test_only_what_is_new_is_told_again_and_the_playhead_moves(client: TestClient, url: str, jam: Jam):
+def test_state_lists_only_new_chunks_and_the_playhead_moves(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     told = client.get(url).json()
     last = told["chunks"][-1]["number"]
@@ -91,14 +91,14 @@ def test_only_what_is_new_is_told_again_and_the_playhead_moves(client: TestClien
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "x", "", "9" * 40, "0" * 5000, "٣", "1e5"])
-def test_numbers_that_are_none(client: TestClient, url: str, value: str):
+def test_invalid_numbers_are_refused(client: TestClient, url: str, value: str):
     for name in ("heard", "chunk", "strip", "shown"):
         reply = client.get(url, params={name: value})
         assert reply.status_code == 400
         assert "must be a whole number" in reply.json()["detail"]
 
 
-def test_prompts_are_dropped_and_it_is_stopped(client: TestClient, url: str, jam: Jam):
+def test_prompts_can_be_dropped_and_the_session_stopped(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     wish = jam.journey.add("<b>jazz</b>")
     assert client.get(url).json()["queue"] == [{"key": wish.key, "prompt": "<b>jazz</b>"}]
@@ -110,7 +110,7 @@ def test_prompts_are_dropped_and_it_is_stopped(client: TestClient, url: str, jam
     assert client.get(url).json()["state"] == "ended"
 
 
-def test_what_is_not_there_is_a_sentence(client: TestClient, url: str, jam: Jam):
+def test_unknown_sessions_and_chunks_are_refused_in_one_sentence(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
     for path in (f"{LIVE}/nothing", f"{url}/chunk/999", f"{url}/strip/999", f"{url}/other/0", f"{LIVE}/no/chunk/0"):
         reply = client.get(path)
@@ -121,7 +121,7 @@ def test_what_is_not_there_is_a_sentence(client: TestClient, url: str, jam: Jam)
 
 
 @pytest.mark.parametrize("mark", [None, "abc"])
-def test_who_may_not_open_the_page_may_not_listen(app: Any, url: str, jam: Jam, mark: str | None):
+def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, mark: str | None):
     until(lambda: jam.resting)
     app.auth, app.tokens = {"u": "p"}, {"secret": "u"}
     if mark:

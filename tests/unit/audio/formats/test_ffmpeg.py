@@ -48,7 +48,7 @@ def strange(tmp_path: Path) -> Path:
 
 
 @stand_in
-def test_what_ffmpeg_is_asked_and_answers(fake, strange: Path, tone) -> None:
+def test_ffmpeg_command_and_output_are_as_expected(fake, strange: Path, tone) -> None:
     clip = tone(channels=2)
     buffer = io.BytesIO()
     write_wav(buffer, clip, subtype="float", tags={"software": "Lavf"})
@@ -105,7 +105,7 @@ def test_a_program_that_does_not_start(fake, strange: Path) -> None:
 
 
 @stand_in
-def test_interrupting_stops_it(fake, strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_stops_ffmpeg(fake, strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake("time.sleep(600)")
     started: list[subprocess.Popen[bytes]] = []
 
@@ -120,7 +120,7 @@ def test_interrupting_stops_it(fake, strange: Path, monkeypatch: pytest.MonkeyPa
 
 
 @stand_in
-def test_it_is_not_asked_where_it_is_not_needed(fake, tmp_path: Path, tone) -> None:
+def test_ffmpeg_is_not_started_for_files_that_soundfile_reads(fake, tmp_path: Path, tone) -> None:
     fake("sys.exit('called')")
     assert read_audio(write_audio(tone(), tmp_path / "a.wav")).duration == pytest.approx(0.2)
     with pytest.raises(AudioError, match="past the end") as caught:
@@ -130,7 +130,7 @@ def test_it_is_not_asked_where_it_is_not_needed(fake, tmp_path: Path, tone) -> N
 
 @stand_in
 @pytest.mark.usefixtures("no_soundfile")
-def test_it_stands_in_for_soundfile(fake, tmp_path: Path, tone) -> None:
+def test_ffmpeg_replaces_a_missing_soundfile(fake, tmp_path: Path, tone) -> None:
     folder = fake("sys.stdout.buffer.write((pathlib.Path(__file__).parent / 'sound').read_bytes())")
     write_audio(tone(), tmp_path / "a.wav", subtype="float").rename(folder / "sound")
     (tmp_path / "a.flac").write_bytes(b"fLaC")
@@ -139,7 +139,7 @@ def test_it_stands_in_for_soundfile(fake, tmp_path: Path, tone) -> None:
 
 @pytest.mark.usefixtures("real_ffmpeg")
 @pytest.mark.parametrize("start", [0.0, 0.7])
-def test_the_real_one(tmp_path: Path, tone, start: float) -> None:
+def test_the_installed_ffmpeg_decodes_files(tmp_path: Path, tone, start: float) -> None:
     clip = tone(2.0, channels=2)
     wav, m4a = write_audio(clip, tmp_path / "a.wav"), tmp_path / "- a%d:b.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-b:a", "320k", f"file:{m4a}"], check=True)
@@ -152,7 +152,7 @@ def test_the_real_one(tmp_path: Path, tone, start: float) -> None:
 
 @pytest.mark.usefixtures("real_ffmpeg")
 @pytest.mark.parametrize("suffix", ["aac", "m4a", "mka", "mpg", "opus", "ts", "tta", "webm", "wma", "wv"])
-def test_what_people_have(tmp_path: Path, tone, suffix: str) -> None:
+def test_common_formats_are_read_by_ffmpeg(tmp_path: Path, tone, suffix: str) -> None:
     made = tmp_path / f"a.{suffix}"
     wav = write_audio(tone(2.0, rate=48000), tmp_path / "a.wav")
     subprocess.run(["ffmpeg", "-v", "error", "-i", wav, made], check=True)
@@ -198,7 +198,7 @@ ffmpeg.read(Path(sys.argv[1]))
 
 @stand_in
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when it next writes")
-def test_it_ends_with_a_program_that_is_killed(fake, strange: Path, tmp_path: Path) -> None:
+def test_ffmpeg_ends_when_the_program_is_killed(fake, strange: Path, tmp_path: Path) -> None:
     folder = fake(f"open({str(tmp_path / 'began')!r}, 'w').close()\ntime.sleep(600)")
     with Program("-c", SILENT, str(strange), folder=tmp_path, PATH=str(folder)) as program:
         program.wait_for(lambda: (tmp_path / "began").exists())

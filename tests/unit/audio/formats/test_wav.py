@@ -54,7 +54,7 @@ clips = st.builds(
 
 
 @given(clips, st.sampled_from(["pcm16", "pcm24", "float"]))
-def test_what_is_written_is_read(clip: AudioClip, subtype: str) -> None:
+def test_written_wav_is_read_back(clip: AudioClip, subtype: str) -> None:
     back = read_wav(written(clip, subtype))
     assert back.sample_rate == clip.sample_rate
     assert back.samples.shape == clip.samples.shape
@@ -70,7 +70,7 @@ def test_a_second_writing_keeps_every_byte(clip: AudioClip) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 8])
 @pytest.mark.parametrize(("subtype", "width"), [("pcm16", 2), ("pcm24", 3), ("float", 4)])
-def test_header(tone, channels: int, subtype: str, width: int) -> None:
+def test_header_bytes_are_as_the_format_says(tone, channels: int, subtype: str, width: int) -> None:
     clip = tone(0.0101, channels=channels)
     data = written(clip, subtype, {"title": "odd"}).getvalue()
     assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
@@ -192,7 +192,9 @@ def test_tags_after_odd_samples_are_found() -> None:
     ],
 )
 @pytest.mark.parametrize("extensible", [False, True])
-def test_codecs(codec: int, width: int, raw: bytes, expected: list[float], extensible: bool) -> None:
+def test_every_supported_codec_is_read(
+    codec: int, width: int, raw: bytes, expected: list[float], extensible: bool
+) -> None:
     header = fmt(codec, width=width)
     if extensible:
         header = fmt(0xFFFE, width=width) + struct.pack("<HHIH", 22, 8 * width, 4, codec) + GUID_TAIL
@@ -228,13 +230,13 @@ def test_a_wrong_block_size_is_not_believed() -> None:
         riff(chunk(b"fmt ", fmt(3, width=2)), chunk(b"data", SIXTEEN)),
     ],
 )
-def test_what_cannot_be_read_is_left_to_others(file: io.BytesIO) -> None:
+def test_unsupported_wav_is_left_to_other_readers(file: io.BytesIO) -> None:
     with pytest.raises(UnsupportedError):
         read_wav(file)
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_it_fall_over(data: bytes) -> None:
+def test_arbitrary_bytes_raise_only_audio_errors(data: bytes) -> None:
     for file in (io.BytesIO(data), riff(data), riff(chunk(b"fmt ", data)), riff(chunk(b"fmt ", fmt()), data)):
         with suppress(AudioError):
             assert np.isfinite(read_wav(file).samples).all()

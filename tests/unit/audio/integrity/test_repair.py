@@ -35,7 +35,7 @@ def float_wav(path: Path, samples: np.ndarray, rate: int = RATE, width: int = 4)
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_one_bad_sample_is_repaired_and_told(bad: float, channels: int) -> None:
+def test_one_bad_sample_is_repaired_with_a_note(bad: float, channels: int) -> None:
     good = tone(channels=channels)
     samples = good.copy()
     samples[-1, 4000] = bad
@@ -74,7 +74,7 @@ def test_a_click_in_silence_is_a_click(scale: float) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(60, MOST_BAD + 1), (2, 20), (0.01, 9), (0.001, 5)])
-def test_many_are_refused_with_how_many_and_where(seconds: float, count: int) -> None:
+def test_many_bad_samples_are_refused_with_count_and_position(seconds: float, count: int) -> None:
     samples = tone(seconds)
     samples[0, samples.shape[1] - count :] = np.nan
     with pytest.raises(AudioError, match=rf"{count} of {samples.size} samples.*the first at .* s; up to \d+ are"):
@@ -92,9 +92,7 @@ def test_sound_that_is_all_bad_is_refused() -> None:
     places=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 19999)), max_size=12, unique=True),
     values=st.lists(st.floats(width=32), min_size=12, max_size=12),
 )
-def test_what_passes_is_finite_and_of_a_scale_that_can_be_meant(
-    places: list[tuple[int, int]], values: list[float]
-) -> None:
+def test_accepted_samples_are_finite_and_of_plausible_scale(places: list[tuple[int, int]], values: list[float]) -> None:
     samples = np.full((2, 20000), 0.1, np.float32)
     for place, value in zip(places, values, strict=False):
         samples[place] = value

@@ -66,7 +66,7 @@ def test_no_bytes_make_reading_crash(head: bytes, tmp_path: Path) -> None:
             read_audio(path)
 
 
-def test_what_looks_like_frames_is_looked_at_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_false_frame_headers_are_checked_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (mp3_frames, flac_frames):
         monkeypatch.setattr(module, "_MOST_TRIES", 100)
     monkeypatch.setattr(ogg_pages, "_MOST_DAMAGED", 100)

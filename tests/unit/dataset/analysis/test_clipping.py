@@ -66,7 +66,7 @@ def test_sines(hertz: float) -> None:
     assert clipped(0.9 * np.sin(2 * np.pi * hertz * TIME)) == 0, "it touches its peak and leaves it"
 
 
-def test_what_passes_the_limit_elsewhere_was_not_clipped_there() -> None:
+def test_a_louder_sample_elsewhere_disproves_clipping() -> None:
     wave = np.append(0.8 * music(9)[:-1], 0.99)
     assert clipped(wave) < 0.6 * clipped(0.8 * music(9)), "but for the other polarity"
 

@@ -52,7 +52,7 @@ def test_levels_of_known_columns() -> None:
     assert numbers["file_energy"].tolist() == numbers["mixed_energy"].tolist() == [0, 0.25, 1, 0]
 
 
-def test_what_is_mixed_is_told_apart() -> None:
+def test_energy_of_file_and_mix_is_measured_separately() -> None:
     wave = 0.5 * np.sin(np.arange(100.0))
     numbers = stats_of(np.stack([wave, -wave]), columns=10)
     assert numbers["file_energy"].mean() == pytest.approx(0.125, abs=0.01)

@@ -193,7 +193,7 @@ def test_a_pause_is_quiet_for_its_window() -> None:
     assert windows_of(changed(measure, slice(100, 200), energy=1.2e-5), 0).quiet[0] == 0
 
 
-def test_what_nobody_hears_is_a_pause_in_soft_music_too() -> None:
+def test_inaudible_parts_are_pauses_in_soft_music_too() -> None:
     soft = replace(made_up(512), energy=np.full(512, 1e-5, np.float32))
     assert windows_of(changed(soft, slice(100, 200), energy=0.9e-6), 0).quiet[0] == pytest.approx(100 / 512)
     assert windows_of(changed(soft, slice(100, 200), energy=1.1e-6), 0).quiet[0] == 0
@@ -266,7 +266,7 @@ def test_sound_that_drops_out(start: int, length: int, energy: float) -> None:
     ],
     ids=["short", "faint noise", "dies away", "comes in softly", "beginning", "end"],
 )
-def test_what_is_no_drop_out(measure: SongMeasure) -> None:
+def test_musical_pauses_are_no_drop_outs(measure: SongMeasure) -> None:
     assert windows_of(measure, 0).dropout[0] == 0
 
 
@@ -332,7 +332,7 @@ def test_a_window_backwards_is_another_one() -> None:
     assert angle(Features.concatenate([windows_of(measure, 0), windows_of(back, 0)]), 0, 1) > 0.5
 
 
-def test_what_low_bit_rates_leave_out_does_not_matter() -> None:
+def test_low_pass_of_low_bit_rates_does_not_matter() -> None:
     measure = made_up(512)
     dull = replace(
         measure, sketch=np.concatenate([measure.sketch[:, :27], np.full((512, 5), -120, np.float16)], axis=1)

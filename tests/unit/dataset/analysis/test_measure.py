@@ -131,7 +131,7 @@ def test_magnitudes_are_kept_for_a_short_song_only(params: object, make_song: Ma
     assert measure_song(path, params, keep_columns=200)[1] is None
 
 
-def test_what_a_tick_raises_ends_the_work(make_song: MakeSong, tmp_path: Path) -> None:
+def test_error_in_the_progress_callback_ends_the_work(make_song: MakeSong, tmp_path: Path) -> None:
     path = make_song(tmp_path / "a.wav", 1.0)
 
     def tick() -> None:
@@ -141,7 +141,7 @@ def test_what_a_tick_raises_ends_the_work(make_song: MakeSong, tmp_path: Path) -
         measure_song(path, V1, tick=tick)
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_text("no music")
     with pytest.raises(AudioError, match="cannot be read"):
         measure_song(tmp_path / "a.mp3", V1)

@@ -35,13 +35,13 @@ def level_of(samples: np.ndarray, params: SpectrogramParams, *cuts: int) -> floa
 
 
 @pytest.mark.parametrize("hertz", [25, 40, 110, 1000, 8000, 9700])
-def test_what_is_drawn_keeps_its_level(hertz: float) -> None:
+def test_energy_within_the_image_is_kept(hertz: float) -> None:
     wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(2 * 44100) / 44100)
     assert level_of(wave, MONO) == pytest.approx(-9.03, abs=0.3)
 
 
 @pytest.mark.parametrize("hertz", [0, 3, 8, 11, 11500, 16000])
-def test_what_is_not_drawn_has_none(hertz: float) -> None:
+def test_energy_outside_the_image_is_dropped(hertz: float) -> None:
     wave = 0.5 * np.cos(2 * np.pi * hertz * np.arange(4 * 44100) / 44100)
     assert level_of(wave, MONO) < -50
 
@@ -113,11 +113,11 @@ def test_silence_is_silent_with_any_offset(offset: float, judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("hertz", [6, 10.6])
-def test_what_nobody_hears_is_silent(hertz: float, judge: Judge) -> None:
+def test_inaudible_energy_is_silent(hertz: float, judge: Judge) -> None:
     assert not any(verdict.kept for verdict in judge(tone(hertz))[1])
 
 
-def test_what_lies_above_the_image_is_silent(judge: Judge) -> None:
+def test_energy_above_the_image_is_silent(judge: Judge) -> None:
     high = 0.5 * np.sin(2 * np.pi * 15000 * np.arange(4 * 44100) / 44100)
     assert all(verdict.kept for verdict in judge(high, WIDE)[1])
     _, verdicts = judge(AudioClip(high[None].astype(np.float32), 44100).resample(RATE).samples)

@@ -97,7 +97,7 @@ def test_change_has_its_range_whatever_the_level(seed: int, bands: int, scale: f
 
 
 @given(seed=st.integers(0, 99))
-def test_backwards_what_rose_has_fallen(seed: int) -> None:
+def test_reversed_song_has_reversed_transitions(seed: int) -> None:
     mel = random_mel(seed, 200)  # a multiple of the stride
     forwards, backwards = change_of(mel), change_of(mel[::-1])
     for one, other in ((forwards.fallen, backwards.risen), (forwards.unlike, backwards.unlike)):
@@ -166,7 +166,7 @@ def test_an_hour_needs_little_memory() -> None:
     assert peak < 150e6
 
 
-def test_what_comes_back_is_rhythm() -> None:
+def test_repeated_changes_are_rhythm_not_transitions() -> None:
     sketch = random_sketch(5, 2000)
     values = np.zeros((5, 500), np.float32)
     values[:, 250] = 25, 25, 1, 0.7, 0.7
@@ -302,7 +302,7 @@ def test_a_pause_far_from_a_cut_does_not_hide_it() -> None:
         ("dubstep drop", 0, 45),
     ],
 )
-def test_what_a_band_does_by_itself_is_no_cut(genre: str, seed: int, length: float) -> None:
+def test_change_in_one_band_is_no_transition(genre: str, seed: int, length: float) -> None:
     curve = curve_of(hard_song(genre, seed, length))
     values, _ = largest_transition(curve, np.arange(0, len(curve) * STRIDE - 512, 512), 512)
     assert values.max() < THRESHOLD

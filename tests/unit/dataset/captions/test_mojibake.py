@@ -56,7 +56,7 @@ def test_japanese(text: str) -> None:
     assert notes == ("its tags are in Shift-JIS, not as they say, and were read so",)
 
 
-def test_one_field_tells_for_the_others_of_its_tag() -> None:
+def test_encoding_of_one_field_applies_to_the_whole_tag() -> None:
     texts = {"title": "さくら", "artist": "森山直太朗", "album": "Best"}
     seen = {name: text.encode("cp932").decode("latin-1") for name, text in texts.items()}
     assert repaired(seen)[0] == texts
@@ -65,7 +65,7 @@ def test_one_field_tells_for_the_others_of_its_tag() -> None:
 
 @pytest.mark.parametrize("text", ["周杰伦", "稻香", "青花瓷"])
 @pytest.mark.parametrize("encoding", ["gbk", "euc_kr"])
-def test_what_cannot_be_told_is_left_out(text: str, encoding: str) -> None:
+def test_undecodable_fields_are_left_out(text: str, encoding: str) -> None:
     data = text.encode(encoding) if encoding != "euc_kr" else "안녕하세요".encode(encoding)
     found, notes = repaired({"artist": data.decode("latin-1"), "album": "One"})
     assert found == {"album": "One"}
@@ -80,7 +80,7 @@ def test_latin_texts_stay_as_they_are(text: str, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["宇多田ヒカル", "Кино", "Þú ert 曲", "plain", ""])
-def test_what_is_unicode_stays(text: str) -> None:
+def test_unicode_text_is_unchanged(text: str) -> None:
     assert repaired({"title": text}) == ({"title": text}, ())
 
 

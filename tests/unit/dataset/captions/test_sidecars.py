@@ -87,7 +87,7 @@ def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) ->
         (b" " * ((1 << 20) + 1), "it has 1048577 bytes, more than 1048576"),
     ],
 )
-def test_what_cannot_be_used_is_passed_over_with_a_note(tmp_path: Path, data: bytes, why: str) -> None:
+def test_unusable_sidecars_are_skipped_with_a_note(tmp_path: Path, data: bytes, why: str) -> None:
     (tmp_path / "song.json").write_bytes(data)
     write(tmp_path / "song.txt", "slow")
     fields, (note,) = beside(song(tmp_path))
@@ -203,7 +203,7 @@ def test_a_table_that_cannot_be_used_is_a_note(tmp_path: Path, text: str, why: s
     st.binary(max_size=80)
     | st.text(st.sampled_from(list('{}[],;:"\n\tsong.mp3filecaption12\\u')), max_size=80).map(str.encode)
 )
-def test_nothing_raises(tmp_path: Path, data: bytes) -> None:
+def test_damaged_sidecars_never_raise(tmp_path: Path, data: bytes) -> None:
     for name in ("song.txt", "song.json", *TABLE_NAMES):
         (tmp_path / name).write_bytes(data)
     for fields, notes in (beside(song(tmp_path)), in_tables(song(tmp_path), tmp_path)):

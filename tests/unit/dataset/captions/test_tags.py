@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset.captions.fields import SONG_FIELDS
-from riffusion_ext.dataset.captions.tags import read_song_tags, song_tags
+from riffusion_ext.dataset.captions.tags import song_tags
 
 TONE = AudioClip(np.sin(np.arange(22050, dtype=np.float32) * 0.06)[None] * 0.5, 22050)
 FULL = {
@@ -43,23 +43,23 @@ def write(path: Path, data: bytes) -> Path:
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 @pytest.mark.parametrize("tinytag", [True, False])
-def test_what_we_write_we_read(tmp_path: Path, monkeypatch, suffix: str, tinytag: bool) -> None:
+def test_written_tags_are_read_back(tmp_path: Path, monkeypatch, suffix: str, tinytag: bool) -> None:
     if not tinytag:
         monkeypatch.setitem(sys.modules, "tinytag", None)
     tags = {name: BASIC[name] for name in ("title", "artist", "album", "genre")} | {"date": "1994-05-01"}
     path = write_audio(TONE, tmp_path / f"song.{suffix}", tags={**tags, "comment": "said", "software": "made by"})
-    assert read_song_tags(path) == BASIC
+    assert song_tags(path).fields == BASIC
 
 
 def test_the_suffix_is_not_believed(tmp_path: Path) -> None:
     flac = write_audio(TONE, tmp_path / "song.flac", tags={"title": "x"})
     for suffix in ("mp3", "wav", "m4a", "dat"):
-        assert read_song_tags(write(tmp_path / f"song.{suffix}", flac.read_bytes())) == {"title": "x"}
-        assert read_song_tags(write(tmp_path / f"apple.{suffix}", m4a())) == FULL
+        assert song_tags(write(tmp_path / f"song.{suffix}", flac.read_bytes())).fields == {"title": "x"}
+        assert song_tags(write(tmp_path / f"apple.{suffix}", m4a())).fields == FULL
 
 
-def test_what_is_known_by_its_suffix_only(tmp_path: Path, mp3: bytes) -> None:
-    assert read_song_tags(write(tmp_path / "song.mp3", b"\0" * 40 + mp3 + id3v1())) == ID3V1
+def test_files_recognised_only_by_suffix_are_read(tmp_path: Path, mp3: bytes) -> None:
+    assert song_tags(write(tmp_path / "song.mp3", b"\0" * 40 + mp3 + id3v1())).fields == ID3V1
 
 
 # --- ID3 -------------------------------------------------------------------------------------------------------------
@@ -92,14 +92,14 @@ def test_id3v2(tmp_path: Path, mp3: bytes, version: int, encoding: int, year: st
     codec = ("latin-1", "utf-16", "utf-16-be", "utf-8")[encoding]
     frames = {frame: FULL[name] for frame, name in FRAMES.items()} | {year: "1994", "TKEY": "Am"}
     tag = id3v2(version, {frame: bytes([encoding]) + text.encode(codec) for frame, text in frames.items()})
-    assert read_song_tags(write(tmp_path / "song.mp3", tag + mp3)) == FULL
+    assert song_tags(write(tmp_path / "song.mp3", tag + mp3)).fields == FULL
 
 
 def test_id3v2_genres_by_number_and_several_artists(tmp_path: Path, mp3: bytes) -> None:
     tag = id3v2(3, {"TCON": b"\0(80)", "TPE1": b"\0A", "TBPM": b"\x000"})
-    assert read_song_tags(write(tmp_path / "a.mp3", tag + mp3)) == {"genre": "Folk", "artist": "A"}
+    assert song_tags(write(tmp_path / "a.mp3", tag + mp3)).fields == {"genre": "Folk", "artist": "A"}
     tag = id3v2(4, {"TPE1": b"\x03A\0B", "TCON": b"\x03jazz\0funk", "TXXX": b"\x03initialkey\x008A"})
-    assert read_song_tags(write(tmp_path / "b.mp3", tag + mp3)) == {
+    assert song_tags(write(tmp_path / "b.mp3", tag + mp3)).fields == {
         "artist": "A, B",
         "genre": "jazz, funk",
         "key": "A minor",
@@ -117,7 +117,7 @@ def id3v1() -> bytes:
 
 
 def test_id3v1(tmp_path: Path, mp3: bytes) -> None:
-    assert read_song_tags(write(tmp_path / "song.mp3", mp3 + id3v1())) == ID3V1
+    assert song_tags(write(tmp_path / "song.mp3", mp3 + id3v1())).fields == ID3V1
 
 
 # --- Vorbis comments -------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_flac(tmp_path: Path) -> None:
     info = plain[4 : 8 + 34]  # STREAMINFO is always the first block, and 34 bytes long
     assert info[:4] in (b"\0\0\0\x22", b"\x80\0\0\x22")
     block = bytes([0x84]) + len(COMMENT).to_bytes(3, "big") + COMMENT
-    assert read_song_tags(write(tmp_path / "song.flac", b"fLaC\0" + info[1:] + block)) == FULL
+    assert song_tags(write(tmp_path / "song.flac", b"fLaC\0" + info[1:] + block)).fields == FULL
 
 
 def ogg_page(packet: bytes, number: int) -> bytes:
@@ -158,13 +158,13 @@ def ogg_page(packet: bytes, number: int) -> bytes:
 def test_ogg_vorbis(tmp_path: Path) -> None:
     identity = b"\x01vorbis" + struct.pack("<IBIiiiBB", 0, 1, 22050, 0, 64000, 0, 0xB8, 1)
     pages = ogg_page(identity, 0) + ogg_page(b"\x03vorbis" + COMMENT + b"\x01", 1)
-    assert read_song_tags(write(tmp_path / "song.ogg", pages)) == FULL
+    assert song_tags(write(tmp_path / "song.ogg", pages)).fields == FULL
 
 
 def test_ogg_opus(tmp_path: Path) -> None:
     identity = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0)
     assert (
-        read_song_tags(write(tmp_path / "song.opus", ogg_page(identity, 0) + ogg_page(b"OpusTags" + COMMENT, 1)))
+        song_tags(write(tmp_path / "song.opus", ogg_page(identity, 0) + ogg_page(b"OpusTags" + COMMENT, 1))).fields
         == FULL
     )
 
@@ -221,39 +221,39 @@ def aiff() -> bytes:
 
 
 @pytest.mark.parametrize(("name", "make"), [("song.m4a", m4a), ("song.wma", wma), ("song.aiff", aiff)])
-def test_what_only_tinytag_reads(tmp_path: Path, monkeypatch, name: str, make) -> None:
+def test_tags_that_only_tinytag_supports_are_read(tmp_path: Path, monkeypatch, name: str, make) -> None:
     path = write(tmp_path / name, make())
-    assert read_song_tags(path) == FULL
+    assert song_tags(path).fields == FULL
     monkeypatch.setitem(sys.modules, "tinytag", None)
-    assert "bpm" not in read_song_tags(path)
+    assert "bpm" not in song_tags(path).fields
 
 
 # --- precedence and bad input ----------------------------------------------------------------------------------------
 
 
-def test_what_is_beside_the_song_wins(tmp_path: Path) -> None:
+def test_files_beside_the_song_win_over_its_tags(tmp_path: Path) -> None:
     path = write_audio(TONE, tmp_path / "song.wav", tags={"title": "in", "artist": "in", "album": "in", "genre": "in"})
     (tmp_path / "captions.csv").write_text("file,title,artist,album\nsong.wav,table,table,table\n")
     (tmp_path / "song.txt").write_text("title: text\nartist: text")
     (tmp_path / "song.json").write_text(json.dumps({"title": "json"}))
-    assert read_song_tags(path) == {"title": "json", "artist": "text", "album": "table", "genre": "in"}
+    assert song_tags(path).fields == {"title": "json", "artist": "text", "album": "table", "genre": "in"}
 
 
 def test_a_table_of_the_folder_above_needs_the_root(tmp_path: Path) -> None:
     (tmp_path / "captions.json").write_text('{"album/song.mp3": "slow"}')
     path = tmp_path / "album" / "song.mp3"
-    assert read_song_tags(path) == {}
-    assert read_song_tags(path, tmp_path) == {"song_caption": "slow"}
-    assert read_song_tags(str(path), str(tmp_path)) == {"song_caption": "slow"}
+    assert song_tags(path).fields == {}
+    assert song_tags(path, tmp_path).fields == {"song_caption": "slow"}
+    assert song_tags(str(path), str(tmp_path)).fields == {"song_caption": "slow"}
 
 
 def test_a_description_in_the_song_is_no_caption(tmp_path: Path) -> None:
     comment = vorbis_comment({"d": "Buy at example.org", "t": "x"}, "KEYWORDS", "d", "TITLE", "t")
     pages = ogg_page(b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0), 0) + ogg_page(b"OpusTags" + comment, 1)
-    assert read_song_tags(write(tmp_path / "song.opus", pages)) == {"title": "x"}
+    assert song_tags(write(tmp_path / "song.opus", pages)).fields == {"title": "x"}
 
 
-def test_notes_tell_what_was_passed_over(tmp_path: Path) -> None:
+def test_notes_name_skipped_files(tmp_path: Path) -> None:
     (tmp_path / "song.txt").write_bytes("müde".encode("cp1252"))
     (tmp_path / "captions.json").write_text("{")
     tags = song_tags(tmp_path / "song.mp3")
@@ -268,7 +268,7 @@ def test_bad_songs_have_no_tags(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.mp3").mkdir()
     (tmp_path / "empty.flac").touch()
     (tmp_path / "text.mp3").write_text("I am no music, " * 20)
-    assert read_song_tags(tmp_path / name) == {}
+    assert song_tags(tmp_path / name).fields == {}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
@@ -287,12 +287,12 @@ def test_damaged_songs_never_raise(tmp_path: Path, suffix: str, data: st.DataObj
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4)):
         if place < len(broken):
             broken[place] = byte
-    fields = read_song_tags(write(tmp_path / f"song.{suffix}", bytes(broken)))
+    fields = song_tags(write(tmp_path / f"song.{suffix}", bytes(broken))).fields
     assert fields.keys() <= set(SONG_FIELDS)
     assert all(len(text.splitlines()) == 1 for text in fields.values())
 
 
-def test_a_tempo_that_is_none_is_left_out_and_told(tmp_path: Path, mp3: bytes) -> None:
+def test_invalid_tempo_is_left_out_with_a_note(tmp_path: Path, mp3: bytes) -> None:
     path = write(tmp_path / "song.mp3", id3v2(3, {"TBPM": b"\x0012800", "TIT2": b"\0x"}) + mp3)
     found = song_tags(path)
     assert found.fields == {"title": "x"}

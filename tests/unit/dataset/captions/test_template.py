@@ -69,7 +69,7 @@ def test_any_caption_is_fit_to_be_written(fields, template: str, trigger: str, p
 
 
 @given(ANY, FIELDS)
-def test_so_is_anything_typed(text: str, fields) -> None:
+def test_any_typed_caption_is_made_fit(text: str, fields) -> None:
     made = edited_caption(text, fields)
     assert is_fit(made)
     assert edited_caption(made, fields) == made
@@ -81,7 +81,7 @@ NAMES = st.text(st.characters(whitelist_categories=("Lu", "Ll", "Lo", "Nd")), mi
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(("artist", "title", "genre"), NAMES)), NAMES)
-def test_what_is_known_is_in_the_caption(fields, trigger: str) -> None:
+def test_known_fields_are_in_the_caption(fields, trigger: str) -> None:
     made = caption_for(fields, CaptionSettings(trigger=trigger))
     expected = list({value.casefold(): value for value in (trigger, *fields.values())[::-1]}.values())
     assert sorted(map(str.casefold, made.split(", "))) == sorted(value.casefold() for value in expected)
@@ -128,7 +128,7 @@ def test_a_value_with_braces_is_no_template(name: str, text: str) -> None:
         ("{genre}, , {title} ,", "genre", "The Islander"),
     ],
 )
-def test_what_is_not_known_takes_its_words_along(template: str, without: str, made: str) -> None:
+def test_unknown_fields_are_omitted_with_their_words(template: str, without: str, made: str) -> None:
     assert caption(template, without) == made
 
 

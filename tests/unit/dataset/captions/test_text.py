@@ -28,7 +28,7 @@ def test_a_line_is_one_line_that_any_file_can_hold(text: str) -> None:
 
 
 @given(ANY)
-def test_what_is_blank_stays_blank(text: str) -> None:
+def test_blank_text_stays_blank(text: str) -> None:
     assert is_blank(text) == is_blank(one_line(text))
 
 
@@ -37,7 +37,7 @@ def test_plain_words_are_left_alone(text: str) -> None:
     assert one_line(text) == " ".join(text.split())
 
 
-def test_what_cannot_be_seen_goes_and_joiners_stay() -> None:
+def test_invisible_characters_are_removed_and_joiners_kept() -> None:
     assert one_line("\ufeffa\u200bb\u202ec\u00add\x00e") == "abcde"
     assert one_line("a\r\nb\x85c\u2028d\te\u00a0f") == "a b c d e f"
     for joined in ("\u0645\u06cc\u200c\u062e\u0648\u0631\u0645", "\U0001f469\u200d\U0001f3a4"):
@@ -65,7 +65,7 @@ def test_any_bytes_are_a_text_or_a_reason(data: bytes) -> None:
         assert "\0" not in text or data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:3] == b"\xef\xbb\xbf"
 
 
-def test_what_windows_wrote_is_read_and_noted() -> None:
+def test_windows_encodings_are_read_with_a_note() -> None:
     name = "Mötley Crüe \u2013 \u201clive\u201d"
     assert decode(name.encode("cp1252")) == (name, "it is not UTF-8 and was read as Windows-1252")
     assert decode(b"") == ("", "")

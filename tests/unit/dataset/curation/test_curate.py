@@ -167,7 +167,7 @@ def test_each_fault_has_its_sentence(values: dict[str, float], check: dict[str, 
         ("dropout", 0.02, {"broken": True}),
     ],
 )
-def test_at_the_limit_nothing_is_wrong(name: str, limit: float, setting: dict[str, float]) -> None:
+def test_values_at_the_limit_pass(name: str, limit: float, setting: dict[str, float]) -> None:
     assert judged(faulty(3, 1, **{name: limit}), replace(LENIENT, **setting))[1].kept
     worse = limit - 0.5 if name == "level_db" else limit + 0.02
     assert not judged(faulty(3, 1, **{name: worse}), replace(LENIENT, **setting))[1].kept
@@ -184,14 +184,14 @@ def test_limits_of_zero_and_one() -> None:
     assert judged(features, replace(LENIENT, clipping=1.0, transition=1.0))[2].kept
 
 
-def test_what_is_silent_has_one_reason_for_it() -> None:
+def test_silent_window_has_one_reason() -> None:
     silent = faulty(3, 1, level_db=-120.0, file_db=-120.0, mixed_db=-120.0, quiet=1.0, rumble=30.0)
     assert judged(silent, replace(LENIENT, silence_db=-50.0, broken=True))[1].reasons == (
         Reason("silence", "its level is -120.0 dBFS, under -50 dBFS"),
     )
 
 
-def test_all_reasons_are_told() -> None:
+def test_all_reasons_are_listed() -> None:
     features = faulty(9, 0, level_db=-70.0, transition=0.9, clipped=0.5, dropout=0.3)
     verdicts = judged(features, CurateSettings())
     assert kinds(verdicts[0]) == ["intro", "silence", "transition", "clipping", "broken"]
@@ -220,7 +220,7 @@ def test_short_songs_are_left_whole(count: int, first: int, last: int) -> None:
         assert all(kinds(verdict) == ["ending"] for verdict in verdicts[count - last :])
 
 
-def test_what_comes_first_is_told_by_its_column() -> None:
+def test_reasons_name_their_first_column() -> None:
     columns = COLUMNS * np.array([3, 1, 4, 0, 5, 2])
     verdicts = curate(good(6), np.full(6, 17), columns, COLUMNS, replace(LENIENT, first=1, last=1))
     assert [kinds(verdict) for verdict in verdicts] == [[], [], [], ["intro"], ["ending"], []]
@@ -282,7 +282,7 @@ def test_of_a_copy_and_its_original_the_same_one_is_kept_throughout() -> None:
     assert [verdict.kept for verdict in verdicts] == [True] * 6 + [False] * 6
 
 
-def test_who_is_left_out_stands_for_nobody() -> None:
+def test_excluded_windows_do_not_exclude_their_duplicates() -> None:
     features = doubled(0.1)
     level = features.level_db.copy()
     level[2] = -80
@@ -369,7 +369,7 @@ def test_a_target_that_is_not_reached_leaves_nothing_out(target: int) -> None:
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 80), songs=st.integers(1, 6), target=st.integers(1, 60))
-def test_what_is_always_true(seed: int, count: int, songs: int, target: int) -> None:
+def test_invariants_hold_for_any_windows(seed: int, count: int, songs: int, target: int) -> None:
     rng = np.random.default_rng(seed)
     features = good(count, seed)
     features.embedding[:] = features.embedding[rng.integers(0, max(count, 1), count)]
@@ -398,7 +398,7 @@ def test_one_window() -> None:
     assert judged(good(1), CurateSettings(target=1)) == [Verdict(True)]
 
 
-def test_none_is_good() -> None:
+def test_set_without_good_windows_keeps_none() -> None:
     features = replace(good(5), level_db=np.full(5, -90, np.float32))
     assert [kinds(verdict)[-1] for verdict in judged(features, CurateSettings(target=2))] == ["silence"] * 5
 

@@ -83,7 +83,7 @@ def test_where_the_origin_lies_does_not_matter(seed: int) -> None:
 @pytest.mark.parametrize("songs", [1, 5])
 @pytest.mark.parametrize("target", [5, 20, 60])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_is_more_spread_out_than_chance(seed: int, target: int, songs: int) -> None:
+def test_chosen_windows_are_more_diverse_than_random_ones(seed: int, target: int, songs: int) -> None:
     embedding, song = points(300, seed), np.arange(300) % songs
     chosen = choose_diverse(embedding, song, target)
     rng = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_fewer_than_songs() -> None:
     assert len(choose_diverse(points(50, 3), song, 1)) == 1
 
 
-def test_who_has_few_leaves_the_rest_to_others() -> None:
+def test_songs_with_few_windows_leave_their_share_to_others() -> None:
     song = np.repeat([0, 1, 2], [2, 50, 50])
     assert counts(song, choose_diverse(points(102, 3), song, 22)).tolist() == [2, 10, 10]
 

@@ -79,7 +79,7 @@ seeds = st.integers(0, 10**6)
 @pytest.mark.parametrize(("leaf", "batch", "pairs"), [(7, 5, 11), (1, 1, 1), (20, 200, 3), (512, 1024, 16384)])
 @pytest.mark.parametrize("size", [1, 3, 40, 96])
 @pytest.mark.parametrize("limit", [0.0, 0.1, 0.2, 0.5, 2.0])
-def test_found_is_what_all_pairs_would_find(
+def test_duplicates_equal_an_exhaustive_search(
     size: int, limit: float, leaf: int, batch: int, pairs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("_LEAF", leaf), ("_BATCH", batch), ("_PAIRS", pairs)):
@@ -94,7 +94,9 @@ def test_found_is_what_all_pairs_would_find(
 
 
 @given(seed=seeds, count=st.integers(1, 60), size=st.integers(1, 40), limit=st.floats(0, 2), best=st.integers(1, 60))
-def test_any_input_gives_what_all_pairs_would_find(seed: int, count: int, size: int, limit: float, best: int) -> None:
+def test_duplicates_of_any_input_equal_an_exhaustive_search(
+    seed: int, count: int, size: int, limit: float, best: int
+) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, size, seed), rng.integers(0, best, count) / 10
     distance = np.linalg.norm(embedding[:, None].astype(float) - embedding, axis=2)
@@ -121,7 +123,7 @@ def test_pairs_that_are_given_are_settled_as_those_that_are_found(
 
 
 @given(seed=seeds, count=st.integers(1, 80), limit=st.floats(0, 1.5))
-def test_what_is_promised(seed: int, count: int, limit: float) -> None:
+def test_duplicates_keep_their_promises(seed: int, count: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
     embedding, quality = families(count, 24, seed), rng.random(count)
     found = find_duplicates(embedding, quality, limit)
@@ -146,7 +148,7 @@ def test_numbers_do_not_matter_but_for_ties(seed: int) -> None:
 # --- edges ------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_and_one() -> None:
+def test_no_window_and_one_window_have_no_duplicates() -> None:
     assert find_duplicates(np.zeros((0, 96), np.float32), np.zeros(0), 0.2).shape == (0,)
     assert find_duplicates(units(np.ones((1, 96))), np.zeros(1), 0.2).tolist() == [0]
 
@@ -249,7 +251,7 @@ def test_a_compressed_copy_is_found_and_other_songs_are_kept(tmp_path: Path) -> 
         assert {left_out[0], reason.other} == {one, other}
 
 
-def test_that_a_copy_is_louder_changes_nothing() -> None:
+def test_louder_copy_is_a_duplicate() -> None:
     rng = np.random.default_rng(1)
     features = _features(units(rng.standard_normal((20, 96))))
     copies = Features.concatenate([features, features])

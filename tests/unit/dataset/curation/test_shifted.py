@@ -110,7 +110,7 @@ def test_the_same_drums_with_other_tunes_are_other_songs() -> None:
     assert set(number[alone.one]) == {0, 1}
 
 
-def test_within_a_song_nothing_is_looked_for() -> None:
+def test_windows_of_one_song_are_not_compared() -> None:
     loop = np.tile(song(5, 2.6), 12)
     levels = levels_of(loop)
     assert len(found(levels)[0].one) == 0
@@ -119,7 +119,7 @@ def test_within_a_song_nothing_is_looked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["silence", "tone", "hiss"])
-def test_where_nothing_goes_on_nothing_is_found(kind: str) -> None:
+def test_silent_windows_have_no_duplicates(kind: str) -> None:
     sound = np.zeros(RATE * 16)
     if kind == "tone":
         sound = 0.3 * np.sin(2 * np.pi * 440 * np.arange(len(sound)) / RATE)
@@ -135,7 +135,7 @@ def test_windows_that_are_all_the_same_are_left_to_others() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_nothing_and_one(count: int) -> None:
+def test_no_window_and_one_window_have_no_pairs(count: int) -> None:
     zeros = np.zeros(count, int)
     pairs = find_shifted(np.zeros((count, 64, BANDS), np.uint8), zeros, zeros, zeros, COLUMNS, LIMIT)
     assert len(pairs.one) == len(pairs.other) == len(pairs.later) == 0

@@ -27,7 +27,7 @@ def test_the_sentence_names_what_took_most() -> None:
 
 
 @pytest.mark.parametrize("target", [None, 3, 4])
-def test_where_there_are_enough_nothing_is_said(target: int | None) -> None:
+def test_reached_target_gives_no_message(target: int | None) -> None:
     assert shortfall(manifest(4, surplus=3, silence=5), target) == []
 
 
@@ -42,7 +42,7 @@ def test_songs_that_have_no_more() -> None:
     assert shortfall(manifest(1), 2) == ["1 window is kept, 2 were wanted; the songs have no more"]
 
 
-def test_what_the_user_took_out_is_told_and_what_was_not_chosen_is_no_check() -> None:
+def test_message_names_windows_left_out_by_hand() -> None:
     (text,) = shortfall(manifest(4, surplus=30, hand=2, silence=1), 6)
     assert text.endswith("; the most were left out by hand (2)")
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems, trained_size
 from riffusion_ext.dataset.export.formats import export
 from riffusion_ext.dataset.settings import ExportSettings
+from tests.unit.dataset.export.dreambooth import dreambooth_problems, trained_size
 
 Break = Callable[[Path], object]
 
@@ -68,7 +68,7 @@ def twin(folder: Path) -> None:
     Image.new("RGB", (512, 512)).save(first(folder).with_suffix(".bmp"))
 
 
-def test_what_we_export_has_no_problem(folder: Path) -> None:
+def test_exported_folder_breaks_no_rule(folder: Path) -> None:
     assert dreambooth_problems(folder) == []
     assert dreambooth_problems(folder, (folder / "pictures").glob("*.png")) == []
 
@@ -110,7 +110,7 @@ def test_what_we_export_has_no_problem(folder: Path) -> None:
         (lambda folder: (folder / "concepts_list.json").unlink(), "cannot be read: No such file or directory"),
     ],
 )  # fmt: skip
-def test_each_rule(folder: Path, damage: Break, problem: str) -> None:
+def test_each_broken_rule_is_reported(folder: Path, damage: Break, problem: str) -> None:
     damage(folder)
     found = dreambooth_problems(folder)
     assert any(problem in sentence for sentence in found), found
@@ -129,7 +129,7 @@ def test_a_picture_that_is_not_found_is_named(folder: Path) -> None:
     assert dreambooth_problems(folder, pictures) == ["else.png: is not found in any folder of the list"]
 
 
-def test_an_empty_folder_is_said(folder: Path) -> None:
+def test_empty_folder_is_reported(folder: Path) -> None:
     for path in (folder / "pictures").iterdir():
         path.unlink()
     assert dreambooth_problems(folder) == [f"there is no picture in {folder / 'pictures'}"]
@@ -144,7 +144,7 @@ def test_many_files_with_one_fault_are_one_sentence(make_items, tmp_path: Path) 
     assert sentence.startswith(", ".join(item.picture.name for item in items[:3]) + " and 3 more: has no .txt")
 
 
-def test_two_concepts_are_told_apart(folder: Path) -> None:
+def test_problem_names_the_number_of_its_concept(folder: Path) -> None:
     path = folder / "concepts_list.json"
     (one,) = json.loads(path.read_text())
     absolute = {**one, "instance_data_dir": str(folder / "pictures")}

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from riffusion_ext.audio import read_audio
 from riffusion_ext.dataset.export import images
 from riffusion_ext.dataset.export.audio import Chunk, chunks, read_chunk
-from riffusion_ext.dataset.export.dreambooth import dreambooth_problems
 from riffusion_ext.dataset.export.formats import FORMATS, ExportItem, check_export_settings, export
 from riffusion_ext.dataset.settings import ExportSettings
 from riffusion_ext.errors import AudioError, RiffusionError
+from tests.unit.dataset.export.dreambooth import dreambooth_problems
 
 MakeItems = Callable[..., list[ExportItem]]
 ALL = ExportSettings(formats=FORMATS, kohya_repeats=7, kohya_name="my band")
@@ -71,7 +71,7 @@ def test_a_second_time_changes_nothing_and_the_order_does_not_matter(make_items:
         assert state(tmp_path / "out") == before
 
 
-def test_what_is_no_longer_wanted_goes(make_items: MakeItems, tmp_path: Path) -> None:
+def test_unwanted_files_are_removed(make_items: MakeItems, tmp_path: Path) -> None:
     out = tmp_path / "out"
     items = make_items(4)
     pictures = {f"pictures/{item.picture.name}" for item in items}
@@ -197,7 +197,7 @@ def test_an_edited_caption_outlives_its_picture(make_items: MakeItems, tmp_path:
     )
 
 
-def test_somebody_else_s_list_of_concepts_stays(make_items: MakeItems, tmp_path: Path) -> None:
+def test_foreign_concepts_list_is_kept(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(1)
     (tmp_path / "out" / "concepts_list.json").write_text("[]")
     result = export(items, tmp_path / "out", ExportSettings())
@@ -205,7 +205,7 @@ def test_somebody_else_s_list_of_concepts_stays(make_items: MakeItems, tmp_path:
     assert result.notes == ("changed or made by somebody else, and left as they are: concepts_list.json",)
 
 
-def test_long_captions_are_kept_and_said(make_items: MakeItems, tmp_path: Path) -> None:
+def test_long_captions_are_kept_and_reported(make_items: MakeItems, tmp_path: Path) -> None:
     tags = ", ".join(f"tag {number}" for number in range(50))
     items = make_items(6, caption=tags)
     result = export(items, tmp_path / "out", ExportSettings())

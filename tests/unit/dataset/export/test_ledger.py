@@ -46,7 +46,7 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == b"1"
 
 
-def test_what_is_no_longer_wanted_goes_with_its_empty_folders(tmp_path: Path) -> None:
+def test_unwanted_files_are_removed_with_their_empty_folders(tmp_path: Path) -> None:
     sync(tmp_path, "test", [*texts(a="1"), made("x/y/b.wav", "r"), made("x/c.wav", "r")])
     sync(tmp_path, "other", texts(other="1"))
     assert sync(tmp_path, "test", texts(a="1")).removed == ["x/c.wav", "x/y/b.wav"]
@@ -57,7 +57,7 @@ def test_what_is_no_longer_wanted_goes_with_its_empty_folders(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_others_made_or_changed_stays(tmp_path: Path) -> None:
+def test_foreign_and_changed_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "foreign.txt").write_text("theirs")
     (tmp_path / "foreign.wav").write_text("theirs")
     wanted = [*texts(foreign="ours", a="1", b="1"), made("foreign.wav", "r"), made("c.wav", "r"), made("d.wav", "r")]
@@ -72,7 +72,7 @@ def test_what_others_made_or_changed_stays(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "edited"
 
 
-def test_a_file_that_is_what_we_want_becomes_ours(tmp_path: Path) -> None:
+def test_identical_existing_file_is_adopted(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1")
     assert sync(tmp_path, "test", texts(a="1")).unchanged == ["a.txt"]
     assert sync(tmp_path, "test", []).removed == ["a.txt"]
@@ -110,7 +110,7 @@ def test_an_adopted_text_is_not_ours_after_a_killed_run_either(tmp_path: Path) -
     assert is_edited(tmp_path / "a.txt", load(tmp_path, "test")["a.txt"])
 
 
-def test_what_cannot_be_made_is_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_failed_file_is_skipped_and_the_others_are_written(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         raise AudioError("no sound")
 
@@ -174,7 +174,7 @@ def as_files(wanted: dict[str, str], made_now: list[str], stop_at: int = -1) -> 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(SETS, st.integers(-1, 3) | st.integers(100, 103)), max_size=4), SETS)
-def test_killed_anywhere_the_next_run_ends_where_it_should(tmp_path_factory, runs, last) -> None:
+def test_run_after_a_kill_at_any_step_reaches_the_same_result(tmp_path_factory, runs, last) -> None:
     """Whatever ran and died before, a run that ends leaves exactly what is wanted, and foreign files as they were."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "foreign.txt").write_text("theirs")
@@ -196,7 +196,7 @@ def test_killed_anywhere_the_next_run_ends_where_it_should(tmp_path_factory, run
     assert again == []
 
 
-def test_what_a_killed_run_has_made_is_not_made_again(tmp_path: Path) -> None:
+def test_files_made_by_a_killed_run_are_not_made_again(tmp_path: Path) -> None:
     now: list[str] = []
     wanted = {f"{number}.wav": "r" for number in range(4)}
     with pytest.raises(StopHereError):

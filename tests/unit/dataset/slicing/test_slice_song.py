@@ -208,7 +208,7 @@ def test_pictures_that_are_there_are_not_drawn_again(make_song: MakeSong, tmp_pa
     assert (tmp_path / "out" / file).stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_what_a_tick_raises_leaves_whole_pictures(make_song: MakeSong, tmp_path: Path) -> None:
+def test_error_in_the_progress_callback_leaves_whole_images(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 3.0)
     calls = iter(range(100))
 

@@ -28,7 +28,7 @@ def test_properties_of_any_cut(columns: int, width: int, overlap: float, last: s
 
 
 @pytest.mark.parametrize(("last", "expected"), [("drop", [0, 512]), ("pad", [0, 512, 1024]), ("back", [0, 512, 788])])
-def test_what_becomes_of_the_end(last: str, expected: list[int]) -> None:
+def test_last_partial_window_is_handled_as_configured(last: str, expected: list[int]) -> None:
     assert window_starts(1300, SliceSettings(last=last)) == expected
     assert window_starts(1024, SliceSettings(last=last)) == [0, 512], "no end is left over"
 

@@ -47,7 +47,7 @@ def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
 @pytest.mark.parametrize(
     "values", [{"cfg": 8.0}, {"denoise": 0.6}, {"steps": 31}, {"sampler": "DDIM"}, {"loop": True}, {"mask": None}]
 )
-def test_what_a_host_takes_once_for_all_keeps_requests_apart(values: dict[str, object]) -> None:
+def test_requests_with_different_settings_per_batch_have_different_batch_keys(values: dict[str, object]) -> None:
     assert replace(PAINTED, **values).batch_key != PAINTED.batch_key
 
 

@@ -135,7 +135,9 @@ def test_whatever_fails_each_picture_is_there_once_while_one_lives(
 
 @settings(max_examples=40, deadline=None)
 @given(scripts=st.lists(WORDS, min_size=1, max_size=3), count=st.integers(1, 9))
-def test_where_nobody_lives_it_ends_and_what_was_painted_was_handed_out(scripts: list[list[str]], count: int) -> None:
+def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_images(
+    scripts: list[list[str]], count: int
+) -> None:
     team = several(*(Actor(*words, then="lose", down=99) for words in scripts))
     came: list[int] = []
     try:
@@ -189,7 +191,7 @@ def test_one_that_was_lost_comes_back() -> None:
     assert [text.rpartition("; ")[2] for text in told] == ["what it had to do is done elsewhere", "tiny is there again"]
 
 
-def test_the_only_one_is_asked_once_more_before_it_is_over() -> None:
+def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
     team = several(Actor("lose"), rest=60)
     all_painted(team, 4)
     gone = Actor(then="lose", down=99)
@@ -202,7 +204,7 @@ def test_the_only_one_is_asked_once_more_before_it_is_over() -> None:
     assert len(flapping.got) == 3
 
 
-def test_all_reasons_stand_in_one_sentence_and_later_it_goes_on() -> None:
+def test_pool_error_names_every_failure_and_the_pool_can_be_used_again() -> None:
     one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
     team = several(one, two, rest=60)
     one.down = 99
@@ -212,7 +214,7 @@ def test_all_reasons_stand_in_one_sentence_and_later_it_goes_on() -> None:
     all_painted(team, 4)
 
 
-def test_what_nobody_could_paint_is_not_tried_elsewhere() -> None:
+def test_pool_does_not_retry_a_request_that_a_backend_refused() -> None:
     picky, other = Actor("refuse"), Actor("hang")
     with pytest.raises(RefusedError, match="no such sampler"):
         several(picky, other).generate(asked(4), lambda number, picture: None)
@@ -238,7 +240,7 @@ def test_another_model_does_not_come_back() -> None:
         several(other, lost={0: "not there"}).generate(asked(1), lambda number, picture: None)
 
 
-def test_an_interruption_reaches_all_and_keeps_what_is_there() -> None:
+def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
     hanging = [Actor("part", then="hang"), Actor(then="hang"), Actor()]
     team = several(*hanging)
     threading.Timer(0.3, team.interrupt).start()
@@ -276,7 +278,7 @@ def test_each_takes_its_own_number_at_once() -> None:
     assert max(map(len, one.got + two.got)) <= 2
 
 
-def test_the_one_that_is_furthest_behind_is_told() -> None:
+def test_pool_reports_progress_of_the_slowest_backend() -> None:
     team = several(one := Actor("hang"), two := Actor("hang"))
     one.activity, two.activity = Activity(2, 10), Activity(7, 10)
     thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, picture: None))

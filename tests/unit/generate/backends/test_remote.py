@@ -101,7 +101,7 @@ def test_pictures_to_start_from_travel_unharmed_and_each_once(serve: Serve) -> N
     assert remote.activity is None
 
 
-def test_steps_are_told_and_an_interruption_stops_the_painter(serve: Serve) -> None:
+def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> None:
     model = Model()
     model.go_on.clear()
     remote = RemoteWebui(serve(model))
@@ -125,7 +125,7 @@ def test_steps_are_told_and_an_interruption_stops_the_painter(serve: Serve) -> N
     assert not remote.interrupted
 
 
-def test_a_caller_that_breaks_off_leaves_no_work_behind(serve: Serve) -> None:
+def test_remote_work_stops_when_the_caller_disconnects(serve: Serve) -> None:
     model = Model()
     model.go_on.clear()
     remote = RemoteWebui(serve(model), patience=20)
@@ -159,7 +159,7 @@ def test_passwords(serve: Serve, local: list[bytes], tmp_path: Path, caplog: pyt
 
 
 @pytest.mark.parametrize("address", ["", "ftp://a:secret@b", "http://", "http://a:secret@b:x", "http://b/?q", "a b:1"])
-def test_what_is_no_address_is_refused_without_its_password(address: str) -> None:
+def test_invalid_address_is_refused_without_showing_its_password(address: str) -> None:
     assert "looks like http://127.0.0.1:7860" in text_of(lambda: Webuis([address]), RiffusionError)
 
 
@@ -171,7 +171,7 @@ def test_what_is_no_address_is_refused_without_its_password(address: str) -> Non
         ("http://[::1]:7860/", "http://[::1]:7860"),
     ],
 )
-def test_addresses_as_people_write_them(address: str, url: str) -> None:
+def test_addresses_are_accepted_in_the_forms_that_users_type(address: str, url: str) -> None:
     assert RemoteWebui(address).url == url
 
 
@@ -192,7 +192,7 @@ def page(*routes: str, status: int = 200) -> FastAPI:
     return app
 
 
-def test_what_answers_there_is_said(serve: Serve, tmp_path: Path) -> None:
+def test_error_names_what_answered_at_the_address(serve: Serve, tmp_path: Path) -> None:
     from riffusion_ext.api.routes.page import mount_media
     from riffusion_ext.library import ClipLibrary
 
@@ -276,7 +276,7 @@ def test_different_models_are_refused_by_name(serve: Serve) -> None:
     assert said == f"the webuis must all have the same model chosen, they have tiny on {one}, big on {two}"
 
 
-def test_a_model_that_is_changed_on_the_way_paints_nothing(serve: Serve) -> None:
+def test_changed_checkpoint_stops_the_request(serve: Serve) -> None:
     model = Model()
     backend = Webuis([serve(model)]).backend()
     backend.generate([PLAIN], lambda *_: None)
@@ -293,7 +293,7 @@ def test_only_samplers_that_all_have_are_offered_and_twice_the_same_is_once(serv
     assert (webuis.samplers(), webuis.usual_sampler()) == (["DPM++ 2M"], "DPM++ 2M")
 
 
-def test_what_is_wrong_with_a_request_is_said_at_once(serve: Serve) -> None:
+def test_invalid_request_is_refused_at_once(serve: Serve) -> None:
     models = [Model(), Model()]
     backend = Webuis([serve(model) for model in models]).backend()
     said = text_of(lambda: backend.generate([replace(PLAIN, sampler="nope")], lambda *_: None), RefusedError)
@@ -301,7 +301,7 @@ def test_what_is_wrong_with_a_request_is_said_at_once(serve: Serve) -> None:
     assert not any(model.requests for model in models)
 
 
-def test_errors_of_the_model_are_told(serve: Serve) -> None:
+def test_errors_of_the_remote_model_are_raised(serve: Serve) -> None:
     failing = Model()
     failing.paint = lambda request: 1 / 0
     url = serve(failing)

@@ -50,7 +50,7 @@ def test_loops_leave_the_pictures_of_the_last_ones(tmp_path: Path, small: Spectr
     assert len(list(tmp_path.iterdir())) == KEPT
 
 
-def test_a_preview_may_go_and_a_stop_after_it_stays(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_retention_removes_previews_and_keeps_stopped_songs(tmp_path: Path, small: SpectrogramParams) -> None:
     settings = SongSettings(parse_score("0:05 | a | seed 1"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path)
     list(song.paint(Painter(flat(90)), limit=1))

@@ -98,7 +98,7 @@ def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
     assert kept.items() <= bytes_of(broken).items()
 
 
-def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
     list(run(work, Painter(by_seed)))
     leftover = tmp_path / "windows" / ".0123456789ab.png"
@@ -112,7 +112,7 @@ def test_what_is_left_of_a_killed_writer_goes(tmp_path: Path) -> None:
     assert work.picture(2).size == (128, 64)
 
 
-def test_what_a_power_cut_has_damaged_is_painted_again(tmp_path: Path) -> None:
+def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
     """Also where the header of a picture is whole, so that its size can be read."""
     straight = RenderFolder(tmp_path / "straight", job_of())
     list(run(straight, Painter(by_seed)))
@@ -132,7 +132,7 @@ def test_what_a_power_cut_has_damaged_is_painted_again(tmp_path: Path) -> None:
     assert (work.folder / "plan.json").read_bytes() == (straight.folder / "plan.json").read_bytes()
 
 
-def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playable_length_is_known_without_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked after each batch: to look at all pictures again each time would take ever longer."""
     work = RenderFolder(tmp_path, job_of())
     counts = []
@@ -144,7 +144,7 @@ def test_asking_what_can_be_heard_reads_no_files(tmp_path: Path, monkeypatch: py
     assert counts[-1] == len(work.job.plan.windows)
 
 
-def test_a_full_disk_ends_the_run_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_ends_the_run_and_keeps_finished_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = RenderFolder(tmp_path, job_of())
     written = 0
 
@@ -217,7 +217,7 @@ def test_another_song_does_not_get_in(tmp_path: Path) -> None:
             RenderFolder(tmp_path, other)
 
 
-def test_backends_that_do_not_keep_their_word(tmp_path: Path) -> None:
+def test_backend_returning_wrong_images_is_refused(tmp_path: Path) -> None:
     wrong = Painter(lambda request: Image.new("RGB", (64, 64)))
     with pytest.raises(RiffusionError, match="a picture of 128 x 64 was asked for, the one painted is 64 x 64"):
         list(run(RenderFolder(tmp_path, job_of()), wrong))

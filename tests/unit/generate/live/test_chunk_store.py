@@ -54,7 +54,7 @@ def test_chunks_begin_at_times_that_are_exact(tmp_path: Path, rate: int, grid: i
     np.testing.assert_allclose(used(tape, 0, tape.samples), whole, atol=1 / 32000)
 
 
-def test_chunks_follow_each_other_and_empty_ones_are_none(tape: ChunkStore):
+def test_chunks_are_contiguous_and_empty_ones_are_dropped(tape: ChunkStore):
     assert [(chunk.number, chunk.start, chunk.stop) for chunk in tape.chunks()] == [
         (0, 0, 1000),
         (1, 1000, 1001),

@@ -125,7 +125,7 @@ def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam
     assert starts == [number * STEP * 80 for number in range(len(starts))]
 
 
-def test_it_rests_when_it_is_far_enough_ahead_and_goes_on_when_it_is_heard(start: Callable[..., Jam]):
+def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(start: Callable[..., Jam]):
     painter = Painter(by_seed)
     jam = start(painter, ahead=5)
     until(lambda: jam.resting)
@@ -140,7 +140,7 @@ def test_it_rests_when_it_is_far_enough_ahead_and_goes_on_when_it_is_heard(start
     assert 5 <= (jam.tape.samples - jam.heard) / 8000 < 5 + window
 
 
-def test_the_page_cannot_have_heard_what_is_not_there(start: Callable[..., Jam]):
+def test_playback_position_is_limited_to_the_generated_audio(start: Callable[..., Jam]):
     jam = start()
     until(lambda: jam.resting)
     jam.hear(10**14)
@@ -262,7 +262,7 @@ def test_stop_takes_effect_within_a_picture(start: Callable[..., Jam]):
     assert jam.error is None
 
 
-def test_a_closed_page_ends_it(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
+def test_closing_the_page_ends_the_session(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "PATIENCE", 0.5)
     jam = start()
     until(lambda: jam.gone, 10)
@@ -284,7 +284,7 @@ def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.Mo
     assert len(jam._ribbon._pieces) < 5
 
 
-def test_an_interruption_from_outside_is_said(start: Callable[..., Jam]):
+def test_external_interrupt_is_reported(start: Callable[..., Jam]):
     jam = start(Painter(by_seed, stop_after=2))
     until(lambda: jam.ended)
     assert "interrupted in the webui" in str(jam.error)
@@ -310,7 +310,7 @@ def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
 # --- recording -----------------------------------------------------------------------------------------------------
 
 
-def test_a_recording_is_what_was_played(start: Callable[..., Jam], tmp_path: Path):
+def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: Path):
     takes: list[Recording] = []
 
     def keep(jam: Jam, take: Recording) -> str:
@@ -411,7 +411,7 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
     assert [(take.first, take.stop) for take in takes] == [(0, jam.heard)]
 
 
-def test_what_cannot_be_recorded(start: Callable[..., Jam]):
+def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
     jam = start(Painter(by_seed, stop_after=0))
     until(lambda: jam.ended)
     with pytest.raises(RiffusionError, match="the jam has ended"):
@@ -513,7 +513,7 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
     assert not jam.tape.folder.exists()
 
 
-def test_noise_and_beat_are_kept_by_a_painter_that_changes_nothing(start: Callable[..., Jam]):
+def test_identity_backend_keeps_noise_and_beat(start: Callable[..., Jam]):
     jam = start(Painter(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
     until(lambda: jam.resting)
     assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

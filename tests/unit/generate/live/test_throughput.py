@@ -10,7 +10,7 @@ from riffusion_ext.generate.live.throughput import STRETCH, Throughput
 WINDOWS = st.floats(0.5, 30.0)
 
 
-def test_nothing_plays_while_nothing_is_known():
+def test_playback_waits_until_the_throughput_is_known():
     pace = Throughput(20.0)
     assert pace.speed is None
     assert pace.needed == 20.0

@@ -48,7 +48,7 @@ def test_curves_go_through_their_points(curve: Curve) -> None:
     assert curve.at(1e9) == curve.points[-1][1]
 
 
-def test_curves_as_people_write_them() -> None:
+def test_curves_are_parsed_in_the_forms_that_users_type() -> None:
     curve = read("0:00 0.2, 0:30 0.4; 1:00 0.2\n90 0")
     assert curve.points == ((0.0, 0.2), (30.0, 0.4), (60.0, 0.2), (90.0, 0.0))
     assert curve.at(15.0) == pytest.approx(0.3)

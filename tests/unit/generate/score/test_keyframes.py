@@ -62,7 +62,7 @@ def test_power_curve_is_symmetric_and_keeps_its_ends(share: float, power: float)
     assert curved(share, 1.0) == pytest.approx(share)
 
 
-def test_last_keyframe_of_no_length_is_where_the_way_ends() -> None:
+def test_last_keyframe_of_zero_length_is_the_end_of_the_transition() -> None:
     score = Score((Keyframe("a", seconds=10.0), Keyframe("b", cfg=9.0, seconds=0.0)))
     for time in (10.0, 11.0):
         moment = score.at(time)
@@ -83,7 +83,7 @@ def test_bars_are_counted_by_the_tempo() -> None:
 
 @settings(deadline=None)
 @given(scores, st.integers(0, 2**32 - 1))
-def test_settling_decides_every_seed_and_keeps_those_given(score: Score, seed: int) -> None:
+def test_settled_score_has_every_seed_decided_and_keeps_given_seeds(score: Score, seed: int) -> None:
     settled = score.settled(seed)
     assert all(keyframe.seed >= 0 for keyframe in settled.keyframes)
     assert settled.settled() == settled
@@ -93,7 +93,7 @@ def test_settling_decides_every_seed_and_keeps_those_given(score: Score, seed: i
         assert after.seed == current
 
 
-def test_lines_as_people_write_them() -> None:
+def test_score_lines_are_parsed_in_the_forms_that_users_type() -> None:
     score = parse_score(
         """
         # the beginning
@@ -153,11 +153,11 @@ def test_times_survive_being_written(time: float) -> None:
 @pytest.mark.parametrize(
     ("text", "time"), [("90", 90), ("1:30", 90), (" 0:07.5 ", 7.5), ("1:00:01", 3601), (".5s", 0.5)]
 )
-def test_times_as_people_write_them(text: str, time: float) -> None:
+def test_times_are_parsed_in_the_forms_that_users_type(text: str, time: float) -> None:
     assert parse_time(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "1:", "-5", "a", "1:2:3:4", "nan", "1e3"])
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(RiffusionError, match="is no time"):
         parse_time(text)

@@ -19,7 +19,7 @@ def told(moment: Moment) -> tuple[str, str, float]:
     return moment.a.prompt, moment.b.prompt, moment.alpha
 
 
-def test_it_stays_with_new_noise_while_nothing_is_queued():
+def test_without_queued_prompts_only_the_seed_changes():
     way = journey(seed=2**32 - 2)
     moments = [way.next() for _ in range(5)]
     assert {told(moment) for moment in moments} == {("A", "A", 0.0)}
@@ -48,7 +48,7 @@ def test_each_transition_takes_its_windows_and_ends_at_the_prompt(travel: int, c
     assert after.a.seed == leg[0].b.seed + 1
 
 
-def test_prompts_queued_on_the_way_wait_until_it_has_arrived():
+def test_prompts_queued_during_a_transition_wait_for_its_end():
     way = journey(2)
     way.next()
     way.add("B")
@@ -59,7 +59,7 @@ def test_prompts_queued_on_the_way_wait_until_it_has_arrived():
     assert told(way.next()) == ("B", "C", 0.5)
 
 
-def test_the_first_window_is_what_was_asked_for():
+def test_first_window_has_the_first_prompt():
     way = journey()
     way.add("B")
     assert told(way.next()) == ("A", "A", 0.0)
@@ -77,7 +77,7 @@ def test_a_dropped_prompt_is_passed_over():
     assert [told(way.next())[1] for _ in range(2)] == ["same", "other"]
 
 
-def test_what_cannot_be_is_a_sentence():
+def test_invalid_prompt_changes_are_refused_with_a_sentence():
     for travel in (0, 65):
         with pytest.raises(RiffusionError, match="a transition takes 1 to 64 windows"):
             journey(travel)

@@ -101,7 +101,7 @@ def test_errors_do_not_add_up_over_a_long_song() -> None:
     assert np.abs(gains[50:-50]).max() < 0.1
 
 
-def test_what_a_window_adds_by_itself_is_no_error_of_level() -> None:
+def test_content_of_one_window_does_not_count_as_level_difference() -> None:
     """A window may become softer in its middle; where its neighbours decide, it says that its level is right."""
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     loud = 60 * np.ones(128)
@@ -178,7 +178,7 @@ def test_pictures_of_another_size_are_refused() -> None:
         BlendedSpectrogram(plan, lambda number: Image.new("RGB", (128, 64)), gains=[1.0])
 
 
-def test_what_was_measured_of_pictures_is_not_read_again() -> None:
+def test_measured_levels_are_not_read_again() -> None:
     plan = plan_song(SCORE, SMALL, width=64, overlap=16)
     count = len(plan.windows)
     opened: list[int] = []
@@ -205,7 +205,7 @@ def test_what_was_measured_of_pictures_is_not_read_again() -> None:
     assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
 
 
-def test_the_end_of_what_is_heard_has_seams_of_its_own() -> None:
+def test_playable_part_ends_with_its_own_seam() -> None:
     """Fades of a song that was cut off may be longer than those of the whole."""
     plan = plan_song(SCORE, SMALL, width=64, overlap=32)
     count = len(plan.windows)

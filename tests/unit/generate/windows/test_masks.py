@@ -45,7 +45,7 @@ def test_masks_that_do_not_fit_are_refused() -> None:
         soft_mask(64, 16, 40, 30)
 
 
-def test_both_masks_must_allow_it() -> None:
+def test_masks_are_combined_by_their_minimum() -> None:
     one, other = Image.new("L", (8, 8), 255), Image.new("L", (8, 8), 0)
     assert combined(None, None) is None
     assert combined(one, None) is one

@@ -139,7 +139,7 @@ def test_sounds_and_window_pictures_give_the_settings_back(tmp_path: Path):
     assert settings_in(picture) == ("song", song.settings)
 
 
-def test_a_loop_says_that_it_is_one(tmp_path: Path):
+def test_recipe_of_a_loop_is_stored_as_a_loop(tmp_path: Path):
     loop = Loop(LoopSettings("a", bars=1, bpm=200), tmp_path / "work")
     list(loop.paint(Painter(by_seed)))
     clip = loop.sound()

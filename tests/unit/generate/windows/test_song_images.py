@@ -32,7 +32,7 @@ def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, small: Spectrogr
         assert got.min() == 0
 
 
-def test_what_is_drawn_stays(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_only_damaged_song_images_are_drawn_again(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(10.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
     SongImages(tmp_path, plan, clip, None).draw()

@@ -87,7 +87,7 @@ def test_every_format_and_resolution(tmp_path: Path, name: str, subtype: str) ->
     assert read_audio(tmp_path / f"00001.{name}").duration == pytest.approx(0.39, abs=0.06)
 
 
-def test_without_soundfile_it_is_wav_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_soundfile_wav_is_written_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("riffusion_ext.audio.io.available_formats", lambda: ("wav",))
     job, _ = _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(format="mp3"))
     assert [clip["file"] for clip in job.payload["clips"]] == ["00001.wav"]
@@ -212,7 +212,7 @@ def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
     assert record_of(None, None, 3) == ""
 
 
-def test_recorded_without_a_record_is_said_once(tmp_path: Path) -> None:
+def test_missing_level_metadata_is_reported_once(tmp_path: Path) -> None:
     pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2)]
     job, _ = _run(tmp_path, pictures, SoundOptions(level="recorded"))
     assert [entry["text"].partition(";")[0] for entry in job.payload["messages"]] == [

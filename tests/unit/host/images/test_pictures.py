@@ -42,7 +42,7 @@ def test_pictures_of_the_same_text_are_all_found() -> None:
     assert [image for _, image in pick(pictures, ["same", "same"], 0)] == pictures
 
 
-def test_nothing_was_made_and_the_host_lists_one_text() -> None:
+def test_no_images_are_picked_from_an_empty_list() -> None:
     assert pick([], ["of nothing"], 0) == []
 
 
@@ -78,7 +78,7 @@ def test_the_file_just_written_is_the_newest_of_its_sequence(tmp_path: Path) -> 
     assert newest_of_sequence(tmp_path / "b.png").name == "b.png"
 
 
-def test_a_part_redrawn_leaves_the_picture_as_large_as_it_was() -> None:
+def test_inpainting_at_full_resolution_keeps_the_size_of_the_image() -> None:
     job = SimpleNamespace(width=516, height=512)
     large = Image.new("RGB", (1024, 1024))
     assert first_pass_size(job, large) == (512, 512), "whole cells of a latent"

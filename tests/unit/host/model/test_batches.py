@@ -31,7 +31,7 @@ def test_a_longer_prompt_is_uneven(one_weight: bool) -> None:
 
 
 @pytest.mark.parametrize("other", [(1.0, 1.0), (0.5,), (1.0, 0.0)], ids=["more parts", "another weight", "faded out"])
-def test_where_a_part_has_one_weight_in_a_batch_other_weights_are_uneven(other: tuple[float, ...]) -> None:
+def test_prompts_with_differing_part_weights_are_not_batched(other: tuple[float, ...]) -> None:
     batch = [_prompt(1.0), _prompt(*other), _prompt(1.0)]
     check_even(batch, one_weight=False)
     with pytest.raises(UnevenError) as caught:

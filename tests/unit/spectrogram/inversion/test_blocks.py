@@ -67,7 +67,7 @@ def excess(
     return float(error[near].mean() / error[~near].mean())
 
 
-def test_what_fits_is_reconstructed_in_one_go(tune: Any, small: SpectrogramParams) -> None:
+def test_spectrograms_that_fit_are_reconstructed_in_one_block(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(1.0, rate=16000), small)
     long = reconstruct_long(slices(mel), mel.shape[1], small, FAST)
     assert np.array_equal(long, reconstruct(mel, small, FAST).numpy())

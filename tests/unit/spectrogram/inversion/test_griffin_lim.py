@@ -71,7 +71,7 @@ def test_gain_by_power_of_two_is_exact_to_the_bit(exponent: int, tune: Any, smal
 
 
 @pytest.mark.parametrize("exponent", [-5, 13])
-def test_gain_is_exact_where_the_beginning_is_known(exponent: int, tune: Any, small: SpectrogramParams) -> None:
+def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: SpectrogramParams) -> None:
     mel, gain = mel_of(tune(1.2, rate=16000), small), 2.0**exponent
     signal = reconstruct(mel, small, FAST)
     share = torch.linspace(1.0, 0.0, 4800)
@@ -126,7 +126,7 @@ def test_bands_between_the_encoders_bins_do_no_harm() -> None:
     assert float(signal.abs().max()) < 30e6
 
 
-def test_known_samples_are_kept_and_the_rest_grows_out_of_them(tune: Any, small: SpectrogramParams) -> None:
+def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(2.4, rate=16000), small)
     up, down = working_rate(small)
     hop = small.hop_length * up // down
@@ -154,13 +154,13 @@ def test_known_samples_are_kept_and_the_rest_grows_out_of_them(tune: Any, small:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_every_iteration_is_told(name: str, small: SpectrogramParams) -> None:
+def test_every_iteration_reports_progress(name: str, small: SpectrogramParams) -> None:
     ticks: list[None] = []
     reconstruct(torch.rand(1, 20, 96), small, PROGRAMS[name], tick=lambda: ticks.append(None))
     assert len(ticks) == sum(stage.iterations for stage in PROGRAMS[name].stages)
 
 
-def test_threads_share_the_work_and_change_next_to_nothing(tune: Any, small: SpectrogramParams) -> None:
+def test_threads_change_the_result_by_rounding_only(tune: Any, small: SpectrogramParams) -> None:
     mel = mel_of(tune(2.0, rate=16000), small)
     alone = reconstruct(mel, small, FAST)
     with ThreadPoolExecutor(3) as pool:

@@ -257,7 +257,7 @@ def test_a_gliding_tone() -> None:
     assert np.median(error_where_loud(spectra, GRID, db=12)) < 0.3
 
 
-def test_it_beats_chance_on_noise() -> None:
+def test_estimated_phase_is_better_than_random_on_noise() -> None:
     frames = 60
     spectra = spectra_of(np.random.default_rng(1).standard_normal((frames - 1) * 20), GRID, frames)
     magnitude = spectra.abs()

@@ -53,21 +53,23 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         ({"torch": "2.1.2", "torchaudio": None}, False),  # what is left of an install that was interrupted
     ],
 )
-def test_it_is_offered_where_torchaudio_belongs_to_torch(
+def test_reference_engine_is_offered_when_torchaudio_matches_torch(
     installed: Callable[..., None], versions: dict[str, str | None], available: bool
 ) -> None:
     installed(**versions)
     assert available_engines() == (("fast", "best", "reference") if available else ("fast", "best"))
 
 
-def test_without_torchaudio_it_says_so(monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams) -> None:
+def test_reference_engine_without_torchaudio_raises_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
+) -> None:
     monkeypatch.setitem(sys.modules, "torchaudio.transforms", None)
     monkeypatch.setitem(sys.modules, "torchaudio", None)
     with pytest.raises(RiffusionError, match="needs torchaudio, which cannot be imported"):
         reference.invert(torch.ones(1, 40, 96), small, 0)
 
 
-def test_it_is_the_original_recipe(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
+def test_reference_engine_equals_the_original_recipe(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
     picture = audio_to_picture(tune(1.0, rate=16000), small)
     settings = DecodeSettings(engine="reference", level="recorded", params=small, seed=7)
     ours = picture_to_audio(picture.image, settings).clip.samples[0]

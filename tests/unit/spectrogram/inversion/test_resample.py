@@ -78,7 +78,7 @@ def test_channels_do_not_mix() -> None:
     assert np.array_equal(both[1:], to_sample_rate(signal[1:], params))
 
 
-def test_where_no_lower_rate_fits_nothing_is_done() -> None:
+def test_no_resampling_when_no_lower_rate_fits() -> None:
     params = SpectrogramParams(sample_rate=22050, max_frequency=11025)
     signal = np.random.default_rng(1).standard_normal((1, 220)).astype(np.float32)
     assert np.array_equal(to_sample_rate(signal, params), signal)

@@ -49,7 +49,7 @@ def streamed(mel: np.ndarray, stops: list[int], params: SpectrogramParams = TINY
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 500), max_size=5), st.integers(2, 200), st.sampled_from([TINY, STEREO]))
-def test_pieces_are_the_whole_however_it_grows(steps: list[int], rest: int, params: SpectrogramParams):
+def test_streamed_pieces_equal_the_whole_for_any_piece_sizes(steps: list[int], rest: int, params: SpectrogramParams):
     stops = [int(stop) for stop in np.cumsum(steps)]
     mel = tune((stops[-1] if stops else 0) + rest, params)
     stream = SoundStream(params, device="cpu")
@@ -75,7 +75,7 @@ def test_large_steps_come_out_but_for_the_margin():
         assert stream._given == stop - stream.margin
 
 
-def test_at_once_it_is_what_a_song_is():
+def test_streamed_at_once_equals_the_song():
     mel = tune(1400)
     source = Source(TINY, mel.shape[1], 1.0, (), slices(mel))
     song = source_to_audio(source, DecodeSettings(level="raw", device="cpu")).clip.samples
@@ -84,7 +84,7 @@ def test_at_once_it_is_what_a_song_is():
     np.testing.assert_allclose(late[:, : 1000 * TINY.hop_length], song[:, : 1000 * TINY.hop_length], atol=1e-6)
 
 
-def test_it_is_resampled_as_a_whole(monkeypatch: pytest.MonkeyPatch):
+def test_resampled_pieces_equal_the_resampled_whole(monkeypatch: pytest.MonkeyPatch):
     mel, raw = tune(900), []
     grow = SoundStream._grow
 
@@ -99,7 +99,7 @@ def test_it_is_resampled_as_a_whole(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
-def test_frames_in_the_margin_may_change_their_minds():
+def test_frames_in_the_margin_may_change_later():
     mel = tune(500)
     other = mel.copy()
     other[:, 300:] *= 0.5
@@ -130,6 +130,6 @@ def test_only_engines_that_go_on():
         SoundStream(TINY, "reference")
 
 
-def test_a_clip_can_be_made_of_it():
+def test_stream_can_be_turned_into_a_clip():
     clip = AudioClip(np.concatenate(streamed(tune(120), [90]), axis=1), TINY.sample_rate)
     assert clip.peak > 0.05

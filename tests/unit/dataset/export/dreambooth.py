@@ -1,4 +1,4 @@
-"""What the Dreambooth extension would make of a folder, found out by its own rules before it trains for hours.
+"""What the Dreambooth extension would make of a folder, by its own rules: exports are tested against it.
 
 It drops pictures that it cannot read without a word, scales and crops those of another size, and takes an empty text
 for a caption; none of that shows until the model is heard.
@@ -19,8 +19,6 @@ from riffusion_ext.dataset.captions.text import is_blank
 from riffusion_ext.dataset.export.images import CONCEPTS_FILE
 from riffusion_ext.files.regular import open_regular, read_regular
 from riffusion_ext.validation.json_text import loads
-
-__all__ = ["RESOLUTION", "dreambooth_problems", "trained_size"]
 
 RESOLUTION = 512
 """What riffusion-model-v1 is trained at."""

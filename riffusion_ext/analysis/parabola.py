@@ -1,0 +1,31 @@
+"""Peaks between samples: the parabola through a sample and its two neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["vertex_offset"]
+
+
+def vertex_offset(
+    left: npt.ArrayLike, middle: npt.ArrayLike, right: npt.ArrayLike, *, least_bend: float = 0.0
+) -> npt.NDArray[np.float64]:
+    """Return where the parabola through three neighbouring samples is highest, counted from the middle one.
+
+    Parameters
+    ----------
+    left, middle, right : array_like [shape=(...)]
+        Samples of one spacing.
+    least_bend
+        Downward bend, ``2 * middle - left - right``, that a peak exceeds.
+
+    Returns
+    -------
+    np.ndarray [shape=(...), float64]
+        Samples, -0.5 to 0.5 where the middle one is the highest; 0 where there is no peak.
+    """
+    left, middle, right = (np.asarray(sample, np.float64) for sample in (left, middle, right))
+    bend = 2 * middle - left - right
+    peak = bend > least_bend
+    return np.asarray(np.where(peak, 0.5 * (right - left) / np.where(peak, bend, 1.0), 0.0))
