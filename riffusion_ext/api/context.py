@@ -23,7 +23,7 @@ __all__ = ["ROOT", "ApiContext", "clip_view", "file_view"]
 
 ROOT = "/riffusion/v1"
 
-_NO_MODEL = "nothing paints here: songs, riffs, loops and interpolations need a webui with a model"
+_NO_MODEL = "no model is available here: songs, riffs, loops and interpolations need a webui with a model"
 
 KINDS = {"clips": "clip", "pictures": "picture", "archives": "archive"}
 

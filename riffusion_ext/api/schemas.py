@@ -64,8 +64,8 @@ else:
 
 _PRESET = "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true"
 _SAMPLER = "as the host names it; empty for its usual one"
-_BATCH = "pictures at once, at most"
-_ID = Field(None, max_length=64, description="id of an uploaded picture")
+_BATCH = "images at once, at most"
+_ID = Field(None, max_length=64, description="id of an uploaded image")
 
 
 def _of(option: Option, *, description: str | None = None) -> Any:
@@ -93,12 +93,12 @@ class _Strict(BaseModel, extra="forbid"):
 class ImageToAudio(_Strict):
     """A spectrogram picture to be heard."""
 
-    picture: str | None = Field(None, max_length=64, description="id of an uploaded picture; or give image")
-    image: str | None = Field(None, description="the picture itself in base64, with or without data:...;base64,")
+    picture: str | None = Field(None, max_length=64, description="id of an uploaded image; or give image")
+    image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
     engine: Engine = _of(control("engine"))
     level: Level = _of(control("level"))
     channels: Channels = _of(control("channels"))
-    preset: str | None = Field(None, max_length=300, description=f"instead of the picture's own record: {_PRESET}")
+    preset: str | None = Field(None, max_length=300, description=f"instead of the image's own record: {_PRESET}")
     format: Format = _of(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
 
@@ -108,12 +108,12 @@ class AudioToImages(_Strict):
 
     clip: str | None = Field(None, max_length=64, description="id of a clip; or give audio")
     audio: str | None = Field(None, description="the sound file itself in base64")
-    columns: int | None = Field(512, ge=2, le=16384, description="width of each picture; null for one picture")
-    level: Literal["song", "tile"] = Field("song", description="one scale for all pictures, or each its own")
+    columns: int | None = Field(512, ge=2, le=16384, description="width of each image; null for one image")
+    level: Literal["song", "tile"] = Field("song", description="one scale for all images, or each its own")
     start: float = _of(PART["start"])
     duration: float | None = _of(PART["duration"])
     preset: str = Field("riffusion-v1", max_length=300, description=_PRESET)
-    inline: bool = Field(False, description="give the pictures themselves, too: image is a data URL in base64")
+    inline: bool = Field(False, description="give the images themselves, too: image is a data URL in base64")
 
 
 class _Sound(_Strict):
@@ -238,13 +238,13 @@ class Paint(_Strict):
     negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
     seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
     cfg: float = _within(bounds.IMAGE_CFG, 7.0)
-    denoise: float | None = _within(bounds.DENOISE, None, "how much of init is painted over; only with init")
+    denoise: float | None = _within(bounds.DENOISE, None, "denoising strength of img2img from init; only with init")
     steps: int = _of(generation.STEPS)
     sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
     width: int = _within(bounds.WIDTH, 512, "a multiple of 64")
     height: int = _within(bounds.WIDTH, 512, "a multiple of 64")
-    init: str | None = Field(None, max_length=64, description="id of a picture of that size to start from")
-    mask: str | None = Field(None, max_length=64, description="id of a picture of that size: white is repainted")
+    init: str | None = Field(None, max_length=64, description="id of an image of that size to start from")
+    mask: str | None = Field(None, max_length=64, description="id of an image of that size: white is regenerated")
     loop: bool = Field(False, description="the right edge leads into the left one")
 
 

@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "dataset",
         help="turn a folder of songs into a training set",
-        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram pictures without silence, "
+        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram images without silence, "
         "splices, repetitions and damage, each with a caption. A run goes on where the last one was.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
     )
     add_output_options(parser)
-    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
+    add_params_options(parser, "recorded in the images; use the values that the model was trained with")
     parser.set_defaults(run=run)
 
 
@@ -101,7 +101,7 @@ def _add_export(group: Any) -> None:
     group.add_argument(
         "--sounds", type=_how_many, default=60, metavar="N", help="windows that the contact sheet can play, or all (60)"
     )
-    group.add_argument("--verify", type=int, default=8, metavar="N", help="pictures to convert back and compare (8)")
+    group.add_argument("--verify", type=int, default=8, metavar="N", help="images to convert back and compare (8)")
 
 
 def _how_many(text: str) -> int:

@@ -32,12 +32,12 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "image-to-audio",
-        help="turn pictures into sound",
-        description="Turn spectrogram pictures into sound, by the parameters recorded in a picture where it has any.",
+        help="turn images into sound",
+        description="Turn spectrogram images into sound, by the parameters recorded in an image where it has any.",
     )
-    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     parser.add_argument(
-        "--audio", "-o", metavar="A", help="sound file, or a folder for many (default: beside each picture)"
+        "--audio", "-o", metavar="A", help="sound file, or a folder for several (default: beside each image)"
     )
     add_control(parser, "format", default=None)
     parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
@@ -46,14 +46,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--join",
         choices=["song", "clips"],
-        help="one sound file of all pictures. song: they are tiles of one song, rebuilt as a whole, without seams; "
+        help="one sound file of all images. song: they are tiles of one song, rebuilt as a whole, without seams; "
         "clips: each by itself, put end to end",
     )
     parser.add_argument(
         "--order",
         choices=["natural", "given"],
         default="natural",
-        help="of joined pictures that are named one after the other. natural: by the numbers in their names, whatever "
+        help="of joined images that are named one after the other. natural: by the numbers in their names, whatever "
         "order a shell put them in; given: as named (natural)",
     )
     parser.add_argument(
@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
     )
     add_device_option(parser)
     add_common_options(parser)
-    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    add_params_options(parser, "values given here override those recorded in the images")
     parser.set_defaults(run=run)
 
 

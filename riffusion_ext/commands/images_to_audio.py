@@ -30,12 +30,12 @@ __all__ = ["add_parser", "run"]
 
 _EPILOG = """\
 examples:
-  riffusion-ext images-to-audio --image pictures/ --crossfade 0.1
-  riffusion-ext images-to-audio --image pictures/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
-  riffusion-ext images-to-audio --image pictures/ --crop every --preview cuts/      look at the cuts first
-  riffusion-ext images-to-audio --image pictures/ --crop every --no-each            one track, in time
+  riffusion-ext images-to-audio --image images/ --crossfade 0.1
+  riffusion-ext images-to-audio --image images/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
+  riffusion-ext images-to-audio --image images/ --crop every --preview cuts/      look at the cuts first
+  riffusion-ext images-to-audio --image images/ --crop every --no-each            one track, in time
 
-Pictures are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
+Images are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
 crossfade: what lies around the cut sounds only while they fade.
 """
 
@@ -44,19 +44,22 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "images-to-audio",
-        help="turn a folder of pictures into clips and one track of them all",
-        description="Turn pictures into clips, cut to a width or to whole bars of their beat where wanted, and join "
+        help="turn a folder of images into clips and one track of them all",
+        description="Turn images into clips, cut to a width or to whole bars of their beat where wanted, and join "
         "them into one track. (For one song cut into tiles use image-to-audio --join song, which has no seams.)",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     parser.add_argument(
-        "--glob", default="", metavar="PATTERNS", help='only files whose names fit, as "*.jpg, *.png" (all pictures)'
+        "--glob",
+        default="",
+        metavar="PATTERNS",
+        help='only files whose names match, such as "*.jpg, *.png" (all images)',
     )
-    parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each picture)")
+    parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each image)")
     parser.add_argument(
-        "--each", action=argparse.BooleanOptionalAction, default=None, help="write a sound file for each picture (yes)"
+        "--each", action=argparse.BooleanOptionalAction, default=None, help="write a sound file for each image (yes)"
     )
     parser.add_argument(
         "--join", action=argparse.BooleanOptionalAction, default=None, help="write one track of them all (yes)"
@@ -79,24 +82,24 @@ def add_parser(commands: Any) -> None:
         "--order",
         choices=["natural", "given"],
         default="natural",
-        help="of pictures that are named one after the other (natural)",
+        help="of images that are named one after the other (natural)",
     )
     add_control(parser, "format", default="wav")
     parser.add_argument("--bits", choices=list(SUBTYPES), default="16", help="sample format of WAV and FLAC (16)")
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
     parser.add_argument("--seed", type=int, default=0, help="seed of the reference engine's random phases (0)")
-    cut = parser.add_argument_group("cutting", "how much of each picture is heard")
+    cut = parser.add_argument_group("cutting", "how much of each image is heard")
     for item in CROP_CONTROLS:
         add_control(cut, item)
     cut.add_argument(
         "--preview",
         metavar="P",
-        help="make no sound, but draw beats and cut: of the first picture into this file, of all into this folder",
+        help="make no sound, but draw beats and cut: of the first image into this file, of all into this folder",
     )
     add_device_option(parser)
     add_common_options(parser)
-    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    add_params_options(parser, "values given here override those recorded in the images")
     parser.set_defaults(run=run)
 
 
@@ -112,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     passed = [path for path in passed if fits(path.name, args.glob)]
     files = [path for path in files if fits(path.name, args.glob)]
     if args.glob and not files and not missing:
-        missing = [(Path(args.image[0]), f"no picture fits --glob {args.glob}")]
+        missing = [(Path(args.image[0]), f"no image fits --glob {args.glob}")]
     if args.preview:
         return _preview(args, files, missing, passed, params)
 
@@ -158,7 +161,7 @@ def _preview(
 ) -> int:
     """Draw the cuts instead of making sound."""
     if args.crop == "none":
-        raise UsageError("--preview shows where pictures are cut: choose --crop fixed, once or every")
+        raise UsageError("--preview shows where images are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):
         pairs, notes = planned(files, user_path(args.preview), "_cut.png")
     else:

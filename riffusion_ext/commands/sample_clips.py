@@ -74,7 +74,7 @@ def _add_shared_options(parser: argparse.ArgumentParser, extension: str) -> None
         type=whole_number(1),
         default=5120,
         metavar="N",
-        help="length of a clip; a picture of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns (5120)",
+        help="length of a clip; an image of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns (5120)",
     )
     parser.add_argument("--mono", action="store_true", help="mix to one channel")
     parser.add_argument(

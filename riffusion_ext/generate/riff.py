@@ -230,7 +230,7 @@ class Riff:
             A window is not painted.
         """
         if not self._works:
-            raise RiffusionError("nothing is painted yet")
+            raise RiffusionError("nothing has been generated yet")
         plan = part_of(self.plan, first, stop)
         return self.mix(
             self._wet(plan, first, quickly(self.decode), None), begin=plan.first_sample - self.plan.first_sample

@@ -17,7 +17,7 @@ _OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
     (
         "riffusion_auto",
         True,
-        "Turn sound on by itself when a Riffusion checkpoint is loaded",
+        "Turn sound on automatically when a Riffusion checkpoint is loaded",
         "what Auto means in the Riffusion panel; off: only On makes sound",
         (),
     ),
@@ -39,7 +39,7 @@ _OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
     (
         "riffusion_click_plays",
         True,
-        "A click on a picture with sound plays from there",
+        "A click on an image with sound plays from there",
         "a double click, or the button in its corner, opens the viewer; off: only a click on its lower edge plays",
         (),
     ),
@@ -53,15 +53,15 @@ _OPTIONS: tuple[tuple[str, Any, str, str, tuple[str, ...]], ...] = (
     (
         "riffusion_device",
         "Same as webui",
-        "Device that turns pictures into sound",
+        "Device that turns images into sound",
         "the processor is fast enough for single clips and leaves the graphics memory alone",
         ("Same as webui", "Processor"),
     ),
     (
         "riffusion_sidecar",
         False,
-        "Keep a PNG beside pictures that are saved as JPEG, WebP or AVIF",
-        "the sound is always made from the exact picture; a lossy file made into sound again later sounds worse",
+        "Keep a PNG beside images that are saved as JPEG, WebP or AVIF",
+        "the sound is always made from the exact image; a lossy file made into sound again later sounds worse",
         (),
     ),
 )

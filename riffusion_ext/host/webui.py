@@ -195,7 +195,7 @@ def _add_tab() -> list[tuple[Any, str, str]]:
 
 
 _NO_PANEL = (
-    "ModernUI does not show the Riffusion panel, which makes sound of the pictures of txt2img and img2img: choose "
+    "ModernUI does not show the Riffusion panel, which turns the images of txt2img and img2img into sound: choose "
     "Settings, User Interface, Theme type: Standard, and restart. The pages of this tab work in both."
 )
 

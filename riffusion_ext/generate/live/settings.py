@@ -75,7 +75,7 @@ class JamSettings:
         check_tempo(self.bpm)
         _check("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR)
         _check("the number of windows of a transition", self.travel, *TRAVEL)
-        _check("the seconds painted ahead", self.ahead, *AHEAD_S)
+        _check("the seconds generated ahead", self.ahead, *AHEAD_S)
         _check("the strength of the bridges", self.bridge_denoise, *DENOISE)
         _check("the number of steps", self.steps, *STEPS)
         check_width(self.width)

@@ -19,7 +19,7 @@ from riffusion_ext.ui.players import download, image, message, panel, pictures
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
-TILES, WIDE = "Tiles of 512 columns, for training", "One wide picture"
+TILES, WIDE = "Tiles of 512 columns, for training", "One wide image"
 SONG, TILE = "Whole song", "Each tile"
 _MOST_SHOWN = 60
 _WIDEST_SHOWN = 4096
@@ -122,20 +122,20 @@ def build_page(place: PageContext) -> None:
                     choices=[*PRESETS, CUSTOM],
                     value="riffusion-v1",
                     label="Parameters",
-                    info="Those the model was trained with.",
+                    info="Use the values that the model was trained with.",
                     elem_id="riffusion_songs_preset",
                 )
                 picture_format = gr.Dropdown(
                     choices=["png", "jpg", "webp"],
                     value="png",
-                    label="Picture file",
+                    label="Image file",
                     info="png is exact.",
                     elem_id="riffusion_songs_format",
                 )
             custom = component(replace(control("custom"), label="Custom parameters"), "riffusion_songs_custom")
-            button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
+            button = gr.Button("Convert to images", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
-            messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
+            messages = gr.HTML(value=message("The images appear here."), elem_id="riffusion_songs_messages")
             made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
     folder.do_not_save_to_config = True
@@ -152,7 +152,7 @@ def build_page(place: PageContext) -> None:
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
         values = (files, folder, cut, scale, preset, picture_format, custom)
-        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
+        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
         return html, shown, archive
 

@@ -158,16 +158,16 @@ def build_page(place: PageContext) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
+            files = file_input("Images", "riffusion_pictures", file_count="multiple", file_types=["image"])
             folder = gr.Textbox(
-                label="Or a folder of pictures on this machine",
-                placeholder="/path/to/pictures or /path/to/*.png",
+                label="Or a folder of images on this machine",
+                placeholder="/path/to/images or /path/to/*.png",
                 max_lines=1,
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )
             patterns = gr.Textbox(
-                label="Only pictures whose names fit",
+                label="Only file names that match",
                 placeholder="*.jpg, *.png",
                 max_lines=1,
                 elem_id="riffusion_pictures_patterns",
@@ -176,7 +176,7 @@ def build_page(place: PageContext) -> None:
                 choices=[EACH, SONG, CLIPS, JOINED],
                 value=EACH,
                 label="What to make",
-                info="One song: the pictures are consecutive parts of it; it is rebuilt as a whole, without seams.",
+                info="One song: the images are consecutive parts of it; it is rebuilt as a whole, without seams.",
                 elem_id="riffusion_pictures_kind",
             )
             with gr.Column(visible=False) as fading:
@@ -199,7 +199,7 @@ def build_page(place: PageContext) -> None:
             with row():
                 preset = component(control("preset"), "riffusion_pictures_preset")
                 custom = component(control("custom"), "riffusion_pictures_custom")
-            button = gr.Button("Turn into sound", variant="primary", elem_id="riffusion_pictures_go")
+            button = gr.Button("Convert to audio", variant="primary", elem_id="riffusion_pictures_go")
         with gr.Column(scale=1, min_width=320):
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
@@ -235,7 +235,7 @@ def build_page(place: PageContext) -> None:
         html, link = convert(
             place,
             *values,
-            progress=lambda part: progress(part, desc="Turning into sound"),
+            progress=lambda part: progress(part, desc="Converting to audio"),
             patterns=patterns,
             joined_name=joined_name,
             crop=crops.values(cut),
