@@ -27,6 +27,7 @@ from riffusion_ext.host.images.send_to import SendTo
 from riffusion_ext.host.model.checkpoint import chosen_checkpoint
 from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
+from riffusion_ext.host.renamed_labels import apply_stored_defaults, read_stored
 from riffusion_ext.host.routes import Routes
 from riffusion_ext.host.status import other_model_warning, statuses
 from riffusion_ext.ui import gradio_compat
@@ -189,6 +190,8 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         **fields,
     )
     tab = build_tab(place)
+    with suppress(Exception):  # a default is no reason to lose the tab
+        apply_stored_defaults(tab, read_stored(getattr(shared.cmd_opts, "ui_config_file", "")), "riffusion")
     if _hand_over is not None:
         _hand_over.connect()
     return [(tab, "Riffusion", "riffusion")]
