@@ -91,7 +91,7 @@ class _Strict(BaseModel, extra="forbid"):
 
 
 class ImageToAudio(_Strict):
-    """A spectrogram picture to be heard."""
+    """A spectrogram image to convert to sound."""
 
     picture: str | None = Field(None, max_length=64, description="id of an uploaded image; or give image")
     image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
@@ -117,14 +117,14 @@ class AudioToImages(_Strict):
 
 
 class _Sound(_Strict):
-    """How what is painted becomes a sound file."""
+    """How generated images become a sound file."""
 
     engine: Engine = _of(control("engine"))
     format: Format = _of(control("format"))
 
 
 class _Painting(_Sound):
-    """What all that is painted has in common."""
+    """Settings that everything generated has in common."""
 
     steps: int = _of(generation.STEPS)
     sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
@@ -167,7 +167,7 @@ class Song(_Painting):
 
 
 class Riff(_Painting):
-    """A song to be painted over."""
+    """A song to make a new version of."""
 
     clip: str = Field(..., max_length=64, description="id of the song")
     keyframes: list[Keyframe] | None = None
@@ -216,7 +216,7 @@ class InterpolateEnd(_Strict):
 
 
 class Interpolate(_Painting):
-    """Pictures on the way from one prompt to another, and their sound."""
+    """Images on the way from one prompt to another, and their sound."""
 
     start: InterpolateEnd
     end: InterpolateEnd
@@ -231,7 +231,7 @@ class Interpolate(_Painting):
 
 
 class Paint(_Strict):
-    """One picture to be painted, as the host's own pages ask for it."""
+    """One image to generate, with the settings of the webui's own pages."""
 
     prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
     alpha: float = _within(bounds.ALPHA, 0.0, "where between the two")
@@ -249,7 +249,7 @@ class Paint(_Strict):
 
 
 class Paintings(_Strict):
-    """Pictures to be painted: what songs, riffs and loops are made of."""
+    """Images to generate, as songs, riffs and loops are made of."""
 
     requests: list[Paint]
     model: str | None = Field(None, max_length=1000, description="refuse (409) where another one is loaded")

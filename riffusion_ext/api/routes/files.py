@@ -48,7 +48,7 @@ def router(service: ApiContext) -> APIRouter:
                 get,
                 methods=[method],
                 summary=f"The file of the {word}; parts of it, too",
-                operation_id=f"{method.lower()}_{word}",
+                operation_id=f"{method.lower()}_{kind.removesuffix('s')}",
                 include_in_schema=method == "GET",
                 response_class=Response,
             )
