@@ -9,7 +9,7 @@ import argparse
 import contextlib
 
 _DEVICE_HELP = (
-    "device that turns Riffusion pictures into sound: cpu, cuda, cuda:1; wins over the setting "
+    "device that turns Riffusion images into sound: cpu, cuda, cuda:1; wins over the setting "
     "(default: the device that the model runs on, and the CPU where that cannot do it)"
 )
 

@@ -174,7 +174,7 @@ def _painted(
 ) -> tuple[Painter, Watched]:
     """Paint a piece as its page does, its stretches included."""
     painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(piece, clock)
-    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False)
+    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
     if painted.error is not None:
         raise painted.error
     return painter, watched

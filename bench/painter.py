@@ -14,10 +14,10 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.backends.base import Backend, OnPicture, Request
 from riffusion_ext.generate.checkpoint.runner import Event, Progress
+from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.windows.init_images import tiled
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.generate.windows.segments import part_of
-from riffusion_ext.ui.layout.generation_page import Piece
 
 __all__ = ["Clock", "Painter", "Watched"]
 

@@ -183,7 +183,7 @@ def fill(page: Any, element: str, text: str) -> None:
 
 
 def take_tab(page: Any, images: list[Path], folder: Path) -> None:
-    """Convert images on the page Pictures to audio."""
+    """Convert images on the page Images to audio."""
     upload(page, "riffusion_pictures", *images)
     page.click("#riffusion_pictures_go")
     page.wait_for_function(

@@ -112,7 +112,7 @@
             this.strip.addEventListener("click", (event) => this.tap(event));
             this.strip.addEventListener("keydown", (event) => this.key(event));
             this.larger = this.timeline.lastElementChild;
-            this.larger.title = translated("Open the picture in the viewer");
+            this.larger.title = translated("Open the image in the viewer");
             this.larger.setAttribute("aria-label", this.larger.title);
             this.larger.addEventListener("click", (event) => {
                 event.stopPropagation();
@@ -160,7 +160,7 @@
             }
             this.audio = clip && clip.querySelector("audio");
             if (this.audio) {
-                const label = `${translated("Position in the sound of the picture")}: ${this.audio.getAttribute("aria-label")}`;
+                const label = `${translated("Position in the sound of the image")}: ${this.audio.getAttribute("aria-label")}`;
                 this.strip.setAttribute("aria-label", label);
             }
             if (this.timeline.parentNode !== this.gallery) {

@@ -45,7 +45,7 @@
             this.held = 0; // times in a row that it was to sound, and the browser did not let it
             this.withheld = false;
             this.stopTicking = ticker(() => this.look());
-            this.tell(shared.translated("Painting the first window ..."));
+            this.tell(shared.translated("Generating the first window ..."));
             this.look();
             this.animate();
         }
@@ -92,7 +92,7 @@
                 if (error.status === 404 || error.status === 401) {
                     this.finish(shared.translated("This jam is over."));
                 } else {
-                    this.tell(shared.translated("The server does not answer; what is painted plays on."));
+                    this.tell(shared.translated("The server does not answer; what has been generated plays on."));
                 }
             }
             this.busy = false;
@@ -164,24 +164,24 @@
             } else if (report.state === "failed") {
                 this.tell(report.why);
             } else if (this.withheld) {
-                this.tell(shared.translated("The browser does not let it sound by itself: press Go on."));
+                this.tell(shared.translated("The browser blocked automatic playback: press Go on."));
             } else if (player.paused) {
                 this.tell(shared.translated("Paused."));
             } else if (player.anchor) {
                 const slow = shared.say(
-                    "Painting is slower than playing: {0} times its speed. There will be pauses.",
+                    "Generating is slower than playing: {0} times its speed. There will be pauses.",
                     shared.times(report.speed || 0)
                 );
                 this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
             } else if (report.state === "waiting") {
                 this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
             } else if (!report.samples) {
-                this.tell(shared.translated("Painting the first window ..."));
+                this.tell(shared.translated("Generating the first window ..."));
             } else if (report.speed !== null && report.speed < 1) {
                 const wanted = Math.max(1, Math.ceil(report.needed));
                 this.tell(
                     shared.say(
-                        "Painting is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
+                        "Generating is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
                         shared.times(report.speed),
                         wanted
                     )

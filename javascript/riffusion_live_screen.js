@@ -43,11 +43,11 @@
             this.takes = find(".riffusion-live-takes");
             const label = translated("Spectrogram of what is heard. Space pauses and goes on.");
             this.canvas.setAttribute("aria-label", label);
-            this.meter.setAttribute("aria-label", translated("Seconds painted ahead"));
+            this.meter.setAttribute("aria-label", translated("Seconds generated ahead"));
             this.queue.setAttribute("aria-label", translated("Prompts that wait"));
             find("label span").textContent = translated("Volume");
             this.text(this.button, translated("Pause"));
-            this.text(this.said, translated("Start the jam, and hear it here."));
+            this.text(this.said, translated("Press Start the jam to hear it here."));
         }
 
         text(element, text) {
@@ -102,7 +102,7 @@
             this.meter.classList.toggle("riffusion-behind", speed !== null && speed < 1);
             const parts = [say("{0} s ahead", Math.floor(seconds))];
             if (speed !== null) {
-                parts.push(say("painted at {0} times the speed of playing", shared.times(speed)));
+                parts.push(say("generated at {0} times the playing speed", shared.times(speed)));
             }
             if (missing > 0 && speed !== null) {
                 parts.push(say("plays in about {0} s", Math.ceil(missing / speed)));

@@ -22,9 +22,9 @@ _EPILOG = """\
 examples:
   riffusion-ext demo                                             hear it work, nothing else needed
   riffusion-ext image-to-audio --image clip.png --audio clip.wav
-  riffusion-ext image-to-audio --image pictures/ --audio sounds/ --format flac
+  riffusion-ext image-to-audio --image images/ --audio sounds/ --format flac
   riffusion-ext image-to-audio --image tiles/ --join song --audio song.wav
-  riffusion-ext images-to-audio --image pictures/ --crop every --crossfade 0.1
+  riffusion-ext images-to-audio --image images/ --crop every --crossfade 0.1
   riffusion-ext audio-to-image --audio song.mp3 --image song.png
   riffusion-ext audio-to-image --audio songs/ --image tiles/ --tiles
   riffusion-ext song "0:20 | funky sax" "0:20 | jazz piano" --webui http://127.0.0.1:7860 --output song.wav
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="riffusion-ext",
-        description="Spectrogram pictures to sound and back, for Riffusion models.",
+        description="Spectrogram images to sound and back, for Riffusion models.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -101,11 +101,11 @@ def read_record(image: Image.Image) -> PictureRecord:
         try:
             params = SpectrogramParams.from_mapping(values)
         except (ValueError, TypeError) as error:
-            notes.append(f"the picture's own parameters were ignored: {error}")
+            notes.append(f"the image's own parameters were ignored: {error}")
             continue
         max_value = values.get("max_value")
         if max_value is not None and not LEAST_MAX_VALUE <= max_value <= _LARGEST_MAX_VALUE:
-            notes.append(f"the picture's own level was ignored: max_value is {max_value:g}")
+            notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
         return PictureRecord(params, max_value, source, tuple(notes))
     return PictureRecord(SpectrogramParams(), None, "none", tuple(notes))
@@ -245,7 +245,7 @@ def save_picture(
     elif suffix == ".webp":
         options |= {"format": "WEBP", "lossless": True}
     else:
-        raise PictureError(f"cannot write {path.name}: pictures end in .png, .jpg or .webp, not {suffix or 'nothing'}")
+        raise PictureError(f"cannot write {path.name}: images end in .png, .jpg or .webp, not {suffix or 'nothing'}")
     return write_atomically(path, lambda file: image.save(file, **options), error_type=PictureError)
 
 

@@ -176,9 +176,7 @@ def find_beats(
         return Beats(row, limit, why="nothing in the band becomes louder anywhere")
     if longest < shortest:
         bars = f"{finder.rhythm} beats" if finder.rhythm >= 3 else "three beats"
-        return Beats(
-            row, limit, why=f"{bars} that are {shortest * step_s:g} s or more apart do not fit into the picture"
-        )
+        return Beats(row, limit, why=f"{bars} that are {shortest * step_s:g} s or more apart do not fit into the image")
     hits, weights = _hits(row, limit, finder.ignore_range / step_s)
     steady, period, phase = _comb(np.where(row >= limit, row, 0.0), shortest, longest, _USUAL_S / step_s)
     period, phase = _refined(hits, weights, period, phase, len(row))

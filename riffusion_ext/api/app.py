@@ -34,7 +34,7 @@ def build(service: ApiContext) -> FastAPI:
     app = FastAPI(
         title="Riffusion",
         version=__version__,
-        description="Spectrogram pictures to sound, sound to pictures, and music from prompts.",
+        description="Spectrogram images to audio, audio to images, and music from prompts.",
         default_response_class=AsciiJSON,
     )
     add_handlers(app)

@@ -24,9 +24,10 @@ __all__ = ["ROOT", "ApiContext", "clip_view", "file_view"]
 
 ROOT = "/riffusion/v1"
 
-_NO_MODEL = "nothing paints here: songs, riffs, loops and interpolations need a webui with a model"
+_NO_MODEL = "no model is available here: songs, riffs, loops and interpolations need a webui with a model"
 
-KINDS = {"clips": "clip", "pictures": "picture", "archives": "archive"}
+KINDS = {"clips": "clip", "pictures": "image", "archives": "archive"}
+"""Kinds of files, as routes name them, and their names in messages."""
 
 
 class ApiContext:

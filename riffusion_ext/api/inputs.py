@@ -140,7 +140,7 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
         image = open_image(file, tuple(_SUFFIXES))
         most = limits.pixels if pixels is None else pixels
         if max(image.width, side) * max(image.height, side) > most:
-            text = f"the picture has {image.width} x {image.height} pixels, {most} in all are allowed here"
+            text = f"the image has {image.width} x {image.height} pixels, {most} in all are allowed here"
             text += f", and the longer side {most // side}" if side > 1 else ""
             raise ApiError(413, text)
         image = load_image(image, file)
@@ -149,11 +149,11 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
     except ApiError:
         raise
     except UnidentifiedImageError:
-        known = f"this is not a picture of a known kind ({', '.join(_SUFFIXES)})"
+        known = f"this is not an image of a known kind ({', '.join(_SUFFIXES)})"
         missing = missing_reader(data[:16])
         raise ApiError(422, f"this {missing}" if missing else known) from None
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
-        raise ApiError(422, f"the picture is damaged: {type(error).__name__}") from error
+        raise ApiError(422, f"the image is damaged: {type(error).__name__}") from error
     return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several pictures
 
 
@@ -170,7 +170,7 @@ def kept_picture(service: ApiContext, id_: str | None) -> Image.Image | None:
     try:
         data = service.find("pictures", id_).path.read_bytes()
     except OSError:
-        raise ApiError(404, "this picture is gone") from None
+        raise ApiError(404, "this image is gone") from None
     return opened_picture(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
 
 

@@ -70,12 +70,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 _REPLIES: dict[tuple[str, str], tuple[str, Any]] = {
     ("/image-to-audio", "200"): ("The clip", {**_CLIP, "notes": []}),
-    ("/audio-to-images", "200"): ("The pictures", {"pictures": [{**_PICTURE, "max_value": 1.2e7}], "duration": 5.11}),
+    ("/audio-to-images", "200"): ("The images", {"pictures": [{**_PICTURE, "max_value": 1.2e7}], "duration": 5.11}),
     ("/clips", "201"): (
         "The clip",
         {**{name: _CLIP[name] for name in ("id", "url", "name", "bytes", "duration", "seed")}, "notes": []},
     ),
-    ("/pictures", "201"): ("The picture", _PICTURE),
+    ("/pictures", "201"): ("The image", _PICTURE),
     ("/jobs/{id_}", "200"): ("The job", _JOB),
     ("/jobs/{id_}/cancel", "200"): ("The job", _JOB),
     ("/jobs", "200"): ("The jobs", {"jobs": [_JOB]}),

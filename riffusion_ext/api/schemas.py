@@ -65,10 +65,10 @@ else:
     RiffChannels, Law = (Literal[RIFF[id_].choices] for id_ in ("channels", "law"))
 
 _SAMPLER = "as the host names it; empty for its usual one"
-_BATCH = "pictures at once, at most"
+_BATCH = "images at once, at most"
 _LONGEST_ID = 64
 _LONGEST_MODEL = 1000
-_ID = Field(None, max_length=_LONGEST_ID, description="id of an uploaded picture")
+_ID = Field(None, max_length=_LONGEST_ID, description="id of an uploaded image")
 
 
 def _of(option: Option, *, description: str | None = None) -> Any:
@@ -96,13 +96,13 @@ class _Strict(BaseModel, extra="forbid"):
 class ImageToAudio(_Strict):
     """A spectrogram picture to be heard."""
 
-    picture: str | None = Field(None, max_length=_LONGEST_ID, description="id of an uploaded picture; or give image")
-    image: str | None = Field(None, description="the picture itself in base64, with or without data:...;base64,")
+    picture: str | None = Field(None, max_length=_LONGEST_ID, description="id of an uploaded image; or give image")
+    image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
     engine: Engine = _of(control("engine"))
     level: Level = _of(control("level"))
     channels: Channels = _of(control("channels"))
     preset: str | None = _of(
-        replace(PRESET_TEXT, api_default=None, help=f"instead of the picture's own record: {PRESET_TEXT.help}")
+        replace(PRESET_TEXT, api_default=None, help=f"instead of the image's own record: {PRESET_TEXT.help}")
     )
     format: Format = _of(control("format"))
     inline: bool = Field(False, description="give the sound itself, too: audio is a data URL in base64")
@@ -113,12 +113,12 @@ class AudioToImages(_Strict):
 
     clip: str | None = Field(None, max_length=_LONGEST_ID, description="id of a clip; or give audio")
     audio: str | None = Field(None, description="the sound file itself in base64")
-    columns: int | None = _of(TO_IMAGES["columns"], description="width of each picture; null for one picture")
-    level: TileLevel = _of(TO_IMAGES["tile_level"], description="one scale for all pictures, or each its own")
+    columns: int | None = _of(TO_IMAGES["columns"], description="width of each image; null for one image")
+    level: TileLevel = _of(TO_IMAGES["tile_level"], description="one scale for all images, or each its own")
     start: float = _of(PART["start"])
     duration: float | None = _of(PART["duration"])
     preset: str = _of(PRESET_TEXT)
-    inline: bool = Field(False, description="give the pictures themselves, too: image is a data URL in base64")
+    inline: bool = Field(False, description="give the images themselves, too: image is a data URL in base64")
 
 
 class _Sound(_Strict):
@@ -245,14 +245,14 @@ class Paint(_Strict):
     negatives: list[str] = Field(["", ""], description="two, mixed in the same way")
     seeds: list[int] = Field([0, 0], description="two, whose noises are mixed on a sphere; taken modulo 2 ** 32")
     cfg: float = _within(bounds.IMAGE_CFG, float(generation.CFG.default))
-    denoise: float | None = _within(bounds.DENOISE, None, "how much of init is painted over; only with init")
+    denoise: float | None = _within(bounds.DENOISE, None, "denoising strength of img2img from init; only with init")
     steps: int = _of(generation.STEPS)
     sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
     width: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
     height: int = _within(bounds.WIDTH, generation.WIDTH.default, "a multiple of 64")
-    init: str | None = Field(None, max_length=_LONGEST_ID, description="id of a picture of that size to start from")
+    init: str | None = Field(None, max_length=_LONGEST_ID, description="id of an image of that size to start from")
     mask: str | None = Field(
-        None, max_length=_LONGEST_ID, description="id of a picture of that size: white is repainted"
+        None, max_length=_LONGEST_ID, description="id of an image of that size: white is regenerated"
     )
     loop: bool = Field(False, description="the right edge leads into the left one")
 

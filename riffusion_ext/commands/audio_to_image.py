@@ -31,12 +31,14 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "audio-to-image",
-        help="turn sound into pictures",
-        description="Turn sound files into spectrogram pictures that carry their parameters: "
+        help="turn sound into images",
+        description="Turn sound files into spectrogram images that carry their parameters: "
         "one as wide as the sound is long, or tiles.",
     )
     parser.add_argument("--audio", "-i", nargs="+", required=True, metavar="A", help="sound files, folders or patterns")
-    parser.add_argument("--image", "-o", metavar="P", help="picture, or a folder for many (default: beside each sound)")
+    parser.add_argument(
+        "--image", "-o", metavar="P", help="image file, or a folder for several (default: beside each sound file)"
+    )
     add_control(parser, TO_IMAGES["format"], default=None)  # or that of the picture's name
     add_control(parser, TO_IMAGES["tiles"], action="store_true")
     columns = TO_IMAGES["columns"]
@@ -47,10 +49,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--device",
         default="cpu",
-        help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster",
+        help="ignored; accepted for compatibility with old scripts, images are made on the CPU",
     )
     add_common_options(parser)
-    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with", of_files=True)
+    add_params_options(parser, "recorded in the images; use the values that the model was trained with", of_files=True)
     parser.set_defaults(run=run)
 
 

@@ -30,14 +30,14 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "audio-to-images-batch",
-        help="turn a folder of clips into a picture each",
-        description="Turn all sound files of a folder into a spectrogram picture each, several at once. The options "
-        "are those of the original library. Its pictures are stereo JPEG unless it is told otherwise; here they are "
+        help="turn a folder of clips into an image each",
+        description="Turn all sound files of a folder into a spectrogram image each, several at once. The options "
+        "are those of the original library. Its images are stereo JPEG unless it is told otherwise; here they are "
         "mono PNG, what riffusion-model-v1 was trained on: for the others say --stereo --image-extension jpg. "
-        "Files that cannot be read are reported, and pictures that exist are kept.",
+        "Files that cannot be read are reported, and images that exist are kept.",
     )
     parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
-    parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the pictures")
+    parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the images")
     add_control(parser, BATCH["image_extension"])
     add_control(parser, BATCH["mono"], action="store_true")
     add_control(parser, BATCH["num_threads"])
@@ -45,10 +45,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--device",
         default="cpu",
-        help="accepted for the sake of old scripts; pictures are made on the CPU, which is faster",
+        help="ignored; accepted for compatibility with old scripts, images are made on the CPU",
     )
     add_common_options(parser)
-    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with", of_files=True)
+    add_params_options(parser, "recorded in the images; use the values that the model was trained with", of_files=True)
     parser.set_defaults(run=run)
 
 

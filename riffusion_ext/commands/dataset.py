@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "dataset",
         help="turn a folder of songs into a training set",
-        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram pictures without silence, "
+        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram images without silence, "
         "splices, repetitions and damage, each with a caption. A run goes on where the last one was.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
     )
     add_output_options(parser)
-    add_params_options(parser, "recorded in the pictures; a model expects those it was trained with")
+    add_params_options(parser, "recorded in the images; use the values that the model was trained with")
     parser.set_defaults(run=run)
 
 
@@ -182,7 +182,7 @@ def _run(args: argparse.Namespace) -> int:
             stages = Stages(teller.tell_stage)
             checks = []
             if sample := sample_of(built.manifest, args.verify):
-                count = stages.begin("verifying", "pictures", len(sample))
+                count = stages.begin("verifying", "images", len(sample))
                 for check in verify(Store(out), sample):
                     checks.append(check)
                     count(len(checks))

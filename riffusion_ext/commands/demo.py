@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="make a tune, turn it into pictures and back into sound",
-        description="Make a short tune, turn it into training pictures and those back into sound; how close is it?",
+        help="make a tune, turn it into images and back into sound",
+        description="Make a short tune, turn it into training images and those back into sound; how close is it?",
     )
     parser.add_argument(
         "--output-dir",

@@ -29,12 +29,12 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "image-to-audio",
-        help="turn pictures into sound",
-        description="Turn spectrogram pictures into sound, by the parameters recorded in a picture where it has any.",
+        help="turn images into sound",
+        description="Turn spectrogram images into sound, by the parameters recorded in an image where it has any.",
     )
-    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     parser.add_argument(
-        "--audio", "-o", metavar="A", help="sound file, or a folder for many (default: beside each picture)"
+        "--audio", "-o", metavar="A", help="sound file, or a folder for several (default: beside each image)"
     )
     add_control(parser, "format", default=None)
     add_control(parser, BITS)
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
     add_control(parser, TO_AUDIO["seed"])
     add_device_option(parser)
     add_common_options(parser)
-    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    add_params_options(parser, "values given here override those recorded in the images")
     parser.set_defaults(run=run)
 
 

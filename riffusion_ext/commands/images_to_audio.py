@@ -34,7 +34,7 @@ examples:
   riffusion-ext images-to-audio --image pictures/ --crop every --preview cuts/      look at the cuts first
   riffusion-ext images-to-audio --image pictures/ --crop every --no-each            one track, in time
 
-Pictures are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
+Images are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
 crossfade: what lies around the cut sounds only while they fade.
 """
 
@@ -43,15 +43,15 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "images-to-audio",
-        help="turn a folder of pictures into clips and one track of them all",
-        description="Turn pictures into clips, cut to a width or to whole bars of their beat where wanted, and join "
+        help="turn a folder of images into clips and one track of them all",
+        description="Turn images into clips, cut to a width or to whole bars of their beat where wanted, and join "
         "them into one track. (For one song cut into tiles use image-to-audio --join song, which has no seams.)",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="pictures, folders or patterns")
+    parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     add_control(parser, TO_AUDIO["patterns"], metavar="PATTERNS")
-    parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each picture)")
+    parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each image)")
     add_control(parser, TO_AUDIO["each"], default=None)  # argparse would tell a default twice
     add_control(parser, TO_AUDIO["join"], default=None)
     add_control(parser, TO_AUDIO["joined_name"], metavar="NAME")
@@ -62,17 +62,17 @@ def add_parser(commands: Any) -> None:
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
     add_control(parser, TO_AUDIO["seed"])
-    cut = parser.add_argument_group("cutting", "how much of each picture is heard")
+    cut = parser.add_argument_group("cutting", "how much of each image is heard")
     for item in CROP_CONTROLS:
         add_control(cut, item)
     cut.add_argument(
         "--preview",
         metavar="P",
-        help="make no sound, but draw beats and cut: of the first picture into this file, of all into this folder",
+        help="make no sound, but draw beats and cut: of the first image into this file, of all into this folder",
     )
     add_device_option(parser)
     add_common_options(parser)
-    add_params_options(parser, "given here, they replace those recorded in the pictures")
+    add_params_options(parser, "values given here override those recorded in the images")
     parser.set_defaults(run=run)
 
 
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     passed = [path for path in passed if fits(path.name, args.glob)]
     files = [path for path in files if fits(path.name, args.glob)]
     if args.glob and not files and not missing:
-        missing = [(Path(args.image[0]), f"no picture fits --glob {args.glob}")]
+        missing = [(Path(args.image[0]), f"no image fits --glob {args.glob}")]
     if args.preview:
         return _preview(args, files, missing, passed, params)
 
@@ -134,7 +134,7 @@ def _preview(
 ) -> int:
     """Draw the cuts instead of making sound."""
     if args.crop == "none":
-        raise UsageError("--preview shows where pictures are cut: choose --crop fixed, once or every")
+        raise UsageError("--preview shows where images are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):
         pairs, notes = planned(files, user_path(args.preview), "_cut.png")
     else:

@@ -23,10 +23,10 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "info",
         aliases=["print-exif"],
-        help="show what is recorded in a picture or a sound file",
-        description="Show the spectrogram parameters and all else recorded in pictures and in sound made from them.",
+        help="show what is recorded in an image or a sound file",
+        description="Show the spectrogram parameters and all else recorded in images and in sound made from them.",
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="pictures, sound files, folders or patterns")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="images, sound files, folders or patterns")
     parser.add_argument(
         "--image", "--audio", dest="more", nargs="+", action="extend", default=[], metavar="P", help="the same"
     )
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     names = [*args.files, *args.more]
     if not names:
-        raise UsageError("name at least one picture or sound file")
+        raise UsageError("name at least one image or sound file")
     passed: list[Path] = []
     files, missing = expand(names, PICTURE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
     if passed and not args.quiet:

@@ -28,8 +28,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "loop",
         help="make a loop of whole bars, by a webui",
-        description="Make a loop of whole bars, without a seam, exact to the sample. A webui with a Riffusion model "
-        "paints it.",
+        description="Make a seamless loop of whole bars, exact to the sample. A webui with a Riffusion model "
+        "generates it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -29,9 +29,9 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "riff",
-        help="paint a song over, by a webui",
-        description="Turn a song into another one that keeps its shape. A webui with a Riffusion model paints it; of "
-        "several each paints a part.",
+        help="turn a song into a new version, by a webui",
+        description="Turn a song into a new version that keeps its structure. A webui with a Riffusion model "
+        "generates it; several webuis share the work.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

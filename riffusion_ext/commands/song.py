@@ -18,8 +18,8 @@ __all__ = ["add_parser", "run"]
 
 _PICTURES = {
     "seed_picture": "what the windows start from, repeated along the song",
-    "mask": "where that is repainted: white all, black nothing",
-    "before": "a picture that the song goes on from",
+    "mask": "where the init image is regenerated: white everything, black nothing",
+    "before": "an image that the song goes on from",
 }
 _EPILOG = """\
 examples:
@@ -35,8 +35,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "song",
         help="make a song from prompts over time, by a webui",
-        description="Make a song from prompts over time. A webui with a Riffusion model paints it; of several each "
-        "paints a part.",
+        description="Make a song from prompts over time. A webui with a Riffusion model generates it; several webuis "
+        "share the work.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -192,7 +192,7 @@ def _track_result(
     folder: Path, joined: Path, track: _Track, settings: DecodeSettings, crossfade: float, subtype: str
 ) -> Result:
     if not track.sounds:
-        return Result(folder, error="none of the pictures can be heard, so there is nothing to join")
+        return Result(folder, error="none of the images can be heard, so there is nothing to join")
     try:
         whole = track.joined(settings.level, crossfade)
     except Exception as error:

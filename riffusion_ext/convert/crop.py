@@ -180,7 +180,7 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
     bar, start = rhythm * beats.period, max(0.0, beats.first)
     bars = math.floor(length * (1 + _SLACK) / bar)
     if not bars:
-        return None, f"a bar of {rhythm} beats is longer than the picture"
+        return None, f"a bar of {rhythm} beats is longer than the image"
     whole = min(bars * bar, length)
     wrapped = start + bars * bar > length * (1 + _SLACK)
     if wrapped and start * step_s < _LEAST_WRAPPED_S:
@@ -243,7 +243,7 @@ class Cutter:
         beats = beats_of(image, settings.finder, params)
         cut, why = cut_at_beats(beats, settings.finder.rhythm, step_s)
         if cut is None:
-            return Look(None, beats, (f"{why}, so the picture is heard whole",))
+            return Look(None, beats, (f"{why}, so the image is heard whole",))
         if settings.method == "once":
             self._once = cut
         return Look(cut, beats, (_told(cut),))
@@ -255,7 +255,7 @@ def _again(cut: Cut, columns: int, step_s: float) -> Look:
     end = cut.duration if cut.wrapped else cut.start + cut.duration
     if end <= length + 0.5 * step_s:
         return Look(cut)
-    return Look(notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the picture is heard whole",))
+    return Look(notes=(f"the cut at {end:.2f} s lies past its end at {length:.2f} s, so the image is heard whole",))
 
 
 def _told(cut: Cut) -> str:

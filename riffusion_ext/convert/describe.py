@@ -11,8 +11,8 @@ from riffusion_ext.files.kinds import SOUND_SUFFIXES, suffix_of
 __all__ = ["describe", "rows"]
 
 _RECORDS = {
-    "exif": "recorded in the picture (EXIF)",
-    "text": "recorded in the picture (PNG text)",
+    "exif": "recorded in the image (EXIF)",
+    "text": "recorded in the image (PNG text)",
     "none": "not recorded; these are riffusion-v1's",
 }
 

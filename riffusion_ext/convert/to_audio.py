@@ -108,7 +108,7 @@ def song_to_sound(
         return [done]
     good, results = _open_all(sources)
     if not good:
-        return [*results, Result(folder, error="none of the pictures can be read, so there is no song")]
+        return [*results, Result(folder, error="none of the images can be read, so there is no song")]
     images = _with_silence(sources, dict(good))
     try:
         sound = song_to_audio(images, settings, progress=progress)

@@ -112,7 +112,7 @@ def _check_width(source: Path, suffix: str, width: int) -> None:
     widest = WIDEST.get(suffix, width)
     if width > widest:
         raise PictureError(
-            f"{source.name} makes a picture {width} px wide, but {suffix} files hold {widest}: "
+            f"{source.name} makes an image {width} px wide, but {suffix} files hold {widest}: "
             "write png, or cut it into tiles"
         )
 

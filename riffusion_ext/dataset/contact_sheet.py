@@ -159,7 +159,7 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     minutes, seconds = divmod(round(window.start, 1), 60)
     try:
         small = "" if path is None else thumbnail(store, path)
-        picture = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>picture is gone</i>"
+        picture = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>image is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{html.escape(str(error))}</i>"
     badges = "".join(

@@ -44,7 +44,7 @@ def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any
     decisions = reviewed(store)
     written = ledger.load(store.out, "dreambooth")
     for file in before:
-        path = (store.pictures / bare_name(file, "a picture")).with_suffix(".txt")
+        path = (store.pictures / bare_name(file, "an image")).with_suffix(".txt")
         if not ledger.is_edited(path, written.get(path.relative_to(store.out).as_posix())):
             continue
         with suppress(OSError, ValueError):
@@ -96,8 +96,8 @@ def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
         isinstance(said, dict) and isinstance(said.get("keep", True), bool) and isinstance(said.get("caption", ""), str)
         for said in windows.values()
     ):
-        raise RiffusionError(f"{path} must hold decisions by name of picture; repair it or move it away")
+        raise RiffusionError(f"{path} must hold decisions by name of image; repair it or move it away")
     for name in windows:
         if not is_bare(name):
-            raise RiffusionError(f"{path} must name pictures, got {shown(name)}; repair it or move it away")
+            raise RiffusionError(f"{path} must name images, got {shown(name)}; repair it or move it away")
     return dict(windows)

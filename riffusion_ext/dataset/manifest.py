@@ -153,16 +153,16 @@ class Manifest:
 def _window(values: Mapping[str, Any]) -> WindowEntry:
     """Return a window that was written down, with everything in it checked."""
     window = WindowEntry(**{**typed(WindowEntry, values), "reasons": tuple(values["reasons"])})
-    bare_name(window.file, "a picture")
+    bare_name(window.file, "an image")
     if not window.file.lower().endswith(".png"):
-        raise RiffusionError(f"a picture must end in .png, got {shown(window.file)}")
+        raise RiffusionError(f"an image must end in .png, got {shown(window.file)}")
     for reason in window.reasons:
         if not all(isinstance(reason.get(name, ""), str) for name in ("kind", "text", "other")):
             raise RiffusionError(f"the reasons against {window.file} must be texts")
         if not reason.keys() >= {"kind", "text"}:
             raise RiffusionError(f"a reason against {window.file} has no kind or no text")
         if reason.get("other"):
-            bare_name(reason["other"], "a picture")
+            bare_name(reason["other"], "an image")
     return window
 
 

@@ -82,7 +82,7 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
 
 def _gone(window: WindowEntry) -> WindowEntry:
     """Leave out a window whose picture someone removed; that must not keep the others from being written."""
-    reason = {"kind": "gone", "text": "its picture was removed; the next run makes it again"}
+    reason = {"kind": "gone", "text": "its image was removed; the next run makes it again"}
     return replace(window, kept=False, reasons=(*(r for r in window.reasons if r["kind"] != "gone"), reason))
 
 

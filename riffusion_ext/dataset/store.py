@@ -192,7 +192,7 @@ class Store:
         RiffusionError
             It is no name of a file.
         """
-        bare_name(file, "a picture")
+        bare_name(file, "an image")
         for folder in (self.pictures, self.rejected, self.fresh):
             path = folder / file
             if path.is_file() and not is_link(path):
@@ -210,7 +210,7 @@ class Store:
         found = self.find(file)
         target = (self.pictures if kept else self.rejected) / file
         if found is None:
-            raise RiffusionError(f"the picture {file} is gone from {self.out}")
+            raise RiffusionError(f"the image {file} is gone from {self.out}")
         if found != target:
             with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its picture
                 found.with_suffix(".txt").unlink()
@@ -224,7 +224,7 @@ class Store:
     def drop_caption(self, file: str) -> None:
         """Remove the text beside a kept picture, whoever wrote it."""
         with suppress(OSError):
-            (self.pictures / bare_name(file, "a picture")).with_suffix(".txt").unlink()
+            (self.pictures / bare_name(file, "an image")).with_suffix(".txt").unlink()
 
     def forget_others(self, files: Collection[str]) -> None:
         """Move our pictures but these out of the training set, to the rejected ones: no song has them any more."""

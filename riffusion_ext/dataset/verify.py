@@ -126,7 +126,7 @@ def described(checks: Sequence[Check]) -> str:
     """Say in one line what a listener would hear, of all checks together."""
     heard = [check for check in checks if check.file and (check.error or not check.problem)]
     wrong = sum(bool(check.problem) for check in checks)
-    pictures = f"{len(checks)} pictures" if len(checks) != 1 else "1 picture"
+    pictures = f"{len(checks)} images" if len(checks) != 1 else "1 image"
     if not heard:
         return f"none of {pictures} can be heard"
     level = float(np.median([check.level_db for check in heard]))

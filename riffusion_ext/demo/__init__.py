@@ -77,16 +77,16 @@ def run_demo(
     tune_path = write_audio(tune, folder / "tune.wav", tags={"title": "Riffusion demo tune"})
     say(f"   {tune_path}  ({tune.duration:.2f} s)\n")
 
-    say("2. The tune as training pictures: time runs to the right, pitch upwards, dark is loud.")
+    say("2. The tune as training images: time runs to the right, pitch upwards, dark is loud.")
     pictures = audio_to_pictures(tune)
     tiles = [
         save_picture(picture.image, folder / "pictures" / f"tune_{number:05d}.png", picture.params, picture.max_value)
         for number, picture in enumerate(pictures)
     ]
     size = f"{pictures[0].image.width} x {pictures[0].image.height}"
-    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} pictures of {size}, two bars each)\n")
+    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} images of {size}, two bars each)\n")
 
-    say("3. The pictures back into sound. A picture holds no phases; they are found anew.")
+    say("3. The images back into sound. An image holds no phases; they are found anew.")
 
     def write(name: str, sound: Decoded, seconds: float) -> Path:
         path = save_clip(sound.clip, folder / name, sound.params, max_value=sound.max_value, title=Path(name).stem)
@@ -101,7 +101,7 @@ def run_demo(
     song_path = write("from_all_pictures.wav", song, song_seconds)
 
     difference = _round_trip(song, pictures)
-    say("\n4. How close is it? The new sound, made into pictures again, differs from the first pictures by")
+    say("\n4. How close is it? The new sound, made into images again, differs from the first images by")
     say(f"   {difference:.1f} of 255 grey levels on average (0 would be the same).\n")
     seconds = time.perf_counter() - start
     say(f"Done in {seconds:.1f} s. Listen to tune.wav and from_all_pictures.wav in {folder.resolve()}")

@@ -79,7 +79,7 @@ class Interpolation:
         """
         a, b, init = self.start, self.end, self.seed_picture
         if self.mask is not None and init is None:
-            raise RiffusionError("a mask keeps parts of a seed picture, so it needs one")
+            raise RiffusionError("a mask keeps parts of an init image, so it needs one")
         width, height = (self.width, self.height) if init is None else init.size
         return Request(
             prompts=(a.prompt, b.prompt),
@@ -108,7 +108,7 @@ def alphas(count: int, power: float = 1.0) -> list[float]:
         Above 0; 1 is even.
     """
     if count < 1:
-        raise RiffusionError(f"at least 1 picture is needed, got {count}")
+        raise RiffusionError(f"at least 1 image is needed, got {count}")
     if not (math.isfinite(power) and 0.05 <= power <= 20):
         raise RiffusionError(f"the power must lie between 0.05 and 20, got {power:g}")
     return [curved(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]

@@ -135,7 +135,7 @@ def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) ->
         The picture has another width.
     """
     if picture.width != fit.width:
-        raise RiffusionError(f"the picture of this loop must be {fit.width} columns wide, got {picture.width}")
+        raise RiffusionError(f"the image of this loop must be {fit.width} columns wide, got {picture.width}")
     channels = "stereo" if fit.params.stereo else "mono"
     source = read_picture(picture, replace(settings, channels=channels, params=fit.params))
     program = PROGRAMS.get(settings.engine, PROGRAMS["best"])

@@ -167,7 +167,7 @@ class Piece(ABC):
             A window is not there.
         """
         if not self._works:
-            raise RiffusionError("nothing is painted yet")
+            raise RiffusionError("nothing has been generated yet")
         return self._decoded(part_of(self.plan, first, stop), first, quickly(self.decode), None)
 
     # -- file

@@ -86,7 +86,7 @@ class RiffSettings:
             if not isinstance(curve, Curve) and (curve is not None or name == "wet"):
                 raise RiffusionError(f"{name} must be a curve, got {shown(curve)}")
         if self.channels != "mono" and self.params.stereo:
-            raise RiffusionError(f"pictures in stereo hold both sides already; {self.channels} needs pictures in mono")
+            raise RiffusionError(f"images in stereo hold both sides already; {self.channels} needs images in mono")
         in_range("the number of steps", self.steps, *STEPS)
         in_range("the spread of a doubled song", self.spread, *SPREAD)
         in_range("the power of the transitions", self.power, *POWER)

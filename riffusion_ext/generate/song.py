@@ -136,7 +136,7 @@ class Song(Piece):
         settings = settings.settled()
         super().__init__(settings, folder, decode)
         if mask is not None and seed_picture is None and settings.beat == "none":
-            raise RiffusionError("a mask keeps parts of a seed picture, so it needs one: choose a picture or a beat")
+            raise RiffusionError("a mask keeps parts of an init image, so it needs one: choose an image or a beat")
         self._seed = seed_picture
         given = {"seed_picture": seed_picture, "mask": mask, "before": before}
         self._pictures = {name: picture_id(picture) for name, picture in given.items() if picture is not None}
@@ -151,7 +151,7 @@ class Song(Piece):
         check(inverting(wanted.params, columns, engine=self.decode.engine))
         if wanted.join == "plain":
             if self._before is not None:
-                raise RiffusionError("a song that goes on from a picture needs windows that overlap, not plain ones")
+                raise RiffusionError("a song that goes on from an image needs windows that overlap, not plain ones")
             return plan_plain(wanted.score, wanted.params, width=wanted.width, seeds=wanted.seeds)
         known = 0 if self._before is None else min(wanted.overlap, self._before.width // 8 * 8)
         return plan_song(

@@ -191,7 +191,7 @@ def _pictures(p: Any, processed: Any, job: GenerationJob) -> list[Picture]:
         pixels = back_to_first_pass(image, *size)
         if pixels is not image:
             width, height = size
-            job.say(f"The sound is that of the first pass, {width} x {height}: enlarging a picture changes its pitch.")
+            job.say(f"The sound is that of the first pass, {width} x {height}: enlarging an image changes its pitch.")
         start = start_record(starts, number)
         pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image), start))
     return pictures

@@ -28,6 +28,7 @@ from riffusion_ext.host.images.send_to import SendTo
 from riffusion_ext.host.model.checkpoint import chosen_checkpoint
 from riffusion_ext.host.model.identity import looks_like_riffusion, patterns_from_text
 from riffusion_ext.host.panel import Panels
+from riffusion_ext.host.renamed_labels import apply_stored_defaults, read_stored
 from riffusion_ext.host.routes import Routes
 from riffusion_ext.host.status import other_model_warning, statuses
 from riffusion_ext.services.model_provider import ModelProvider, NoModel
@@ -197,13 +198,15 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     if _hand_over is not None:
         place = replace(place, receive=_hand_over.receive, send=_hand_over.send, send_text=_hand_over.send_text)
     tab = build_tab(place)
+    with suppress(Exception):  # a default is no reason to lose the tab
+        apply_stored_defaults(tab, read_stored(getattr(shared.cmd_opts, "ui_config_file", "")), "riffusion")
     if _hand_over is not None:
         _hand_over.connect()
     return [(tab, "Riffusion", "riffusion")]
 
 
 _NO_PANEL = (
-    "ModernUI does not show the Riffusion panel, which makes sound of the pictures of txt2img and img2img: choose "
+    "ModernUI does not show the Riffusion panel, which turns the images of txt2img and img2img into sound: choose "
     "Settings, User Interface, Theme type: Standard, and restart. The pages of this tab work in both."
 )
 

@@ -60,8 +60,8 @@ Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
-PROMPT = Option("prompt", "Prompt", "text", "", "what it sounds like", hint="", longest=LONGEST_TEXT, lines=(1, 4))
-NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="what it does not sound like")
+PROMPT = Option("prompt", "Prompt", "text", "", "prompt", hint="", longest=LONGEST_TEXT, lines=(1, 4))
+NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="negative prompt")
 SEED = Option(
     "seed",
     "Seed",
@@ -79,7 +79,7 @@ SAMPLER = Option(
     "text",
     "",
     "sampler, as the webui names it (its usual one)",
-    hint="those named SDE jump where seeds should travel",
+    hint="avoid SDE samplers: they do not interpolate between seeds",
     longest=100,
     page_default=AUTOMATIC,
 )
@@ -94,7 +94,7 @@ BATCH = Option(
     "slider",
     4,
     "windows at once, on each webui",
-    hint="more are faster and need more memory",
+    hint="more is faster and needs more memory",
     bounds=(1, 64),  # what is needed in memory is for the host to say
     page_bounds=(1, 16),
     step=1,
@@ -102,10 +102,10 @@ BATCH = Option(
 CFG = Option("cfg", "CFG scale", "slider", 7, "CFG scale", hint="", bounds=bounds.CFG, step=0.5)
 DENOISE = Option(
     "denoise",
-    "Denoising of beat or picture",
+    "Denoising strength of beat or init image",
     "slider",
     0.75,
-    "denoising of beat or picture",
+    "denoising strength of beat or init image",
     hint="",
     bounds=bounds.DENOISE,
     step=0.01,

@@ -36,12 +36,12 @@ INTERPOLATION: dict[str, Option] = by_id(
             "",
             "number",
             5,
-            "pictures; the first is the start, the last the end",
+            "images; the first is the start, the last the end",
             bounds=bounds.COUNT,
             step=1,
             faces=_API,
         ),
         replace(generation.POWER, faces=_API),
-        replace(generation.WIDTH, help="where there is no seed picture", faces=_API),
+        replace(generation.WIDTH, help="without an init image", faces=_API),
     )
 )

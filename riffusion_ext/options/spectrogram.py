@@ -10,7 +10,7 @@ __all__ = ["OPTIONS", "PARAMS"]
 _HELP = {
     "sample_rate": "samples per second, in Hz",
     "step_size_ms": "time between two columns, in ms",
-    "num_frequencies": "mel bands: the height of the picture",
+    "num_frequencies": "mel bands: the height of the image",
     "min_frequency": "lowest frequency, in Hz",
     "max_frequency": "highest frequency, in Hz",
     "window_duration_ms": "length of the analysis window, in ms",

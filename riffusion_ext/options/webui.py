@@ -27,7 +27,7 @@ OPTIONS: tuple[Option, ...] = (
     _setting(
         "auto",
         True,
-        "Turn sound on by itself when a Riffusion checkpoint is loaded",
+        "Turn sound on automatically when a Riffusion checkpoint is loaded",
         "what Auto means in the Riffusion panel; off: only On makes sound",
     ),
     _setting(
@@ -41,7 +41,7 @@ OPTIONS: tuple[Option, ...] = (
     _setting(
         "click_plays",
         True,
-        "A click on a picture with sound plays from there",
+        "A click on an image with sound plays from there",
         "a double click, or the button in its corner, opens the viewer; off: only a click on its lower edge plays",
     ),
     _setting(
@@ -54,15 +54,15 @@ OPTIONS: tuple[Option, ...] = (
     _setting(
         "device",
         SAME_DEVICE,
-        "Device that turns pictures into sound",
+        "Device that turns images into sound",
         "the processor is fast enough for single clips and leaves the graphics memory alone",
         (SAME_DEVICE, "Processor"),
     ),
     _setting(
         "sidecar",
         False,
-        "Keep a PNG beside pictures that are saved as JPEG, WebP or AVIF",
-        "the sound is always made from the exact picture; a lossy file made into sound again later sounds worse",
+        "Keep a PNG beside images that are saved as JPEG, WebP or AVIF",
+        "the sound is always made from the exact image; a lossy file made into sound again later sounds worse",
     ),
 )
 """Every setting, in the order of the page."""

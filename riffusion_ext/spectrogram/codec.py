@@ -191,9 +191,9 @@ def song_to_audio(
         try:
             tiles.append(_readable(image, settings))
         except PictureError as error:
-            raise PictureError(f"picture {number}: {error}") from error
+            raise PictureError(f"image {number}: {error}") from error
     if not tiles:
-        raise PictureError("there are no pictures to join")
+        raise PictureError("there are no images to join")
     return source_to_audio(join_sources(tiles), settings, progress=progress)
 
 
@@ -369,7 +369,7 @@ def audio_to_pictures(
         The clip is shorter than one column, `columns` is below 2, or `level` is unknown.
     """
     if columns < 2:
-        raise RiffusionError(f"a picture needs at least 2 columns, got {columns}")
+        raise RiffusionError(f"an image needs at least 2 columns, got {columns}")
     if level not in ("song", "tile"):
         raise RiffusionError(f"level must be song or tile, got {level!r}")
     mel = _mel_of(clip, params)
@@ -397,7 +397,7 @@ def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
     length = resampled_length(clip.samples.shape[1], clip.sample_rate, params.sample_rate)
     if length < params.hop_length:
         raise RiffusionError(
-            f"the sound is {1000 * clip.duration:.1f} ms long; a picture needs at least {params.step_size_ms} ms"
+            f"the sound is {1000 * clip.duration:.1f} ms long; an image needs at least {params.step_size_ms} ms"
         )
     check(drawing(params, clip.duration))
     if length * max(params.channels, clip.channels) > WHOLE:

@@ -88,11 +88,11 @@ def open_picture(path: str | Path) -> Image.Image:
     except FileNotFoundError:
         raise PictureError(f"{path} does not exist") from None
     except IsADirectoryError:
-        raise PictureError(f"{path} is a folder, not a picture") from None
+        raise PictureError(f"{path} is a folder, not an image") from None
     except PermissionError:
         raise PictureError(f"{path} may not be read") from None
     except UnidentifiedImageError:
-        reason = "is empty" if _is_empty(path) else missing_reader(_head(path)) or "is not a picture"
+        reason = "is empty" if _is_empty(path) else missing_reader(_head(path)) or "is not an image"
         raise PictureError(f"{path.name} {reason}") from None
     except Image.DecompressionBombError:
         raise PictureError(
@@ -151,14 +151,14 @@ def missing_reader(head: bytes) -> str:
     """Say what a file is, by its first bytes, that Pillow reads only with another package, or not at all; else ""."""
     if _is_avif(head):
         return (
-            "is an AVIF picture, and damaged"
+            "is an AVIF image, and damaged"
             if "AVIF" in Image.OPEN
-            else "is an AVIF picture, which needs Pillow 11.3 or later, or the Python package pillow-avif-plugin"
+            else "is an AVIF image, which needs Pillow 11.3 or later, or the Python package pillow-avif-plugin"
         )
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return "is a HEIF picture, which is not read here: save it as PNG"
+        return "is a HEIF image, which is not read here: save it as PNG"
     if head[:2] == b"\xff\x0a" or head[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
-        return "is a JPEG XL picture, which is not read here: save it as PNG"
+        return "is a JPEG XL image, which is not read here: save it as PNG"
     return ""
 
 
@@ -195,11 +195,9 @@ def pixels_of(image: Image.Image) -> np.ndarray:
         image = _upright(image)
         width, height = image.size
         if width < 2:
-            raise PictureError(f"the picture is {width} pixel wide; sound needs at least 2 columns")
+            raise PictureError(f"the image is {width} pixel wide; sound needs at least 2 columns")
         if not MIN_HEIGHT <= height <= MAX_HEIGHT:
-            raise PictureError(
-                f"the picture is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible"
-            )
+            raise PictureError(f"the image is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible")
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             return _deep_grey(image)
         if image.mode in _TRANSPARENT or "transparency" in image.info:
@@ -210,7 +208,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     except PictureError:
         raise
     except Exception as error:
-        raise PictureError(f"the picture cannot be read: {error}") from error
+        raise PictureError(f"the image cannot be read: {error}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -228,7 +226,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _deep_grey(image: Image.Image) -> np.ndarray:
     values = np.asarray(image, dtype=np.float32)
     if not np.isfinite(values).all():
-        raise PictureError("the picture has pixels that are not numbers")
+        raise PictureError("the image has pixels that are not numbers")
     largest = float(values.max(initial=0.0))
     if image.mode == "F":
         scale = 255.0 if largest <= 1.0 else 1.0

@@ -50,7 +50,7 @@ def open_without_large_texts(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",))
     if left_out:
         shown = ", ".join(left_out[:4]) + (", ..." if len(left_out) > 4 else "")
-        image.info[NOTES_KEY] = (f"texts of the picture too large to be read were left out: {shown}",)
+        image.info[NOTES_KEY] = (f"texts of the image too large to be read were left out: {shown}",)
     return image
 
 

@@ -73,9 +73,7 @@ def join_sources(tiles: Sequence[Source]) -> Source:
         tiles = [_in_stereo(tile) for tile in tiles]
     for number, tile in enumerate(tiles, 1):
         if tile.params != tiles[0].params:
-            raise PictureError(
-                f"picture {number} has other spectrogram parameters than the first; they cannot be joined"
-            )
+            raise PictureError(f"image {number} has other spectrogram parameters than the first; they cannot be joined")
     levels = [tile.max_value for tile in tiles if tile.recorded]
     if levels:
         tiles = [tile if tile.recorded else _at_level(tile, median(levels)) for tile in tiles]
@@ -108,7 +106,7 @@ def _in_stereo(tile: Source) -> Source:
 
 def _at_level(tile: Source, max_value: float) -> Source:
     """Give a tile another magnitude for black."""
-    note = "a picture without a record of its level among others that have one: it gets their median"
+    note = "an image without a record of its level among others that have one: it gets their median"
     unit = tile.unit * (max_value / tile.max_value)
     return replace(tile, max_value=max_value, notes=(*tile.notes, note), unit=unit)
 
@@ -116,7 +114,7 @@ def _at_level(tile: Source, max_value: float) -> Source:
 def unrecorded_height(height: int, usual: int) -> str:
     """Return a note about a picture without a record whose height is not the usual one."""
     return (
-        f"the picture carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
+        f"the image carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
         f"for a mel band. If it was scaled from {usual} rows, scale it back: else its time is stretched, too"
     )
 
@@ -137,7 +135,7 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     if params.num_frequencies != height:
         if record.source != "none" or settings.params is not None:
             notes.append(
-                f"the picture has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
+                f"the image has {height} rows instead of {params.num_frequencies}; each is taken for a mel band"
             )
         else:
             notes.append(unrecorded_height(height, params.num_frequencies))
@@ -145,14 +143,14 @@ def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
     stereo = is_stereo(pixels)
     if settings.channels == "auto":
         if stereo and not params.stereo:
-            notes.append("the picture's red is empty: it is stereo, left in green and right in blue")
+            notes.append("the image's red is empty: it is stereo, left in green and right in blue")
         params = params.replace(stereo=stereo or params.stereo)
     else:
         params = params.replace(stereo=settings.channels == "stereo")
         if stereo and not params.stereo:  # red is empty: mono means both sides mixed
             pixels = np.repeat(((pixels[..., 1:2].astype(np.float32) + pixels[..., 2:3]) / 2), 3, axis=2)
     if (pixels[..., 1:] if params.stereo else pixels[..., 0]).min() == 255:
-        notes.append("the picture is white all over, which is silence")
+        notes.append("the image is white all over, which is silence")
     max_value = record.max_value or DEFAULT_MAX_VALUE
     black, unit = split_gain(max_value)
 

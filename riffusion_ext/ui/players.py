@@ -134,4 +134,4 @@ def panel(players: Iterable[str], messages: Iterable[str] = ()) -> str:
     if not clips and not notes:
         return ""
     items = f'<ul class="riffusion-clips">{clips}</ul>' if clips else ""
-    return f'<section class="riffusion-players" aria-label="Sound of the pictures">{notes}{items}</section>'
+    return f'<section class="riffusion-players" aria-label="Sound of the images">{notes}{items}</section>'

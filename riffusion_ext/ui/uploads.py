@@ -96,7 +96,7 @@ def only_uploads(kind: Any) -> Any:
             _check(path)
         value = kind.preprocess(self, payload)
         if isinstance(value, str) and getattr(self, "type", "") == "pil":  # gradio 4 hands on an SVG as a path
-            _refuse("SVG pictures cannot be used here: choose a PNG, JPEG or WebP.")
+            _refuse("SVG images cannot be used here: choose a PNG, JPEG or WebP.")
         return value
 
     # gradio 4 and later move a file into their folder, or fetch an address, before they call preprocess.

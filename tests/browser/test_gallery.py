@@ -304,9 +304,9 @@ def test_the_gallery_s_own_click_can_still_be_had(gallery: Gallery, way: str) ->
         page.mouse.click(*place)
         page.keyboard.up("Control")
     elif way == "button":
-        page.get_by_role("button", name="Open the picture in the viewer").click()
+        page.get_by_role("button", name="Open the image in the viewer").click()
     else:
-        page.get_by_role("button", name="Open the picture in the viewer").focus()
+        page.get_by_role("button", name="Open the image in the viewer").focus()
         page.keyboard.press("Enter")
     gallery.wait(0.3)
     assert page.evaluate("through") == 1
@@ -449,7 +449,7 @@ def test_space_on_a_player_plays_it(gallery: Gallery, part: str) -> None:
 
 def test_the_slider_is_one_for_the_keyboard_and_for_a_screen_reader(gallery: Gallery) -> None:
     gallery.choose(1)
-    strip = gallery.page.get_by_role("slider", name="Position in the sound of the picture: batch 1")
+    strip = gallery.page.get_by_role("slider", name="Position in the sound of the image: batch 1")
     strip.focus()
     for key, at in [("End", 40.0), ("Home", 0.0), ("ArrowRight", 1.0), ("PageUp", 6.0), ("ArrowLeft", 5.0)]:
         gallery.page.keyboard.press(key)
@@ -533,7 +533,7 @@ def test_in_a_webui_a_click_on_the_picture_plays_and_a_double_click_opens_the_vi
     assert not made.page.is_visible("#lightboxModal")
     made.page.keyboard.press("Space")
     box = made.page.locator(".riffusion-timeline:visible").bounding_box()
-    button = made.page.get_by_role("button", name="Open the picture in the viewer")
+    button = made.page.get_by_role("button", name="Open the image in the viewer")
     assert button.evaluate("button => getComputedStyle(button).color") == "rgb(255, 255, 255)"  # not gradio's own style
     for open_it in (
         lambda: made.page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2),

@@ -118,7 +118,7 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
             assert lost * 128 <= np.flatnonzero(heard)[0], "the tap has missed nothing but, maybe, its beginning"
             crossed = borders_heard(heard, *played_from(results))
         until(page, lambda: "jazz bells" in said(page, "now"))
-        assert re.match(r"\d+ s ahead · painted at \d+(\.\d+)? times", said(page, "ahead"))
+        assert re.match(r"\d+ s ahead · generated at \d+(\.\d+)? times", said(page, "ahead"))
 
 
 def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
@@ -172,7 +172,7 @@ def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         small_windows(page)
         fill(page, "riffusion_live_ahead", "5")
         start(page)
-        until(page, lambda: said(page) == "Painting the first window ...")
+        until(page, lambda: said(page) == "Generating the first window ...")
         slow = r"Painting is slower than playing: 0\.\d\d times its speed\. "
         until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
         assert "plays in about" in said(page, "ahead")
@@ -303,7 +303,7 @@ def test_a_browser_that_holds_the_sound_back_is_said(chromium: Any, tmp_path: Pa
         start(page)
         until(page, lambda: said(page) == "Playing.")
         page.evaluate("() => tap.contexts.at(-1).suspend()")
-        until(page, lambda: said(page) == "The browser does not let it sound by itself: press Go on.", 20)
+        until(page, lambda: said(page) == "The browser blocked automatic playback: press Go on.", 20)
         page.click(".riffusion-live-row button")
         until(page, lambda: said(page) == "Playing.", 20)
         assert page.evaluate("() => tap.contexts.at(-1).state") == "running"

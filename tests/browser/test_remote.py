@@ -41,7 +41,7 @@ def test_the_page_song_is_painted_by_webuis_until_none_is_left(chromium: Any, tm
             until_window(page, 9)
             servers[1].kill()
             said = until(page, "riffusion_song_status", "Resume goes on from there")
-            assert f"none of the 2 webuis can paint: nothing listens on {servers[0].url}" in said
+            assert f"none of the 2 webuis can generate: nothing listens on {servers[0].url}" in said
             servers[1].start()
             servers[1].ready()
             page.locator("#riffusion_song_resume").click()

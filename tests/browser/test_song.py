@@ -174,9 +174,7 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
     assert "'soon' is no duration" in until(page, "riffusion_song_status", "line 1")
 
 
-@pytest.mark.skipif(
-    int(version("gradio").split(".")[0]) > 4, reason="only webuis send pictures; they have gradio 3 or 4"
-)
+@pytest.mark.skipif(int(version("gradio").split(".")[0]) > 4, reason="only webuis send images; they have gradio 3 or 4")
 def test_a_picture_that_was_sent_is_looked_at(page: Any):
     page.evaluate("window.onUiLoaded = () => {}")
     page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")

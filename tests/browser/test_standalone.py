@@ -64,7 +64,7 @@ def open_page(page: Any, name: str) -> None:
 
 def test_pictures_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
     bad = tmp_path / "broken.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     upload(page, "riffusion_pictures", picture(tmp_path / "first.png"), picture(tmp_path / "second.png"), bad)
     page.click("#riffusion_pictures_go")
     page.wait_for_selector("#riffusion_pictures_players audio")
@@ -119,7 +119,7 @@ def test_nothing_chosen_is_said_on_the_page(page: Any):
 
 
 def test_a_song_becomes_tiles(page: Any, tmp_path: Path):
-    open_page(page, "Audio to pictures")
+    open_page(page, "Audio to images")
     t = np.arange(6 * 44100) / 44100
     clip = AudioClip((0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], 44100)
     upload(page, "riffusion_songs", write_audio(clip, tmp_path / "song.wav"))
@@ -128,7 +128,7 @@ def test_a_song_becomes_tiles(page: Any, tmp_path: Path):
     page.wait_for_function(
         "() => [...document.querySelectorAll('#riffusion_songs_gallery img')].some(i => i.naturalWidth == 512)"
     )
-    assert "2 pictures made" in page.inner_text("#riffusion_songs_messages")
+    assert "2 images made" in page.inner_text("#riffusion_songs_messages")
     assert "pictures.zip" in page.inner_text("#riffusion_songs_made").replace("\n", "")
 
 

@@ -43,7 +43,7 @@ def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         results: list[Any] = []
         for image in images:
             if image.size == (1, 1):
-                results.append(PictureError("the picture is 1 x 1 pixels, which is no spectrogram"))
+                results.append(PictureError("the image is 1 x 1 pixels, which is no spectrogram"))
                 continue
             samples = np.sin(np.arange((image.width - 1) * 441) / 20, dtype=np.float32)[None] / 2
             params = PRESETS["riffusion-v1"]
@@ -178,7 +178,7 @@ def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int])
     processed, payload = bench.generate("On", n_iter=3)
     assert quick_sound == [1]
     assert len(processed.images) == 3  # grid, the whole one and the interrupted one
-    assert "1 interrupted picture got no sound." in _texts(payload)
+    assert "1 interrupted image got no sound." in _texts(payload)
 
 
 def test_skipped_pictures_get_no_sound(bench: Bench) -> None:

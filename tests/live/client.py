@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from riffusion_ext.host.settings import _OPTIONS
+from riffusion_ext.host.settings import DEFAULTS
 
 WIDTH, HEIGHT = 128, 512  # narrow, to be quick; 512 rows, as the model makes them
 SECONDS = (WIDTH - 1) * 0.01
@@ -67,7 +67,7 @@ class Webui:
     @contextmanager
     def options(self, **values: Any) -> Iterator[None]:
         # Forge lists none of the settings that extensions add, but takes them.
-        before = {key: default for key, default, *_ in _OPTIONS} | self.call("options")
+        before = DEFAULTS | self.call("options")
         self.call("options", values)
         try:
             yield

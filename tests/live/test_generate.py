@@ -102,7 +102,7 @@ def test_img2img_with_masks_makes_sound_of_the_pictures_only(webui: Webui) -> No
             batch_size=2,
             denoising_strength=0.9,
         )
-    assert len(reply.images) == 7, "grid, and two times picture, mask, composite"
+    assert len(reply.images) == 7, "grid, and two times image, mask, composite"
     assert [clip["seed"] for clip in reply.clips] == [7, 8]
     pictures = [path.name for path in (webui.folder / "img").rglob("*.png")]
     assert _stems(webui.files(".wav")) == _stems(pictures)

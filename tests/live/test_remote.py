@@ -24,7 +24,7 @@ pytestmark = pytest.mark.live
 CASES = {
     "between prompts": Request((SAX, BELLS), 0.3, ("", "noise"), (1, 2), steps=STEPS, width=WIDTH, height=HEIGHT),
     "loop": Request((SAX, SAX), seeds=(3, 3), steps=STEPS, sampler="Euler", width=WIDTH, height=HEIGHT, loop=True),
-    "from a picture": Request(
+    "from an image": Request(
         (SAX, BELLS),
         0.5,
         seeds=(5, 6),

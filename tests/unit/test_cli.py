@@ -141,7 +141,7 @@ def test_folder_to_folder_in_natural_order(tmp_path: Path, capsys: pytest.Captur
 
 def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_pictures(tmp_path / "in", "a.png", "b.png")
-    (tmp_path / "in" / "bad.png").write_text("not a picture")
+    (tmp_path / "in" / "bad.png").write_text("not an image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 1
     captured = capsys.readouterr()
     document = json.loads(captured.out)
@@ -170,7 +170,7 @@ def exif_of_nonsense() -> Image.Exif:
 
 
 BAD: dict[str, Callable[[Path], object]] = {
-    "not a picture": lambda path: path.write_text("hello"),
+    "not an image": lambda path: path.write_text("hello"),
     "empty file": lambda path: path.write_bytes(b""),
     "truncated": lambda path: (noise().save(path), path.write_bytes(path.read_bytes()[:3000])),
     "1 px": lambda path: Image.new("RGB", (1, 1), "black").save(path),
@@ -284,7 +284,7 @@ def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(
 
 def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", "t3.png", width=40)
-    paths[1].write_text("no picture")
+    paths[1].write_text("no image")
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song)]) == 1
     err = capsys.readouterr().err
@@ -298,7 +298,7 @@ def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pyte
 
 def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
     paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=40)
-    paths[0].write_text("no picture")
+    paths[0].write_text("no image")
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 1
     assert length(song) == (2 * 40 - 1) * HOP
@@ -319,7 +319,7 @@ def test_other_devices_are_accepted_with_a_note(tmp_path: Path, capsys: pytest.C
 
 def test_clips_joined_with_a_crossfade(tmp_path: Path):
     make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=30)
-    (tmp_path / "tiles" / "t3.png").write_text("no picture")
+    (tmp_path / "tiles" / "t3.png").write_text("no image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--crossfade", "0.1", "-q"]) == 1
     assert length(tmp_path / "tiles" / "joined.wav") == 2 * 29 * HOP - 4410
 

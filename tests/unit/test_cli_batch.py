@@ -131,7 +131,7 @@ def test_a_preview_makes_no_sound(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_bad_pictures_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_pictures(tmp_path / "in", "a.png", "c.png")
-    (folder / "b.png").write_text("no picture")
+    (folder / "b.png").write_text("no image")
     args = ["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "--crop", "every"]
     assert main(args) == 1
     err = capsys.readouterr().err

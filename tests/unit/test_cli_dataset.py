@@ -151,7 +151,7 @@ def test_the_summary(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [line.split()[:2] for line in lines[1:4]] == [["kept", "5"], ["ending", "1"], ["intro", "1"]]
     assert f"dreambooth: {out / 'concepts_list.json'}" in lines
     assert f"contact sheet: {out / 'contact-sheet.html'}" in lines
-    assert any(line.startswith("turned back into sound and measured: 2 pictures") for line in lines)
+    assert any(line.startswith("turned back into sound and measured: 2 images") for line in lines)
     assert said.err.splitlines()[0].startswith("1/2  a.wav: 5 windows  [")
     assert main(["dataset", str(songs), str(out), *QUICK, "--verify", "0", "--no-sheet"]) == 0
     said = capsys.readouterr()
@@ -269,8 +269,8 @@ def test_every_stage_counts_and_the_time_is_the_clock_s(
     said = capsys.readouterr()
     stages = [line.partition(":")[0] for line in said.err.splitlines()]
     assert list(dict.fromkeys(stages[2:])) == ["curating", "exporting", "verifying", "contact sheet"]
-    assert "verifying: 1 of 2 pictures, 0:50 min left" in said.err
-    assert "verifying: 2 of 2 pictures\n" in said.err
+    assert "verifying: 1 of 2 images, 0:50 min left" in said.err
+    assert "verifying: 2 of 2 images\n" in said.err
     assert re.search(r"contact sheet: (\d+) of \1 windows\n", said.err)
     assert ", in 100.0 s: " in said.out
 

@@ -188,7 +188,7 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
     kept = sorted(path.name for path in tmp_path.glob("song.windows/*/windows/*.png"))
     model.fail_at, model.name = None, "big"
     assert main(command) == 1
-    assert "that the model tiny painted" in capsys.readouterr().err
+    assert "of the model tiny" in capsys.readouterr().err
     model.name, model.painted, model.batches = "tiny", 0, []
     assert main(command) == 0
     assert len(model.requests) == 6 - len(kept)
@@ -213,7 +213,7 @@ def test_ctrl_c_stops_kindly_and_the_same_command_goes_on(tmp_path: Path) -> Non
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=300)[1]
         assert process.returncode == 130
-        assert "stopping; what is painted is kept" in said
+        assert "stopping; finished windows are kept" in said
         assert "song.windows; the same command goes on from there" in said
         assert files(tmp_path) == ["song.windows"]
         there = {path: path.stat().st_mtime_ns for path in tmp_path.glob("song.windows/*/windows/*.png")}

@@ -29,7 +29,7 @@ def _other_exif() -> bytes:
     """Little-endian, with several kinds of values, and one of our own tags."""
     exif = Image.Exif()
     exif.endian = "<"
-    exif[0x010E], exif[0x0112], exif[0x011A], exif[11000] = "a picture", 6, 72.5, 8000
+    exif[0x010E], exif[0x0112], exif[0x011A], exif[11000] = "an image", 6, 72.5, 8000
     return exif.tobytes()
 
 

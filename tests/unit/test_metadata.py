@@ -121,7 +121,7 @@ def test_text_is_read_where_there_is_no_exif() -> None:
 
 @pytest.mark.parametrize("name", ["a.gif", "a.txt", "a", "a.png.part"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PictureError, match=r"pictures end in \.png, \.jpg or \.webp"):
+    with pytest.raises(PictureError, match=r"images end in \.png, \.jpg or \.webp"):
         save_picture(picture(), tmp_path / name, V1, 1.0)
     assert not list(tmp_path.iterdir())
 
@@ -166,7 +166,7 @@ def test_values_that_make_no_sense_are_noted_and_ignored(tag: int, value: object
     record = read_record(with_exif({11000: 44100, tag: value}))
     assert (record.params, record.max_value, record.source) == (V1, None, "none")
     (note,) = record.notes
-    assert note.startswith("the picture's own parameters were ignored: ")
+    assert note.startswith("the image's own parameters were ignored: ")
     assert EXIF_TAGS[tag] in note
 
 
@@ -175,7 +175,7 @@ def test_a_level_that_makes_no_sense_is_ignored_alone(value: object) -> None:
     record = read_record(with_exif({11060: 20000, 11080: value}))
     assert (record.params.max_frequency, record.max_value, record.source) == (20000, None, "exif")
     (note,) = record.notes
-    assert note.startswith("the picture's own level was ignored")
+    assert note.startswith("the image's own level was ignored")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["conversion"], route_class=json_route(service.limits))
 
-    @routes.post("/image-to-audio", summary="A spectrogram picture to sound")
+    @routes.post("/image-to-audio", summary="A spectrogram image to sound")
     async def image_to_audio(body: ImageToAudio, wait: bool = _WAIT) -> Response:
         _one_of("picture", body.picture, "image", body.image)
         check_text(body.preset)
@@ -56,7 +56,7 @@ def router(service: ApiContext) -> APIRouter:
         inline = ("clips", "audio") if body.inline else None
         return await _answer(service, "image-to-audio", partial(_heard, service, body), wait, inline)
 
-    @routes.post("/audio-to-images", summary="A sound to spectrogram pictures")
+    @routes.post("/audio-to-images", summary="A sound to spectrogram images")
     async def audio_to_images(body: AudioToImages, wait: bool = _WAIT) -> Response:
         _one_of("clip", body.clip, "audio", body.audio)
         check_text(body.preset)
@@ -121,7 +121,7 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
         data, title = bytes_of(body.image or "", "image"), "picture"
     image, _ = opened_picture(data, limits)
     if image.width > limits.columns:
-        raise ApiError(413, f"the picture is {image.width} px wide, {limits.columns} are allowed")
+        raise ApiError(413, f"the image is {image.width} px wide, {limits.columns} are allowed")
     settings = DecodeSettings(
         engine=body.engine,
         level=body.level,

@@ -28,7 +28,7 @@ def router(service: ApiContext) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["files"])
 
-    @routes.post("/pictures", status_code=201, summary="Upload a picture: the body is the file")
+    @routes.post("/pictures", status_code=201, summary="Upload an image: the body is the file")
     async def upload_picture(request: Request, name: str = _NAME) -> Response:
         async with _received(service, request, "pictures") as path:
             return await _kept(service, "pictures", path, partial(_picture, service, path, name))
@@ -48,7 +48,7 @@ def router(service: ApiContext) -> APIRouter:
                 get,
                 methods=[method],
                 summary=f"The file of the {word}; parts of it, too",
-                operation_id=f"{method.lower()}_{word}",
+                operation_id=f"{method.lower()}_{kind.removesuffix('s')}",
                 include_in_schema=method == "GET",
                 response_class=Response,
             )

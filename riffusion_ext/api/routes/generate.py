@@ -41,7 +41,7 @@ def router(service: ApiContext) -> APIRouter:
         _check(service, body)
         return await in_thread(_song, service, body)
 
-    @routes.post("/riffs", status_code=202, summary="A song, painted over")
+    @routes.post("/riffs", status_code=202, summary="A new version of a song")
     async def riff(body: Riff) -> Response:
         _check(service, body)
         service.find("clips", body.clip)
@@ -92,7 +92,7 @@ def keyframes_of(items: Sequence[Keyframe]) -> tuple[core.Keyframe, ...]:
 
 def _check_length(service: ApiContext, seconds: float) -> None:
     if seconds > service.limits.song_seconds:
-        raise ApiError(422, f"at most {service.limits.song_seconds:g} s are painted at a time, got {seconds:g} s")
+        raise ApiError(422, f"at most {service.limits.song_seconds:g} s are generated at a time, got {seconds:g} s")
     service.room.check("clips", 1, round(seconds * _BYTES_A_SECOND))
 
 

@@ -35,7 +35,7 @@ def router(service: ApiContext) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
-    @routes.post("/paintings", status_code=202, summary="Single pictures, between two prompts each")
+    @routes.post("/paintings", status_code=202, summary="Single images, between two prompts each")
     async def paintings(body: Paintings) -> Response:
         service.check_backend()
         _check(service, body)
@@ -47,10 +47,10 @@ def router(service: ApiContext) -> APIRouter:
 def _check(service: ApiContext, body: Paintings) -> None:
     limits = service.limits
     if not 1 <= len(body.requests) <= limits.pictures:
-        raise ApiError(422, f"1 to {limits.pictures} pictures are painted at a time, got {len(body.requests)}")
+        raise ApiError(422, f"1 to {limits.pictures} images are generated at a time, got {len(body.requests)}")
     pixels = sum(item.width * item.height for item in body.requests)
     if pixels > limits.pixels:
-        raise ApiError(413, f"the pictures have {pixels} pixels together, {limits.pixels} are allowed here")
+        raise ApiError(413, f"the images have {pixels} pixels together, {limits.pixels} are allowed here")
     for item in body.requests:
         if item.steps > limits.steps:
             raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {item.steps}")
@@ -98,7 +98,7 @@ def _paintings(service: ApiContext, body: Paintings) -> Response:
     def work(job: Job) -> dict[str, Any]:
         from riffusion_ext.generate.interpolation import paint
 
-        watch = Watch(job, len(body.requests), after="writing the pictures")
+        watch = Watch(job, len(body.requests), after="writing the images")
         backend = watched(_of_model(service.backend(), body.model), body.batch, job, watch)
         requests = [_request(service, item) for item in body.requests]
         pictures = paint(requests, backend, painted=watch.painted)

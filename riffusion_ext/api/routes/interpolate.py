@@ -33,7 +33,7 @@ def router(service: ApiContext) -> APIRouter:
     """Return the route."""
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
-    @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as pictures and sound")
+    @routes.post("/interpolations", status_code=202, summary="From one prompt to another, as images and sound")
     async def interpolate(body: Interpolate) -> Response:
         service.check_backend()
         service.check_sampler(body.sampler)
@@ -43,7 +43,7 @@ def router(service: ApiContext) -> APIRouter:
         if body.steps > limits.steps:
             raise ApiError(422, f"at most {limits.steps} steps are allowed here, got {body.steps}")
         if body.count > limits.pictures:
-            raise ApiError(422, f"at most {limits.pictures} pictures are painted at a time, got {body.count}")
+            raise ApiError(422, f"at most {limits.pictures} images are generated at a time, got {body.count}")
         return await in_thread(_interpolate, service, body)
 
     return routes

@@ -205,7 +205,7 @@ def _check(status: int, errors: IO[bytes]) -> None:
         if "not on whitelist" in text:
             raise UnsupportedError("it is a playlist, or of a kind that is not read here")
         if "matches no streams" in text:  # it could be opened: no other reader would find more
-            raise AudioError("it is a video or picture without a sound track")
+            raise AudioError("it is a video or image without a sound track")
         last = text.splitlines()[-1].strip() if text else f"exit status {status}"
         if last.startswith(_NO_START):
             raise UnsupportedError(last)

@@ -155,7 +155,7 @@ def make(
     addresses = webuis_of(args)
     if not addresses:
         raise UsageError(
-            "a webui paints: name one that runs with --api and has this extension, as in --webui "
+            "a webui must generate this: name one that runs with --api and has this extension, as in --webui "
             f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
         )
     teller = Teller(quiet=args.quiet or args.json)
@@ -182,7 +182,7 @@ def make(
         teller.say("making the sound ...")
         clip = sound_of_piece(piece, rendered, teller)
         if clip is None:
-            raise RiffusionError("nothing was painted")
+            raise RiffusionError("nothing was generated")
         piece.write(target, clip, title=title, subtype=SUBTYPES[args.bits])
     except KeyboardInterrupt as late:
         teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
@@ -256,8 +256,8 @@ def _remembered(folder: Path, wanted: Settings, pictures: Mapping[str, Image.Ima
     if found.get("asked") == asked:
         if found.get("model") != model:
             raise RiffusionError(
-                f"{folder} holds windows that the model {found.get('model')} painted: choose it in the webui to go on, "
-                f"in the place of {model}, or remove that folder"
+                f"{folder} holds windows of the model {found.get('model')}: choose that model in the webui to go on, "
+                f"in place of {model}, or remove the folder"
             )
         settled: Settings = read_record(type(wanted), found["settled"])
         return settled
@@ -291,4 +291,4 @@ def _contents(folder: Path) -> dict[str, Any]:
 
 def _wish(stop: threading.Event, teller: Teller) -> None:
     stop.set()
-    teller.note("stopping; what is painted is kept (again: at once)")
+    teller.note("stopping; finished windows are kept (press again to stop at once)")

@@ -170,7 +170,7 @@ def _describe(result: Result) -> str:
 
 
 def _noun(paths: Sequence[Path]) -> str:
-    return "clips" if paths[0].suffix.lower() in SOUND_SUFFIXES else "pictures"
+    return "clips" if paths[0].suffix.lower() in SOUND_SUFFIXES else "images"
 
 
 def _as_dict(result: Result) -> dict[str, Any]:

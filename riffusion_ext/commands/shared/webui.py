@@ -17,8 +17,8 @@ def add_webui_option(parser: argparse.ArgumentParser) -> None:
         "--webui",
         action="append",
         metavar="URL",
-        help="webui that paints, as http://user:password@host:7860; it runs with --api and has this extension. "
-        f"Several times: they share the work, and what one loses another does ({VARIABLE})",
+        help="webui to generate with, as http://user:password@host:7860; it must run with --api and have this "
+        f"extension. Repeat the option to share the work; if one fails, the others take over its part ({VARIABLE})",
     )
 
 

@@ -147,7 +147,7 @@ def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
         if not picture.is_relative_to(folder):
             raise RiffusionError(f"{item.picture} is not in {folder}")
         if not picture.is_file() or is_link(picture):
-            raise RiffusionError(f"no such picture: {item.picture}")
+            raise RiffusionError(f"no such image: {item.picture}")
         caption = edited_caption(item.caption, {"file": item.source.stem})
         named.setdefault(picture.relative_to(folder).as_posix(), replace(item, caption=caption))
     return dict(sorted(named.items()))

@@ -59,7 +59,7 @@ class Request:
     init
         RGB picture of that size; None if and only if `denoise` is.
     mask
-        L picture of that size: white is repainted, black is kept, grey is in between; None repaints all.
+        L picture of that size: white is regenerated, black is kept, grey is in between; None repaints all.
     loop
         Whether the picture's right edge shall lead into its left one.
 
@@ -96,10 +96,10 @@ class Request:
                     f"the {name} must be a multiple of {GRAIN} between {GRAIN} and {LARGEST_SIDE}, got {side}"
                 )
         if (self.init is None) != (self.denoise is None):
-            raise RiffusionError("a denoising strength belongs to a picture to start from; only one of them was given")
+            raise RiffusionError("a denoising strength belongs to an image to start from; only one of them was given")
         if self.mask is not None and self.init is None:
-            raise RiffusionError("a mask needs a picture to keep")
-        for name, picture, mode in (("picture to start from", self.init, "RGB"), ("mask", self.mask, "L")):
+            raise RiffusionError("a mask needs an image to keep")
+        for name, picture, mode in (("image to start from", self.init, "RGB"), ("mask", self.mask, "L")):
             if picture is not None and (picture.size, picture.mode) != ((self.width, self.height), mode):
                 raise RiffusionError(
                     f"the {name} must be {mode} of {self.width} x {self.height}, "

@@ -332,7 +332,7 @@ class BackendPool:
             reasons = "; ".join(dict.fromkeys(hand.lost for hand in self._hands))
             count = len(self._hands)
             round_.error = round_.error or BackendUnavailableError(
-                reasons if count == 1 else f"none of the {count} webuis can paint: {reasons}"
+                reasons if count == 1 else f"none of the {count} webuis can generate: {reasons}"
             )
             round_.news.put(None)
 

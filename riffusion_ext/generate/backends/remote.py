@@ -122,7 +122,9 @@ class RemoteWebui:
 
     def _read(self, told: dict[str, Any]) -> Facts:
         if told.get("paints") is False:
-            raise BackendUnavailableError(f"nothing paints on {self.url}: it is no webui, or it cannot paint for this")
+            raise BackendUnavailableError(
+                f"no model is available on {self.url}: it is not a webui, or its model cannot be used"
+            )
         try:
             samplers = tuple(str(name) for name in told["samplers"])
             return Facts(str(told["model"] or ""), samplers, str(told["usual_sampler"]), max(int(told["batch"]), 1))
@@ -199,7 +201,7 @@ class RemoteWebui:
         if view.get("state") == "cancelled":
             self.interrupted = True
             return {}
-        raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was painted'}")
+        raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was generated'}")
 
     def _view_of_the_end(self, job: str) -> dict[str, Any]:
         heard, pause, stop_by = time.monotonic(), _FIRST_LOOK, 0.0
@@ -240,11 +242,11 @@ class RemoteWebui:
             if picture.size == size:
                 picture.load()
         except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
-            raise BackendUnavailableError(f"{self.url} gave a damaged picture: {type(error).__name__}") from error
+            raise BackendUnavailableError(f"{self.url} gave a damaged image: {type(error).__name__}") from error
         if (picture.size, picture.mode) != (size, "RGB"):
             wanted = f"RGB of {size[0]} x {size[1]}"
             got = f"{picture.mode} of {picture.width} x {picture.height}"
-            raise BackendUnavailableError(f"a picture of {wanted} was asked for, {self.url} painted {got}")
+            raise BackendUnavailableError(f"an image of {wanted} was asked for, {self.url} generated {got}")
         text = picture.info.get("parameters")
         picture.info = {"parameters": str(text)} if text else {}
         return picture

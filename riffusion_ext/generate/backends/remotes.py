@@ -60,10 +60,10 @@ class Webuis:
         lost = {number: why for number, why in enumerate(reasons) if why}
         there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
         if not there:
-            every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can paint: "
+            every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can generate: "
             raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
-            self._tell(f"{why}; the others paint without it")
+            self._tell(f"{why}; the others go on without it")
         models = {remote.name for remote in there}
         if len(models) > 1:
             chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in there)

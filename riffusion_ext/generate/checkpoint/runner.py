@@ -256,7 +256,7 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
             yield Stopped(done, len(wanted))
             return
         if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
-            raise RiffusionError(f"{backend.name} gave {len(paths)} pictures where {len(batch)} were asked for")
+            raise RiffusionError(f"{backend.name} gave {len(paths)} images where {len(batch)} were asked for")
         left = (time.monotonic() - began) / painted * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
     for work in works:
@@ -298,6 +298,6 @@ def _requests(
 def _check_size(picture: Image.Image, request: Request) -> None:
     if picture.size != (request.width, request.height):
         raise RiffusionError(
-            f"a picture of {request.width} x {request.height} was asked for, "
-            f"the one painted is {picture.width} x {picture.height}"
+            f"an image of {request.width} x {request.height} was asked for, "
+            f"the one generated is {picture.width} x {picture.height}"
         )

@@ -276,7 +276,7 @@ class Jam:
 
     def _interrupted(self) -> bool:
         if not self.stopped_or_left():
-            raise RiffusionError("The painting was interrupted in the webui, so the jam has ended.")
+            raise RiffusionError("The generation was interrupted in the webui, so the jam has ended.")
         return False
 
     def _request(self, moment: Moment) -> Request:

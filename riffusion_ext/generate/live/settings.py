@@ -75,7 +75,7 @@ class JamSettings:
         check_tempo(self.bpm)
         in_range("the number of beats in a bar", self.beats_per_bar, *BEATS_PER_BAR)
         in_range("the number of windows of a transition", self.travel, *TRAVEL)
-        in_range("the seconds painted ahead", self.ahead, *AHEAD_S)
+        in_range("the seconds generated ahead", self.ahead, *AHEAD_S)
         in_range("the strength of the bridges", self.bridge_denoise, *DENOISE)
         in_range("the number of steps", self.steps, *STEPS)
         check_width(self.width)

@@ -20,7 +20,7 @@ class Throughput:
     Parameters
     ----------
     ahead
-        Seconds painted ahead at most: no more than that can be waited for.
+        Seconds generated ahead at most: no more than that can be waited for.
     """
 
     def __init__(self, ahead: float) -> None:

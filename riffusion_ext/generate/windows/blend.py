@@ -168,7 +168,7 @@ class BlendedSpectrogram:
         window, height = self.plan.windows[number], self.plan.params.num_frequencies
         if picture.size != (window.width, height):
             raise RiffusionError(
-                f"the picture of window {number + 1} is {picture.width} x {picture.height}, "
+                f"the image of window {number + 1} is {picture.width} x {picture.height}, "
                 f"it should be {window.width} x {height}"
             )
         source = read_picture(picture, self._settings).in_sample_units()

@@ -77,7 +77,7 @@ class RollingBlend:
         size = (self._width, self._params.num_frequencies)
         if picture.size != size:
             raise RiffusionError(
-                f"a picture of {size[0]} x {size[1]} was asked for, the one painted is "
+                f"an image of {size[0]} x {size[1]} was asked for, the one generated is "
                 f"{picture.width} x {picture.height}"
             )
         gain = 0.0

@@ -71,7 +71,7 @@ class SoundMaker:
         finished = [picture for picture in pictures if not picture.made.unfinished]
         if len(finished) < len(pictures):
             count = len(pictures) - len(finished)
-            self.job.say(f"{count} interrupted picture{'s' * (count > 1)} got no sound.")
+            self.job.say(f"{count} interrupted image{'s' * (count > 1)} got no sound.")
         if not finished:
             return
         self._remark_on_height(finished)
@@ -83,7 +83,7 @@ class SoundMaker:
                 clips += self._make(finished[start : start + _AT_ONCE], ending)
             except Cancelled:
                 missing = len(finished) - start
-                pictures_ = f"{missing} picture{'s' * (missing > 1)}"
+                pictures_ = f"{missing} image{'s' * (missing > 1)}"
                 self.job.say(f"{pictures_} got no sound: interrupted while the sound was being made.", "warning")
                 return
         if self.options.joined and len(clips) > 1:
@@ -109,7 +109,7 @@ class SoundMaker:
         if odd:
             heights = ", ".join(map(str, odd))
             self.job.say(  # the same words for every picture and cell, so that it is said once
-                f"The height is {heights} px. Riffusion models are trained on pictures {_TRAINED_HEIGHT} px high; at "
+                f"The height is {heights} px. Riffusion models are trained on images {_TRAINED_HEIGHT} px high; at "
                 f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
             )
 
@@ -118,8 +118,8 @@ class SoundMaker:
             return
         if any(picture.start is None or picture.start.max_value is None for picture in pictures):
             self.job.say(
-                "No level is recorded in these pictures; riffusion's usual one is taken. Level recorded is for img2img "
-                "with a start picture that records it, such as one made from a song in the Riffusion tab."
+                "No level is recorded in these images; riffusion's usual one is taken. Level recorded is for img2img "
+                "with a start image that records it, such as one made from a song in the Riffusion tab."
             )
 
     # -- picture -> clip
@@ -214,7 +214,7 @@ class SoundMaker:
                 return save(path=path, subtype=subtype), False
             except (RiffusionError, OSError) as error:
                 self.host.report(f"Riffusion: no sound file beside {beside}", error)
-                self.job.say(f"Not saved beside the picture, only playable here: {error}", "error")
+                self.job.say(f"Not saved beside the image, only playable here: {error}", "error")
         path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
         return save(path=path, subtype=subtype), True
 
@@ -252,7 +252,7 @@ class SoundMaker:
 
     @staticmethod
     def _name(picture: Picture) -> str:
-        return picture.saved_as.name if picture.saved_as else f"Picture of seed {picture.made.seed}"
+        return picture.saved_as.name if picture.saved_as else f"Image of seed {picture.made.seed}"
 
 
 def _words(prompt: str) -> str:

@@ -14,7 +14,7 @@ __all__ = ["TARGETS", "SendTo"]
 
 _TABS = ("txt2img", "img2img")
 TARGETS = {
-    "riffusion_seed_picture": "Use as seed picture of a song",
+    "riffusion_seed_picture": "Use as init image of a song",
     "riffusion_before": "Continue this clip as a song",
 }
 """Name for the host, which calls switch_to_<name> in the page, and text of the button."""

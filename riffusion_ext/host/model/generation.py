@@ -258,7 +258,7 @@ class WebuiBackend:
             done = processing.process_images(p)
         pictures = done.images[done.index_of_first_image :][: len(requests)]
         if len(pictures) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
-            raise RiffusionError(f"the webui returned {len(pictures)} pictures where {len(requests)} were asked for")
+            raise RiffusionError(f"the webui returned {len(pictures)} images where {len(requests)} were asked for")
         for picture, text, request in zip(pictures, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
             _check_painted(picture, request.mask)
             picture.info["parameters"] = text
@@ -271,8 +271,8 @@ def _check_painted(picture: Image.Image, mask: Image.Image | None) -> None:
     painted = pixels if mask is None else pixels[np.asarray(mask) == 255]
     if painted.size and not painted.any():
         raise RiffusionError(
-            "the model painted nothing but black, as it does when its numbers overflow: try another VAE or prompt, or "
-            "start the webui with --no-half-vae or --no-half"
+            "the model generated nothing but black, as it does when its numbers overflow: try another VAE or prompt, "
+            "or start the webui with --no-half-vae or --no-half"
         )
 
 

@@ -32,7 +32,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "number",
         5120,
-        "length of a clip; a picture of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns",
+        "length of a clip; an image of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns",
         bounds=CUT_DURATION_MS,
         step=1,
         faces=_COMMAND,

@@ -45,22 +45,22 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "radio",
         KINDS[0],
         "what becomes of the images",
-        hint="One song: the pictures are consecutive parts of it; it is rebuilt as a whole, without seams.",
+        hint="One song: the images are consecutive parts of it; it is rebuilt as a whole, without seams.",
         choices=KINDS,
         faces=("page",),
     ),
     Option(
         "patterns",
-        "Only pictures whose names fit",
+        "Only file names that match",
         "text",
         "",
-        'only files whose names fit, as "*.jpg, *.png" (all pictures)',
+        'only files whose names match, such as "*.jpg, *.png" (all images)',
         hint="",
         faces=("page", "command"),
         command_name="glob",
         placeholder="*.jpg, *.png",
     ),
-    Option("each", "", "checkbox", True, "write a sound file for each picture (yes)", faces=("command",)),
+    Option("each", "", "checkbox", True, "write a sound file for each image (yes)", faces=("command",)),
     Option("join", "", "checkbox", True, "write one track of them all (yes)", faces=("command",)),
     Option(
         "joined_name",
@@ -80,7 +80,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "dropdown",
         "natural",
-        "of pictures that are named one after the other. natural: by the numbers in their names, whatever order a "
+        "of images that are named one after the other. natural: by the numbers in their names, whatever order a "
         "shell put them in; given: as named",
         choices=("natural", "given"),
         faces=("command",),
@@ -107,7 +107,7 @@ JOIN = Option(
     "",
     "dropdown",
     None,
-    "one sound file of all pictures. song: they are tiles of one song, rebuilt as a whole, without seams; clips: each "
+    "one sound file of all images. song: they are tiles of one song, rebuilt as a whole, without seams; clips: each "
     "by itself, put end to end",
     choices=("song", "clips"),
     faces=("command",),

@@ -13,20 +13,20 @@ __all__ = ["BATCH", "BATCH_OPTIONS", "CUTS", "LEVEL_LABELS", "OPTIONS", "PRESET_
 
 _COLUMNS = 512
 
-CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide picture")
+CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide image")
 """How the page Audio to pictures cuts a song, as it says it."""
 
 LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
 """Scales of the tiles as the page names them."""
 
 OPTIONS: tuple[Option, ...] = (
-    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one picture", hint="", choices=CUTS, faces=("page",)),
+    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one image", hint="", choices=CUTS, faces=("page",)),
     Option(
         "tiles",
         "",
         "checkbox",
         False,
-        "cut into pictures of --columns, the last filled up with silence",
+        "cut into images of --columns, the last filled up with silence",
         faces=("command",),
     ),
     Option(
@@ -34,7 +34,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "number",
         _COLUMNS,
-        "width of a tile; without tiles, one picture as wide as the sound is long",
+        "width of a tile; without tiles, one image as wide as the sound is long",
         bounds=TILE_COLUMNS,
         step=1,
         faces=("command", "api"),
@@ -76,17 +76,17 @@ OPTIONS: tuple[Option, ...] = (
         "dropdown",
         "riffusion-v1",
         "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true",
-        hint="Those the model was trained with.",
+        hint="Use the values that the model was trained with.",
         choices=(*PRESETS, CUSTOM),
         faces=("page",),
     ),
     replace(control("custom"), label="Custom parameters", infotext=""),
     Option(
         "format",
-        "Picture file",
+        "Image file",
         "dropdown",
         "png",
-        "format of the pictures in a folder",
+        "format of the images in a folder",
         hint="png is exact.",
         choices=IMAGE_FORMATS,
         faces=("page", "command"),
@@ -127,7 +127,7 @@ BATCH_OPTIONS: tuple[Option, ...] = (
         "",
         "dropdown",
         "png",
-        "format of the pictures; jpg is not exact",
+        "format of the images; jpg is not exact",
         choices=("png", "jpg", "jpeg", "webp"),
         faces=("command",),
     ),

@@ -31,7 +31,7 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
     columns = mel.shape[1]
     if columns > MAX_COLUMNS:
         raise PictureError(
-            f"the reference engine takes pictures up to {MAX_COLUMNS} columns wide, this one has {columns}"
+            f"the reference engine takes images up to {MAX_COLUMNS} columns wide, this one has {columns}"
         )
     # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow picture's last column is repeated.
     missing = params.n_fft // 2 // params.hop_length + 2 - columns

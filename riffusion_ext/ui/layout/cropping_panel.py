@@ -45,7 +45,7 @@ def chosen_pictures(
     uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES, passed)
     fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
     if not fitting:
-        raise RiffusionError(f"None of the {len(uploads)} pictures has a name that fits {patterns.strip()}.")
+        raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
     return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing
 
 
@@ -84,7 +84,7 @@ def preview(
         picture, look = draw(image, Cutter(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
-    told = "; ".join(look.notes) or ("the picture is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
+    told = "; ".join(look.notes) or ("the image is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
     return picture, message(f"{first.name}: {told}", "info")
 
 
@@ -116,7 +116,7 @@ def build_crop() -> Crop:
                 for name in pair:
                     with gr.Column(min_width=240):
                         made[name] = make(name)
-    button = gr.Button("Show where the first picture is cut", visible=False, elem_id="riffusion_pictures_preview_go")
+    button = gr.Button("Show where the first image is cut", visible=False, elem_id="riffusion_pictures_preview_go")
 
     def chosen(value: str) -> tuple[Any, Any, Any]:
         beats = value in ("once", "every")
@@ -130,7 +130,7 @@ def preview_html(picture: Any) -> str:
     """Return the picture of a preview as HTML; none gives the empty string."""
     if picture is None:
         return ""
-    drawn = f'<img src="{image(picture)}" alt="The picture with its beats, and what is cut off">'
+    drawn = f'<img src="{image(picture)}" alt="The image with its beats, and what is cut off">'
     return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
 
 

@@ -55,7 +55,7 @@ STRETCHES = 8
 
 _KEPT = 40
 _COUNTED = "Windows"
-STOPPING = message("Stopping; what is painted is kept ...")
+STOPPING = message("Stopping; finished windows are kept ...")
 
 
 def decode_settings(values: Mapping[str, Any], place: PageContext) -> DecodeSettings:
@@ -213,7 +213,7 @@ def show(runs: BackgroundTask, place: PageContext, work: Callable[[Tell, Cancell
             elif isinstance(item, Activity):
                 status = _how_far(progress, item)
             elif isinstance(item, Stage):
-                status = bar(1.0, f"All is painted; {item.text} ...", _COUNTED)
+                status = bar(1.0, f"All windows are generated; {item.text} ...", _COUNTED)
             elif isinstance(item, Heard):
                 yield Shown(stretches={item.number: panel([_heard(place, item)])})
             elif isinstance(item, Made):
@@ -227,7 +227,7 @@ def show(runs: BackgroundTask, place: PageContext, work: Callable[[Tell, Cancell
 
 def _how_far(progress: Progress, activity: Activity | None) -> str:
     if progress.done == progress.total:
-        return bar(1.0, "All is painted; making the sound ...", _COUNTED)
+        return bar(1.0, "All windows are generated; making the sound ...", _COUNTED)
     text, share = f"Window {progress.done + 1} of {progress.total}", 0.0
     if activity is not None and activity.waiting:
         text += "; waiting until the webui has finished its other work ..."

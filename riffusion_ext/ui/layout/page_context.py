@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _MOST_MESSAGES = 12
-_NO_MODEL = "Songs, riffs and loops are painted by a model: open this page inside a webui, or start it with --webui."
+_NO_MODEL = "Songs, riffs and loops need a model: open this page inside a webui, or start it with --webui."
 
 
 def media_url(path: Path) -> str:

@@ -74,7 +74,7 @@ class ResultPanel:
 
         with fold("Restore from a file", f"riffusion_{self._page}_restoring"):
             self.restore = file_input(
-                "A sound or a picture that was made here", f"riffusion_{self._page}_restore", file_count="single"
+                "Sound file or image made here", f"riffusion_{self._page}_restore", file_count="single"
             )
         outputs = [*controls, self.status]
         self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.quiet)

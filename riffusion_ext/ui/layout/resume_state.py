@@ -90,10 +90,10 @@ class ResumeState:
         if begun and model and begun != model:
             raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
         try:
-            files = {name: bare_name(file, "a picture in unfinished.json") for name, file in names.items()}
+            files = {name: bare_name(file, "an image in unfinished.json") for name, file in names.items()}
             pictures = {name: open_picture(self._folder / "pictures" / file) for name, file in files.items()}
         except RiffusionError as error:
-            raise RiffusionError(f"What was stopped cannot be resumed, a picture of it is gone: {error}") from error
+            raise RiffusionError(f"What was stopped cannot be resumed, an image of it is gone: {error}") from error
         return values, pictures
 
     def forget(self) -> None:

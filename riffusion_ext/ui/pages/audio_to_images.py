@@ -77,7 +77,7 @@ def convert(
     if not paths:
         return panel([], notes), "", ""
     more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
-    noun = "picture" if len(paths) == 1 else "pictures"
+    noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
     link = "" if archive is None else download(place.serve(archive), archive.name)
     return panel([], notes), pictures(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
@@ -114,9 +114,9 @@ def build_page(place: PageContext) -> None:
                 preset = component(TO_IMAGES["preset"], "riffusion_songs_preset")
                 picture_format = component(TO_IMAGES["format"], "riffusion_songs_format")
             custom = component(TO_IMAGES["custom"], "riffusion_songs_custom")
-            button = gr.Button("Turn into pictures", variant="primary", elem_id="riffusion_songs_go")
+            button = gr.Button("Convert to images", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
-            messages = gr.HTML(value=message("The pictures appear here."), elem_id="riffusion_songs_messages")
+            messages = gr.HTML(value=message("The images appear here."), elem_id="riffusion_songs_messages")
             made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
 
@@ -132,7 +132,7 @@ def build_page(place: PageContext) -> None:
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
         values = (files, folder, cut, scale, preset, picture_format, custom)
-        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Turning into pictures"))
+        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
         return html, shown, archive
 

@@ -160,7 +160,7 @@ def build_page(place: PageContext) -> None:
         with gr.Column(scale=1, min_width=320):
             files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
             folder = transient_line(
-                label="Or a folder of pictures on this machine",
+                label="Or a folder of images on this machine",
                 placeholder="/path/to/pictures or /path/to/*.png",
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
@@ -181,7 +181,7 @@ def build_page(place: PageContext) -> None:
             with row():
                 preset = component(control("preset"), "riffusion_pictures_preset")
                 custom = component(control("custom"), "riffusion_pictures_custom")
-            button = gr.Button("Turn into sound", variant="primary", elem_id="riffusion_pictures_go")
+            button = gr.Button("Convert to audio", variant="primary", elem_id="riffusion_pictures_go")
         with gr.Column(scale=1, min_width=320):
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
@@ -217,7 +217,7 @@ def build_page(place: PageContext) -> None:
         html, link = convert(
             place,
             *values,
-            progress=lambda part: progress(part, desc="Turning into sound"),
+            progress=lambda part: progress(part, desc="Converting to audio"),
             patterns=patterns,
             joined_name=joined_name,
             crop=crops.values(cut),

@@ -42,7 +42,7 @@ def build_page() -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            file = file_input("Picture or sound file", "riffusion_inspect_file")
+            file = file_input("Image or sound file", "riffusion_inspect_file")
         with gr.Column(scale=1, min_width=320):
             table = gr.HTML(value=message(_EMPTY), elem_id="riffusion_inspect_table")
     on_change(file, inspect, [file], [table])

@@ -33,7 +33,7 @@ RECORD, RECORDING = "Record", "Stop recording"
 
 _STAGE = (
     '<div class="riffusion-live-stage"><p class="riffusion-message riffusion-warning" role="status">'
-    "The player of this page is a script of the browser, and it is not there: allow scripts, and reload the page."
+    "The player needs JavaScript: allow scripts and reload the page."
     "</p></div>"
 )
 
@@ -155,7 +155,7 @@ def build_page(place: PageContext) -> None:
                     label="Next prompt",
                     value="",
                     max_lines=2,
-                    info="Enter queues it; the jam travels there",
+                    info="Enter queues the prompt",
                     scale=4,
                     elem_id="riffusion_live_next",
                 )

@@ -69,7 +69,7 @@ def make(
             return Made(Rendered(0, 1), notes=(message("Stopped before the loop was finished.", "warning"),))
         clip = sound_of_piece(loop, rendered)
         if clip is None:
-            raise RiffusionError("the loop was not painted")
+            raise RiffusionError("the loop was not generated")
         title = settings.prompt.strip() or "loop"
         path = loop.write(
             generation_page.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype()
@@ -90,8 +90,8 @@ def build_page(place: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             controls = loop_controls(place)
-            with gr.Accordion("Picture to begin with", open=False):
-                picture = gradio_compat.picture("Seed picture", "riffusion_loop_seed_picture")
+            with gr.Accordion("Init image", open=False):
+                picture = gradio_compat.picture("Init image", "riffusion_loop_seed_picture")
         with gr.Column(scale=1, min_width=320) as right:
             screen = ResultPanel(
                 "loop", "Make the loop", "The loop appears here, and plays round and round.", stretches=False
@@ -110,7 +110,7 @@ def build_page(place: PageContext) -> None:
 
     def restore(file: Any) -> list[Any]:
         values, note = restored(file, "loop", values_of)
-        note = note or message("The settings are those of the file. A picture that it began with is not in it.")
+        note = note or message("The settings are those of the file. An init image is not stored in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
     screen.start.click(fn=press, inputs=[picture, *controls.values()], outputs=screen.outputs, **screen.quiet)

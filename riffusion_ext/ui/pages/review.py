@@ -41,7 +41,7 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     store = Store(out)
     path = store.find(window.file)
     try:
-        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the picture is gone</i>"
+        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the image is gone</i>"
     except RiffusionError as error:
         picture = f"<i>{escape(str(error))}</i>"
     badges = "".join(
@@ -68,7 +68,7 @@ def hear(place: PageContext, sheet: Sheet, number: int) -> str:
         there = sheet.out is not None and number < len(sheet.windows)
         path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
         if path is None:
-            raise RiffusionError("the picture is gone")
+            raise RiffusionError("the image is gone")
         clip = picture_to_audio(open_picture(path), DecodeSettings(device=place.device())).clip
         folder = place.output_dir() / "listening"
         for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_KEPT_SOUNDS]:
@@ -96,7 +96,7 @@ def build(place: PageContext) -> Opened:
                 ["all", "kept", "left out", *REASONS], value="all", label="Show", elem_id="riffusion_review_filter"
             )
             words = gr.Textbox(
-                label="With words of song or caption", value="", max_lines=1, elem_id="riffusion_review_words"
+                label="Filter by song or caption", value="", max_lines=1, elem_id="riffusion_review_words"
             )
             page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
         with gr.Row():

@@ -134,8 +134,8 @@ def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
             raise RiffusionError(
-                f"The song {song.name} is gone: choose it again, restore the settings from the sound file of what is "
-                "painted, and press Riff."
+                f"The song {song.name} is gone: choose it again, restore the settings from the sound file of the "
+                "finished part, and press Riff."
             )
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
@@ -215,17 +215,17 @@ def build_page(place: PageContext) -> None:
     runs = new_runs()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            file = file_input("Song to paint over", "riffusion_riff_file", file_types=["audio"])
+            file = file_input("Input song", "riffusion_riff_file", file_types=["audio"])
             controls = riff_controls(place)
         with gr.Column(scale=1, min_width=320) as right:
             screen = ResultPanel(
                 "riff",
                 "Riff",
-                "The song as it became appears here.",
+                "The result appears here.",
                 more={"preview": "Preview the first window"},
             )
             with gr.Row():
-                mix = gr.Button("Mix anew, without painting", elem_id="riffusion_riff_mix")
+                mix = gr.Button("Remix without generating", elem_id="riffusion_riff_mix")
                 gained = gr.Button("Hear what was gained", elem_id="riffusion_riff_gained")
                 lost = gr.Button("Hear what was lost", elem_id="riffusion_riff_lost")
             listening = gr.HTML(value="", elem_id="riffusion_riff_listening")

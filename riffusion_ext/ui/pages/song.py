@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 KIND = "songs"
-PICTURES = {"seed_picture": "seed picture", "mask": "mask", "before": "clip to continue"}
+PICTURES = {"seed_picture": "init image", "mask": "mask", "before": "clip to continue"}
 _OPTIONS = ("batch", "engine", "format")
 _ENDS = "ends"
 _NOTHING = "There is no song yet: make one first."
@@ -161,10 +161,10 @@ def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
 
     made: dict[str, Any] = {}
     last: dict[str, Any] = {}
-    with gr.Accordion("Pictures to begin with", open=False, elem_id="riffusion_song_pictures"):
+    with gr.Accordion("Init images", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
-            made["seed_picture"] = gradio_compat.picture("Seed picture", "riffusion_song_seed_picture")
-            made["mask"] = gradio_compat.picture("Mask: white is painted over", "riffusion_song_mask")
+            made["seed_picture"] = gradio_compat.picture("Init image", "riffusion_song_seed_picture")
+            made["mask"] = gradio_compat.picture("Mask: white is regenerated", "riffusion_song_mask")
         made["before"] = gradio_compat.picture("Continue this clip", "riffusion_song_before")
         with gr.Row():
             last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
@@ -182,7 +182,7 @@ def window_picture(folder: str, number: float | None) -> tuple[Image.Image | Non
             raise RiffusionError(_NOTHING)
         path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
         if path not in files:
-            raise RiffusionError(f"Window {int(number or 1)} is not painted; there are {len(files)}.")
+            raise RiffusionError(f"Window {int(number or 1)} is not generated yet; there are {len(files)}.")
         return open_picture(path).convert("RGB"), ""
     except RiffusionError as error:
         return None, message(str(error), "error")
@@ -226,7 +226,7 @@ def build_page(place: PageContext) -> None:
             pictures, last = _pictures()
         with gr.Column(scale=1, min_width=320) as right:
             screen = ResultPanel(
-                "song", "Make the song", "The song appears here, and what is finished of it meanwhile."
+                "song", "Make the song", "The song appears here; finished parts can be played before the end."
             )
             windows = gr.State("")
             if place.send is not None:

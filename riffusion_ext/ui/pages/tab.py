@@ -31,9 +31,9 @@ def add_pages(place: PageContext) -> None:
     if place.notice:
         gr.HTML(value=message(place.notice, "warning"), elem_id="riffusion_notice")
     with gr.Tabs(elem_id="riffusion_pages"):
-        with gr.TabItem("Pictures to audio", elem_id="riffusion_page_pictures"):
+        with gr.TabItem("Images to audio", elem_id="riffusion_page_pictures"):
             images_to_audio.build_page(place)
-        with gr.TabItem("Audio to pictures", elem_id="riffusion_page_songs"):
+        with gr.TabItem("Audio to images", elem_id="riffusion_page_songs"):
             audio_to_images.build_page(place)
         if place.folders:
             with gr.TabItem("Training set", elem_id="riffusion_page_training"):

@@ -56,7 +56,7 @@ def make(
             if not built.manifest.kept or cancelled():
                 return ""
             sample, checks = sample_of(built.manifest, _CHECKED), []
-            count = Stages(tell).begin("verifying", "pictures", len(sample))
+            count = Stages(tell).begin("verifying", "images", len(sample))
             for check in verify(Store(folder), sample):
                 checks.append(check)
                 count(len(checks))

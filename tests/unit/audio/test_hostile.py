@@ -230,7 +230,7 @@ def test_files_that_vanish_once_their_head_was_read(
 
 def test_pictures_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.png"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
 
     def vanishing(name: Path) -> BinaryIO:
         file = io.BytesIO(name.read_bytes())
@@ -238,7 +238,7 @@ def test_pictures_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return file
 
     monkeypatch.setattr("riffusion_ext.spectrogram.image.open_regular", vanishing)
-    with pytest.raises(PictureError, match=r"x\.png is not a picture"):
+    with pytest.raises(PictureError, match=r"x\.png is not an image"):
         open_picture(path)
 
 

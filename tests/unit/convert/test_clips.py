@@ -113,7 +113,7 @@ def test_one_track_alone_leaves_no_other_file(short: list[Path], tmp_path: Path)
 
 def test_bad_image_affects_neither_the_others_nor_the_track(short: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     results = run([short[0], bad, short[1]], tmp_path, joined=tmp_path / "joined.wav")
     assert [bool(result.error) for result in results] == [False, True, False, False]
     assert results[3].details["pictures"] == 2

@@ -54,7 +54,7 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
     length = (columns - 1) * STEP
     most = math.floor(length * 1.005 / (rhythm * period * STEP))
     if cut is None:
-        assert "longer than the picture" in why
+        assert "longer than the image" in why
         assert most == 0
         return
     assert cut.bars == most  # no bar is lost for beginning on the beat

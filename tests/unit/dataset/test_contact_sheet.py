@@ -99,7 +99,7 @@ def test_pictures_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     path = store.out / "heard.mp3"
     path.write_bytes(base64.b64decode(sounds[0].split(",")[1]))
     clip = read_audio(path)
-    assert clip.duration == pytest.approx(0.63, abs=0.2), "the decoded picture"
+    assert clip.duration == pytest.approx(0.63, abs=0.2), "the decoded image"
     assert clip.rms > 0.005
     assert "2 of them can be heard here" in page.texts["p"][0]
 
@@ -160,7 +160,7 @@ def test_a_picture_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store
     _, page = page_of(store, manifest, sounds=99)
     assert len(page.all("article")) == len(manifest.windows)
     assert len(page.all("img")) == len(manifest.windows) - 2
-    assert "picture is gone" in page.texts["i"]
+    assert "image is gone" in page.texts["i"]
 
 
 def test_many_windows_make_several_sheets(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:

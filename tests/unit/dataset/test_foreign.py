@@ -170,7 +170,7 @@ def test_names_in_reviews(name: str, world: Path) -> None:
     before = outside(world)
     for place in ("sets/review.json", "sets/out/review.json"):
         (world / place).write_text(json.dumps({"windows": {name: {"keep": False, "caption": "x"}}}), "utf-8")
-    with pytest.raises(RiffusionError, match="must name pictures"):
+    with pytest.raises(RiffusionError, match="must name images"):
         take_in(Store(world / "sets" / "out"), world / "sets" / "review.json")
     use(world)
     (world / "sets" / "review.json").unlink()

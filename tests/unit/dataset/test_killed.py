@@ -246,7 +246,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
     assert whole_pictures(out) > 5
-    assert list(out.rglob(".*.png")) == [], "half pictures"
+    assert list(out.rglob(".*.png")) == [], "half images"
     process = started(long_songs, out, "--jobs", jobs)
     process.communicate()
     assert process.returncode == 0

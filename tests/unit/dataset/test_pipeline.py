@@ -389,7 +389,7 @@ def test_stopped_amid_other_pictures_the_set_is_one_and_whole(
     built = stopped_after(1, collection, out, wide, monkeypatch)
     assert built.stopped
     check_whole(built, out)
-    assert len(built.manifest.songs) == 3, "songs that were not come to keep their old pictures"
+    assert len(built.manifest.songs) == 3, "songs that were not come to keep their old images"
     after = build(collection, out, wide, jobs=1)
     check_whole(after, out)
     fresh = build(collection, tmp_path / "fresh", wide, jobs=1)

@@ -221,7 +221,7 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
 
 
 def test_a_picture_that_is_gone_is_named(store: Store) -> None:
-    with pytest.raises(RiffusionError, match=r"the picture x\.png is gone"):
+    with pytest.raises(RiffusionError, match=r"the image x\.png is gone"):
         store.place("x.png", kept=True)
 
 

@@ -117,13 +117,13 @@ def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manif
     store, manifest = plain
     gone, damaged, away = manifest.kept[0], manifest.kept[1], manifest.kept[-1]
     (store.pictures / gone.file).unlink()
-    (store.pictures / damaged.file).write_bytes(b"no picture")
+    (store.pictures / damaged.file).write_bytes(b"no image")
     (tmp_path / "songs" / away.song).unlink()
     found = checks(store, [gone, damaged, away])
     assert [check.file for check in found] == [gone.file, damaged.file, away.file]
     assert all(check.problem for check in found)
     assert away.song in found[2].problem
-    assert described(found) == "none of 3 pictures can be heard"
+    assert described(found) == "none of 3 images can be heard"
 
 
 def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) ->
 
 def test_one_line_about_all() -> None:
     good = Check("a.png", level_db=0.4, error=1.2)
-    assert described([good]) == ("1 picture: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
+    assert described([good]) == ("1 image: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")
     assert described([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
-    assert described([good, loud, good]).startswith("3 pictures: level +0.4 dB")
+    assert described([good, loud, good]).startswith("3 images: level +0.4 dB")

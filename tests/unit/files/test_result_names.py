@@ -82,7 +82,7 @@ def test_a_picture_tells_what_it_was_made_from(tmp_path: Path, suffix: str, sour
     assert made_from(path) == source
     save_picture(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0)
     assert made_from(path) is None
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     assert made_from(path) is None
 
 

@@ -140,7 +140,7 @@ def test_pictures_in_stereo_are_painted_once(tmp_path: Path, small: SpectrogramP
     clip = song(2.0, channels=2)
     wet = painted(Riff(clip, settings_of(stereo), tmp_path))
     assert wet.channels == 2
-    with pytest.raises(RiffusionError, match="pictures in stereo hold both sides already"):
+    with pytest.raises(RiffusionError, match="images in stereo hold both sides already"):
         settings_of(stereo, channels="double")
 
 

@@ -66,7 +66,7 @@ def test_custom_parameters() -> None:
     assert options.params == SpectrogramParams(max_frequency=16000, stereo=True, step_size_ms=12.5)  # type: ignore[arg-type]
     assert options_from_args([{"preset": "custom"}]).params == SpectrogramParams()
     assert options_from_args([{"preset": "riffusion-v1", "custom": "nonsense"}]).params == SpectrogramParams()
-    assert options_from_args([{"custom": "max_frequency=16000"}]).params is None, "the picture decides"
+    assert options_from_args([{"custom": "max_frequency=16000"}]).params is None, "the image decides"
     lines = options_from_args([{"preset": "custom", "custom": "stereo=1\nsample_rate=48000.0"}])
     assert lines.params == SpectrogramParams(stereo=True, sample_rate=48000)
 

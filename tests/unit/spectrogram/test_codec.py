@@ -432,11 +432,11 @@ def test_mono_and_stereo_tiles_make_a_stereo_song(rough: None, tune: Any, small:
 
 
 def test_songs_that_cannot_be(rough: None, small: SpectrogramParams) -> None:
-    with pytest.raises(PictureError, match="no pictures to join"):
+    with pytest.raises(PictureError, match="no images to join"):
         song_to_audio([])
-    with pytest.raises(PictureError, match=r"^picture 2: the picture is 1 pixel wide"):
+    with pytest.raises(PictureError, match=r"^image 2: the image is 1 pixel wide"):
         song_to_audio([noise(20), noise(1)], DecodeSettings(params=small))
-    with pytest.raises(PictureError, match="picture 3 has other spectrogram parameters than the first"):
+    with pytest.raises(PictureError, match="image 3 has other spectrogram parameters than the first"):
         song_to_audio([noise(20), noise(20), noise(20, 64)], DecodeSettings(params=small))
 
 
@@ -503,7 +503,7 @@ def test_a_level_that_makes_no_sense(tune: Any, small: SpectrogramParams, value:
 def test_sound_too_short_and_choices_that_do_not_exist(tune: Any) -> None:
     short = AudioClip(np.ones((1, 440), np.float32), 44100)
     for draw in (audio_to_picture, audio_to_pictures):
-        with pytest.raises(RiffusionError, match=r"10\.0 ms long; a picture needs at least 10 ms"):
+        with pytest.raises(RiffusionError, match=r"10\.0 ms long; an image needs at least 10 ms"):
             draw(short)
     assert audio_to_picture(AudioClip(np.ones((1, 441), np.float32), 44100)).image.size == (2, 512)
     with pytest.raises(RiffusionError, match="at least 2 columns, got 1"):

@@ -235,13 +235,13 @@ def test_sizes_at_the_edges(width: int, height: int) -> None:
 
 
 def test_files_that_are_no_pictures(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "text.png").write_text("this is no image")
     (tmp_path / "empty.png").touch()
-    with pytest.raises(PictureError, match=r"^text\.png is not a picture$"):
+    with pytest.raises(PictureError, match=r"^text\.png is not an image$"):
         open_picture(tmp_path / "text.png")
     with pytest.raises(PictureError, match=r"^empty\.png is empty$"):
         open_picture(tmp_path / "empty.png")
-    with pytest.raises(PictureError, match=r"is a folder, not a picture$"):
+    with pytest.raises(PictureError, match=r"is a folder, not an image$"):
         open_picture(tmp_path)
     with pytest.raises(PictureError, match=r"gone\.png does not exist$"):
         open_picture(tmp_path / "gone.png")
@@ -271,7 +271,7 @@ def test_truncated_files(tmp_path: Path, suffix: str, share: float) -> None:
     noise(200, 200).convert("RGB").save(path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(PictureError, match=rf"^cut\.{suffix} (is damaged: |is not a picture)"):
+    with pytest.raises(PictureError, match=rf"^cut\.{suffix} (is damaged: |is not an image)"):
         open_picture(path)
 
 
@@ -443,7 +443,7 @@ def test_a_picture_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: 
     assert image.size == (32, 32)
     record = read_record(image)
     assert record.params.step_size_ms == 20
-    assert record.notes == ("texts of the picture too large to be read were left out: huge",)
+    assert record.notes == ("texts of the image too large to be read were left out: huge",)
 
 
 def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
@@ -463,7 +463,7 @@ def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
         (b"\0\0\0\x20ftypheic", "HEIF"),
         (b"\xff\x0a", "JPEG XL"),
         (b"\0\0\0\x20ftypavif", "AVIF"),
-        (b"\0\0\0\x20ftypisom", "is not a picture"),
+        (b"\0\0\0\x20ftypisom", "is not an image"),
     ],
 )
 def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, said: str) -> None:

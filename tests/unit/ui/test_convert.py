@@ -176,7 +176,7 @@ def test_song_to_tiles(place: PageContext, tmp_path: Path):
     html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
     assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
     assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
-    assert "2 pictures made" in html
+    assert "2 images made" in html
 
 
 def test_song_to_one_wide_picture(place: PageContext, tmp_path: Path):
@@ -319,7 +319,7 @@ def test_only_names_that_fit(place: PageContext, tmp_path: Path):
     html, _ = cut_to_sound(place, [str(picture(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
     assert re.findall(r'src="URL/(\w+)', html) == ["a1", "a2", "up"]
     html, _ = cut_to_sound(place, None, f"{tmp_path}/in", kind=EACH, patterns="*.jpg")
-    assert "None of the 3 pictures has a name that fits *.jpg" in html
+    assert "None of the 3 images has a name that fits *.jpg" in html
 
 
 @pytest.mark.parametrize(

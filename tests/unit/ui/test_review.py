@@ -179,7 +179,7 @@ def test_a_picture_removed_by_hand_does_not_stop_the_others(training_set: Path):
     assert Path(gone.file).stem not in texts(training_set)
     after = opened(training_set)
     assert not after.windows[3].kept
-    assert "the picture is gone" in cell_html(training_set, after.windows[3])
+    assert "the image is gone" in cell_html(training_set, after.windows[3])
     assert "the next run makes it again" in cell_html(training_set, after.windows[3])
     save(after, values_of(after, keep4=False))
     reasons = opened(training_set).windows[3].reasons
@@ -226,7 +226,7 @@ def test_hostile_names_and_reasons_are_text(name: str, reason: str, made_once: P
 
 def test_a_damaged_picture_is_said_in_its_cell(training_set: Path):
     window = opened(training_set).windows[1]
-    (training_set / "pictures" / window.file).write_bytes(b"no picture")
+    (training_set / "pictures" / window.file).write_bytes(b"no image")
     html = cell_html(training_set, window)
     assert "<i>" in html
     assert "<img" not in html
@@ -257,7 +257,7 @@ def test_sounds_that_were_heard_do_not_pile_up(
 def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, place: PageContext):
     sheet = opened(training_set)
     (training_set / "pictures" / sheet.windows[1].file).unlink()
-    (training_set / "pictures" / sheet.windows[2].file).write_bytes(b"no picture")
+    (training_set / "pictures" / sheet.windows[2].file).write_bytes(b"no image")
     for where, number in ((Sheet(), 0), (sheet, 1), (sheet, 2), (sheet, 99)):
         html = hear(place, where, number)
         assert 'role="alert"' in html

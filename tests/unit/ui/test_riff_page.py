@@ -114,7 +114,7 @@ def test_a_page_just_opened_keeps_the_song_recognisable(values: dict[str, Any]):
         ({"start": "soon"}, "'soon' is no time"),
         ({"score": "nothing"}, "line 1"),
         ({"seed": None}, "A value is missing: seed."),
-        ({"channels": "stereo", "preset": "20khz-stereo"}, "needs pictures in mono"),
+        ({"channels": "stereo", "preset": "20khz-stereo"}, "needs images in mono"),
     ],
 )
 def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str, values: dict[str, Any]):

@@ -258,7 +258,7 @@ def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_pa
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
         path.unlink()
-    with pytest.raises(RiffusionError, match="a picture of it is gone"):
+    with pytest.raises(RiffusionError, match="an image of it is gone"):
         unfinished.load()
     (tmp_path / "songs" / "unfinished.json").write_text("[]")
     with pytest.raises(RiffusionError, match="cannot be resumed"):
@@ -352,7 +352,7 @@ def test_a_file_brings_the_pictures_back_that_it_began_with(short: SongSettings,
         picture.unlink()
     found, note = restored_pictures(place, path)
     assert found["seed_picture"] is None
-    assert "Choose its seed picture: that is not kept here" in note
+    assert "Choose its init image: that is not kept here" in note
 
 
 def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
@@ -397,7 +397,7 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
     assert why == ""
     assert picture is not None
     assert picture.size == (128, 64)
-    assert "Window 11 is not painted; there are 10." in window_picture(folder, 11)[1]
+    assert "Window 11 is not generated yet; there are 10." in window_picture(folder, 11)[1]
 
 
 def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):

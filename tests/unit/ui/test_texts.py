@@ -83,7 +83,7 @@ def _of_the_scripts() -> set[str]:
 @pytest.mark.filterwarnings("default")
 def test_the_tab_s_texts_are_found() -> None:
     found = _of_the_tab()
-    assert {"Inspect", "Turn into sound", "One song", "Whole song", "The clips appear here.", "png is exact."} <= found
+    assert {"Inspect", "Convert to audio", "One song", "Whole song", "The clips appear here.", "png is exact."} <= found
     assert {"Choosing", "Check for silence", "sound chunks (WAV)", "music", "Previous page"} <= found
 
 

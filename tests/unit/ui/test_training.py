@@ -270,12 +270,12 @@ def test_a_check_that_fails_keeps_the_summary(
     songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*args: Any) -> Iterator[Any]:
-        raise RiffusionError("the picture is gone")
+        raise RiffusionError("the image is gone")
 
     monkeypatch.setattr("riffusion_ext.dataset.verify.verify", fail)
     *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
     assert "8 of 12 windows kept" in html
-    assert "the picture is gone" in html
+    assert "the image is gone" in html
     assert made
 
 

@@ -177,7 +177,7 @@ def files() -> Any:
 
 
 def one_picture() -> Any:
-    return gradio_compat.picture("Picture", "picture")
+    return gradio_compat.picture("Image", "picture")
 
 
 @pytest.mark.parametrize("mounted", [True, False])
@@ -194,7 +194,7 @@ def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, m
     assert kept(uploads) == before, "nothing was copied or fetched"
 
 
-@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends pictures themselves, no paths")
+@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
 @pytest.mark.parametrize("mounted", [True, False])
 def test_a_picture_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(one_picture, mounted=mounted)
@@ -206,7 +206,7 @@ def test_a_picture_component_refuses_other_paths(uploads: Path, mounted: bool) -
     assert kept(uploads) == before, "nothing was copied or fetched"
 
 
-@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends pictures themselves, no paths")
+@pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
 def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
     secret = str(picture(uploads.parent / "secret.png"))
     for component in (files, one_picture):

@@ -52,8 +52,8 @@ FINE = [
 def test_names_that_lead_elsewhere(name: object, tmp_path: Path) -> None:
     assert not is_bare(name)
     assert not is_below(f"pictures/{name}" if isinstance(name, str) and name else name)
-    with pytest.raises(RiffusionError, match="a picture must be the bare name of a file, got ") as raised:
-        bare_name(name, "a picture")
+    with pytest.raises(RiffusionError, match="an image must be the bare name of a file, got ") as raised:
+        bare_name(name, "an image")
     assert len(str(raised.value)) < 120
     with pytest.raises(RiffusionError):
         below(tmp_path, name)

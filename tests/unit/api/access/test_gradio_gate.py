@@ -59,7 +59,7 @@ def gradio() -> Gradio:
 def cache(tmp_path: Path) -> Path:
     folder = tmp_path / "cache"
     (folder / "0123abcd").mkdir(parents=True)
-    (folder / "0123abcd" / "a.png").write_bytes(b"\x89PNG picture")
+    (folder / "0123abcd" / "a.png").write_bytes(b"\x89PNG image")
     (folder / "0123abcd" / "page.html").write_text("<script>alert(1)</script>")
     (folder / "0123abcd" / "drawing.svg").write_text("<svg onload='alert(1)'/>")
     return folder

@@ -91,9 +91,9 @@ def test_invalid_conversions_are_refused_in_one_sentence(
     assert heard() == "give picture or image, one of the two"
     assert heard(image="%%%") == "image is not in base64"
     assert heard(image="") == "image is empty"
-    assert "not a picture" in heard(image=base64.b64encode(b"hello").decode())
+    assert "not an image" in heard(image=base64.b64encode(b"hello").decode())
     assert "damaged" in heard(image=base64.b64encode(picture[: len(picture) // 2]).decode())
-    assert "no picture of this id" in heard(404, picture="../../etc/passwd")
+    assert "no image of this id" in heard(404, picture="../../etc/passwd")
     assert heard(image=text, engine="worst").startswith("engine: ")
     assert heard(image=text, levle="peak").startswith("levle: ")
     assert "not understood" in heard(image=text, preset="hop=3")
@@ -184,14 +184,14 @@ def test_decoded_size_is_limited_too(make_client: MakeClient, picture: bytes) ->
 
 
 def test_a_request_that_failed_is_not_kept_with_its_job(client: TestClient) -> None:
-    wanted = base64.b64encode(b"a picture of 7919").decode()
+    wanted = base64.b64encode(b"an image of 7919").decode()
 
     def kept() -> list[ImageToAudio]:
         gc.collect()
         return [item for item in gc.get_objects() if type(item) is ImageToAudio and item.image == wanted]
 
     reply = client.post(f"{V1}/image-to-audio", json={"image": wanted})
-    assert "not a picture" in sentence(reply, 422)
+    assert "not an image" in sentence(reply, 422)
     assert len(client.service.jobs.all()) == 1  # type: ignore[attr-defined]
     # The job's thread may have sent its answer and still be on its way out.
     deadline = time.monotonic() + 30

@@ -72,7 +72,7 @@ def test_pictures_that_can_be_painted_together_are(client: TestClient, studio: S
         ({"steps": 151}, "steps: "),
         ({"sampler": "nope"}, "there are Euler, DPM++ 2M"),
         ({"denoise": 0.5}, "only one of them was given"),
-        ({"init": "../../x", "denoise": 0.5}, "no picture of this id"),
+        ({"init": "../../x", "denoise": 0.5}, "no image of this id"),
         ({"prompts": ["a", "b" * 20_001]}, "at most 20000 characters"),
         ({"alpha": 2}, "alpha"),
         ({"unknown": 1}, "unknown"),
@@ -89,7 +89,7 @@ def test_pictures_of_another_size_and_masks_alone_are_refused(client: TestClient
     picture = upload(client, "pictures", png("RGB")[1])["id"]
     for change in ({"init": picture, "denoise": 0.5}, {"mask": picture}):
         said = sentence(client.post(f"{V1}/paintings", json={"requests": [{**ONE, **change}]}), 422)
-        assert "64 x 64" in said or "a mask needs a picture" in said
+        assert "64 x 64" in said or "a mask needs an image" in said
 
 
 def test_a_server_may_allow_fewer_steps(make_client: MakeClient) -> None:

@@ -184,7 +184,7 @@ def test_a_video_without_a_sound_track_is_called_one(tmp_path: Path, name: str) 
     source = ["-f", "lavfi", "-i", "testsrc=d=0.4:s=64x64:r=5"]
     subprocess.run(["ffmpeg", "-v", "error", *source, "-an", path], check=True)
     for read in (read_audio, lambda path: list(read_pieces(path))):
-        with pytest.raises(AudioError, match=r"cannot be read: it is a video or picture without a sound track$"):
+        with pytest.raises(AudioError, match=r"cannot be read: it is a video or image without a sound track$"):
             read(path)
 
 

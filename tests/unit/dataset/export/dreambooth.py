@@ -59,7 +59,7 @@ def dreambooth_problems(folder: Path, pictures: Iterable[Path] | None = None) ->
         files = sorted(path for path in data.rglob("*") if path.is_file())
         images = [path for path in files if path.suffix.lower() in _readable_suffixes()]
         if not images:
-            problems.append(f"there is no picture in {data}")
+            problems.append(f"there is no image in {data}")
         found.update(path.resolve() for path in images)
         for path, fault in _faults(images, files, None if expected is None else expected):
             faults[fault].append(path.relative_to(data).as_posix())
@@ -128,7 +128,7 @@ def _concept_faults(concept: dict[str, Any]) -> Iterator[str]:
         yield f"class_data_dir {class_data!r} would be looked for in the folder that the webui was started in"
     per_picture = concept.get("num_class_images_per", 0)
     if not isinstance(per_picture, int) or per_picture > 0:
-        yield f"num_class_images_per is {per_picture!r}: class pictures would be made before training"
+        yield f"num_class_images_per is {per_picture!r}: class images would be made before training"
 
 
 # --- pictures and captions -------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def _faults(images: list[Path], files: list[Path], expected: set[Path] | None) -
             yield sharing[1], f"shares its caption with {sharing[0].name}"
     for path in files:
         if path.suffix == ".txt" and path not in by_text:
-            yield path, "is a caption without a picture"
+            yield path, "is a caption without an image"
 
 
 def _picture_faults(path: Path) -> Iterator[str]:

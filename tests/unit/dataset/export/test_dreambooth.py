@@ -77,7 +77,7 @@ def test_exported_folder_breaks_no_rule(folder: Path) -> None:
     ("damage", "problem"),
     [
         (lambda folder: first(folder).write_bytes(first(folder).read_bytes()[:-30]), "cannot be read, so it would be"),
-        (lambda folder: first(folder).write_bytes(b"no picture"), "dropped without a word or end the training"),
+        (lambda folder: first(folder).write_bytes(b"no image"), "dropped without a word or end the training"),
         (resaved(size=(513, 512)), "is 513 x 512 and would be scaled and cropped to 512 x 512"),
         (resaved(size=(1024, 512)), "is 1024 x 512 and would be scaled and cropped to 720 x 360"),
         (resaved(size=(720, 360)), "is 720 x 360, not 512 x 512"),
@@ -94,7 +94,7 @@ def test_exported_folder_breaks_no_rule(folder: Path) -> None:
         (text(b"rfx \\(live\\)"), "with backslashes, which would be taken out"),
         (text(b"word " * 80), "of more than about 75 tokens"),
         (lambda folder: first(folder).with_suffix(".txt").unlink(), "has no .txt beside it"),
-        (lambda folder: first(folder).unlink(), "is a caption without a picture"),
+        (lambda folder: first(folder).unlink(), "is a caption without an image"),
         (twin, "shares its caption with"),
         (concept(instance_data_dir="elsewhere"), "is left out, because there is no folder"),
         (concept(instance_data_dir=""), "instance_data_dir is missing"),
@@ -102,7 +102,7 @@ def test_exported_folder_breaks_no_rule(folder: Path) -> None:
         (concept(instance_prompt="rfx"), "lacks [filewords], so captions are not used"),
         (concept(instance_token="rfx"), "instance_token is 'rfx', which is put into every caption"),
         (concept(class_data_dir="classes"), "class_data_dir 'classes' would be looked for in the folder that"),
-        (concept(num_class_images_per=10), "class pictures would be made before training"),
+        (concept(num_class_images_per=10), "class images would be made before training"),
         (concepts(b"{}"), "must be an array of one or more objects"),
         (concepts(b"[]"), "must be an array of one or more objects"),
         (concepts(b"["), "concepts_list.json is no JSON"),
@@ -132,7 +132,7 @@ def test_a_picture_that_is_not_found_is_named(folder: Path) -> None:
 def test_empty_folder_is_reported(folder: Path) -> None:
     for path in (folder / "pictures").iterdir():
         path.unlink()
-    assert dreambooth_problems(folder) == [f"there is no picture in {folder / 'pictures'}"]
+    assert dreambooth_problems(folder) == [f"there is no image in {folder / 'pictures'}"]
 
 
 def test_many_files_with_one_fault_are_one_sentence(make_items, tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ def test_a_picture_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: 
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
     items[0].picture.unlink()
-    items[0].picture.write_bytes(b"another picture")
+    items[0].picture.write_bytes(b"another image")
     export(items, tmp_path / "out", settings)
-    assert (tmp_path / "out" / "kohya" / "10_music" / items[0].picture.name).read_bytes() == b"another picture"
+    assert (tmp_path / "out" / "kohya" / "10_music" / items[0].picture.name).read_bytes() == b"another image"
     os.utime(items[0].picture, ns=(1, 1))  # the link is to the same file still
     export(items, tmp_path / "out", settings)
     assert list((tmp_path / "out" / "kohya" / "10_music").glob(".*")) == []
@@ -247,7 +247,7 @@ def test_settings_out_of_range(settings: dict[str, object], problem: str) -> Non
 def test_pictures_that_are_missing_or_elsewhere(make_items: MakeItems, tmp_path: Path) -> None:
     (item,) = make_items(1)
     elsewhere = item.picture.rename(tmp_path / "elsewhere.png")
-    for picture, problem in ((item.picture, "no such picture: "), (elsewhere, "is not in ")):
+    for picture, problem in ((item.picture, "no such image: "), (elsewhere, "is not in ")):
         with pytest.raises(RiffusionError, match=problem):
             export([replace(item, picture=picture)], tmp_path / "out", ExportSettings())
 

@@ -28,7 +28,7 @@ PAINTED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
         ({"height": 0}, "height must be a multiple of 64"),
         ({"denoise": 0.5}, "only one of them"),
         ({"init": WHITE}, "only one of them"),
-        ({"mask": MASK}, "a mask needs a picture"),
+        ({"mask": MASK}, "a mask needs an image"),
         ({"init": MASK, "denoise": 0.5}, "must be RGB of 512 x 512, got L"),
         ({"init": WHITE, "denoise": 0.5, "mask": MASK.resize((64, 64))}, "got L of 64 x 64"),
     ],

@@ -208,7 +208,7 @@ def test_pool_error_names_every_failure_and_the_pool_can_be_used_again() -> None
     one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
     team = several(one, two, rest=60)
     one.down = 99
-    with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can paint: still away$"):
+    with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can generate: still away$"):
         team.generate(asked(4), lambda number, picture: None)
     one.down, one.then = 0, "paint"
     all_painted(team, 4)

@@ -215,7 +215,7 @@ def test_error_names_what_answered_at_the_address(serve: Serve, tmp_path: Path) 
         (away, "leads elsewhere, give the address https://elsewhere.example/"),
         (old, "is another version"),
         (broken, "out of order"),
-        (None, "nothing paints on http"),
+        (None, "no model is available on http"),
     ):
         assert said in text_of(lambda app=app: RemoteWebui(serve(app)).check())
     assert "nothing listens on http" in text_of(lambda: RemoteWebui(f"http://127.0.0.1:{free_port()}").check())
@@ -242,7 +242,7 @@ def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_pa
         piece = song(tmp_path / "remote")
         list(piece.paint(backend))
     assert windows(piece) == local
-    assert told == [f"{url} does not answer; the others paint without it"]
+    assert told == [f"{url} does not answer; the others go on without it"]
 
 
 def test_one_that_falls_silent_in_its_work_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
 
         backend = Webuis(urls, tell=told.append).backend().held_to(1)
         said = text_of(lambda: paint(backend))
-        assert said == f"none of the 2 webuis can paint: nothing listens on {urls[0]}; nothing listens on {urls[1]}"
+        assert said == f"none of the 2 webuis can generate: nothing listens on {urls[0]}; nothing listens on {urls[1]}"
         kept = windows(piece)
         assert 0 < len(kept) < len(local)
         assert "none of the 2" in text_of(lambda: Webuis(urls).backend())

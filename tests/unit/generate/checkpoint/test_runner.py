@@ -219,14 +219,14 @@ def test_another_song_does_not_get_in(tmp_path: Path) -> None:
 
 def test_backend_returning_wrong_images_is_refused(tmp_path: Path) -> None:
     wrong = Painter(lambda request: Image.new("RGB", (64, 64)))
-    with pytest.raises(RiffusionError, match="a picture of 128 x 64 was asked for, the one painted is 64 x 64"):
+    with pytest.raises(RiffusionError, match="an image of 128 x 64 was asked for, the one generated is 64 x 64"):
         list(run(RenderFolder(tmp_path, job_of()), wrong))
 
     class Silent(Painter):
         def generate(self, requests: object, on_picture: object) -> list[Image.Image]:
             return []
 
-    with pytest.raises(RiffusionError, match="gave 0 pictures where 1 were asked for"):
+    with pytest.raises(RiffusionError, match="gave 0 images where 1 were asked for"):
         list(run(RenderFolder(tmp_path, job_of()), Silent(by_seed)))
 
 

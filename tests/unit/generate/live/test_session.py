@@ -244,7 +244,7 @@ def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int)
 def test_a_picture_of_another_size_is_refused(start: Callable[..., Jam]):
     jam = start(Painter(lambda request: Image.new("RGB", (64, 64))))
     until(lambda: jam.ended)
-    assert "a picture of 192 x 64 was asked for, the one painted is 64 x 64" in str(jam.error)
+    assert "an image of 192 x 64 was asked for, the one generated is 64 x 64" in str(jam.error)
     assert jam.tape.samples == 0
 
 
@@ -370,7 +370,7 @@ def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
         jam.resting = False
     until(lambda: jam.resting)
     told = jam.turns()
-    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the picture"
+    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the image"
     assert len(told) < 16
     assert jam._turns[0].start == 0, "all of it is written into the recording"
     assert len(jam._turns) > 40

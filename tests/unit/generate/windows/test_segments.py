@@ -64,7 +64,7 @@ def test_windows_that_are_not_there_are_refused(first: int, stop: int):
 def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     settings = SongSettings(parse_score("0:12 | a | seed 3"), width=256, overlap=64, level="recorded")
     song = Song(settings, tmp_path)
-    with pytest.raises(RiffusionError, match="nothing is painted"):
+    with pytest.raises(RiffusionError, match="nothing has been generated"):
         song.part(0, 1)
     list(song.paint(Painter(by_seed, max_batch=4)))
     whole = song.sound()
@@ -88,7 +88,7 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     dry = parse_curve("0", name="the share", low=0, high=1)
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), start=0.5, wet=dry, width=128, overlap=32)
     riff = Riff(song, settings, tmp_path)
-    with pytest.raises(RiffusionError, match="nothing is painted"):
+    with pytest.raises(RiffusionError, match="nothing has been generated"):
         riff.part(0, 1)
     list(riff.paint(Painter(by_seed, max_batch=4)))
     plan = part_of(riff.plan, 2, 4)

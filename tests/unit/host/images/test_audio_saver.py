@@ -216,7 +216,7 @@ def test_missing_level_metadata_is_reported_once(tmp_path: Path) -> None:
     pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2)]
     job, _ = _run(tmp_path, pictures, SoundOptions(level="recorded"))
     assert [entry["text"].partition(";")[0] for entry in job.payload["messages"]] == [
-        "No level is recorded in these pictures"
+        "No level is recorded in these images"
     ]
 
 
@@ -264,7 +264,7 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
     assert sizes == [8]
     assert len(list(tmp_path.glob("*.wav"))) == len(job.payload["clips"]) == 8
     assert job.payload["messages"] == [
-        {"text": "2 pictures got no sound: interrupted while the sound was being made.", "kind": "warning"}
+        {"text": "2 images got no sound: interrupted while the sound was being made.", "kind": "warning"}
     ]
 
 

@@ -27,7 +27,7 @@ def _image(text: str | None = None) -> Image.Image:
 def test_pictures_are_found_among_everything_else(
     count: int, grid: bool, masks: int, foreign: int, named: bool
 ) -> None:
-    texts = [f"picture {number}" for number in range(count)]
+    texts = [f"image {number}" for number in range(count)]
     pictures = [_image(text if named else None) for text in texts]
     returned = [image for picture in pictures for image in [picture, *(_image() for _ in range(masks))]]
     returned += [_image() for _ in range(foreign)]

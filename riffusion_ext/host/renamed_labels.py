@@ -1,0 +1,103 @@
+"""Defaults that users stored in the webui's ``ui-config.json`` under labels of earlier versions.
+
+The webui keeps the defaults of a tab's inputs by label, as ``riffusion/Sampler/value``. When a label has changed, the
+value under the old one is put into the component before the webui looks for the new one. The file is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from riffusion_ext.errors import RiffusionError
+from riffusion_ext.files.regular import read_regular
+from riffusion_ext.validation.json_text import loads
+
+__all__ = ["OLD_CHOICES", "OLD_LABELS", "apply_stored_defaults", "read_stored"]
+
+OLD_LABELS: dict[str, str] = {
+    "Channels to generate": "What is painted",
+    "Convert to audio": "Turn into sound",
+    "Convert to images": "Turn into pictures",
+    "Denoising strength of beat or init image": "Denoising of beat or picture",
+    "Image file": "Picture file",
+    "Image width": "Width of a picture",
+    "Remix without generating": "Mix anew, without painting",
+    "Seconds generated ahead": "Seconds painted ahead",
+}
+"""Labels of inputs and buttons, and what they were called before."""
+
+OLD_CHOICES: dict[str, str] = {"One wide picture": "One wide image"}
+"""Choices of radio buttons and lists as they were called before, and what they are called now."""
+
+_FIELDS = ("value", "visible", "minimum", "maximum", "step")
+
+
+def read_stored(path: str | Path) -> dict[str, Any]:
+    """Return what ``ui-config.json`` holds; nothing where it cannot be read, which the webui itself reports."""
+    with suppress(OSError, ValueError, RiffusionError):
+        stored = loads(read_regular(path))
+        if isinstance(stored, dict):
+            return stored
+    return {}
+
+
+def apply_stored_defaults(blocks: Any, stored: Mapping[str, Any], tab: str) -> None:
+    """Put defaults that were stored under old labels, or as old choices, into components.
+
+    Parameters
+    ----------
+    blocks
+        The tab's ``gr.Blocks``.
+    stored
+        The contents of ``ui-config.json``.
+    tab
+        The tab's id, with which its keys begin.
+    """
+    for component in blocks.blocks.values():
+        label = _label(component)
+        if label is None or getattr(component, "do_not_save_to_config", False):
+            continue
+        for field in _FIELDS:
+            key = f"{tab}/{label}/{field}"
+            if key not in stored:
+                key = f"{tab}/{OLD_LABELS.get(label, label)}/{field}"
+            elif field != "value" or not _is_old_choice(stored[key]):
+                continue  # the webui applies it
+            if key in stored and hasattr(component, field) and not (field == "value" and _is_button(component)):
+                _apply(component, field, stored[key])
+
+
+def _label(component: Any) -> str | None:
+    """Return the name by which the webui stores a component: a button has only its text."""
+    label = getattr(component, "label", None)
+    if label is None and _is_button(component):
+        label = component.value
+    return label if isinstance(label, str) else None
+
+
+def _is_old_choice(value: Any) -> bool:
+    return isinstance(value, str) and value in OLD_CHOICES
+
+
+def _is_button(component: Any) -> bool:
+    return type(component).__name__ == "Button"
+
+
+def _apply(component: Any, field: str, value: Any) -> None:
+    """Set a field as the webui would: a value that is not among the choices is ignored."""
+    choices = getattr(component, "choices", None)
+    if field == "value" and choices:
+        names = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]  # pairs since gradio 3.41
+        value = OLD_CHOICES[value] if _is_old_choice(value) else value
+        if value not in names:
+            return
+    if type(value) is not type(getattr(component, field)) and not _are_numbers(value, getattr(component, field)):
+        return
+    setattr(component, field, value)
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
