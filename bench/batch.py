@@ -1,4 +1,4 @@
-"""Eight pictures in one call against eight calls."""
+"""Eight images in one call against eight calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.material import Material
 from bench.methods import PARAMS
 from bench.report import Gate, Section, Table, milliseconds, number
 from bench.timing import interleaved
-from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio, pictures_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio, images_to_audio
 
 COUNT = 8
 
@@ -16,11 +16,11 @@ def measure(material: Material, *, rounds: int) -> Section:
     settings = DecodeSettings(channels="mono", params=PARAMS, device="cpu")
     pieces = material.pieces
     images = [pieces[i % len(pieces)].image for i in range(COUNT)]
-    pictures_to_audio(images, settings)
+    images_to_audio(images, settings)
     times = interleaved(
         {
-            "one call": lambda _: pictures_to_audio(images, settings),
-            "eight calls": lambda _: [picture_to_audio(image, settings) for image in images],
+            "one call": lambda _: images_to_audio(images, settings),
+            "eight calls": lambda _: [image_to_audio(image, settings) for image in images],
         },
         rounds,
     )

@@ -1,6 +1,6 @@
-"""Many clients at once that turn pictures into sound by HTTP: how many are lost, how long they wait, what it takes.
+"""Many clients at once that turn images into sound by HTTP: how many are lost, how long they wait, what it takes.
 
-The server is ``riffusion-ext ui --api`` in a process of its own. Each client sends a picture, and fetches the sound in
+The server is ``riffusion-ext ui --api`` in a process of its own. Each client sends an image, and fetches the sound in
 two parts and whole. Memory is the server's; Linux only, elsewhere the section is left out.
 """
 
@@ -70,10 +70,10 @@ def measure(material: Material, *, rounds: int) -> Section | None:
     return Section("clients", [table], gates, {"seconds": took, "held": held, "peak": peak, "lost": lost})
 
 
-def _body(picture: Image.Image, turn: int) -> bytes:
-    """Return a request, with the picture turned by so many quarters: of few pictures it makes many."""
+def _body(image: Image.Image, turn: int) -> bytes:
+    """Return a request, with the image turned by so many quarters: of few images it makes many."""
     file = io.BytesIO()
-    picture.convert("RGB").rotate(90 * turn).save(file, "PNG")
+    image.convert("RGB").rotate(90 * turn).save(file, "PNG")
     text = base64.b64encode(file.getvalue()).decode("ascii")
     return json.dumps({"image": text, "format": "flac" if turn % 2 else "wav"}).encode()
 
@@ -100,7 +100,7 @@ def _together(url: str, bodies: Sequence[bytes]) -> tuple[list[float], list[str]
 
 
 def _client(url: str, body: bytes) -> None:
-    """Send a picture and fetch its sound.
+    """Send an image and fetch its sound.
 
     Raises
     ------

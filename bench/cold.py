@@ -1,4 +1,4 @@
-"""The first picture of a program: what a fresh interpreter takes until its sound is there."""
+"""The first image of a program: what a fresh interpreter takes until its sound is there."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def _start(path: str) -> dict[str, tuple[float, float]]:
 
     torch.set_num_threads(THREADS)
     lap("torch")
-    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture, picture_to_audio
+    from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio, read_image
 
     lap("codec")
     for name in ("first", "second"):
-        picture_to_audio(open_picture(path), DecodeSettings(device="cpu"))
+        image_to_audio(read_image(path), DecodeSettings(device="cpu"))
         lap(name)
     return laps
 

@@ -1,4 +1,4 @@
-"""Sound to picture: speed against the original encoder, and whether the pixels are the same."""
+"""Sound to image: speed against the original encoder, and whether the pixels are the same."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from bench.report import Gate, Section, Table, milliseconds, number
 from bench.timing import interleaved
 from riffusion_ext.audio import AudioClip, read_audio
 from riffusion_ext.metadata import read_record
-from riffusion_ext.spectrogram.codec import audio_to_picture, open_picture
+from riffusion_ext.spectrogram.codec import audio_to_image, read_image
 
 
 def measure(material: Material, *, rounds: int, golden: tuple[Path, Path] | None) -> Section:
-    """Encode every clip by both; and, where given, the sound of a picture that the original library drew."""
+    """Encode every clip by both; and, where given, the sound of an image that the original library drew."""
     clips = {
         piece.name: AudioClip(piece.source[None] / np.float32(FULL_SCALE), recipes.SAMPLE_RATE)
         for piece in material.music
         if piece.source is not None
     }
     same: dict[str, dict[str, float]] = {}
-    for piece in material.music:  # the pictures themselves were drawn by the original encoder
-        same[piece.name] = compare(audio_to_picture(clips[piece.name]).image, piece.image)
+    for piece in material.music:  # the images themselves were drawn by the original encoder
+        same[piece.name] = compare(audio_to_image(clips[piece.name]).image, piece.image)
     order = list(clips.values())
     times = interleaved(
         {
-            "ours": lambda i: audio_to_picture(order[i % len(order)]),
+            "ours": lambda i: audio_to_image(order[i % len(order)]),
             "original": lambda i: recipes.encode(torch.from_numpy(order[i % len(order)].samples[0] * FULL_SCALE)),
         },
         max(rounds * 2, 6),
@@ -55,17 +55,17 @@ def measure(material: Material, *, rounds: int, golden: tuple[Path, Path] | None
 
 
 def compare(one: Image.Image, other: Image.Image) -> dict[str, float]:
-    """Share of equal pixels, and the largest difference, of two pictures' red channels."""
+    """Share of equal pixels, and the largest difference, of two images' red channels."""
     if one.size != other.size:
         return {"equal": 0.0, "largest": 255.0}
     a, b = (np.asarray(image.convert("RGB"), dtype=np.int16)[..., 0] for image in (one, other))
     return {"equal": float((a == b).mean()), "largest": float(np.abs(a - b).max())}
 
 
-def _golden(picture: Path, sound: Path) -> dict[str, float]:
-    """Encode the left channel with the parameters that the picture records, as the original library did."""
-    image = open_picture(picture)
+def _golden(path: Path, sound: Path) -> dict[str, float]:
+    """Encode the left channel with the parameters that the image records, as the original library did."""
+    image = read_image(path)
     record = read_record(image)
     clip = read_audio(sound)
     left = AudioClip(np.ascontiguousarray(clip.samples[:1]), clip.sample_rate)
-    return compare(audio_to_picture(left, record.params, max_value=record.max_value).image, image)
+    return compare(audio_to_image(left, record.params, max_value=record.max_value).image, image)

@@ -13,7 +13,7 @@ from bench import methods, recipes
 from bench.material import Material
 from bench.measures import evaluate
 from bench.report import AIM, Gate, Section, Table, milliseconds, number
-from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, images_to_audio
 
 TILES = 8
 
@@ -39,8 +39,8 @@ def measure(
     calls: dict[str, tuple[int, Callable[[], object]]] = {}
     for name in ("fast", "best"):
         settings = DecodeSettings(engine=name, channels="mono", params=methods.PARAMS, device=device)
-        calls[f"{name}, 1 tile"] = (1, partial(pictures_to_audio, images[:1], settings))
-        calls[f"{name}, {TILES} tiles"] = (TILES, partial(pictures_to_audio, images, settings))
+        calls[f"{name}, 1 tile"] = (1, partial(images_to_audio, images[:1], settings))
+        calls[f"{name}, {TILES} tiles"] = (TILES, partial(images_to_audio, images, settings))
     calls["INC-LSTSQ, 1 tile"] = (1, partial(recipes.inc_lstsq, images[0], device=device))
     times, peaks = _timed({name: call for name, (_, call) in calls.items()}, rounds)
     table = Table(f"On {torch.cuda.get_device_name()}", ["", "wall ms", "ms a tile", "peak memory MB"])

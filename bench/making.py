@@ -1,7 +1,7 @@
 """Songs, riffs and loops: our own time on top of the sampler's, and what they take of memory.
 
-Each is made as its page makes it, stretches to listen to included, with a painter in place of the model that gives
-pictures at once. What the page itself draws is not in it.
+Each is made as its page makes it, stretches to listen to included, with a backend in place of the model that gives
+images at once. What the page itself draws is not in it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 
 from bench import collection, recipes
+from bench.fake_backend import Clock, FakeBackend, Watched
 from bench.material import Material
 from bench.memory import MB, STATUS, forget_peak, status
-from bench.painter import Clock, Painter, Watched
 from bench.report import AIM, Gate, Section, Table, number
 from bench.timing import THREADS, in_new_process, threads
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
@@ -33,7 +33,7 @@ from riffusion_ext.generate.riff import Riff, RiffSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.ui.layout.generation_page import paint
+from riffusion_ext.ui.layout.generation_page import generate
 
 STEPS = 50
 ASSUMED = (0.02, 0.04, 0.1, 1.0, 5.0)
@@ -70,7 +70,7 @@ class Run:
     music
         Length of the result in seconds.
     windows, window_columns
-        How many were painted, and their widths together.
+        How many were generated, and their widths together.
     stretch_share
         Columns decoded for stretches over those of the whole.
     """
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def own(self) -> float:
-        """Seconds in all but the painter."""
+        """Seconds in all but the backend."""
         return sum(self.stages.values())
 
     def share(self, seconds_per_step: float) -> float:
@@ -105,20 +105,20 @@ def measure(material: Material, music: Path | None, *, rounds: int, quick: bool,
     step_seconds
         What a step of the sampler takes for 512 x 512 on the machine of interest; None: several are assumed.
     """
-    pictures = [piece.image.convert("RGB") for piece in material.music]
+    images = [piece.image.convert("RGB") for piece in material.music]
     with tempfile.TemporaryDirectory() as name, threads(THREADS):
         song = _song_file(music, Path(name), 10.0 if quick else 180.0)
         pieces = _pieces(song, quick=quick)
-        make_song(pictures, Path(name) / "warm", seconds=6.0)
+        make_song(images, Path(name) / "warm", seconds=6.0)
         runs: dict[str, list[Run]] = {piece: [] for piece in pieces}
         originals: list[float] = []
         with threads(1):
-            original_cpu = _original(pictures[:1], time.process_time)
+            original_cpu = _original(images[:1], time.process_time)
         for turn in range(rounds):
             for piece, make in pieces.items():
-                runs[piece].append(make(pictures, Path(name) / f"{turn} {piece}"))
-            originals.append(_original(pictures[:_COMPARED]))
-        memory = _memory(pictures, Path(name), quick=quick)
+                runs[piece].append(make(images, Path(name) / f"{turn} {piece}"))
+            originals.append(_original(images[:_COMPARED]))
+        memory = _memory(images, Path(name), quick=quick)
     tables = [
         _stages(runs),
         _shares(runs, step_seconds),
@@ -154,34 +154,34 @@ def _song_file(music: Path | None, folder: Path, seconds: float) -> Path:
 # -- ours
 
 
-def make_song(pictures: Sequence[Image.Image], folder: Path, *, seconds: float) -> Run:
+def make_song(images: Sequence[Image.Image], folder: Path, *, seconds: float) -> Run:
     """Make a song as its page does: from one prompt to another, with a beat to start from."""
     clock = Clock()
     keyframes = (Keyframe("one", seed=1, seconds=seconds / 2), Keyframe("other", seed=2, seconds=seconds / 2))
     settings = SongSettings(Score(keyframes, bpm=_BPM), beat=_BEAT, overlap=_OVERLAP, steps=STEPS)
     song = clock.time("plan", lambda: Song(settings, folder, decode=DecodeSettings()))
-    painter, watched = _painted(song, pictures, folder, clock)
+    backend, watched = _generated(song, images, folder, clock)
     clip = clock.time("sound", song.sound)
     assert clip is not None
     with clock.on("write"):
         song.write(folder / "song.wav", clip)
-        song.picture(columns=settings.width)  # the page keeps the end, for another song to go on from
-    return _run(clock, painter, clip, watched.stretch_columns / song.plan.columns)
+        song.image(columns=settings.width)  # the page keeps the end, for another song to go on from
+    return _run(clock, backend, clip, watched.stretch_columns / song.plan.columns)
 
 
-def _painted(
-    piece: Song | Riff, pictures: Sequence[Image.Image], folder: Path, clock: Clock
-) -> tuple[Painter, Watched]:
-    """Paint a piece as its page does, its stretches included."""
-    painter, watched = Painter(pictures, clock, max_batch=_BATCH), Watched(piece, clock)
-    painted = paint(watched, painter, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
-    if painted.error is not None:
-        raise painted.error
-    return painter, watched
+def _generated(
+    piece: Song | Riff, images: Sequence[Image.Image], folder: Path, clock: Clock
+) -> tuple[FakeBackend, Watched]:
+    """Generate a piece as its page does, its stretches included."""
+    backend, watched = FakeBackend(images, clock, max_batch=_BATCH), Watched(piece, clock)
+    generated = generate(watched, backend, folder / "parts", lambda event: None, lambda: False, batch=_BATCH)
+    if generated.error is not None:
+        raise generated.error
+    return backend, watched
 
 
-def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
-    """Paint a song over as its page does, half dry and half wet."""
+def make_riff(images: Sequence[Image.Image], folder: Path, *, song: Path) -> Run:
+    """Generate a song over as its page does, half dry and half wet."""
     from riffusion_ext.generate.score.automation import Curve
 
     clock = Clock()
@@ -189,42 +189,42 @@ def make_riff(pictures: Sequence[Image.Image], folder: Path, *, song: Path) -> R
     keyframes = (Keyframe("one", seed=1, seconds=1.0, denoise=0.3),)
     settings = RiffSettings(keyframes, wet=Curve.constant(0.5), overlap=_OVERLAP, steps=STEPS)
     riff = clock.time("plan", lambda: Riff(clip, settings, folder, decode=DecodeSettings()))
-    painter, watched = _painted(riff, pictures, folder, clock)
+    backend, watched = _generated(riff, images, folder, clock)
     wet = clock.time("sound", riff.wet)
     assert wet is not None
     clock.time("write", lambda: write_audio(wet, folder / "wet.wav", subtype="float"))
     mixed = clock.time("mix", lambda: riff.mix(wet))
     clock.time("write", lambda: riff.write(folder / "riff.wav", mixed))
-    return _run(clock, painter, mixed, watched.stretch_columns / riff.plan.columns)
+    return _run(clock, backend, mixed, watched.stretch_columns / riff.plan.columns)
 
 
-def make_loop(pictures: Sequence[Image.Image], folder: Path) -> Run:
+def make_loop(images: Sequence[Image.Image], folder: Path) -> Run:
     """Make a loop of four bars as its page does, from a beat."""
     clock = Clock()
     settings = LoopSettings("one", seed=1, bars=4, bpm=_BPM, beat=_BEAT, steps=STEPS)
     loop = clock.time("plan", lambda: Loop(settings, folder, decode=DecodeSettings()))
-    painter = Painter(pictures, clock, max_batch=_BATCH)
-    clock.time("requests", lambda: list(loop.paint(painter)))
+    backend = FakeBackend(images, clock, max_batch=_BATCH)
+    clock.time("requests", lambda: list(loop.generate(backend)))
     clip = clock.time("sound", loop.sound)
     assert clip is not None
     clock.time("write", lambda: loop.write(folder / "loop.wav", clip))
-    return _run(clock, painter, clip, 0.0)
+    return _run(clock, backend, clip, 0.0)
 
 
-def _run(clock: Clock, painter: Painter, clip: AudioClip, stretch_share: float) -> Run:
+def _run(clock: Clock, backend: FakeBackend, clip: AudioClip, stretch_share: float) -> Run:
     stages = {name: clock.seconds.get(name, 0.0) for name in STAGES}
     cpu = sum(clock.cpu.get(name, 0.0) for name in STAGES)
-    return Run(stages, cpu, clip.duration, painter.painted, painter.columns, stretch_share)
+    return Run(stages, cpu, clip.duration, backend.generated, backend.columns, stretch_share)
 
 
 # -- the original's
 
 
-def _original(pictures: Sequence[Image.Image], clock: Callable[[], float] = time.perf_counter) -> float:
+def _original(images: Sequence[Image.Image], clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of a window, decoded by itself and appended with a crossfade, by the original recipe."""
     begun = clock()
-    recipes.append_clips([recipes.inc_lstsq(picture) for picture in pictures], _OVERLAP * recipes.HOP_LENGTH)
-    return (clock() - begun) / len(pictures)
+    recipes.append_clips([recipes.inc_lstsq(image) for image in images], _OVERLAP * recipes.HOP_LENGTH)
+    return (clock() - begun) / len(images)
 
 
 # -- tables
@@ -327,11 +327,11 @@ def _gates(runs: dict[str, list[Run]], memory: dict[int, dict[str, float]], step
 # -- memory, in a process of its own
 
 
-def _memory(pictures: Sequence[Image.Image], folder: Path, *, quick: bool) -> dict[int, dict[str, float]]:
+def _memory(images: Sequence[Image.Image], folder: Path, *, quick: bool) -> dict[int, dict[str, float]]:
     if not STATUS.is_file():
         return {}
-    for place, picture in enumerate(pictures):
-        picture.save(folder / f"{place}.png")
+    for place, image in enumerate(images):
+        image.save(folder / f"{place}.png")
     found: dict[int, dict[str, float]] = {}
     for minutes in MEMORY_MINUTES[:2] if quick else MEMORY_MINUTES:
         found[minutes] = in_new_process("bench.making", str(minutes), str(folder))
@@ -340,7 +340,7 @@ def _memory(pictures: Sequence[Image.Image], folder: Path, *, quick: bool) -> di
 
 def _peak(minutes: float, folder: Path) -> dict[str, float]:
     torch.set_num_threads(THREADS)
-    pictures = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]
+    images = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]
     on_device = torch.cuda.is_available()
     if on_device:
         torch.zeros(1, device="cuda")
@@ -348,7 +348,7 @@ def _peak(minutes: float, folder: Path) -> dict[str, float]:
     forget_peak()
     before = status("VmRSS")
     with tempfile.TemporaryDirectory() as work:
-        run = make_song(pictures, Path(work), seconds=60.0 * minutes)
+        run = make_song(images, Path(work), seconds=60.0 * minutes)
     result = 4.0 * run.music * recipes.SAMPLE_RATE
     device = float(torch.cuda.max_memory_allocated()) if on_device else float("nan")
     return {"peak": status("VmHWM") - before, "result": result, "device": device}

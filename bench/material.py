@@ -1,6 +1,6 @@
-"""What is measured on: clips of music drawn as pictures, and pictures that a model made.
+"""What is measured on: clips of music drawn as images, and images that a model made.
 
-Both sets, always. A picture made by a model is no sound's spectrogram: a method can win on music and lose there.
+Both sets, always. An image made by a model is no sound's spectrogram: a method can win on music and lose there.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from bench import recipes
 from riffusion_ext.audio import AudioClip, read_audio
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.metadata import read_record
-from riffusion_ext.spectrogram.image import open_picture
+from riffusion_ext.spectrogram.image import read_image
 
 COLUMNS = 512
 CLIP_SAMPLES = (COLUMNS - 1) * recipes.HOP_LENGTH
-"""511 hops, 5.11 s: what a picture of 512 columns holds."""
+"""511 hops, 5.11 s: what an image of 512 columns holds."""
 
 FULL_SCALE = 32768.0
 SOUNDS = {".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
-PICTURES = {".jpeg", ".jpg", ".png", ".webp"}
+IMAGES = {".jpeg", ".jpg", ".png", ".webp"}
 _QUIET = 1e-3  # RMS below which a window is taken for a pause
 _PLACES = (0.4, 0.25, 0.55, 0.7, 0.1)  # where in a track to look for a window, in shares of its length
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One picture to decode.
+    """One image to decode.
 
     Attributes
     ----------
@@ -70,15 +70,15 @@ class Material:
         return tuple(mixed)
 
 
-def load(music: Path | None, pictures: Sequence[Path], *, quick: bool) -> Material:
+def load(music: Path | None, images: Sequence[Path], *, quick: bool) -> Material:
     """Load the material, or make what is not given.
 
     Parameters
     ----------
     music
         Folder of sound files, searched through; tracks are picked at even distances in the order of their names.
-    pictures
-        Picture files, or folders of them.
+    images
+        Image files, or folders of them.
     quick
         Two of each, and a short song.
 
@@ -97,14 +97,14 @@ def load(music: Path | None, pictures: Sequence[Path], *, quick: bool) -> Materi
     if not windows or not songs:
         raise SystemExit(f"no sound files that are long enough in {music}")
     drawn = tuple(draw(name, clip) for name, clip in windows)
-    if pictures:
-        model = tuple(_model_pieces(pictures, 2 if quick else 8))
+    if images:
+        model = tuple(_model_pieces(images, 2 if quick else 8))
         if not model:
             raise SystemExit("no picture of a model among those given; see bench/README.md")
     else:
         model = tuple(_imitate(piece, seed) for seed, piece in enumerate(drawn[: 2 if quick else 4]))
     origin = f"music: {'synthesised' if music is None else f'{len(drawn)} tracks'}, "
-    origin += f"model: {'imitated' if not pictures else f'{len(model)} pictures'}"
+    origin += f"model: {'imitated' if not images else f'{len(model)} pictures'}"
     return Material(drawn, model, tuple(songs), origin)
 
 
@@ -158,14 +158,14 @@ def _window(path: Path, samples: int) -> AudioClip | None:
 
 
 def _model_pieces(paths: Sequence[Path], count: int) -> Iterable[Piece]:
-    """Pictures of 512 x 512 that record no parameters and whose columns differ: no encodings, no masks."""
+    """Images of 512 x 512 that record no parameters and whose columns differ: no encodings, no masks."""
     given = [path for path in paths if not path.is_dir()]
     for folder in paths:
         if folder.is_dir():
-            given += sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+            given += sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     found = 0
     for path in given:
-        image = open_picture(path)
+        image = read_image(path)
         levels = np.asarray(image.convert("RGB"))
         still = bool((levels == levels[:, :1]).all())
         if image.size != (COLUMNS, recipes.N_MELS) or still or read_record(image).source != "none":
@@ -213,7 +213,7 @@ def _made_music(count: int) -> list[tuple[str, AudioClip]]:
 
 
 def _imitate(piece: Piece, seed: int) -> Piece:
-    """Make a picture that is no sound's spectrogram: blurred, and stained in patches as large as a latent pixel."""
+    """Make an image that is no sound's spectrogram: blurred, and stained in patches as large as a latent pixel."""
     rng = np.random.default_rng(seed)
     patches = rng.normal(128, 12, (COLUMNS // 8, COLUMNS // 8)).clip(0, 255).astype(np.uint8)
     stain = np.asarray(Image.fromarray(patches).resize((COLUMNS, recipes.N_MELS), Image.Resampling.BICUBIC), np.float32)

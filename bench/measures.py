@@ -1,4 +1,4 @@
-"""How far a sound is from the picture it was made of, and from the sound that picture was drawn from.
+"""How far a sound is from the image it was made of, and from the sound that image was drawn from.
 
 All are errors measured by machine; none replaces listening. Pixels are measured after drawing the sound again by the
 original encoder. Where a level is free, the one that fits best is used, so that no method gains by being louder.
@@ -13,7 +13,7 @@ from bench import recipes
 from bench.material import Piece
 
 WINDOWS = (256, 512, 1024, 2048, 4096, 16384)
-"""STFT windows for the comparison with the source; hop is a quarter. Other grids than the picture's on purpose."""
+"""STFT windows for the comparison with the source; hop is a quarter. Other grids than the image's on purpose."""
 
 LOWER_IS_BETTER = {"mae", "own_mae", "sc_mel", *(f"{m}_{w}" for m in ("sc", "lsd") for w in WINDOWS)}
 
@@ -21,12 +21,12 @@ _LSD_RANGE_DB = 80.0
 
 
 def evaluate(piece: Piece, waveform: np.ndarray) -> dict[str, float]:
-    """Measure a waveform [S] made of a picture.
+    """Measure a waveform [S] made of an image.
 
     Returns
     -------
     dict
-        ``mae`` (levels, 0 to 255) and ``psnr`` (dB) of the pixels at the best gain; ``own_mae`` with each picture's
+        ``mae`` (levels, 0 to 255) and ``psnr`` (dB) of the pixels at the best gain; ``own_mae`` with each image's
         loudest cell black, which is what a user sees; ``sc_mel`` (dB); ``bass`` (dB, 0 is right); and with a source
         ``sc_W`` and ``lsd_W`` (dB) for each window W.
     """

@@ -1,4 +1,4 @@
-"""How much memory a picture takes: the peak over what the interpreter holds with torch loaded, in a process of its own.
+"""How much memory an image takes: the peak over what the interpreter holds with torch loaded, in a process of its own.
 
 Linux only, since it reads VmHWM; elsewhere the section is left out.
 """
@@ -23,7 +23,7 @@ WIDTHS = {"512 x 512": 512, "61 s": 6144, "180 s": 18000, "600 s": 60000}
 
 
 def measure(material: Any, *, quick: bool) -> Section | None:
-    """Measure pictures of growing width, made of the material side by side; the original's up to 61 s."""
+    """Measure images of growing width, made of the material side by side; the original's up to 61 s."""
     if not STATUS.is_file():
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -102,9 +102,9 @@ def _run(method: str, columns: int, levels_path: Path) -> dict[str, float]:
     if method == "lstsq":
         samples = recipes.inc_lstsq(image, iterations=2)  # the peak is reached in the second iteration
     else:
-        from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
+        from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
 
-        samples = picture_to_audio(image, DecodeSettings(engine=method, device="cpu")).clip.samples
+        samples = image_to_audio(image, DecodeSettings(engine=method, device="cpu")).clip.samples
     peak = status("VmHWM") - before
     result, pixels = float(samples.nbytes), 3.0 * image.width * image.height
     return {"peak": peak, "result": result, "pixels": pixels, "rest": peak - result - pixels}

@@ -1,4 +1,4 @@
-"""The ways from a picture to sound that are compared: ours and the original's, behind one signature."""
+"""The ways from an image to sound that are compared: ours and the original's, behind one signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from bench import recipes
 from bench.material import Piece
 from riffusion_ext.spectrogram import SpectrogramParams
-from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
 
 Method = Callable[[Piece], np.ndarray]
 
@@ -19,7 +19,7 @@ PARAMS = SpectrogramParams()
 def engine(name: str, device: str = "cpu") -> Method:
     """Return one of our engines as a user calls it: pixels, parameters and level included."""
     settings = DecodeSettings(engine=name, channels="mono", params=PARAMS, device=device)
-    return lambda piece: picture_to_audio(piece.image, settings).clip.samples[0]
+    return lambda piece: image_to_audio(piece.image, settings).clip.samples[0]
 
 
 def lstsq(piece: Piece) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How good the sound is: ours against the original's, on music and on model pictures, means and one by one."""
+"""How good the sound is: ours against the original's, on music and on model images, means and one by one."""
 
 from __future__ import annotations
 

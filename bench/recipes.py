@@ -56,7 +56,7 @@ def _istft(spectra: torch.Tensor) -> torch.Tensor:
     return torch.istft(spectra, N_FFT, HOP_LENGTH, WIN_LENGTH, _window(str(spectra.device)))
 
 
-# -- sound to picture
+# -- sound to image
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def mel_to_levels(mel: np.ndarray, max_value: float) -> np.ndarray:
 
 
 def encode(waveform: torch.Tensor) -> tuple[Image.Image, float]:
-    """Picture of a waveform [S] in 16-bit sample units, and the magnitude of its black."""
+    """Image of a waveform [S] in 16-bit sample units, and the magnitude of its black."""
     mel = encode_mel(waveform).numpy()
     max_value = float(mel.max())
     grey = mel_to_levels(mel, max_value)
@@ -80,11 +80,11 @@ def encode(waveform: torch.Tensor) -> tuple[Image.Image, float]:
     return image, max_value
 
 
-# -- picture to sound
+# -- image to sound
 
 
 def image_levels(image: Image.Image) -> np.ndarray:
-    """Levels [n_mels, T] of a picture's red channel, lowest band first."""
+    """Levels [n_mels, T] of an image's red channel, lowest band first."""
     return np.asarray(image.convert("RGB"))[::-1, :, 0]
 
 
@@ -110,7 +110,7 @@ def unmel_sgd(mel: torch.Tensor, steps: int = 200, seed: int = 0) -> torch.Tenso
     last = float("inf")
     for _ in range(steps):
         optimiser.zero_grad()
-        # Summed over the bands but averaged over the frames: the wider the picture, the smaller the steps.
+        # Summed over the bands but averaged over the frames: the wider the image, the smaller the steps.
         loss = (target - guess @ filters).pow(2).sum(dim=-1).mean()
         loss.backward()
         optimiser.step()
@@ -155,12 +155,12 @@ def _decode(
 def inc_lstsq(
     image: Image.Image, max_value: float = 30e6, *, seed: int = 0, device: str = "cpu", iterations: int = ITERATIONS
 ) -> np.ndarray:
-    """Waveform [S] of a picture by least squares and Griffin-Lim, in 16-bit sample units."""
+    """Waveform [S] of an image by least squares and Griffin-Lim, in 16-bit sample units."""
     return _decode(unmel_lstsq, image, max_value, seed, device, iterations)
 
 
 def inc_sgd(image: Image.Image, max_value: float = 30e6, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
-    """Waveform [S] of a picture by gradient descent and Griffin-Lim, in 16-bit sample units."""
+    """Waveform [S] of an image by gradient descent and Griffin-Lim, in 16-bit sample units."""
     return _decode(unmel_sgd, image, max_value, seed, device, ITERATIONS)
 
 

@@ -27,7 +27,7 @@ from bench.material import COLUMNS, FULL_SCALE, Material
 from bench.methods import PARAMS
 from bench.report import Gate, Section, Table, number
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_pictures, picture_to_audio, song_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_images, image_to_audio, song_to_audio
 from riffusion_ext.spectrogram.image import pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.inversion import blocks
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS, reconstruct
@@ -92,8 +92,8 @@ def measure(material: Material, *, engines: Sequence[str] = ("fast", "best")) ->
 
 def _ways(clip: AudioClip, engines: Sequence[str]) -> dict[str, _Way]:
     """Turn the song back in every way."""
-    song = [tile.image for tile in audio_to_pictures(clip, PARAMS, level="song")]
-    tiles = [tile.image for tile in audio_to_pictures(clip, PARAMS, level="tile")]
+    song = [tile.image for tile in audio_to_images(clip, PARAMS, level="song")]
+    tiles = [tile.image for tile in audio_to_images(clip, PARAMS, level="tile")]
     bare = [_without_record(tile) for tile in tiles]
     columns = len(song) * COLUMNS
     joints, blocks_meet = list(range(COLUMNS, columns, COLUMNS)), _block_joints(columns)
@@ -136,12 +136,12 @@ def _one_pass(song: Sequence[Image.Image], engine: str) -> np.ndarray:
 
 def _butt_joined(clip: AudioClip, settings: DecodeSettings) -> np.ndarray:
     """Every tile by itself, with one column of the next so that none is cut short by a hop."""
-    [whole] = audio_to_pictures(clip, PARAMS, columns=PARAMS.columns_of_samples(clip.samples.shape[1]))
+    [whole] = audio_to_images(clip, PARAMS, columns=PARAMS.columns_of_samples(clip.samples.shape[1]))
     parts = []
     for start in range(0, whole.image.width - 1, COLUMNS):
         part = whole.image.crop((start, 0, min(start + COLUMNS + 1, whole.image.width), whole.image.height))
         part.info = dict(whole.image.info)
-        parts.append(picture_to_audio(part, settings).clip.samples[0])
+        parts.append(image_to_audio(part, settings).clip.samples[0])
     return np.concatenate(parts)
 
 
@@ -177,7 +177,7 @@ def _pixel_error(samples: np.ndarray, source: np.ndarray) -> np.ndarray:
 
 
 def _click(samples: np.ndarray, seams: Sequence[int]) -> float:
-    """Energy above 12 kHz by columns: pictures hold nothing there, so that it tells breaks in the waveform."""
+    """Energy above 12 kHz by columns: images hold nothing there, so that it tells breaks in the waveform."""
     sections = scipy.signal.butter(6, 12000, "highpass", fs=recipes.SAMPLE_RATE, output="sos")
     high = scipy.signal.sosfilt(sections, samples.astype(np.float64))
     energy = (high.reshape(-1, HOP) ** 2).sum(axis=1)

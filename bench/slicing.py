@@ -1,7 +1,7 @@
 """From songs to the PNG files of their windows, on one core: the original's way against ours.
 
-The original makes such pictures by ``audio-to-images-batch``, of clips that its ``sample-clips`` cut. Restated: read
-the song whole, and for each 5.12 s of it the full STFT, the dense product with the mel filters, the picture, and
+The original makes such images by ``audio-to-images-batch``, of clips that its ``sample-clips`` cut. Restated: read
+the song whole, and for each 5.12 s of it the full STFT, the dense product with the mel filters, the image, and
 Pillow's PNG as it comes. In its favour the song is read once, by our reader, instead of once for each clip by way of
 ffmpeg and a WAV file.
 
@@ -67,23 +67,23 @@ def _run(rounds: int, songs: list[Path]) -> dict[str, object]:
             _timed(method, warm)
     wall = {name: np.zeros(rounds) for name in METHODS}
     cpu = {name: np.zeros(rounds) for name in METHODS}
-    pictures = dict.fromkeys(METHODS, 0)
+    images = dict.fromkeys(METHODS, 0)
     for turn in range(rounds):
         for song in songs:
             for name, method in METHODS.items():
                 seconds, processor, made = _timed(method, song)
                 wall[name][turn] += seconds
                 cpu[name][turn] += processor
-                pictures[name] += made
+                images[name] += made
     methods = {
-        name: Times(wall[name].tolist(), cpu[name].tolist()).as_dict() | {"pictures": pictures[name] // rounds}
+        name: Times(wall[name].tolist(), cpu[name].tolist()).as_dict() | {"pictures": images[name] // rounds}
         for name in METHODS
     }
     return {"songs": [song.name for song in songs], "sound_s": sum(map(_seconds, songs)), "methods": methods}
 
 
 def _timed(method: Callable[[Path, Path], object], song: Path) -> tuple[float, float, int]:
-    """Wall clock, processor time, and pictures of a song."""
+    """Wall clock, processor time, and images of a song."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wall, cpu = time.perf_counter(), time.process_time()
@@ -134,12 +134,12 @@ def _slices_and_measures(song: Path, folder: Path) -> None:
 
 
 def _tiles(song: Path, folder: Path) -> None:
-    from riffusion_ext.convert import sounds_to_pictures
+    from riffusion_ext.convert import sounds_to_images
     from riffusion_ext.dataset.settings import SliceSettings
 
     settings = SliceSettings()
     pair = (song, folder / "song.png")
-    for result in sounds_to_pictures([pair], settings.params, columns=settings.columns, tile_level="tile"):
+    for result in sounds_to_images([pair], settings.params, columns=settings.columns, tile_level="tile"):
         if result.error:
             raise RuntimeError(result.error)
 

@@ -1,4 +1,4 @@
-"""How long a picture takes: ours against the original's, interleaved."""
+"""How long an image takes: ours against the original's, interleaved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.spectrogram.codec import available_engines
 
 
 def measure(material: Material, *, rounds: int, sgd_rounds: int) -> Section:
-    """Time the methods, one picture after the other, over the first ones of the material."""
+    """Time the methods, one image after the other, over the first ones of the material."""
     ways: dict[str, methods.Method] = {"fast": methods.engine("fast"), "best": methods.engine("best")}
     ways["lstsq"] = methods.lstsq
     if "reference" in available_engines():

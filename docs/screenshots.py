@@ -28,8 +28,8 @@ from PIL import Image
 from riffusion_ext.audio.clip import AudioClip
 from riffusion_ext.audio.io import read_audio, write_audio
 from riffusion_ext.demo.tune import SAMPLE_RATE, make_tune
-from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.codec import audio_to_pictures
+from riffusion_ext.metadata import save_image
+from riffusion_ext.spectrogram.codec import audio_to_images
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = "/music"
@@ -90,9 +90,9 @@ def make_music(folder: Path) -> list[Path]:
         text = f"artist: The Demo Band\ntitle: {title}\ngenre: synth pop\n"
         (folder / "songs" / f"{title}.txt").write_text(text, "utf-8")
     images = []
-    for number, encoded in enumerate(audio_to_pictures(read_audio(folder / "songs" / "Neon Walk.wav"))[:3], 1):
+    for number, encoded in enumerate(audio_to_images(read_audio(folder / "songs" / "Neon Walk.wav"))[:3], 1):
         path = folder / "images" / f"neon_walk_{number}.png"
-        images.append(save_picture(encoded.image, path, encoded.params, encoded.max_value))
+        images.append(save_image(encoded.image, path, encoded.params, encoded.max_value))
     return images
 
 

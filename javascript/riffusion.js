@@ -67,7 +67,7 @@
     });
 })();
 
-// webui calls these when a picture was sent from a gallery to the page Song.
+// webui calls these when an image was sent from a gallery to the page Song.
 
 (() => {
     "use strict";

@@ -1,10 +1,10 @@
-// Pictures in webui's galleries and the players below them, as one instrument.
+// Images in webui's galleries and the players below them, as one instrument.
 //
-// The player of the selected picture is marked, and over the large picture a playhead runs. A click on the picture plays
+// The player of the selected image is marked, and over the large image a playhead runs. A click on the image plays
 // from that moment; its lower edge is a slider. Webui's own click, which opens the lightbox, is a double click then, or the
-// button in the picture's corner; Settings -> Riffusion gives it back. Space plays and pauses.
+// button in the image's corner; Settings -> Riffusion gives it back. Space plays and pauses.
 //
-// Pictures and players are matched by the picture's file name, never by their order: grids come first, masks between.
+// Images and players are matched by the image's file name, never by their order: grids come first, masks between.
 
 (() => {
     "use strict";
@@ -41,7 +41,7 @@
         }
     }
 
-    // How much of the free room is before the picture: object-position as browsers compute it, "50% 0%", "10px 50%" or
+    // How much of the free room is before the image: object-position as browsers compute it, "50% 0%", "10px 50%" or
     // "calc(100% - 10px) 50%". Of less room than none, a share is negative, as it should be.
     function roomBefore(position, free) {
         let before = 0;
@@ -51,7 +51,7 @@
         return before;
     }
 
-    // Where the picture itself is within its element: gradio fits it in with bars at two sides, SD.Next with one below.
+    // Where the image itself is within its element: gradio fits it in with bars at two sides, SD.Next with one below.
     function drawnBox(image) {
         const box = image.getBoundingClientRect();
         const {naturalWidth, naturalHeight} = image;
@@ -68,7 +68,7 @@
         return new DOMRect(box.x + x, box.y + y, width, height);
     }
 
-    // One gallery, with the timeline that lies over its large picture.
+    // One gallery, with the timeline that lies over its large image.
     class View {
         constructor(gallery, tab) {
             this.gallery = gallery;
@@ -120,7 +120,7 @@
             });
             this.listeners = new AbortController();
             for (const type of ["click", "dblclick"]) {
-                // On its way down: webui listens at the picture itself, gradio around it.
+                // On its way down: webui listens at the image itself, gradio around it.
                 const options = {capture: true, signal: this.listeners.signal};
                 this.gallery.addEventListener(type, (event) => this.clicked(event), options);
             }
@@ -135,7 +135,7 @@
             this.timeline.remove();
         }
 
-        // Finds the large picture and its player; called whenever either may have changed.
+        // Finds the large image and its player; called whenever either may have changed.
         match() {
             const images = [...this.gallery.querySelectorAll(".preview img")];
             const image = images.find((candidate) => !candidate.closest(".thumbnails")) || null;
@@ -173,7 +173,7 @@
             const clips = [...root().querySelectorAll(`#${this.tab}_riffusion_players .riffusion-clip[data-picture]`)];
             const names = fileNames(image.getAttribute("src") || "").filter(Boolean);
             const named = clips.find((clip) => names.includes(clip.dataset.picture));
-            // A picture that webui did not save has a name that nobody knew before. Alone it can still be told.
+            // An image that webui did not save has a name that nobody knew before. Alone it can still be told.
             const alone = clips.length === 1 && !clips[0].dataset.picture && this.thumbnails().length === 1;
             return named || (alone ? clips[0] : null);
         }
@@ -200,7 +200,7 @@
             this.show();
         }
 
-        // What a click on the picture does, to be seen before it.
+        // What a click on the image does, to be seen before it.
         hint(text) {
             if (this.image && this.image.title !== text) {
                 this.image.title = text;
@@ -234,14 +234,14 @@
         }
 
         start(event) {
-            // As after a click in the gallery: left and right choose the picture, Space plays.
+            // As after a click in the gallery: left and right choose the image, Space plays.
             const chosen = [...this.thumbnails()].find((item) => item.classList.contains("selected"));
             (chosen || this.strip).focus({preventScroll: true});
             this.seekTo(event);
             play(this.audio);
         }
 
-        // A click on the large picture, before anybody else hears of it.
+        // A click on the large image, before anybody else hears of it.
         clicked(event) {
             if (event.target !== this.image || !this.whole || this.lets || event.button !== 0) {
                 return;
@@ -328,7 +328,7 @@
             seek(this.audio, target);
         }
 
-        // Whether Space at this element is for the picture's sound: not at other thumbnails and the gallery's buttons.
+        // Whether Space at this element is for the image's sound: not at other thumbnails and the gallery's buttons.
         owns(element) {
             return (
                 this.audio &&
@@ -404,7 +404,7 @@
     }
     document.addEventListener("keydown", onSpace, true);
     document.addEventListener("keyup", onSpace, true);
-    // A picture that has just been loaded knows its shape.
+    // An image that has just been loaded knows its shape.
     document.addEventListener("load", (event) => views.forEach((v) => v.image === event.target && v.place()), true);
 
     if (typeof onAfterUiUpdate === "function") {

@@ -10,7 +10,7 @@
     const LOOK_AGAIN = 400; // milliseconds
     const LONGEST_LOAD = 2000; // milliseconds; then the server is told again how far it is
     const PATIENCE = 15000; // milliseconds until a question without an answer is asked again
-    const BEHIND = 4096; // columns of the picture that are kept behind the playhead
+    const BEHIND = 4096; // columns of the image that are kept behind the playhead
     const MOST_HELD = 3; // a context takes a moment to begin
     const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 

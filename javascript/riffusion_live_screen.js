@@ -1,4 +1,4 @@
-// What is seen of a jam on the page "Live": the spectrogram that scrolls under the playhead, how much is painted ahead,
+// What is seen of a jam on the page "Live": the spectrogram that scrolls under the playhead, how much is generated ahead,
 // and the prompts that wait.
 
 (() => {
@@ -6,7 +6,7 @@
 
     const shared = (window.riffusionLive = window.riffusionLive || {});
 
-    const HEAD = 0.35; // where in the picture the playhead stands
+    const HEAD = 0.35; // where in the image the playhead stands
 
     // Texts by the language of the webui; {0} and {1} stand for numbers and names.
     shared.translated = (text) => (typeof localization === "object" && localization && localization[text]) || text;
@@ -94,7 +94,7 @@
             pen.fillRect(head - 1, 0, 2, height);
         }
 
-        // `missing`: seconds that must still be painted before it plays.
+        // `missing`: seconds that must still be generated before it plays.
         showAhead({aim, speed, step, recording, rate}, seconds, missing) {
             this.meter.setAttribute("aria-valuemax", aim.toFixed(0));
             this.meter.setAttribute("aria-valuenow", Math.min(seconds, aim).toFixed(1));

@@ -1,7 +1,7 @@
-"""Spectrogram pictures to sound and back, for Riffusion models in a Stable Diffusion webui.
+"""Spectrogram images to sound and back, for Riffusion models in a Stable Diffusion webui.
 
 Importing this package is free: it imports neither torch nor gradio. Use the subpackages:
-:mod:`riffusion_ext.spectrogram` (picture <-> audio), :mod:`riffusion_ext.audio` (clips and sound files).
+:mod:`riffusion_ext.spectrogram` (image <-> audio), :mod:`riffusion_ext.audio` (clips and sound files).
 """
 
 __version__ = "0.1.0"

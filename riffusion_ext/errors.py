@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["AudioError", "PictureError", "RiffusionError"]
+__all__ = ["AudioError", "ImageError", "RiffusionError"]
 
 
 class RiffusionError(ValueError):
     """Something the user gave cannot be used; the message says what and why."""
 
 
-class PictureError(RiffusionError):
-    """A picture cannot be read, or is no spectrogram that can be heard."""
+class ImageError(RiffusionError):
+    """An image cannot be read, or is no spectrogram that can be heard."""
 
 
 class AudioError(RiffusionError):

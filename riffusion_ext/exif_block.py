@@ -1,7 +1,7 @@
 """Riffusion's EXIF tags into a finished JPEG or WebP file, which else stays as it is, byte for byte.
 
-Pillow and piexif write such a block anew, and lose or retype what they do not know: the text in which webuis keep a
-picture's generation parameters. Here the list of tags is written once more behind everything that is there, and only
+Pillow and piexif write such a block anew, and lose or retype what they do not know: the text in which webuis keep an
+image's generation parameters. Here the list of tags is written once more behind everything that is there, and only
 the place where readers begin is changed.
 """
 
@@ -30,7 +30,7 @@ def with_tags(file: bytes, tags: Mapping[int, int | float]) -> bytes | None:
     Returns
     -------
     bytes or None
-        None where there is no EXIF block, or no room in it: who writes none wants no texts in pictures.
+        None where there is no EXIF block, or no room in it: who writes none wants no texts in images.
     """
     try:
         if file[:2] == b"\xff\xd8":

@@ -47,13 +47,13 @@ class ClipRecord:
     duration
         Seconds.
     seed
-        Seed of the picture; None for a joined clip.
+        Seed of the image; None for a joined clip.
     infotext
-        webui's generation parameters of the picture, the second key of the library; "" where there are none.
+        webui's generation parameters of the image, the second key of the library; "" where there are none.
     download_name
         File name offered to a browser.
-    picture
-        File name of the picture, without its folder; "" where it was not saved, None for a clip of several pictures.
+    image
+        File name of the image, without its folder; "" where it was not saved, None for a clip of several images.
     temporary
         The file belongs to the library and is deleted when the record leaves it.
     """
@@ -65,7 +65,7 @@ class ClipRecord:
     seed: int | None = None
     infotext: str = ""
     download_name: str = ""
-    picture: str | None = None
+    image: str | None = None
     temporary: bool = False
 
     @property
@@ -141,7 +141,7 @@ class ClipLibrary:
         seed: int | None = None,
         infotext: str = "",
         download_name: str = "",
-        picture: str | None = None,
+        image: str | None = None,
         temporary: bool = False,
         hold: Hold | None = None,
     ) -> ClipRecord:
@@ -155,7 +155,7 @@ class ClipLibrary:
         id_ = secrets.token_urlsafe(12)
         path = Path(path).absolute()
         name = download_name or path.name
-        record = ClipRecord(id_, path, title, duration, seed, infotext, name, picture, temporary)
+        record = ClipRecord(id_, path, title, duration, seed, infotext, name, image, temporary)
         size = _size_of(path) if temporary else 0
         with self._lock:
             # What was promised is used first; for what is more than that, there must be room as for anything else.
@@ -206,7 +206,7 @@ class ClipLibrary:
             return record
 
     def find(self, infotext: str) -> ClipRecord | None:
-        """Return the newest clip made from a picture with exactly these generation parameters, or None."""
+        """Return the newest clip made from an image with exactly these generation parameters, or None."""
         with self._lock:
             id_ = self._by_infotext.get(infotext)
         return self.get(id_) if id_ else None

@@ -1,6 +1,6 @@
-"""The parameters of a spectrogram, carried inside pictures and sound files.
+"""The parameters of a spectrogram, carried inside images and sound files.
 
-Pictures carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
+Images carry them twice: as EXIF tags 11000 to 11080, which the original riffusion library reads and writes, and,
 in PNG, as a text entry ``riffusion`` holding JSON. Sound files carry the same JSON in their comment.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
     "EXIF_TAGS",
     "NOTES_KEY",
     "TEXT_KEY",
-    "PictureRecord",
+    "ImageRecord",
     "audio_tags",
     "exif_bytes",
     "exif_dump",
@@ -36,7 +36,7 @@ __all__ = [
     "read_record",
     "read_source",
     "record_text",
-    "save_picture",
+    "save_image",
     "tags_of",
 ]
 
@@ -61,7 +61,7 @@ NOTES_KEY = "riffusion notes"
 """Key in ``Image.info`` of sentences about the file, a tuple, by what opened it."""
 
 _DOCUMENT_NAME = 0x010D
-"""EXIF's tag for the name of the document that a picture was made from."""
+"""EXIF's tag for the name of the document that an image was made from."""
 
 _EXIF_PLACES = (0x8769, 0x8825, 0xA005)
 """EXIF's tags that tell where in the file other tags are."""
@@ -71,8 +71,8 @@ _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class PictureRecord:
-    """What a picture says of itself.
+class ImageRecord:
+    """What an image says of itself.
 
     Attributes
     ----------
@@ -92,8 +92,8 @@ class PictureRecord:
     notes: tuple[str, ...] = ()
 
 
-def read_record(image: Image.Image) -> PictureRecord:
-    """Read the parameters a picture carries. Damaged or foreign records are noted and ignored; never raises."""
+def read_record(image: Image.Image) -> ImageRecord:
+    """Read the parameters an image carries. Damaged or foreign records are noted and ignored; never raises."""
     notes: list[str] = list(getattr(image, "info", {}).get(NOTES_KEY, ()))
     for source, values in (("exif", _exif_values(image)), ("text", _text_values(image))):
         if not values:
@@ -107,15 +107,15 @@ def read_record(image: Image.Image) -> PictureRecord:
         if max_value is not None and not LEAST_MAX_VALUE <= max_value <= _LARGEST_MAX_VALUE:
             notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
-        return PictureRecord(params, max_value, source, tuple(notes))
-    return PictureRecord(SpectrogramParams(), None, "none", tuple(notes))
+        return ImageRecord(params, max_value, source, tuple(notes))
+    return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 
 def _exif_values(image: Image.Image) -> dict[str, Any]:
     try:
         exif = image.getexif()
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
-    except Exception:  # Pillow raises many kinds of error on damaged EXIF; a picture without it is still a picture
+    except Exception:  # Pillow raises many kinds of error on damaged EXIF; an image without it is still an image
         return {}
     return _checked(found)
 
@@ -152,7 +152,7 @@ def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_source(image: Image.Image) -> str:
-    """Return the name of the sound file that a picture says it was made from; "" where it does not say."""
+    """Return the name of the sound file that an image says it was made from; "" where it does not say."""
     try:
         name = image.getexif().get(_DOCUMENT_NAME)
     except Exception:  # as above
@@ -165,7 +165,7 @@ def read_source(image: Image.Image) -> str:
 def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str = "") -> bytes:
     """EXIF block with tags 11000 to 11080; without the last where the level is not known (None).
 
-    The name of a sound file that the picture was made from goes into the tag DocumentName.
+    The name of a sound file that the image was made from goes into the tag DocumentName.
     """
     from PIL import Image
 
@@ -192,7 +192,7 @@ def tags_of(record: str) -> dict[int, int | float]:
 def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
     if max_value is not None and not math.isfinite(max_value):
         raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
-    # A level that is not known is left out: whoever reads the record would take it for the picture's own.
+    # A level that is not known is left out: whoever reads the record would take it for the image's own.
     return asdict(params) if max_value is None else {**asdict(params), "max_value": float(max_value)}
 
 
@@ -212,7 +212,7 @@ def png_info(params: SpectrogramParams, max_value: float | None, **text: str) ->
     return info
 
 
-def save_picture(
+def save_image(
     image: Image.Image,
     path: str | Path,
     params: SpectrogramParams,
@@ -220,17 +220,17 @@ def save_picture(
     source: str = "",
     **text: str,
 ) -> Path:
-    """Write a picture with its parameters inside; the format follows the suffix.
+    """Write an image with its parameters inside; the format follows the suffix.
 
     The file appears whole or not at all. A `max_value` of None is left out of it, and so is a blank name of the sound
-    file that the picture was made from, `source`.
+    file that the image was made from, `source`.
 
     Raises
     ------
-    PictureError
+    ImageError
         The suffix is not .png, .jpg, .jpeg or .webp, or the file cannot be written.
     """
-    from riffusion_ext.errors import PictureError
+    from riffusion_ext.errors import ImageError
     from riffusion_ext.files.atomic import write_atomically
 
     path = Path(path)
@@ -240,17 +240,17 @@ def save_picture(
         # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.
         options |= {"format": "PNG", "pnginfo": png_info(params, max_value, **text), "compress_level": 3}
     elif suffix in (".jpg", ".jpeg"):
-        # Without subsampling: the two channels of a stereo picture live in its colours.
+        # Without subsampling: the two channels of a stereo image live in its colours.
         options |= {"format": "JPEG", "quality": _JPEG_QUALITY, "subsampling": 0}
     elif suffix == ".webp":
         options |= {"format": "WEBP", "lossless": True}
     else:
-        raise PictureError(f"cannot write {path.name}: images end in .png, .jpg or .webp, not {suffix or 'nothing'}")
-    return write_atomically(path, lambda file: image.save(file, **options), error_type=PictureError)
+        raise ImageError(f"cannot write {path.name}: images end in .png, .jpg or .webp, not {suffix or 'nothing'}")
+    return write_atomically(path, lambda file: image.save(file, **options), error_type=ImageError)
 
 
 def exif_dump(image: Image.Image) -> dict[str, object]:
-    """Everything in the picture's EXIF and text, by name: riffusion's tags first, then the others."""
+    """Everything in the image's EXIF and text, by name: riffusion's tags first, then the others."""
     from PIL import ExifTags
 
     dump: dict[str, object] = {}

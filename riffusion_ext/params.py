@@ -1,4 +1,4 @@
-"""The numbers that turn sound into a spectrogram picture, and back.
+"""The numbers that turn sound into a spectrogram image, and back.
 
 The defaults are those riffusion-model-v1 was trained on. The field names are those of the original library, whose
 EXIF tags (:mod:`riffusion_ext.metadata`) carry them from program to program.
@@ -16,12 +16,12 @@ from riffusion_ext.validation.numbers import in_range, is_finite, read_float, sh
 __all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
-"""Mel magnitude of a black pixel where a picture does not record its own (16-bit sample units)."""
+"""Mel magnitude of a black pixel where an image does not record its own (16-bit sample units)."""
 
 LEAST_MAX_VALUE = 1e-15
 """Smallest mel magnitude of a black pixel: some 360 dB below full scale."""
 
-# name -> (smallest, largest) value that makes sense; outside it a picture's record is taken for damaged.
+# name -> (smallest, largest) value that makes sense; outside it an image's record is taken for damaged.
 BOUNDS: dict[str, tuple[float, float]] = {
     "sample_rate": (8000, 192000),
     "step_size_ms": (1, 100),
@@ -34,28 +34,28 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 _WHOLE = ("sample_rate", "num_frequencies")
 
-# In samples, and in hops: they bound the memory a picture's record can ask for.
+# In samples, and in hops: they bound the memory an image's record can ask for.
 _LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 100
 
 
 @dataclass(frozen=True)
 class SpectrogramParams:
-    """Parameters of a mel spectrogram picture.
+    """Parameters of a mel spectrogram image.
 
     Parameters
     ----------
     sample_rate
         Samples per second of the audio, in Hz, 8000 to 192000.
     stereo
-        Two channels, kept in the green (left) and blue (right) channels of the picture.
+        Two channels, kept in the green (left) and blue (right) channels of the image.
     step_size_ms
-        Time between two columns of the picture, in ms.
+        Time between two columns of the image, in ms.
     window_duration_ms
         Length of the Hann analysis window, in ms.
     padded_duration_ms
         Length of the zero-padded FFT, in ms; at least the window.
     num_frequencies
-        Mel bands, one for each row of the picture. Row 0 (the top) is the highest.
+        Mel bands, one for each row of the image. Row 0 (the top) is the highest.
     min_frequency, max_frequency
         Edges of the mel filterbank, in Hz.
     power_for_image
@@ -141,7 +141,7 @@ class SpectrogramParams:
         return 2 if self.stereo else 1
 
     def samples_of_columns(self, columns: int) -> int:
-        """Count the samples of audio in a picture of that many columns: ``(columns - 1) * hop_length``.
+        """Count the samples of audio in an image of that many columns: ``(columns - 1) * hop_length``.
 
         512 columns are 5.11 s. The last column marks an instant, not a span: a song cut into tiles of 512 columns
         advances 512 hops (5.12 s) a tile, and only the song as a whole is one hop short.
@@ -149,7 +149,7 @@ class SpectrogramParams:
         return max(columns - 1, 0) * self.hop_length
 
     def columns_of_samples(self, samples: int) -> int:
-        """Count the columns in the picture of that many samples: ``1 + samples // hop_length``."""
+        """Count the columns in the image of that many samples: ``1 + samples // hop_length``."""
         return 1 + samples // self.hop_length
 
     def replace(self, **changes: object) -> SpectrogramParams:

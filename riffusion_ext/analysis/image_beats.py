@@ -1,13 +1,13 @@
-"""Where the beats of a picture are: a pulse fitted to how suddenly a band of it darkens.
+"""Where the beats of an image are: a pulse fitted to how suddenly a band of it darkens.
 
 ::
 
-    picture --band--> darkness [rows, columns] --rises--> row [columns] --comb--> period and phase --peaks--> Beats
+    image --band--> darkness [rows, columns] --rises--> row [columns] --comb--> period and phase --peaks--> Beats
 
 The controls are those of the beat finder of sd-webui-riffusion. That one takes every column of the band that is dark
 enough for a beat, which loses soft beats and counts long notes again and again, and it multiplies the median of their
 distances by their number, so that one missed beat moves the cut. Here a column counts by how much darker than the one
-before it is, and a single steady pulse has to explain the whole picture: missed and surplus hits do not matter.
+before it is, and a single steady pulse has to explain the whole image: missed and surplus hits do not matter.
 
 Sources: the rise of the compressed spectrum as strength of onsets, and the preference for 120 beats a minute: Ellis,
 "Beat tracking by dynamic programming", J. New Music Research 36 (2007). Comb of pulses: Scheirer, "Tempo and beat
@@ -52,7 +52,7 @@ _HEARD_APART = 0.75
 """Difference between the shares of even and odd beats that are heard, above which one kind are no beats."""
 
 _COMB_COLUMNS = 2048
-"""Columns the first search looks at; a longer picture is followed from there to its end."""
+"""Columns the first search looks at; a longer image is followed from there to its end."""
 _SMOOTH = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
 
 
@@ -65,7 +65,7 @@ class BeatFinder:
     rhythm
         Beats in a bar, 1 to 64; a loop is a whole number of bars.
     band_start, band_length
-        The band of the picture that counts, in shares of its height from the top: 0 is the highest pitch.
+        The band of the image that counts, in shares of its height from the top: 0 is the highest pitch.
     threshold
         How much less than the strongest hit may count, 0.01 to 1: 0.1 takes only hits nearly as strong, 0.75 also those
         a quarter as strong, 1 takes everything.
@@ -91,14 +91,14 @@ class BeatFinder:
             raise RiffusionError(f"rhythm must be a whole number of beats, got {self.rhythm:g}")
 
     def rows(self, height: int) -> tuple[int, int]:
-        """Return the first row of the band in a picture that high, and the one after its last; at least one row."""
+        """Return the first row of the band in an image that high, and the one after its last; at least one row."""
         first = min(int(height * self.band_start), height - 1)
         return first, max(first + 1, min(height, round(height * (self.band_start + self.band_length))))
 
 
 @dataclass(frozen=True)
 class Beats:
-    """What was found in a picture.
+    """What was found in an image.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Beats:
     period
         Time between two beats, in columns (a fraction, as a rule); 0.0 where there is no beat.
     first
-        Column of the first beat; a little below 0 where it falls on the picture's edge.
+        Column of the first beat; a little below 0 where it falls on the image's edge.
     hits
         Columns at which a hit was heard, on a beat or not.
     why
@@ -125,7 +125,7 @@ class Beats:
 
     @property
     def columns(self) -> list[float]:
-        """Columns of the beats that lie in the picture."""
+        """Columns of the beats that lie in the image."""
         if not self.period:
             return []
         count = max(0, math.ceil((len(self.row) - 1 - self.first) / self.period))
@@ -156,12 +156,12 @@ def strength_row(darkness: npt.NDArray[np.float32], step_s: float) -> Row:
 def find_beats(
     darkness: npt.NDArray[np.float32], finder: BeatFinder, *, step_s: float = 0.01, window_s: float = 0.1
 ) -> Beats:
-    """Find the beats of a picture.
+    """Find the beats of an image.
 
     Parameters
     ----------
     darkness : np.ndarray [shape=(height, columns), 0 to 1]
-        The whole picture, its top row first; 1 is black.
+        The whole image, its top row first; 1 is black.
     finder
         What to take for a beat.
     step_s, window_s
@@ -238,7 +238,7 @@ def _comb(row: Row, shortest: float, longest: float, usual: float) -> tuple[floa
 
 
 def _refined(hits: Row, weights: Row, period: float, phase: float, columns: int) -> tuple[float, float]:
-    """Fit period and phase to the hits near the comb, by least squares, from the picture's beginning to its end."""
+    """Fit period and phase to the hits near the comb, by least squares, from the image's beginning to its end."""
     reach = min(columns, _COMB_COLUMNS)
     while True:
         for tolerance in (0.2, 0.15, 0.1):

@@ -94,7 +94,7 @@ class ApiContext:
         return folder
 
     def backend(self) -> Backend:
-        """Return what paints.
+        """Return what generates.
 
         Raises
         ------
@@ -105,12 +105,12 @@ class ApiContext:
         return self.model.backend()
 
     @property
-    def paints(self) -> bool:
-        """Whether there is something that paints."""
+    def generates(self) -> bool:
+        """Whether there is something that generates."""
         return self.model.available
 
     def check_backend(self) -> None:
-        """Raise an ApiError where nothing paints."""
+        """Raise an ApiError where nothing generates."""
         if not self.model.available:
             raise ApiError(501, self.model.absence or _NO_MODEL)
 
@@ -121,7 +121,7 @@ class ApiContext:
             raise ApiError(422, f"there is no sampler {name[:60]!r}; there are {', '.join(names)}")
 
     def find(self, kind: str, id_: str) -> ClipRecord:
-        """Return the record of a clip, picture or archive.
+        """Return the record of a clip, image or archive.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The work behind a request to paint: a piece is painted window by window, heard, and kept as a clip."""
+"""The work behind a request to generate: a piece is generated window by window, heard, and kept as a clip."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
     "Watch",
     "check_save",
     "keep_clip",
-    "keep_picture",
+    "keep_image",
     "render",
     "result_of",
     "save",
@@ -44,8 +44,8 @@ __all__ = [
     "work_folder",
 ]
 
-_PAINTED = 0.95
-"""Share of the whole that is painting; the rest makes the sound."""
+_GENERATEED = 0.95
+"""Share of the whole that is generation; the rest makes the sound."""
 
 
 _WORK_FOLDERS = 32
@@ -53,7 +53,7 @@ _WORK_FOLDERS = 32
 
 
 class Watch:
-    """Tells a job how far painting is: windows, and steps within them."""
+    """Tells a job how far generation is: windows, and steps within them."""
 
     def __init__(self, job: Job, total: int = 0, *, after: str = "making the sound") -> None:
         self._job, self.done, self.total, self._after = job, 0, total, after
@@ -66,7 +66,7 @@ class Watch:
             share = (activity.step - 1) / activity.steps
             self._tell(share, f"step {activity.step} of {activity.steps}", activity)
 
-    def painted(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
+    def generated(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
         """Take in how many windows are there."""
         self.done, self.total = done, self.total if total is None else total
         self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
@@ -74,20 +74,20 @@ class Watch:
     def __call__(self, item: Activity | Event | Stage) -> None:
         """Take in what a rendering tells; what was stopped is heard as far as it goes."""
         if isinstance(item, Progress):
-            self.painted(item.done, item.total, item.seconds_left)
+            self.generated(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
-            self._job.tell(_PAINTED + (1 - _PAINTED) * item.share, item.text)
+            self._job.tell(_GENERATEED + (1 - _GENERATEED) * item.share, item.text)
         elif isinstance(item, Activity):
             self.activity(item)
 
     def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
-            self._job.tell(_PAINTED, self._after)
+            self._job.tell(_GENERATEED, self._after)
             return
         text = f"window {self.done + 1} of {total}"
         details = None if activity is None else asdict(activity)
-        self._job.tell(_PAINTED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+        self._job.tell(_GENERATEED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
 
 
 def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
@@ -133,16 +133,16 @@ def keep_clip(
     return service.keep("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
 
 
-def keep_picture(service: ApiContext, picture: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
-    """Keep a picture that was painted; returns what the client is told of it."""
-    from riffusion_ext.metadata import save_picture
+def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
+    """Keep an image that was generated; returns what the client is told of it."""
+    from riffusion_ext.metadata import save_image
     from riffusion_ext.params import DEFAULT_MAX_VALUE
 
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
-    save_picture(picture, path, params, DEFAULT_MAX_VALUE)
+    save_image(image, path, params, DEFAULT_MAX_VALUE)
     name = " ".join(title.split())[:80] or "picture"
     record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
-    return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}
+    return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}
 
 
 def check_save(service: ApiContext, wanted: bool) -> None:

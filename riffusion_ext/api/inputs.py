@@ -1,4 +1,4 @@
-"""What clients bring along, checked and opened: pictures, sounds, texts, parameters."""
+"""What clients bring along, checked and opened: images, sounds, texts, parameters."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = [
     "check_text",
     "checked_sound",
     "file_name",
-    "kept_picture",
+    "kept_image",
     "kept_sound",
-    "opened_picture",
+    "opened_image",
     "params_of",
     "read_sound",
     "sound_suffix",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _MODEL_SIDE = 512
-"""What pictures to paint from are scaled to: a line of few pixels and great length would fill the memory."""
+"""What images to generate from are scaled to: a line of few pixels and great length would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
 _PIECE = 1 << 20
@@ -54,7 +54,7 @@ _SUFFIXES = {
     "GIF": ".gif",
     "AVIF": ".avif",
 }
-"""Formats of pictures that are taken: those of :data:`riffusion_ext.files.paths.PICTURE_SUFFIXES`."""
+"""Formats of images that are taken: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
 
 _HEADS = (
     (0, b"RIFF", ".wav"),
@@ -112,8 +112,8 @@ def file_name(name: str, suffix: str, otherwise: str) -> str:
     return shorten_name(stem or otherwise, suffix, longest=120)
 
 
-def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
-    """Open a picture of at most so many pixels; returns it, and the suffix of its format.
+def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
+    """Open an image of at most so many pixels; returns it, and the suffix of its format.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
     pixels
         Most pixels.
     side
-        A shorter side counts as so many, where the picture will be scaled to it.
+        A shorter side counts as so many, where the image will be scaled to it.
 
     Raises
     ------
     ApiError
-        It is no picture, too large, or damaged.
+        It is no image, too large, or damaged.
     """
     from PIL import UnidentifiedImageError
 
@@ -154,11 +154,11 @@ def opened_picture(data: bytes, limits: Limits, pixels: int | None = None, *, si
         raise ApiError(422, f"this {missing}" if missing else known) from None
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
         raise ApiError(422, f"the image is damaged: {type(error).__name__}") from error
-    return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several pictures
+    return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several images
 
 
-def kept_picture(service: ApiContext, id_: str | None) -> Image.Image | None:
-    """Open the picture of an id, for painting; None for none.
+def kept_image(service: ApiContext, id_: str | None) -> Image.Image | None:
+    """Open the image of an id, for generation; None for none.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def kept_picture(service: ApiContext, id_: str | None) -> Image.Image | None:
         data = service.find("pictures", id_).path.read_bytes()
     except OSError:
         raise ApiError(404, "this image is gone") from None
-    return opened_picture(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
+    return opened_image(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
 
 
 def sound_suffix(head: bytes) -> str:

@@ -19,7 +19,7 @@ _CLIP = {
     "sample_rate": 44100,
     "channels": 1,
 }
-_PICTURE = {
+_IMAGE = {
     "id": "m3Zt8dL0aXw1Rr5c",
     "url": "/riffusion/v1/pictures/m3Zt8dL0aXw1Rr5c",
     "name": "funky saxophone_00000.png",
@@ -43,7 +43,7 @@ _JOB = {
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "/image-to-audio": {"picture": _PICTURE["id"], "format": "wav"},
+    "/image-to-audio": {"picture": _IMAGE["id"], "format": "wav"},
     "/audio-to-images": {"clip": _CLIP["id"], "columns": 512},
     "/songs": {
         "score": "8 bars | funky saxophone, upbeat -- vocals\n8 bars | jazz piano trio | seed 42",
@@ -70,12 +70,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 _REPLIES: dict[tuple[str, str], tuple[str, Any]] = {
     ("/image-to-audio", "200"): ("The clip", {**_CLIP, "notes": []}),
-    ("/audio-to-images", "200"): ("The images", {"pictures": [{**_PICTURE, "max_value": 1.2e7}], "duration": 5.11}),
+    ("/audio-to-images", "200"): ("The images", {"pictures": [{**_IMAGE, "max_value": 1.2e7}], "duration": 5.11}),
     ("/clips", "201"): (
         "The clip",
         {**{name: _CLIP[name] for name in ("id", "url", "name", "bytes", "duration", "seed")}, "notes": []},
     ),
-    ("/pictures", "201"): ("The image", _PICTURE),
+    ("/pictures", "201"): ("The image", _IMAGE),
     ("/jobs/{id_}", "200"): ("The job", _JOB),
     ("/jobs/{id_}/cancel", "200"): ("The job", _JOB),
     ("/jobs", "200"): ("The jobs", {"jobs": [_JOB]}),

@@ -29,13 +29,13 @@ __all__ = [
     "PARTS",
     "AudioToImages",
     "Dataset",
+    "Generate",
+    "Generations",
     "ImageToAudio",
     "Interpolate",
     "InterpolateEnd",
     "Keyframe",
     "Loop",
-    "Paint",
-    "Paintings",
     "Riff",
     "Song",
 ]
@@ -94,7 +94,7 @@ class _Strict(BaseModel, extra="forbid"):
 
 
 class ImageToAudio(_Strict):
-    """A spectrogram picture to be heard."""
+    """A spectrogram image to be heard."""
 
     picture: str | None = Field(None, max_length=_LONGEST_ID, description="id of an uploaded image; or give image")
     image: str | None = Field(None, description="the image itself in base64, with or without data:...;base64,")
@@ -122,14 +122,14 @@ class AudioToImages(_Strict):
 
 
 class _Sound(_Strict):
-    """How what is painted becomes a sound file."""
+    """How what is generated becomes a sound file."""
 
     engine: Engine = _of(control("engine"))
     format: Format = _of(control("format"))
 
 
-class _Painting(_Sound):
-    """What all that is painted has in common."""
+class _Generation(_Sound):
+    """What all that is generated has in common."""
 
     steps: int = _of(generation.STEPS)
     sampler: str = _of(generation.SAMPLER, description=_SAMPLER)
@@ -149,7 +149,7 @@ class Keyframe(_Strict):
     bars: float | None = _of(KEYFRAME["bars"])
 
 
-class Song(_Painting):
+class Song(_Generation):
     """A song, from prompts over time."""
 
     score: str | None = _of(SONG["score"], description="a line for each part, as on the page; or keyframes")
@@ -171,8 +171,8 @@ class Song(_Painting):
     before: str | None = _ID
 
 
-class Riff(_Painting):
-    """A song to be painted over."""
+class Riff(_Generation):
+    """A song to be regenerated."""
 
     clip: str = Field(..., max_length=_LONGEST_ID, description="id of the song")
     keyframes: list[Keyframe] | None = None
@@ -194,7 +194,7 @@ class Riff(_Painting):
     preview: bool = Field(False, description="only the first window")
 
 
-class Loop(_Painting):
+class Loop(_Generation):
     """A few bars that go round without a seam."""
 
     prompt: str = _of(LOOP["prompt"])
@@ -220,8 +220,8 @@ class InterpolateEnd(_Strict):
     cfg: float = _of(END["cfg"])
 
 
-class Interpolate(_Painting):
-    """Pictures on the way from one prompt to another, and their sound."""
+class Interpolate(_Generation):
+    """Images on the way from one prompt to another, and their sound."""
 
     start: InterpolateEnd
     end: InterpolateEnd
@@ -237,8 +237,8 @@ class Interpolate(_Painting):
     level: Level = _of(control("level"))
 
 
-class Paint(_Strict):
-    """One picture to be painted, as the host's own pages ask for it."""
+class Generate(_Strict):
+    """One image to be generated, as the host's own pages ask for it."""
 
     prompts: list[str] = Field(..., description="two: from and to; their embeddings are mixed linearly")
     alpha: float = _within(bounds.ALPHA, 0.0, "where between the two")
@@ -257,10 +257,10 @@ class Paint(_Strict):
     loop: bool = Field(False, description="the right edge leads into the left one")
 
 
-class Paintings(_Strict):
-    """Pictures to be painted: what songs, riffs and loops are made of."""
+class Generations(_Strict):
+    """Images to be generated: what songs, riffs and loops are made of."""
 
-    requests: list[Paint]
+    requests: list[Generate]
     model: str | None = Field(None, max_length=_LONGEST_MODEL, description="refuse (409) where another one is loaded")
     batch: int = _of(generation.BATCH, description=_BATCH)
 
@@ -291,7 +291,7 @@ class Dataset(_Strict):
 PARTS: dict[Any, dict[str, type[BaseModel]]] = {
     Song: {"keyframes": Keyframe},
     Riff: {"keyframes": Keyframe},
-    Paintings: {"requests": Paint},
+    Generations: {"requests": Generate},
 }
 """Lists of models, by model and name."""
 

@@ -90,7 +90,7 @@ def _loud(unit: AudioClip) -> AudioClip:
 def limit(clip: AudioClip, *, ceiling: float = CEILING) -> AudioClip:
     r"""Hold peaks under a ceiling by turning the sound down smoothly around them.
 
-    All channels are turned down together, so the stereo picture stays where it is. Sound further than 40 ms from any
+    All channels are turned down together, so the stereo image stays where it is. Sound further than 40 ms from any
     peak above the ceiling is not touched at all.
 
     ::

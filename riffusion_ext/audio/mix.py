@@ -19,7 +19,7 @@ from riffusion_ext.validation.numbers import in_range
 __all__ = ["LAWS", "double", "dry_wet"]
 
 LAWS = ("equal-power", "linear")
-"""How two sounds share the loudness. "equal-power": for sounds whose waves are unrelated, as a picture's new phases
+"""How two sounds share the loudness. "equal-power": for sounds whose waves are unrelated, as an image's new phases
 are. "linear": for sounds that are nearly the same wave."""
 
 Share = float | Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]

@@ -90,7 +90,7 @@ def _filter(phases: int) -> _Array:
     """Low-pass filter for :func:`scipy.signal.resample_poly`.
 
     scipy's own has 10 zero crossings on each side and is 2 dB down at 20 kHz when it makes 44.1 kHz; too dull for
-    pictures that reach up there. 32 crossings and a Kaiser window of beta 8 (80 dB) keep 19 kHz untouched.
+    images that reach up there. 32 crossings and a Kaiser window of beta 8 (80 dB) keep 19 kHz untouched.
     """
     from scipy.signal import firwin
 

@@ -1,7 +1,7 @@
 """How much a piece of work needs, estimated before it begins, and how much it may need.
 
-A small file can ask for much: a minute at 1000 Hz becomes 192 times as many samples at 192 kHz, and a picture of many
-columns hours of sound. So whatever makes sound or pictures larger says first what it is about to do::
+A small file can ask for much: a minute at 1000 Hz becomes 192 times as many samples at 192 kHz, and an image of many
+columns hours of sound. So whatever makes sound or images larger says first what it is about to do::
 
     workload = resampling(channels, samples, 1000, 192000)     numbers only, no memory
     check(workload)                                            RiffusionError, with the figure and the limit

@@ -1,4 +1,4 @@
-"""``riffusion-ext audio-to-image``: sound to pictures."""
+"""``riffusion-ext audio-to-image``: sound to images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from riffusion_ext.commands.shared.options import (
     plan_targets,
 )
 from riffusion_ext.commands.shared.report import Reporter
-from riffusion_ext.convert import sounds_to_pictures
+from riffusion_ext.convert import sounds_to_images
 from riffusion_ext.convert.to_images import tile_path
 from riffusion_ext.files.paths import SOUND_SUFFIXES, expand
 from riffusion_ext.options.convert.to_images import TO_IMAGES
@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--image", "-o", metavar="P", help="image file, or a folder for several (default: beside each sound file)"
     )
-    add_control(parser, TO_IMAGES["format"], default=None)  # or that of the picture's name
+    add_control(parser, TO_IMAGES["format"], default=None)  # or that of the image's name
     add_control(parser, TO_IMAGES["tiles"], action="store_true")
     columns = TO_IMAGES["columns"]
     add_control(parser, columns, default=None, help=f"width of a tile ({columns.default}); means --tiles")
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     pairs, notes = plan_targets(files, args.image, "--image", suffixes, args.format, "png", first)
     with Reporter("audio-to-image", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
-        for result in sounds_to_pictures(
+        for result in sounds_to_images(
             pairs,
             params,
             columns=columns,

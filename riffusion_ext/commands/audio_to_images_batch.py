@@ -1,4 +1,4 @@
-"""``riffusion-ext audio-to-images-batch``: a folder of clips to a picture each, several at once."""
+"""``riffusion-ext audio-to-images-batch``: a folder of clips to an image each, several at once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand([args.audio_dir], SOUND_SUFFIXES, passed=passed)
     files = files[: args.limit] if args.limit > 0 else files
 
-    from riffusion_ext.convert import sounds_to_pictures
+    from riffusion_ext.convert import sounds_to_images
     from riffusion_ext.convert.parallel import cores, each_in_threads
     from riffusion_ext.spectrogram.threads import confined_threads
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     def work(pair: tuple[Path, Path]) -> Result:
         own_rate = args.sample_rate == FILE_RATE
-        (result,) = sounds_to_pictures([pair], params, existing=existing_of(args), own_rate=own_rate)
+        (result,) = sounds_to_images([pair], params, existing=existing_of(args), own_rate=own_rate)
         return result
 
     with Reporter("audio-to-images-batch", len(files), json=args.json, quiet=args.quiet) as report:

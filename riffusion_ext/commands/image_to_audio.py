@@ -1,4 +1,4 @@
-"""``riffusion-ext image-to-audio``: pictures to sound."""
+"""``riffusion-ext image-to-audio``: images to sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from riffusion_ext.commands.shared.options import (
     target_file,
 )
 from riffusion_ext.commands.shared.report import Reporter
-from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, is_folder_name, user_path
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, is_folder_name, user_path
 from riffusion_ext.options.convert.to_audio import BITS, JOIN, SUBTYPES, TO_AUDIO
 
 __all__ = ["add_parser", "run"]
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
     check_device(args)
     passed: list[Path] = []
     in_order = join is not None and args.order == "natural"
-    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=in_order, passed=passed)
+    files, missing = expand(args.image, IMAGE_SUFFIXES, sort_named=in_order, passed=passed)
     pairs, notes = _plan(args, files, join)
 
-    from riffusion_ext.convert import check_format, joined_clips, pictures_to_sounds, song_to_sound
+    from riffusion_ext.convert import check_format, images_to_sounds, joined_clips, song_to_sound
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     for name in {target.suffix.lower().lstrip(".") for _, target in pairs}:
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
         if files and join is None:
-            for result in pictures_to_sounds(pairs, settings, progress=report.progress, **common):
+            for result in images_to_sounds(pairs, settings, progress=report.progress, **common):
                 report.add(result)
         elif files:
             target = pairs[0][1]
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pairs of picture and sound file (all to one file when joined), and notes about their names."""
+    """Pairs of image and sound file (all to one file when joined), and notes about their names."""
     suffixes = [".wav", ".flac", ".ogg", ".mp3"]
     if join is None:
         return plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")

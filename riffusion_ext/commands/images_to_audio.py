@@ -1,4 +1,4 @@
-"""``riffusion-ext images-to-audio``: a folder of pictures to clips, cut on the beat, and one track of them all."""
+"""``riffusion-ext images-to-audio``: a folder of images to clips, cut on the beat, and one track of them all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from riffusion_ext.commands.shared.options import (
 from riffusion_ext.commands.shared.report import Reporter
 from riffusion_ext.convert import Existing, Result, explain
 from riffusion_ext.convert.targets import planned
-from riffusion_ext.files.paths import PICTURE_SUFFIXES, expand, fits, is_folder_name, user_path
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, fits, is_folder_name, user_path
 from riffusion_ext.options.convert.to_audio import BITS, SUBTYPES, TO_AUDIO
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import SpectrogramParams
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     params = params_of(args)
     check_device(args)
     passed: list[Path] = []
-    files, missing = expand(args.image, PICTURE_SUFFIXES, sort_named=args.order == "natural", passed=passed)
+    files, missing = expand(args.image, IMAGE_SUFFIXES, sort_named=args.order == "natural", passed=passed)
     passed = [path for path in passed if fits(path.name, args.glob)]
     files = [path for path in files if fits(path.name, args.glob)]
     if args.glob and not files and not missing:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.preview:
         return _preview(args, files, missing, passed, params)
 
-    from riffusion_ext.convert import check_format, joined_path, pictures_to_clips
+    from riffusion_ext.convert import check_format, images_to_clips, joined_path
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     check_format(args.format)
@@ -104,13 +104,13 @@ def run(args: argparse.Namespace) -> int:
     joined = None
     if join and (len(files) > 1 or (files and not each)):
         joined = joined_path(folder or files[0].parent, args.joined_name, ending)
-    # A picture of the track's name has to give way.
+    # An image of the track's name has to give way.
     named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
     pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
     steps = len(missing) + len(files) + (joined is not None)
     with Reporter("images-to-audio", steps, json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
-        for result in pictures_to_clips(
+        for result in images_to_clips(
             pairs,
             settings,
             joined=joined,
@@ -156,8 +156,8 @@ def _previews(
     from riffusion_ext.convert.crop_preview import preview
     from riffusion_ext.convert.result import already_there
     from riffusion_ext.files.atomic import write_atomically
-    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
-    from riffusion_ext.spectrogram.source import read_picture
+    from riffusion_ext.spectrogram.codec import DecodeSettings, read_image
+    from riffusion_ext.spectrogram.source import source_from_image
 
     cutter = Cutter(crop_settings(vars(args)))
     for source, target in pairs:
@@ -166,8 +166,8 @@ def _previews(
             yield done
             continue
         try:
-            image = open_picture(source)
-            drawing, look = preview(image, cutter, read_picture(image, DecodeSettings(params=params)).params)
+            image = read_image(source)
+            drawing, look = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
             write_atomically(target, lambda file, drawing=drawing: drawing.save(file, "PNG"))  # type: ignore[misc]
         except Exception as error:
             yield Result(source, error=explain(error))

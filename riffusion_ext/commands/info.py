@@ -1,4 +1,4 @@
-"""``riffusion-ext info``: what is recorded in a picture or a sound file."""
+"""``riffusion-ext info``: what is recorded in an image or a sound file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.commands.shared.report import failure, printable, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.files.kinds import passed_over_line
-from riffusion_ext.files.paths import PICTURE_SUFFIXES, SOUND_SUFFIXES, expand
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, SOUND_SUFFIXES, expand
 
 __all__ = ["add_parser", "run"]
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         raise UsageError("name at least one image or sound file")
     passed: list[Path] = []
-    files, missing = expand(names, PICTURE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
+    files, missing = expand(names, IMAGE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
     if passed and not args.quiet:
         sys.stderr.write(f"note: {passed_over_line(passed)}\n")
     results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]

@@ -1,4 +1,4 @@
-"""``riffusion-ext riff``: a song painted over, by a webui."""
+"""``riffusion-ext riff``: a song regenerated, by a webui."""
 
 from __future__ import annotations
 

@@ -4,21 +4,21 @@ One bad file never stops the others: every input yields a :class:`Result` that n
 why there are none. Files are written whole or not at all, so that a stop in the middle leaves nothing half done.
 """
 
-from riffusion_ext.convert.clips import joined_clips, joined_path, pictures_to_clips
+from riffusion_ext.convert.clips import images_to_clips, joined_clips, joined_path
 from riffusion_ext.convert.decode import check_format
 from riffusion_ext.convert.result import Existing, Result, explain
-from riffusion_ext.convert.to_audio import pictures_to_sounds, song_to_sound
-from riffusion_ext.convert.to_images import sounds_to_pictures
+from riffusion_ext.convert.to_audio import images_to_sounds, song_to_sound
+from riffusion_ext.convert.to_images import sounds_to_images
 
 __all__ = [
     "Existing",
     "Result",
     "check_format",
     "explain",
+    "images_to_clips",
+    "images_to_sounds",
     "joined_clips",
     "joined_path",
-    "pictures_to_clips",
-    "pictures_to_sounds",
     "song_to_sound",
-    "sounds_to_pictures",
+    "sounds_to_images",
 ]

@@ -37,8 +37,8 @@ CROSSFADE_S = (0.0, math.inf)
 """Seconds by which joined clips overlap; shorter where a clip ends before."""
 
 CROPS = ("none", "fixed", "once", "every")
-"""``fixed``: the first columns; ``once``: whole bars, as found in the first picture that has a beat; ``every``: whole
-bars of each picture's own beat."""
+"""``fixed``: the first columns; ``once``: whole bars, as found in the first image that has a beat; ``every``: whole
+bars of each image's own beat."""
 
 CROP_WIDTH = (2, 65536)
 """Columns that are kept of an image."""

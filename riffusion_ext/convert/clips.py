@@ -1,8 +1,8 @@
-r"""Pictures to clips: cut where wanted, each in a file of its own, all joined into one track, or both.
+r"""Images to clips: cut where wanted, each in a file of its own, all joined into one track, or both.
 
 ::
 
-    pictures --decoded--> sounds --Cutter--> cuts --looped--> a file each
+    images --decoded--> sounds --Cutter--> cuts --looped--> a file each
                                               \------join---> one track, at one level
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from riffusion_ext.convert.crop import CropSettings, Cut
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["joined_clips", "joined_path", "pictures_to_clips"]
+__all__ = ["images_to_clips", "joined_clips", "joined_path"]
 
 
 def joined_path(folder: Path, name: str, ending: str, *, now: datetime | None = None) -> Path:
@@ -85,7 +85,7 @@ class _Track:
         return replace(self.sounds[0], clip=clip, notes=notes)
 
 
-def pictures_to_clips(
+def images_to_clips(
     pairs: Sequence[tuple[Path, Path | None]],
     settings: DecodeSettings,
     *,
@@ -97,18 +97,18 @@ def pictures_to_clips(
     progress: Progress | None = None,
     joining: Callable[[int], object] | None = None,
 ) -> Iterator[Result]:
-    """Turn pictures into clips, each decoded once, and join them.
+    """Turn images into clips, each decoded once, and join them.
 
     Parameters
     ----------
     pairs
-        (picture, sound file) pairs in the order of the track; None for no file of its own.
+        (image, sound file) pairs in the order of the track; None for no file of its own.
     settings
         How to decode.
     joined
         File of all clips one after the other; None for none.
     crop
-        How much of each picture is heard; None for all. Loops follow each other in time, whatever the crossfade.
+        How much of each image is heard; None for all. Loops follow each other in time, whatever the crossfade.
     crossfade
         Seconds by which each clip fades into the next.
     existing
@@ -123,10 +123,10 @@ def pictures_to_clips(
     Yields
     ------
     Result
-        One for each pair, in their order, and last the track's, whose ``source`` is the first picture's folder.
-        ``details``: ``duration`` (s), ``sample_rate``, ``channels``; of a picture also ``width``, ``height`` and, where
+        One for each pair, in their order, and last the track's, whose ``source`` is the first image's folder.
+        ``details``: ``duration`` (s), ``sample_rate``, ``channels``; of an image also ``width``, ``height`` and, where
         it was cut, ``cut`` with ``start``, ``duration`` (s), ``wrapped``, ``tempo``, ``beats`` and ``bars``; of the
-        track ``pictures`` and ``crossfade``. A picture that has no file of its own and can be heard has no outputs.
+        track ``images`` and ``crossfade``. An image that has no file of its own and can be heard has no outputs.
     """
     from riffusion_ext.audio import RAW
     from riffusion_ext.convert.crop import CropSettings, Cutter, faded_ends
@@ -158,7 +158,7 @@ def pictures_to_clips(
 
 
 def _tasks(pairs: Sequence[tuple[Path, Path | None]], existing: Existing, needed: bool) -> Iterator[Task]:
-    """Open pictures as they are wanted; one whose file is there is opened all the same where a track needs it."""
+    """Open images as they are wanted; one whose file is there is opened all the same where a track needs it."""
     for source, target in pairs:
         there = already_there(source, [target], existing) if target is not None else None
         if there is not None and not needed:
@@ -211,16 +211,16 @@ def joined_clips(
     subtype: str = "pcm16",
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Turn pictures into clips of their own and join them, ``crossfade`` seconds overlapping.
+    """Turn images into clips of their own and join them, ``crossfade`` seconds overlapping.
 
-    Returns the results of the pictures left out and, last, the joined clip's, whose ``source`` is the first picture's
-    folder. The level is set once, on the whole, so that a quiet picture stays quiet beside a loud one.
+    Returns the results of the images left out and, last, the joined clip's, whose ``source`` is the first image's
+    folder. The level is set once, on the whole, so that a quiet image stays quiet beside a loud one.
     """
     folder = sources[0].parent
     done = already_there(folder, [target], existing)
     if done is not None:
         return [done]
-    results = pictures_to_clips(
+    results = images_to_clips(
         [(source, None) for source in sources],
         settings,
         joined=target,

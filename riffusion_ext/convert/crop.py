@@ -1,16 +1,16 @@
-r"""How much of a picture is heard: all of it, its first columns, or whole bars of its beat.
+r"""How much of an image is heard: all of it, its first columns, or whole bars of its beat.
 
 ::
 
-    picture    |..:....:....:....:....:....:....:....:....:..|     : are beats, four to a bar
+    image    |..:....:....:....:....:....:....:....:....:..|     : are beats, four to a bar
     cut           |---------- 2 bars ---------------------|        whole bars from the first beat
     or wrapped |--|------------------------------------|           where only one bar would be left of two: the part
                 \_________________________________________>        before the first beat goes to the end, where it
                                                                     leads into the next bar as it led into the first
 
-The picture is turned into sound as a whole, and the sound is cut. Cut the other way round, as sd-webui-riffusion does,
+The image is turned into sound as a whole, and the sound is cut. Cut the other way round, as sd-webui-riffusion does,
 the reconstruction lacks what lies beyond the edges: measured on 35 clips of orchestral music, the error of the first
-and the last 20 ms is -11 dB of their sound instead of -16 dB. A picture of n columns also sounds one column shorter
+and the last 20 ms is -11 dB of their sound instead of -16 dB. An image of n columns also sounds one column shorter
 than n steps, which is a beat lost after fifty loops; sound can be cut where the beat is, between columns.
 """
 
@@ -53,8 +53,8 @@ FADE_S = 0.005
 """Every cut is faded that long, in s: a cut without a fade clicks."""
 
 _SLACK = 0.005
-"""Share of the picture by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
-Clips of seed pictures are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
+"""Share of the image by which bars may pass its end, and are squeezed: as exact as a period can be measured in it.
+Clips of seed images are cut to bars already; of such a one, half would be lost by a hundredth of a second."""
 
 _LATE = 0.03
 """Share of the time between two beats by which a cut may begin after one."""
@@ -65,7 +65,7 @@ _LEAST_WRAPPED_S = 0.05
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How much of each picture is heard.
+    """How much of each image is heard.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of a picture's sound that is heard.
+    """The part of an image's sound that is heard.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class Cut:
 
 
 def darkness_of(image: Image.Image) -> npt.NDArray[np.float32]:
-    """Return how dark a picture is, [height, columns], 0 to 1; of a stereo picture the mean of both sides."""
+    """Return how dark an image is, [height, columns], 0 to 1; of a stereo image the mean of both sides."""
     from riffusion_ext.spectrogram.image import is_stereo, pixels_of
 
     pixels = pixels_of(image)
@@ -140,11 +140,11 @@ def darkness_of(image: Image.Image) -> npt.NDArray[np.float32]:
 
 
 def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) -> Beats:
-    """Find the beats of a picture.
+    """Find the beats of an image.
 
     Raises
     ------
-    PictureError
+    ImageError
         It has no pixels to look at.
     """
     return find_beats(
@@ -156,19 +156,19 @@ def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) 
 
 
 def cut_at_width(columns: int, width: int, step_s: float) -> Cut | None:
-    """Return the first `width` columns' time; None where the picture is no longer than that."""
+    """Return the first `width` columns' time; None where the image is no longer than that."""
     return Cut(0.0, width * step_s) if width < columns - 1 else None
 
 
 def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, str]:
-    """Return the longest loop of whole bars in a picture, and where there is none, why.
+    """Return the longest loop of whole bars in an image, and where there is none, why.
 
     It begins on the first beat where that costs no bar. Else it is wrapped; see the drawing above.
 
     Parameters
     ----------
     beats
-        Of the picture.
+        Of the image.
     rhythm
         Beats in a bar.
     step_s
@@ -195,7 +195,7 @@ def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, 
 
 @dataclass(frozen=True)
 class Look:
-    """What was decided about a picture.
+    """What was decided about an image.
 
     Attributes
     ----------
@@ -213,12 +213,12 @@ class Look:
 
 
 class Cutter:
-    """Decides where pictures are cut, one after the other.
+    """Decides where images are cut, one after the other.
 
     Parameters
     ----------
     settings
-        How much of each picture is heard.
+        How much of each image is heard.
     """
 
     def __init__(self, settings: CropSettings) -> None:
@@ -226,11 +226,11 @@ class Cutter:
         self._once: Cut | None = None
 
     def look(self, image: Image.Image, params: SpectrogramParams) -> Look:
-        """Decide about the next picture.
+        """Decide about the next image.
 
         Raises
         ------
-        PictureError
+        ImageError
             It cannot be looked at.
         """
         settings, step_s = self.settings, params.hop_length / params.sample_rate
@@ -250,7 +250,7 @@ class Cutter:
 
 
 def _again(cut: Cut, columns: int, step_s: float) -> Look:
-    """Use another picture's cut, where there is enough sound for it."""
+    """Use another image's cut, where there is enough sound for it."""
     length = (columns - 1) * step_s
     end = cut.duration if cut.wrapped else cut.start + cut.duration
     if end <= length + 0.5 * step_s:
@@ -267,14 +267,14 @@ def _told(cut: Cut) -> str:
 
 
 def looped(clip: AudioClip, cut: Cut) -> AudioClip:
-    """Return the part of a picture's sound that is heard, so that it can be repeated without a click.
+    """Return the part of an image's sound that is heard, so that it can be repeated without a click.
 
     The seam is faded over a few milliseconds into the sound around the cut, as if it were played twice.
 
     Parameters
     ----------
     clip
-        The sound of the whole picture.
+        The sound of the whole image.
     cut
         Where to cut it.
     """

@@ -1,4 +1,4 @@
-"""A picture of where a picture is cut: its beats, the band they were found in, and the part that is heard."""
+"""An image of where an image is cut: its beats, the band they were found in, and the part that is heard."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["preview"]
 
 _STRIP = 128
-"""Height of the curve below the picture, in px."""
+"""Height of the curve below the image, in px."""
 
 _BEAT, _BAND, _CUT = (220, 38, 38), (37, 99, 235, 48), (5, 150, 105)
 _LIMIT, _CURVE, _UNHEARD = (217, 119, 6), (31, 41, 55), (255, 255, 255, 170)
 
 
 def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tuple[Image.Image, Look]:
-    r"""Draw where a picture is cut.
+    r"""Draw where an image is cut.
 
     ::
 
         +---------------------+
-        |  |   |   |   |   |  |   the picture; what is not heard is veiled, the ends of what is are green,
+        |  |   |   |   |   |  |   the image; what is not heard is veiled, the ends of what is are green,
         |==|===|===|===|===|==|   the band that counts is blue, beats are red
         |  |   |   |   |   |  |
         +---------------------+
@@ -37,23 +37,23 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
     Parameters
     ----------
     image
-        The picture.
+        The image.
     cutter
-        Decides. With the method ``"once"``, the first picture it is shown decides for the others.
+        Decides. With the method ``"once"``, the first image it is shown decides for the others.
     params
         Its parameters.
 
     Returns
     -------
     drawing
-        RGB, as wide as the picture.
+        RGB, as wide as the image.
     look
         What was decided.
 
     Raises
     ------
-    PictureError
-        The picture cannot be looked at.
+    ImageError
+        The image cannot be looked at.
     """
     from PIL import Image, ImageDraw
 
@@ -78,7 +78,7 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
 
 
 def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: bool) -> None:
-    """Draw how much darker each column is, below the picture."""
+    """Draw how much darker each column is, below the image."""
     scale = (_STRIP - 8) / max(float(beats.row.max()), 1e-9)
     bottom = top + _STRIP - 1
     for column, value in enumerate(beats.row):

@@ -1,4 +1,4 @@
-"""Picture files opened, turned into sound a few at a time, and sound files written: what all ways to sound share."""
+"""Image files opened, turned into sound a few at a time, and sound files written: what all ways to sound share."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["Task", "check_format", "decode_all", "decoded", "opened", "pictures_at_once", "write_sound"]
+__all__ = ["Task", "check_format", "decode_all", "decoded", "images_at_once", "opened", "write_sound"]
 
 logger = logging.getLogger(__name__)
 
-BATCH_PICTURES = 8
-"""Pictures inverted at once."""
+BATCH_IMAGES = 8
+"""Images inverted at once."""
 
-BATCH_COLUMNS = BATCH_PICTURES * 512
-"""Columns inverted at once: a wide picture counts for several, so that memory stays bounded."""
+BATCH_COLUMNS = BATCH_IMAGES * 512
+"""Columns inverted at once: a wide image counts for several, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A picture on its way to sound.
+    """An image on its way to sound.
 
     Attributes
     ----------
     source
-        The picture's file.
+        The image's file.
     target
         The sound file to write; None for none of its own.
     image
-        The picture, or the result of one that is not worked on.
+        The image, or the result of one that is not worked on.
     there
         The result to give where the sound is needed, but not the file.
     """
@@ -56,11 +56,11 @@ class Task:
 
 
 def opened(source: Path) -> Image.Image | Result:
-    """Open a picture, or say why it cannot be opened."""
-    from riffusion_ext.spectrogram.codec import open_picture
+    """Open an image, or say why it cannot be opened."""
+    from riffusion_ext.spectrogram.codec import read_image
 
     try:
-        return open_picture(source)
+        return read_image(source)
     except Exception as error:
         return Result(source, error=explain(error))
 
@@ -68,12 +68,12 @@ def opened(source: Path) -> Image.Image | Result:
 def decoded(
     tasks: Iterable[Task], settings: DecodeSettings, progress: Progress | None = None
 ) -> Iterator[tuple[Task, Decoded | Result]]:
-    """Turn pictures into sound, several at once where the device gains by it.
+    """Turn images into sound, several at once where the device gains by it.
 
     Parameters
     ----------
     tasks
-        Taken one by one, so that not all pictures are in memory.
+        Taken one by one, so that not all images are in memory.
     settings
         How to decode.
     progress
@@ -84,17 +84,17 @@ def decoded(
     task, sound
         In their order; a result instead of the sound where there is none.
     """
-    at_once = pictures_at_once(settings.device)
+    at_once = images_at_once(settings.device)
     waiting: list[Task] = []
-    columns = pictures = 0
+    columns = images = 0
     for task in tasks:
         width = 0 if isinstance(task.image, Result) else task.image.width
-        if pictures and width and (pictures == at_once or columns + width > BATCH_COLUMNS):
+        if images and width and (images == at_once or columns + width > BATCH_COLUMNS):
             yield from _decoded_batch(waiting, settings, progress)
-            waiting, columns, pictures = [], 0, 0
+            waiting, columns, images = [], 0, 0
         waiting.append(task)
         columns += width
-        pictures += width > 0
+        images += width > 0
     yield from _decoded_batch(waiting, settings, progress)
 
 
@@ -114,10 +114,10 @@ def check_format(name: str) -> None:
         )
 
 
-def pictures_at_once(device: str) -> int:
-    """Return how many pictures to hand over together.
+def images_at_once(device: str) -> int:
+    """Return how many images to hand over together.
 
-    A GPU is faster with many. On a CPU each core takes a picture; more than there are cores would only keep finished
+    A GPU is faster with many. On a CPU each core takes an image; more than there are cores would only keep finished
     files waiting.
     """
     import torch
@@ -125,7 +125,7 @@ def pictures_at_once(device: str) -> int:
     from riffusion_ext.spectrogram.device import resolve_device
 
     on_cpu = resolve_device(device).type == "cpu"
-    return min(torch.get_num_threads(), BATCH_PICTURES) if on_cpu else BATCH_PICTURES
+    return min(torch.get_num_threads(), BATCH_IMAGES) if on_cpu else BATCH_IMAGES
 
 
 def _decoded_batch(
@@ -169,12 +169,12 @@ def decode_all(
     list
         In the order of the images: a sound, or the error in its place.
     """
-    from riffusion_ext.spectrogram.codec import pictures_to_audio
+    from riffusion_ext.spectrogram.codec import images_to_audio
 
     if not images:
         return []
     try:
-        return pictures_to_audio(list(images), settings, progress=progress)
+        return images_to_audio(list(images), settings, progress=progress)
     except let_through:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What is recorded in a picture or a sound file, as data and as rows for people."""
+"""What is recorded in an image or a sound file, as data and as rows for people."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _MADE_BY = {"source": "made from", "engine": "engine", "level": "level", "max_va
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return what a picture or a sound file tells about itself.
+    """Return what an image or a sound file tells about itself.
 
     Raises
     ------
     RiffusionError
         It can be read as neither.
     """
-    return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_picture(path)
+    return _describe_sound(path) if suffix_of(path) in SOUND_SUFFIXES else _describe_image(path)
 
 
-def _describe_picture(path: Path) -> dict[str, Any]:
+def _describe_image(path: Path) -> dict[str, Any]:
     from riffusion_ext.metadata import exif_dump, read_record
-    from riffusion_ext.spectrogram.codec import open_picture
+    from riffusion_ext.spectrogram.codec import read_image
     from riffusion_ext.spectrogram.source import unrecorded_height
 
-    image = open_picture(path)
+    image = read_image(path)
     record = read_record(image)
     params = asdict(record.params)
     notes = list(record.notes)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from riffusion_ext.files.kinds import PICTURE_SUFFIXES
+from riffusion_ext.files.kinds import IMAGE_SUFFIXES
 from riffusion_ext.files.result_names import result_names
 
 __all__ = ["made_from", "planned"]
@@ -57,8 +57,8 @@ def made_from(path: Path) -> str | None:
     with suppress(Exception):  # damaged, or written by something else: it does not tell
         if not path.is_file():
             return ""
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            return _of_picture(path)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return _of_image(path)
         from riffusion_ext.audio.io import read_tags
         from riffusion_ext.metadata import parse_audio_comment
 
@@ -67,7 +67,7 @@ def made_from(path: Path) -> str | None:
     return None
 
 
-def _of_picture(path: Path) -> str | None:
+def _of_image(path: Path) -> str | None:
     from PIL import Image
 
     from riffusion_ext.files.regular import open_regular

@@ -1,4 +1,4 @@
-"""Files of pictures to files of sound: one each, or one song of tiles."""
+"""Files of images to files of sound: one each, or one song of tiles."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
-__all__ = ["pictures_to_sounds", "song_to_sound"]
+__all__ = ["images_to_sounds", "song_to_sound"]
 
 
-def pictures_to_sounds(
+def images_to_sounds(
     pairs: Iterable[tuple[Path, Path]],
     settings: DecodeSettings,
     *,
@@ -26,12 +26,12 @@ def pictures_to_sounds(
     subtype: str = "pcm16",
     progress: Progress | None = None,
 ) -> Iterator[Result]:
-    """Turn pictures into sound files, several pictures at once where the device gains by it.
+    """Turn images into sound files, several images at once where the device gains by it.
 
     Parameters
     ----------
     pairs
-        (picture, sound file) pairs; the suffix of the sound file chooses its format.
+        (image, sound file) pairs; the suffix of the sound file chooses its format.
     settings
         How to decode.
     existing
@@ -70,7 +70,7 @@ def _open_all(sources: Sequence[Path]) -> tuple[list[tuple[Path, Image.Image]], 
 
 
 def _with_silence(sources: Sequence[Path], there: Mapping[Path, Image.Image]) -> list[Image.Image]:
-    """Pictures of a song, a white one in the place of each that is missing: like the one before, else the next."""
+    """Images of a song, a white one in the place of each that is missing: like the one before, else the next."""
     from PIL import Image
 
     like = next(iter(there.values()))
@@ -97,8 +97,8 @@ def song_to_sound(
 ) -> list[Result]:
     """Turn consecutive tiles of one song into one sound file by a single reconstruction: no seams, no time lost.
 
-    Returns the results of the pictures that could not be read and, last, the song's, whose ``source`` is the first
-    picture's folder. Silence stands where a picture could not be read, so that what follows keeps its time.
+    Returns the results of the images that could not be read and, last, the song's, whose ``source`` is the first
+    image's folder. Silence stands where an image could not be read, so that what follows keeps its time.
     """
     from riffusion_ext.spectrogram.codec import song_to_audio
 

@@ -1,4 +1,4 @@
-"""Files of sound to files of pictures."""
+"""Files of sound to files of images."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 from riffusion_ext.convert.bounds import TILE_COLUMNS
 from riffusion_ext.convert.result import Existing, Result, already_there, explain
-from riffusion_ext.errors import PictureError
+from riffusion_ext.errors import ImageError
 from riffusion_ext.validation.numbers import in_range
 
 if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.params import SpectrogramParams
-    from riffusion_ext.spectrogram.codec import EncodedPicture
+    from riffusion_ext.spectrogram.codec import EncodedImage
 
-__all__ = ["WIDEST", "sounds_to_pictures", "tile_path"]
+__all__ = ["WIDEST", "sounds_to_images", "tile_path"]
 
 WIDEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-"""Widest picture of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
+"""Widest image of formats that have a limit, in px; 65500 is that of the library that writes JPEG."""
 
 
 _MOST_NAMED = 8
 
 
-def sounds_to_pictures(
+def sounds_to_images(
     pairs: Iterable[tuple[Path, Path]],
     params: SpectrogramParams,
     *,
@@ -39,22 +39,22 @@ def sounds_to_pictures(
     existing: Existing = "refuse",
     own_rate: bool = False,
 ) -> Iterator[Result]:
-    """Turn sound files into spectrogram pictures.
+    """Turn sound files into spectrogram images.
 
     Parameters
     ----------
     pairs
-        (sound, picture) pairs. With ``columns``, the tiles of ``song.png`` are ``song_00000.png`` and so on.
+        (sound, image) pairs. With ``columns``, the tiles of ``song.png`` are ``song_00000.png`` and so on.
     params
-        The parameters of the pictures; the sound is resampled and mixed to them.
+        The parameters of the images; the sound is resampled and mixed to them.
     columns
-        Width of consecutive tiles, the last filled up with silence; None for one picture as wide as the sound is long.
+        Width of consecutive tiles, the last filled up with silence; None for one image as wide as the sound is long.
     tile_level
         ``"song"``: all tiles on one scale, so that they fit together again; ``"tile"``: each on its own.
     start, duration
         The part of each sound to use, in seconds; None for all that follows.
     existing
-        What to do where a picture is there already.
+        What to do where an image is there already.
     own_rate
         Take each sound's own sample rate instead of that of the parameters.
 
@@ -90,7 +90,7 @@ def _encode(
     tile_level: str,
     existing: Existing,
 ) -> Result:
-    from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
+    from riffusion_ext.spectrogram.codec import audio_to_image, audio_to_images
 
     width = params.columns_of_samples(math.ceil(clip.samples.shape[1] * params.sample_rate / clip.sample_rate))
     tiles = 1 if columns is None else math.ceil(width / columns)
@@ -100,10 +100,10 @@ def _encode(
     if done is not None:
         return done
     if columns is None:
-        pictures = [audio_to_picture(clip, params)]
+        images = [audio_to_image(clip, params)]
     else:
-        pictures = audio_to_pictures(clip, params, columns=columns, level=tile_level)
-    result = _write_pictures(source, targets, pictures, clip)
+        images = audio_to_images(clip, params, columns=columns, level=tile_level)
+    result = _write_images(source, targets, images, clip)
     older = () if columns is None else _older_tiles(target, tiles)
     return replace(result, notes=(*clip.notes, *older))
 
@@ -111,7 +111,7 @@ def _encode(
 def _check_width(source: Path, suffix: str, width: int) -> None:
     widest = WIDEST.get(suffix, width)
     if width > widest:
-        raise PictureError(
+        raise ImageError(
             f"{source.name} makes an image {width} px wide, but {suffix} files hold {widest}: "
             "write png, or cut it into tiles"
         )
@@ -135,21 +135,19 @@ def _older_tiles(target: Path, tiles: int) -> tuple[str, ...]:
     return (f"older tiles of this name follow the {tiles} new ones and would be joined with them: {shown}",)
 
 
-def _write_pictures(
-    source: Path, targets: Sequence[Path], pictures: Sequence[EncodedPicture], clip: AudioClip
-) -> Result:
-    from riffusion_ext.metadata import save_picture
+def _write_images(source: Path, targets: Sequence[Path], images: Sequence[EncodedImage], clip: AudioClip) -> Result:
+    from riffusion_ext.metadata import save_image
 
-    first = pictures[0]
+    first = images[0]
     paths = [
-        save_picture(picture.image, target, picture.params, picture.max_value, source.name)
-        for target, picture in zip(targets, pictures, strict=True)
+        save_image(image.image, target, image.params, image.max_value, source.name)
+        for target, image in zip(targets, images, strict=True)
     ]
     details = {
         "duration": round(clip.duration, 6),
         "width": first.image.width,
         "height": first.image.height,
-        "tiles": len(pictures),
+        "tiles": len(images),
         "max_value": first.max_value,
     }
     return Result(source, tuple(paths), details=details)

@@ -2,7 +2,7 @@
 
 ::
 
-    songs -- measure --> columns of 10 ms -- windows --> pictures -- curate --> kept, rejected -- export --> training
+    songs -- measure --> columns of 10 ms -- windows --> images -- curate --> kept, rejected -- export --> training
 
 Nothing is ever deleted: a window that is rejected is kept aside with the reason, and can be brought back.
 """

@@ -95,7 +95,7 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
 
 
 def _sound(store: Store, path: Path) -> str:
-    """Return what a picture sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
+    """Return what an image sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
     kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
     found = next((sound for sound in kept if sound.is_file()), None)
     try:
@@ -107,24 +107,24 @@ def _sound(store: Store, path: Path) -> str:
 
 
 def _hear(path: Path, places: Sequence[Path]) -> Path:
-    """Turn a picture into sound: small, and in the first of two formats that can be written.
+    """Turn an image into sound: small, and in the first of two formats that can be written.
 
     MP3 rather than OGG, which has a random number in each file.
     """
     from riffusion_ext.audio import available_formats, write_audio
-    from riffusion_ext.spectrogram.codec import open_picture, picture_to_audio
+    from riffusion_ext.spectrogram.codec import image_to_audio, read_image
 
-    clip = picture_to_audio(open_picture(path)).clip.resample(_SOUND_RATE)
+    clip = image_to_audio(read_image(path)).clip.resample(_SOUND_RATE)
     mp3, wav = places
     return write_audio(clip, mp3 if "mp3" in available_formats() else wav)
 
 
 def thumbnail(store: Store, path: Path) -> str:
-    """Return a small version of a picture, as the address of an ``<img>``; kept, for it takes 20 times as long to make.
+    """Return a small version of an image, as the address of an ``<img>``; kept, for it takes 20 times as long to make.
 
     Raises
     ------
-    PictureError
+    ImageError
         It cannot be read.
     """
     small = store.workings / "thumbnails" / f"{path.stem}.jpg"
@@ -142,9 +142,9 @@ def thumbnail(store: Store, path: Path) -> str:
 def _shrunk(path: Path) -> bytes:
     from PIL import Image
 
-    from riffusion_ext.spectrogram.image import open_picture
+    from riffusion_ext.spectrogram.image import read_image
 
-    image = open_picture(path).convert("RGB")
+    image = read_image(path).convert("RGB")
     image = image.resize((max(_THUMBNAIL * image.width // image.height, 1), _THUMBNAIL), Image.Resampling.BOX)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=60)
@@ -159,9 +159,9 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     minutes, seconds = divmod(round(window.start, 1), 60)
     try:
         small = "" if path is None else thumbnail(store, path)
-        picture = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>image is gone</i>"
+        image = f'<img loading="lazy" alt="" src="{small}">' if small else "<i>image is gone</i>"
     except RiffusionError as error:
-        picture = f"<i>{html.escape(str(error))}</i>"
+        image = f"<i>{html.escape(str(error))}</i>"
     badges = "".join(
         f'<b title="{html.escape(reason_text(r), quote=True)}">{html.escape(r["kind"])}</b>' for r in window.reasons
     )
@@ -169,7 +169,7 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     play = f'<button class="play" type="button" data-sound="{sound}">Play</button>' if sound else ""
     return (
         f'<article data-file="{html.escape(window.file, quote=True)}" data-kinds="{html.escape(kinds, quote=True)}" '
-        f'data-kept="{int(window.kept)}">{picture}<p class="bar"><label><input type="checkbox"'
+        f'data-kept="{int(window.kept)}">{image}<p class="bar"><label><input type="checkbox"'
         f'{" checked" if window.kept else ""}> keep</label>{play}</p><p class="badges">{badges}</p>'
         f'<p class="song">{html.escape(window.song)} <time>{int(minutes)}:{seconds:04.1f}</time></p>'
         f'<textarea rows="2" aria-label="Caption">{html.escape(window.caption)}</textarea></article>'

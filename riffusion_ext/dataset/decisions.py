@@ -2,7 +2,7 @@
 
 ::
 
-    review.json   {"windows": {"<picture>.png": {"keep": false, "caption": "..."}}}
+    review.json   {"windows": {"<image>.png": {"keep": false, "caption": "..."}}}
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ REVIEW = "review.json"
 
 
 def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what the user decided, by name of picture; captions edited in their files since we wrote them included.
+    """Return what the user decided, by name of image; captions edited in their files since we wrote them included.
 
     Parameters
     ----------
     store
         The folder.
     before
-        Names of the pictures in its manifest.
+        Names of the images in its manifest.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any
     decisions = reviewed(store)
     written = ledger.load(store.out, "dreambooth")
     for file in before:
-        path = (store.pictures / bare_name(file, "an image")).with_suffix(".txt")
+        path = (store.images / bare_name(file, "an image")).with_suffix(".txt")
         if not ledger.is_edited(path, written.get(path.relative_to(store.out).as_posix())):
             continue
         with suppress(OSError, ValueError):
@@ -79,7 +79,7 @@ def take_in(store: Store, review: Path) -> None:
 
 
 def reviewed(store: Store) -> dict[str, dict[str, Any]]:
-    """Return the decisions that ``review.json`` holds, by name of picture.
+    """Return the decisions that ``review.json`` holds, by name of image.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def reviewed(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def _reviewed(values: object, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the decisions of a review, by name of picture."""
+    """Return the decisions of a review, by name of image."""
     windows = values.get("windows", {}) if isinstance(values, dict) else None
     if not isinstance(windows, dict) or not all(
         isinstance(said, dict) and isinstance(said.get("keep", True), bool) and isinstance(said.get("caption", ""), str)

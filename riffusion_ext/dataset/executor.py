@@ -183,7 +183,7 @@ def _cut_one(task: Task) -> Cut:
         tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
-        # On one core, whatever the machine has: the pictures are then the same to the bit everywhere.
+        # On one core, whatever the machine has: the images are then the same to the bit everywhere.
         record = run_on(
             torch.device("cpu"),
             lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),

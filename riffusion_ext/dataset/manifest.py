@@ -51,12 +51,12 @@ class SongEntry:
 
 @dataclass(frozen=True)
 class WindowEntry:
-    """A window: its picture, where it comes from, and what was decided.
+    """A window: its image, where it comes from, and what was decided.
 
     Attributes
     ----------
     file
-        Name of the picture.
+        Name of the image.
     song
         Name of the song.
     start, duration
@@ -66,14 +66,14 @@ class WindowEntry:
     decided
         Whether the user said so.
     reasons
-        What speaks against it: ``kind``, a ``text`` with the value and the limit, and the ``other`` picture that it
+        What speaks against it: ``kind``, a ``text`` with the value and the limit, and the ``other`` image that it
         is a duplicate of.
     caption
-        As in the text beside the picture.
+        As in the text beside the image.
     level_db, transition
         RMS level in dBFS; abruptness of the largest change, 0 to 1.
     black
-        Magnitude of the picture's black.
+        Magnitude of the image's black.
     """
 
     file: str
@@ -122,7 +122,7 @@ class Manifest:
         Raises
         ------
         RiffusionError
-            It is damaged, or names a picture or a song that would lie elsewhere.
+            It is damaged, or names an image or a song that would lie elsewhere.
         """
         try:
             settings = dict(values["settings"])
@@ -167,7 +167,7 @@ def _window(values: Mapping[str, Any]) -> WindowEntry:
 
 
 def reason_text(reason: Mapping[str, Any]) -> str:
-    """Return a reason as people read it, with the picture that a duplicate is like."""
+    """Return a reason as people read it, with the image that a duplicate is like."""
     return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 
 

@@ -42,14 +42,14 @@ def open_set(out: Path) -> tuple[Store, Manifest]:
 
 
 def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
-    """Put decisions into effect: move pictures, write captions, and remember.
+    """Put decisions into effect: move images, write captions, and remember.
 
     Parameters
     ----------
     out
         Folder of the training set.
     decisions
-        By name of picture.
+        By name of image.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
 
 
 def _gone(window: WindowEntry) -> WindowEntry:
-    """Leave out a window whose picture someone removed; that must not keep the others from being written."""
+    """Leave out a window whose image someone removed; that must not keep the others from being written."""
     reason = {"kind": "gone", "text": "its image was removed; the next run makes it again"}
     return replace(window, kept=False, reasons=(*(r for r in window.reasons if r["kind"] != "gone"), reason))
 

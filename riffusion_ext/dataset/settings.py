@@ -68,9 +68,9 @@ class SliceSettings:
     Parameters
     ----------
     params
-        Parameters of the pictures.
+        Parameters of the images.
     columns
-        Width of a picture; 512 for riffusion-model-v1.
+        Width of an image; 512 for riffusion-model-v1.
     overlap
         Share of a window that the next one repeats, 0 to 0.9.
     align
@@ -117,7 +117,7 @@ class SliceSettings:
 
     @property
     def fingerprint(self) -> str:
-        """Short text that differs whenever the pictures would."""
+        """Short text that differs whenever the images would."""
         return _digest(asdict(self))
 
 
@@ -201,7 +201,7 @@ class ExportSettings:
     audio_rate
         Samples a second of the audio chunks, in Hz; None for that of each song.
     audio_seconds
-        Length of the audio chunks; None for that of each picture.
+        Length of the audio chunks; None for that of each image.
     """
 
     formats: tuple[str, ...] = ("dreambooth",)

@@ -2,11 +2,11 @@
 
 ::
 
-    OUT/pictures/         what a trainer gets: kept pictures and their captions
-    OUT/rejected/         pictures that were left out
+    OUT/pictures/         what a trainer gets: kept images and their captions
+    OUT/rejected/         images that were left out
     OUT/manifest.json     every window with its source, reasons and parameters; manifest.csv for spreadsheets
     OUT/review.json       what the user decided; read, never thrown away
-    OUT/.riffusion/       workings: pictures that were not yet judged, one record a song, the lock
+    OUT/.riffusion/       workings: images that were not yet judged, one record a song, the lock
 
 Every file appears whole or not at all, so a run that is cut off anywhere goes on where it was.
 """
@@ -46,7 +46,7 @@ LARGEST_JSON = 1 << 28
 """Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
 
 _LARGEST_RECORD = 1 << 28
-_OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names pictures; a user's own stay where they are
+_OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names images; a user's own stay where they are
 
 
 class Store:
@@ -65,11 +65,11 @@ class Store:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.pictures, self.rejected = out / "pictures", out / "rejected"
+        self.images, self.rejected = out / "pictures", out / "rejected"
         self.workings = out / WORKINGS
         self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
         self._stop = self.workings / "stop"
-        for path in (self.pictures, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._others()):
+        for path in (self.images, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._others()):
             check_folders(out, path)
 
     def _others(self) -> Iterator[Path]:
@@ -112,7 +112,7 @@ class Store:
 
     def _clean(self) -> None:
         """Remove what runs that were killed had begun to write."""
-        for folder in (self.out, self.pictures, self.rejected, self.workings, self.out / ledger.FOLDER):
+        for folder in (self.out, self.images, self.rejected, self.workings, self.out / ledger.FOLDER):
             remove_leftovers(folder)
         for parent in (self.workings, self.out / "kohya", self.out / "audio"):
             for folder in (parent, *parent.glob("*/")):
@@ -137,7 +137,7 @@ class Store:
         return self._songs.is_dir() and any(self._songs.iterdir())
 
     def record_of(self, key: str) -> SongRecord | None:
-        """Return what is known of a song, unless it is missing, damaged, or one of its pictures is gone."""
+        """Return what is known of a song, unless it is missing, damaged, or one of its images is gone."""
         try:
             data = read_regular(self._songs / f"{key}.npz", _LARGEST_RECORD)  # np.load leaves a damaged file open
             with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -182,10 +182,10 @@ class Store:
         data = repr(loudest).encode("ascii")
         write_atomically(self.workings / "loudest" / f"{key}.txt", lambda file: file.write(data))
 
-    # -- pictures
+    # -- images
 
     def find(self, file: str) -> Path | None:
-        """Return where a picture is; links to files elsewhere are none.
+        """Return where an image is; links to files elsewhere are none.
 
         Raises
         ------
@@ -193,14 +193,14 @@ class Store:
             It is no name of a file.
         """
         bare_name(file, "an image")
-        for folder in (self.pictures, self.rejected, self.fresh):
+        for folder in (self.images, self.rejected, self.fresh):
             path = folder / file
             if path.is_file() and not is_link(path):
                 return path
         return None
 
     def place(self, file: str, *, kept: bool) -> Path:
-        """Put a picture among the kept or the rejected ones; its caption follows it out of the way.
+        """Put an image among the kept or the rejected ones; its caption follows it out of the way.
 
         Raises
         ------
@@ -208,11 +208,11 @@ class Store:
             It is gone, or cannot be moved.
         """
         found = self.find(file)
-        target = (self.pictures if kept else self.rejected) / file
+        target = (self.images if kept else self.rejected) / file
         if found is None:
             raise RiffusionError(f"the image {file} is gone from {self.out}")
         if found != target:
-            with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its picture
+            with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its image
                 found.with_suffix(".txt").unlink()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -222,18 +222,18 @@ class Store:
         return target
 
     def drop_caption(self, file: str) -> None:
-        """Remove the text beside a kept picture, whoever wrote it."""
+        """Remove the text beside a kept image, whoever wrote it."""
         with suppress(OSError):
-            (self.pictures / bare_name(file, "an image")).with_suffix(".txt").unlink()
+            (self.images / bare_name(file, "an image")).with_suffix(".txt").unlink()
 
     def forget_others(self, files: Collection[str]) -> None:
-        """Move our pictures but these out of the training set, to the rejected ones: no song has them any more."""
-        for path in sorted(self.pictures.glob("*.png")):
+        """Move our images but these out of the training set, to the rejected ones: no song has them any more."""
+        for path in sorted(self.images.glob("*.png")):
             if path.name not in files and _OURS.fullmatch(path.name) and not is_link(path):
                 self.place(path.name, kept=False)
 
     def empty_fresh(self) -> None:
-        """Remove pictures that belong to no record: of songs that were cut half, or cut again."""
+        """Remove images that belong to no record: of songs that were cut half, or cut again."""
         for path in self.fresh.glob("*.png"):
             with suppress(OSError):
                 path.unlink()
@@ -275,6 +275,6 @@ class Store:
 
 
 def record_key(name: str, digest: str, fingerprint: str, black: float | None) -> str:
-    """Return the name of a song's record: another one whenever the song or its pictures would be others."""
+    """Return the name of a song's record: another one whenever the song or its images would be others."""
     text = f"{name}\n{digest}\n{fingerprint}\n{black!r}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Do the written pictures sound like the songs? Some are turned back into sound and measured."""
+"""Do the written images sound like the songs? Some are turned back into sound and measured."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _FAR_LEVEL_DB, _FAR_LEVELS, _FAR_CLIPPED = 3.0, 6.0, 0.001
 
 @dataclass(frozen=True)
 class Check:
-    """What a listener would hear of a picture.
+    """What a listener would hear of an image.
 
     Attributes
     ----------
     file
-        Name of the picture.
+        Name of the image.
     level_db
-        How much louder the sound of the picture is than that part of the song, in dB.
+        How much louder the sound of the image is than that part of the song, in dB.
     error
         Mean error of the pixels when that sound is drawn again, in levels of 255.
     other
@@ -60,7 +60,7 @@ def sample_of(manifest: Manifest, count: int) -> list[WindowEntry]:
 
 
 def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
-    """Turn pictures back into sound, and compare with the songs.
+    """Turn images back into sound, and compare with the songs.
 
     Parameters
     ----------
@@ -77,21 +77,21 @@ def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
     place = song_places(store)
     for window in windows:
         try:
-            yield _check(store.pictures / window.file, window, place(window.song))
+            yield _check(store.images / window.file, window, place(window.song))
         except RiffusionError as error:
             yield Check(window.file, problem=str(error))
 
 
 def _check(path: Path, window: WindowEntry, song: Path) -> Check:
-    from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture, open_picture, picture_to_audio
+    from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_image, image_to_audio, read_image
 
-    picture = open_picture(path)
-    decoded = picture_to_audio(picture, DecodeSettings(level=RAW))
-    again = audio_to_picture(decoded.clip, decoded.params, max_value=decoded.max_value)
+    image = read_image(path)
+    decoded = image_to_audio(image, DecodeSettings(level=RAW))
+    again = audio_to_image(decoded.clip, decoded.params, max_value=decoded.max_value)
     original = read_audio(song, start=window.start, duration=decoded.clip.duration)
-    source = audio_to_picture(original, decoded.params, max_value=decoded.max_value)
+    source = audio_to_image(original, decoded.params, max_value=decoded.max_value)
     margin = decoded.params.win_length // decoded.params.hop_length + 1  # beyond the ends the song goes on
-    error, other = _difference(picture, again.image, 0), _difference(picture, source.image, margin)
+    error, other = _difference(image, again.image, 0), _difference(image, source.image, margin)
     level = _level(decoded.clip) - _level(original.to_channels(decoded.clip.channels))
     clipped = float((np.abs(decoded.clip.samples) > 1.0).mean())
     problem = _problem(level, error, other, clipped)
@@ -99,7 +99,7 @@ def _check(path: Path, window: WindowEntry, song: Path) -> Check:
 
 
 def _difference(one: Image.Image, two: Image.Image, margin: int) -> float:
-    """Mean difference of two pictures, in levels of 255; without a margin at both sides."""
+    """Mean difference of two images, in levels of 255; without a margin at both sides."""
     stop = min(one.width, two.width) - margin
     a, b = (np.asarray(image.convert("RGB"), np.float32)[:, margin:stop] for image in (one, two))
     return float(np.abs(a - b).mean()) if a.size else 0.0
@@ -126,14 +126,14 @@ def described(checks: Sequence[Check]) -> str:
     """Say in one line what a listener would hear, of all checks together."""
     heard = [check for check in checks if check.file and (check.error or not check.problem)]
     wrong = sum(bool(check.problem) for check in checks)
-    pictures = f"{len(checks)} images" if len(checks) != 1 else "1 image"
+    images = f"{len(checks)} images" if len(checks) != 1 else "1 image"
     if not heard:
-        return f"none of {pictures} can be heard"
+        return f"none of {images} can be heard"
     level = float(np.median([check.level_db for check in heard]))
     error = float(np.mean([check.error for check in heard]))
     clipped = max(check.clipped for check in heard)
     text = (
-        f"{pictures}: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
+        f"{images}: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
         f"off, {f'up to {clipped:.2%}' if clipped >= 5e-5 else 'nothing'} clipped"
     )
     return f"{text}; {wrong} with a problem" if wrong else text

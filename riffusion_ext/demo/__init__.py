@@ -1,4 +1,4 @@
-"""The demo: a tune of our own, into training pictures, and back into sound.
+"""The demo: a tune of our own, into training images, and back into sound.
 
 Everything is made here: no download, no model, no webui, no GPU.
 """
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
-    from riffusion_ext.spectrogram.codec import Decoded, EncodedPicture
+    from riffusion_ext.spectrogram.codec import Decoded, EncodedImage
 
-__all__ = ["picture_difference", "run_demo"]
+__all__ = ["image_difference", "run_demo"]
 
 
-def picture_difference(one: Image.Image, other: Image.Image) -> float:
-    """Return the mean difference of two pictures of one size in levels, 0 (the same) to 255."""
+def image_difference(one: Image.Image, other: Image.Image) -> float:
+    """Return the mean difference of two images of one size in levels, 0 (the same) to 255."""
     import numpy as np
 
     a, b = (np.asarray(image.convert("RGB"), dtype=np.float32)[..., 0] for image in (one, other))
@@ -42,7 +42,7 @@ def run_demo(
     folder
         Where the files go; made if it is not there.
     engine, device
-        How the pictures are turned into sound.
+        How the images are turned into sound.
     program
         How the user calls the command line, for the hints at the end.
     say
@@ -51,7 +51,7 @@ def run_demo(
     Returns
     -------
     dict
-        ``files`` by name, ``difference`` (mean of the re-made pictures' levels, 0 to 255) and ``seconds``.
+        ``files`` by name, ``difference`` (mean of the re-made images' levels, 0 to 255) and ``seconds``.
 
     Raises
     ------
@@ -63,12 +63,12 @@ def run_demo(
     from riffusion_ext.audio.io import write_audio
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.demo.tune import SAMPLE_RATE, make_tune
-    from riffusion_ext.metadata import save_picture
+    from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.codec import (
         DecodeSettings,
-        audio_to_pictures,
-        open_picture,
-        picture_to_audio,
+        audio_to_images,
+        image_to_audio,
+        read_image,
         song_to_audio,
     )
 
@@ -77,16 +77,16 @@ def run_demo(
     tune_path = write_audio(tune, folder / "tune.wav", tags={"title": "Riffusion demo tune"})
     say(f"   {tune_path}  ({tune.duration:.2f} s)\n")
 
-    say("2. The tune as training images: time runs to the right, pitch upwards, dark is loud.")
-    pictures = audio_to_pictures(tune)
+    say("2. The tune as training read: time runs to the right, pitch upwards, dark is loud.")
+    images = audio_to_images(tune)
     tiles = [
-        save_picture(picture.image, folder / "pictures" / f"tune_{number:05d}.png", picture.params, picture.max_value)
-        for number, picture in enumerate(pictures)
+        save_image(image.image, folder / "pictures" / f"tune_{number:05d}.png", image.params, image.max_value)
+        for number, image in enumerate(images)
     ]
-    size = f"{pictures[0].image.width} x {pictures[0].image.height}"
-    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} images of {size}, two bars each)\n")
+    size = f"{images[0].image.width} x {images[0].image.height}"
+    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} read of {size}, two bars each)\n")
 
-    say("3. The images back into sound. An image holds no phases; they are found anew.")
+    say("3. The read back into sound. An image holds no phases; they are found anew.")
 
     def write(name: str, sound: Decoded, seconds: float) -> Path:
         path = save_clip(sound.clip, folder / name, sound.params, max_value=sound.max_value, title=Path(name).stem)
@@ -94,14 +94,14 @@ def run_demo(
         return path
 
     settings = DecodeSettings(engine=engine, device=device)
-    images = [open_picture(tile) for tile in tiles]
-    one, one_seconds = _timed(lambda: picture_to_audio(images[0], settings))
+    read = [read_image(tile) for tile in tiles]
+    one, one_seconds = _timed(lambda: image_to_audio(read[0], settings))
     one_path = write("from_one_picture.wav", one, one_seconds)
-    song, song_seconds = _timed(lambda: song_to_audio(images, settings))
+    song, song_seconds = _timed(lambda: song_to_audio(read, settings))
     song_path = write("from_all_pictures.wav", song, song_seconds)
 
-    difference = _round_trip(song, pictures)
-    say("\n4. How close is it? The new sound, made into images again, differs from the first images by")
+    difference = _round_trip(song, images)
+    say("\n4. How close is it? The new sound, made into read again, differs from the first read by")
     say(f"   {difference:.1f} of 255 grey levels on average (0 would be the same).\n")
     seconds = time.perf_counter() - start
     say(f"Done in {seconds:.1f} s. Listen to tune.wav and from_all_pictures.wav in {folder.resolve()}")
@@ -117,9 +117,9 @@ def _timed(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
     return make(), time.perf_counter() - start
 
 
-def _round_trip(song: Decoded, pictures: Sequence[EncodedPicture]) -> float:
-    """Mean difference between the pictures and those of the sound made from them."""
-    from riffusion_ext.spectrogram.codec import audio_to_pictures
+def _round_trip(song: Decoded, images: Sequence[EncodedImage]) -> float:
+    """Mean difference between the images and those of the sound made from them."""
+    from riffusion_ext.spectrogram.codec import audio_to_images
 
-    again = audio_to_pictures(song.clip, pictures[0].params)
-    return sum(picture_difference(a.image, b.image) for a, b in zip(pictures, again, strict=False)) / len(pictures)
+    again = audio_to_images(song.clip, images[0].params)
+    return sum(image_difference(a.image, b.image) for a, b in zip(images, again, strict=False)) / len(images)

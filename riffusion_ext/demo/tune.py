@@ -1,7 +1,7 @@
 """A short tune of our own, made of sines and noise: something to try everything with, and nobody's copyright.
 
 Six bars in A minor: electric piano, bass, drums and a small melody with an echo. A beat is 0.64 s (93.75 a minute), so
-two bars are exactly 512 columns of 10 ms, and the six bars are three training pictures cut on the beat::
+two bars are exactly 512 columns of 10 ms, and the six bars are three training images cut on the beat::
 
     tile     |        0        |        1        |        2        |
     bar      |   1    |   2    |   3    |   4    |   5    |   6    |
@@ -81,7 +81,7 @@ def _bass(note: int, length: float) -> np.ndarray:
 
 
 def _lead(note: int, length: float) -> np.ndarray:
-    """Reedy voice with a vibrato that comes in late; harmonics stop at 9 kHz, below the pictures' ceiling."""
+    """Reedy voice with a vibrato that comes in late; harmonics stop at 9 kHz, below the images' ceiling."""
     t, f = _seconds(length + 0.08), _hertz(note)
     depth = 0.004 * np.clip((t - 0.18) / 0.25, 0, 1)
     phase = 2 * np.pi * f * (t + np.cumsum(depth * np.sin(2 * np.pi * 5.4 * t)) / SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures and sound, and what is said about the others.
+"""Which files of a folder are images and sound, and what is said about the others.
 
 Standard library only.
 """
@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["PICTURE_SUFFIXES", "SOUND_SUFFIXES", "is_known", "passed_over", "passed_over_line", "suffix_of"]
+__all__ = ["IMAGE_SUFFIXES", "SOUND_SUFFIXES", "is_known", "passed_over", "passed_over_line", "suffix_of"]
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-"""What is taken from a folder as a picture. A file named outright is tried whatever its suffix."""
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
+"""What is taken from a folder as an image. A file named outright is tried whatever its suffix."""
 
 # fmt: off
 _BY_FFMPEG = frozenset(
@@ -46,7 +46,7 @@ _COMPANIONS = frozenset(
     }
 )
 # fmt: on
-"""Texts and lists that lie beside songs and pictures, and are neither; passed over without a word."""
+"""Texts and lists that lie beside songs and images, and are neither; passed over without a word."""
 
 _FFMPEG = "RIFFUSION_FFMPEG"  # as in audio.ffmpeg
 
@@ -71,12 +71,10 @@ def _has_ffmpeg() -> bool:
 def passed_over(files: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
     """Return those files of a folder that somebody may miss: neither of the kinds, nor something that lies beside them.
 
-    Pictures lie beside songs, and sound beside pictures, as our own results do.
+    Images lie beside songs, and sound beside images, as our own results do.
     """
     wanted = frozenset(suffixes)
-    beside = (PICTURE_SUFFIXES | SOUND_SUFFIXES | _COMPANIONS) - (
-        _BY_FFMPEG if wanted & SOUND_SUFFIXES else frozenset()
-    )
+    beside = (IMAGE_SUFFIXES | SOUND_SUFFIXES | _COMPANIONS) - (_BY_FFMPEG if wanted & SOUND_SUFFIXES else frozenset())
     return [path for path in files if not is_known(path, wanted) and suffix_of(path) not in beside]
 
 

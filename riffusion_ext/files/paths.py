@@ -14,10 +14,10 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from riffusion_ext.files.kinds import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_known, passed_over
+from riffusion_ext.files.kinds import IMAGE_SUFFIXES, SOUND_SUFFIXES, is_known, passed_over
 
 __all__ = [
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "SOUND_SUFFIXES",
     "dated_path",
     "expand",

@@ -1,8 +1,8 @@
-"""Whole songs from a picture model: plans, windows, weaving, loops, and the seam to whatever paints the pictures.
+"""Whole songs from an image model: plans, windows, weaving, loops, and the seam to whatever generates the images.
 
 ::
 
-    Score --plan--> windows --Backend.generate--> pictures --weave--> one wide spectrogram --decode once--> sound
+    Score --plan--> windows --Backend.generate--> images --weave--> one wide spectrogram --decode once--> sound
 
-Nothing here knows a webui: who paints is a :class:`~riffusion_ext.generate.backends.base.Backend`.
+Nothing here knows a webui: who generates is a :class:`~riffusion_ext.generate.backends.base.Backend`.
 """

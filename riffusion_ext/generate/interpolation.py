@@ -1,7 +1,7 @@
-"""From one prompt to another in so many pictures, as the original library does it.
+"""From one prompt to another in so many images, as the original library does it.
 
-Texts are mixed linearly, the two noises on a sphere, and guidance and denoising linearly. Every picture starts from
-the same seed picture, which is what keeps them together.
+Texts are mixed linearly, the two noises on a sphere, and guidance and denoising linearly. Every image starts from
+the same seed image, which is what keeps them together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, accepts_mixed
 from riffusion_ext.generate.score.keyframes import curved
 
-__all__ = ["End", "Interpolation", "alphas", "fitted", "paint"]
+__all__ = ["End", "Interpolation", "alphas", "fitted", "generate"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class End:
     seed
         Any whole number; taken modulo 2 ** 32.
     denoise
-        How much of the seed picture is painted over, 0 to 1.
+        How much of the seed image is regenerated, 0 to 1.
     cfg
         Guidance scale, 1 or more.
     """
@@ -53,11 +53,11 @@ class Interpolation:
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     seed_picture
-        What the pictures start from, as it is given by :func:`fitted`; None: noise alone.
+        What the images start from, as it is given by :func:`fitted`; None: noise alone.
     mask
-        White is repainted, black is kept; scaled to the seed picture.
+        White is regenerated, black is kept; scaled to the seed image.
     width, height
-        Where there is no seed picture, in pixels.
+        Where there is no seed image, in pixels.
     """
 
     start: End
@@ -70,7 +70,7 @@ class Interpolation:
     height: int = 512
 
     def request(self, alpha: float) -> Request:
-        """Return what to paint at a place on the way, 0 (the start) to 1 (the end).
+        """Return what to generate at a place on the way, 0 (the start) to 1 (the end).
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Interpolation:
 
 
 def alphas(count: int, power: float = 1.0) -> list[float]:
-    """Return the places of so many pictures: even steps from 0 to 1, bent by the original's power curve.
+    """Return the places of so many images: even steps from 0 to 1, bent by the original's power curve.
 
     Parameters
     ----------
@@ -114,54 +114,54 @@ def alphas(count: int, power: float = 1.0) -> list[float]:
     return [curved(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
 
 
-def fitted(picture: Image.Image, height: int = 512) -> Image.Image:
-    """Return a picture as painting needs it: RGB, of that height, as many columns as fit into multiples of 64."""
-    picture = picture.convert("RGB")
-    if picture.height != height:
-        picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
-    width = max(picture.width // GRAIN * GRAIN, GRAIN)
-    if picture.width < GRAIN:
-        return picture.resize((width, height), Image.Resampling.LANCZOS)
-    return picture.crop((0, 0, width, height))
+def fitted(image: Image.Image, height: int = 512) -> Image.Image:
+    """Return an image as generation needs it: RGB, of that height, as many columns as fit into multiples of 64."""
+    image = image.convert("RGB")
+    if image.height != height:
+        image = image.resize((image.width, height), Image.Resampling.LANCZOS)
+    width = max(image.width // GRAIN * GRAIN, GRAIN)
+    if image.width < GRAIN:
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    return image.crop((0, 0, width, height))
 
 
-def paint(
-    requests: Sequence[Request], backend: Backend, *, painted: Callable[[int], object] = lambda number: None
+def generate(
+    requests: Sequence[Request], backend: Backend, *, generated: Callable[[int], object] = lambda number: None
 ) -> list[Image.Image]:
-    """Paint pictures, in batches as large as the backend takes where requests allow it.
+    """Generate images, in batches as large as the backend takes where requests allow it.
 
     Parameters
     ----------
     requests
         In any mix.
     backend
-        Paints.
-    painted
-        Called with the number of pictures that are there, after each.
+        Generates.
+    generated
+        Called with the number of images that are there, after each.
 
     Returns
     -------
     list
         In the order of the requests; where the user stopped, those from the first on that are there without a gap.
     """
-    pictures: dict[int, Image.Image] = {}
+    images: dict[int, Image.Image] = {}
     for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
 
-        def keep(index: int, picture: Image.Image, batch: list[int] = batch) -> None:
-            pictures[batch[index]] = picture
-            painted(len(pictures))
+        def keep(index: int, image: Image.Image, batch: list[int] = batch) -> None:
+            images[batch[index]] = image
+            generated(len(images))
 
         backend.generate([requests[number] for number in batch], keep)
         if backend.interrupted:
             break
     count = 0
-    while count in pictures:
+    while count in images:
         count += 1
-    return [pictures[number] for number in range(count)]
+    return [images[number] for number in range(count)]
 
 
 def _batches(requests: Sequence[Request], most: int, *, any_kind: bool) -> Iterator[list[int]]:
-    """Put neighbours that can be painted together into batches."""
+    """Put neighbours that can be generated together into batches."""
     batch: list[int] = []
     kind: Hashable = None
     for number, request in enumerate(requests):

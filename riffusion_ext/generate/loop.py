@@ -3,7 +3,7 @@
 ::
 
     N bars at BPM --> samples S --> width W, a multiple of 64 --> hop = S / W, a whole number --> W * hop ~ S
-    picture --decoded as a circle--> W * hop samples --resampled as a circle, by less than 0.2 %--> S samples
+    image --decoded as a circle--> W * hop samples --resampled as a circle, by less than 0.2 %--> S samples
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
-from riffusion_ext.generate.checkpoint.recipe import picture_id
-from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.checkpoint.recipe import image_id
+from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
 from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
 from riffusion_ext.generate.windows.init_images import beat_clip, tiled
@@ -36,7 +36,7 @@ from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.loop import reconstruct_loop
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.spectrogram.source import read_picture
+from riffusion_ext.spectrogram.source import source_from_image
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 from riffusion_ext.spectrogram.workload import inverting
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
@@ -51,16 +51,16 @@ _FULL_SCALE = 32768.0
 
 @dataclass(frozen=True)
 class LoopFit:
-    """How a loop fits on a picture.
+    """How a loop fits on an image.
 
     Attributes
     ----------
     samples
         Its length.
     width
-        Of its picture.
+        Of its image.
     params
-        Those of the picture, whose hop is fitted: `width` hops are the loop's length, to less than 0.2 % or the
+        Those of the image, whose hop is fitted: `width` hops are the loop's length, to less than 0.2 % or the
         rounding of a hop.
     """
 
@@ -70,7 +70,7 @@ class LoopFit:
 
     @property
     def stretch(self) -> float:
-        """How much the sound of the picture is stretched: samples of the loop over those of the picture, less 1."""
+        """How much the sound of the image is stretched: samples of the loop over those of the image, less 1."""
         return self.samples / (self.width * self.params.hop_length) - 1.0
 
 
@@ -81,19 +81,19 @@ def fit_loop(
     beats_per_bar: int = 4,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
 ) -> LoopFit:
-    """Choose the width of a loop's picture: a multiple of 64, as only those go around without a seam in a model.
+    """Choose the width of a loop's image: a multiple of 64, as only those go around without a seam in a model.
 
     Parameters
     ----------
     bars, bpm, beats_per_bar
         The loop is ``round(bars * beats_per_bar * 60 / bpm * sample_rate)`` samples long.
     params
-        Of the model's pictures.
+        Of the model's images.
 
     Raises
     ------
     RiffusionError
-        The loop is too short or too long for one picture.
+        The loop is too short or too long for one image.
     """
     check_tempo(bpm)
     low, high = BEATS_PER_BAR
@@ -117,12 +117,12 @@ def fit_loop(
 
 
 @torch.no_grad()
-def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
-    """Turn a picture that wraps around into a loop of exactly ``fit.samples`` samples, at the picture's level.
+def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
+    """Turn an image that wraps around into a loop of exactly ``fit.samples`` samples, at the image's level.
 
     Parameters
     ----------
-    picture
+    image
         Of the fit's width.
     fit
         From :func:`fit_loop`.
@@ -132,12 +132,12 @@ def decode_loop(picture: Image.Image, fit: LoopFit, settings: DecodeSettings) ->
     Raises
     ------
     RiffusionError
-        The picture has another width.
+        The image has another width.
     """
-    if picture.width != fit.width:
-        raise RiffusionError(f"the image of this loop must be {fit.width} columns wide, got {picture.width}")
+    if image.width != fit.width:
+        raise RiffusionError(f"the image of this loop must be {fit.width} columns wide, got {image.width}")
     channels = "stereo" if fit.params.stereo else "mono"
-    source = read_picture(picture, replace(settings, channels=channels, params=fit.params))
+    source = source_from_image(image, replace(settings, channels=channels, params=fit.params))
     program = PROGRAMS.get(settings.engine, PROGRAMS["best"])
 
     def compute(device: torch.device) -> np.ndarray:
@@ -168,15 +168,15 @@ class LoopSettings:
     Parameters
     ----------
     prompt, negative, seed, cfg, denoise
-        As in a keyframe; without a seed picture `denoise` means nothing.
+        As in a keyframe; without a seed image `denoise` means nothing.
     bars, bpm, beats_per_bar
         See :func:`fit_loop`.
     beat
-        Pattern of the seed picture.
+        Pattern of the seed image.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the model's pictures.
+        Of the model's images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
@@ -211,14 +211,14 @@ class LoopSettings:
 
 
 class Loop(Piece):
-    """A loop, and the folder where it is painted.
+    """A loop, and the folder where it is generated.
 
     Parameters
     ----------
     settings
         A seed of -1 is decided here: :attr:`settings` has it.
     folder
-        For pictures; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+        For images; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
         What it starts from; its first columns, repeated where it is narrower than the loop.
     decode
@@ -227,7 +227,7 @@ class Loop(Piece):
     Raises
     ------
     RiffusionError
-        The loop does not fit on a picture, or needs more memory than is allowed.
+        The loop does not fit on an image, or needs more memory than is allowed.
     """
 
     kind = "loop"
@@ -254,7 +254,7 @@ class Loop(Piece):
         check(inverting(self.fit.params, self.fit.width))
         self._seed = seed_picture
         if seed_picture is not None:
-            self._pictures = {"seed_picture": picture_id(seed_picture)}
+            self._images = {"seed_picture": image_id(seed_picture)}
         keyframe = Keyframe(
             settings.prompt, settings.negative, settings.seed, settings.denoise, settings.cfg, bars=settings.bars
         )
@@ -264,7 +264,7 @@ class Loop(Piece):
         self.plan = Plan("loop", self.fit.params, self.fit.samples, 0, 0, (window,))
 
     def _layers(self) -> Iterator[RenderFolder]:
-        init = self._start_picture()
+        init = self._start_image()
         start = "" if init is None else hashlib.sha256(init.tobytes()).hexdigest()
         record = {
             "model": self._model,
@@ -274,7 +274,7 @@ class Loop(Piece):
             "bpm": self.settings.bpm,
         }
 
-        def request(window: Window, _open: OpenPicture) -> Request:
+        def request(window: Window, _open: ReadImage) -> Request:
             wanted = self.settings
             return Request(
                 prompts=(wanted.prompt, wanted.prompt),
@@ -292,15 +292,15 @@ class Loop(Piece):
 
         yield self._render_folder(self.plan, record, request)
 
-    def _start_picture(self) -> Image.Image | None:
+    def _start_image(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies
         if self._seed is not None:
             return tiled(self._seed, 0, self.fit.width, height)
         if self.settings.beat == "none":
             return None
-        from riffusion_ext.spectrogram.codec import audio_to_picture
+        from riffusion_ext.spectrogram.codec import audio_to_image
 
-        # At the tempo that makes the picture's own hops the loop, from a bar line on, so that the last hits ring in the
+        # At the tempo that makes the image's own hops the loop, from a bar line on, so that the last hits ring in the
         # first; three times around: the middle has no ends.
         params, width = self.fit.params, self.fit.width
         length = width * params.hop_length
@@ -315,19 +315,19 @@ class Loop(Piece):
             beats_per_bar=self.settings.beats_per_bar,
         )
         around = AudioClip(np.tile(period.samples, 3), params.sample_rate)
-        return audio_to_picture(around, params).image.crop((width, 0, 2 * width, height))
+        return audio_to_image(around, params).image.crop((width, 0, 2 * width, height))
 
-    def picture(self) -> Image.Image | None:
-        """Return the picture, once it is painted."""
-        return self._works[0].picture(0) if self.beginning() else None
+    def image(self) -> Image.Image | None:
+        """Return the image, once it is generated."""
+        return self._works[0].image(0) if self.beginning() else None
 
     def _decoded(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         assert len(plan.windows) == 1
         assert progress is None
-        picture = self._works[0].picture(first)
-        return apply_level(decode_loop(picture, self.fit, decode), self.settings.level)
+        image = self._works[0].image(first)
+        return apply_level(decode_loop(image, self.fit, decode), self.settings.level)
 
     @property
     def seed(self) -> int:

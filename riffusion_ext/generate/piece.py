@@ -18,7 +18,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Backend, Request
 from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
-from riffusion_ext.generate.checkpoint.runner import Event, OpenPicture, RenderFolder, RenderJob, run_layers
+from riffusion_ext.generate.checkpoint.runner import Event, ReadImage, RenderFolder, RenderJob, run_layers
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.generate.windows.segments import part_of, quickly
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
@@ -62,7 +62,7 @@ class Piece(ABC):
         self.decode = decode or DecodeSettings()
         self._works: list[RenderFolder] = []
         self._model = ""
-        self._pictures: Mapping[str, str] = {}
+        self._images: Mapping[str, str] = {}
 
     # -- what each kind says
 
@@ -95,7 +95,7 @@ class Piece(ABC):
 
     # -- windows
 
-    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
         """Generate the windows that are not there yet, of all layers from left to right.
 
         Parameters
@@ -131,7 +131,7 @@ class Piece(ABC):
         self,
         plan: Plan,
         record: Mapping[str, object],
-        request: Callable[[Window, OpenPicture], Request],
+        request: Callable[[Window, ReadImage], Request],
         black: Callable[[int], float] = lambda number: DEFAULT_MAX_VALUE,
     ) -> RenderFolder:
         """Return the folder of a layer, named after the record and the plan; see :class:`RenderJob`."""
@@ -180,7 +180,7 @@ class Piece(ABC):
             **self._described(),
             host=self._works[0].host_values() if self._works else {},
             model=self._model,
-            pictures=self._pictures,
+            images=self._images,
         )
 
     def _sound_params(self) -> SpectrogramParams:

@@ -9,18 +9,18 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.generate.checkpoint.recipe import read_record, records_in
 
-__all__ = ["KINDS", "pictures_in", "settings_in"]
+__all__ = ["KINDS", "images_in", "settings_in"]
 
 KINDS = ("song", "riff", "loop")
 
 
 def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
-    """Read what a sound or picture was made with.
+    """Read what a sound or image was made with.
 
     Parameters
     ----------
     path
-        A sound file or a picture.
+        A sound file or an image.
     name
         What its user calls it, for messages; else its file name.
 
@@ -37,7 +37,7 @@ def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
         It holds no such record, or none that can be read.
     """
     name = name or path.name
-    found = _in_sound(path) or _in_picture(path)
+    found = _in_sound(path) or _in_image(path)
     if found is None:
         raise RiffusionError(f"{name} does not say how it was made: it is no song, riff or loop of this program")
     kind, record = found
@@ -58,10 +58,10 @@ def _settings_of(kind: str) -> type[Any]:
     return LoopSettings
 
 
-def pictures_in(path: Path) -> dict[str, str]:
-    """Return the identities of the pictures that a sound or picture of ours began with, by name; {} where it had none.
+def images_in(path: Path) -> dict[str, str]:
+    """Return the identities of the images that a sound or image of ours began with, by name; {} where it had none.
 
-    See :func:`~riffusion_ext.generate.checkpoint.recipe.picture_id`.
+    See :func:`~riffusion_ext.generate.checkpoint.recipe.image_id`.
     """
     text = _comment(path).get("parameters") or _parameters(path)
     return {name: str(value) for name, value in records_in(str(text)).get("pictures", {}).items()}
@@ -72,7 +72,7 @@ def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
     return next(((kind, record[kind]) for kind in KINDS if isinstance(record.get(kind), dict)), None)
 
 
-def _in_picture(path: Path) -> tuple[str, dict[str, Any]] | None:
+def _in_image(path: Path) -> tuple[str, dict[str, Any]] | None:
     records = records_in(_parameters(path))
     return next(((kind, records[kind]) for kind in KINDS if kind in records), None)
 
@@ -84,17 +84,17 @@ def _comment(path: Path) -> dict[str, Any]:
 
     try:
         return parse_audio_comment(read_tags(path).get("comment", "")) or {}
-    except RiffusionError:  # no sound: perhaps a picture
+    except RiffusionError:  # no sound: perhaps an image
         return {}
 
 
 def _parameters(path: Path) -> str:
-    """Return the generation parameters in a picture; "" where there are none."""
+    """Return the generation parameters in an image; "" where there are none."""
     from PIL import Image
 
     try:
-        with open_regular(path) as file, Image.open(file) as picture:
-            text = picture.info.get("parameters")
-    except Exception:  # Pillow raises many kinds of error for what is no picture
+        with open_regular(path) as file, Image.open(file) as image:
+            text = image.info.get("parameters")
+    except Exception:  # Pillow raises many kinds of error for what is no image
         return ""
     return text if isinstance(text, str) else ""

@@ -1,10 +1,10 @@
-"""A whole song, painted over: audio to audio.
+"""A whole song, regenerated: audio to audio.
 
 ::
 
     song --encode--> windows, each with its own black --img2img--> windows --weave, decode--> wet --mix--> sound
 
-What is painted is one or two layers: one ("mono"), the two sides of the song with the same noise ("stereo"), or the
+What is generated is one or two layers: one ("mono"), the two sides of the song with the same noise ("stereo"), or the
 same song twice with two noises, panned ("double").
 """
 
@@ -26,7 +26,7 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.checkpoint.retention import mark, remove_old
-from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
 from riffusion_ext.generate.piece import Piece, short_digest
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
@@ -71,7 +71,7 @@ _LAYERS = {
 
 
 class Riff(Piece):
-    """A song that is painted over, and the folder where that happens.
+    """A song that is regenerated, and the folder where that happens.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ class Riff(Piece):
     settings
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished riff, give those.
     folder
-        For windows; each riff has folders of its own inside, named after all that decides its pictures, and so have
-        the pictures that they start from, which riffs of one song share. Old ones of finished riffs are removed, see
+        For windows; each riff has folders of its own inside, named after all that decides its images, and so have
+        the images that they start from, which riffs of one song share. Old ones of finished riffs are removed, see
         :mod:`riffusion_ext.generate.checkpoint.retention`.
     decode
         Engine and device for the sound.
@@ -103,7 +103,7 @@ class Riff(Piece):
         self._notes = clip.notes
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
-        check(inverting(settings.params, columns, pictures=len(_LAYERS[settings.channels]), engine=self.decode.engine))
+        check(inverting(settings.params, columns, images=len(_LAYERS[settings.channels]), engine=self.decode.engine))
         song = clip.resample(settings.params.sample_rate)
         self.plan = self._plan(song.samples.shape[1])
         first = self.plan.first_sample
@@ -145,18 +145,18 @@ class Riff(Piece):
         digest = hashlib.sha256(np.ascontiguousarray(self.dry.samples).data).hexdigest()
         for layer in self._parts:
             plan = _with_seeds(self.plan, layer.seed_offset)
-            painting = {"model": self._model, "steps": self.settings.steps, "sampler": self.settings.sampler}
-            record = {"song": digest, "layer": layer.name, **painting}
+            generating = {"model": self._model, "steps": self.settings.steps, "sampler": self.settings.sampler}
+            record = {"song": digest, "layer": layer.name, **generating}
             sources = SongImages(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
             yield self._render_folder(plan, record, partial(self._request, sources), sources.black)
             self._sources.append(sources)
 
     def _sources_folder(self, digest: str, layer: _Layer) -> Path:
-        """Return where the pictures lie that a layer starts from, named after all that decides them."""
+        """Return where the images lie that a layer starts from, named after all that decides them."""
         windows = [(window.start, window.width) for window in self.plan.windows]
         return self.folder / "sources" / short_digest([digest, layer.channel, asdict(self.plan.params), windows])
 
-    def _request(self, sources: SongImages, window: Window, _open: OpenPicture) -> Request:
+    def _request(self, sources: SongImages, window: Window, _open: ReadImage) -> Request:
         moment = window.moment
         return Request(
             prompts=(moment.a.prompt, moment.b.prompt),
@@ -169,11 +169,11 @@ class Riff(Piece):
             sampler=self.settings.sampler,
             width=window.width,
             height=self.settings.params.num_frequencies,
-            init=sources.picture(window.number).convert("RGB"),
+            init=sources.image(window.number).convert("RGB"),
         )
 
     def wet(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the result by itself, as loud as its pictures say, as far as it can be heard; None: nothing yet."""
+        """Return the result by itself, as loud as its images say, as far as it can be heard; None: nothing yet."""
         plan = self.beginning()
         return None if plan is None else self._wet(plan, 0, self.decode, progress)
 
@@ -186,8 +186,8 @@ class Riff(Piece):
     def _wet(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
-        def opened(work: RenderFolder) -> OpenPicture:
-            return lambda number: work.picture(first + number)
+        def opened(work: RenderFolder) -> ReadImage:
+            return lambda number: work.image(first + number)
 
         clips = [
             sound_of(plan, opened(work), decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part)
@@ -228,7 +228,7 @@ class Riff(Piece):
         parts = _parts(progress, len(self._works))
         for work, sources, part in zip(self._works, self._sources, parts, strict=True):
             more, less = (sources, work) if lost else (work, sources)
-            clips.append(mel_difference(plan, more.picture, less.picture, self.decode, hold=HOLD_RIFF, progress=part))
+            clips.append(mel_difference(plan, more.image, less.image, self.decode, hold=HOLD_RIFF, progress=part))
         return double(*clips) if len(clips) == 2 else clips[0]
 
     @property

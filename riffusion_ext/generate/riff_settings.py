@@ -1,4 +1,4 @@
-"""How a song is painted over: the choices, and one object that holds them."""
+"""How a song is regenerated: the choices, and one object that holds them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALL_WET = Curve.constant(1.0)
 
 @dataclass(frozen=True)
 class RiffSettings:
-    """How a song is painted over.
+    """How a song is regenerated.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RiffSettings:
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the pictures.
+        Of the images.
     power
         Of the way between keyframes.
     level

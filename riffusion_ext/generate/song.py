@@ -1,4 +1,4 @@
-"""Text to minutes of music: prompts that travel, painted window by window."""
+"""Text to minutes of music: prompts that travel, generated window by window."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from riffusion_ext.audio.workload import check
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
-from riffusion_ext.generate.checkpoint.recipe import picture_id
-from riffusion_ext.generate.checkpoint.runner import OpenPicture, RenderFolder
+from riffusion_ext.generate.checkpoint.recipe import image_id
+from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
 from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import Score
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_picture, tiled
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tiled
 from riffusion_ext.generate.windows.masks import combined, soft_mask
 from riffusion_ext.generate.windows.outpaint import between
 from riffusion_ext.generate.windows.plan import Plan, Window, check_overlap, check_width, plan_plain, plan_song
-from riffusion_ext.generate.windows.preview import picture_of, sound_of
+from riffusion_ext.generate.windows.preview import image_of, sound_of
 from riffusion_ext.generate.windows.warnings import passed_over
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -46,16 +46,16 @@ class SongSettings:
     join
         One of :data:`JOINS`.
     beat
-        Pattern of the seed picture, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used
-        where a picture is given. It needs the tempo of the score.
+        Pattern of the seed image, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used
+        where an image is given. It needs the tempo of the score.
     bridge_denoise
-        Strength with which windows between others are painted where there is no seed picture.
+        Strength with which windows between others are generated where there is no seed image.
     width, overlap, seeds
         See :func:`~riffusion_ext.generate.windows.plan.plan_song`.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the pictures.
+        Of the images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
@@ -95,21 +95,21 @@ class SongSettings:
 
 
 class Song(Piece):
-    """A song, and the folder where it is painted.
+    """A song, and the folder where it is generated.
 
     Parameters
     ----------
     settings
         Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
     folder
-        For windows; each song has a folder of its own inside, named after all that decides its pictures. Old ones of
+        For windows; each song has a folder of its own inside, named after all that decides its images. Old ones of
         finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
         What the windows start from, repeated along the song; None: the beat, or noise alone.
     mask
-        Where the seed picture is repainted: white all, black nothing. Scaled to the windows.
+        Where the seed image is regenerated: white all, black nothing. Scaled to the windows.
     before
-        A picture that the song goes on from: it begins with the last columns of it.
+        An image that the song goes on from: it begins with the last columns of it.
     decode
         Engine and device for the sound.
 
@@ -139,7 +139,7 @@ class Song(Piece):
             raise RiffusionError("a mask keeps parts of an init image, so it needs one: choose an image or a beat")
         self._seed = seed_picture
         given = {"seed_picture": seed_picture, "mask": mask, "before": before}
-        self._pictures = {name: picture_id(picture) for name, picture in given.items() if picture is not None}
+        self._images = {name: image_id(image) for name, image in given.items() if image is not None}
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
         self._before = None if before is None else tiled(before, 0, before.width, height)
@@ -172,19 +172,19 @@ class Song(Piece):
             "bpm": self.settings.score.bpm,
             "beats_per_bar": self.settings.score.beats_per_bar,
             "bridge_denoise": self.settings.bridge_denoise,
-            "pictures": self._pictures,
+            "pictures": self._images,
         }
         yield self._render_folder(self.plan, record, self._request)
 
-    def _request(self, window: Window, open_picture: OpenPicture) -> Request:
+    def _request(self, window: Window, read_image: ReadImage) -> Request:
         moment, height = window.moment, self.settings.params.num_frequencies
-        init = self._start_picture(window)
+        init = self._start_image(window)
         denoise: float | None = moment.denoise
         if init is None and window.known_left + window.known_right:
             denoise = self.settings.bridge_denoise
-            init = self._between(None, window, open_picture)
+            init = self._between(None, window, read_image)
         elif init is not None:
-            init = self._between(init, window, open_picture)
+            init = self._between(init, window, read_image)
         else:
             denoise = None
         return Request(
@@ -202,14 +202,14 @@ class Song(Piece):
             mask=combined(soft_mask(window.width, height, window.known_left, window.known_right), self._mask),
         )
 
-    def _start_picture(self, window: Window) -> Image.Image | None:
+    def _start_image(self, window: Window) -> Image.Image | None:
         """Return what the window starts from, where it knows nothing of its neighbours."""
         params, score = self.settings.params, self.settings.score
         if self._seed is not None:
             return tiled(self._seed, window.start, window.width, params.num_frequencies)
         if self.settings.beat == "none":
             return None
-        return beat_picture(
+        return beat_image(
             score.bpm or 0.0,
             self.settings.beat,
             params,
@@ -218,25 +218,23 @@ class Song(Piece):
             beats_per_bar=score.beats_per_bar,
         )
 
-    def _between(self, init: Image.Image | None, window: Window, open_picture: OpenPicture) -> Image.Image:
+    def _between(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
         """Lay what the neighbours decide over both ends (:func:`~riffusion_ext.generate.windows.outpaint.between`)."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:
             before = self.plan.windows[window.number - 1]
-            known[0] = np.asarray(open_picture(before.number).convert("RGB"))[:, window.start - before.start :][
-                :, :left
-            ]
+            known[0] = np.asarray(read_image(before.number).convert("RGB"))[:, window.start - before.start :][:, :left]
         elif left and self._before is not None:
             known[0] = np.asarray(self._before)[:, -left:]
         if right:
             after = self.plan.windows[window.number + 1]
-            known[1] = np.asarray(open_picture(after.number).convert("RGB"))[:, : window.end - after.start][:, -right:]
+            known[1] = np.asarray(read_image(after.number).convert("RGB"))[:, : window.end - after.start][:, -right:]
         return between(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
 
     @property
     def windows_folder(self) -> Path | None:
-        """Where the pictures of the windows lie, once painting has begun."""
+        """Where the images of the windows lie, once generation has begun."""
         return self._works[0].folder / "windows" if self._works else None
 
     def _decoded(
@@ -245,13 +243,13 @@ class Song(Piece):
         work = self._works[0]
 
         def opened(number: int) -> Image.Image:
-            return work.picture(first + number)
+            return work.image(first + number)
 
         clip = sound_of(plan, opened, decode, measured=work.measured, first=first, progress=progress)
         return apply_level(clip, self.settings.level)
 
-    def picture(self, *, columns: int | None = None) -> Image.Image | None:
-        """Return the last so many columns that can be heard as one picture, to go on from.
+    def image(self, *, columns: int | None = None) -> Image.Image | None:
+        """Return the last so many columns that can be heard as one image, to go on from.
 
         Without a number, all of them. None: nothing yet.
         """
@@ -260,7 +258,7 @@ class Song(Piece):
             return None
         work = self._works[0]
         start = 0 if columns is None else max(plan.columns - columns, 0)
-        return picture_of(plan, work.picture, start=start, measured=work.measured)
+        return image_of(plan, work.image, start=start, measured=work.measured)
 
     @property
     def notes(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Our settings in webui's generation parameters, and back into the controls.
 
 ``Riffusion sound`` is written whenever sound is made; the other keys only where they differ from their default. Pasting
-a picture's parameters therefore sets every control as it was, and one made without us changes none.
+an image's parameters therefore sets every control as it was, and one made without us changes none.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
             record.download_name,
             seed=record.seed,
             number=number if many else None,
-            picture=record.picture,
+            image=record.image,
         )
         for number, record in enumerate(shown[:_MOST_PLAYERS], 1)
     ]
@@ -80,9 +80,9 @@ def _as(value: Any, kind: type) -> Any:
 
 
 def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary) -> list[ClipRecord]:
-    """Return clips by id, then by the pictures' texts.
+    """Return clips by id, then by the images' texts.
 
-    The latter are for pictures that reached the gallery by another way: webui's upscale button puts a new picture among
+    The latter are for images that reached the gallery by another way: webui's upscale button puts a new image among
     those of the job before.
     """
     found: dict[str, ClipRecord] = {}

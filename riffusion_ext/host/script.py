@@ -1,4 +1,4 @@
-"""The Script: the panel in txt2img and img2img, and what happens when pictures are done.
+"""The Script: the panel in txt2img and img2img, and what happens when images are done.
 
 The host swallows exceptions of scripts, so everything here that may fail says so itself. The arguments of every hook
 are the values of the components that :meth:`RiffusionScript.ui` returns, in the order of the table of controls.
@@ -13,20 +13,20 @@ from modules import scripts, shared
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
 from riffusion_ext.host.images.audio_saver import SoundMaker
-from riffusion_ext.host.images.generation_job import JOB_ATTRIBUTE, PAYLOAD_KEY, GenerationJob
-from riffusion_ext.host.images.image_record import record_of
-from riffusion_ext.host.images.pictures import (
+from riffusion_ext.host.images.generated_images import (
+    GeneratedImage,
     Made,
-    Picture,
     back_to_first_pass,
     first_pass_size,
     pick,
     saved_path,
     start_record,
 )
+from riffusion_ext.host.images.generation_job import JOB_ATTRIBUTE, PAYLOAD_KEY, GenerationJob
+from riffusion_ext.host.images.image_record import record_of
 from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.host.status import other_model_warning, status_html
-from riffusion_ext.host.webui import HOST, registered_panels, start_pictures
+from riffusion_ext.host.webui import HOST, registered_panels, start_images
 from riffusion_ext.host.xyz import OVERRIDE
 from riffusion_ext.options.sound import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 from riffusion_ext.ui import gradio_compat
@@ -35,7 +35,7 @@ __all__ = ["RiffusionScript"]
 
 
 class RiffusionScript(scripts.Script):
-    """Makes sound of every picture that webui generates, when it is on."""
+    """Makes sound of every image that webui generates, when it is on."""
 
     def title(self) -> str:
         """Return the name of the panel; in lower case it is the key in API requests."""
@@ -71,7 +71,7 @@ class RiffusionScript(scripts.Script):
         setattr(p, JOB_ATTRIBUTE, GenerationJob(p))
 
     def process(self, p: Any, *args: object) -> None:
-        """Before the first batch: write our settings into the pictures' texts."""
+        """Before the first batch: write our settings into the images' texts."""
         _job(p).made.clear()
         if PAYLOAD_KEY in p.extra_generation_params:  # of the run before, for the reply; texts are written from here on
             without = {key: value for key, value in p.extra_generation_params.items() if key != PAYLOAD_KEY}
@@ -87,7 +87,7 @@ class RiffusionScript(scripts.Script):
             infotext.remove(p.extra_generation_params)
 
     def postprocess_image(self, p: Any, pp: Any, *args: object) -> None:
-        """After each picture, masks and grids apart: note whose it is. Lists at the end drift from the pictures."""
+        """After each image, masks and grids apart: note whose it is. Lists at the end drift from the images."""
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
         _job(p).made.append(Made(str(p.prompts[index]), int(p.seeds[index]), unfinished))
@@ -95,14 +95,14 @@ class RiffusionScript(scripts.Script):
             self.postprocess_image_after_composite(p, pp, *args)
 
     def postprocess_image_after_composite(self, p: Any, pp: Any, *args: object) -> None:
-        """Each picture as it will be saved: give it the parameters of its spectrogram, which go into its file."""
+        """Each image as it will be saved: give it the parameters of its spectrogram, which go into its file."""
         from riffusion_ext.metadata import TEXT_KEY
 
         try:
             options = _options(p, args)
-            # An enlarged picture's columns are closer together than the parameters say.
+            # An enlarged image's columns are closer together than the parameters say.
             if _is_on(p, options) and pp.image.size == first_pass_size(p, pp.image):
-                start = start_record(start_pictures(p), getattr(p, "batch_index", 0))
+                start = start_record(start_images(p), getattr(p, "batch_index", 0))
                 record = record_of(options.params, start, pp.image.height)
                 if record:
                     pp.image.info[TEXT_KEY] = record
@@ -110,7 +110,7 @@ class RiffusionScript(scripts.Script):
             return  # postprocess says why
 
     def postprocess(self, p: Any, processed: Any, *args: object) -> None:
-        """After the last batch: make the sound. The pictures are saved and listed by now, whatever happens here."""
+        """After the last batch: make the sound. The images are saved and listed by now, whatever happens here."""
         job = _job(p)
         before = len(job.payload["messages"])
         on = True
@@ -171,21 +171,21 @@ def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOption
     was_interrupted = shared.state.interrupted
     try:
         maker = SoundMaker(HOST, job, options, cancelled=lambda: shared.state.interrupted and not was_interrupted)
-        maker.run(_pictures(p, processed, job))
+        maker.run(_images(p, processed, job))
     finally:
         shared.state.textinfo = None
 
 
-def _pictures(p: Any, processed: Any, job: GenerationJob) -> list[Picture]:
-    """Pair each generated picture with what belongs to it."""
+def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
+    """Pair each generated image with what belongs to it."""
     first = processed.index_of_first_image
-    chosen = pick(processed.images, processed.infotexts, first, _images_per_picture(p))
-    starts = start_pictures(p)
-    pictures = []
+    chosen = pick(processed.images, processed.infotexts, first, _images_per_image(p))
+    starts = start_images(p)
+    images = []
     for number, (place, image) in enumerate(chosen):
         if len(job.made) == len(chosen):
             made = job.made[number]
-        else:  # a script added or removed pictures after we saw them
+        else:  # a script added or removed images after we saw them
             made = Made(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
         size = first_pass_size(p, image)
         pixels = back_to_first_pass(image, *size)
@@ -193,11 +193,11 @@ def _pictures(p: Any, processed: Any, job: GenerationJob) -> list[Picture]:
             width, height = size
             job.say(f"The sound is that of the first pass, {width} x {height}: enlarging an image changes its pitch.")
         start = start_record(starts, number)
-        pictures.append(Picture(pixels, made, processed.infotexts[place], saved_path(image), start))
-    return pictures
+        images.append(GeneratedImage(pixels, made, processed.infotexts[place], saved_path(image), start))
+    return images
 
 
-def _images_per_picture(p: Any) -> int:
+def _images_per_image(p: Any) -> int:
     if getattr(p, "mask_for_overlay", None) is None:
         return 1
     return 1 + bool(HOST.setting("return_mask", False)) + bool(HOST.setting("return_mask_composite", False))

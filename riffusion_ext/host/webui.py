@@ -68,7 +68,7 @@ class Webui:
         return Path(data) / "outputs" / "riffusion"
 
     def scratch_folder(self) -> Path:
-        """Return a folder for clips of pictures that are not saved; the host's temporary folder if it has one."""
+        """Return a folder for clips of images that are not saved; the host's temporary folder if it has one."""
         if self._scratch is None or not self._scratch.is_dir():
             parent = self.setting("temp_dir", "") or None
             if parent is not None:
@@ -291,21 +291,21 @@ _MOST_AT_ONCE = 16
 _routes = Routes(HOST, _model)
 
 
-def start_pictures(p: Any) -> list[Any]:
-    """Return img2img's start pictures, None in the place of one whose texts may be another picture's.
+def start_images(p: Any) -> list[Any]:
+    """Return img2img's start images, None in the place of one whose texts may be another image's.
 
-    The canvas of Forge's page gives every picture the texts of the one that was last *sent* to it, also one the user
+    The canvas of Forge's page gives every image the texts of the one that was last *sent* to it, also one the user
     has uploaded since. What comes from it is RGBA; what the API and the batch page read from files has its own texts.
     """
-    pictures = list(getattr(p, "init_images", None) or [])
+    images = list(getattr(p, "init_images", None) or [])
     if getattr(p, "is_api", False) or importlib.util.find_spec("modules_forge") is None:
-        return pictures
-    return [None if getattr(picture, "mode", "") == "RGBA" else picture for picture in pictures]
+        return images
+    return [None if getattr(image, "mode", "") == "RGBA" else image for image in images]
 
 
 def _image_saved(params: Any) -> None:
     renamed = getattr(shared.opts, "save_images_replace_action", "Replace") != "Replace"
     try:
         saved.after_saving(params, renamed=renamed)
-    except Exception as error:  # the picture is saved, and the host goes on
+    except Exception as error:  # the image is saved, and the host goes on
         HOST.report(f"Riffusion: no parameters in {params.filename}: {error}", error)

@@ -20,7 +20,7 @@ __all__ = [
     "AUTO",
     "CONTROLS",
     "CUSTOM",
-    "FROM_PICTURE",
+    "FROM_IMAGE",
     "OFF",
     "ON",
     "SoundOptions",
@@ -29,7 +29,7 @@ __all__ = [
     "options_from_args",
 ]
 
-FROM_PICTURE, CUSTOM = "from the picture", "custom"
+FROM_IMAGE, CUSTOM = "from the picture", "custom"
 
 
 CONTROLS: tuple[Option, ...] = (
@@ -103,11 +103,11 @@ CONTROLS: tuple[Option, ...] = (
         id="preset",
         label="Spectrogram",
         kind="dropdown",
-        default=FROM_PICTURE,
+        default=FROM_IMAGE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
         faces=("page",),
-        choices=(FROM_PICTURE, *PRESETS, CUSTOM),
+        choices=(FROM_IMAGE, *PRESETS, CUSTOM),
     ),
     Option(
         id="custom",
@@ -146,17 +146,17 @@ class SoundOptions:
     channels: str = "auto"
     joined: bool = False
     crossfade: float = 0.0
-    preset: str = FROM_PICTURE
+    preset: str = FROM_IMAGE
     custom: str = ""
 
     @property
     def params(self) -> SpectrogramParams | None:
-        """Parameters of the spectrogram; None leaves them to the picture. Raises as :func:`chosen_params`."""
+        """Parameters of the spectrogram; None leaves them to the image. Raises as :func:`chosen_params`."""
         return chosen_params(self.preset, self.custom)
 
 
 def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
-    """Return what the controls ``preset`` and ``custom`` say together; None leaves the parameters to the picture.
+    """Return what the controls ``preset`` and ``custom`` say together; None leaves the parameters to the image.
 
     Raises
     ------

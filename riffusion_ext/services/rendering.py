@@ -63,7 +63,7 @@ def render_piece(
     batch
         Images at once, at most.
     limit
-        See :meth:`~riffusion_ext.generate.piece.Piece.paint`.
+        See :meth:`~riffusion_ext.generate.piece.Piece.generate`.
     on_progress
         Is told the backend's activity and the events of the piece, from the thread that calls or one of the backend's.
     cancelled
@@ -76,7 +76,7 @@ def render_piece(
 
     done = total = 0
     try:
-        for event in piece.paint(BatchLimit(backend, batch, on_progress, cancelled), limit=limit):
+        for event in piece.generate(BatchLimit(backend, batch, on_progress, cancelled), limit=limit):
             on_progress(event)
             if isinstance(event, Stopped):
                 return Rendered(event.done, event.total, stopped=True)

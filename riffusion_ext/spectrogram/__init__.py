@@ -1,4 +1,4 @@
-"""Spectrogram pictures: their parameters, and the way from picture to audio and back."""
+"""Spectrogram images: their parameters, and the way from image to audio and back."""
 
 from riffusion_ext.params import PRESETS, SpectrogramParams
 

@@ -1,9 +1,9 @@
-"""Pictures to audio and audio to pictures.
+"""Images to audio and audio to images.
 
 ::
 
-    pictures --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform --apply_level--> AudioClip
-    AudioClip --mel_spectrogram--> mel --mel_to_image--> pictures
+    images --pixels_of--> pixels --pixels_to_mel--> mel --reconstruct--> waveform --apply_level--> AudioClip
+    AudioClip --mel_spectrogram--> mel --mel_to_image--> images
 
 Waveforms inside are in 16-bit sample units, as the original's; clips are at full scale 1.0.
 """
@@ -23,18 +23,18 @@ from riffusion_ext.audio import LEVELS, AudioClip, apply_level
 from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.resampling import resampled_length
 from riffusion_ext.audio.workload import allowed_now, check
-from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.params import DEFAULT_MAX_VALUE, LEAST_MAX_VALUE, PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 from riffusion_ext.spectrogram.encode import mel_pieces, mel_spectrogram
-from riffusion_ext.spectrogram.image import mel_to_image, open_picture
+from riffusion_ext.spectrogram.image import mel_to_image, read_image
 from riffusion_ext.spectrogram.inversion import reference
 from riffusion_ext.spectrogram.inversion.blocks import reconstruct_long
 from riffusion_ext.spectrogram.inversion.griffin_lim import PROGRAMS
 from riffusion_ext.spectrogram.inversion.resample import to_sample_rate
 from riffusion_ext.spectrogram.settings import CHANNELS, ENGINES, DecodeSettings, available_engines
-from riffusion_ext.spectrogram.source import Source, join_sources, read_picture
+from riffusion_ext.spectrogram.source import Source, join_sources, source_from_image
 from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew, run_on
 from riffusion_ext.spectrogram.workload import WHOLE, drawing, inverting
 
@@ -44,13 +44,13 @@ __all__ = [
     "LEVELS",
     "DecodeSettings",
     "Decoded",
-    "EncodedPicture",
-    "audio_to_picture",
-    "audio_to_pictures",
+    "EncodedImage",
+    "audio_to_image",
+    "audio_to_images",
     "available_engines",
-    "open_picture",
-    "picture_to_audio",
-    "pictures_to_audio",
+    "image_to_audio",
+    "images_to_audio",
+    "read_image",
     "song_to_audio",
     "source_to_audio",
 ]
@@ -59,7 +59,7 @@ __all__ = [
 _FULL_SCALE = 32768.0
 _DEFAULT = DecodeSettings()
 _GPU_COLUMNS = 32768  # columns handed to a GPU at once; about 1.5 GB
-_CPU_COLUMNS = 4096  # to the cores of a CPU: eight pictures
+_CPU_COLUMNS = 4096  # to the cores of a CPU: eight images
 _PIECE = 1 << 22  # samples that a longer one is resampled to at once, about
 
 Progress = Callable[[float], None]
@@ -67,7 +67,7 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Decoded:
-    """The sound of a picture.
+    """The sound of an image.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Decoded:
     notes
         Sentences about anything assumed or ignored.
     recorded
-        Whether the picture records that magnitude.
+        Whether the image records that magnitude.
     """
 
     clip: AudioClip
@@ -91,38 +91,38 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class EncodedPicture:
-    """A spectrogram picture (RGB), its parameters, and the magnitude of its black."""
+class EncodedImage:
+    """A spectrogram image (RGB), its parameters, and the magnitude of its black."""
 
     image: Image.Image
     params: SpectrogramParams
     max_value: float
 
 
-def picture_to_audio(image: Image.Image, settings: DecodeSettings = _DEFAULT) -> Decoded:
-    """Turn one picture into audio of ``(width - 1) * hop_length`` samples.
+def image_to_audio(image: Image.Image, settings: DecodeSettings = _DEFAULT) -> Decoded:
+    """Turn one image into audio of ``(width - 1) * hop_length`` samples.
 
     Raises
     ------
-    PictureError
-        The picture cannot be heard; the message says why.
+    ImageError
+        The image cannot be heard; the message says why.
     """
-    result = pictures_to_audio([image], settings)[0]
-    if isinstance(result, PictureError):
+    result = images_to_audio([image], settings)[0]
+    if isinstance(result, ImageError):
         raise result
     return result
 
 
 @torch.no_grad()
-def pictures_to_audio(
+def images_to_audio(
     images: Sequence[Image.Image], settings: DecodeSettings = _DEFAULT, *, progress: Progress | None = None
-) -> list[Decoded | PictureError]:
-    """Turn pictures into audio, each for itself, those of one size as one batch on the device.
+) -> list[Decoded | ImageError]:
+    """Turn images into audio, each for itself, those of one size as one batch on the device.
 
     Parameters
     ----------
     images
-        Pictures of any mode and size.
+        Images of any mode and size.
     settings
         For all of them.
     progress
@@ -131,17 +131,17 @@ def pictures_to_audio(
     Returns
     -------
     list
-        In the order of `images`: the sound, or the error of a picture that has none.
+        In the order of `images`: the sound, or the error of an image that has none.
     """
-    results: list[Decoded | PictureError] = []
+    results: list[Decoded | ImageError] = []
     groups: dict[tuple[SpectrogramParams, int], list[tuple[int, Source]]] = {}
     for index, image in enumerate(images):
         try:
             source = _readable(image, settings)
-        except PictureError as error:
+        except ImageError as error:
             results.append(error)
             continue
-        results.append(PictureError("not reached"))
+        results.append(ImageError("not reached"))
         groups.setdefault((source.params, source.columns), []).append((index, source))
     columns = sum(width * len(members) for (_, width), members in groups.items())
     done = 0
@@ -156,7 +156,7 @@ def pictures_to_audio(
 
             try:
                 waveforms = _invert([source for _, source in batch], settings, tick)
-            except PictureError as error:
+            except ImageError as error:
                 for index, _ in batch:
                     results[index] = error
             else:
@@ -183,17 +183,17 @@ def song_to_audio(
 
     Raises
     ------
-    PictureError
+    ImageError
         A tile cannot be read, or its parameters differ from the first one's.
     """
     tiles: list[Source] = []
     for number, image in enumerate(images, 1):
         try:
             tiles.append(_readable(image, settings))
-        except PictureError as error:
-            raise PictureError(f"image {number}: {error}") from error
+        except ImageError as error:
+            raise ImageError(f"image {number}: {error}") from error
     if not tiles:
-        raise PictureError("there are no images to join")
+        raise ImageError("there are no images to join")
     return source_to_audio(join_sources(tiles), settings, progress=progress)
 
 
@@ -212,21 +212,21 @@ def source_to_audio(
 
 
 def _readable(image: Image.Image, settings: DecodeSettings) -> Source:
-    """Read a picture whose sound has room in memory.
+    """Read an image whose sound has room in memory.
 
     Raises
     ------
-    PictureError
+    ImageError
         It has none, or there is no sound in it.
     """
-    source = read_picture(image, settings)
+    source = source_from_image(image, settings)
     pixels = image.width * image.height
     try:
         check(inverting(source.params, source.columns, engine=settings.engine, pixels=pixels))
-    except PictureError:
+    except ImageError:
         raise
     except RiffusionError as error:
-        raise PictureError(str(error)) from None
+        raise ImageError(str(error)) from None
     return source
 
 
@@ -268,7 +268,7 @@ def _invert(sources: Sequence[Source], settings: DecodeSettings, tick: Progress)
 def _shared(
     sources: Sequence[Source], settings: DecodeSettings, tick: Progress, device: torch.device, crew: ThreadCrew
 ) -> list[np.ndarray]:
-    """Invert with a crew: it shares the pictures if there are enough of them, else the frames of each."""
+    """Invert with a crew: it shares the images if there are enough of them, else the frames of each."""
     if device.type != "cpu":
         return _together(sources, settings, tick, device, SERIAL)
     done = dict.fromkeys(range(len(sources)), 0.0)
@@ -316,20 +316,20 @@ def _finish(waveform: np.ndarray, source: Source, settings: DecodeSettings) -> D
 
 
 @torch.no_grad()
-def audio_to_picture(
+def audio_to_image(
     clip: AudioClip,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
     *,
     max_value: float | None = None,
-) -> EncodedPicture:
-    """Draw a clip as one picture of ``1 + samples // hop_length`` columns.
+) -> EncodedImage:
+    """Draw a clip as one image of ``1 + samples // hop_length`` columns.
 
     Parameters
     ----------
     clip
         Resampled to ``params.sample_rate``, and mixed to one or two channels, where it differs.
     params
-        Parameters of the picture.
+        Parameters of the image.
     max_value
         Magnitude drawn black. Default: the largest in the clip.
 
@@ -346,21 +346,21 @@ def audio_to_picture(
 
 
 @torch.no_grad()
-def audio_to_pictures(
+def audio_to_images(
     clip: AudioClip,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
     *,
     columns: int = 512,
     level: str = "song",
-) -> list[EncodedPicture]:
-    """Draw a clip as consecutive pictures of equal width; the last is filled up with silence.
+) -> list[EncodedImage]:
+    """Draw a clip as consecutive images of equal width; the last is filled up with silence.
 
     Parameters
     ----------
     columns
-        Width of each picture.
+        Width of each image.
     level
-        ``"song"``: one magnitude is black in all of them, so that they fit together again. ``"tile"``: each picture
+        ``"song"``: one magnitude is black in all of them, so that they fit together again. ``"tile"``: each image
         uses the whole range by itself.
 
     Raises
@@ -374,22 +374,22 @@ def audio_to_pictures(
         raise RiffusionError(f"level must be song or tile, got {level!r}")
     mel = _mel_of(clip, params)
     song_peak = float(mel.max())
-    pictures = []
+    images = []
     for start in range(0, mel.shape[1], columns):
         tile = mel[:, start : start + columns]
         tile = np.pad(tile, ((0, 0), (0, columns - tile.shape[1]), (0, 0)))
-        pictures.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
-    return pictures
+        images.append(_encoded(tile, params, song_peak if level == "song" else float(tile.max())))
+    return images
 
 
-def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedPicture:
-    """Draw mel magnitudes; the picture in memory carries its parameters as a file would."""
+def _encoded(mel: np.ndarray, params: SpectrogramParams, peak: float) -> EncodedImage:
+    """Draw mel magnitudes; the image in memory carries its parameters as a file would."""
     if peak < LEAST_MAX_VALUE:  # nobody hears it, and numbers that small overflow where they are divided by
         peak = 0.0
     image = mel_to_image(mel, params, peak)
     peak = peak or DEFAULT_MAX_VALUE
     image.info[TEXT_KEY] = record_text(params, peak)
-    return EncodedPicture(image, params, peak)
+    return EncodedImage(image, params, peak)
 
 
 def _mel_of(clip: AudioClip, params: SpectrogramParams) -> np.ndarray:
@@ -413,7 +413,7 @@ def _in_16_bits(samples: np.ndarray) -> np.ndarray:
 
 
 def _mel_in_pieces(clip: AudioClip, params: SpectrogramParams, threads: ThreadCrew) -> np.ndarray:
-    """Mel magnitudes of a long clip, whose samples at the sample rate of the picture would fill the memory."""
+    """Mel magnitudes of a long clip, whose samples at the sample rate of the image would fill the memory."""
     step = max(1, _PIECE // params.channels * clip.sample_rate // params.sample_rate)
     pieces = (
         AudioClip(clip.samples[:, start : start + step], clip.sample_rate)

@@ -35,7 +35,7 @@ def mel_spectrogram(waveform: torch.Tensor, params: SpectrogramParams) -> torch.
     waveform : torch.Tensor [shape=(C, S), float32]
         At ``params.sample_rate``; in 16-bit sample units if `max_value` shall have the usual meaning.
     params
-        Parameters of the picture.
+        Parameters of the image.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def mel_pieces(
     pieces : iterable of np.ndarray [shape=(C, n), float32]
         Consecutive; at ``params.sample_rate``, in 16-bit sample units.
     params
-        Parameters of the pictures.
+        Parameters of the images.
     threads
         They share the columns of a piece. The calling thread alone computes the same to the bit on any number of cores.
 

@@ -2,14 +2,14 @@
 
 ::
 
-    picture                          mel [C, T, n_mels]
+    image                          mel [C, T, n_mels]
     row 0    = highest band          last band
     row H-1  = lowest band           band 0
     column t                         frame t
     white (255) = silence            0
     black (0)   = max_value          max_value
 
-A mono picture is grey, and red is read. A stereo picture keeps left in green, right in blue, and red empty.
+A mono image is grey, and red is read. A stereo image keeps left in green, right in blue, and red empty.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from riffusion_ext.errors import PictureError
+from riffusion_ext.errors import ImageError
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.png_text import is_text_error, open_without_large_texts
@@ -34,9 +34,9 @@ __all__ = [
     "mel_to_image",
     "missing_reader",
     "open_image",
-    "open_picture",
     "pixels_of",
     "pixels_to_mel",
+    "read_image",
 ]
 
 _FLAT = 6.0  # standard deviation, in levels, below which a colour channel carries nothing
@@ -64,20 +64,20 @@ def is_whole(path: Path, width: int, height: int) -> bool:
     The check sums of its chunks tell that without decoding it.
     """
     try:
-        with open_regular(path) as file, Image.open(file) as picture:
-            picture.verify()
-            return picture.size == (width, height)
+        with open_regular(path) as file, Image.open(file) as image:
+            image.verify()
+            return image.size == (width, height)
     except Exception:  # Pillow's plugins raise whatever a damaged file makes them raise
         return False
 
 
-def open_picture(path: str | Path) -> Image.Image:
-    """Open and decode a picture file completely.
+def read_image(path: str | Path) -> Image.Image:
+    """Open and decode an image file completely.
 
     Raises
     ------
-    PictureError
-        The file is missing, unreadable, empty, truncated, too large, or no picture.
+    ImageError
+        The file is missing, unreadable, empty, truncated, too large, or no image.
     """
     path = Path(path)
     try:
@@ -86,27 +86,25 @@ def open_picture(path: str | Path) -> Image.Image:
             with suppress(Exception):
                 image.getexif()  # a TIFF's is read from the file, and kept
     except FileNotFoundError:
-        raise PictureError(f"{path} does not exist") from None
+        raise ImageError(f"{path} does not exist") from None
     except IsADirectoryError:
-        raise PictureError(f"{path} is a folder, not an image") from None
+        raise ImageError(f"{path} is a folder, not an image") from None
     except PermissionError:
-        raise PictureError(f"{path} may not be read") from None
+        raise ImageError(f"{path} may not be read") from None
     except UnidentifiedImageError:
         reason = "is empty" if _is_empty(path) else missing_reader(_head(path)) or "is not an image"
-        raise PictureError(f"{path.name} {reason}") from None
+        raise ImageError(f"{path.name} {reason}") from None
     except Image.DecompressionBombError:
-        raise PictureError(
-            f"{path.name} has too many pixels: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
-        ) from None
+        raise ImageError(f"{path.name} has too many pixels: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}") from None
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
         if isinstance(error, OSError) and error.errno is not None:
-            raise PictureError(f"{path.name} cannot be read: {error.strerror}") from error
-        raise PictureError(f"{path.name} is damaged: {error}") from error
+            raise ImageError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise ImageError(f"{path.name} is damaged: {error}") from error
     return image
 
 
 def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """Open a picture as ``Image.open`` does, AVIF by whatever reads it; a PNG also where its texts are large.
+    """Open an image as ``Image.open`` does, AVIF by whatever reads it; a PNG also where its texts are large.
 
     What is opened is loaded by :func:`load_image`.
     """
@@ -127,7 +125,7 @@ def open_image(file: BinaryIO, formats: tuple[str, ...] | None = None) -> Image.
 
 
 def load_image(image: Image.Image, file: BinaryIO) -> Image.Image:
-    """Decode a picture that was opened from a file, and return it; texts may stand behind the pixels, too."""
+    """Decode an image that was opened from a file, and return it; texts may stand behind the pixels, too."""
     try:
         image.load()
     except ValueError as error:
@@ -178,9 +176,9 @@ def _is_empty(path: Path) -> bool:
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:
-    """Decode a picture of any mode to RGB.
+    """Decode an image of any mode to RGB.
 
-    Transparent pixels are laid on white (silence), EXIF orientation is undone, and 16-bit pictures keep their depth.
+    Transparent pixels are laid on white (silence), EXIF orientation is undone, and 16-bit images keep their depth.
 
     Returns
     -------
@@ -188,16 +186,16 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 
     Raises
     ------
-    PictureError
-        The picture has no sound in it: fewer than 2 columns, or a height out of range.
+    ImageError
+        The image has no sound in it: fewer than 2 columns, or a height out of range.
     """
     try:
         image = _upright(image)
         width, height = image.size
         if width < 2:
-            raise PictureError(f"the image is {width} pixel wide; sound needs at least 2 columns")
+            raise ImageError(f"the image is {width} pixel wide; sound needs at least 2 columns")
         if not MIN_HEIGHT <= height <= MAX_HEIGHT:
-            raise PictureError(f"the image is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible")
+            raise ImageError(f"the image is {height} pixels high; between {MIN_HEIGHT} and {MAX_HEIGHT} are possible")
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             return _deep_grey(image)
         if image.mode in _TRANSPARENT or "transparency" in image.info:
@@ -205,10 +203,10 @@ def pixels_of(image: Image.Image) -> np.ndarray:
             if np.asarray(image)[..., 3].min() < _OPAQUE:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
-    except PictureError:
+    except ImageError:
         raise
     except Exception as error:
-        raise PictureError(f"the image cannot be read: {error}") from error
+        raise ImageError(f"the image cannot be read: {error}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -218,7 +216,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION))
-    except Exception:  # as in metadata.read_record: a picture with damaged EXIF is still a picture
+    except Exception:  # as in metadata.read_record: an image with damaged EXIF is still an image
         turn = None
     return image if turn is None else image.transpose(turn)
 
@@ -226,7 +224,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _deep_grey(image: Image.Image) -> np.ndarray:
     values = np.asarray(image, dtype=np.float32)
     if not np.isfinite(values).all():
-        raise PictureError("the image has pixels that are not numbers")
+        raise ImageError("the image has pixels that are not numbers")
     largest = float(values.max(initial=0.0))
     if image.mode == "F":
         scale = 255.0 if largest <= 1.0 else 1.0
@@ -237,9 +235,9 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def is_stereo(pixels: np.ndarray) -> bool:
-    """Whether red is the same all over while green or blue are not, as in stereo pictures. `pixels` is [H, W, 3].
+    """Whether red is the same all over while green or blue are not, as in stereo images. `pixels` is [H, W, 3].
 
-    The original leaves red black; read as mono such a picture would be noise at full level.
+    The original leaves red black; read as mono such an image would be noise at full level.
     """
     red, *others = (pixels[..., c] for c in range(3))
     level, spread = float(red.mean()), float(red.std())
@@ -247,7 +245,7 @@ def is_stereo(pixels: np.ndarray) -> bool:
         return False
     if any(float(other.std()) - spread > 2 * _FLAT for other in others):
         return True
-    # Silence is flat in all three, but only in a stereo picture darker in red.
+    # Silence is flat in all three, but only in a stereo image darker in red.
     return level <= 4 * _FLAT and any(float(other.mean()) - level > 4 * _FLAT for other in others)
 
 
@@ -279,19 +277,19 @@ def pixels_to_mel(pixels: np.ndarray, params: SpectrogramParams, max_value: floa
 
 
 def mel_to_image(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> Image.Image:
-    """Draw mel magnitudes [C, T, n_mels] as an RGB picture; magnitudes above `max_value` are black.
+    """Draw mel magnitudes [C, T, n_mels] as an RGB image; magnitudes above `max_value` are black.
 
-    Levels are cut, not rounded, as the original does: a model's training pictures stay equal to the pixel.
+    Levels are cut, not rounded, as the original does: a model's training images stay equal to the pixel.
     """
     if mel.shape[0] != params.channels:
         raise ValueError(f"mel has {mel.shape[0]} channels, the parameters say {params.channels}")
-    picture = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
+    image = np.empty((mel.shape[2], mel.shape[1], 3), np.uint8)
     for start in range(0, mel.shape[1], _COLUMNS):
         stop = start + _COLUMNS
         rows = _levels(mel[:, start:stop], params, max_value).transpose(0, 2, 1)[:, ::-1]
         for colour, row in enumerate((np.zeros_like(rows[0]), *rows) if params.stereo else (rows[0],) * 3):
-            picture[:, start:stop, colour] = row
-    return Image.fromarray(picture)
+            image[:, start:stop, colour] = row
+    return Image.fromarray(image)
 
 
 def _levels(mel: np.ndarray, params: SpectrogramParams, max_value: float) -> np.ndarray:

@@ -105,7 +105,7 @@ def encoder_filters(params: SpectrogramParams) -> Filters:
 class MelProjection:
     """Mel bands of a magnitude spectrum given on a grid other than the encoder's.
 
-    The picture's mel bands are sums over bins 2.5 Hz apart, finer than the 100 ms window resolves. Phase can be
+    The image's mel bands are sums over bins 2.5 Hz apart, finer than the 100 ms window resolves. Phase can be
     reconstructed on bins 10 or 5 Hz apart; between them a magnitude is interpolated linearly, and that interpolation
     is folded into the filters once::
 
@@ -117,7 +117,7 @@ class MelProjection:
     Parameters
     ----------
     params
-        Parameters of the picture.
+        Parameters of the image.
     spacing
         Distance between bins of the grid, in Hz.
     device

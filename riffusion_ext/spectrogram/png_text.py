@@ -1,6 +1,6 @@
-"""PNG files whose texts are larger than Pillow takes: the picture is sound, and its texts are read as far as is safe.
+"""PNG files whose texts are larger than Pillow takes: the image is sound, and its texts are read as far as is safe.
 
-Pillow refuses a whole picture for a text of more than 1 MiB, as programs that keep their workflow in it write, and for
+Pillow refuses a whole image for a text of more than 1 MiB, as programs that keep their workflow in it write, and for
 64 MiB of texts together. Here the chunks that are larger are left out before Pillow sees them; they are never unpacked
 further than to see that.
 
@@ -27,7 +27,7 @@ _WORDS = ("data too large", "too much memory used in text chunks")
 
 
 def is_text_error(error: BaseException) -> bool:
-    """Whether Pillow refuses a picture for the size of its texts, by its error."""
+    """Whether Pillow refuses an image for the size of its texts, by its error."""
     return isinstance(error, ValueError) and any(words in str(error).lower() for words in _WORDS)
 
 

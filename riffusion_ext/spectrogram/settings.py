@@ -1,4 +1,4 @@
-"""How pictures shall become audio: the choices, and one object that holds them."""
+"""How images shall become audio: the choices, and one object that holds them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def available_engines() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """How pictures become audio.
+    """How images become audio.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class DecodeSettings:
         ``"fast"``, ``"best"`` (about five times slower, cleaner), or ``"reference"`` (the original recipe).
     level
         ``"peak"``: the loudest sample at -0.1 dBFS. ``"loudness"``: -12 dBFS RMS, peaks limited. ``"recorded"``: the
-        level the picture records, so that tiles of one song fit together. ``"raw"`` is for clips to be joined and
+        level the image records, so that tiles of one song fit together. ``"raw"`` is for clips to be joined and
         levelled as a whole: the recorded level, even where it passes full scale.
     channels
-        ``"auto"`` follows the picture; ``"mono"`` and ``"stereo"`` insist.
+        ``"auto"`` follows the image; ``"mono"`` and ``"stereo"`` insist.
     params
-        Parameters to use instead of the picture's own.
+        Parameters to use instead of the image's own.
     seed
-        For the reference engine's random phases. The others need none: the same picture gives the same sound.
+        For the reference engine's random phases. The others need none: the same image gives the same sound.
     device
         A torch device, or ``"auto"``.
 

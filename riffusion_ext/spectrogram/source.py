@@ -1,4 +1,4 @@
-"""What can be inverted: a picture that was read, or the tiles of a song side by side."""
+"""What can be inverted: an image that was read, or the tiles of a song side by side."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from riffusion_ext.errors import PictureError
+from riffusion_ext.errors import ImageError
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.image import is_stereo, pixels_of, pixels_to_mel
 from riffusion_ext.spectrogram.inversion.gain import split_gain
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Source", "join_sources", "read_picture", "unrecorded_height"]
+__all__ = ["Source", "join_sources", "source_from_image", "unrecorded_height"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Source:
     mel
         ``mel(start, stop)`` gives the magnitudes [C, stop - start, n_mels] of those columns, made when asked for.
     recorded
-        Whether `max_value` is the picture's own record, or only the usual one.
+        Whether `max_value` is the image's own record, or only the usual one.
     unit
-        Size of the magnitudes' unit, in 16-bit sample units. For pictures, the part of `max_value` that is no power of
+        Size of the magnitudes' unit, in 16-bit sample units. For images, the part of `max_value` that is no power of
         two: so equal pixels are inverted alike to the bit, whatever level is recorded with them.
     """
 
@@ -66,14 +66,14 @@ def join_sources(tiles: Sequence[Source]) -> Source:
 
     Raises
     ------
-    PictureError
+    ImageError
         The parameters of a tile differ from the first one's in more than the channels.
     """
     if any(tile.params.stereo for tile in tiles):
         tiles = [_in_stereo(tile) for tile in tiles]
     for number, tile in enumerate(tiles, 1):
         if tile.params != tiles[0].params:
-            raise PictureError(f"image {number} has other spectrogram parameters than the first; they cannot be joined")
+            raise ImageError(f"image {number} has other spectrogram parameters than the first; they cannot be joined")
     levels = [tile.max_value for tile in tiles if tile.recorded]
     if levels:
         tiles = [tile if tile.recorded else _at_level(tile, median(levels)) for tile in tiles]
@@ -112,20 +112,20 @@ def _at_level(tile: Source, max_value: float) -> Source:
 
 
 def unrecorded_height(height: int, usual: int) -> str:
-    """Return a note about a picture without a record whose height is not the usual one."""
+    """Return a note about an image without a record whose height is not the usual one."""
     return (
         f"the image carries no parameters and has {height} rows, where those of models have {usual}; each is taken "
         f"for a mel band. If it was scaled from {usual} rows, scale it back: else its time is stretched, too"
     )
 
 
-def read_picture(image: Image.Image, settings: DecodeSettings) -> Source:
-    """Decode the pixels of a picture and settle its parameters.
+def source_from_image(image: Image.Image, settings: DecodeSettings) -> Source:
+    """Decode the pixels of an image and settle its parameters.
 
     Raises
     ------
-    PictureError
-        The picture has no sound in it; the message says why.
+    ImageError
+        The image has no sound in it; the message says why.
     """
     record = read_record(image)
     pixels = pixels_of(image)

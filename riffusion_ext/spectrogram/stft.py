@@ -1,6 +1,6 @@
 """Short-time Fourier transform on a grid of our own choosing, with frames as the first-class citizen.
 
-The encoder's FFT of 400 ms only interpolates the spectrum of a 100 ms window, and a v1 picture holds nothing above
+The encoder's FFT of 400 ms only interpolates the spectrum of a 100 ms window, and a v1 image holds nothing above
 10 kHz. Reconstruction therefore runs at the lowest sample rate that holds ``max_frequency`` with a little room for the
 final resampling filter, and with an FFT once (``oversampling=1``) or twice as long as the window.
 """
@@ -21,7 +21,7 @@ _ROOM = 1.05  # working rate over twice the highest frequency: leaves a transiti
 
 
 def working_rate(params: SpectrogramParams) -> tuple[int, int]:
-    """Return the ratio ``(up, down)`` of the working sample rate to the picture's.
+    """Return the ratio ``(up, down)`` of the working sample rate to the image's.
 
     Hop and window must stay whole numbers of samples, and the window a product of small primes, so that the FFT is
     fast. Where no lower rate fulfils that, the ratio is ``(1, 1)``.

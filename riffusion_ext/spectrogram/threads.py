@@ -1,4 +1,4 @@
-"""Threads that share the frames of a picture, or the pictures of a batch.
+"""Threads that share the frames of an image, or the images of a batch.
 
 torch splits every single operation over the cores and waits for the last one. An iteration is hundreds of short
 operations, so that waiting costs more than it saves, and where another program wants a core it costs ten times more.

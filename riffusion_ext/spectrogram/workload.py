@@ -1,9 +1,9 @@
-"""What pictures and their sound need, estimated before the work begins; see :mod:`riffusion_ext.audio.workload`.
+"""What images and their sound need, estimated before the work begins; see :mod:`riffusion_ext.audio.workload`.
 
 ::
 
-    drawing     samples --STFT--> mel [C, T, n_mels] --> picture [n_mels, T]      every number of mel is held at once
-    inverting   picture --> mel, block by block --> waveform [C, T * hop]         every sample is held, a few times
+    drawing     samples --STFT--> mel [C, T, n_mels] --> image [n_mels, T]      every number of mel is held at once
+    inverting   image --> mel, block by block --> waveform [C, T * hop]         every sample is held, a few times
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _SOUND_COPIES = 5
 """Times that a waveform is held at once: as it was found, resampled, levelled in two steps, encoded."""
 
 _PIXEL = 32
-"""Bytes for a pixel while a picture is read: as a file has it, as RGB, and to find out whether it is stereo."""
+"""Bytes for a pixel while an image is read: as a file has it, as RGB, and to find out whether it is stereo."""
 
 _ITERATIONS = {"fast": 16, "best": 96}
 _REFERENCE_CELL = 48  # bytes for a bin of the original's FFT
 
 
 def drawing(params: SpectrogramParams, seconds: float) -> Workload:
-    """Return what it needs to draw so much sound, as one picture or as many.
+    """Return what it needs to draw so much sound, as one image or as many.
 
     Parameters
     ----------
     params
-        Of the pictures.
+        Of the images.
     seconds
         Length of the sound.
     """
@@ -62,35 +62,35 @@ def drawing(params: SpectrogramParams, seconds: float) -> Workload:
 
 
 def inverting(
-    params: SpectrogramParams, columns: int, *, pictures: int = 1, engine: str = "fast", pixels: int = 0
+    params: SpectrogramParams, columns: int, *, images: int = 1, engine: str = "fast", pixels: int = 0
 ) -> Workload:
     """Return what it needs to turn columns into sound.
 
     Parameters
     ----------
     params
-        Of the picture; ``num_frequencies`` is its height.
+        Of the image; ``num_frequencies`` is its height.
     columns
-        Width of a picture, or of all tiles of a song.
-    pictures
+        Width of an image, or of all tiles of a song.
+    images
         Of that width, inverted together.
     engine
         As in :class:`~riffusion_ext.spectrogram.settings.DecodeSettings`.
     pixels
-        Of a picture that has to be read first.
+        Of an image that has to be read first.
     """
     from riffusion_ext.spectrogram.inversion.blocks import block_frames
     from riffusion_ext.spectrogram.stft import working_rate
 
     up, down = working_rate(params)
     window = params.win_length * up // down
-    samples = params.samples_of_columns(columns) * params.channels * pictures
-    frames = min(columns, block_frames(params)) * params.channels * pictures
+    samples = params.samples_of_columns(columns) * params.channels * images
+    frames = min(columns, block_frames(params)) * params.channels * images
     what = f"turning {columns:,} columns into {seconds_text(columns * params.hop_length / params.sample_rate)} of sound"
-    what += f" at {params.sample_rate} Hz" + (f", {pictures} times" if pictures > 1 else "")
+    what += f" at {params.sample_rate} Hz" + (f", {images} times" if images > 1 else "")
     memory = _SOUND_COPIES * FLOAT * samples + _PIXEL * pixels + _held(params)
     if engine == "reference":
-        cells = columns * params.channels * pictures * (params.n_fft // 2 + 1)
+        cells = columns * params.channels * images * (params.n_fft // 2 + 1)
         return Workload(what, memory + _REFERENCE_CELL * cells, 200 * cells * 40)
     memory += frames * (_CELL * (window + 1) + 24 * params.num_frequencies) + _filters(params, window + 1)
     iteration = 2 * _fft(2 * window) + 2 * _mel(params, 2 * window)

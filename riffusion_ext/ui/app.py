@@ -86,7 +86,7 @@ def serve(
     api
         Whether other programs find the routes of :mod:`riffusion_ext.api` there.
     webuis
-        Addresses of webuis that paint for the pages, and for the routes.
+        Addresses of webuis that generate for the pages, and for the routes.
 
     Returns
     -------

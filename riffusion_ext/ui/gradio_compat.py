@@ -16,12 +16,12 @@ __all__ = [
     "component",
     "file_input",
     "fold",
+    "image",
     "live_html",
     "mount_options",
     "on_change",
     "open_queue",
     "page",
-    "picture",
     "private",
     "queue_token",
     "radio_class",
@@ -79,8 +79,8 @@ def row() -> Any:
     return gr.Row(elem_classes=["riffusion-row"])
 
 
-def picture(label: str, elem_id: str, **more: Any) -> Any:
-    """Return a picture that arrives as it was sent: newer gradios would make a lossy WebP of it, which can be heard."""
+def image(label: str, elem_id: str, **more: Any) -> Any:
+    """Return an image that arrives as it was sent: newer gradios would make a lossy WebP of it, which can be heard."""
     import gradio as gr
 
     exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape as escape_html
 from typing import Any
 
-__all__ = ["details", "download", "escape", "format_duration", "image", "message", "panel", "pictures", "player"]
+__all__ = ["details", "download", "escape", "format_duration", "image_url", "images", "message", "panel", "player"]
 
 _LONGEST_LABEL = 120
 
@@ -38,7 +38,7 @@ def player(
     seed: int | None = None,
     number: int | None = None,
     loop: bool = False,
-    picture: str | None = None,
+    image: str | None = None,
 ) -> str:
     """Return one player.
 
@@ -53,20 +53,20 @@ def player(
     download_name
         File name the download link offers.
     seed
-        Seed of the picture.
+        Seed of the image.
     number
         Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
     loop
         Whether it plays round and round.
-    picture
-        File name of the picture it is the sound of, "" for one that was not saved: what javascript/riffusion_gallery.js
-        finds the picture in the gallery by. None where it belongs to no single one.
+    image
+        File name of the image it is the sound of, "" for one that was not saved: what javascript/riffusion_gallery.js
+        finds the image in the gallery by. None where it belongs to no single one.
     """
     text = " ".join(label.split())
     short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
     heading = (f"{number}. " if number is not None else "") + (short or download_name)
     spoken = f"{heading}, seed {seed}" if seed is not None else heading
-    data = f' data-picture="{escape(picture)}"' if picture is not None else ""
+    data = f' data-picture="{escape(image)}"' if image is not None else ""
     facts = []
     if seed is not None:
         facts.append(f'<span class="riffusion-fact">seed {seed}</span>')
@@ -91,8 +91,8 @@ def download(url: str, name: str) -> str:
     )
 
 
-def pictures(items: Iterable[tuple[str, str, str]]) -> str:
-    """Return pictures side by side, each a link to the whole file; no pictures give the empty string.
+def images(items: Iterable[tuple[str, str, str]]) -> str:
+    """Return images side by side, each a link to the whole file; no images give the empty string.
 
     Parameters
     ----------
@@ -107,10 +107,10 @@ def pictures(items: Iterable[tuple[str, str, str]]) -> str:
     return f'<div class="riffusion-pictures">{shown}</div>' if shown else ""
 
 
-def image(picture: Any, format: str = "PNG") -> str:
-    """Return the address of an ``<img>`` that holds a PIL picture itself: for pictures that are in no file."""
+def image_url(image: Any, format: str = "PNG") -> str:
+    """Return the address of an ``<img>`` that holds a PIL image itself: for images that are in no file."""
     file = io.BytesIO()
-    picture.save(file, format=format)
+    image.save(file, format=format)
     data = base64.b64encode(file.getvalue()).decode()
     return f"data:image/{format.lower()};base64,{data}"
 

@@ -61,7 +61,7 @@ def bare_name(name: object, what: str) -> str:
     name
         Anything that was read.
     what
-        What it names, for the message: "a picture in manifest.json".
+        What it names, for the message: "an image in manifest.json".
 
     Raises
     ------

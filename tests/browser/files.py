@@ -1,4 +1,4 @@
-"""Pictures and sounds for the browser tests; by hand, so that these need nothing but the browser."""
+"""Images and sounds for the browser tests; by hand, so that these need nothing but the browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def png(path: Path, width: int = 128, height: int = 512) -> Path:
-    """Write a grey picture."""
+    """Write a grey image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def build(folder: Path) -> Any:
     """Lay out the page; its files are written into the folder."""
     sound = tone(folder / "sound.wav", SECONDS)
-    names = {name for pictures, _ in SCENES.values() for name in pictures}
+    names = {name for images, _ in SCENES.values() for name in images}
     files = {name: str(png(folder / name, 128 if "été" in name else 512)) for name in names}
 
-    def heard(name: str, pictures: list[str | None]) -> str:
+    def heard(name: str, images: list[str | None]) -> str:
         url = f"file={sound}?{name}".replace(" ", "-")
-        return panel(player(url, f"{name} {n}", SECONDS, "a.wav", picture=p) for n, p in enumerate(pictures, 1))
+        return panel(player(url, f"{name} {n}", SECONDS, "a.wav", image=p) for n, p in enumerate(images, 1))
 
     with gr.Blocks(css=(ROOT / "style.css").read_text("utf-8"), analytics_enabled=False) as page:
         gr.Textbox(label="Prompt", elem_id="txt2img_prompt")
@@ -32,8 +32,8 @@ def build(folder: Path) -> Any:
         gallery = gr.Gallery(show_label=False, elem_id="txt2img_gallery", columns=4, preview=True, height=500)
         area = gr.HTML(elem_id="txt2img_riffusion_players")
         gr.HTML(heard("tab", [None]), elem_id="riffusion_pictures_players")
-        for name, (pictures, players) in SCENES.items():
-            shown = ([files[picture] for picture in pictures], heard(name, players))
+        for name, (images, players) in SCENES.items():
+            shown = ([files[image] for image in images], heard(name, players))
             buttons[name].click(lambda shown=shown: shown, outputs=[gallery, area])
     return page
 

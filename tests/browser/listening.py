@@ -93,7 +93,7 @@ def borders_heard(heard: np.ndarray, whole: np.ndarray, borders: list[int]) -> i
     """Return the most borders of chunks that were played over without a pause; compare all that was heard.
 
     It is the jam, sample for sample and from its first one on, but where it fades in and out: beside a pause, as there
-    is one where a machine is too busy to paint in time. A pause is at a border, and no sample is lost in it.
+    is one where a machine is too busy to generate in time. A pause is at a border, and no sample is lost in it.
     """
     most = stop = 0
     for number, stretch in enumerate(stretches(heard, whole)):

@@ -1,4 +1,4 @@
-"""The tab by itself, with a painter of clouds in place of a model: ``live_server.py PORT FOLDER SECONDS``."""
+"""The tab by itself, with a backend of clouds in place of a model: ``live_server.py PORT FOLDER SECONDS``."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.live import session
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.app import serve_pages
-from tests.unit.generate.painters import by_seed
-from tests.unit.ui.painting import Studio
+from tests.unit.generate.fake_backends import by_seed
+from tests.unit.ui.studio import Studio
 
 
 class Clouds(Studio):
-    """Paints no silence, and cannot paint one thing."""
+    """Generates no silence, and cannot generate one thing."""
 
     def _clouds(self, request: Request) -> Image.Image:
         if request.prompts[0] == "out of paint":
             raise RiffusionError("out of paint")
-        picture = by_seed(replace(request, init=None, mask=None, denoise=None)).point(lambda level: level * 2 // 3)
+        image = by_seed(replace(request, init=None, mask=None, denoise=None)).point(lambda level: level * 2 // 3)
         if request.init is None or request.mask is None:
-            return picture
-        return Image.composite(picture, request.init, request.mask)
+            return image
+        return Image.composite(image, request.init, request.mask)
 
 
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
     session._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
-    # One for each jam, as in a webui: whoever ends the one before interrupts what is painted for that one only.
+    # One for each jam, as in a webui: whoever ends the one before interrupts what is generated for that one only.
     model = BackendModel(lambda: Clouds(max_batch=1, delay=seconds), Clouds().place(folder).model.samplers())
     serve_pages(Access(port=port), folder, model)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SCENES: dict[str, tuple[list[str], list[str | None]]] = {
-    # what the gallery shows, and the pictures of the players below it
+    # what the gallery shows, and the images of the players below it
     "batch": (
         ["grid-0000.png", "00000-7.png", "mask.png", "00001-8 été.png"],
         ["00000-7.png", "00001-8 été.png", None],

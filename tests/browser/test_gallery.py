@@ -65,7 +65,7 @@ class Gallery:
         self.page.wait_for_timeout(400)
 
     def choose(self, number: int) -> None:
-        # Where the new pictures are fewer, gradio shows them small, and none is selected.
+        # Where the new images are fewer, gradio shows them small, and none is selected.
         shown = self.page.is_visible("#txt2img_gallery .preview")
         items = "#txt2img_gallery " + (".preview .thumbnail-small" if shown else ".thumbnail-lg")
         self.page.locator(items).nth(number).click()
@@ -83,7 +83,7 @@ class Gallery:
         return list(self.page.evaluate(MARKED))
 
     def click(self, across: float, up: float = 0.1) -> None:
-        """Click on the large picture: shares of its width from the left, and of its height from below."""
+        """Click on the large image: shares of its width from the left, and of its height from below."""
         box = self.page.locator(".riffusion-timeline:visible").bounding_box()
         self.page.mouse.click(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
 
@@ -104,7 +104,7 @@ class Gallery:
         assert now == wanted
 
     def playhead(self) -> float:
-        """Return where the playhead is, as a share of the picture's width."""
+        """Return where the playhead is, as a share of the image's width."""
         head = self.page.locator(".riffusion-playhead:visible").bounding_box()
         box = self.page.locator(".riffusion-timeline:visible").bounding_box()
         return float((head["x"] + head["width"] / 2 - box["x"]) / box["width"])
@@ -130,10 +130,10 @@ def gallery(chromium: Any, served: str) -> Iterator[Gallery]:
     assert [error for error in gallery.errors if "riffusion" in error] == []
 
 
-# --- pictures and players --------------------------------------------------------------------------------------------
+# --- images and players --------------------------------------------------------------------------------------------
 
 
-def test_the_selected_picture_s_player_is_marked_by_name_not_by_order(gallery: Gallery) -> None:
+def test_the_selected_image_s_player_is_marked_by_name_not_by_order(gallery: Gallery) -> None:
     marked = []
     for number in range(4):
         gallery.choose(number)
@@ -142,7 +142,7 @@ def test_the_selected_picture_s_player_is_marked_by_name_not_by_order(gallery: G
     assert gallery.page.locator(".riffusion-clip[aria-current=true]").count() == 1
 
 
-def test_the_next_job_s_pictures_have_its_players_and_nothing_piles_up(gallery: Gallery) -> None:
+def test_the_next_job_s_images_have_its_players_and_nothing_piles_up(gallery: Gallery) -> None:
     gallery.choose(1)
     for _ in range(3):
         gallery.scene("one")
@@ -154,7 +154,7 @@ def test_the_next_job_s_pictures_have_its_players_and_nothing_piles_up(gallery: 
     assert gallery.page.locator(".riffusion-timeline").count() == 1
 
 
-def test_a_picture_without_a_sound_is_left_alone(gallery: Gallery) -> None:
+def test_a_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.page.locator(STRIP).count() == 1
     gallery.scene("silent")
@@ -162,7 +162,7 @@ def test_a_picture_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     assert gallery.page.locator(STRIP).count() == 0
 
 
-def test_a_picture_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
+def test_a_image_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
     gallery.scene("unsaved")
     gallery.choose(0)
     assert gallery.marked() == ["unsaved 1"]
@@ -172,7 +172,7 @@ def test_a_picture_that_was_not_saved_is_known_where_it_is_alone(gallery: Galler
     assert gallery.page.locator(STRIP).count() == 0
 
 
-def test_a_closed_picture_marks_nothing(gallery: Gallery) -> None:
+def test_a_closed_image_marks_nothing(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.marked() == ["batch 1"]
     gallery.page.keyboard.press("Escape")
@@ -181,11 +181,11 @@ def test_a_closed_picture_marks_nothing(gallery: Gallery) -> None:
     assert gallery.page.locator(STRIP).count() == 0
 
 
-# --- the timeline over the picture -----------------------------------------------------------------------------------
+# --- the timeline over the image -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("number", "ratio"), [(1, 1.0), (3, 0.25)])
-def test_the_timeline_lies_on_the_picture_whatever_its_shape(gallery: Gallery, number: int, ratio: float) -> None:
+def test_the_timeline_lies_on_the_image_whatever_its_shape(gallery: Gallery, number: int, ratio: float) -> None:
     gallery.choose(number)
     for width in (1200, 700):
         gallery.page.set_viewport_size({"width": width, "height": 1300})
@@ -224,7 +224,7 @@ _MOVED = """(position) => {
         ("right 10px bottom 20%", lambda free: free - 10, lambda free: 0.8 * free),
     ],
 )
-def test_the_timeline_follows_where_the_page_puts_the_picture(
+def test_the_timeline_follows_where_the_page_puts_the_image(
     gallery: Gallery, number: int, position: str, x: Callable[[float], float], y: Callable[[float], float]
 ) -> None:
     gallery.choose(number)
@@ -271,7 +271,7 @@ def test_a_finger_plays_when_it_is_lifted(chromium: Any, served: str) -> None:
     page.close()
 
 
-def test_a_click_anywhere_on_the_picture_plays_from_there(gallery: Gallery) -> None:
+def test_a_click_anywhere_on_the_image_plays_from_there(gallery: Gallery) -> None:
     for number, sound in ((1, 0), (3, 1)):
         gallery.choose(number)
         gallery.click(0.5, 0.9)
@@ -280,7 +280,7 @@ def test_a_click_anywhere_on_the_picture_plays_from_there(gallery: Gallery) -> N
         assert gallery.chosen() == number
 
 
-def test_a_click_beside_a_narrow_picture_is_the_gallery_s(gallery: Gallery) -> None:
+def test_a_click_beside_a_narrow_image_is_the_gallery_s(gallery: Gallery) -> None:
     gallery.choose(3)
     gallery.click(-0.5, 0.6)
     gallery.wait(0.3)
@@ -337,14 +337,14 @@ def test_the_buttons_of_the_gallery_stay_within_reach(gallery: Gallery) -> None:
             button.click(trial=True, timeout=3000)
 
 
-def test_the_rest_of_the_picture_is_the_gallery_s_where_the_user_wants_that(gallery: Gallery) -> None:
+def test_the_rest_of_the_image_is_the_gallery_s_where_the_user_wants_that(gallery: Gallery) -> None:
     gallery.page.evaluate("window.opts = {riffusion_click_plays: false}")
     gallery.choose(1)
     assert gallery.page.locator("img.riffusion-seeks, .riffusion-larger:visible").count() == 0
     gallery.click(0.9, 0.6)
     gallery.wait(0.3)
     assert gallery.playing() == []
-    assert gallery.chosen() != 1  # gradio 3 closes the picture, gradio 4 turns to the next
+    assert gallery.chosen() != 1  # gradio 3 closes the image, gradio 4 turns to the next
 
 
 def test_the_playhead_runs_while_it_plays_and_costs_nothing_when_it_rests(gallery: Gallery) -> None:
@@ -391,7 +391,7 @@ def test_a_job_that_comes_while_it_plays_ends_the_sound(gallery: Gallery) -> Non
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
-def test_space_plays_the_selected_picture_and_the_arrows_still_choose(gallery: Gallery) -> None:
+def test_space_plays_the_selected_image_and_the_arrows_still_choose(gallery: Gallery) -> None:
     gallery.choose(1)
     gallery.page.keyboard.press("Space")
     gallery.becomes(gallery.playing, [0])
@@ -494,7 +494,7 @@ def made(open_page: Any) -> Gallery:
     return gallery
 
 
-def test_in_a_webui_pictures_know_their_players(made: Gallery) -> None:
+def test_in_a_webui_images_know_their_players(made: Gallery) -> None:
     seen = []
     for number in range(3):
         made.choose(number)
@@ -523,7 +523,7 @@ def test_in_a_webui_a_click_on_the_edge_plays_and_opens_nothing(made: Gallery) -
     assert [error for error in made.errors if "riffusion" in error] == []
 
 
-def test_in_a_webui_a_click_on_the_picture_plays_and_a_double_click_opens_the_viewer(made: Gallery) -> None:
+def test_in_a_webui_a_click_on_the_image_plays_and_a_double_click_opens_the_viewer(made: Gallery) -> None:
     made.choose(1)
     made.page.eval_on_selector_all(f"{AREA} audio", "all => all.forEach(a => { a.loop = true; })")
     made.click(0.5, 0.6)

@@ -26,7 +26,7 @@ SMALL = "sample_rate=44100, max_frequency=10000, num_frequencies=64"
 
 @contextmanager
 def page_of(chromium: Any, results: Path, seconds: float, **options: Any) -> Iterator[Any]:
-    """Serve the tab, each window painted in so many seconds, and open the page "Live" of it."""
+    """Serve the tab, each window generated in so many seconds, and open the page "Live" of it."""
     results.mkdir()
     program = ("-m", "tests.browser.live_server", "PORT", str(results), str(seconds))
     with serving(results, *program) as url:
@@ -51,7 +51,7 @@ def fill(page: Any, element: str, text: str) -> None:
 
 
 def small_windows(page: Any, width: int = 256) -> None:
-    """Choose pictures that are quickly made into sound."""
+    """Choose images that are quickly made into sound."""
     page.locator("#riffusion_page_live .label-wrap", has_text="Beat and windows").click()
     fill(page, "riffusion_live_width", str(width))
     fill(page, "riffusion_live_overlap", "64")
@@ -111,7 +111,7 @@ def test_it_plays_without_a_gap_and_to_the_sample(chromium: Any, tmp_path: Path)
         page.wait_for_timeout(16_000)
         crossed = 0
         end = time.monotonic() + 120
-        while crossed < 7:  # it pauses where the machine is too busy to paint
+        while crossed < 7:  # it pauses where the machine is too busy to generate
             assert time.monotonic() < end, f"no more than {crossed} borders were played over"
             page.wait_for_timeout(1000)
             heard, lost = tapped(page.evaluate)
@@ -165,8 +165,8 @@ def test_a_recording_is_what_was_heard(chromium: Any, tmp_path: Path):
 
 
 @pytest.mark.player
-def test_a_slow_painter_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
-    """Painting at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
+def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path):
+    """Generation at less than half the speed: it buffers, plays on, runs dry at the end of a chunk, and goes on."""
     results = tmp_path / "results"
     with page_of(chromium, results, 4.0) as page:
         small_windows(page)
@@ -225,7 +225,7 @@ def test_prompts_are_queued_dropped_and_travelled_to(chromium: Any, tmp_path: Pa
 
 
 @pytest.mark.player
-def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
+def test_the_image_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
     with page_of(chromium, tmp_path / "results", 0.2) as page:
         small_windows(page)
         start(page)
@@ -239,7 +239,7 @@ def test_the_picture_scrolls_under_the_playhead(chromium: Any, tmp_path: Path):
         width, before = page.evaluate(read)
         page.click(".riffusion-live-row button")
         meter = page.locator(".riffusion-live-meter")
-        until(page, lambda: ahead(page) > 12)  # more than the picture shows
+        until(page, lambda: ahead(page) > 12)  # more than the image shows
         page.wait_for_timeout(300)
         _, still = page.evaluate(read)
         page.wait_for_timeout(300)

@@ -1,4 +1,4 @@
-"""The pages Song, Riff and Loop in a real browser, with a painter in place of a model."""
+"""The pages Song, Riff and Loop in a real browser, with a backend in place of a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(results: Path) -> Iterator[str]:
     results.mkdir()
-    program = ("-m", "tests.browser.painting_server", "PORT", str(results), str(BATCH_SECONDS))
+    program = ("-m", "tests.browser.generation_server", "PORT", str(results), str(BATCH_SECONDS))
     with serving(results, *program) as address:
         yield address
     assert "Traceback" not in server_log(results.parent)
@@ -66,7 +66,7 @@ def play(page: Any, element: str) -> None:
     page.wait_for_function(PLAYS, arg=f"#{element}")
 
 
-def test_windows_are_heard_while_the_song_is_painted_and_go_on_playing(page: Any, results: Path):
+def test_windows_are_heard_while_the_song_is_generated_and_go_on_playing(page: Any, results: Path):
     open_page(page, "Song")
     fill(page, "riffusion_song_score", "8 bars | funky bass\n0:06 | piano -- vocals | cfg 8")
     page.click("#riffusion_song_go")
@@ -123,7 +123,7 @@ def test_stop_resume_and_restore(page: Any, results: Path):
     assert page.input_value("#riffusion_song_bpm input") == "90"
 
 
-def test_a_riff_is_previewed_painted_and_compared(page: Any, results: Path, tmp_path: Path):
+def test_a_riff_is_previewed_generated_and_compared(page: Any, results: Path, tmp_path: Path):
     t = np.arange(8 * 44100) / 44100
     wave = (0.3 * np.sin(2 * np.pi * 330 * t) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * t))).astype(np.float32)
     song = write_audio(AudioClip(wave[None], 44100), tmp_path / "tune.wav")
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
 
 
 @pytest.mark.skipif(int(version("gradio").split(".")[0]) > 4, reason="only webuis send images; they have gradio 3 or 4")
-def test_a_picture_that_was_sent_is_looked_at(page: Any):
+def test_a_image_that_was_sent_is_looked_at(page: Any):
     page.evaluate("window.onUiLoaded = () => {}")
     page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
     for name in ("seed_picture", "before"):

@@ -46,11 +46,11 @@ def page(chromium: Any, url: str) -> Iterator[Any]:
     page.close()
 
 
-def picture(path: Path) -> Path:
+def image(path: Path) -> Path:
     rows = np.full(512, 255, np.uint8)
     rows[[250, 300, 400]] = 10
     image = Image.fromarray(np.repeat(rows[:, None], 64, 1)).convert("RGB")
-    return metadata.save_picture(image, path, PRESETS["riffusion-v1"], 5e6)
+    return metadata.save_image(image, path, PRESETS["riffusion-v1"], 5e6)
 
 
 def upload(page: Any, element: str, *paths: Path) -> None:
@@ -62,10 +62,10 @@ def open_page(page: Any, name: str) -> None:
     page.locator(PAGE_BUTTONS, has_text=name).first.click()
 
 
-def test_pictures_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
+def test_images_become_players_with_sound(page: Any, tmp_path: Path, output: Path):
     bad = tmp_path / "broken.png"
     bad.write_text("no image")
-    upload(page, "riffusion_pictures", picture(tmp_path / "first.png"), picture(tmp_path / "second.png"), bad)
+    upload(page, "riffusion_pictures", image(tmp_path / "first.png"), image(tmp_path / "second.png"), bad)
     page.click("#riffusion_pictures_go")
     page.wait_for_selector("#riffusion_pictures_players audio")
     page.wait_for_function(
@@ -86,7 +86,7 @@ def test_joined_clip_has_its_crossfade_only_when_wanted(page: Any, tmp_path: Pat
     assert not fade.is_visible()
     page.locator("#riffusion_pictures_kind label", has_text="all joined").click()
     fade.wait_for(state="visible")
-    upload(page, "riffusion_pictures", picture(tmp_path / "first.png"), picture(tmp_path / "second.png"))
+    upload(page, "riffusion_pictures", image(tmp_path / "first.png"), image(tmp_path / "second.png"))
     page.click("#riffusion_pictures_go")
     page.wait_for_function("() => document.querySelectorAll('#riffusion_pictures_players audio').length == 3")
 
@@ -95,7 +95,7 @@ def test_a_preview_shows_the_beats_and_the_clip_is_cut(page: Any, tmp_path: Path
     since = (np.arange(300) - 10) % 50
     row = np.where(np.arange(300) < 10, 240, 240 - 200 * np.exp(-since / 12)).astype(np.uint8)
     image = Image.fromarray(np.tile(row, (512, 1))).convert("RGB")
-    path = metadata.save_picture(image, tmp_path / "beats.png", PRESETS["riffusion-v1"], 5e6)
+    path = metadata.save_image(image, tmp_path / "beats.png", PRESETS["riffusion-v1"], 5e6)
     go = page.locator("#riffusion_pictures_preview_go")
     assert not go.is_visible()
     page.click("#riffusion_pictures_crop input")
@@ -134,7 +134,7 @@ def test_a_song_becomes_tiles(page: Any, tmp_path: Path):
 
 def test_inspect_shows_the_parameters(page: Any, tmp_path: Path):
     open_page(page, "Inspect")
-    upload(page, "riffusion_inspect_file", picture(tmp_path / "clip.png"))
+    upload(page, "riffusion_inspect_file", image(tmp_path / "clip.png"))
     page.wait_for_selector("#riffusion_inspect_table table")
     assert "64 x 512" in page.inner_text("#riffusion_inspect_table")
 
@@ -162,7 +162,7 @@ def test_the_style_of_sdnext_leaves_choices_in_their_column_and_facts_on_their_l
     assert page.evaluate(ENDS, ["#riffusion_pictures_kind", "#riffusion_pictures"])
     page.set_viewport_size({"width": 1280, "height": 900})
     open_page(page, "Inspect")
-    upload(page, "riffusion_inspect_file", picture(tmp_path / "clip.png"))
+    upload(page, "riffusion_inspect_file", image(tmp_path / "clip.png"))
     page.wait_for_selector("#riffusion_inspect_table table")
     assert max(page.evaluate(LINES)) <= 1
 

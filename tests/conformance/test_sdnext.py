@@ -64,14 +64,14 @@ def test_a_checkpoint(root: Path) -> None:
     assert "self.sd_model: DiffusionPipeline | None = None" in _text(root, "modeldata.py"), "no property"
 
 
-def test_texts_of_pictures_take_whatever_is_among_the_parameters(root: Path) -> None:
+def test_texts_of_images_take_whatever_is_among_the_parameters(root: Path) -> None:
     source = _text(root, "processing_info.py")
     assert "args.update(p.extra_generation_params)" in source
     assert "callable(" not in source
     assert "return json.dumps(obj)\n" in _text(root, "processing.py")
 
 
-def test_a_picture_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told(root: Path) -> None:
+def test_a_image_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told(root: Path) -> None:
     source = _text(root, "processing.py")
     assert source.index("p.scripts.postprocess_image(p, pp)") < source.index("# main save image")
     assert "not (shared.state.interrupted or shared.state.skipped):\n        p.scripts.postprocess(" in source

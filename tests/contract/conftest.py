@@ -35,7 +35,7 @@ class Bench:
 def fake(tmp_path: Path) -> Iterator[FakeWebui]:
     with FakeWebui(tmp_path).installed() as host:
         rng = np.random.default_rng(0)
-        host.picture = lambda seed, size: Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+        host.image = lambda seed, size: Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
         yield host
 
 

@@ -154,14 +154,14 @@ class FakeSdNext(FakeWebui):
             self.mid_run(iteration)
             for index in range(p.batch_size):
                 p.batch_index = index
-                images += self._one_picture(script, p, args, infotexts, index)
+                images += self._one_image(script, p, args, infotexts, index)
         processed = Processed(p, images, infotexts)
         if not (self.state.interrupted or self.state.skipped):
             script.postprocess(p, processed, *args)
         return processed
 
-    def _one_picture(self, script: Any, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
-        pp = PostprocessImageArgs(self.picture(p.seeds[index], (p.width, p.height)))
+    def _one_image(self, script: Any, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
+        pp = PostprocessImageArgs(self.image(p.seeds[index], (p.width, p.height)))
         script.postprocess_image(p, pp, *args)
         text = self.infotext(p, p.prompts[index], p.seeds[index])
         if self.opts.samples_save:
@@ -196,7 +196,7 @@ class FakeSdNext(FakeWebui):
 
 
 def user_comment(text: str) -> bytes:
-    """Return the EXIF block that piexif makes of a picture's text."""
+    """Return the EXIF block that piexif makes of an image's text."""
     comment = b"UNICODE\0" + text.encode("utf-16-be")
     inner = struct.pack(">HHHII", 1, 0x9286, 7, len(comment), 40) + comment
     return b"Exif\0\0MM\0*" + struct.pack(">I", 8) + struct.pack(">HHHIII", 1, 0x8769, 4, 1, 26, 0) + inner

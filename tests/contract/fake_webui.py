@@ -307,7 +307,7 @@ class FakeWebui:
         self.aliases["riffusion-tiny"] = next(iter(self.aliases.values()))
         self.listed = {info.title: info for info in self.aliases.values()}
         self.loaded: Any = None
-        self.picture: Callable[[int, tuple[int, int]], Image.Image] = lambda seed, size: Image.new("RGB", size, "gray")
+        self.image: Callable[[int, tuple[int, int]], Image.Image] = lambda seed, size: Image.new("RGB", size, "gray")
         self.mid_run: Callable[[int], None] = lambda index: None
 
     def modules(self) -> dict[str, types.ModuleType]:
@@ -415,11 +415,11 @@ class FakeWebui:
             self.mid_run(iteration)
             for index in range(p.batch_size):
                 p.batch_index = index
-                images += self._one_picture(script, p, args, infotexts, index)
+                images += self._one_image(script, p, args, infotexts, index)
         first = 0
         if len(images) > 1:
             grid = Image.new("RGB", (8, 8))
-            text = self.infotext(p, p.all_prompts[0], p.all_seeds[0])  # that of the first picture
+            text = self.infotext(p, p.all_prompts[0], p.all_seeds[0])  # that of the first image
             if self.opts.enable_pnginfo:
                 grid.info["parameters"] = text
             images.insert(0, grid)
@@ -429,14 +429,14 @@ class FakeWebui:
         script.postprocess(p, processed, *args)
         return processed
 
-    def _one_picture(self, script: Script, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
+    def _one_image(self, script: Script, p: Any, args: Any, infotexts: list[str], index: int) -> list[Any]:
         size = (p.width // 8 * 8, p.height // 8 * 8)  # whole cells of a latent
         size = (size[0] * 2, size[1] * 2) if p.enable_hr else size
-        pp = PostprocessImageArgs(self.picture(p.seeds[index], size))
+        pp = PostprocessImageArgs(self.image(p.seeds[index], size))
         script.postprocess_image(p, pp, *args)
         image = pp.image
         if p.mask_for_overlay is not None:
-            image = image.convert("RGBA").convert("RGB")  # stands for the overlay: another picture from here on
+            image = image.convert("RGBA").convert("RGB")  # stands for the overlay: another image from here on
         pp = PostprocessImageArgs(image)
         script.postprocess_image_after_composite(p, pp, *args)
         image = pp.image

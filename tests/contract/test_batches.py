@@ -40,12 +40,12 @@ class Processing:
 
 @pytest.fixture
 def batches(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Install the parts of the host that paint; returns the prompts of each batch that it will have painted."""
-    painted: list[list[str]] = []
+    """Install the parts of the host that generate; returns the prompts of each batch that it will have generated."""
+    generated: list[list[str]] = []
 
     def process_images(p: Any) -> Any:
         p.setup_conds()
-        painted.append(list(p.prompts))
+        generated.append(list(p.prompts))
         colours = [20 * ord(prompt[0]) % 251 + 1 for prompt in p.prompts]
         images = [Image.new("RGB", (p.width, p.height), (colour, 0, 0)) for colour in colours]
         return SimpleNamespace(images=images, infotexts=p.prompts, index_of_first_image=0)
@@ -69,7 +69,7 @@ def batches(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
         module.__dict__.update(names)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(sys.modules["modules"], name, module, raising=False)
-    return painted
+    return generated
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_prompts_of_several_parts_are_batched_by_structure(
     monkeypatch.setattr(Processing, "sd_model", model)
     requests = [Request((prompt, prompt), width=64, height=64) for prompt in PROMPTS]
     reported: list[int] = []
-    pictures = WebuiBackend().generate(requests, lambda number, _: reported.append(number))
+    images = WebuiBackend().generate(requests, lambda number, _: reported.append(number))
     assert batches == expected
-    assert [picture.info["parameters"] for picture in pictures] == PROMPTS, "in the order of the requests"
+    assert [image.info["parameters"] for image in images] == PROMPTS, "in the order of the requests"
     assert reported == [0, 1, 2, 3]

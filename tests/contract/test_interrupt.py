@@ -1,4 +1,4 @@
-"""Stop reaches what is painted for us, and nothing of others."""
+"""Stop reaches what is generated for us, and nothing of others."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from riffusion_ext.generate.backends.base import Activity, Request
 from tests.contract.fake_webui import FakeWebui
 
 
-class Painting:
+class Generation:
     """The parts of the host that the backend waits for and runs."""
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.lock = threading.Lock()
         self.began = threading.Event()
-        self.painted = 0
+        self.generated = 0
 
     def process(self, requests: list[Request]) -> list[Image.Image]:
-        """Paint until interrupted, as a sampler does, for at most some seconds."""
+        """Generate until interrupted, as a sampler does, for at most some seconds."""
         self.began.set()
         for _ in range(200):
             if self.state.interrupted:
                 break
             threading.Event().wait(0.02)
-        self.painted += len(requests)
+        self.generated += len(requests)
         return [Image.new("RGB", (request.width, request.height)) for request in requests]
 
 
 @pytest.fixture
-def painting(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> tuple[Painting, Any]:
-    made = Painting(fake.state)
+def generating(fake: FakeWebui, monkeypatch: pytest.MonkeyPatch) -> tuple[Generation, Any]:
+    made = Generation(fake.state)
     shared = sys.modules["modules.shared"]
     monkeypatch.setattr(type(fake.state), "begin", _begin, raising=False)
     monkeypatch.setattr(type(fake.state), "end", lambda state: setattr(state, "job", ""), raising=False)
@@ -67,40 +67,40 @@ def _begin(state: Any, job: str) -> None:
 
 
 def _started(backend: Any) -> tuple[threading.Thread, list[Any]]:
-    pictures: list[Any] = []
+    images: list[Any] = []
     request = Request(("a", "a"), width=64, height=64)
-    thread = threading.Thread(target=lambda: backend.generate([request], lambda *item: pictures.append(item)))
+    thread = threading.Thread(target=lambda: backend.generate([request], lambda *item: images.append(item)))
     thread.start()
-    return thread, pictures
+    return thread, images
 
 
-def test_interrupt_stops_the_running_generation(painting: tuple[Painting, Any]) -> None:
-    host, backend = painting
-    thread, pictures = _started(backend)
+def test_interrupt_stops_the_running_generation(generating: tuple[Generation, Any]) -> None:
+    host, backend = generating
+    thread, images = _started(backend)
     assert host.began.wait(5)
     backend.interrupt()
     thread.join(5)
     assert not thread.is_alive()
     assert backend.interrupted
-    assert pictures == [], "one that was interrupted half-way is noise"
+    assert images == [], "one that was interrupted half-way is noise"
     assert host.state.job == ""
 
 
-def test_interrupted_waiting_job_leaves_the_running_one_alone(painting: tuple[Painting, Any]) -> None:
-    host, backend = painting
+def test_interrupted_waiting_job_leaves_the_running_one_alone(generating: tuple[Generation, Any]) -> None:
+    host, backend = generating
     with host.lock:
-        thread, pictures = _started(backend)
+        thread, images = _started(backend)
         threading.Event().wait(0.1)
         backend.interrupt()
         assert not host.state.interrupted, "that job is somebody else's"
     thread.join(5)
     assert backend.interrupted
-    assert host.painted == 0
-    assert pictures == []
+    assert host.generated == 0
+    assert images == []
 
 
-def test_interrupt_does_not_affect_the_next_job(painting: tuple[Painting, Any]) -> None:
-    host, backend = painting
+def test_interrupt_does_not_affect_the_next_job(generating: tuple[Generation, Any]) -> None:
+    host, backend = generating
     backend.interrupt()
     thread, _ = _started(backend)
     assert host.began.wait(5)
@@ -110,10 +110,10 @@ def test_interrupt_does_not_affect_the_next_job(painting: tuple[Painting, Any]) 
 
 
 def test_interrupt_at_the_end_does_not_affect_the_next_job(
-    painting: tuple[Painting, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
+    generating: tuple[Generation, Any], fake: FakeWebui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host's next job begins as soon as this one has ended."""
-    made, backend = painting
+    made, backend = generating
     over = threading.Event()
     thread, _ = _started(backend)
     made.began.wait(5)
@@ -129,8 +129,8 @@ def test_interrupt_at_the_end_does_not_affect_the_next_job(
     assert over.is_set()
 
 
-def test_activity_shows_waiting_then_the_steps_of_the_own_job(painting: tuple[Painting, Any]) -> None:
-    host, backend = painting
+def test_activity_shows_waiting_then_the_steps_of_the_own_job(generating: tuple[Generation, Any]) -> None:
+    host, backend = generating
     assert backend.activity is None
     host.lock.acquire()
     host.state.sampling_step, host.state.sampling_steps = 6, 20
@@ -151,35 +151,35 @@ def test_activity_shows_waiting_then_the_steps_of_the_own_job(painting: tuple[Pa
     assert backend.activity is None
 
 
-def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(painting: tuple[Painting, Any], fake: FakeWebui):
+def test_the_name_is_that_of_the_checkpoint_before_it_is_loaded(generating: tuple[Generation, Any], fake: FakeWebui):
     """A song that was begun before the model was loaded goes on afterwards."""
-    _, backend = painting
+    _, backend = generating
     assert backend.name == "riffusion-tiny"
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
     assert type(backend)().name == "away.safetensors"
     assert backend.name == "riffusion-tiny", "a song is made with one model"
 
 
-def test_changed_checkpoint_is_refused_before_generation(painting: tuple[Painting, Any], fake: FakeWebui) -> None:
+def test_changed_checkpoint_is_refused_before_generation(generating: tuple[Generation, Any], fake: FakeWebui) -> None:
     """Between two batches, anybody else who uses the webui may choose another one."""
-    host, backend = painting
-    host.state.interrupted = True  # paint at once
+    host, backend = generating
+    host.state.interrupted = True  # generate at once
 
-    def paint() -> None:
+    def generate() -> None:
         backend.generate([Request(("a", "a"), width=64, height=64)], lambda *_: None)
 
     fake.opts.data["sd_model_checkpoint"] = "away.safetensors"
     with pytest.raises(RiffusionError, match=r"from riffusion-tiny to away\.safetensors; .* with riffusion-tiny only"):
-        paint()
-    assert host.painted == 0
+        generate()
+    assert host.generated == 0
     assert not host.lock.locked()
     assert backend.activity is None
     fake.opts.data["sd_model_checkpoint"] = "riffusion-tiny.safetensors [c283a100ba]"
-    paint()
-    assert host.painted == 1
+    generate()
+    assert host.generated == 1
 
 
-def test_black_images_are_refused_also_after_inpainting(painting: tuple[Painting, Any]) -> None:
+def test_black_images_are_refused_also_after_inpainting(generating: tuple[Generation, Any]) -> None:
     """What a host makes of numbers that are none; as sound it would be the loudest noise there is."""
     from riffusion_ext.host.model import generation
 
@@ -187,10 +187,10 @@ def test_black_images_are_refused_also_after_inpainting(painting: tuple[Painting
     mask.paste(0, (0, 0, 16, 64))
     mask.paste(128, (16, 0, 24, 64))
     kept.paste((200, 200, 200), (0, 0, 24, 64))
-    for picture, where in ((Image.new("RGB", (64, 64)), None), (kept, mask)):
+    for image, where in ((Image.new("RGB", (64, 64)), None), (kept, mask)):
         with pytest.raises(RiffusionError, match="nothing but black"):
-            generation._check_painted(picture, where)
-        dot = picture.copy()
+            generation._check_generated(image, where)
+        dot = image.copy()
         dot.putpixel((63, 63), (9, 9, 9))
-        generation._check_painted(dot, where)
-    generation._check_painted(Image.new("RGB", (64, 64)), Image.new("L", (64, 64), 128))
+        generation._check_generated(dot, where)
+    generation._check_generated(Image.new("RGB", (64, 64)), Image.new("L", (64, 64), 128))

@@ -188,8 +188,8 @@ def test_host_without_generation_gives_one_sentence_why(bench: Bench) -> None:
 
 
 @pytest.fixture
-def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the host paint; returns the sizes of batches that were asked for."""
+def generating(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the host generate; returns the sizes of batches that were asked for."""
     import riffusion_ext.host
 
     batches: list[int] = []
@@ -202,7 +202,7 @@ def painting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return batches
 
 
-def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, painting: list[int]) -> None:
+def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, generating: list[int]) -> None:
     from riffusion_ext.host import webui
 
     tab = _pages(bench)
@@ -212,7 +212,7 @@ def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, painting
     assert choices == ["automatic", "DPM++ 2M", "Euler"]
     model = webui._model()
     model.backend()
-    assert painting == [16]
+    assert generating == [16]
     assert model.doubt() == ""
     bench.host.opts.data["sd_model_checkpoint"] = "cats.safetensors"
     assert "cats.safetensors does not look like a Riffusion model" in model.doubt()
@@ -220,7 +220,7 @@ def test_host_with_generation_has_pages_with_its_samplers(bench: Bench, painting
     assert model.doubt() == ""
 
 
-def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> None:
+def test_equal_labels_have_equal_defaults(bench: Bench, generating: list[int]) -> None:
     """A webui keeps what a user prefers by label, for the whole tab: other controls of that label would take it."""
     seen: dict[tuple[str, str], Any] = {}
     for block in _pages(bench).blocks.values():
@@ -232,7 +232,7 @@ def test_equal_labels_have_equal_defaults(bench: Bench, painting: list[int]) -> 
         assert [kind for name, kind in seen if name == label] == [type(block).__name__], label
 
 
-def test_galleries_hand_pictures_to_the_page_song_and_windows_go_to_img2img(bench: Bench, painting: list[int]) -> None:
+def test_galleries_hand_images_to_the_page_song_and_windows_go_to_img2img(bench: Bench, generating: list[int]) -> None:
     page, _ = _page(bench)
     tab = _pages(bench)
     assert set(bench.host.paste_fields) == {"riffusion_seed_picture", "riffusion_before"}
@@ -248,7 +248,7 @@ def test_galleries_hand_pictures_to_the_page_song_and_windows_go_to_img2img(benc
     assert ways == {
         ("txt2img_riffusion_seed_picture", "riffusion_seed_picture"): "txt2img_gallery",
         ("txt2img_riffusion_before", "riffusion_before"): "txt2img_gallery",
-        ("riffusion_song_send", "img2img"): "riffusion_song_picture",
+        ("riffusion_song_send", "img2img"): "riffusion_song_image",
         ("riffusion_song_send_text", "txt2img"): "riffusion_song_parameters",
     }
     for binding in bench.host.bindings:
@@ -263,7 +263,7 @@ def test_host_without_generation_has_no_send_to_buttons(bench: Bench) -> None:
 
 
 def test_host_without_send_to_has_pages_without_those_buttons(
-    bench: Bench, painting: list[int], monkeypatch: pytest.MonkeyPatch
+    bench: Bench, generating: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(sys.modules["modules.infotext_utils"], "add_paste_fields")
     page, _ = _page(bench)

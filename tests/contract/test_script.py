@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from riffusion_ext.host.images.pictures import Made
+from riffusion_ext.host.images.generated_images import Made
 from riffusion_ext.host.panel import render_generation_info
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.params import SpectrogramParams
@@ -30,27 +30,27 @@ def quick_sound(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     import numpy as np
 
     from riffusion_ext.audio.clip import AudioClip
-    from riffusion_ext.errors import PictureError
+    from riffusion_ext.errors import ImageError
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram import codec
 
     calls: list[int] = []
 
-    def pictures_to_audio(images: Any, settings: Any, *, progress: Any = None) -> list[Any]:
+    def images_to_audio(images: Any, settings: Any, *, progress: Any = None) -> list[Any]:
         calls.append(len(images))
         if progress is not None:
             progress(0.5)
         results: list[Any] = []
         for image in images:
             if image.size == (1, 1):
-                results.append(PictureError("the image is 1 x 1 pixels, which is no spectrogram"))
+                results.append(ImageError("the image is 1 x 1 pixels, which is no spectrogram"))
                 continue
             samples = np.sin(np.arange((image.width - 1) * 441) / 20, dtype=np.float32)[None] / 2
             params = PRESETS["riffusion-v1"]
             results.append(codec.Decoded(AudioClip(samples, 44100), params, 30e6, ()))
         return results
 
-    monkeypatch.setattr(codec, "pictures_to_audio", pictures_to_audio)
+    monkeypatch.setattr(codec, "images_to_audio", images_to_audio)
     return calls
 
 
@@ -75,7 +75,7 @@ def test_scripts_file_registers_one_script_and_no_base_class(bench: Bench) -> No
     assert modules.scripts.Script not in classes
 
 
-def test_a_batch_is_one_inversion_and_one_file_beside_each_picture(bench: Bench, quick_sound: list[int]) -> None:
+def test_a_batch_is_one_inversion_and_one_file_beside_each_image(bench: Bench, quick_sound: list[int]) -> None:
     _, payload = bench.generate("On", batch_size=2, n_iter=2, seed=5)
     folder = bench.host.folder
     assert quick_sound == [4]
@@ -86,25 +86,25 @@ def test_a_batch_is_one_inversion_and_one_file_beside_each_picture(bench: Bench,
 
 
 @pytest.mark.parametrize("with_text", [True, False])
-def test_each_sound_is_that_of_its_own_picture(bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool) -> None:
+def test_each_sound_is_that_of_its_own_image(bench: Bench, monkeypatch: pytest.MonkeyPatch, with_text: bool) -> None:
     from riffusion_ext.spectrogram import codec
 
     heard: list[tuple[int, int]] = []
-    works = codec.pictures_to_audio
+    works = codec.images_to_audio
 
     def listen(images: Any, settings: Any, *, progress: Any) -> Any:
         heard.extend((image.getpixel((0, 0))[0], image.height) for image in images)
         return works(images, settings, progress=progress)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", listen)
+    monkeypatch.setattr(codec, "images_to_audio", listen)
     bench.host.opts.enable_pnginfo = with_text
-    bench.host.picture = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
+    bench.host.image = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
     _, payload = bench.generate("On", batch_size=2, n_iter=2, seed=40)
     assert heard == [(seed, 512) for seed in (40, 41, 42, 43)]
     assert [clip["seed"] for clip in payload["clips"]] == [40, 41, 42, 43]
 
 
-def test_each_clip_has_the_prompt_of_its_own_picture(bench: Bench) -> None:
+def test_each_clip_has_the_prompt_of_its_own_image(bench: Bench) -> None:
     """Scripts that vary the prompt, such as Dynamic Prompts, fill in a list of them."""
     prompts = ["slow cello", "fast drums", "funky bass", "church bells"]
     processed, _ = bench.generate("On", batch_size=2, n_iter=2, prompt=prompts)
@@ -159,18 +159,18 @@ def test_masks_and_the_grid_get_no_sound(bench: Bench, monkeypatch: pytest.Monke
     bench.host.opts.enable_pnginfo = with_text
     bench.host.opts.return_mask = True
     bench.host.opts.return_mask_composite = True
-    bench.host.picture = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
+    bench.host.image = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
     colours: list[int] = []
     from riffusion_ext.host.images.audio_saver import SoundMaker
 
     monkeypatch.setattr(
-        SoundMaker, "run", lambda _, pictures: colours.extend(p.image.getpixel((0, 0))[0] for p in pictures)
+        SoundMaker, "run", lambda _, images: colours.extend(p.image.getpixel((0, 0))[0] for p in images)
     )
     bench.generate("On", batch_size=2, seed=40, mask_for_overlay=Image.new("L", (64, 64)))
     assert colours == [40, 41]
 
 
-def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
+def test_interrupted_images_get_no_sound(bench: Bench, quick_sound: list[int]) -> None:
     def interrupt(iteration: int) -> None:
         bench.host.state.interrupted = iteration == 1
 
@@ -181,7 +181,7 @@ def test_interrupted_pictures_get_no_sound(bench: Bench, quick_sound: list[int])
     assert "1 interrupted image got no sound." in _texts(payload)
 
 
-def test_skipped_pictures_get_no_sound(bench: Bench) -> None:
+def test_skipped_images_get_no_sound(bench: Bench) -> None:
     def skip(iteration: int) -> None:
         bench.host.state.skipped = iteration == 1
 
@@ -205,7 +205,7 @@ def test_interrupted_before_anything_was_made(bench: Bench, quick_sound: list[in
     assert (processed.images, payload["clips"], quick_sound) == ([], [], [])
 
 
-def test_interrupt_while_the_sound_is_made_keeps_the_pictures(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_while_the_sound_is_made_keeps_the_images(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.spectrogram import codec
 
     def slow(images: Any, settings: Any, *, progress: Any) -> None:
@@ -213,14 +213,14 @@ def test_interrupt_while_the_sound_is_made_keeps_the_pictures(bench: Bench, monk
         progress(0.1)
         raise AssertionError("it should have stopped")
 
-    monkeypatch.setattr(codec, "pictures_to_audio", slow)
+    monkeypatch.setattr(codec, "images_to_audio", slow)
     processed, payload = bench.generate("On")
     assert len(processed.images) == 1
     assert "interrupted while the sound was being made" in _texts(payload)
 
 
-def test_a_bad_picture_spoils_no_other(bench: Bench) -> None:
-    bench.host.picture = lambda seed, size: Image.new("RGB", (1, 1) if seed == 2 else size)
+def test_a_bad_image_spoils_no_other(bench: Bench) -> None:
+    bench.host.image = lambda seed, size: Image.new("RGB", (1, 1) if seed == 2 else size)
     processed, payload = bench.generate("On", batch_size=3)
     assert [clip["seed"] for clip in payload["clips"]] == [1, 3]
     assert "1 x 1 pixels" in _texts(payload)
@@ -231,14 +231,14 @@ def test_a_bad_picture_spoils_no_other(bench: Bench) -> None:
 def test_a_crash_of_the_whole_batch_is_tried_one_by_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.spectrogram import codec
 
-    works = codec.pictures_to_audio
+    works = codec.images_to_audio
 
     def fragile(images: Any, settings: Any, *, progress: Any) -> Any:
         if len(images) > 1 or images[0].info["parameters"].startswith("funky bass\nSteps: 1, Seed: 2"):
             raise MemoryError("no more memory")
         return works(images, settings, progress=progress)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", fragile)
+    monkeypatch.setattr(codec, "images_to_audio", fragile)
     processed, payload = bench.generate("On", batch_size=3)
     assert [clip["seed"] for clip in payload["clips"]] == [1, 3]
     assert "no more memory" in _texts(payload)
@@ -269,7 +269,7 @@ def test_wrong_arguments_are_named(bench: Bench) -> None:
     assert payload["clips"] == []
 
 
-def test_pictures_that_are_not_saved_are_served_from_a_scratch_folder(bench: Bench) -> None:
+def test_images_that_are_not_saved_are_served_from_a_scratch_folder(bench: Bench) -> None:
     bench.host.opts.samples_save = False
     processed, payload = bench.generate("On")
     assert _stems(bench.host.folder, ".wav") == []
@@ -368,7 +368,7 @@ def test_a_height_no_model_was_trained_on_is_remarked_on(bench: Bench) -> None:
     assert processed.comments == ""
 
 
-def test_the_remark_on_height_comes_once_for_all_pictures_and_cells(bench: Bench) -> None:
+def test_the_remark_on_height_comes_once_for_all_images_and_cells(bench: Bench) -> None:
     _, payload = bench.generate("On", height=640, batch_size=2, n_iter=2)
     assert _texts(payload).count("The height is") == 1
     p = bench.host.start(bench.script, bench.job(height=640), "On")
@@ -383,7 +383,7 @@ def test_joined_clip(bench: Bench) -> None:
     assert payload["clips"][2]["file"] == "00000-joined.wav"
 
 
-def test_players_name_their_pictures_and_the_joined_one_none(bench: Bench) -> None:
+def test_players_name_their_images_and_the_joined_one_none(bench: Bench) -> None:
     processed, payload = bench.generate({"mode": True, "joined": True}, batch_size=2)
     page = render_generation_info(processed.js(), _host())
     named = re.findall(r'<li class="riffusion-clip"(?: data-picture="([^"]*)")?>', page)
@@ -393,11 +393,11 @@ def test_players_name_their_pictures_and_the_joined_one_none(bench: Bench) -> No
     assert all((bench.host.folder / "outputs" / name).is_file() for name in named[:2])
 
 
-def test_one_picture_is_not_joined(bench: Bench) -> None:
+def test_one_image_is_not_joined(bench: Bench) -> None:
     assert len(bench.generate({"mode": "On", "joined": True})[1]["clips"]) == 1
 
 
-def test_an_upscaled_picture_is_found_by_its_text(bench: Bench) -> None:
+def test_an_upscaled_image_is_found_by_its_text(bench: Bench) -> None:
     processed, _ = bench.generate("On", seed=77, prompt="only here")
     page = render_generation_info(json.dumps({"infotexts": ["other", processed.infotexts[0]]}), _host())
     assert page.count("<audio") == 1
@@ -430,7 +430,7 @@ def test_players_and_links_name_no_file(bench: Bench) -> None:
     assert bench.host.served == []
 
 
-def test_a_generated_picture_carries_its_parameters_and_no_level(bench: Bench) -> None:
+def test_a_generated_image_carries_its_parameters_and_no_level(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record
 
     processed, payload = bench.generate({"mode": "On", "preset": "20khz-stereo"}, batch_size=2)
@@ -443,7 +443,7 @@ def test_a_generated_picture_carries_its_parameters_and_no_level(bench: Bench) -
     assert "riffusion" not in processed.images[0].info, "the grid is no spectrogram"
 
 
-def test_custom_parameters_go_into_picture_and_sound_or_cost_a_sentence(bench: Bench) -> None:
+def test_custom_parameters_go_into_image_and_sound_or_cost_a_sentence(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record
 
     own = {"mode": "On", "preset": "custom", "custom": "max_frequency=16000, min_frequency=20"}
@@ -456,7 +456,7 @@ def test_custom_parameters_go_into_picture_and_sound_or_cost_a_sentence(bench: B
     assert processed.images
 
 
-def test_masks_pictures_without_sound_and_enlarged_ones_carry_none(bench: Bench) -> None:
+def test_masks_images_without_sound_and_enlarged_ones_carry_none(bench: Bench) -> None:
     bench.generate("On", mask_for_overlay=Image.new("L", (64, 64)))
     bench.generate("Off")
     bench.generate("On", enable_hr=True)
@@ -474,7 +474,7 @@ def test_a_jpeg_is_saved_as_the_host_does(bench: Bench) -> None:
     assert payload["messages"] == []
 
 
-def test_img2img_keeps_what_each_start_picture_records(bench: Bench) -> None:
+def test_img2img_keeps_what_each_start_image_records(bench: Bench) -> None:
     from riffusion_ext.metadata import read_record, record_text
     from riffusion_ext.params import PRESETS
 
@@ -491,19 +491,19 @@ def test_img2img_keeps_what_each_start_picture_records(bench: Bench) -> None:
     assert "No level is recorded" in _texts(payload)
 
 
-def test_the_codec_hears_the_level_of_the_start_picture(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_codec_hears_the_level_of_the_start_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from riffusion_ext.metadata import read_record, record_text
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram import codec
 
     heard: list[float | None] = []
-    works = codec.pictures_to_audio
+    works = codec.images_to_audio
 
     def listen(images: Any, settings: Any, *, progress: Any) -> Any:
         heard.extend(read_record(image).max_value for image in images)
         return works(images, settings, progress=progress)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", listen)
+    monkeypatch.setattr(codec, "images_to_audio", listen)
     start = Image.new("RGB", (64, 512))
     start.info["riffusion"] = record_text(PRESETS["riffusion-v1"], 7e6)
     bench.generate({"mode": "On", "level": "recorded"}, init_images=[start])
@@ -586,15 +586,15 @@ def test_the_command_line_s_device_wins_over_the_setting(bench: Bench) -> None:
     assert _host().device() == "cuda:1"
 
 
-def test_a_script_that_drops_pictures_does_not_mix_up_the_names(bench: Bench) -> None:
+def test_a_script_that_drops_images_does_not_mix_up_the_names(bench: Bench) -> None:
     from riffusion_ext.host import script
 
     p = bench.host.start(bench.script, bench.job(batch_size=2), "On")
     processed = bench.host.process_images(bench.script, p, "On")
     job = script._job(p)
     job.made = [Made("left over", 99)]
-    pictures = script._pictures(p, processed, job)
-    assert [picture.made.seed for picture in pictures] == [1, 2]
+    images = script._images(p, processed, job)
+    assert [image.made.seed for image in images] == [1, 2]
 
 
 _START = """

@@ -22,7 +22,7 @@ from tests.contract.fake_sdnext import FakeSdNext, user_comment
 def sdnext(tmp_path: Path) -> Iterator[Bench]:
     with FakeSdNext(tmp_path).installed() as host:
         rng = np.random.default_rng(0)
-        host.picture = lambda seed, size: Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+        host.image = lambda seed, size: Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
         from riffusion_ext.host import webui
         from riffusion_ext.host.script import RiffusionScript
 
@@ -85,7 +85,7 @@ def test_files_go_beside_the_host_s_own(sdnext: Bench) -> None:
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_pictures_carry_their_parameters(sdnext: Bench, ending: str) -> None:
+def test_images_carry_their_parameters(sdnext: Bench, ending: str) -> None:
     sdnext.host.opts.samples_format = ending
     _, payload = sdnext.generate({"mode": "On", "preset": "20khz-stereo"})
     (path,) = (sdnext.host.folder / "outputs").glob(f"*.{ending}")

@@ -1,4 +1,4 @@
-"""Pictures of a real webui become sound: every way of generating, and every way it can go wrong."""
+"""Images of a real webui become sound: every way of generating, and every way it can go wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.live.client import HEIGHT, SECONDS, WIDTH, Webui
 pytestmark = pytest.mark.live
 
 
-def _picture() -> str:
+def _image() -> str:
     buffer = io.BytesIO()
     Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert("RGB").save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
@@ -52,12 +52,12 @@ def test_off_means_no_trace(webui: Webui) -> None:
     assert "Riffusion" not in reply.info["infotexts"][0].replace("riffusion-", "")
 
 
-def test_every_picture_of_batches_has_its_own_sound(webui: Webui) -> None:
+def test_every_image_of_batches_has_its_own_sound(webui: Webui) -> None:
     reply = webui.generate(batch_size=2, n_iter=2)
     assert reply.info["index_of_first_image"] == 1, "the reply should begin with a grid, to show it gets no sound"
     assert [clip["seed"] for clip in reply.clips] == [7, 8, 9, 10]
-    pictures = [path.name for path in (webui.folder / "txt").rglob("*.png")]
-    assert _stems(webui.files(".wav")) == _stems(pictures)
+    images = [path.name for path in (webui.folder / "txt").rglob("*.png")]
+    assert _stems(webui.files(".wav")) == _stems(images)
     for clip in reply.clips:
         assert str(clip["seed"]) in clip["file"]
         assert Path(clip["picture"]).stem == Path(clip["file"]).stem
@@ -73,7 +73,7 @@ def test_the_batch_joined_is_one_more_clip(webui: Webui) -> None:
     assert len(single) == 3
 
 
-def test_pictures_that_are_not_saved_can_still_be_heard(webui: Webui) -> None:
+def test_images_that_are_not_saved_can_still_be_heard(webui: Webui) -> None:
     reply = webui.generate(save_images=False)
     assert webui.files("") == []
     (clip,) = reply.clips
@@ -91,11 +91,11 @@ def test_hires_sounds_like_its_first_pass(webui: Webui) -> None:
     assert clip["duration"] == pytest.approx(SECONDS, abs=1e-3)
 
 
-def test_img2img_with_masks_makes_sound_of_the_pictures_only(webui: Webui) -> None:
+def test_img2img_with_masks_makes_sound_of_the_images_only(webui: Webui) -> None:
     with webui.options(return_mask=True, return_mask_composite=True):
         reply = webui.generate(
             route="img2img",
-            init_images=[_picture()],
+            init_images=[_image()],
             mask=_mask(),
             inpaint_full_res=False,
             mask_blur=0,
@@ -104,15 +104,15 @@ def test_img2img_with_masks_makes_sound_of_the_pictures_only(webui: Webui) -> No
         )
     assert len(reply.images) == 7, "grid, and two times image, mask, composite"
     assert [clip["seed"] for clip in reply.clips] == [7, 8]
-    pictures = [path.name for path in (webui.folder / "img").rglob("*.png")]
-    assert _stems(webui.files(".wav")) == _stems(pictures)
+    images = [path.name for path in (webui.folder / "img").rglob("*.png")]
+    assert _stems(webui.files(".wav")) == _stems(images)
 
 
 def test_xyz_plot_with_an_axis_of_ours(webui: Webui) -> None:
     # After three axes of (type, values, chosen values): legend, sub-images, sub-grids, seeds of -1, vary seeds by x, y
     # and z, margin, values as text.
     rest = [False, True, False, False, False, False, False, 0, True]
-    if webui.name == "reforge":  # after the legend: labels on each picture, no grid, pictures in a grid
+    if webui.name == "reforge":  # after the legend: labels on each image, no grid, images in a grid
         rest[1:1] = [False, False, 0]
     reply = webui.generate(
         script_name="X/Y/Z plot",
@@ -144,11 +144,11 @@ def test_prompts_from_a_list_keep_their_own_sound(webui: Webui) -> None:
     assert len(webui.files(".wav")) == 2
 
 
-def test_interrupted_pictures_get_no_sound(webui: Webui) -> None:
+def test_interrupted_images_get_no_sound(webui: Webui) -> None:
     answered = threading.Event()
 
     def press_interrupt() -> None:
-        while not answered.wait(0.1):  # a slow machine takes minutes to come to the second picture
+        while not answered.wait(0.1):  # a slow machine takes minutes to come to the second image
             state = webui.call("progress?skip_current_image=true")["state"]
             if state["job_no"] >= 1 and state["sampling_step"] >= 2:
                 webui.call("interrupt", {})
@@ -166,7 +166,7 @@ def test_interrupted_pictures_get_no_sound(webui: Webui) -> None:
     assert "interrupted" in reply.messages
 
 
-def test_a_sound_file_that_cannot_be_written_costs_no_picture(webui: Webui) -> None:
+def test_a_sound_file_that_cannot_be_written_costs_no_image(webui: Webui) -> None:
     with webui.options(save_images_add_number=False, samples_filename_pattern="[seed]", save_to_dirs=False):
         (webui.folder / "txt" / "8.wav").mkdir(parents=True)
         reply = webui.generate(batch_size=3)
@@ -176,7 +176,7 @@ def test_a_sound_file_that_cannot_be_written_costs_no_picture(webui: Webui) -> N
     assert len(reply.images) == 4
 
 
-def test_add_number_suffix_keeps_sound_and_picture_together(webui: Webui) -> None:
+def test_add_number_suffix_keeps_sound_and_image_together(webui: Webui) -> None:
     with webui.options(
         save_images_add_number=False,
         samples_filename_pattern="song",
@@ -189,13 +189,13 @@ def test_add_number_suffix_keeps_sound_and_picture_together(webui: Webui) -> Non
     assert [clip["file"] for clip in reply.clips] == ["song-2.wav"]
 
 
-def test_lossy_pictures_can_keep_a_png(webui: Webui) -> None:
+def test_lossy_images_can_keep_a_png(webui: Webui) -> None:
     with webui.options(samples_format="jpg", riffusion_sidecar=True):
         webui.generate()
     assert _stems(webui.files(".jpg")) == _stems(webui.files(".png")) == _stems(webui.files(".wav"))
 
 
-def test_a_wrong_argument_is_named_and_costs_no_picture(webui: Webui) -> None:
+def test_a_wrong_argument_is_named_and_costs_no_image(webui: Webui) -> None:
     reply = webui.generate(riffusion=[{"mode": "On", "engine": "warp"}])
     assert len(reply.images) == 1
     assert reply.clips == []
@@ -212,7 +212,7 @@ def test_another_checkpoint_is_warned_about(webui: Webui) -> None:
     assert quiet.clips == []
 
 
-def test_parameters_of_a_picture_bring_our_settings_back(webui: Webui) -> None:
+def test_parameters_of_a_image_bring_our_settings_back(webui: Webui) -> None:
     if webui.name == "forge":
         pytest.skip("Forge's API answers 500 to any infotext (isinstance with list[str]); its page is tested instead")
     first = webui.generate(riffusion=["On", "best", "loudness"])

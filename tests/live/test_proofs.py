@@ -1,4 +1,4 @@
-"""What songs rely on, shown on the model of a real webui: by the extension of tests/live/probe, which paints in it."""
+"""What songs rely on, shown on the model of a real webui, in which the extension of tests/live/probe generates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAX, BELLS = "funky sax, loud", "jazz bells"
 LONG = "very long prompt with many words, " * 20  # more than one chunk of tokens
 EDITED = "[slow strings:funky bass:0.5], loud"
 BOTH = "jazz bells AND slow strings, loud"
-LEAST = 1  # of 255: pictures are rounded
+LEAST = 1  # of 255: images are rounded
 BATCHED = 4  # the same, where the parts of a batch are computed in one go: that rounds otherwise, and random weights
 # make much of it
 
@@ -35,10 +35,10 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Painted:
+class Generated:
     """Answer of the probe."""
 
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
     reported: list[int]
     interrupted: bool
     error: str
@@ -46,7 +46,7 @@ class Painted:
 
 
 class Probe:
-    """Paints in the webui as the Riffusion tab does, and by its ordinary API."""
+    """Generates in the webui as the Riffusion tab does, and by its ordinary API."""
 
     def __init__(self, webui: Webui) -> None:
         self.webui = webui
@@ -54,19 +54,19 @@ class Probe:
     def state(self) -> dict[str, Any]:
         return self.webui.call("state", api="riffusion-probe")
 
-    def paint(self, *requests: Fields, **options: Any) -> Painted:
+    def generate(self, *requests: Fields, **options: Any) -> Generated:
         answer = self.webui.call("paint", {"requests": requests, **options}, api="riffusion-probe")
-        pictures = [_pixels(text) for text in answer.pop("pictures")]
-        return Painted(pictures, **answer)
+        images = [_pixels(text) for text in answer.pop("pictures")]
+        return Generated(images, **answer)
 
-    def picture(self, request: Fields, **options: Any) -> np.ndarray:
-        painted = self.paint(request, **options)
-        assert painted.error == ""
-        (picture,) = painted.pictures
-        return picture
+    def image(self, request: Fields, **options: Any) -> np.ndarray:
+        generated = self.generate(request, **options)
+        assert generated.error == ""
+        (image,) = generated.images
+        return image
 
     def plain(self, prompt: str, seed: int, negative: str = "", **fields: Any) -> np.ndarray:
-        """Paint by the API of the host, without anything of ours."""
+        """Generate by the API of the host, without anything of ours."""
         size = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, "sampler_name": "Euler a", "cfg_scale": 7}
         texts = {"prompt": prompt, "negative_prompt": negative, "seed": seed}
         reply = self.webui.generate(riffusion=["Off"], save_images=False, **{**size, **texts, **fields})
@@ -134,38 +134,38 @@ def assert_clean(patches: dict[str, Any], before: dict[str, Any]) -> None:
     [(SAX, BELLS), (SAX, LONG), (EDITED, BELLS), (SAX, BOTH), (EDITED, BOTH)],
     ids=["plain", "longer", "edited", "and", "edited and"],
 )
-def test_the_ends_of_a_way_between_prompts_are_the_prompts_pictures(probe: Probe, first: str, second: str) -> None:
+def test_the_ends_of_a_way_between_prompts_are_the_prompts_images(probe: Probe, first: str, second: str) -> None:
     one, other = probe.plain(first, 1), probe.plain(second, 2, "noise")
-    assert distance(probe.picture(between(first, second, 0.0)), one) <= LEAST
-    assert distance(probe.picture(between(first, second, 1.0)), other) <= LEAST
-    painted = probe.paint(*(between(first, second, alpha) for alpha in (0.0, 0.5, 1.0)))
-    assert painted.error == ""
-    assert painted.reported == [0, 1, 2]
-    start, middle, end = painted.pictures
+    assert distance(probe.image(between(first, second, 0.0)), one) <= LEAST
+    assert distance(probe.image(between(first, second, 1.0)), other) <= LEAST
+    generated = probe.generate(*(between(first, second, alpha) for alpha in (0.0, 0.5, 1.0)))
+    assert generated.error == ""
+    assert generated.reported == [0, 1, 2]
+    start, middle, end = generated.images
     assert distance(start, one) <= BATCHED
     assert distance(end, other) <= BATCHED
     assert distance(one, other) > 50, "these prompts should show anything"
     assert min(distance(middle, one), distance(middle, other)) > 50
-    assert distance(middle, probe.picture(between(first, second, 0.5))) <= BATCHED, "alone or in a batch"
+    assert distance(middle, probe.image(between(first, second, 0.5))) <= BATCHED, "alone or in a batch"
 
 
 def test_prompts_of_any_kind_share_a_batch(probe: Probe) -> None:
     wanted = [(SAX, 1), (LONG, 5), (EDITED, 3), (BOTH, 4), (f"{BELLS} <lora:none:0.5>", 6)]
-    painted = probe.paint(*(at(prompt, seed) for prompt, seed in wanted))
-    assert painted.error == ""
-    for picture, (prompt, seed) in zip(painted.pictures, wanted, strict=True):
-        assert distance(picture, probe.plain(prompt, seed)) <= BATCHED, prompt
+    generated = probe.generate(*(at(prompt, seed) for prompt, seed in wanted))
+    assert generated.error == ""
+    for image, (prompt, seed) in zip(generated.images, wanted, strict=True):
+        assert distance(image, probe.plain(prompt, seed)) <= BATCHED, prompt
 
 
 def test_parts_that_fade_in_are_as_loud_in_a_batch_as_alone(probe: Probe) -> None:
     fading = [between(SAX, BOTH, alpha, seeds=[1, 1]) for alpha in (0.0, 0.3, 0.7, 1.0)]
-    painted = probe.paint(*fading)
-    assert painted.error == ""
-    for picture, request in zip(painted.pictures, fading, strict=True):
-        assert distance(picture, probe.picture(request)) <= BATCHED, request["alpha"]
+    generated = probe.generate(*fading)
+    assert generated.error == ""
+    for image, request in zip(generated.images, fading, strict=True):
+        assert distance(image, probe.image(request)) <= BATCHED, request["alpha"]
 
 
-def test_the_same_holds_from_pictures(probe: Probe) -> None:
+def test_the_same_holds_from_images(probe: Probe) -> None:
     init = _png(colourful())
     fields = {"route": "img2img", "init_images": [init], "denoising_strength": 0.5, "steps": 4}
     for alpha, text in ((0.0, (SAX, 1)), (1.0, (BELLS, 2, "noise"))):
@@ -174,7 +174,7 @@ def test_the_same_holds_from_pictures(probe: Probe) -> None:
         wanted = probe.plain(*text, **fields)
         probe.plain(BELLS, 3, steps=1)
         request = between(SAX, BELLS, alpha, denoise=0.5, init=init, steps=4)
-        assert distance(probe.picture(request), wanted) <= LEAST
+        assert distance(probe.image(request), wanted) <= LEAST
 
 
 # --- loops -----------------------------------------------------------------------------------------------------------
@@ -182,14 +182,14 @@ def test_the_same_holds_from_pictures(probe: Probe) -> None:
 
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
 def test_rolling_the_noise_rolls_a_loop_and_nothing_else(probe: Probe, sampler: str) -> None:
-    roll = 8  # latent columns: the denoiser halves its picture three times
+    roll = 8  # latent columns: the denoiser halves its image three times
     before = probe.state()["patches"]
     loop, plain = at(SAX, 5, sampler=sampler, loop=True), at(SAX, 5, sampler=sampler)
-    still, rolled = probe.picture(loop), probe.picture(loop, roll=roll)
+    still, rolled = probe.image(loop), probe.image(loop, roll=roll)
     assert distance(np.roll(still, 8 * roll, axis=1), rolled) <= 2
     assert distance(still, rolled) > 50
-    open_ended = probe.picture(plain)
-    assert distance(np.roll(open_ended, 8 * roll, axis=1), probe.picture(plain, roll=roll)) > 10
+    open_ended = probe.image(plain)
+    assert distance(np.roll(open_ended, 8 * roll, axis=1), probe.image(plain, roll=roll)) > 10
     assert distance(open_ended, still) > 10
     assert distance(open_ended, probe.plain(SAX, 5, sampler_name=sampler)) <= LEAST
     assert_clean(probe.state()["patches"], before)
@@ -197,10 +197,10 @@ def test_rolling_the_noise_rolls_a_loop_and_nothing_else(probe: Probe, sampler: 
 
 def test_a_loop_between_prompts_rolls_too(probe: Probe) -> None:
     loop = between(SAX, LONG, 0.4, sampler="Euler", loop=True)
-    assert distance(np.roll(probe.picture(loop), 64, axis=1), probe.picture(loop, roll=8)) <= 2
+    assert distance(np.roll(probe.image(loop), 64, axis=1), probe.image(loop, roll=8)) <= 2
 
 
-# --- pictures to start from ------------------------------------------------------------------------------------------
+# --- images to start from ------------------------------------------------------------------------------------------
 
 
 def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
@@ -208,21 +208,21 @@ def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
     mask = np.tile(ramp.round().astype(np.uint8), (HEIGHT, 1))
     inits = [colourful(), colourful(phase=1.0)]
     requests = [between(SAX, BELLS, 0.5, denoise=0.8, init=_png(init), mask=_png(mask), steps=4) for init in inits]
-    painted = probe.paint(*requests)
-    assert painted.error == ""
-    for picture, init in zip(painted.pictures, inits, strict=True):
-        assert distance(picture[:, :48], init[:, :48]) == 0
-        assert distance(picture[:, 80:], init[:, 80:]) > 50
+    generated = probe.generate(*requests)
+    assert generated.error == ""
+    for image, init in zip(generated.images, inits, strict=True):
+        assert distance(image[:, :48], init[:, :48]) == 0
+        assert distance(image[:, 80:], init[:, 80:]) > 50
 
 
-def test_a_picture_that_is_all_kept_comes_back(probe: Probe) -> None:
+def test_a_image_that_is_all_kept_comes_back(probe: Probe) -> None:
     init, black = colourful(), np.zeros((HEIGHT, WIDTH), np.uint8)
-    assert distance(probe.picture(at(SAX, 1, denoise=0.8, init=_png(init), mask=_png(black), steps=4)), init) == 0
+    assert distance(probe.image(at(SAX, 1, denoise=0.8, init=_png(init), mask=_png(black), steps=4)), init) == 0
 
 
-def test_denoising_by_nothing_returns_the_picture(probe: Probe) -> None:
+def test_denoising_by_nothing_returns_the_image(probe: Probe) -> None:
     init = colourful()
-    assert distance(probe.picture(at(SAX, 1, denoise=0, init=_png(init))), init) == 0
+    assert distance(probe.image(at(SAX, 1, denoise=0, init=_png(init))), init) == 0
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
@@ -241,49 +241,51 @@ def test_denoising_by_nothing_returns_the_picture(probe: Probe) -> None:
     ids=str,
 )
 def test_an_interrupt_at_any_moment_leaves_all_as_it_was(probe: Probe, after: float, fields: Fields) -> None:
-    before, picture = probe.state()["patches"], probe.plain(SAX, 1)
+    before, image = probe.state()["patches"], probe.plain(SAX, 1)
     init = {"init": _png(colourful())} if "denoise" in fields else {}
-    painted = probe.paint(between(SAX, LONG, **{"alpha": 0.0, **fields, **init, "steps": 150}), interrupt_after=after)
-    assert painted.error == ""
-    assert painted.interrupted
-    assert len(painted.pictures) == len(painted.reported) == 0, "one that was interrupted is noise still"
-    assert_clean(painted.patches, before)
+    generated = probe.generate(
+        between(SAX, LONG, **{"alpha": 0.0, **fields, **init, "steps": 150}), interrupt_after=after
+    )
+    assert generated.error == ""
+    assert generated.interrupted
+    assert len(generated.images) == len(generated.reported) == 0, "one that was interrupted is noise still"
+    assert_clean(generated.patches, before)
     assert not probe.state()["busy"]
-    assert distance(probe.plain(SAX, 1), picture) == 0
+    assert distance(probe.plain(SAX, 1), image) == 0
 
 
 @pytest.mark.parametrize("button", ["interrupt", "skip"])
 def test_the_buttons_of_the_host_stop_it_too(probe: Probe, button: str) -> None:
-    before, painted = probe.state()["patches"], []
+    before, generated = probe.state()["patches"], []
     request = at(SAX, 1, loop=True, steps=150)
-    job = threading.Thread(target=lambda: painted.append(probe.paint(request)))
+    job = threading.Thread(target=lambda: generated.append(probe.generate(request)))
     job.start()
     try:
         _until(lambda: probe.webui.call("progress?skip_current_image=true")["state"]["sampling_step"] >= 1)
     finally:
         probe.webui.call(button, {})
         job.join()
-    (found,) = painted
+    (found,) = generated
     assert found.error == ""
     assert found.interrupted
-    assert len(found.pictures) == len(found.reported) == 0
+    assert len(found.images) == len(found.reported) == 0
     assert_clean(found.patches, before)
 
 
 def test_an_error_in_the_sampler_leaves_all_as_it_was(probe: Probe) -> None:
-    before, picture = probe.state()["patches"], probe.plain(SAX, 1)
+    before, image = probe.state()["patches"], probe.plain(SAX, 1)
     for call in (1, 3):  # before the first step, and between two
-        painted = probe.paint(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
-        assert "the noise failed" in painted.error
-        assert len(painted.pictures) == len(painted.reported) == 0
-        assert_clean(painted.patches, before)
+        generated = probe.generate(between(SAX, BELLS, 0.4, loop=True), fail_at_noise=call)
+        assert "the noise failed" in generated.error
+        assert len(generated.images) == len(generated.reported) == 0
+        assert_clean(generated.patches, before)
         assert not probe.state()["busy"]
-    assert distance(probe.plain(SAX, 1), picture) == 0
+    assert distance(probe.plain(SAX, 1), image) == 0
 
 
-def test_what_cannot_be_painted_is_said(probe: Probe) -> None:
+def test_what_cannot_be_generated_is_said(probe: Probe) -> None:
     before = probe.state()["patches"]
-    assert "multiple of 64" in probe.paint(at(SAX, 1, width=100)).error
+    assert "multiple of 64" in probe.generate(at(SAX, 1, width=100)).error
     assert_clean(probe.state()["patches"], before)
 
 
@@ -292,7 +294,7 @@ def test_what_cannot_be_painted_is_said(probe: Probe) -> None:
 
 @contextmanager
 def another_job(probe: Probe, into: list[np.ndarray]) -> Iterator[None]:
-    """Let the host paint for somebody else meanwhile."""
+    """Let the host generate for somebody else meanwhile."""
     job = threading.Thread(target=lambda: into.append(probe.plain(BELLS, 9, steps=12)))
     job.start()
     try:
@@ -311,20 +313,20 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 def test_a_generation_waits_for_its_turn(probe: Probe) -> None:
-    alone, theirs, after = probe.picture(at(SAX, 1, loop=True)), probe.plain(BELLS, 9, steps=12), []
+    alone, theirs, after = probe.image(at(SAX, 1, loop=True)), probe.plain(BELLS, 9, steps=12), []
     with another_job(probe, after):
         assert not after
-        picture = probe.picture(at(SAX, 1, loop=True))
+        image = probe.image(at(SAX, 1, loop=True))
         assert after, "it should have waited"
-    assert distance(picture, alone) <= LEAST
+    assert distance(image, alone) <= LEAST
     assert distance(after[0], theirs) == 0
 
 
 def test_an_interrupt_of_one_that_waits_does_not_touch_the_other(probe: Probe) -> None:
     before, theirs, after = probe.state()["patches"], probe.plain(BELLS, 9, steps=12), []
     with another_job(probe, after):
-        painted = probe.paint(at(SAX, 1, loop=True), interrupt_after=0.1)
-    assert painted.interrupted
-    assert len(painted.pictures) == 0
+        generated = probe.generate(at(SAX, 1, loop=True), interrupt_after=0.1)
+    assert generated.interrupted
+    assert len(generated.images) == 0
     assert distance(after[0], theirs) == 0
     assert_clean(probe.state()["patches"], before)

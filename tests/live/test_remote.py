@@ -1,4 +1,4 @@
-"""A running webui as the generator of another program: what it paints over HTTP is what it paints for its own pages."""
+"""A webui that generates for another program over HTTP makes the same images as for its own pages."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def probe(webui: Webui) -> Probe:
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_a_remote_picture_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: Probe, case: str) -> None:
+def test_a_remote_image_is_the_one_of_the_webui_s_own_page(webui: Webui, probe: Probe, case: str) -> None:
     request = CASES[case]
     fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     for name in ("init", "mask"):
         fields[name] = None if fields[name] is None else _png(np.asarray(fields[name]))
     probe.plain(BELLS, 3, steps=1)  # seeds the noise of the host's encoder, which goes on from job to job
-    wanted = probe.picture(fields)
+    wanted = probe.image(fields)
     probe.plain(BELLS, 3, steps=1)
     (got,) = RemoteWebui(webui.url).generate([request], lambda *_: None)
     assert np.array_equal(np.asarray(got), wanted)
@@ -79,8 +79,8 @@ def test_what_it_says_of_itself(webui: Webui) -> None:
 def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
     remote = RemoteWebui(webui.url)
     request = Request((SAX, SAX), steps=150, width=512, height=512)
-    painted: list[Image.Image] = []
-    thread = threading.Thread(target=lambda: painted.extend(remote.generate([request], lambda *_: None)))
+    generated: list[Image.Image] = []
+    thread = threading.Thread(target=lambda: generated.extend(remote.generate([request], lambda *_: None)))
     thread.start()
     end = time.monotonic() + 120
     while remote.activity is None or remote.activity.step < 2:
@@ -90,7 +90,7 @@ def test_an_interruption_reaches_the_sampler(webui: Webui) -> None:
     thread.join(60)
     assert not thread.is_alive()
     assert remote.interrupted
-    assert painted == []
+    assert generated == []
     end = time.monotonic() + 120  # it stops between two steps, for which a client does not wait for ever
     while webui.call("health", api="riffusion/v1")["jobs"]["running"]:
         assert time.monotonic() < end

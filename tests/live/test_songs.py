@@ -18,14 +18,14 @@ from riffusion_ext.audio.io import read_audio, read_tags, write_audio
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.params import PRESETS
-from riffusion_ext.spectrogram.codec import audio_to_picture, song_to_audio
+from riffusion_ext.spectrogram.codec import audio_to_image, song_to_audio
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.browser.page import Page
 from tests.live.client import Webui
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 
-WAIT = 300_000  # the model paints on a processor
+WAIT = 300_000  # the model generates on a processor
 RATE = 44100
 PARAMS = PRESETS["riffusion-v1"]
 WIDTH = 128
@@ -88,7 +88,7 @@ class Tab:
         return path
 
     def pixels(self, selector: str, before: str = "") -> list[int]:
-        """Wait for a picture, another one than that of the source `before`; returns its size and its pixels."""
+        """Wait for an image, another one than that of the source `before`; returns its size and its pixels."""
         self.page.wait_for_function(
             "([selector, before]) => { const i = document.querySelector(selector);"
             " return i && i.complete && i.naturalWidth > 0 && i.src !== before; }",
@@ -155,17 +155,17 @@ def song(seconds: float) -> AudioClip:
 
 
 def through_the_codec(clip: AudioClip) -> AudioClip:
-    """Return what is left of a sound as one picture."""
+    """Return what is left of a sound as one image."""
     samples = clip.samples.shape[1]
     padded = AudioClip(np.pad(clip.samples, ((0, 0), (0, -samples % PARAMS.hop_length))), RATE)
-    decoded = song_to_audio([audio_to_picture(padded, PARAMS).image], DecodeSettings(level="raw")).clip
+    decoded = song_to_audio([audio_to_image(padded, PARAMS).image], DecodeSettings(level="raw")).clip
     return AudioClip(decoded.samples[:, :samples], RATE)
 
 
 def column_errors(clip: AudioClip, other: AudioClip) -> np.ndarray:
-    """Mean difference of the pictures of two sounds, in grey levels, column by column."""
-    black = audio_to_picture(other, PARAMS).max_value
-    one, two = (np.asarray(audio_to_picture(sound, PARAMS, max_value=black).image) for sound in (clip, other))
+    """Mean difference of the images of two sounds, in grey levels, column by column."""
+    black = audio_to_image(other, PARAMS).max_value
+    one, two = (np.asarray(audio_to_image(sound, PARAMS, max_value=black).image) for sound in (clip, other))
     return np.abs(one[..., 0].astype(float) - two[..., 0]).mean(axis=0)
 
 
@@ -245,7 +245,7 @@ def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> No
     assert assert_valid(tab.result(start), "song").samples.shape == (1, samples)
 
 
-def test_pictures_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
+def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Webui) -> None:
     tab = open_tab()
     page = tab.page
     page.fill("#txt2img_prompt textarea", "funky bass")
@@ -253,15 +253,15 @@ def test_pictures_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: W
     page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_gallery img", timeout=WAIT)
     with Image.open(next(webui.folder.rglob("*.png"))) as saved:
-        painted = np.asarray(saved.convert("RGBA")).ravel().tolist()
+        generated = np.asarray(saved.convert("RGBA")).ravel().tolist()
     for name in ("seed_picture", "before"):
         page.locator("#tabs > .tab-nav > button", has_text=re.compile(r"^\s*txt2img\s*$", re.IGNORECASE)).first.click()
         page.click(f"#txt2img_riffusion_{name}")
         page.locator(f"#riffusion_song_{name} img").first.wait_for(state="visible", timeout=WAIT)
         sent = tab.pixels(f"#riffusion_song_{name} img")
         assert sent[:2] == [WIDTH, PARAMS.num_frequencies]
-        # Forge's pictures let 1/255 of the light through, and a canvas rounds such colours.
-        assert np.abs(np.subtract(sent[2:], painted)).max() <= (1 if 254 in painted[3::4] else 0)
+        # Forge's images let 1/255 of the light through, and a canvas rounds such colours.
+        assert np.abs(np.subtract(sent[2:], generated)).max() <= (1 if 254 in generated[3::4] else 0)
 
     start, samples = "riffusion_song", round(4 * 60 / 240 * RATE)
     tab.unfold("song", "From one part to the next")

@@ -19,11 +19,11 @@ from bench import (
     collection,
     copies,
     curation,
+    fake_backend,
     length,
     making,
     material,
     measures,
-    painter,
     pipeline,
     recipes,
     report,
@@ -32,7 +32,7 @@ from bench import (
     timing,
 )
 from riffusion_ext.audio import AudioClip, read_audio, write_audio
-from riffusion_ext.spectrogram.image import open_picture
+from riffusion_ext.spectrogram.image import read_image
 
 RATE = recipes.SAMPLE_RATE
 COLUMNS = 64
@@ -233,12 +233,12 @@ def test_folders_are_searched_for_what_fits(tmp_path: Path, piece: material.Piec
         noise = rng.standard_normal((1, 16 * RATE)).astype(np.float32) * 0.1
         write_audio(AudioClip(noise, RATE), tmp_path / "music" / f"{name}.wav")
     write_audio(AudioClip(np.zeros((1, RATE), dtype=np.float32), RATE), tmp_path / "music" / "short.wav")
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    Image.fromarray(rng.integers(0, 255, (512, 512, 3), dtype=np.uint8)).save(pictures / "model.png")
-    Image.new("L", (512, 512), 128).save(pictures / "mask.png")
-    piece.image.save(pictures / "narrow.png")
-    found = material.load(tmp_path / "music", [pictures], quick=True)
+    images = tmp_path / "pictures"
+    images.mkdir()
+    Image.fromarray(rng.integers(0, 255, (512, 512, 3), dtype=np.uint8)).save(images / "model.png")
+    Image.new("L", (512, 512), 128).save(images / "mask.png")
+    piece.image.save(images / "narrow.png")
+    found = material.load(tmp_path / "music", [images], quick=True)
     assert [piece.name for piece in found.model] == ["model"]
     assert len({piece.name for piece in found.music}) == 2
     assert found.songs[0][1].samples.shape == (1, (3 * 512 - 1) * recipes.HOP_LENGTH)
@@ -350,16 +350,16 @@ def test_songs_of_a_folder_are_spread_over_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "count"), [*zip(slicing.METHODS, (2, 2, 2, 3), strict=True)])
 def test_every_method_of_slicing_draws_the_same_windows(song: Path, tmp_path: Path, name: str, count: int) -> None:
     slicing.METHODS[name](song, tmp_path)
-    pictures = [open_picture(path) for path in sorted(tmp_path.iterdir())]
-    assert len(pictures) == count, "only tiles fill the last one up"
-    assert {picture.format for picture in pictures} == {"PNG"}
-    assert {picture.mode for picture in pictures} == {"RGB"}
-    assert {picture.size for picture in pictures} == {(513 if name == slicing.ORIGINAL else 512, 512)}
+    images = [read_image(path) for path in sorted(tmp_path.iterdir())]
+    assert len(images) == count, "only tiles fill the last one up"
+    assert {image.format for image in images} == {"PNG"}
+    assert {image.mode for image in images} == {"RGB"}
+    assert {image.size for image in images} == {(513 if name == slicing.ORIGINAL else 512, 512)}
     # The same but at the ends, where the original mirrors its clip and ours hears what the song goes on with.
     clip = read_audio(song).to_mono().samples[:, : round(slicing.WINDOW_SECONDS * RATE)]
     drawn, _ = recipes.encode(torch.from_numpy(clip[0] * np.float32(material.FULL_SCALE)))
     inner = (slice(None), slice(8, 500), 0)
-    assert np.abs(np.asarray(pictures[0], int)[inner] - np.asarray(drawn, int)[inner]).max() <= 1
+    assert np.abs(np.asarray(images[0], int)[inner] - np.asarray(drawn, int)[inner]).max() <= 1
 
 
 def test_slicing_is_judged_against_the_original(monkeypatch: pytest.MonkeyPatch, song: Path) -> None:
@@ -440,8 +440,8 @@ def test_processes_of_their_own_slice_and_build(song: Path) -> None:
 
 def test_clocks_take_out_what_is_timed_within(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([0.0, 1.0, 3.0, 10.0, 20.0, 21.0])
-    monkeypatch.setattr(painter.time, "perf_counter", lambda: next(ticks))
-    clock = painter.Clock()
+    monkeypatch.setattr(fake_backend.time, "perf_counter", lambda: next(ticks))
+    clock = fake_backend.Clock()
     with clock.on("outer"):
         assert clock.time("inner", lambda: 5) == 5
     clock.time("outer", lambda: None)
@@ -495,14 +495,14 @@ def test_sampler_times_are_labelled_as_such() -> None:
 
 @pytest.mark.slow
 def test_songs_and_loops_are_made_in_full(tmp_path: Path) -> None:
-    pictures = [piece.image.convert("RGB") for piece in material.load(None, [], quick=True).music]
-    song = making.make_song(pictures, tmp_path / "song", seconds=12.0)
+    images = [piece.image.convert("RGB") for piece in material.load(None, [], quick=True).music]
+    song = making.make_song(images, tmp_path / "song", seconds=12.0)
     assert (song.windows, song.music) == (3, pytest.approx(12.0))
     assert 0 < song.stretch_share < 1
     assert min(song.stages[name] for name in ("requests", "keep", "stretches", "sound", "write")) > 0
     sound = making._song_file(None, tmp_path, 6.0)
-    riff = making.make_riff(pictures, tmp_path / "riff", song=sound)
+    riff = making.make_riff(images, tmp_path / "riff", song=sound)
     assert (riff.windows, riff.music) == (2, pytest.approx(6.0))
     assert min(riff.stages[name] for name in ("read", "prepare", "mix")) > 0
-    loop = making.make_loop(pictures, tmp_path / "loop")
+    loop = making.make_loop(images, tmp_path / "loop")
     assert (loop.windows, loop.music, loop.window_columns) == (1, pytest.approx(8.0), 768)

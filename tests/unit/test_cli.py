@@ -28,13 +28,13 @@ HOP = 441
 
 
 def tones(width: int = 40, *, seed: int = 0) -> Image.Image:
-    """Make a picture of a few steady tones, quick to invert."""
+    """Make an image of a few steady tones, quick to invert."""
     rows = np.full(512, 255, np.uint8)
     rows[np.random.default_rng(seed).choice(np.arange(150, 500), 6)] = 20
     return Image.fromarray(np.repeat(rows[:, None], width, axis=1)).convert("RGB")
 
 
-def make_pictures(folder: Path, *names: str, width: int = 40) -> list[Path]:
+def make_images(folder: Path, *names: str, width: int = 40) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         tones(width, seed=number).save(folder / name)
@@ -101,20 +101,20 @@ def test_wrong_usage_ends_with_code_2_and_says_why(
     args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    pictures = make_pictures(tmp_path / "pictures", "a.png", "b.png")
+    images = make_images(tmp_path / "pictures", "a.png", "b.png")
     with pytest.raises(SystemExit) as end:
-        main([arg.format(pictures=tmp_path / "pictures", picture=pictures[0]) for arg in args])
+        main([arg.format(pictures=tmp_path / "pictures", picture=images[0]) for arg in args])
     assert end.value.code == 2
     assert "error" in capsys.readouterr().err
     assert leftovers(tmp_path, ["a.png", "b.png"]) == []
 
 
-# --- pictures to sound -----------------------------------------------------------------------------------------------
+# --- images to sound -----------------------------------------------------------------------------------------------
 
 
-def test_one_picture_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (picture,) = make_pictures(tmp_path, "clip.png")
-    assert main(["image-to-audio", "--image", str(picture), "--audio", str(tmp_path / "clip.wav")]) == 0
+def test_one_image_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (image,) = make_images(tmp_path, "clip.png")
+    assert main(["image-to-audio", "--image", str(image), "--audio", str(tmp_path / "clip.wav")]) == 0
     clip = read_audio(tmp_path / "clip.wav")
     assert clip.samples.shape == (1, 39 * HOP)
     assert clip.peak > 0.9
@@ -126,21 +126,21 @@ def test_one_picture_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert SpectrogramParams.from_mapping(comment) == PRESETS["riffusion-v1"]
 
 
-def test_sound_goes_beside_the_picture_by_default(tmp_path: Path):
-    (picture,) = make_pictures(tmp_path / "deep", "clip.png")
-    assert main(["image-to-audio", "--image", str(picture)]) == 0
+def test_sound_goes_beside_the_image_by_default(tmp_path: Path):
+    (image,) = make_images(tmp_path / "deep", "clip.png")
+    assert main(["image-to-audio", "--image", str(image)]) == 0
     assert (tmp_path / "deep" / "clip.wav").is_file()
 
 
 def test_folder_to_folder_in_natural_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    make_pictures(tmp_path / "in", "img10.png", "img2.png", "img1.jpg", "._img1.png")
+    make_images(tmp_path / "in", "img10.png", "img2.png", "img1.jpg", "._img1.png")
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out", "--format", "flac"]) == 0
     assert re.findall(r"-> .*?(img\d+\.flac)", capsys.readouterr().out) == ["img1.flac", "img2.flac", "img10.flac"]
     assert leftovers(tmp_path / "out", ["img1.flac", "img2.flac", "img10.flac"]) == []
 
 
 def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    make_pictures(tmp_path / "in", "a.png", "b.png")
+    make_images(tmp_path / "in", "a.png", "b.png")
     (tmp_path / "in" / "bad.png").write_text("not an image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 1
     captured = capsys.readouterr()
@@ -153,7 +153,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    make_pictures(tmp_path, "a.png", "b.png")
+    make_images(tmp_path, "a.png", "b.png")
     assert main(["image-to-audio", "--image", str(tmp_path), "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -179,8 +179,8 @@ BAD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_picture_is_one_line_and_the_others_go_on(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    first, last = make_pictures(tmp_path, "a.png", "z.png")
+def test_a_bad_image_is_one_line_and_the_others_go_on(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    first, last = make_images(tmp_path, "a.png", "z.png")
     bad = tmp_path / "m.png"
     BAD[kind](bad)
     names = [str(first), str(bad), str(last)]
@@ -196,8 +196,8 @@ def test_a_bad_picture_is_one_line_and_the_others_go_on(kind: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "kind", ["all white", "all black", "NaN in EXIF", pytest.param("20,000 px", marks=pytest.mark.slow)]
 )
-def test_odd_pictures_give_whole_files(kind: str, tmp_path: Path):
-    picture = tmp_path / "odd.png"
+def test_odd_images_give_whole_files(kind: str, tmp_path: Path):
+    path = tmp_path / "odd.png"
     options = {"exif": exif_of_nonsense()} if kind == "NaN in EXIF" else {}
     width, hop, words = 64, HOP, []
     image = Image.new("RGB", (width, 512), kind.split()[1]) if kind.startswith("all") else tones(width)
@@ -205,8 +205,8 @@ def test_odd_pictures_give_whole_files(kind: str, tmp_path: Path):
         width, hop = 20_000, 80
         words = ["--num-frequencies", "64", "--sample-rate", "8000", "--max-frequency", "4000"]
         image = tones(width).resize((width, 64), Image.Resampling.NEAREST)
-    image.save(picture, **options)
-    assert main(["image-to-audio", "--image", str(picture), "--quiet", *words]) == 0
+    image.save(path, **options)
+    assert main(["image-to-audio", "--image", str(path), "--quiet", *words]) == 0
     clip = read_audio(tmp_path / "odd.wav")
     assert clip.samples.shape == (1, (width - 1) * hop)
     assert np.isfinite(clip.samples).all()
@@ -214,20 +214,20 @@ def test_odd_pictures_give_whole_files(kind: str, tmp_path: Path):
 
 
 def test_existing_files_are_not_overwritten_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (picture,) = make_pictures(tmp_path, "a.png")
+    (image,) = make_images(tmp_path, "a.png")
     sound = tmp_path / "a.wav"
     sound.write_bytes(b"mine")
-    assert main(["image-to-audio", "--image", str(picture)]) == 1
+    assert main(["image-to-audio", "--image", str(image)]) == 1
     assert "exists" in capsys.readouterr().err
-    assert main(["image-to-audio", "--image", str(picture), "--skip-existing"]) == 0
+    assert main(["image-to-audio", "--image", str(image), "--skip-existing"]) == 0
     assert sound.read_bytes() == b"mine"
-    assert main(["image-to-audio", "--image", str(picture), "--overwrite"]) == 0
+    assert main(["image-to-audio", "--image", str(image), "--overwrite"]) == 0
     assert length(sound) == 39 * HOP
 
 
 @pytest.mark.parametrize("name", ['quote\'s "double" $HOME.png', "sax 🎷 日本.png", "x" * 251 + ".png", "-dash.png"])
 def test_unusual_names(name: str, tmp_path: Path):
-    make_pictures(tmp_path / "in", name)
+    make_images(tmp_path / "in", name)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--quiet"]) == 0
     (made,) = (tmp_path / "out").iterdir()
     assert made.suffix == ".wav"
@@ -236,9 +236,9 @@ def test_unusual_names(name: str, tmp_path: Path):
 
 @pytest.mark.parametrize("target", ["{}/" + "y" * 300 + ".wav", "{}/file.txt/a.wav", "{}/file.txt/sub/"])
 def test_a_place_that_cannot_be_written(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (picture,) = make_pictures(tmp_path, "a.png")
+    (image,) = make_images(tmp_path, "a.png")
     (tmp_path / "file.txt").write_text("in the way")
-    assert main(["image-to-audio", "--image", str(picture), "--audio", target.format(tmp_path)]) == 1
+    assert main(["image-to-audio", "--image", str(image), "--audio", target.format(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 2
     assert "Traceback" not in err
@@ -250,15 +250,15 @@ def test_without_soundfile_other_formats_are_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(io, "available_formats", lambda: ("wav",))
-    monkeypatch.setattr(codec, "pictures_to_audio", None)
-    (picture,) = make_pictures(tmp_path, "a.png")
-    assert main(["image-to-audio", "--image", str(picture), "--format", "mp3"]) == 1
+    monkeypatch.setattr(codec, "images_to_audio", None)
+    (image,) = make_images(tmp_path, "a.png")
+    assert main(["image-to-audio", "--image", str(image), "--format", "mp3"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "soundfile" in line
 
 
 def test_song_of_tiles_loses_no_time(tmp_path: Path):
-    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", "t10.png", width=30)
+    make_images(tmp_path / "tiles", "t1.png", "t2.png", "t10.png", width=30)
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 0
     assert length(song) == (3 * 30 - 1) * HOP
@@ -266,9 +266,9 @@ def test_song_of_tiles_loses_no_time(tmp_path: Path):
 
 
 def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(tmp_path: Path):
-    paths = make_pictures(tmp_path, "t1.png", "t10.png", "t2.png")
+    paths = make_images(tmp_path, "t1.png", "t10.png", "t2.png")
     for path, width in zip(paths, (20, 40, 30), strict=True):
-        metadata.save_picture(tones(width), path, PRESETS["riffusion-v1"], {20: 1e6, 30: 2e6, 40: 8e6}[width])
+        metadata.save_image(tones(width), path, PRESETS["riffusion-v1"], {20: 1e6, 30: 2e6, 40: 8e6}[width])
     loudness = {}
     for order in ("natural", "given"):
         song = tmp_path / f"{order}.wav"
@@ -283,7 +283,7 @@ def test_tiles_that_a_shell_put_in_order_of_letters_are_joined_in_natural_order(
 
 
 def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", "t3.png", width=40)
+    paths = make_images(tmp_path / "tiles", "t1.png", "t2.png", "t3.png", width=40)
     paths[1].write_text("no image")
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song)]) == 1
@@ -297,7 +297,7 @@ def test_silence_stands_where_a_tile_cannot_be_read(tmp_path: Path, capsys: pyte
 
 
 def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
-    paths = make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=40)
+    paths = make_images(tmp_path / "tiles", "t1.png", "t2.png", width=40)
     paths[0].write_text("no image")
     song = tmp_path / "song.wav"
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", str(song), "-q"]) == 1
@@ -305,28 +305,28 @@ def test_the_first_tile_may_be_the_one_missing(tmp_path: Path):
 
 
 def test_a_joined_sound_may_be_given_a_folder_that_is_not_there_yet(tmp_path: Path):
-    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=20)
+    make_images(tmp_path / "tiles", "t1.png", "t2.png", width=20)
     args = ["image-to-audio", "--image", f"{tmp_path}/tiles", "--join", "song", "--audio", f"{tmp_path}/new", "-q"]
     assert main(args) == 0
     assert length(tmp_path / "new" / "joined.wav") == 39 * HOP
 
 
 def test_other_devices_are_accepted_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (picture,) = make_pictures(tmp_path, "a.png", width=20)
-    assert main(["image-to-audio", "--image", str(picture), "--device", "mps"]) == 0
+    (image,) = make_images(tmp_path, "a.png", width=20)
+    assert main(["image-to-audio", "--image", str(image), "--device", "mps"]) == 0
     assert "note: --device mps: the CPU does the work" in capsys.readouterr().err
 
 
 def test_clips_joined_with_a_crossfade(tmp_path: Path):
-    make_pictures(tmp_path / "tiles", "t1.png", "t2.png", width=30)
+    make_images(tmp_path / "tiles", "t1.png", "t2.png", width=30)
     (tmp_path / "tiles" / "t3.png").write_text("no image")
     assert main(["image-to-audio", "--image", f"{tmp_path}/tiles", "--crossfade", "0.1", "-q"]) == 1
     assert length(tmp_path / "tiles" / "joined.wav") == 2 * 29 * HOP - 4410
 
 
-def test_a_quiet_picture_stays_quiet_in_joined_clips(tmp_path: Path):
+def test_a_quiet_image_stays_quiet_in_joined_clips(tmp_path: Path):
     for name, max_value in (("1.png", 4e6), ("2.png", 4e5)):
-        metadata.save_picture(tones(60), tmp_path / name, PRESETS["riffusion-v1"], max_value)
+        metadata.save_image(tones(60), tmp_path / name, PRESETS["riffusion-v1"], max_value)
     assert main(["image-to-audio", "--image", str(tmp_path), "--join", "clips", "-q"]) == 0
     clip = read_audio(tmp_path / "joined.wav")
     half = clip.samples.shape[1] // 2
@@ -334,48 +334,48 @@ def test_a_quiet_picture_stays_quiet_in_joined_clips(tmp_path: Path):
     assert loud / quiet == pytest.approx(10, rel=0.15)
 
 
-def test_a_gpu_gets_eight_pictures_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    make_pictures(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
-    make_pictures(tmp_path, "wide.png", width=200)
+def test_a_gpu_gets_eight_images_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_images(tmp_path, *(f"{n}.png" for n in range(10)), width=20)
+    make_images(tmp_path, "wide.png", width=200)
     monkeypatch.setattr(decode, "BATCH_COLUMNS", 8 * 20)
-    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 8)
-    real, sizes = codec.pictures_to_audio, []
+    monkeypatch.setattr(decode, "images_at_once", lambda device: 8)
+    real, sizes = codec.images_to_audio, []
 
     def spy(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
         sizes.append([image.width for image in images])
         return real(images[:1], *args, **kwargs) * len(images)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", spy)
+    monkeypatch.setattr(codec, "images_to_audio", spy)
     assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
     assert sizes == [[20] * 8, [20] * 2, [200]]
 
 
 def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    make_pictures(tmp_path, "a.png", "b.png", "c.png")
-    real = codec.pictures_to_audio
+    make_images(tmp_path, "a.png", "b.png", "c.png")
+    real = codec.images_to_audio
 
     def brittle(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
         if len(images) > 1:
             raise MemoryError("out of memory")
         return real(images, *args, **kwargs)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", brittle)
-    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 8)
+    monkeypatch.setattr(codec, "images_to_audio", brittle)
+    monkeypatch.setattr(decode, "images_at_once", lambda device: 8)
     assert main(["image-to-audio", "--image", str(tmp_path), "-q"]) == 0
     assert length(tmp_path / "c.wav") == 39 * HOP
 
 
-def test_each_core_takes_a_picture(monkeypatch: pytest.MonkeyPatch):
-    for cores, pictures in ((1, 1), (3, 3), (64, decode.BATCH_PICTURES)):
+def test_each_core_takes_a_image(monkeypatch: pytest.MonkeyPatch):
+    for cores, images in ((1, 1), (3, 3), (64, decode.BATCH_IMAGES)):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
-        assert decode.pictures_at_once("cpu") == pictures
+        assert decode.images_at_once("cpu") == images
 
 
 def test_ctrl_c_leaves_only_whole_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    make_pictures(tmp_path / "in", *(f"{n}.png" for n in range(4)), width=20)
-    real, calls = codec.pictures_to_audio, []
+    make_images(tmp_path / "in", *(f"{n}.png" for n in range(4)), width=20)
+    real, calls = codec.images_to_audio, []
 
     def stopped(images: Sequence[Image.Image], *args: object, **kwargs: object) -> object:
         calls.append(len(images))
@@ -383,8 +383,8 @@ def test_ctrl_c_leaves_only_whole_files(
             raise KeyboardInterrupt
         return real(images, *args, **kwargs)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", stopped)
-    monkeypatch.setattr(decode, "pictures_at_once", lambda device: 1)
+    monkeypatch.setattr(codec, "images_to_audio", stopped)
+    monkeypatch.setattr(decode, "images_at_once", lambda device: 1)
     assert main(["image-to-audio", "--image", f"{tmp_path}/in", "--audio", f"{tmp_path}/out/", "--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert document["stopped"] is True
@@ -394,10 +394,10 @@ def test_ctrl_c_leaves_only_whole_files(
     assert {length(path) for path in made} == {19 * HOP}
 
 
-# --- sound to pictures -----------------------------------------------------------------------------------------------
+# --- sound to images -----------------------------------------------------------------------------------------------
 
 
-def test_one_wide_picture(tmp_path: Path):
+def test_one_wide_image(tmp_path: Path):
     make_sound(tmp_path / "song.wav", 0.6)
     assert main(["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.png"]) == 0
     with Image.open(tmp_path / "song.png") as image:
@@ -413,7 +413,7 @@ def test_tiles_fill_up_with_silence_and_share_a_scale(tmp_path: Path):
     assert main(args) == 0
     paths = sorted((tmp_path / "tiles").iterdir())
     assert [path.name for path in paths] == ["song_00000.png", "song_00001.png"]
-    images = [codec.open_picture(path) for path in paths]
+    images = [codec.read_image(path) for path in paths]
     assert {image.size for image in images} == {(40, 512)}
     assert len({metadata.read_record(image).max_value for image in images}) == 1
     assert np.asarray(images[1])[:, 25:].min() > 200
@@ -478,7 +478,7 @@ def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert leftovers(tmp_path / "out", ["good.png"]) == []
 
 
-def test_a_picture_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_image_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_sound(tmp_path / "song.wav", 164.0)
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.webp"]
     assert main(args) == 1
@@ -491,24 +491,24 @@ def test_a_picture_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: py
 
 @pytest.mark.parametrize("command", [["info"], ["info", "--image"], ["print-exif", "--image"]])
 def test_info_shows_what_is_recorded(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = metadata.save_picture(tones(64), tmp_path / "a.png", PRESETS["20khz-stereo"], 1234567.0)
+    path = metadata.save_image(tones(64), tmp_path / "a.png", PRESETS["20khz-stereo"], 1234567.0)
     assert main([*command, str(path)]) == 0
     out = capsys.readouterr().out
     for expected in ("64 x 512", "10 to 20000 Hz", "stereo", "0.63 s", "44100 Hz"):
         assert expected in out
 
 
-def test_info_of_a_picture_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_info_of_a_image_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     Image.new("RGB", (30, 1024), "white").save(tmp_path / "tall.png")
     assert main(["info", f"{tmp_path}/tall.png"]) == 0
     assert re.search(r"frequencies +1024, 0 to 10000 Hz", capsys.readouterr().out)
 
 
 def test_info_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    picture = metadata.save_picture(tones(64), tmp_path / "a.png", PRESETS["riffusion-v1"], 5e6)
+    image = metadata.save_image(tones(64), tmp_path / "a.png", PRESETS["riffusion-v1"], 5e6)
     sound = make_sound(tmp_path / "b.wav")
     (tmp_path / "c.png").write_text("no")
-    assert main(["info", "--json", str(picture), str(sound), f"{tmp_path}/c.png", f"{tmp_path}/none.png"]) == 1
+    assert main(["info", "--json", str(image), str(sound), f"{tmp_path}/c.png", f"{tmp_path}/none.png"]) == 1
     results = {Path(item["source"]).name: item for item in json.loads(capsys.readouterr().out)["results"]}
     assert results["a.png"]["params"]["num_frequencies"] == 512
     assert results["a.png"]["max_value"] == pytest.approx(5e6)

@@ -30,7 +30,7 @@ def hits(width: int = 300, period: int = 50, first: int = 10) -> Image.Image:
     return Image.fromarray(np.tile(row, (512, 1))).convert("RGB")
 
 
-def make_pictures(folder: Path, *names: str, width: int = 40) -> Path:
+def make_images(folder: Path, *names: str, width: int = 40) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         tones(width, number).save(folder / name)
@@ -57,7 +57,7 @@ def length(path: Path) -> int:
 
 
 def test_a_folder_becomes_clips_and_a_track(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make_pictures(tmp_path / "in", "t10.png", "t2.png", "t1.jpg")
+    folder = make_images(tmp_path / "in", "t10.png", "t2.png", "t1.jpg")
     assert main(["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out"]) == 0
     assert names(tmp_path / "out") == ["joined.wav", "t1.wav", "t10.wav", "t2.wav"]
     assert length(tmp_path / "out" / "joined.wav") == 3 * 39 * HOP
@@ -67,8 +67,8 @@ def test_a_folder_becomes_clips_and_a_track(tmp_path: Path, capsys: pytest.Captu
     assert "4 done" in captured.err
 
 
-def test_sound_goes_beside_the_pictures_by_default(tmp_path: Path) -> None:
-    folder = make_pictures(tmp_path / "in", "a.png", "b.png")
+def test_sound_goes_beside_the_images_by_default(tmp_path: Path) -> None:
+    folder = make_images(tmp_path / "in", "a.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--crossfade", "0.1", "-q"]) == 0
     assert names(folder) == ["a.png", "a.wav", "b.png", "b.wav", "joined.wav"]
     assert length(folder / "joined.wav") == 2 * 39 * HOP - 4410
@@ -85,14 +85,14 @@ def test_sound_goes_beside_the_pictures_by_default(tmp_path: Path) -> None:
     ],
 )
 def test_kind_of_result_can_be_chosen(options: list[str], made: list[str], tmp_path: Path) -> None:
-    folder = make_pictures(tmp_path / "in", "a.png", "b.png")
+    folder = make_images(tmp_path / "in", "a.png", "b.png")
     args = ["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "-q", *options]
     assert main(args) == 0
     assert names(tmp_path / "out") == made
 
 
-def test_a_picture_called_like_the_track_gives_way(tmp_path: Path) -> None:
-    folder = make_pictures(tmp_path / "in", "joined.png", "b.png")
+def test_a_image_called_like_the_track_gives_way(tmp_path: Path) -> None:
+    folder = make_images(tmp_path / "in", "joined.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "-q"]) == 0
     assert names(tmp_path / "out") == ["b.wav", "joined.wav", "joined_png.wav"]
     assert length(tmp_path / "out" / "joined.wav") == 2 * 39 * HOP
@@ -101,7 +101,7 @@ def test_a_picture_called_like_the_track_gives_way(tmp_path: Path) -> None:
 def test_cuts_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, first in (("a.png", 10), ("b.png", 30)):
         hits(first=first).save(tmp_path / name)
-    make_pictures(tmp_path, "c.png")
+    make_images(tmp_path, "c.png")
     args = ["images-to-audio", "--image", str(tmp_path), "--output-dir", f"{tmp_path}/out", "--crop", "every"]
     assert main([*args, "--band-start", "0", "--band-length", "1", "--json"]) == 0
     captured = capsys.readouterr()
@@ -129,8 +129,8 @@ def test_a_preview_makes_no_sound(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert image.width == 300
 
 
-def test_bad_pictures_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make_pictures(tmp_path / "in", "a.png", "c.png")
+def test_bad_images_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_images(tmp_path / "in", "a.png", "c.png")
     (folder / "b.png").write_text("no image")
     args = ["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "--crop", "every"]
     assert main(args) == 1
@@ -201,7 +201,7 @@ def test_which_files_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture
         code = main([*args, "--output-dir", str(out), *options])
         return code, {path.name.split("_start")[0] for path in out.iterdir()} if out.is_dir() else set()
 
-    assert run() == (1, {"a_0"})  # a picture and a list are no sound; a text that is called one is said to be none
+    assert run() == (1, {"a_0"})  # an image and a list are no sound; a text that is called one is said to be none
     assert "broken.mp3" in capsys.readouterr().err
     assert run("--glob", "*.wav") == (0, {"a_0"})
     assert run("--glob", "**/*.wav") == (0, {"a_wav_in_0", "a_wav_deep_0", "b_0"})
@@ -243,7 +243,7 @@ def test_long_names_are_cut_to_what_a_system_allows(tmp_path: Path) -> None:
 # --- audio-to-images-batch -------------------------------------------------------------------------------------------
 
 
-def test_pictures_are_mono_png_unless_asked(tmp_path: Path) -> None:
+def test_images_are_mono_png_unless_asked(tmp_path: Path) -> None:
     make_sounds(tmp_path / "in", "a.wav", "b.flac", seconds=0.5)
     args = ["audio-to-images-batch", "--audio-dir", f"{tmp_path}/in", "-q", "--output-dir"]
     assert main([*args, f"{tmp_path}/out"]) == 0
@@ -322,7 +322,7 @@ def test_wrong_usage_ends_with_code_2_and_writes_nothing(
     args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = make_pictures(tmp_path / "in", "a.png", "b.png")
+    folder = make_images(tmp_path / "in", "a.png", "b.png")
     with pytest.raises(SystemExit) as end:
         main([arg.replace("{in}", str(folder)) for arg in args])
     assert end.value.code == 2
@@ -332,7 +332,7 @@ def test_wrong_usage_ends_with_code_2_and_writes_nothing(
 
 
 def test_a_track_name_with_a_folder_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make_pictures(tmp_path / "in", "a.png", "b.png")
+    folder = make_images(tmp_path / "in", "a.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--joined-name", "../x"]) == 1
     assert "without folders" in capsys.readouterr().err
     assert names(folder) == ["a.png", "b.png"]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from riffusion_ext.audio.io import read_audio
 from riffusion_ext.cli import main
-from riffusion_ext.demo import picture_difference
+from riffusion_ext.demo import image_difference
 from riffusion_ext.demo.tune import BEAT, SAMPLE_RATE, make_tune
 
 
@@ -48,10 +48,10 @@ def test_always_the_same(tune: np.ndarray):
     np.testing.assert_array_equal(tune, make_tune())
 
 
-def test_picture_difference_counts_grey_levels():
+def test_image_difference_counts_grey_levels():
     black, grey = Image.new("RGB", (4, 4), 0), Image.new("RGB", (4, 4), (10, 0, 0))
-    assert picture_difference(black, black) == 0
-    assert picture_difference(black, grey) == 10
+    assert image_difference(black, black) == 0
+    assert image_difference(black, grey) == 10
 
 
 def test_there_and_back_and_a_second_run_replaces_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -60,9 +60,9 @@ def test_there_and_back_and_a_second_run_replaces_the_files(tmp_path: Path, caps
     out = capsys.readouterr().out
     assert "riffusion-ext ui" in out or "riffusion_ext ui" in out
     assert str(folder.resolve()) in out
-    pictures = sorted((folder / "pictures").iterdir())
-    assert [path.name for path in pictures] == ["tune_00000.png", "tune_00001.png", "tune_00002.png"]
-    for path in pictures:
+    images = sorted((folder / "pictures").iterdir())
+    assert [path.name for path in images] == ["tune_00000.png", "tune_00001.png", "tune_00002.png"]
+    for path in images:
         with Image.open(path) as image:
             assert (image.size, image.mode) == ((512, 512), "RGB")
     assert read_audio(folder / "tune.wav").samples.shape[1] == 1535 * 441

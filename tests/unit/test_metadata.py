@@ -1,4 +1,4 @@
-"""The parameters inside pictures and sound files: written as the original library does, read from anything."""
+"""The parameters inside images and sound files: written as the original library does, read from anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from riffusion_ext.errors import PictureError
+from riffusion_ext.errors import ImageError
 from riffusion_ext.metadata import (
     EXIF_TAGS,
     TEXT_KEY,
@@ -26,7 +26,7 @@ from riffusion_ext.metadata import (
     png_info,
     read_record,
     record_text,
-    save_picture,
+    save_image,
 )
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
 
@@ -39,13 +39,13 @@ ODD = SpectrogramParams(
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def picture() -> Image.Image:
+def noise() -> Image.Image:
     return Image.fromarray(np.random.default_rng(1).integers(0, 256, (32, 20, 3), dtype=np.uint8))
 
 
 def with_exif(tags: dict[int, Any]) -> Image.Image:
-    """Return a picture in memory whose EXIF holds the tags, whatever their types."""
-    image = picture()
+    """Return an image in memory whose EXIF holds the tags, whatever their types."""
+    image = noise()
     exif = image.getexif()
     for tag, value in tags.items():
         exif[tag] = value
@@ -63,7 +63,7 @@ def original_from_exif(exif: Image.Exif) -> dict[str, Any]:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("params", [V1, STEREO, ODD])
 def test_files_carry_their_parameters(tmp_path: Path, suffix: str, params: SpectrogramParams) -> None:
-    path = save_picture(picture(), tmp_path / f"a{suffix}", params, 46801012.5)
+    path = save_image(noise(), tmp_path / f"a{suffix}", params, 46801012.5)
     with Image.open(path) as image:
         record = read_record(image)
     assert (record.params, record.max_value, record.source, record.notes) == (params, 46801012.5, "exif", ())
@@ -71,7 +71,7 @@ def test_files_carry_their_parameters(tmp_path: Path, suffix: str, params: Spect
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_original_library_reads_them(tmp_path: Path, suffix: str) -> None:
-    save_picture(picture(), tmp_path / f"a{suffix}", V1, 46801012.0)
+    save_image(noise(), tmp_path / f"a{suffix}", V1, 46801012.0)
     with Image.open(tmp_path / f"a{suffix}") as image:
         values = original_from_exif(image.getexif())
     assert values == {**asdict(V1), "max_value": 46801012.0}
@@ -82,30 +82,30 @@ def test_the_original_library_reads_them(tmp_path: Path, suffix: str) -> None:
 
 
 def test_stereo_is_written_as_1(tmp_path: Path) -> None:
-    save_picture(picture(), tmp_path / "a.png", STEREO, 1.0)
+    save_image(noise(), tmp_path / "a.png", STEREO, 1.0)
     with Image.open(tmp_path / "a.png") as image:
         assert image.getexif()[11005] == 1
 
 
 @pytest.mark.parametrize(("suffix", "error"), [(".png", 0), (".webp", 0), (".jpg", 40)])
 def test_pixels_are_kept(tmp_path: Path, suffix: str, error: int) -> None:
-    save_picture(picture(), tmp_path / f"a{suffix}", V1, 1.0)
+    save_image(noise(), tmp_path / f"a{suffix}", V1, 1.0)
     with Image.open(tmp_path / f"a{suffix}") as image:
         again = np.asarray(image.convert("RGB")).astype(int)
-    assert np.abs(again - np.asarray(picture())).max() <= error
+    assert np.abs(again - np.asarray(noise())).max() <= error
 
 
 def test_the_colours_of_a_jpeg_are_not_smeared(tmp_path: Path) -> None:
     sides = np.zeros((32, 20, 3), np.uint8)
     sides[:, ::2, 1], sides[:, 1::2, 2] = 255, 255  # every other column left, every other right
-    save_picture(Image.fromarray(sides), tmp_path / "a.jpg", STEREO, 1.0)
+    save_image(Image.fromarray(sides), tmp_path / "a.jpg", STEREO, 1.0)
     with Image.open(tmp_path / "a.jpg") as image:
         again = np.asarray(image).astype(int)
     assert np.abs(again - sides)[..., 1:].max() < 60
 
 
 def test_png_text_is_kept_and_carries_the_parameters_too(tmp_path: Path) -> None:
-    save_picture(picture(), tmp_path / "a.png", ODD, 2.0, parameters="a café, 夜\nSteps: 20")
+    save_image(noise(), tmp_path / "a.png", ODD, 2.0, parameters="a café, 夜\nSteps: 20")
     with Image.open(tmp_path / "a.png") as image:
         image.load()
         assert image.info["parameters"] == "a café, 夜\nSteps: 20"
@@ -114,36 +114,36 @@ def test_png_text_is_kept_and_carries_the_parameters_too(tmp_path: Path) -> None
 
 def test_text_is_read_where_there_is_no_exif() -> None:
     buffer = io.BytesIO()
-    picture().save(buffer, "PNG", pnginfo=png_info(ODD, 3.0))
+    noise().save(buffer, "PNG", pnginfo=png_info(ODD, 3.0))
     record = read_record(Image.open(buffer))
     assert (record.params, record.max_value, record.source) == (ODD, 3.0, "text")
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.txt", "a", "a.png.part"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PictureError, match=r"images end in \.png, \.jpg or \.webp"):
-        save_picture(picture(), tmp_path / name, V1, 1.0)
+    with pytest.raises(ImageError, match=r"images end in \.png, \.jpg or \.webp"):
+        save_image(noise(), tmp_path / name, V1, 1.0)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("suffix", "width"), [(".jpg", 65536), (".webp", 16384)])
-def test_pictures_too_wide_for_their_format_leave_no_file(tmp_path: Path, suffix: str, width: int) -> None:
-    with pytest.raises(PictureError):
-        save_picture(Image.new("RGB", (width, 1)), tmp_path / f"a{suffix}", V1, 1.0)
+def test_images_too_wide_for_their_format_leave_no_file(tmp_path: Path, suffix: str, width: int) -> None:
+    with pytest.raises(ImageError):
+        save_image(Image.new("RGB", (width, 1)), tmp_path / f"a{suffix}", V1, 1.0)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PictureError):
-        save_picture(picture(), tmp_path / "file" / "a.png", V1, 1.0)
+    with pytest.raises(ImageError):
+        save_image(noise(), tmp_path / "file" / "a.png", V1, 1.0)
 
 
 # Read
 
 
 def test_image_without_parameters_is_read_as_riffusion_v1() -> None:
-    record = read_record(picture())
+    record = read_record(noise())
     assert (record.params, record.max_value, record.source, record.notes) == (V1, None, "none", ())
 
 
@@ -218,7 +218,7 @@ def test_text_is_read_when_exif_is_damaged() -> None:
     ],
 )
 def test_text_that_makes_no_sense_is_ignored(text: object) -> None:
-    image = picture()
+    image = noise()
     image.info[TEXT_KEY] = text
     record = read_record(image)
     assert (record.params, record.max_value, record.source) == (V1, None, "none")
@@ -226,7 +226,7 @@ def test_text_that_makes_no_sense_is_ignored(text: object) -> None:
 
 def test_exif_that_cannot_be_parsed_is_ignored() -> None:
     buffer = io.BytesIO()
-    picture().save(buffer, "PNG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
+    noise().save(buffer, "PNG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
     record = read_record(Image.open(buffer))
     assert (record.params, record.source) == (V1, "none")
 
@@ -262,10 +262,10 @@ def test_reading_never_fails(tags: dict[int, Any], text: dict[str, Any]) -> None
     max_value=st.floats(1e-6, 1e15),
 )
 def test_written_parameters_are_read_back(params: SpectrogramParams, max_value: float) -> None:
-    image = picture()
+    image = noise()
     image.info[TEXT_KEY] = record_text(params, max_value)
     assert (read_record(image).params, read_record(image).max_value) == (params, max_value)
-    image = picture()
+    image = noise()
     image.getexif().load(exif_bytes(params, max_value))
     record = read_record(image)
     assert (record.params, record.max_value, record.source) == (params, max_value, "exif")
@@ -275,7 +275,7 @@ def test_written_parameters_are_read_back(params: SpectrogramParams, max_value: 
 
 
 def test_the_dump_names_everything(tmp_path: Path) -> None:
-    save_picture(picture(), tmp_path / "a.png", V1, 5.0, parameters="a prompt")
+    save_image(noise(), tmp_path / "a.png", V1, 5.0, parameters="a prompt")
     with Image.open(tmp_path / "a.png") as image:
         image.load()
         dump = exif_dump(image)
@@ -320,7 +320,7 @@ def test_other_comments_hold_no_parameters(text: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_level_that_is_not_known_is_not_claimed(tmp_path: Path, suffix: str) -> None:
-    path = save_picture(picture(), tmp_path / f"a{suffix}", ODD, None)
+    path = save_image(noise(), tmp_path / f"a{suffix}", ODD, None)
     with Image.open(path) as image:
         assert (read_record(image).params, read_record(image).max_value) == (ODD, None)
     assert "max_value" not in record_text(ODD)

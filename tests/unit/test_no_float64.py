@@ -92,7 +92,7 @@ def _loud(frames: int) -> torch.Tensor:
     ],
     ids=["reconstruct", "reconstruct_long", "reconstruct_loop", "mel_spectrogram"],
 )
-def test_pictures_and_sound_need_no_float64(invert: Callable[[torch.Tensor], np.ndarray]) -> None:
+def test_images_and_sound_need_no_float64(invert: Callable[[torch.Tensor], np.ndarray]) -> None:
     expected = invert(_loud(64))
     with torch.no_grad(), Device():
         found = invert(on_device(_loud(64)))

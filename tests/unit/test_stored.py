@@ -22,7 +22,7 @@ from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.host import infotext
 from riffusion_ext.options.sound import CONTROLS
 from riffusion_ext.params import SpectrogramParams
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 STORED = Path(__file__).with_name("stored")
 EXPECTED: dict[str, Any] = json.loads((STORED / "expected.json").read_text("utf-8"))
@@ -53,10 +53,10 @@ def test_an_unfinished_song_is_resumed(tmp_path: Path) -> None:
     shutil.copytree(STORED / "unfinished", tmp_path / "windows")
     expected = EXPECTED["unfinished"]
     song = Song(read_record(SongSettings, expected["settings"]), tmp_path / "windows")
-    painter = Painter(by_seed, name="riffusion-model-v1")
-    list(song.paint(painter))
+    backend = FakeBackend(by_seed, name="riffusion-model-v1")
+    list(song.generate(backend))
     assert len(song.plan.windows) == expected["windows"]
-    assert painter.painted == expected["windows"] - expected["done"]
+    assert backend.generated == expected["windows"] - expected["done"]
     assert song.sound() is not None
 
 

@@ -72,7 +72,7 @@ def test_documentation_says_image_and_generate(page: Path) -> None:
 def test_the_pages_say_image_and_generate() -> None:
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab
-    from tests.unit.ui.painting import Studio
+    from tests.unit.ui.studio import Studio
 
     place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, styles=list)
     found = []

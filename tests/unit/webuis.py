@@ -1,4 +1,4 @@
-"""Servers with our routes and a painter of clouds instead of a model, in threads or in processes of their own.
+"""Servers with our routes and a backend of clouds instead of a model, in threads or in processes of their own.
 
 ``python -m tests.unit.webuis PORT SECONDS NAME [USER:PASSWORD]``: each batch takes so many seconds.
 """
@@ -29,8 +29,8 @@ from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.services.model_provider import BackendModel
-from tests.unit.generate.painters import by_seed
-from tests.unit.ui.painting import Studio
+from tests.unit.generate.fake_backends import by_seed
+from tests.unit.ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
 importlib.import_module("anyio._backends._asyncio")  # which two servers in threads would import at the same time
@@ -39,14 +39,14 @@ SAMPLERS = ("Euler", "DPM++ 2M")
 
 
 def signed(request: Request) -> Image.Image:
-    """Paint clouds, and write down how as a webui does."""
-    picture = by_seed(request)
-    picture.info["parameters"] = f"{request.prompts[0]}\nSteps: {request.steps}, Seed: {request.seeds[0]}"
-    return picture
+    """Generate clouds, and write down how as a webui does."""
+    image = by_seed(request)
+    image.info["parameters"] = f"{request.prompts[0]}\nSteps: {request.steps}, Seed: {request.seeds[0]}"
+    return image
 
 
 class Model(Studio):
-    """Paints clouds in the place of a model, and signs them."""
+    """Generates clouds in the place of a model, and signs them."""
 
     def __init__(self, *, name: str = "tiny", delay: float = 0.0, max_batch: int = 2) -> None:
         super().__init__(max_batch=max_batch, delay=delay)

@@ -1,4 +1,4 @@
-"""Seed pictures and masks under the names that clients of the original server ask for.
+"""Seed images and masks under the names that clients of the original server ask for.
 
 The original's files are not ours to give away. These are made here: rhythms and short figures of the same use, each a
 whole number of beats in 512 columns, so that clips follow each other in time; and masks that keep the same parts.
@@ -18,7 +18,7 @@ from riffusion_ext.generate.windows.init_images import beat_clip
 from riffusion_ext.generate.windows.masks import ramp
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
-__all__ = ["MASKS", "SEEDS", "mask_picture", "seed_picture"]
+__all__ = ["MASKS", "SEEDS", "mask_image", "seed_picture"]
 
 SIDE = 512
 _PARAMS = PRESETS["riffusion-v1"]
@@ -30,18 +30,18 @@ Rows = npt.NDArray[np.float64]
 
 @lru_cache(maxsize=8)
 def seed_picture(name: str) -> Image.Image:
-    """Return a seed picture, RGB, 512 by 512; always the same. KeyError for other names than those of :data:`SEEDS`."""
-    from riffusion_ext.spectrogram.codec import audio_to_picture
+    """Return a seed image, RGB, 512 by 512; always the same. KeyError for other names than those of :data:`SEEDS`."""
+    from riffusion_ext.spectrogram.codec import audio_to_image
 
     count = SIDE * _PARAMS.hop_length
     once = _CLIPS[name](_PARAMS, count)
     around = AudioClip(np.tile(once.samples, 3), once.sample_rate)  # the last notes ring in the first columns
-    return audio_to_picture(around, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
+    return audio_to_image(around, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
 
 
 @lru_cache(maxsize=8)
-def mask_picture(name: str) -> Image.Image:
-    """Return a mask, L, 512 by 512: white is repainted, black is kept. KeyError for other names than :data:`MASKS`."""
+def mask_image(name: str) -> Image.Image:
+    """Return a mask, L, 512 by 512: white is regenerated. KeyError for names that are not in :data:`MASKS`."""
     return Image.fromarray(np.rint(255 * _MASKS[name]()).astype(np.uint8))
 
 
@@ -116,7 +116,7 @@ _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
 
 
 def _from_top(share: float, least: float) -> Rows:
-    """Mask [512, 512] that repaints `least` at the top and all below a share of the height, in a smooth way."""
+    """Mask [512, 512] that regenerates `least` at the top and all below a share of the height, in a smooth way."""
     rows = np.ones(SIDE)
     edge = round(share * SIDE)
     rows[:edge] = least + (1.0 - least) * ramp(edge)
@@ -124,7 +124,7 @@ def _from_top(share: float, least: float) -> Rows:
 
 
 def _top_part(share: float, level: float) -> Rows:
-    """Mask [512, 512] that repaints so much of the top, and all below it."""
+    """Mask [512, 512] that regenerates so much of the top, and all below it."""
     rows = np.ones((SIDE, SIDE))
     rows[: round(share * SIDE)] = level
     return rows
@@ -146,7 +146,7 @@ _MASKS: dict[str, Callable[[], Rows]] = {
 }
 
 SEEDS = tuple(_CLIPS)
-"""Names of the seed pictures."""
+"""Names of the seed images."""
 
 MASKS = tuple(_MASKS)
 """Names of the masks."""

@@ -27,7 +27,7 @@ __all__ = ["BODY_BYTES", "endpoints"]
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 600.0
-"""Seconds until a client that waits for one picture is told that it takes too long."""
+"""Seconds until a client that waits for one image is told that it takes too long."""
 
 BODY_BYTES = {"/run_inference": 1 << 20, "/run_vst": 1 << 24}
 """Largest bodies, by path; the plugin's holds a sound."""
@@ -106,7 +106,7 @@ def _check_sender(request: Request) -> None:
 
 
 def _into(made: list[Mapping[str, Any]], work: Work) -> Work:
-    """Return the work with its result put aside: jobs are remembered for long, pictures and sounds are not."""
+    """Return the work with its result put aside: jobs are remembered for long, images and sounds are not."""
 
     def run(job: Job) -> dict[str, Any]:
         result = work(job)
@@ -123,7 +123,7 @@ def _into(made: list[Mapping[str, Any]], work: Work) -> Work:
 async def _over(job: Job, request: Request) -> bool:
     """Wait for a job while the client does; returns whether it has ended, else it is stopped.
 
-    riffusion-app gives up after a minute, and nobody would hear what is painted then.
+    riffusion-app gives up after a minute, and nobody would hear what is generated then.
     """
     waits = {asyncio.ensure_future(finished(job)), asyncio.ensure_future(_gone(request))}
     try:

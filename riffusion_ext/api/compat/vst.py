@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from riffusion_ext.api.compat.assets import MASKS, mask_picture
+from riffusion_ext.api.compat.assets import MASKS, mask_image
 from riffusion_ext.api.compat.input import Ask
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.interpolation import Interpolation, paint
+from riffusion_ext.generate.interpolation import Interpolation, generate
 from riffusion_ext.jobs import Job
 from riffusion_ext.options.generation import WIDTH
 
@@ -36,7 +36,7 @@ LONGEST_SECONDS = 30.0
 _RATE = 44100
 _HEADER = 44
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_WIDTH = WIDTH.default  # columns of a picture, as the model was trained
+_WIDTH = WIDTH.default  # columns of an image, as the model was trained
 
 
 def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
@@ -98,40 +98,40 @@ def check_mask(mask: str) -> None:
 
 
 def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
-    """Paint over a sound, and return the reply."""
+    """Generate on top of a sound, and return the reply."""
     from riffusion_ext.params import PRESETS
-    from riffusion_ext.spectrogram.codec import audio_to_picture, picture_to_audio
+    from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     length = clip.samples.shape[1]
-    encoded = audio_to_picture(clip, PRESETS["riffusion-v1"])
+    encoded = audio_to_image(clip, PRESETS["riffusion-v1"])
     tiles = _tiles(encoded.image)
-    mask = mask_picture(ask.mask) if ask.mask else None
+    mask = mask_image(ask.mask) if ask.mask else None
     requests = [Interpolation(ask.start, ask.end, ask.steps, "", tile, mask).request(ask.alpha) for tile in tiles]
     watch = Watch(job, len(tiles))
     backend = service.backend()
-    pictures = paint(requests, watched(backend, backend.max_batch, job, watch), painted=watch.painted)
-    if len(pictures) < len(tiles):
+    images = generate(requests, watched(backend, backend.max_batch, job, watch), generated=watch.generated)
+    if len(images) < len(tiles):
         return {"complete": False}
-    whole = Image.new("RGB", (_WIDTH * len(pictures), encoded.image.height))
-    for number, picture in enumerate(pictures):
-        whole.paste(picture, (_WIDTH * number, 0))
+    whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))
+    for number, image in enumerate(images):
+        whole.paste(image, (_WIDTH * number, 0))
     whole.info.update(encoded.image.info)  # how loud black is
     decode = DecodeSettings(level="recorded", channels="mono", device=service.device())
-    painted = picture_to_audio(whole, decode).clip.samples
+    generated = image_to_audio(whole, decode).clip.samples
     fitted = np.zeros((1, length - _HEADER // 2), np.float32)
-    count = min(fitted.shape[1], painted.shape[1])
-    fitted[:, :count] = painted[:, :count]
+    count = min(fitted.shape[1], generated.shape[1])
+    fitted[:, :count] = generated[:, :count]
     return {"audio": _wav(type(clip)(fitted, _RATE))}
 
 
-def _tiles(picture: Image.Image) -> list[Image.Image]:
-    """Cut a picture into windows of the model's width; silence fills the last."""
-    picture = picture.convert("RGB")
+def _tiles(image: Image.Image) -> list[Image.Image]:
+    """Cut an image into windows of the model's width; silence fills the last."""
+    image = image.convert("RGB")
     tiles = []
-    for start in range(0, picture.width, _WIDTH):
-        tile = Image.new("RGB", (_WIDTH, picture.height), "white")
-        tile.paste(picture.crop((start, 0, min(start + _WIDTH, picture.width), picture.height)), (0, 0))
+    for start in range(0, image.width, _WIDTH):
+        tile = Image.new("RGB", (_WIDTH, image.height), "white")
+        tile.paste(image.crop((start, 0, min(start + _WIDTH, image.width), image.height)), (0, 0))
         tiles.append(tile)
     return tiles
 

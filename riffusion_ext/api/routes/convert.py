@@ -1,4 +1,4 @@
-"""Routes that convert: a picture to sound, a sound to pictures."""
+"""Routes that convert: an image to sound, a sound to images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from riffusion_ext.api.inputs import (
     bytes_of,
     check_text,
     kept_sound,
-    opened_picture,
+    opened_image,
     params_of,
     read_sound,
     written_sound,
@@ -36,7 +36,7 @@ __all__ = ["router"]
 
 _PIXEL_BYTES = 3
 _FILE_BYTES = 1 << 14
-"""Of a picture or sound file, what is neither pixels nor samples, at most."""
+"""Of an image or sound file, what is neither pixels nor samples, at most."""
 
 _WAIT = Query(True, description="false: answer 202 with a job at once")
 
@@ -107,7 +107,7 @@ async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Respons
 def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.convert import check_format
-    from riffusion_ext.spectrogram.codec import pictures_to_audio
+    from riffusion_ext.spectrogram.codec import images_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
     check_format(body.format)
@@ -119,7 +119,7 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
         data, title = record.path.read_bytes(), record.title
     else:
         data, title = bytes_of(body.image or "", "image"), "picture"
-    image, _ = opened_picture(data, limits)
+    image, _ = opened_image(data, limits)
     if image.width > limits.columns:
         raise ApiError(413, f"the image is {image.width} px wide, {limits.columns} are allowed")
     settings = DecodeSettings(
@@ -134,7 +134,7 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
         job.check()
         job.tell(share)
 
-    sound = pictures_to_audio([image], settings, progress=tick)[0]
+    sound = images_to_audio([image], settings, progress=tick)[0]
     if isinstance(sound, BaseException):
         raise sound
     service.room.reserve("clips", 1, 2 * sound.clip.samples.size + _FILE_BYTES)
@@ -149,8 +149,8 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
 
 
 def _drawn(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, Any]:
-    from riffusion_ext.metadata import save_picture
-    from riffusion_ext.spectrogram.codec import audio_to_picture, audio_to_pictures
+    from riffusion_ext.metadata import save_image
+    from riffusion_ext.spectrogram.codec import audio_to_image, audio_to_images
 
     params = _params(body)
     if body.clip is not None:
@@ -166,18 +166,18 @@ def _drawn(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, Any]
     service.room.reserve("pictures", *_check_images(service, body, params, clip.duration))
     job.check()
     if body.columns is None:
-        encoded = [audio_to_picture(clip, params)]
+        encoded = [audio_to_image(clip, params)]
     else:
-        encoded = audio_to_pictures(clip, params, columns=body.columns, level=body.level)
+        encoded = audio_to_images(clip, params, columns=body.columns, level=body.level)
     views = []
-    for number, picture in enumerate(encoded):
+    for number, image in enumerate(encoded):
         job.check()
         path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
-        save_picture(picture.image, path, picture.params, picture.max_value)
+        save_image(image.image, path, image.params, image.max_value)
         name = f"{title}.png" if body.columns is None else f"{title}_{number:05d}.png"
         record = service.keep("pictures", path, title=name.removesuffix(".png"), download_name=name)
         view = file_view(service, "pictures", record)
-        view |= {"width": picture.image.width, "height": picture.image.height, "max_value": picture.max_value}
+        view |= {"width": image.image.width, "height": image.image.height, "max_value": image.max_value}
         views.append(view)
         job.tell((number + 1) / len(encoded))
     return {"pictures": views, "duration": round(clip.duration, 6), "notes": list(clip.notes)}

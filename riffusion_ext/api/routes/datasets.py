@@ -1,4 +1,4 @@
-"""The route that makes training sets: uploaded songs in, an archive of pictures and captions out."""
+"""The route that makes training sets: uploaded songs in, an archive of images and captions out."""
 
 from __future__ import annotations
 

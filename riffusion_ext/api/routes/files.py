@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import KINDS, ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError, AsciiJSON
-from riffusion_ext.api.inputs import checked_sound, file_name, opened_picture, sound_suffix
+from riffusion_ext.api.inputs import checked_sound, file_name, opened_image, sound_suffix
 from riffusion_ext.api.requests.receive import promised_bytes
 from riffusion_ext.api.requests.threads import FILES, in_pool, in_thread
 from riffusion_ext.api.routes.media import file_reply
@@ -29,9 +29,9 @@ def router(service: ApiContext) -> APIRouter:
     routes = APIRouter(tags=["files"])
 
     @routes.post("/pictures", status_code=201, summary="Upload an image: the body is the file")
-    async def upload_picture(request: Request, name: str = _NAME) -> Response:
+    async def upload_image(request: Request, name: str = _NAME) -> Response:
         async with _received(service, request, "pictures") as path:
-            return await _kept(service, "pictures", path, partial(_picture, service, path, name))
+            return await _kept(service, "pictures", path, partial(_image, service, path, name))
 
     @routes.post("/clips", status_code=201, summary="Upload a sound: the body is the file")
     async def upload_clip(request: Request, name: str = _NAME) -> Response:
@@ -82,8 +82,8 @@ async def _kept(service: ApiContext, kind: str, path: Path, work: Callable[[], d
     return AsciiJSON(await service.room.promised(kind, size, work, partial(in_pool, FILES)), 201)
 
 
-def _picture(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
-    image, suffix = opened_picture(path.read_bytes(), service.limits)
+def _image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
+    image, suffix = opened_image(path.read_bytes(), service.limits)
     size = {"width": image.width, "height": image.height}
     kept = path.replace(path.with_suffix(suffix))
     shown = file_name(name, suffix, "picture")

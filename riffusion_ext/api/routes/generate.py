@@ -1,4 +1,4 @@
-"""Routes that paint: song, riff, loop. Each answers 202 with a job."""
+"""Routes that generate: song, riff, loop. Each answers 202 with a job."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_picture, render, result_of, work_folder
-from riffusion_ext.api.inputs import check_text, kept_picture, kept_sound
+from riffusion_ext.api.generation import Watch, check_save, keep_image, render, result_of, work_folder
+from riffusion_ext.api.inputs import check_text, kept_image, kept_sound
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.api.responses import accepted
@@ -117,8 +117,8 @@ def _song(service: ApiContext, body: Song) -> Response:
     from riffusion_ext.generate import song as core
 
     decode = _decode(service, body.engine)
-    pictures = {name: kept_picture(service, getattr(body, name)) for name in ("seed_picture", "mask", "before")}
-    song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **pictures)
+    images = {name: kept_image(service, getattr(body, name)) for name in ("seed_picture", "mask", "before")}
+    song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **images)
     first = song.settings.score.keyframes[0]
 
     def work(job: Job) -> dict[str, Any]:
@@ -128,9 +128,9 @@ def _song(service: ApiContext, body: Song) -> Response:
             return {"complete": False}
         complete, kind = rendered.complete, _kept("songs", body)
         result = result_of(service, song, clip, body.format, first.prompt, complete=complete, save_as=kind)
-        end = song.picture(columns=body.width)
+        end = song.image(columns=body.width)
         if end is not None:  # what another song can go on from
-            result["end"] = keep_picture(service, end, song.settings.params, first.prompt)
+            result["end"] = keep_image(service, end, song.settings.params, first.prompt)
         return result | {"notes": song.notes}
 
     return accepted(service, "song", "paint", work)
@@ -193,8 +193,8 @@ def _loop(service: ApiContext, body: Loop) -> Response:
     from riffusion_ext.generate import loop as core
 
     decode = _decode(service, body.engine)
-    picture = kept_picture(service, body.seed_picture)
-    loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=picture, decode=decode)
+    image = kept_image(service, body.seed_picture)
+    loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=image, decode=decode)
 
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, 1)

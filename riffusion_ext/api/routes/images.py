@@ -1,7 +1,7 @@
-"""The route for programs that plan for themselves: single pictures, by the host's model. Answers 202 with a job.
+"""The route for programs that plan for themselves: single images, by the host's model. Answers 202 with a job.
 
 A request has the fields of :class:`riffusion_ext.generate.backends.base.Request`, so that a song whose windows are
-painted through this route is the same as one made here.
+generated through this route is the same as one made here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from starlette.responses import Response
 from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.generation import Watch, watched
-from riffusion_ext.api.inputs import check_text, kept_picture
+from riffusion_ext.api.inputs import check_text, kept_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import LONGEST_TEXT, Paint, Paintings, given
+from riffusion_ext.api.schemas import LONGEST_TEXT, Generate, Generations, given
 from riffusion_ext.jobs import Job
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ def router(service: ApiContext) -> APIRouter:
     routes = APIRouter(tags=["painting"], route_class=json_route(service.limits))
 
     @routes.post("/paintings", status_code=202, summary="Single images, between two prompts each")
-    async def paintings(body: Paintings) -> Response:
+    async def generations(body: Generations) -> Response:
         service.check_backend()
         _check(service, body)
-        return await in_thread(_paintings, service, body)
+        return await in_thread(_generations, service, body)
 
     return routes
 
 
-def _check(service: ApiContext, body: Paintings) -> None:
+def _check(service: ApiContext, body: Generations) -> None:
     limits = service.limits
     if not 1 <= len(body.requests) <= limits.pictures:
         raise ApiError(422, f"1 to {limits.pictures} images are generated at a time, got {len(body.requests)}")
@@ -64,7 +64,7 @@ def _pair(values: Sequence[Any], name: str) -> tuple[Any, Any]:
     return values[0], values[1]
 
 
-def _request(service: ApiContext, item: Paint) -> Request:
+def _request(service: ApiContext, item: Generate) -> Request:
     from riffusion_ext.generate.backends.base import Request
 
     prompts, negatives = _pair(item.prompts, "prompts"), _pair(item.negatives, "negatives")
@@ -72,7 +72,7 @@ def _request(service: ApiContext, item: Paint) -> Request:
     if max(map(len, (*prompts, *negatives))) > LONGEST_TEXT:
         raise ApiError(422, f"a prompt has at most {LONGEST_TEXT} characters")
     first, second = _pair(item.seeds, "seeds")
-    init, mask = kept_picture(service, item.init), kept_picture(service, item.mask)
+    init, mask = kept_image(service, item.init), kept_image(service, item.mask)
     return Request(
         prompts=prompts,
         negatives=negatives,
@@ -90,35 +90,35 @@ def _of_model(backend: Backend, wanted: str | None) -> Backend:
     return backend
 
 
-def _paintings(service: ApiContext, body: Paintings) -> Response:
+def _generations(service: ApiContext, body: Generations) -> Response:
     _of_model(service.backend(), body.model)
-    for item in body.requests:  # for what is wrong with them; what waits for its turn holds no pictures
+    for item in body.requests:  # for what is wrong with them; what waits for its turn holds no images
         _request(service, item)
 
     def work(job: Job) -> dict[str, Any]:
-        from riffusion_ext.generate.interpolation import paint
+        from riffusion_ext.generate.interpolation import generate
 
         watch = Watch(job, len(body.requests), after="writing the images")
         backend = watched(_of_model(service.backend(), body.model), body.batch, job, watch)
         requests = [_request(service, item) for item in body.requests]
-        pictures = paint(requests, backend, painted=watch.painted)
-        kept = [_keep(service, *pair) for pair in zip(pictures, body.requests, strict=False)]
-        return {"pictures": kept, "model": backend.name, "complete": len(pictures) == len(requests)}
+        images = generate(requests, backend, generated=watch.generated)
+        kept = [_keep(service, *pair) for pair in zip(images, body.requests, strict=False)]
+        return {"pictures": kept, "model": backend.name, "complete": len(images) == len(requests)}
 
     return accepted(service, "paintings", "paint", work)
 
 
-def _keep(service: ApiContext, picture: Image.Image, item: Paint) -> dict[str, Any]:
-    """Keep a picture exactly as it was painted, with the host's own record of how."""
+def _keep(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, Any]:
+    """Keep an image exactly as it was generated, with the host's own record of how."""
     from PIL.PngImagePlugin import PngInfo
 
     from riffusion_ext.files.atomic import write_atomically
 
     texts = PngInfo()
-    if isinstance(text := picture.info.get("parameters"), str):
+    if isinstance(text := image.info.get("parameters"), str):
         texts.add_text("parameters", text)
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
-    write_atomically(path, lambda file: picture.save(file, "PNG", pnginfo=texts, compress_level=1))
+    write_atomically(path, lambda file: image.save(file, "PNG", pnginfo=texts, compress_level=1))
     name = " ".join(item.prompts[0].split())[:80] or "picture"
     record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
-    return {**file_view(service, "pictures", record), "width": picture.width, "height": picture.height}
+    return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}

@@ -1,4 +1,4 @@
-"""The route that paints the way from one prompt to another. Answers 202 with a job."""
+"""The route that generates the way from one prompt to another. Answers 202 with a job."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext, clip_view
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_picture, save, watched
-from riffusion_ext.api.inputs import check_text, kept_picture
+from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_image, save, watched
+from riffusion_ext.api.inputs import check_text, kept_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.api.responses import accepted
@@ -50,7 +50,7 @@ def router(service: ApiContext) -> APIRouter:
 
 
 def named_seed(name: str) -> Image.Image:
-    """Return one of the seed pictures that have a name; KeyError for others."""
+    """Return one of the seed images that have a name; KeyError for others."""
     from riffusion_ext.api.compat.assets import seed_picture
 
     return seed_picture(name).copy()
@@ -58,9 +58,9 @@ def named_seed(name: str) -> Image.Image:
 
 def named_mask(name: str) -> Image.Image:
     """Return one of the masks that have a name; KeyError for others."""
-    from riffusion_ext.api.compat.assets import mask_picture
+    from riffusion_ext.api.compat.assets import mask_image
 
-    return mask_picture(name).copy()
+    return mask_image(name).copy()
 
 
 def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
@@ -77,15 +77,15 @@ def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
     for name, known, what in ((body.seed_image, SEEDS, "seed_image"), (body.mask_image, MASKS, "mask_image")):
         if name and name not in known:
             raise ApiError(422, f"{what} must be one of {', '.join(known)}, got {name[:60]!r}")
-    seed = named_seed(body.seed_image) if body.seed_image else kept_picture(service, body.seed_picture)
-    mask = named_mask(body.mask_image) if body.mask_image else kept_picture(service, body.mask)
+    seed = named_seed(body.seed_image) if body.seed_image else kept_image(service, body.seed_picture)
+    mask = named_mask(body.mask_image) if body.mask_image else kept_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
-    picture = None if seed is None else fitted(seed)
-    return Interpolation(start, stop, body.steps, body.sampler, picture, mask, width=body.width)
+    image = None if seed is None else fitted(seed)
+    return Interpolation(start, stop, body.steps, body.sampler, image, mask, width=body.width)
 
 
 def _interpolate(service: ApiContext, body: Interpolate) -> Response:
-    from riffusion_ext.generate.interpolation import alphas, paint
+    from riffusion_ext.generate.interpolation import alphas, generate
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
@@ -100,13 +100,13 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
 
     def work(job: Job) -> dict[str, Any]:
         watch = Watch(job, len(requests))
-        pictures = paint(requests, watched(service.backend(), body.batch, job, watch), painted=watch.painted)
-        if not pictures:
+        images = generate(requests, watched(service.backend(), body.batch, job, watch), generated=watch.generated)
+        if not images:
             return {"complete": False}
-        kept = [keep_picture(service, picture, params, title) for picture in pictures]
+        kept = [keep_image(service, image, params, title) for image in images]
         steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, kept, strict=False)]
-        complete = len(pictures) == len(requests)
-        sound = _sound(service, body, pictures, title, decode, complete=complete)
+        complete = len(images) == len(requests)
+        sound = _sound(service, body, images, title, decode, complete=complete)
         return {**sound, "steps": steps, "complete": complete}
 
     return accepted(service, "interpolation", "paint", work)
@@ -115,17 +115,17 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
 def _sound(
     service: ApiContext,
     body: Interpolate,
-    pictures: list[Image.Image],
+    images: list[Image.Image],
     title: str,
     decode: DecodeSettings,
     *,
     complete: bool,
 ) -> dict[str, Any]:
-    """Make one sound of all pictures, reconstructed as a whole."""
+    """Make one sound of all images, reconstructed as a whole."""
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.spectrogram.codec import song_to_audio
 
-    sound = song_to_audio(pictures, decode)
+    sound = song_to_audio(images, decode)
 
     def write(path: Path, clip: AudioClip) -> object:
         return save_clip(clip, path, sound.params, title=title[:200])

@@ -1,4 +1,4 @@
-"""What the page "Live" asks for again and again while a jam plays: how far it is, its sound and its pictures.
+"""What the page "Live" asks for again and again while a jam plays: how far it is, its sound and its images.
 
 As with the players' route, who may open the page may ask; the id of a jam is known only to the page that started it.
 """

@@ -43,14 +43,14 @@ def _capabilities(service: ApiContext) -> dict[str, Any]:
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.settings import available_engines
 
-    paints = service.paints
-    backend = service.backend() if paints else None
+    generates = service.generates
+    backend = service.backend() if generates else None
     return {
-        "paints": paints,
+        "paints": generates,
         "model": backend.name if backend else None,
         "batch": backend.max_batch if backend else 0,
-        "samplers": list(service.model.samplers()) if paints else [],
-        "usual_sampler": service.model.usual_sampler() if paints else "",
+        "samplers": list(service.model.samplers()) if generates else [],
+        "usual_sampler": service.model.usual_sampler() if generates else "",
         "engines": list(available_engines()),
         "formats": list(available_formats()),
         "presets": list(PRESETS),

@@ -1,7 +1,7 @@
 r"""Samples that are no sound: repaired where they are few, refused where they are many.
 
 A file of floats can hold what no converter ever put out: NaN, infinity, 3e38. One such sample in a song would make
-its picture white and its loudness no number::
+its image white and its loudness no number::
 
     |x|                       o  <- no number, or beyond any scale                     the straight line between
         __/\__   __/\__      |      __/\__            ->    __/\__   __/\__ ... __/\__   its sound neighbours

@@ -1,4 +1,4 @@
-"""What the commands that paint say while they work."""
+"""What the commands that generate say while they work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Teller:
             self.say(f"{progress.done}/{progress.total} windows{self._left()}")
 
     def stage(self, stage: Stage) -> None:
-        """Say how far what comes after the painting is."""
+        """Say how far what comes after the generation is."""
         if self._live or stage.is_mark:
             self.say(stage.text)
 

@@ -1,4 +1,4 @@
-"""A coarse picture of each window, by which the same recording is known at another moment of it: levels in bytes."""
+"""A coarse image of each window, by which the same recording is known at another moment of it: levels in bytes."""
 
 from __future__ import annotations
 

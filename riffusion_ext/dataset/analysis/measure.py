@@ -117,7 +117,7 @@ def measure_song(
     path
         Any sound file that can be read.
     params
-        Parameters of the pictures: columns are ``hop_length`` long.
+        Parameters of the images: columns are ``hop_length`` long.
     keep_columns
         Keep the mel magnitudes of a song that has no more columns than this.
     tick

@@ -1,4 +1,4 @@
-"""Captions of training pictures: a template filled with what is known about a song.
+"""Captions of training images: a template filled with what is known about a song.
 
 Standard library only.
 """
@@ -68,7 +68,7 @@ _KNOWN = "\0"  # stands for a value while the words around it are set right: val
 
 
 def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
-    """Return the caption of one picture.
+    """Return the caption of one image.
 
     The template's parts between commas are filled one by one. A part none of whose names is known vanishes with its
     words (``"{bpm} bpm"``), so no comma is left over; where only some are known, the words that lead to the others go
@@ -132,7 +132,7 @@ def file_fields(path: Path) -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=1024)  # the pictures of a song share their caption
+@lru_cache(maxsize=1024)  # the images of a song share their caption
 def tidy(text: str) -> str:
     """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
     text = one_line(text.replace("\\", ""))

@@ -1,4 +1,4 @@
-"""From what was measured to what is kept: curation, captions, and every picture in its place.
+"""From what was measured to what is kept: curation, captions, and every image in its place.
 
 Reads no song, so that thresholds and captions can be changed in seconds.
 """
@@ -127,7 +127,7 @@ def _follow(
     Parameters
     ----------
     decisions
-        By name of picture; what follows is added.
+        By name of image; what follows is added.
     before
         The manifest of the last run.
     records
@@ -171,7 +171,7 @@ def _window_entry(
     caption: str,
     files: Sequence[str],
 ) -> WindowEntry:
-    """Describe a window of a song, whose columns last so many seconds; `files` are the pictures of all windows."""
+    """Describe a window of a song, whose columns last so many seconds; `files` are the images of all windows."""
     reasons: list[dict[str, Any]] = []
     for reason in verdict.reasons:
         other = {} if reason.other is None else {"other": files[reason.other]}
@@ -226,7 +226,7 @@ def export_set(store: Store, manifest: Manifest, progress: Callable[[float], Non
     digests = {song.name: song.sha256 for song in manifest.songs}
     items = [
         ExportItem(
-            store.pictures / window.file,
+            store.images / window.file,
             window.caption,
             place(window.song),
             window.start,
@@ -295,7 +295,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
 
 
 def _arrange(store: Store, manifest: Manifest) -> None:
-    """Move every picture where it belongs, and out of the set what is no window of it."""
+    """Move every image where it belongs, and out of the set what is no window of it."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)
     store.forget_others({window.file for window in manifest.windows})

@@ -45,7 +45,7 @@ class Chunk:
 def chunks(named: Mapping[str, ExportItem], seconds: float | None) -> tuple[list[Chunk], int]:
     """Cut the wanted parts of the songs into chunks.
 
-    Without a length, each picture's part is one chunk. With one, parts that follow one another (or overlap) are one
+    Without a length, each image's part is one chunk. With one, parts that follow one another (or overlap) are one
     stretch; it is cut from its start, and the rest at its end, if it is half a chunk or more, is filled from before.
 
     ::

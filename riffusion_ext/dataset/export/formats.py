@@ -20,10 +20,10 @@ from riffusion_ext.files.regular import read_regular
 from riffusion_ext.validation.names import is_link
 from riffusion_ext.validation.numbers import is_finite, shown
 
-__all__ = ["FORMATS", "PICTURES", "ExportItem", "ExportResult", "check_export_settings", "export"]
+__all__ = ["FORMATS", "IMAGES", "ExportItem", "ExportResult", "check_export_settings", "export"]
 
-PICTURES = "pictures"
-"""The folder of the pictures, within the one that is exported into."""
+IMAGES = "pictures"
+"""The folder of the images, within the one that is exported into."""
 
 _FORBIDDEN = '/\\:*?"<>|'
 
@@ -69,7 +69,7 @@ def export(
     items
         In any order; none of them removes what was exported.
     out
-        The folder that holds ``pictures``.
+        The folder that holds ``images``.
     settings
         The formats and what they need.
     progress
@@ -78,7 +78,7 @@ def export(
     Raises
     ------
     RiffusionError
-        A setting is out of range, a picture is missing or elsewhere, or a file cannot be written.
+        A setting is out of range, an image is missing or elsewhere, or a file cannot be written.
     """
     check_export_settings(settings)
     tell = progress or (lambda part: None)
@@ -136,32 +136,32 @@ def check_export_settings(settings: ExportSettings) -> None:
 
 
 def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
-    """Items by the names of their pictures within the folder of pictures, sorted, with captions fit to be written.
+    """Items by the names of their images within the folder of images, sorted, with captions fit to be written.
 
-    Of windows that share a picture, because they sound the same to the last sample, the first counts.
+    Of windows that share an image, because they sound the same to the last sample, the first counts.
     """
-    folder = (out / PICTURES).absolute()
+    folder = (out / IMAGES).absolute()
     named: dict[str, ExportItem] = {}
     for item in items:
-        picture = item.picture.absolute()
-        if not picture.is_relative_to(folder):
-            raise RiffusionError(f"{item.picture} is not in {folder}")
-        if not picture.is_file() or is_link(picture):
-            raise RiffusionError(f"no such image: {item.picture}")
+        image = item.image.absolute()
+        if not image.is_relative_to(folder):
+            raise RiffusionError(f"{item.image} is not in {folder}")
+        if not image.is_file() or is_link(image):
+            raise RiffusionError(f"no such image: {item.image}")
         caption = edited_caption(item.caption, {"file": item.source.stem})
-        named.setdefault(picture.relative_to(folder).as_posix(), replace(item, caption=caption))
+        named.setdefault(image.relative_to(folder).as_posix(), replace(item, caption=caption))
     return dict(sorted(named.items()))
 
 
 def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
-    """Return the captions that somebody typed into the files beside the pictures, by the names of the pictures.
+    """Return the captions that somebody typed into the files beside the images, by the names of the images.
 
     Where nothing is left of what was typed, it is the item's own.
     """
     entries = ledger.load(out, "dreambooth")
     typed: dict[str, str] = {}
     for name, item in named.items():
-        text = f"{PICTURES}/{stem(name)}.txt"
+        text = f"{IMAGES}/{stem(name)}.txt"
         if ledger.is_edited(out / text, entries.get(text)):
             with suppress(OSError, ValueError):
                 said = decode(read_regular(out / text, LARGEST_CAPTION))[0]
@@ -177,7 +177,7 @@ def _result(
     done: Mapping[str, Synced],
     notes: Sequence[str],
 ) -> ExportResult:
-    places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": PICTURES, "audio": "audio"}
+    places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": IMAGES, "audio": "audio"}
     sentences = list(notes)
     if edited:
         sentences.append(f"captions edited by hand were taken over into every format: {_few(edited)}")

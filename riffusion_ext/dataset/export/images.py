@@ -1,4 +1,4 @@
-"""Files beside and around the pictures, for trainers of picture models.
+"""Files beside and around the images, for trainers of image models.
 
 Sources: the Dreambooth extension (d8ahazard/sd_dreambooth_extension), kohya-ss/sd-scripts and Hugging Face datasets'
 "imagefolder", as they read folders.
@@ -26,13 +26,13 @@ __all__ = ["CONCEPTS_FILE", "concepts_json", "diffusers_files", "dreambooth_file
 CONCEPTS_FILE = "concepts_list.json"
 
 Items = Mapping[str, "ExportItem"]
-"""By the names of their pictures within the folder of pictures."""
+"""By the names of their images within the folder of images."""
 
 
 def dreambooth_files(named: Items, typed: Collection[str] = ()) -> list[OutFile]:
-    """Return a text beside each picture, and the list of concepts.
+    """Return a text beside each image, and the list of concepts.
 
-    ``typed`` names the pictures whose texts a person wrote.
+    ``typed`` names the images whose texts a person wrote.
     """
     files = [
         text_file(f"pictures/{stem(name)}.txt", item.caption, adopted=name in typed) for name, item in named.items()
@@ -43,13 +43,13 @@ def dreambooth_files(named: Items, typed: Collection[str] = ()) -> list[OutFile]
 def concepts_json(folder: str) -> str:
     """Return the list of concepts with one concept that takes its captions from the texts, as it stands.
 
-    Both tokens are blank, so the extension puts nothing in front of captions; no class pictures; one sample at a time,
+    Both tokens are blank, so the extension puts nothing in front of captions; no class images; one sample at a time,
     made from a caption. ASCII, because the extension reads it in the system's own encoding.
 
     Parameters
     ----------
     folder
-        Of the pictures. The extension takes it relative to the list's own place.
+        Of the images. The extension takes it relative to the list's own place.
     """
     concept = {
         "instance_data_dir": folder,
@@ -74,15 +74,15 @@ def concepts_json(folder: str) -> str:
 
 
 def kohya_files(named: Items, settings: ExportSettings) -> list[OutFile]:
-    """Return links to the pictures and their texts in ``kohya/<repeats>_<name>/``.
+    """Return links to the images and their texts in ``kohya/<repeats>_<name>/``.
 
-    The scripts look into that folder only, not below it, so pictures in folders of their own get longer names.
+    The scripts look into that folder only, not below it, so images in folders of their own get longer names.
     """
     folder = f"kohya/{settings.kohya_repeats}_{settings.kohya_name or 'music'}"
     files: list[OutFile] = []
     for name, item in named.items():
         flat = name.replace("/", "_")
-        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.picture), like=item.picture))
+        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.image), like=item.image))
         files.append(text_file(f"{folder}/{stem(flat)}.txt", item.caption))
     return files
 
@@ -117,7 +117,7 @@ def _linker(target: Path) -> Callable[[Path], object]:
             except OSError as error:
                 raise RiffusionError(f"{target} cannot be read: {error.strerror or error}") from error
         finally:
-            with suppress(OSError):  # it stays where the path was a link to the same picture already
+            with suppress(OSError):  # it stays where the path was a link to the same image already
                 temporary.unlink()
 
     return link

@@ -10,12 +10,12 @@ __all__ = ["ExportItem"]
 
 @dataclass(frozen=True)
 class ExportItem:
-    """A picture of the training set.
+    """An image of the training set.
 
     Attributes
     ----------
-    picture
-        An existing PNG in the folder ``pictures``.
+    image
+        An existing PNG in the folder ``images``.
     caption
         One line.
     source
@@ -26,7 +26,7 @@ class ExportItem:
         SHA-256 of the song as it was when the part was chosen; without one, its bytes are read.
     """
 
-    picture: Path
+    image: Path
     caption: str
     source: Path
     start: float

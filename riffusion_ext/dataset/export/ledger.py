@@ -26,7 +26,7 @@ FOLDER = ".export"
 """Where the ledgers lie, within the folder that they are about."""
 
 LARGEST_CAPTION = 1 << 20
-"""Bytes of a text beside a picture."""
+"""Bytes of a text beside an image."""
 
 _PENDING = "pending"
 _BLOCK = 1 << 20

@@ -1,4 +1,4 @@
-"""One song to its pictures, and to the record of what they are."""
+"""One song to its images, and to the record of what they are."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class SongRecord:
     starts
         First column of each window.
     files
-        Name of each window's picture.
+        Name of each window's image.
     blacks
-        Magnitude of each picture's black.
+        Magnitude of each image's black.
     features
         What curation looks at.
     trouble
@@ -75,14 +75,14 @@ class SongRecord:
 
 
 def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
-    """Largest mel magnitude of a song, for pictures on one scale with those of other songs."""
+    """Largest mel magnitude of a song, for images on one scale with those of other songs."""
     return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
 
 
 def cut_song(
     song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, black: float | None = None
 ) -> SongRecord:
-    """Measure a song, cut it into windows and write their pictures.
+    """Measure a song, cut it into windows and write their images.
 
     Memory does not grow with the length of the song, but for a few numbers for each column.
 
@@ -93,9 +93,9 @@ def cut_song(
     settings
         How to cut and draw.
     folder
-        Where the pictures go.
+        Where the images go.
     tick
-        Called again and again. What it raises ends the work; pictures drawn so far are found by the next run.
+        Called again and again. What it raises ends the work; images drawn so far are found by the next run.
     black
         The magnitude of black where ``settings.scale`` is ``"set"``.
 
@@ -103,8 +103,8 @@ def cut_song(
     ------
     AudioError
         The song cannot be read.
-    PictureError
-        A picture cannot be written.
+    ImageError
+        An image cannot be written.
     """
     params = settings.params
     measure, whole = measure_song(
@@ -149,7 +149,7 @@ def draw_windows(
     black: float | None,
     tick: Tick,
 ) -> tuple[list[str], list[float]]:
-    """Write the pictures of a song's windows.
+    """Write the images of a song's windows.
 
     Parameters
     ----------
@@ -165,12 +165,12 @@ def draw_windows(
     Returns
     -------
     files, blacks
-        Name of each picture, and the magnitude of its black.
+        Name of each image, and the magnitude of its black.
 
     Raises
     ------
-    PictureError
-        A picture cannot be written.
+    ImageError
+        An image cannot be written.
     """
     files, blacks = [], []
     for start, window in _windows(mels, starts, settings.columns):
@@ -220,8 +220,8 @@ def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterato
 def _draw(
     window: _Array, black: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
 ) -> tuple[str, float]:
-    """Write a window's picture; returns its name and its black."""
-    from riffusion_ext.metadata import save_picture
+    """Write a window's image; returns its name and its black."""
+    from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.image import mel_to_image
 
     params = settings.params
@@ -233,7 +233,7 @@ def _draw(
     name = shorten_name(f"{_plain(_title(song))}_{milliseconds:08d}_{content}", ".png")
     path = folder / name
     if not path.exists():
-        save_picture(image, path, params, peak)
+        save_image(image, path, params, peak)
     return name, peak
 
 

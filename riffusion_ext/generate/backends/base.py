@@ -1,6 +1,6 @@
-"""The seam between songs and whatever paints their pictures.
+"""The seam between songs and whatever generates their images.
 
-A backend paints pictures from requests; it knows nothing of songs, windows or sound. A request knows nothing of
+A backend generates images from requests; it knows nothing of songs, windows or sound. A request knows nothing of
 models. The whole interface fits on this page, so that a test can stand in for a model in twenty lines.
 """
 
@@ -23,19 +23,19 @@ __all__ = [
     "Activity",
     "Backend",
     "BackendUnavailableError",
-    "OnPicture",
+    "OnImage",
     "RefusedError",
     "Request",
     "accepts_mixed",
 ]
 
-OnPicture = Callable[[int, Image.Image], None]
-"""Takes (index into the requests, the finished picture)."""
+OnImage = Callable[[int, Image.Image], None]
+"""Takes (index into the requests, the finished image)."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture to be painted.
+    """One image to be generated.
 
     Parameters
     ----------
@@ -46,27 +46,27 @@ class Request:
     negatives
         Negative prompts, mixed in the same way.
     seeds
-        Of the two noises, which are mixed by one spherical interpolation over the whole picture. Each is taken modulo
+        Of the two noises, which are mixed by one spherical interpolation over the whole image. Each is taken modulo
         2 ** 32; none means "choose one".
     cfg
         Guidance scale, 1 or more.
     denoise
-        Strength with which `init` is painted over, 0 (as it is) to 1; None paints from noise alone.
+        Strength with which `init` is regenerated, 0 (as it is) to 1; None generates from noise alone.
     steps, sampler
         As the host counts and names them; an empty name leaves the choice to the host.
     width, height
         In pixels, multiples of 64.
     init
-        RGB picture of that size; None if and only if `denoise` is.
+        RGB image of that size; None if and only if `denoise` is.
     mask
-        L picture of that size: white is regenerated, black is kept, grey is in between; None repaints all.
+        L image of that size: white is regenerated, black is kept, grey is in between; None regenerates all.
     loop
-        Whether the picture's right edge shall lead into its left one.
+        Whether the image's right edge shall lead into its left one.
 
     Raises
     ------
     RiffusionError
-        A value is out of range, or the pictures do not fit.
+        A value is out of range, or the images do not fit.
     """
 
     prompts: tuple[str, str]
@@ -99,27 +99,27 @@ class Request:
             raise RiffusionError("a denoising strength belongs to an image to start from; only one of them was given")
         if self.mask is not None and self.init is None:
             raise RiffusionError("a mask needs an image to keep")
-        for name, picture, mode in (("image to start from", self.init, "RGB"), ("mask", self.mask, "L")):
-            if picture is not None and (picture.size, picture.mode) != ((self.width, self.height), mode):
+        for name, image, mode in (("image to start from", self.init, "RGB"), ("mask", self.mask, "L")):
+            if image is not None and (image.size, image.mode) != ((self.width, self.height), mode):
                 raise RiffusionError(
                     f"the {name} must be {mode} of {self.width} x {self.height}, "
-                    f"got {picture.mode} of {picture.width} x {picture.height}"
+                    f"got {image.mode} of {image.width} x {image.height}"
                 )
 
     @property
     def batch_key(self) -> Hashable:
-        """Equal for requests that may be painted as one batch: hosts take one of each of these for all of it."""
+        """Equal for requests that may be generated as one batch: hosts take one of each of these for all of it."""
         mask = None if self.mask is None else hashlib.sha256(self.mask.tobytes()).digest()
         size = (self.width, self.height)
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
 class BackendUnavailableError(RiffusionError):
-    """What should paint cannot be reached, or not be used for now: another one may do."""
+    """What should generate cannot be reached, or not be used for now: another one may do."""
 
 
 class RefusedError(RiffusionError):
-    """A request cannot be painted, and nobody else could paint it either."""
+    """A request cannot be generated, and nobody else could generate it either."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Activity:
 
 
 class Backend(Protocol):
-    """Something that paints pictures."""
+    """Something that generates images."""
 
     @property
     def name(self) -> str:
@@ -146,7 +146,7 @@ class Backend(Protocol):
 
     @property
     def interrupted(self) -> bool:
-        """Whether the last :meth:`generate` was stopped by the user before all its pictures were finished."""
+        """Whether the last :meth:`generate` was stopped by the user before all its images were finished."""
         ...
 
     @property
@@ -154,36 +154,36 @@ class Backend(Protocol):
         """What :meth:`generate` is at, asked from another thread; None where there is nothing to say."""
         ...
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Paint pictures.
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        """Generate images.
 
         Parameters
         ----------
         requests
             1 to :attr:`max_batch`, all with one :attr:`Request.batch_key` unless :func:`accepts_mixed` is true of it.
-        on_picture
-            Called once for each picture as soon as it is finished; never with one that was interrupted half-way.
+        on_image
+            Called once for each image as soon as it is finished; never with one that was interrupted half-way.
 
         Returns
         -------
         list
-            RGB pictures of the sizes asked for, in the order of the requests; fewer only when interrupted, and then
-            those that `on_picture` was given.
+            RGB images of the sizes asked for, in the order of the requests; fewer only when interrupted, and then
+            those that `on_image` was given.
 
         Raises
         ------
         RiffusionError
-            The pictures cannot be painted; one sentence says why. Others of the host's errors come through as well.
+            The images cannot be generated; one sentence says why. Others of the host's errors come through as well.
             :class:`BackendUnavailableError` and :class:`RefusedError` tell whether it is worth while to ask somebody
             else.
         """
         ...
 
     def interrupt(self) -> None:
-        """Make :meth:`generate` stop soon, from another thread; what is painted for others goes on."""
+        """Make :meth:`generate` stop soon, from another thread; what is generated for others goes on."""
         ...
 
 
 def accepts_mixed(backend: Backend) -> bool:
-    """Whether a backend takes requests of any kinds at once, as several of them do, each of which paints its own."""
+    """Whether a backend takes requests of any kinds at once, as several of them do, each of which generates its own."""
     return bool(getattr(backend, "accepts_mixed", False))

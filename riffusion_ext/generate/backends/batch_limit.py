@@ -1,4 +1,4 @@
-"""A backend that is held to smaller batches, and interrupted as soon as its pictures are not wanted any more."""
+"""A backend that is held to smaller batches, and interrupted as soon as its images are not wanted any more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from riffusion_ext.generate.backends.base import Activity, Backend, OnPicture, Request, accepts_mixed
+from riffusion_ext.generate.backends.base import Activity, Backend, OnImage, Request, accepts_mixed
 
 __all__ = ["BatchLimit"]
 
@@ -15,12 +15,12 @@ _LOOK_AGAIN = 0.2
 
 
 class BatchLimit:
-    """A backend that is given at most so many pictures at once, and interrupted when they are not wanted any more.
+    """A backend that is given at most so many images at once, and interrupted when they are not wanted any more.
 
     Parameters
     ----------
     backend
-        Paints.
+        Generates.
     most
         1 or more.
     tell
@@ -63,12 +63,12 @@ class BatchLimit:
         """That of the backend."""
         return self._backend.activity
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Paint pictures."""
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        """Generate images."""
         over = threading.Event()
         threading.Thread(target=self._watch, args=(over,), daemon=True, name="riffusion-stop").start()
         try:
-            return self._backend.generate(requests, on_picture)
+            return self._backend.generate(requests, on_image)
         finally:
             over.set()
 

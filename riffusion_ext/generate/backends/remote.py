@@ -3,10 +3,10 @@
 ::
 
     here                                  there
-    pictures to start from  ----------->  POST /pictures
+    images to start from  ----------->  POST /pictures
     requests                ----------->  POST /paintings      a job, in the order of its server
     step 3 of 30            <-----------  GET  /jobs/ID        again and again: the sign of life
-    pictures                <-----------  GET  /pictures/ID    the bytes that its model painted
+    images                <-----------  GET  /pictures/ID    the bytes that its model generated
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from PIL import Image
 
 from riffusion_ext.addresses import Address
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnPicture, Request
+from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnImage, Request
 from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
-from riffusion_ext.generate.checkpoint.recipe import picture_id
+from riffusion_ext.generate.checkpoint.recipe import image_id
 
 __all__ = ["PATIENCE", "Facts", "RemoteWebui"]
 
@@ -49,7 +49,7 @@ class Facts:
 
 
 class RemoteWebui:
-    """The model that is chosen in a webui somewhere else; it paints with no other.
+    """The model that is chosen in a webui somewhere else; it generates with no other.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ class RemoteWebui:
             other = f"the Riffusion extension on {self.url} is another version"
             raise BackendUnavailableError(f"{other}: update it there, or here") from None
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Paint pictures; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        """Generate images; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
 
         Raises
         ------
@@ -149,25 +149,25 @@ class RemoteWebui:
             sent = self._sent(requests)
             job = self._client.json("/paintings", {"requests": sent, "model": model, "batch": len(requests)})
             result = self._followed(quote(str(job.get("id", "")), safe=""))
-            return self._fetched(result, requests, on_picture)
+            return self._fetched(result, requests, on_image)
         finally:
             self._activity = None
 
     def interrupt(self) -> None:
-        """Stop what is being painted for this object."""
+        """Stop what is being generated for this object."""
         self._wish.set()
 
     def _sent(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """Send the pictures of the requests, each once; returns the requests as the route takes them."""
+        """Send the images of the requests, each once; returns the requests as the route takes them."""
         ids: dict[str, str] = {}
 
-        def upload(picture: Image.Image | None) -> str | None:
-            if picture is None:
+        def upload(image: Image.Image | None) -> str | None:
+            if image is None:
                 return None
-            key = picture_id(picture)
+            key = image_id(image)
             if key not in ids:
                 file = io.BytesIO()
-                picture.save(file, "PNG", compress_level=1)
+                image.save(file, "PNG", compress_level=1)
                 ids[key] = str(self._client.upload("/pictures", file.getvalue()).get("id", ""))
             return ids[key]
 
@@ -191,7 +191,7 @@ class RemoteWebui:
             view = self._view_of_the_end(job)
             over = True
         finally:
-            if not over:  # whatever happened: nobody will fetch what it paints
+            if not over:  # whatever happened: nobody will fetch what it generates
                 with suppress(RiffusionError):
                     self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._patience, 3.0))
         result = view.get("result")
@@ -226,30 +226,30 @@ class RemoteWebui:
             time.sleep(pause) if stop_by else self._wish.wait(pause)
             pause = min(1.5 * pause, _LOOK_AGAIN)
 
-    def _fetched(self, result: dict[str, Any], requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        pictures = []
+    def _fetched(self, result: dict[str, Any], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        images = []
         views = result.get("pictures") or []
         for number, (view, request) in enumerate(zip(views, requests, strict=False)):
-            picture = self._picture(str(view["id"]), (request.width, request.height))
-            on_picture(number, picture)
-            pictures.append(picture)
-        return pictures
+            image = self._image(str(view["id"]), (request.width, request.height))
+            on_image(number, image)
+            images.append(image)
+        return images
 
-    def _picture(self, id_: str, size: tuple[int, int]) -> Image.Image:
+    def _image(self, id_: str, size: tuple[int, int]) -> Image.Image:
         content = self._client.file(f"/pictures/{quote(id_.encode('utf-8', 'replace'), safe='')}")
         try:
-            picture = Image.open(io.BytesIO(content), formats=("PNG",))
-            if picture.size == size:
-                picture.load()
+            image = Image.open(io.BytesIO(content), formats=("PNG",))
+            if image.size == size:
+                image.load()
         except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
             raise BackendUnavailableError(f"{self.url} gave a damaged image: {type(error).__name__}") from error
-        if (picture.size, picture.mode) != (size, "RGB"):
+        if (image.size, image.mode) != (size, "RGB"):
             wanted = f"RGB of {size[0]} x {size[1]}"
-            got = f"{picture.mode} of {picture.width} x {picture.height}"
+            got = f"{image.mode} of {image.width} x {image.height}"
             raise BackendUnavailableError(f"an image of {wanted} was asked for, {self.url} generated {got}")
-        text = picture.info.get("parameters")
-        picture.info = {"parameters": str(text)} if text else {}
-        return picture
+        text = image.info.get("parameters")
+        image.info = {"parameters": str(text)} if text else {}
+        return image
 
 
 def _activity_of(view: dict[str, Any]) -> Activity | None:

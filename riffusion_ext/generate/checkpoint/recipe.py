@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
-    "PICTURES_KEY",
+    "IMAGES_KEY",
     "host_values",
+    "image_id",
     "infotext",
-    "picture_id",
     "read_record",
     "records_in",
     "to_record",
     "with_records",
 ]
 
-PICTURES_KEY = "Riffusion pictures"
-"""Name of the record of the pictures that something began with."""
+IMAGES_KEY = "Riffusion pictures"
+"""Name of the record of the images that something began with."""
 
 
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -65,10 +65,10 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
         raise RiffusionError(f"the record of the settings cannot be read: {error}") from error
 
 
-def picture_id(picture: Image.Image) -> str:
-    """Return what tells a picture from all others: 16 hexadecimal digits, of its mode, size and pixels."""
-    shape = repr((picture.mode, picture.size)).encode()
-    return hashlib.sha256(shape + picture.tobytes()).hexdigest()[:16]
+def image_id(image: Image.Image) -> str:
+    """Return what tells an image from all others: 16 hexadecimal digits, of its mode, size and pixels."""
+    shape = repr((image.mode, image.size)).encode()
+    return hashlib.sha256(shape + image.tobytes()).hexdigest()[:16]
 
 
 def infotext(
@@ -81,7 +81,7 @@ def infotext(
     extra: Mapping[str, Any],
     host: Mapping[str, str] = {},
     model: str = "",
-    pictures: Mapping[str, str] = {},
+    images: Mapping[str, str] = {},
 ) -> str:
     """Return generation parameters as webuis write and read them, with all the settings under one key.
 
@@ -100,9 +100,9 @@ def infotext(
     host
         What the host said of itself (:func:`host_values`).
     model
-        What painted it; left out where that is not known yet.
-    pictures
-        Identities of the pictures that it began with (:func:`picture_id`), by name.
+        What generated it; left out where that is not known yet.
+    images
+        Identities of the images that it began with (:func:`image_id`), by name.
     """
     values: dict[str, Any] = {"Steps": settings.steps}
     if settings.sampler:
@@ -111,15 +111,15 @@ def infotext(
     if model:
         values["Model"] = model
     values |= host
-    if pictures:
-        values[PICTURES_KEY] = json.dumps(dict(pictures))
+    if images:
+        values[IMAGES_KEY] = json.dumps(dict(images))
     values[key] = json.dumps(to_record(settings), ensure_ascii=False)
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
 
 
 def with_records(text: str, ours: str) -> str:
-    """Return a host's generation parameters of one picture, and behind them the records of the whole (`ours`)."""
+    """Return a host's generation parameters of one image, and behind them the records of the whole (`ours`)."""
     return ", ".join([text, *(found.group() for found in _RECORDS.finditer(ours.rpartition("\n")[2]))])
 
 
@@ -137,7 +137,7 @@ def records_in(text: str) -> dict[str, dict[str, Any]]:
 
 
 def host_values(text: str) -> dict[str, str]:
-    """Return what a host's generation parameters say of a picture beyond the settings of ours: model, VAE, versions."""
+    """Return what a host's generation parameters say of an image beyond the settings of ours: model, VAE, versions."""
     found = dict(_values_in(text.rpartition("\n")[2]))
     values = {name: found[name] for name in _HOST if name in found}
     try:

@@ -1,9 +1,9 @@
-"""A plan, painted window by window, so that nothing finished is ever lost.
+"""A plan, generated window by window, so that nothing finished is ever lost.
 
-A work folder holds the plan and one picture for each finished window::
+A work folder holds the plan and one image for each finished window::
 
     work/
-      plan.json          what is to be painted, and what it is made of
+      plan.json          what is to be generated, and what it is made of
       windows/00000.png  each there whole or not at all
 
 To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.files.atomic import remove_leftovers, write_atomically
 from riffusion_ext.files.regular import read_regular
 from riffusion_ext.generate.backends.base import Backend, Request, accepts_mixed
@@ -29,14 +29,14 @@ from riffusion_ext.generate.checkpoint.recipe import host_values, with_records
 from riffusion_ext.generate.checkpoint.retention import mark, unmark
 from riffusion_ext.generate.windows.blend import Measured
 from riffusion_ext.generate.windows.plan import Plan, Window
-from riffusion_ext.metadata import save_picture
-from riffusion_ext.spectrogram.image import is_whole, open_picture
+from riffusion_ext.metadata import save_image
+from riffusion_ext.spectrogram.image import is_whole, read_image
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import check_folders
 
 __all__ = ["Event", "Finished", "Progress", "RenderFolder", "RenderJob", "Stopped", "run", "run_layers"]
 
-OpenPicture = Callable[[int], Image.Image]
+ReadImage = Callable[[int], Image.Image]
 
 _Place = tuple[int, int]
 """Number of a window, and of its layer."""
@@ -49,19 +49,19 @@ class RenderJob:
     Attributes
     ----------
     plan
-        What to paint.
+        What to generate.
     request
-        Makes the request for a window; the second argument opens the pictures of the windows it needs.
+        Makes the request for a window; the second argument opens the images of the windows it needs.
     black
-        Magnitude of black in a window's picture, by number.
+        Magnitude of black in a window's image, by number.
     record
-        All that decides what the pictures look like, as JSON can hold it; another record is another job.
+        All that decides what the images look like, as JSON can hold it; another record is another job.
     infotext
-        Generation parameters that are written into each picture; behind the backend's own, if it gave some.
+        Generation parameters that are written into each image; behind the backend's own, if it gave some.
     """
 
     plan: Plan
-    request: Callable[[Window, OpenPicture], Request]
+    request: Callable[[Window, ReadImage], Request]
     black: Callable[[int], float]
     record: Mapping[str, object] = field(default_factory=dict)
     infotext: str = ""
@@ -84,7 +84,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A window is painted, and its picture lies at the path."""
+    """A window is generated, and its image lies at the path."""
 
     window: Window
     path: Path
@@ -107,7 +107,7 @@ class RenderFolder:
     Parameters
     ----------
     folder
-        Made where it is missing. Damaged pictures in it count as not painted.
+        Made where it is missing. Damaged images in it count as not generated.
     job
         The one that is run there.
 
@@ -119,7 +119,7 @@ class RenderFolder:
     Attributes
     ----------
     measured
-        Of the finished pictures, which never change.
+        Of the finished images, which never change.
     """
 
     def __init__(self, folder: Path, job: RenderJob) -> None:
@@ -141,19 +141,19 @@ class RenderFolder:
         self.measured = Measured()
 
     def path(self, number: int) -> Path:
-        """Where the picture of a window lies, or will."""
+        """Where the image of a window lies, or will."""
         return self.folder / "windows" / f"{number:05d}.png"
 
-    def picture(self, number: int) -> Image.Image:
-        """Open the picture of a finished window."""
-        return open_picture(self.path(number))
+    def image(self, number: int) -> Image.Image:
+        """Open the image of a finished window."""
+        return read_image(self.path(number))
 
     def finished(self) -> set[int]:
-        """Numbers of the windows that are painted."""
+        """Numbers of the windows that are generated."""
         return set(self._finished)
 
     def beginning(self) -> Plan | None:
-        """Return the plan of the windows from the first on that are painted without a gap; None where the first is not.
+        """Return the plan of the windows generated without a gap from the first on; None where the first is missing.
 
         That much can be heard.
         """
@@ -163,18 +163,18 @@ class RenderFolder:
         return self.job.plan.head(count) if count else None
 
     def host_values(self) -> dict[str, str]:
-        """Return what the backend wrote into the first picture of its own; nothing where it is not there."""
+        """Return what the backend wrote into the first image of its own; nothing where it is not there."""
         text: object = ""
-        with suppress(PictureError):  # an old folder may have been removed meanwhile
-            text = self.picture(0).info.get("parameters")
+        with suppress(ImageError):  # an old folder may have been removed meanwhile
+            text = self.image(0).info.get("parameters")
         return host_values(text) if isinstance(text, str) else {}
 
-    def keep(self, number: int, picture: Image.Image) -> Path:
-        """Write the picture of a window, with its record."""
-        own, ours = picture.info.get("parameters"), self.job.infotext
+    def keep(self, number: int, image: Image.Image) -> Path:
+        """Write the image of a window, with its record."""
+        own, ours = image.info.get("parameters"), self.job.infotext
         parameters = with_records(own, ours) if isinstance(own, str) and own else ours
         text = {"parameters": parameters} if parameters else {}
-        path = save_picture(picture, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        path = save_image(image, self.path(number), self.job.plan.params, self.job.black(number), **text)
         self._finished.add(number)
         return path
 
@@ -190,14 +190,14 @@ def _plan_in(path: Path) -> object:
 
 
 def run(work: RenderFolder, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-    """Paint the windows of a job that are not there yet; see :func:`run_layers`."""
+    """Generate the windows of a job that are not there yet; see :func:`run_layers`."""
     yield from run_layers([work], backend, limit=limit)
 
 
 def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-    """Paint the windows that are not there yet of jobs that belong together, such as the two sides of a song.
+    """Generate the windows that are not there yet of jobs that belong together, such as the two sides of a song.
 
-    Batches go from left to right through all layers at once, so that the beginning can be heard early. Each picture is
+    Batches go from left to right through all layers at once, so that the beginning can be heard early. Each image is
     written as soon as the backend has it: whatever happens later, it is kept.
 
     Parameters
@@ -205,20 +205,20 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
     works
         Folder and job of each layer, at least one; their plans differ in nothing but seeds.
     backend
-        Paints.
+        Generates.
     limit
         Only the first so many windows, and what they need; the others stay for a later run.
 
     Yields
     ------
     Event
-        :class:`Progress` at first and after each batch, :class:`Finished` for each window painted now, and
+        :class:`Progress` at first and after each batch, :class:`Finished` for each window generated now, and
         :class:`Stopped` as the last one if the user stopped. All count the windows of all layers.
 
     Raises
     ------
     RiffusionError
-        The backend gave a picture of another size, or a file cannot be written. Errors of the backend come through.
+        The backend gave an image of another size, or a file cannot be written. Errors of the backend come through.
     """
     plan = works[0].job.plan
     numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
@@ -226,7 +226,7 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
     finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
     for work in works:
         unmark(work.folder)
-    began, painted = time.monotonic(), 0
+    began, generated = time.monotonic(), 0
     yield Progress(len(finished & wanted), len(wanted), None)
     while missing := sorted(wanted - finished):
         any_kind = accepts_mixed(backend)
@@ -236,28 +236,28 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
 
         def keep(
             index: int,
-            picture: Image.Image,
+            image: Image.Image,
             batch: list[_Place] = batch,
             requests: list[Request] = requests,
             paths: dict[int, Path] = paths,
         ) -> None:
-            _check_size(picture, requests[index])
+            _check_size(image, requests[index])
             number, layer = batch[index]
-            paths[index] = works[layer].keep(number, picture)
+            paths[index] = works[layer].keep(number, image)
 
         backend.generate(requests, keep)
         for index, path in sorted(paths.items()):
             number, layer = batch[index]
             finished.add((number, layer))
             yield Finished(works[layer].job.plan.windows[number], path)
-        painted += len(paths)
+        generated += len(paths)
         done = len(finished & wanted)
         if backend.interrupted and done < len(wanted):
             yield Stopped(done, len(wanted))
             return
         if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
             raise RiffusionError(f"{backend.name} gave {len(paths)} images where {len(batch)} were asked for")
-        left = (time.monotonic() - began) / painted * (len(wanted) - done)
+        left = (time.monotonic() - began) / generated * (len(wanted) - done)
         yield Progress(done, len(wanted), left)
     for work in works:
         mark(work.folder)
@@ -271,7 +271,7 @@ def _wanted(plan: Plan, limit: int) -> set[int]:
 def _next_batch(
     plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int, *, any_kind: bool
 ) -> list[_Place]:
-    """Choose the windows to paint next: of the groups that fill a batch, the leftmost; else the largest group.
+    """Choose the windows to generate next: of the groups that fill a batch, the leftmost; else the largest group.
 
     Windows of any kind are one group.
     """
@@ -287,17 +287,17 @@ def _next_batch(
 def _requests(
     works: Sequence[RenderFolder], batch: list[_Place], *, any_kind: bool
 ) -> tuple[list[_Place], list[Request]]:
-    """Make the requests of those windows of a batch that can really be painted together."""
+    """Make the requests of those windows of a batch that can really be generated together."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
-    requests = [work.job.request(window, work.picture) for work, window in jobs]
+    requests = [work.job.request(window, work.image) for work, window in jobs]
     kind = requests[0].batch_key
     chosen = [index for index, request in enumerate(requests) if any_kind or request.batch_key == kind]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 
 
-def _check_size(picture: Image.Image, request: Request) -> None:
-    if picture.size != (request.width, request.height):
+def _check_size(image: Image.Image, request: Request) -> None:
+    if image.size != (request.width, request.height):
         raise RiffusionError(
             f"an image of {request.width} x {request.height} was asked for, "
-            f"the one generated is {picture.width} x {picture.height}"
+            f"the one generated is {image.width} x {image.height}"
         )

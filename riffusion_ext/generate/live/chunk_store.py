@@ -45,7 +45,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Strip:
-    """The picture of columns ``start <= c < stop``."""
+    """The image of columns ``start <= c < stop``."""
 
     number: int
     start: int
@@ -93,13 +93,13 @@ class ChunkStore:
             self._chunks[number] = Chunk(number, self.samples, self.samples + samples.shape[1])
             self.samples += samples.shape[1]
 
-    def add_picture(self, start: int, picture: Image.Image) -> None:
-        """Append the picture of the columns from `start` on."""
+    def add_image(self, start: int, image: Image.Image) -> None:
+        """Append the image of the columns from `start` on."""
         number = self._next_strip
-        write_atomically(self.path("strip", number), lambda file: picture.save(file, "PNG", compress_level=1))
+        write_atomically(self.path("strip", number), lambda file: image.save(file, "PNG", compress_level=1))
         with self._lock:
             self._next_strip += 1
-            self._strips[number] = Strip(number, start, start + picture.width)
+            self._strips[number] = Strip(number, start, start + image.width)
 
     def path(self, kind: str, number: int) -> Path:
         """Where a ``"chunk"`` or a ``"strip"`` lies, or did."""

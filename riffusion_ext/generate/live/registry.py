@@ -20,7 +20,7 @@ class JamRegistry:
     Parameters
     ----------
     most
-        That may be painted at once: they share one model.
+        That may be generated at once: they share one model.
     """
 
     def __init__(self, most: int = 4) -> None:

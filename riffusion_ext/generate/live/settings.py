@@ -31,18 +31,18 @@ class JamSettings:
     travel
         Windows from one prompt to the next, 1 to 64.
     ahead
-        Seconds that are painted ahead of what is heard, 5 to 300.
+        Seconds that are generated ahead of what is heard, 5 to 300.
     bpm, beats_per_bar, beat
         Of the beat that every window starts from, one of
         :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`.
     bridge_denoise
-        Strength with which windows are painted over the end of the one before, where there is no beat.
+        Strength with which windows are generated on top of the end of the one before, where there is no beat.
     width, overlap
         Of the windows: a multiple of 64; and a multiple of 16, at most half of it.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the pictures.
+        Of the images.
 
     Raises
     ------

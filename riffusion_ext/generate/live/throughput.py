@@ -1,4 +1,4 @@
-"""How fast a jam is painted, and how much must be there before it is worth while to begin to play."""
+"""How fast a jam is generated, and how much must be there before it is worth while to begin to play."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 __all__ = ["STRETCH", "Throughput"]
 
 STRETCH = 30.0
-"""Where painting is slower than playing, what is played without a pause lasts about so many seconds."""
+"""Where generation is slower than playing, what is played without a pause lasts about so many seconds."""
 
 _WINDOWS = 4
 _SAFETY = 1.25
@@ -34,7 +34,7 @@ class Throughput:
     @property
     def speed(self) -> float | None:
         """Seconds of sound made in a second; None: nothing is known yet."""
-        last = tuple(self._last)  # the thread that paints adds to it
+        last = tuple(self._last)  # the thread that generates adds to it
         sound, work = (sum(part) for part in zip(*last, strict=True)) if last else (0.0, 0.0)
         return sound / work if work > 0 and sound > 0 else None
 

@@ -58,7 +58,7 @@ class Keyframe:
     seed
         Of the noise, 0 to 2 ** 32 - 1; -1: that of the keyframe before, and the first one's is chosen.
     denoise
-        How much of a seed picture is painted over, 0 to 1. Without a seed picture it means nothing.
+        How much of a seed image is regenerated, 0 to 1. Without a seed image it means nothing.
     cfg
         Guidance scale, 1 to 30.
     seconds, bars

@@ -1,8 +1,8 @@
-r"""Pictures of windows, woven into one wide spectrogram that is never all in memory.
+r"""Images of windows, woven into one wide spectrogram that is never all in memory.
 
 ::
 
-    window 0   ==========\                       each pixel's magnitude by its own picture's black,
+    window 0   ==========\                       each pixel's magnitude by its own image's black,
     window 1          \===========\               times the window's gain, times a weight;
     window 2                    \==========       the weights of a column are 1 in sum
 
@@ -27,14 +27,14 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.windows.masks import ramp
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from riffusion_ext.spectrogram.source import Source, read_picture
+from riffusion_ext.spectrogram.source import Source, source_from_image
 
 __all__ = ["HOLD_RIFF", "HOLD_SONG", "BlendedSpectrogram", "Measured", "level_gains", "weights_of"]
 
 HOLD_SONG = 1e-3
 """How strongly windows are held at their own level, where nothing says what it should be: seams come first."""
 HOLD_RIFF = 0.1
-"""The same where each window was painted over a known one: its own level is nearly right."""
+"""The same where each window was generated on top of a known one: its own level is nearly right."""
 
 _LARGEST_STEP_DB = 12.0
 """More than that at a seam is another music, not another level."""
@@ -60,7 +60,7 @@ def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of the pictures of a song's windows, so that none is opened twice for it.
+    """What is known of the images of a song's windows, so that none is opened twice for it.
 
     Attributes
     ----------
@@ -75,34 +75,34 @@ class Measured:
 
 
 class BlendedSpectrogram:
-    """The magnitudes of a whole song, given out piece by piece from the pictures of its windows.
+    """The magnitudes of a whole song, given out piece by piece from the images of its windows.
 
     Parameters
     ----------
     plan
         Of the song.
-    open_picture
-        Gives the picture of a window by number, with its record of parameters and black in it; asked again and again,
+    read_image
+        Gives the image of a window by number, with its record of parameters and black in it; asked again and again,
         as only a few are kept.
     gains
         Of the windows, as factors; None: measured with `hold`.
     hold
         See :func:`level_gains`.
     measured
-        Of these pictures, from earlier; what is missing is added.
+        Of these images, from earlier; what is missing is added.
     first
         Number in the song of the plan's first window.
 
     Raises
     ------
     RiffusionError
-        A picture is not of its window's size.
+        An image is not of its window's size.
     """
 
     def __init__(
         self,
         plan: Plan,
-        open_picture: Callable[[int], Image.Image],
+        read_image: Callable[[int], Image.Image],
         *,
         gains: Sequence[float] | None = None,
         hold: float = HOLD_SONG,
@@ -112,7 +112,7 @@ class BlendedSpectrogram:
         self.plan = plan
         self._measured = Measured() if measured is None else measured
         self._first = first
-        self._open = open_picture
+        self._open = read_image
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
         self._lock = threading.Lock()
@@ -148,7 +148,7 @@ class BlendedSpectrogram:
         return Source(self.plan.params, self.plan.columns, black, (), self.mel, recorded=True)
 
     def black(self, number: int) -> float:
-        """Magnitude of black in the picture of a window, without its gain."""
+        """Magnitude of black in the image of a window, without its gain."""
         blacks, place = self._measured.blacks, self._first + number
         return blacks[place] if place in blacks else self._source(number).max_value
 
@@ -164,14 +164,14 @@ class BlendedSpectrogram:
             if number in self._sources:
                 self._sources.move_to_end(number)
                 return self._sources[number]
-        picture = self._open(number)
+        image = self._open(number)
         window, height = self.plan.windows[number], self.plan.params.num_frequencies
-        if picture.size != (window.width, height):
+        if image.size != (window.width, height):
             raise RiffusionError(
-                f"the image of window {number + 1} is {picture.width} x {picture.height}, "
+                f"the image of window {number + 1} is {image.width} x {image.height}, "
                 f"it should be {window.width} x {height}"
             )
-        source = read_picture(picture, self._settings).in_sample_units()
+        source = source_from_image(image, self._settings).in_sample_units()
         with self._lock:
             self._sources[number] = source
             self._measured.blacks[self._first + number] = source.max_value
@@ -189,7 +189,7 @@ def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[f
     Parameters
     ----------
     weave
-        Its pictures are read once from left to right, those that are not measured yet.
+        Its images are read once from left to right, those that are not measured yet.
     hold
         Pull towards no gain, above 0; a step of levels is then spread over about ``2 / sqrt(hold)`` windows.
 
@@ -200,7 +200,7 @@ def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[f
     """
     windows = weave.plan.windows
     steps = np.array([weave.step_db(number) for number in range(len(windows) - 1)])
-    if not np.any(steps):  # silence, or pictures that agree already
+    if not np.any(steps):  # silence, or images that agree already
         return [1.0] * len(windows)
     from scipy.linalg import solveh_banded
 
@@ -218,7 +218,7 @@ def _step_db(weave: BlendedSpectrogram, number: int) -> float:
     """Measure what :meth:`BlendedSpectrogram.step_db` returns.
 
     The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
-    Where one was painted on from the other, the columns count as far as it had to keep them: there both show the same
+    Where one was generated on from the other, the columns count as far as it had to keep them: there both show the same
     music, and further in it may well be another.
     """
     plan = weave.plan

@@ -1,7 +1,7 @@
-"""Beats to begin with: pictures of drums at a tempo, synthesised here.
+"""Beats to begin with: images of drums at a tempo, synthesised here.
 
-A picture model that starts from one keeps its rhythm. Hits stand at their exact places in the song, whatever part of
-it a picture shows, so the beat goes on from window to window.
+An image model that starts from one keeps its rhythm. Hits stand at their exact places in the song, whatever part of
+it an image shows, so the beat goes on from window to window.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from riffusion_ext.generate.bounds import PATTERNS
 from riffusion_ext.generate.score.keyframes import check_tempo
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["PATTERNS", "beat_clip", "beat_picture", "tiled"]
+__all__ = ["PATTERNS", "beat_clip", "beat_image", "tiled"]
 
 _TAIL_S = 0.5
 _BED = 0.004
-"""Level of the noise under the beat: a picture that is white between its hits stays white."""
+"""Level of the noise under the beat: an image that is white between its hits stays white."""
 
 Samples = npt.NDArray[np.float64]
 
 
-def beat_picture(
+def beat_image(
     bpm: float, pattern: str, params: SpectrogramParams, *, start: int = 0, width: int = 512, beats_per_bar: int = 4
 ) -> Image.Image:
     """Draw the beat of some columns of a song.
@@ -40,7 +40,7 @@ def beat_picture(
     pattern
         One of :data:`PATTERNS` but "none".
     params
-        Of the picture.
+        Of the image.
     start, width
         Columns of the song.
     beats_per_bar
@@ -56,11 +56,11 @@ def beat_picture(
     RiffusionError
         A value is out of range.
     """
-    from riffusion_ext.spectrogram.codec import audio_to_picture
+    from riffusion_ext.spectrogram.codec import audio_to_image
 
     first, count = start * params.hop_length, params.samples_of_columns(width)
     clip = beat_clip(bpm, pattern, params.sample_rate, first=first, count=count, beats_per_bar=beats_per_bar)
-    image = audio_to_picture(clip, params).image
+    image = audio_to_image(clip, params).image
     return image.crop((0, 0, width, image.height))
 
 
@@ -147,12 +147,12 @@ def _noise(first: int, count: int) -> Samples:
     return whole[first % block : first % block + count]
 
 
-def tiled(picture: Image.Image, start: int, width: int, height: int) -> Image.Image:
-    """Cut columns out of a picture that is repeated for ever: its rhythm goes on from window to window.
+def tiled(image: Image.Image, start: int, width: int, height: int) -> Image.Image:
+    """Cut columns out of an image that is repeated for ever: its rhythm goes on from window to window.
 
     Parameters
     ----------
-    picture
+    image
         Any; scaled to the height if it has another.
     start, width
         Columns of the song.
@@ -164,8 +164,8 @@ def tiled(picture: Image.Image, start: int, width: int, height: int) -> Image.Im
     PIL.Image.Image
         RGB.
     """
-    picture = picture.convert("RGB")
-    if picture.height != height:
-        picture = picture.resize((picture.width, height), Image.Resampling.LANCZOS)
-    columns = np.arange(start, start + width) % picture.width
-    return Image.fromarray(np.ascontiguousarray(np.asarray(picture)[:, columns]))
+    image = image.convert("RGB")
+    if image.height != height:
+        image = image.resize((image.width, height), Image.Resampling.LANCZOS)
+    columns = np.arange(start, start + width) % image.width
+    return Image.fromarray(np.ascontiguousarray(np.asarray(image)[:, columns]))

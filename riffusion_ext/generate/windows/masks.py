@@ -1,7 +1,7 @@
 """How neighbouring windows share the columns they have in common.
 
-One ramp serves both the picture's mask and the weights of the weave, so that a window fades in exactly where it was
-free to paint::
+One ramp serves both the image's mask and the weights of the weave, so that a window fades in exactly where it was
+free to generate::
 
     before   =========._                 _.========   after
                         `-._         _.-'
@@ -25,7 +25,7 @@ def ramp(columns: int) -> npt.NDArray[np.float64]:
 
 
 def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | None:
-    """Draw what a window may repaint: nothing at edges that neighbours decide, and ever more towards its middle.
+    """Draw what a window may regenerate: nothing at edges that neighbours decide, and ever more towards its middle.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | N
     Returns
     -------
     PIL.Image.Image
-        Mode L, white = repaint, black = keep; None where nothing is kept.
+        Mode L, white = regenerate, black = keep; None where nothing is kept.
     """
     if not 0 <= left + right <= width or min(left, right) < 0:
         raise RiffusionError(f"masks of {left} and {right} columns do not fit into {width}")
@@ -51,7 +51,7 @@ def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | N
 
 
 def combined(first: Image.Image | None, second: Image.Image | None) -> Image.Image | None:
-    """Return the mask that repaints only what both of two masks of one size repaint."""
+    """Return the mask that regenerates only what both of two masks of one size regenerate."""
     if first is None or second is None:
         return first or second
     return ImageChops.multiply(first, second)

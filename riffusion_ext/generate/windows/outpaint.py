@@ -14,12 +14,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def between(init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]) -> Image.Image:
-    """Lay what the neighbours decide over both ends of a picture.
+    """Lay what the neighbours decide over both ends of an image.
 
     Parameters
     ----------
     init
-        RGB picture of that size; None: what is known, mirrored and mixed. At least one side is known then.
+        RGB image of that size; None: what is known, mirrored and mixed. At least one side is known then.
     left, right
         Pixels [height, columns, 3] of the neighbours at the ends.
     size
@@ -37,7 +37,7 @@ def between(init: Image.Image | None, left: Pixels | None, right: Pixels | None,
 def _mirrored(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
     """Continue what is known at the ends into the middle, mirrored to and fro; mixed where there are two ends.
 
-    A model that repaints at less than full strength then starts from music like that around it.
+    A model that regenerates at less than full strength then starts from music like that around it.
     """
     sides = []
     if left is not None:

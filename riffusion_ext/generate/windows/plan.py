@@ -1,4 +1,4 @@
-"""Which pictures make up a song: windows, as plain data.
+"""Which images make up a song: windows, as plain data.
 
 ::
 
@@ -8,7 +8,7 @@
     pass 1               [   window 1   ]         [   window 3   ]
                          |<-->|  both know these columns, and meet in the middle of them
 
-Windows of pass 0 need nothing of each other, so they can be painted as batches. Those of pass 1 lie between two of
+Windows of pass 0 need nothing of each other, so they can be generated as batches. Those of pass 1 lie between two of
 them, whose columns they know, and so can they. Time is counted in columns of ``hop_length`` samples; column `c` stands
 at sample ``c * hop_length``.
 """
@@ -48,18 +48,18 @@ MomentAt = Callable[[float], Moment]
 
 @dataclass(frozen=True)
 class Window:
-    """One picture of a song.
+    """One image of a song.
 
     Attributes
     ----------
     number
         From 0, from left to right.
     start, width
-        Columns of the song that its picture shows; it may reach past the end.
+        Columns of the song that its image shows; it may reach past the end.
     first, last
         Columns that are taken from it, ``first <= c < last``; those of all windows follow each other without a gap.
     known_left, known_right
-        Columns at its edges that its neighbours decide, before it is painted.
+        Columns at its edges that its neighbours decide, before it is generated.
     moment
         What is wanted.
     pass_
@@ -81,12 +81,12 @@ class Window:
 
     @property
     def end(self) -> int:
-        """Column behind its picture."""
+        """Column behind its image."""
         return self.start + self.width
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Equal for windows that can be painted as one batch."""
+        """Equal for windows that can be generated as one batch."""
         return (self.width, self.known_left, self.known_right, self.moment.denoise, self.moment.cfg)
 
 
@@ -99,7 +99,7 @@ class Plan:
     kind
         ``"song"``, ``"plain"`` or ``"riff"``.
     params
-        Of the pictures.
+        Of the images.
     samples
         Length of the sound.
     first_sample
@@ -135,14 +135,14 @@ class Plan:
         return max(0, 2 * min(half, (one.last - one.first) // 2, (other.last - other.first) // 2))
 
     def needs(self, window: Window) -> tuple[int, ...]:
-        """Numbers of the windows that must be there before this one is painted."""
+        """Numbers of the windows that must be there before this one is generated."""
         if window.pass_ == 0:
             return ()
         sides = ((window.number - 1, window.known_left), (window.number + 1, window.known_right))
         return tuple(number for number, known in sides if known)
 
     def head(self, count: int) -> Plan:
-        """Return the plan of the first so many windows: what can be heard once they are painted."""
+        """Return the plan of the first so many windows: what can be heard once they are generated."""
         if count >= len(self.windows):
             return self
         windows = list(self.windows[: max(count, 1)])
@@ -172,7 +172,7 @@ def plan_song(
     score
         With its seeds settled (:meth:`~riffusion_ext.generate.score.keyframes.Score.settled`).
     params
-        Of the pictures.
+        Of the images.
     width
         Of the windows, a multiple of 64.
     overlap
@@ -242,7 +242,7 @@ def plan_riff(
     total_samples
         Of the song, at ``params.sample_rate``.
     params
-        Of the pictures.
+        Of the images.
     moment_at
         What is wanted, by seconds from the beginning of the part that is planned.
     width

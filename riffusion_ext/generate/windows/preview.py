@@ -1,4 +1,4 @@
-"""The sound of windows that are painted: woven, decoded once, and cut to the sample."""
+"""The sound of windows that are generated: woven, decoded once, and cut to the sample."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from riffusion_ext.spectrogram.image import mel_to_image
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.source import Source
 
-__all__ = ["cut_to", "mel_difference", "picture_of", "sound_of"]
+__all__ = ["cut_to", "image_of", "mel_difference", "sound_of"]
 
 
 def sound_of(
     plan: Plan,
-    open_picture: Callable[[int], Image.Image],
+    read_image: Callable[[int], Image.Image],
     settings: DecodeSettings,
     *,
     hold: float = HOLD_SONG,
@@ -31,15 +31,15 @@ def sound_of(
     first: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
-    """Turn painted windows into sound without a level: at that of their pictures, even past full scale.
+    """Turn generated windows into sound without a level: at that of their images, even past full scale.
 
     Parameters
     ----------
     plan
-        All of its windows are painted; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the
+        All of its windows are generated; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the
         first ones.
-    open_picture
-        Opens the picture of a window by number.
+    read_image
+        Opens the image of a window by number.
     settings
         Engine, seed and device; the rest is settled by the plan.
     hold, measured, first
@@ -52,24 +52,24 @@ def sound_of(
     AudioClip
         Of exactly ``plan.samples`` samples.
     """
-    source = BlendedSpectrogram(plan, open_picture, hold=hold, measured=measured, first=first).source()
+    source = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured, first=first).source()
     return _decoded(source, plan, settings, progress)
 
 
-def picture_of(
+def image_of(
     plan: Plan,
-    open_picture: Callable[[int], Image.Image],
+    read_image: Callable[[int], Image.Image],
     *,
     start: int = 0,
     stop: int | None = None,
     hold: float = HOLD_SONG,
     measured: Measured | None = None,
 ) -> Image.Image:
-    """Draw columns of a woven song as one picture, as wide as they are many; None: to its end.
+    """Draw columns of a woven song as one image, as wide as they are many; None: to its end.
 
-    The picture carries its record, with the largest magnitude in it for black.
+    The image carries its record, with the largest magnitude in it for black.
     """
-    mel = BlendedSpectrogram(plan, open_picture, hold=hold, measured=measured).mel(
+    mel = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured).mel(
         start, plan.columns if stop is None else stop
     )
     black = float(mel.max()) or DEFAULT_MAX_VALUE
@@ -87,9 +87,9 @@ def mel_difference(
     hold: float,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
-    """Sound of what the first pictures have more than the second, in each band at each moment.
+    """Sound of what the first images have more than the second, in each band at each moment.
 
-    Waves cannot be subtracted for that: the phases of a decoded picture are not those of its source, and two sounds
+    Waves cannot be subtracted for that: the phases of a decoded image are not those of its source, and two sounds
     with one spectrogram would leave both of them.
     """
     one, other = (BlendedSpectrogram(plan, opened, hold=hold) for opened in (open_one, open_other))

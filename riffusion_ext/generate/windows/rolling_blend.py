@@ -28,7 +28,7 @@ _LARGEST_STEP_DB = 6.0
 @dataclass(frozen=True)
 class _Piece:
     start: int
-    picture: Image.Image
+    image: Image.Image
     moment: Moment
     gain_db: float
 
@@ -39,7 +39,7 @@ class RollingBlend:
     Parameters
     ----------
     params
-        Of the pictures.
+        Of the images.
     width, overlap
         Of the windows, in columns.
 
@@ -64,10 +64,10 @@ class RollingBlend:
         """Return the pixels [height, overlap, 3] that the next window goes on from; None: it is the first."""
         if not self._pieces:
             return None
-        return np.asarray(self._pieces[-1].picture)[:, self._width - self._overlap :]
+        return np.asarray(self._pieces[-1].image)[:, self._width - self._overlap :]
 
-    def add(self, picture: Image.Image, moment: Moment) -> None:
-        """Append a window, an RGB picture that begins at :attr:`settled`.
+    def add(self, image: Image.Image, moment: Moment) -> None:
+        """Append a window, an RGB image that begins at :attr:`settled`.
 
         Raises
         ------
@@ -75,20 +75,19 @@ class RollingBlend:
             It has another size.
         """
         size = (self._width, self._params.num_frequencies)
-        if picture.size != size:
+        if image.size != size:
             raise RiffusionError(
-                f"an image of {size[0]} x {size[1]} was asked for, the one generated is "
-                f"{picture.width} x {picture.height}"
+                f"an image of {size[0]} x {size[1]} was asked for, the one generated is {image.width} x {image.height}"
             )
         gain = 0.0
         if self._pieces:
-            pair = [self._pieces[-1], _Piece(self.settled, picture, moment, 0.0)]
+            pair = [self._pieces[-1], _Piece(self.settled, image, moment, 0.0)]
             step = self._woven(pair).step_db(0)
             if math.isfinite(step):
                 step = min(max(step, -_LARGEST_STEP_DB), _LARGEST_STEP_DB)
                 # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in generate/weave.py.
                 gain = (pair[0].gain_db + step) / (1 + HOLD)
-        self._pieces.append(_Piece(self.settled, picture, moment, gain))
+        self._pieces.append(_Piece(self.settled, image, moment, gain))
         self.settled += self._width - self._overlap
         self._weave = self._woven(self._pieces)
 
@@ -128,4 +127,4 @@ class RollingBlend:
         samples = self._params.samples_of_columns(windows[-1].end)
         plan = Plan("jam", self._params, samples, 0, self._overlap, tuple(windows))
         gains = [10 ** (piece.gain_db / 20) for piece in pieces]
-        return BlendedSpectrogram(plan, lambda number: pieces[number].picture, gains=gains)
+        return BlendedSpectrogram(plan, lambda number: pieces[number].image, gains=gains)

@@ -1,4 +1,4 @@
-"""Parts of a song that can be heard before the rest is painted.
+"""Parts of a song that can be heard before the rest is generated.
 
 ::
 

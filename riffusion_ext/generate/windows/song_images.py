@@ -1,4 +1,4 @@
-"""A song as the pictures that its windows start from."""
+"""A song as the images that its windows start from."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from riffusion_ext.audio import AudioClip
 from riffusion_ext.files.atomic import remove_leftovers
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.generate.windows.plan import Plan, Window
-from riffusion_ext.metadata import read_record, save_picture
+from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import DEFAULT_MAX_VALUE
 from riffusion_ext.spectrogram.encode import mel_pieces
-from riffusion_ext.spectrogram.image import is_whole, mel_to_image, open_picture
+from riffusion_ext.spectrogram.image import is_whole, mel_to_image, read_image
 from riffusion_ext.validation.names import check_folders
 
 __all__ = ["SongImages"]
@@ -29,7 +29,7 @@ _LEAST_BLACK = 1000.0
 
 
 class SongImages:
-    """Pictures of a song's windows in a folder, each of which uses the whole range, and records its own black.
+    """Images of a song's windows in a folder, each of which uses the whole range, and records its own black.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SongImages:
     song
         At the rate of the plan's parameters, from the plan's first sample on.
     channel
-        The one that is drawn; None: all, mixed to as many as the pictures hold.
+        The one that is drawn; None: all, mixed to as many as the images hold.
     """
 
     def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
@@ -50,16 +50,16 @@ class SongImages:
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05d}.png"
 
-    def picture(self, number: int) -> Image.Image:
-        """Open the picture of a window."""
-        return open_picture(self._path(number))
+    def image(self, number: int) -> Image.Image:
+        """Open the image of a window."""
+        return read_image(self._path(number))
 
     def black(self, number: int) -> float:
-        """Return the magnitude of black in the picture of a window."""
+        """Return the magnitude of black in the image of a window."""
         if number not in self._blacks:
             # Its record stands before the pixels, which stay packed.
-            with open_regular(self._path(number)) as file, Image.open(file) as picture:
-                self._blacks[number] = read_record(picture).max_value or DEFAULT_MAX_VALUE
+            with open_regular(self._path(number)) as file, Image.open(file) as image:
+                self._blacks[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
         return self._blacks[number]
 
     def draw(self, count: int | None = None) -> None:
@@ -92,7 +92,7 @@ class SongImages:
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params
         black = max(float(mel.max()), _LEAST_BLACK)
-        save_picture(mel_to_image(mel, params, black), self._path(window.number), params, black)
+        save_image(mel_to_image(mel, params, black), self._path(window.number), params, black)
 
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
         """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""

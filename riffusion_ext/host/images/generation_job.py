@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from riffusion_ext.files.paths import without_folders
-from riffusion_ext.host.images.pictures import Made
+from riffusion_ext.host.images.generated_images import Made
 from riffusion_ext.library import ClipRecord
 
 __all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "GenerationJob", "Payload"]
@@ -19,7 +19,7 @@ JOB_ATTRIBUTE = "_riffusion_job"
 
 
 class Payload(dict[str, Any]):
-    """``{"clips": [...], "messages": [...]}``, which goes into replies and never into a picture's text.
+    """``{"clips": [...], "messages": [...]}``, which goes into replies and never into an image's text.
 
     :meth:`Job.announce` puts it among the extra generation parameters of replies, once the texts are written. Should a
     webui of A1111's family write one later all the same: it calls whatever is callable there, and leaves out None.
@@ -48,7 +48,7 @@ class GenerationJob:
         self._replies: list[dict[str, Any]] = []
         self._announced = False
         self.made: list[Made] = []
-        """Pictures finished so far in the run that is going on; emptied when the next cell begins."""
+        """Images finished so far in the run that is going on; emptied when the next cell begins."""
 
     def announce(self, processed: Any, *, announced: bool) -> None:
         """Give a reply the payload; also those before it, of which the script that runs the jobs may make one.
@@ -61,7 +61,7 @@ class GenerationJob:
             Whether this run has anything to tell.
         """
         reply = dict(processed.extra_generation_params)
-        processed.extra_generation_params = reply  # its own: the job's is what the texts of pictures are written from
+        processed.extra_generation_params = reply  # its own: the job's is what the texts of images are written from
         self._replies.append(reply)
         self._announced = self._announced or announced
         if self._announced:
@@ -77,10 +77,10 @@ class GenerationJob:
             {
                 "id": record.id,
                 "file": record.path.name,
-                "picture": record.picture or "",
+                "picture": record.image or "",
                 "duration": round(record.duration, 3),
                 "seed": record.seed,
-                "joined": record.picture is None,
+                "joined": record.image is None,
             }
         )
 

@@ -1,6 +1,6 @@
-"""What a generated picture says of itself: the parameters of its spectrogram, so that it sounds the same anywhere.
+"""What a generated image says of itself: the parameters of its spectrogram, so that it sounds the same anywhere.
 
-A model writes no such record. It is made of what the user chose and what the start picture of img2img said.
+A model writes no such record. It is made of what the user chose and what the start image of img2img said.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from riffusion_ext.params import SpectrogramParams
 if TYPE_CHECKING:
     from PIL import Image
 
-    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.metadata import ImageRecord
 
 __all__ = ["record_of", "with_record"]
 
 
-def record_of(chosen: SpectrogramParams | None, start: PictureRecord | None, height: int) -> str:
-    """Return the record of a generated picture as JSON, or nothing where none makes sense.
+def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, height: int) -> str:
+    """Return the record of a generated image as JSON, or nothing where none makes sense.
 
     Parameters
     ----------
     chosen
-        Parameters that the user chose; they win over what the start picture says.
+        Parameters that the user chose; they win over what the start image says.
     start
-        Record of img2img's start picture, or None. Its level is kept: the picture is a new version of the same sound.
+        Record of img2img's start image, or None. Its level is kept: the image is a new version of the same sound.
         Without it no level is claimed.
     height
-        Rows of the picture, each of them a mel band.
+        Rows of the image, each of them a mel band.
     """
     from riffusion_ext.metadata import record_text
 
@@ -41,7 +41,7 @@ def record_of(chosen: SpectrogramParams | None, start: PictureRecord | None, hei
 
 
 def with_record(image: Image.Image, record: str) -> Image.Image:
-    """Return a copy of the picture that carries the record; the host's own picture stays as it is."""
+    """Return a copy of the image that carries the record; the host's own image stays as it is."""
     from riffusion_ext.metadata import TEXT_KEY
 
     copy = image.copy()

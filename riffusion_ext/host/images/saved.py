@@ -1,11 +1,11 @@
-"""What a host's saved pictures carry of ours: the parameters of their spectrogram, and the name they really got."""
+"""What a host's saved images carry of ours: the parameters of their spectrogram, and the name they really got."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.host.images.pictures import SAVED_AS, newest_of_sequence
+from riffusion_ext.host.images.generated_images import SAVED_AS, newest_of_sequence
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["add_record", "after_saving"]
@@ -15,9 +15,9 @@ _WITH_EXIF = (".jpg", ".jpeg", ".webp")
 
 
 def add_record(params: Any) -> None:
-    """Put the parameters that the Script gave a picture among the texts of its PNG file.
+    """Put the parameters that the Script gave an image among the texts of its PNG file.
 
-    Also when a picture made before is saved again, by the button under the gallery. Masks, grids and pictures before a
+    Also when an image made before is saved again, by the button under the gallery. Masks, grids and images before a
     later step were given none; those that were enlarged since have other rows than the record says.
     """
     record = getattr(params.image, "info", {}).get(_RECORD_KEY)
@@ -31,7 +31,7 @@ def after_saving(params: Any, *, renamed: bool) -> None:
     Parameters
     ----------
     params
-        The host's, of the picture that was just saved.
+        The host's, of the image that was just saved.
     renamed
         Whether the host gives a number to a file whose name was taken already.
     """

@@ -1,4 +1,4 @@
-"""Buttons that hand pictures from webui's galleries to our pages and back, by webui's own means.
+"""Buttons that hand images from webui's galleries to our pages and back, by webui's own means.
 
 webui connects such buttons when its whole page is there, and does not start where one leads to nowhere. So ours are
 only registered once both of their ends exist.
@@ -38,7 +38,7 @@ class SendTo:
 
     @property
     def offered(self) -> bool:
-        """Whether the host can hand pictures over."""
+        """Whether the host can hand images over."""
         return self._utils is not None
 
     def after_component(self, component: Any, elem_id: str | None) -> None:
@@ -51,15 +51,15 @@ class SendTo:
             elif elem_id == f"{tab}_gallery":
                 self._galleries.setdefault(tab, component)
 
-    def receive(self, name: str, picture: Any) -> None:
-        """Let an Image component of ours take the pictures of the buttons of that name."""
+    def receive(self, name: str, image: Any) -> None:
+        """Let an Image component of ours take the images of the buttons of that name."""
         if f"riffusion_{name}" in TARGETS:
-            self._utils.add_paste_fields(f"riffusion_{name}", picture, None)
+            self._utils.add_paste_fields(f"riffusion_{name}", image, None)
             self._received.add(f"riffusion_{name}")
 
-    def send(self, button: Any, picture: Any) -> None:
-        """Let a button of ours send an Image component's picture to img2img."""
-        self._register(button, "img2img", source_image_component=picture)
+    def send(self, button: Any, image: Any) -> None:
+        """Let a button of ours send an Image component's image to img2img."""
+        self._register(button, "img2img", source_image_component=image)
 
     def send_text(self, button: Any, text: Any) -> None:
         """Let a button of ours send generation parameters, in a Textbox component, to txt2img."""

@@ -1,4 +1,4 @@
-"""Which prompts can be told to a model in one batch, so that each picture is the one it would be alone."""
+"""Which prompts can be told to a model in one batch, so that each image is the one it would be alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnevenError(Exception):
 
 
 def check_even(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
-    """Raise where the host would not paint each prompt of a batch as if alone.
+    """Raise where the host would not generate each prompt of a batch as if alone.
 
     webui pads the shorter embeddings. Forge and reForge leave out the parts (those between AND) that not every prompt
     has, and give a part the weight that it has in the last prompt.

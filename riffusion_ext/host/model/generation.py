@@ -18,7 +18,7 @@ from modules import call_queue, extra_networks, processing, rng, scripts, sd_sam
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, OnPicture, Request
+from riffusion_ext.generate.backends.base import Activity, OnImage, Request
 from riffusion_ext.host.model.batches import UnevenError, check_even
 from riffusion_ext.host.model.checkpoint import chosen_name
 from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
@@ -32,7 +32,7 @@ _PREFERRED = ("DPM++ 2M", "Euler")
 
 _NETWORKS = re.compile(r"<\w+:[^<>]+>")
 
-_SETTINGS = {  # what else would change a picture behind our back
+_SETTINGS = {  # what else would change an image behind our back
     "img2img_color_correction": False,
     "img2img_fix_steps": False,
     "sd_vae_encode_method": "Full",
@@ -105,20 +105,20 @@ class _Between:
 
 
 class _FromNoise(_Between, processing.StableDiffusionProcessingTxt2Img):
-    """Text to picture, between two prompts."""
+    """Text to image, between two prompts."""
 
 
-class _FromPicture(_Between, processing.StableDiffusionProcessingImg2Img):
-    """Picture to picture, between two prompts."""
+class _FromImage(_Between, processing.StableDiffusionProcessingImg2Img):
+    """Image to image, between two prompts."""
 
 
 class WebuiBackend:
-    """The model that is chosen in the webui when this is made; it paints with no other.
+    """The model that is chosen in the webui when this is made; it generates with no other.
 
     Parameters
     ----------
     max_batch
-        How many pictures it is given at once.
+        How many images it is given at once.
     """
 
     def __init__(self, *, max_batch: int = 4) -> None:
@@ -143,34 +143,34 @@ class WebuiBackend:
             return Activity(min(shared.state.sampling_step + 1, steps), steps)
         return None
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Paint pictures; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        """Generate images; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
 
-        Waits for its turn where the host is at work. Every picture carries the host's own record of how it was made,
+        Waits for its turn where the host is at work. Every image carries the host's own record of how it was made,
         as ``info["parameters"]``.
         """
         self.interrupted = self._wish = False
-        painted: list[Image.Image] = []
+        generated: list[Image.Image] = []
         numbered = list(enumerate(requests))
         # LoRAs change the model itself, so they count for a whole batch.
         for _, group in groupby(numbered, key=lambda pair: _networks(pair[1])):
             batch = list(group)
-            pictures = self._paint([request for _, request in batch])
-            for (number, _), picture in zip(batch, pictures):  # noqa: B905 - fewer when interrupted
-                on_picture(number, picture)
-                painted.append(picture)
+            images = self._generate([request for _, request in batch])
+            for (number, _), image in zip(batch, images):  # noqa: B905 - fewer when interrupted
+                on_image(number, image)
+                generated.append(image)
             if self.interrupted:
                 break
-        return painted
+        return generated
 
     def interrupt(self) -> None:
-        """Stop what is being painted for this object; also while it still waits for its turn."""
+        """Stop what is being generated for this object; also while it still waits for its turn."""
         self._wish = True
         with self._turn:
             if self._at_work:  # else the host is at work for somebody else
                 shared.state.interrupt()
 
-    def _paint(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def _generate(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
             return [request.init.copy() for request in requests if request.init is not None]
         self._waits = True
@@ -204,16 +204,16 @@ class WebuiBackend:
             )
 
     def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
-        """Paint a batch; in parts where its prompts are of several kinds, so that each is painted as if alone."""
+        """Generate a batch; in parts where its prompts are of several kinds, so that each is generated as if alone."""
         try:
             return self._process(requests)
         except UnevenError as error:
             kinds = error.kinds
-        pictures: dict[int, Image.Image] = {}
+        images: dict[int, Image.Image] = {}
         for kind in sorted(set(kinds)):
             part = [number for number, found in enumerate(kinds) if found == kind]
-            pictures |= zip(part, self._process([requests[number] for number in part]))  # noqa: B905
-        return [pictures[number] for number in sorted(pictures)]
+            images |= zip(part, self._process([requests[number] for number in part]))  # noqa: B905
+        return [images[number] for number in sorted(images)]
 
     def _process(self, requests: Sequence[Request]) -> list[Image.Image]:
         first = requests[0]
@@ -240,7 +240,7 @@ class WebuiBackend:
         }
         kind: Any = _FromNoise
         if first.denoise is not None:
-            kind = _FromPicture
+            kind = _FromImage
             values |= {
                 "init_images": [request.init for request in requests],
                 "denoising_strength": first.denoise,
@@ -256,20 +256,20 @@ class WebuiBackend:
         p.scripts, p.script_args = scripts.ScriptRunner(), ()
         with ExitStack() as p.closed, closing(p):
             done = processing.process_images(p)
-        pictures = done.images[done.index_of_first_image :][: len(requests)]
-        if len(pictures) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
-            raise RiffusionError(f"the webui returned {len(pictures)} images where {len(requests)} were asked for")
-        for picture, text, request in zip(pictures, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
-            _check_painted(picture, request.mask)
-            picture.info["parameters"] = text
-        return [picture if picture.mode == "RGB" else picture.convert("RGB") for picture in pictures]
+        images = done.images[done.index_of_first_image :][: len(requests)]
+        if len(images) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
+            raise RiffusionError(f"the webui returned {len(images)} images where {len(requests)} were asked for")
+        for image, text, request in zip(images, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
+            _check_generated(image, request.mask)
+            image.info["parameters"] = text
+        return [image if image.mode == "RGB" else image.convert("RGB") for image in images]
 
 
-def _check_painted(picture: Image.Image, mask: Image.Image | None) -> None:
+def _check_generated(image: Image.Image, mask: Image.Image | None) -> None:
     """Refuse what comes of numbers that are none (NaN), where the host does not: black, the loudest sound there is."""
-    pixels = np.asarray(picture.convert("L"))
-    painted = pixels if mask is None else pixels[np.asarray(mask) == 255]
-    if painted.size and not painted.any():
+    pixels = np.asarray(image.convert("L"))
+    generated = pixels if mask is None else pixels[np.asarray(mask) == 255]
+    if generated.size and not generated.any():
         raise RiffusionError(
             "the model generated nothing but black, as it does when its numbers overflow: try another VAE or prompt, "
             "or start the webui with --no-half-vae or --no-half"

@@ -1,4 +1,4 @@
-"""Where pictures begin, between two seeds: the hosts' own noises, mixed by one spherical interpolation.
+"""Where images begin, between two seeds: the hosts' own noises, mixed by one spherical interpolation.
 
 Riffusion's interpolation, after Shoemake, "Animating rotation with quaternion curves" (SIGGRAPH 1985): over the whole
 noise at once, so that what is between two noises is as loud as they are. webui's own, for variation seeds, takes the
@@ -25,16 +25,16 @@ class MixedNoise:
     Parameters
     ----------
     first, second
-        webui's noises of the two seeds of each picture.
+        webui's noises of the two seeds of each image.
     alphas
-        Where between the two, 0 to 1, for each picture.
+        Where between the two, 0 to 1, for each image.
     """
 
     def __init__(self, first: Any, second: Any, alphas: Sequence[float]) -> None:
         self._first, self._second, self._alphas = first, second, alphas
 
     def next(self) -> torch.Tensor:
-        """Return the next noise of all pictures, [N, C, H, W]."""
+        """Return the next noise of all images, [N, C, H, W]."""
         first, second = self._first.next(), self._second.next()
         pairs = zip(first, second, self._alphas, strict=True)
         return torch.stack([slerp(a, b, alpha) for a, b, alpha in pairs])

@@ -1,4 +1,4 @@
-"""Pictures without ends in time: while a loop is painted, all convolutions see the left edge behind the right one.
+"""Images without ends in time: while a loop is generated, all convolutions see the left edge behind the right one.
 
 webui's own tiling closes top and bottom, too, which would let the highest notes sound into the lowest.
 """

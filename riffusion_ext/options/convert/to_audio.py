@@ -11,7 +11,7 @@ from riffusion_ext.options.sound import control
 __all__ = ["BITS", "EACH_OR_JOINED", "JOIN", "KINDS", "OPTIONS", "SUBTYPES", "TO_AUDIO"]
 
 KINDS = ("One clip each", "One song", "One clip each, and all joined", "One track of all")
-"""What the page Pictures to audio makes, as it says it."""
+"""What the page Images to audio makes, as it says it."""
 
 SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
 """Sample formats of WAV and FLAC: what users write -> what the writer of sound files takes."""

@@ -14,7 +14,7 @@ __all__ = ["BATCH", "BATCH_OPTIONS", "CUTS", "LEVEL_LABELS", "OPTIONS", "PRESET_
 _COLUMNS = 512
 
 CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide image")
-"""How the page Audio to pictures cuts a song, as it says it."""
+"""How the page Audio to images cuts a song, as it says it."""
 
 LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
 """Scales of the tiles as the page names them."""

@@ -29,7 +29,7 @@ from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
 __all__ = ["Blocks", "block_frames", "reconstruct_long"]
 
 BLOCK = 576
-"""Frames in a block: 5.76 s in a v1 picture. A picture that fits is reconstructed in one go."""
+"""Frames in a block: 5.76 s in a v1 image. An image that fits is reconstructed in one go."""
 _OVERLAP = 80  # frames a block shares with the one before
 _KEPT = 56  # of these, frames whose samples are kept; the rest is redone
 _FADE = 24  # of the kept ones, frames over which they give way; with 4, seams had 1.2 times the error of the rest

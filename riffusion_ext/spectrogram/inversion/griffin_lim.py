@@ -3,7 +3,7 @@
 1. Magnitudes on the working grid by multiplicative updates (Richardson-Lucy), never negative.
 2. A first phase by :mod:`riffusion_ext.spectrogram.inversion.phase`.
 3. Griffin-Lim with momentum (Perraudin, Balazs and Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013), but
-   each iteration asks for the picture's *mel bands* instead of a fixed magnitude spectrum: the current magnitudes,
+   each iteration asks for the image's *mel bands* instead of a fixed magnitude spectrum: the current magnitudes,
    scaled by the ratio of wanted to present mel bands. Masuyama, Ono and Yasuda (arXiv 2307.12232) show why the joint
    problem beats the two solved one after the other.
 
@@ -92,14 +92,14 @@ def reconstruct(
     tick: Callable[[], None] | None = None,
     threads: ThreadCrew = SERIAL,
 ) -> torch.Tensor:
-    """Find waveforms whose spectrogram pictures are the given ones.
+    """Find waveforms whose spectrogram images are the given ones.
 
     Parameters
     ----------
     mel : torch.Tensor [shape=(B, T, n_mels), non-negative, float32]
         Mel magnitudes, frames first, at least as many frames as a window has hops.
     params
-        Parameters of the pictures.
+        Parameters of the images.
     program
         Iterations to run.
     known
@@ -257,7 +257,7 @@ class _Iteration:
         return _overlap_add(spectra, batch, frames, self._grid, threads, self._rooms)
 
     def _corrected(self, frames: torch.Tensor, start: int) -> torch.Tensor:
-        """Spectra [B, t, bins] of the frames from `start` on, with momentum and with the mel bands of the picture."""
+        """Spectra [B, t, bins] of the frames from `start` on, with momentum and with the mel bands of the image."""
         batch, count, _ = frames.shape
         key = (threading.get_ident(), count)
         scratch = self._scratch.get(key)

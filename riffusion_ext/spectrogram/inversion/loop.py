@@ -1,4 +1,4 @@
-r"""A picture whose right edge leads into its left one, as sound that can be repeated for ever.
+r"""An image whose right edge leads into its left one, as sound that can be repeated for ever.
 
 ::
 
@@ -22,7 +22,7 @@ from riffusion_ext.spectrogram.threads import SERIAL, ThreadCrew
 
 __all__ = ["reconstruct_loop"]
 
-_REACH = 8  # windows on each side of the seam that are looked at; less where the picture is short
+_REACH = 8  # windows on each side of the seam that are looked at; less where the image is short
 _KEPT, _FADE = 0.7, 0.3  # shares of that: known, and of the known part, giving way
 
 

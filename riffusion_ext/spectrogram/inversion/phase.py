@@ -24,7 +24,7 @@ __all__ = ["phase_from_magnitude"]
 
 _HANN_GAMMA = 0.25645  # Gaussian of the same width as a Hann window: gamma = 0.25645 * win_length ** 2 (Prusa, 2017)
 _FLOOR = 1e-8  # relative magnitude under which a cell is taken for silence
-_NONE = -1e30  # loudness of an edge that leads out of the picture
+_NONE = -1e30  # loudness of an edge that leads out of the image
 _TIE = 0.2  # an edge is as loud as its quieter cell, and a fifth of its louder one
 
 
@@ -127,7 +127,7 @@ def _grow(log: torch.Tensor, grid: FrameGrid, start: int, stop: int, past: torch
     cell = torch.arange(jump.numel(), device=log.device, dtype=torch.int32)
     parent = jump.view(-1).add_(cell)
     if past is not None:
-        # The cells of the known frames hang from the picture's first cell, at the distance their phases have.
+        # The cells of the known frames hang from the image's first cell, at the distance their phases have.
         known = past.shape[1]
         parent.view(shape)[:, :known] = cell.view(shape)[:, :1, :1]
         delta[:, :known] = past - past[:, :1, :1]
@@ -170,7 +170,7 @@ def _seam(part: _Trees, following: _Trees, base: int) -> tuple[torch.Tensor, tor
 def _steps(log: torch.Tensor, grid: FrameGrid) -> tuple[torch.Tensor, torch.Tensor]:
     """Phase from each cell to the next frame's and, beyond `centre`, to the next bin's: two of [B, T, K].
 
-    Whole turns are left out, so that sums over a whole picture stay exact to about 1e-4 rad. The last frame's and
+    Whole turns are left out, so that sums over a whole image stay exact to about 1e-4 rad. The last frame's and
     the last bin's lead nowhere and are never read.
     """
     turns = torch.arange(log.shape[-1], device=log.device).mul_(grid.hop_length).remainder_(grid.n_fft).div(grid.n_fft)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import torch
 
-from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["MAX_COLUMNS", "invert"]
 
 MAX_COLUMNS = 2048
-"""Widest picture this engine takes; it needs about 5 MB a column."""
+"""Widest image this engine takes; it needs about 5 MB a column."""
 
 
 @torch.no_grad()
@@ -23,17 +23,15 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
 
     Raises
     ------
-    PictureError
-        The picture is wider than :data:`MAX_COLUMNS`, or its parameters are beyond this recipe.
+    ImageError
+        The image is wider than :data:`MAX_COLUMNS`, or its parameters are beyond this recipe.
     RiffusionError
         torchaudio cannot be imported.
     """
     columns = mel.shape[1]
     if columns > MAX_COLUMNS:
-        raise PictureError(
-            f"the reference engine takes images up to {MAX_COLUMNS} columns wide, this one has {columns}"
-        )
-    # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow picture's last column is repeated.
+        raise ImageError(f"the reference engine takes images up to {MAX_COLUMNS} columns wide, this one has {columns}")
+    # torch.stft mirrors half an FFT at each end and needs as much signal; a narrow image's last column is repeated.
     missing = params.n_fft // 2 // params.hop_length + 2 - columns
     if missing > 0:
         mel = torch.cat([mel, mel[:, -1:].expand(-1, missing, -1)], dim=1)
@@ -63,5 +61,5 @@ def invert(mel: torch.Tensor, params: SpectrogramParams, seed: int) -> torch.Ten
         torch.manual_seed(seed)
         waveform = griffin_lim(unmel(mel.transpose(1, 2).contiguous()))
     if not torch.isfinite(waveform).all():
-        raise PictureError("the reference engine finds no sound with these spectrogram parameters")
+        raise ImageError("the reference engine finds no sound with these spectrogram parameters")
     return waveform[:, : params.samples_of_columns(columns)]

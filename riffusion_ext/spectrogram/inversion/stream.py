@@ -1,8 +1,8 @@
-"""The sound of a spectrogram that is still being painted: given out as soon as it is final, and never taken back.
+"""The sound of a spectrogram that is still being generated: given out as soon as it is final, and never taken back.
 
 ::
 
-    frames    ------------------------------------------|........|      as far as they are painted
+    frames    ------------------------------------------|........|      as far as they are generated
     samples   ===================================|                      as far as they depend on nothing further right
                                                  |<-->| resampling      |<- redone ->|
 
@@ -81,7 +81,7 @@ class SoundStream:
 
     @torch.no_grad()
     def advance(self, mel_between: MelBetween, frames: int, *, last: bool = False) -> Samples:
-        """Return the samples that are final, now that so many frames are painted.
+        """Return the samples that are final, now that so many frames are generated.
 
         Parameters
         ----------

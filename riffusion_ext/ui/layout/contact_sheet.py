@@ -28,7 +28,7 @@ class Sheet:
     out, show, words
         The folder, and the filter.
     files
-        Names of all pictures that fitted when they were looked up: what is dropped stays in its place, so that no
+        Names of all images that fitted when they were looked up: what is dropped stays in its place, so that no
         window slips by on the way to the next page.
     page
         Number of the page, from 1.

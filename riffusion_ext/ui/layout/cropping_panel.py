@@ -1,4 +1,4 @@
-"""Cutting pictures, on the page "Pictures to audio": the controls, and a preview of what they do."""
+"""Cutting images, on the page "Images to audio": the controls, and a preview of what they do."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.files.paths import PICTURE_SUFFIXES, fits, natural_key
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, fits, natural_key
 from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
-from riffusion_ext.ui.players import image, message
+from riffusion_ext.ui.players import image_url, message
 
-__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_pictures", "preview", "preview_html"]
+__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
 
 PREVIEW = "Beats and cut"
 
 
-def chosen_pictures(
+def chosen_images(
     place: PageContext, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
-    """Return the pictures in natural order, and sentences about what was not found.
+    """Return the images in natural order, and sentences about what was not found.
 
     Parameters
     ----------
     place
         Where the page runs.
     files, folder
-        Uploaded pictures, and a folder or pattern on the server.
+        Uploaded images, and a folder or pattern on the server.
     patterns
         Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
     passed
@@ -42,7 +42,7 @@ def chosen_pictures(
     RiffusionError
         There is nothing to work on.
     """
-    uploads, missing = chosen_files(files, folder if place.folders else None, PICTURE_SUFFIXES, passed)
+    uploads, missing = chosen_files(files, folder if place.folders else None, IMAGE_SUFFIXES, passed)
     fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
     if not fitting:
         raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
@@ -58,34 +58,34 @@ def preview(
     custom: str,
     crop: Mapping[str, object],
 ) -> tuple[Any, str]:
-    """Draw where the first of the chosen pictures is cut.
+    """Draw where the first of the chosen images is cut.
 
     Returns
     -------
-    picture
-        A PIL picture; None where there is none.
+    image
+        A PIL image; None where there is none.
     html
-        What was found, or why there is no picture.
+        What was found, or why there is no image.
     """
     from riffusion_ext.convert.crop import Cutter
     from riffusion_ext.convert.crop_preview import preview as draw
-    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture
-    from riffusion_ext.spectrogram.source import read_picture
+    from riffusion_ext.spectrogram.codec import DecodeSettings, read_image
+    from riffusion_ext.spectrogram.source import source_from_image
 
     try:
-        uploads, _ = chosen_pictures(place, files, folder, patterns)
+        uploads, _ = chosen_images(place, files, folder, patterns)
         first = uploads[0]
     except RiffusionError as error:
         return None, message(str(error), "error")
     try:
         chosen = chosen_params(str(control("preset").clean(preset)), custom)
-        image = open_picture(first.path)
-        params = read_picture(image, DecodeSettings(params=chosen)).params
-        picture, look = draw(image, Cutter(crop_settings(crop)), params)
+        image = read_image(first.path)
+        params = source_from_image(image, DecodeSettings(params=chosen)).params
+        shown, look = draw(image, Cutter(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
     told = "; ".join(look.notes) or ("the image is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
-    return picture, message(f"{first.name}: {told}", "info")
+    return shown, message(f"{first.name}: {told}", "info")
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,17 @@ def build_crop() -> Crop:
     return Crop([made[item.id] for item in CROP_CONTROLS], button)
 
 
-def preview_html(picture: Any) -> str:
-    """Return the picture of a preview as HTML; none gives the empty string."""
-    if picture is None:
+def preview_html(image: Any) -> str:
+    """Return the image of a preview as HTML; none gives the empty string."""
+    if image is None:
         return ""
-    drawn = f'<img src="{image(picture)}" alt="The image with its beats, and what is cut off">'
+    drawn = f'<img src="{image_url(image)}" alt="The image with its beats, and what is cut off">'
     return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
 
 
 def build_preview() -> tuple[Any, Any]:
-    """Lay out what a preview fills: the picture, and a line about it."""
+    """Lay out what a preview fills: the image, and a line about it."""
     import gradio as gr
 
-    picture = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")
-    return picture, gr.HTML(elem_id="riffusion_pictures_preview_note")
+    image = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")
+    return image, gr.HTML(elem_id="riffusion_pictures_preview_note")

@@ -1,6 +1,6 @@
 """What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
 
-What is painted can be heard long before the end. A sound that grows would begin again in the middle of listening each
+What is generated can be heard long before the end. A sound that grows would begin again in the middle of listening each
 time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
 is there.
 """
@@ -41,8 +41,8 @@ __all__ = [
     "Shown",
     "attempt",
     "decode_settings",
+    "generate",
     "keep_newest",
-    "paint",
     "result_path",
     "show",
     "sorry",
@@ -84,7 +84,7 @@ class Heard:
 class Made:
     """What came of a press: how it ended, and the players and messages to show."""
 
-    painted: Rendered
+    generated: Rendered
     players: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Shown:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def paint(
+def generate(
     piece: Piece,
     backend: Backend,
     folder: Path,
@@ -121,7 +121,7 @@ def paint(
     folder
         For the sounds of stretches.
     tell
-        Is told the events of the painting, and each stretch as :class:`Heard`.
+        Is told the events of the generation, and each stretch as :class:`Heard`.
     cancelled
         Asked after each batch.
     batch
@@ -248,15 +248,17 @@ def _heard(place: PageContext, heard: Heard) -> str:
 def _ending(made: Made) -> list[str]:
     from riffusion_ext.convert import explain
 
-    painted, notes = made.painted, list(made.notes)
-    if painted.error is not None:
-        text = _sentence(painted.error, explain(painted.error))
+    generated, notes = made.generated, list(made.notes)
+    if generated.error is not None:
+        text = _sentence(generated.error, explain(generated.error))
         kept = (
-            f" {painted.done} of {painted.total} windows are kept; Resume goes on from there." if painted.done else ""
+            f" {generated.done} of {generated.total} windows are kept; Resume goes on from there."
+            if generated.done
+            else ""
         )
         notes.insert(0, message(text.rstrip(".") + "." + kept, "error"))
-    elif painted.stopped:
-        text = f"Stopped after {painted.done} of {painted.total} windows; Resume goes on from there."
+    elif generated.stopped:
+        text = f"Stopped after {generated.done} of {generated.total} windows; Resume goes on from there."
         notes.insert(0, message(text, "warning"))
     return notes
 

@@ -60,9 +60,9 @@ class PageContext:
     notice
         One sentence that stands above all pages; none where it is empty.
     receive
-        Called with the name of an Image component and the component, which may be given pictures from elsewhere.
+        Called with the name of an Image component and the component, which may be given images from elsewhere.
     send
-        Lets a button send the picture of an Image component to img2img; None where there is no such place.
+        Lets a button send the image of an Image component to img2img; None where there is no such place.
     send_text
         Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
     """
@@ -175,7 +175,7 @@ def named_error(name: str, path: Path, error: str) -> str:
 def zip_or_tidy(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
     """Put the files of a press into one archive, or remove its folder where there are none.
 
-    The files are stored as they are: pictures and sound are packed already.
+    The files are stored as they are: images and sound are packed already.
 
     Returns
     -------

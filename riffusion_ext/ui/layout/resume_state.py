@@ -37,47 +37,47 @@ class ResumeState:
     def _path(self) -> Path:
         return self._folder / "unfinished.json"
 
-    def keep(self, values: Mapping[str, Any], pictures: Mapping[str, Image.Image | None]) -> None:
-        """Remember a press: values as JSON can hold them, and pictures by name."""
-        kept = {name: self._picture(picture) for name, picture in pictures.items() if picture is not None}
+    def keep(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
+        """Remember a press: values as JSON can hold them, and images by name."""
+        kept = {name: self._image(image) for name, image in images.items() if image is not None}
         text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
         self._kept = text.encode("utf-8", "replace")
         write_atomically(self._path, lambda file: file.write(self._kept))
 
-    def _picture(self, picture: Image.Image) -> str:
-        from riffusion_ext.generate.checkpoint.recipe import picture_id
+    def _image(self, image: Image.Image) -> str:
+        from riffusion_ext.generate.checkpoint.recipe import image_id
 
-        path = self._file(picture_id(picture))
+        path = self._file(image_id(image))
         if not path.exists():
-            write_atomically(path, lambda file: picture.save(file, format="PNG"))
+            write_atomically(path, lambda file: image.save(file, format="PNG"))
         return path.name
 
     def _file(self, identity: str) -> Path:
         return self._folder / "pictures" / f"{Path(identity).name}.png"
 
-    def picture(self, identity: str) -> Image.Image | None:
-        """Return a picture that some press was given, by its identity; None where it is not there any more."""
-        from riffusion_ext.spectrogram.image import open_picture
+    def image(self, identity: str) -> Image.Image | None:
+        """Return an image that some press was given, by its identity; None where it is not there any more."""
+        from riffusion_ext.spectrogram.image import read_image
 
         try:
-            return open_picture(self._file(identity))
+            return read_image(self._file(identity))
         except RiffusionError:
             return None
 
     def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
-        """Return values and pictures of the press.
+        """Return values and images of the press.
 
         Parameters
         ----------
         model
-            What would paint now; windows of two models make no song, so it would be painted from its beginning.
+            What would generate now; windows of two models make no song, so it would be generated from its beginning.
 
         Raises
         ------
         RiffusionError
-            There is none, its pictures are gone, or it was begun with another model.
+            There is none, its images are gone, or it was begun with another model.
         """
-        from riffusion_ext.spectrogram.image import open_picture
+        from riffusion_ext.spectrogram.image import read_image
 
         try:
             found = loads(read_regular(self._path))
@@ -91,10 +91,10 @@ class ResumeState:
             raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
         try:
             files = {name: bare_name(file, "an image in unfinished.json") for name, file in names.items()}
-            pictures = {name: open_picture(self._folder / "pictures" / file) for name, file in files.items()}
+            images = {name: read_image(self._folder / "pictures" / file) for name, file in files.items()}
         except RiffusionError as error:
             raise RiffusionError(f"What was stopped cannot be resumed, an image of it is gone: {error}") from error
-        return values, pictures
+        return values, images
 
     def forget(self) -> None:
         """Forget the press that this object was told of, as it has come to its end; a later one stays."""

@@ -1,4 +1,4 @@
-"""Page "Audio to pictures"."""
+"""Page "Audio to images"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.convert import Result, explain, sounds_to_pictures
+from riffusion_ext.convert import Result, explain, sounds_to_images
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.result_names import result_names
@@ -16,7 +16,7 @@ from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.ui.gradio_compat import component, file_input, private, row, transient_line
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
-from riffusion_ext.ui.players import download, image, message, panel, pictures
+from riffusion_ext.ui.players import download, image_url, images, message, panel
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
@@ -34,18 +34,18 @@ def convert(
     cut: str,
     scale: str,
     preset: str,
-    picture_format: str,
+    image_format: str,
     custom: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, str, str]:
-    """Turn the chosen songs into pictures.
+    """Turn the chosen songs into images.
 
     Returns
     -------
     html
         Messages.
     shown
-        The pictures, as HTML; empty where there are none.
+        The images, as HTML; empty where there are none.
     archive
         Link to a zip file of all where there are several, as HTML; else empty.
     """
@@ -55,12 +55,12 @@ def convert(
         uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES, passed)
         target = place.new_folder("pictures")
         sources = [upload.source for upload in uploads]
-        targets, told = result_names(sources, lambda source: target, f".{picture_format}")
+        targets, told = result_names(sources, lambda source: target, f".{image_format}")
         pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
         columns = TO_IMAGES["columns"].default if cut == TILES else None
         level = LEVEL_LABELS.get(scale, TO_IMAGES["tile_level"].default)
-        for result in sounds_to_pictures(pairs, params, columns=columns, tile_level=level):
+        for result in sounds_to_images(pairs, params, columns=columns, tile_level=level):
             results.append(result)
             if progress:
                 progress(len(results) / len(pairs))
@@ -80,19 +80,19 @@ def convert(
     noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
     link = "" if archive is None else download(place.serve(archive), archive.name)
-    return panel([], notes), pictures(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
+    return panel([], notes), images(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
 
 
 def _shown(place: PageContext, path: Path) -> tuple[str, str, str]:
-    """Return what :func:`pictures` takes; a very wide picture is shown narrower: browsers stop at 32,000 pixels."""
+    """Return what :func:`images` takes; a very wide image is shown narrower: browsers stop at 32,000 pixels."""
     from PIL import Image
 
     url = place.serve(path)
-    with Image.open(path) as picture:
-        if picture.width <= _WIDEST_SHOWN:
+    with Image.open(path) as whole:
+        if whole.width <= _WIDEST_SHOWN:
             return url, url, path.name
-        narrow = picture.convert("RGB").resize((_NARROW, min(picture.height, _NARROW // 4)))
-    return image(narrow, "JPEG"), url, path.name
+        narrow = whole.convert("RGB").resize((_NARROW, min(whole.height, _NARROW // 4)))
+    return image_url(narrow, "JPEG"), url, path.name
 
 
 def build_page(place: PageContext) -> None:
@@ -112,7 +112,7 @@ def build_page(place: PageContext) -> None:
             scale = component(replace(TO_IMAGES["tile_level"], choices=(SONG, TILE)), "riffusion_songs_scale")
             with row():
                 preset = component(TO_IMAGES["preset"], "riffusion_songs_preset")
-                picture_format = component(TO_IMAGES["format"], "riffusion_songs_format")
+                image_format = component(TO_IMAGES["format"], "riffusion_songs_format")
             custom = component(TO_IMAGES["custom"], "riffusion_songs_custom")
             button = gr.Button("Convert to images", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
@@ -127,18 +127,18 @@ def build_page(place: PageContext) -> None:
         cut: str,
         scale: str,
         preset: str,
-        picture_format: str,
+        image_format: str,
         custom: str,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
-        values = (files, folder, cut, scale, preset, picture_format, custom)
+        values = (files, folder, cut, scale, preset, image_format, custom)
         html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
         return html, shown, archive
 
     button.click(
         fn=press,
-        inputs=[files, folder, cut, scale, preset, picture_format, custom],
+        inputs=[files, folder, cut, scale, preset, image_format, custom],
         outputs=[messages, gallery, made],
         **private(),
     )

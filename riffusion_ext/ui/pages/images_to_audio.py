@@ -1,4 +1,4 @@
-"""Page "Pictures to audio"."""
+"""Page "Images to audio"."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.convert import Result, check_format, explain, joined_path, pictures_to_clips, song_to_sound
+from riffusion_ext.convert import Result, check_format, explain, images_to_clips, joined_path, song_to_sound
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
-from riffusion_ext.options.sound import FROM_PICTURE, chosen_params, control
+from riffusion_ext.options.sound import FROM_IMAGE, chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row, transient_line
-from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_pictures, preview, preview_html
+from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_images, preview, preview_html
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, message, panel, player
 
@@ -35,7 +35,7 @@ def convert(
     level: str,
     sound_format: str,
     channels: str,
-    preset: str = FROM_PICTURE,
+    preset: str = FROM_IMAGE,
     custom: str = "",
     progress: Callable[[float], None] | None = None,
     *,
@@ -43,14 +43,14 @@ def convert(
     joined_name: str = "",
     crop: Mapping[str, object] | None = None,
 ) -> tuple[str, str]:
-    """Turn the chosen pictures into sound.
+    """Turn the chosen images into sound.
 
     Parameters
     ----------
     place
         Where the page runs.
     files, folder, patterns
-        The pictures: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
+        The images: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
     kind
         :data:`EACH`, :data:`SONG`, :data:`CLIPS` or :data:`JOINED`.
     crossfade, joined_name
@@ -72,7 +72,7 @@ def convert(
     try:
         told: list[str] = []
         passed: list[Path] = []
-        uploads, missing = chosen_pictures(place, files, folder, patterns, passed)
+        uploads, missing = chosen_images(place, files, folder, patterns, passed)
         check_format(sound_format)
         cut = crop_settings(crop or {})
         settings = _settings(place, engine, level, channels, preset, custom)
@@ -129,7 +129,7 @@ def _clips(
     progress: Callable[[float], None] | None,
 ) -> tuple[list[Result], list[str]]:
     wanted = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
-    # A picture of the track's name has to give way.
+    # An image of the track's name has to give way.
     targets, told = result_names(
         [upload.source for upload in uploads],
         lambda source: joined.parent,
@@ -138,7 +138,7 @@ def _clips(
     )
     pairs = [(upload.path, None if kind == JOINED else target) for upload, target in zip(uploads, targets, strict=True)]
     results: list[Result] = []
-    for result in pictures_to_clips(
+    for result in images_to_clips(
         pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade), subtype=subtype
     ):
         results.append(result)
@@ -225,8 +225,8 @@ def build_page(place: PageContext) -> None:
         return html, gr.update(value=link, visible=bool(link))
 
     def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
-        picture, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
-        return gr.update(value=preview_html(picture), visible=picture is not None), html
+        image, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
+        return gr.update(value=preview_html(image), visible=image is not None), html
 
     on_change(
         kind,

@@ -19,7 +19,7 @@ _EMPTY = "What is recorded in the file appears here."
 
 
 def inspect(file: Any) -> str:
-    """Return what is recorded in a picture or sound file as an HTML table, or why it cannot be read."""
+    """Return what is recorded in an image or sound file as an HTML table, or why it cannot be read."""
     if file is None:
         return message(_EMPTY)
     try:

@@ -1,6 +1,6 @@
-"""Page "Live": an endless jam, played while it is painted.
+"""Page "Live": an endless jam, played while it is generated.
 
-gradio has the controls and buttons; javascript/riffusion_live.js plays, shows how far the painting is, and asks the
+gradio has the controls and buttons; javascript/riffusion_live.js plays, shows how far the generation is, and asks the
 routes of :mod:`riffusion_ext.api.routes.live` for what is new. gradio itself cannot hand over sound without a gap.
 """
 

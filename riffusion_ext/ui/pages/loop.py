@@ -38,7 +38,7 @@ def make(
     place: PageContext,
     settings: LoopSettings,
     options: Mapping[str, Any],
-    picture: Image.Image | None = None,
+    image: Image.Image | None = None,
 ) -> Iterator[Shown]:
     """Make a loop.
 
@@ -50,7 +50,7 @@ def make(
         What it is.
     options
         ``engine`` and ``format``, as the controls of those names.
-    picture
+    image
         What it starts from.
     """
     settings = generation_page.with_sampler(settings, place)
@@ -61,7 +61,7 @@ def make(
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
         decode = generation_page.decode_settings(options, place)
-        loop = Loop(settings, folder / "windows", seed_picture=picture, decode=decode)
+        loop = Loop(settings, folder / "windows", seed_picture=image, decode=decode)
         rendered = render_piece(loop, place.model.backend(), on_progress=tell, cancelled=cancelled)
         if rendered.error is not None:
             raise rendered.error
@@ -91,21 +91,21 @@ def build_page(place: PageContext) -> None:
         with gr.Column(scale=1, min_width=320):
             controls = loop_controls(place)
             with gr.Accordion("Init image", open=False):
-                picture = gradio_compat.picture("Init image", "riffusion_loop_seed_picture")
+                image = gradio_compat.image("Init image", "riffusion_loop_seed_picture")
         with gr.Column(scale=1, min_width=320) as right:
             screen = ResultPanel(
                 "loop", "Make the loop", "The loop appears here, and plays round and round.", stretches=False
             )
     names = list(controls)
 
-    def press(picture: Any, *given: Any) -> Iterator[list[Any]]:
+    def press(image: Any, *given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=True))
         try:
             settings = settings_of(values, place.model.styled)
         except RiffusionError as error:
             yield screen.updates(Shown(message(str(error), "error")))
             return
-        for shown in make(runs, place, settings, values, picture):
+        for shown in make(runs, place, settings, values, image):
             yield screen.updates(shown)
 
     def restore(file: Any) -> list[Any]:
@@ -113,6 +113,6 @@ def build_page(place: PageContext) -> None:
         note = note or message("The settings are those of the file. An init image is not stored in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
-    screen.start.click(fn=press, inputs=[picture, *controls.values()], outputs=screen.outputs, **screen.quiet)
+    screen.start.click(fn=press, inputs=[image, *controls.values()], outputs=screen.outputs, **screen.quiet)
     with right:
         screen.end(runs, restore, list(controls.values()))

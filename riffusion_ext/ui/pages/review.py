@@ -33,7 +33,7 @@ class Opened:
 
 
 def cell_html(out: Path, window: WindowEntry) -> str:
-    """Return the picture of a window, where it comes from, and what speaks against it."""
+    """Return the image of a window, where it comes from, and what speaks against it."""
     from riffusion_ext.dataset.contact_sheet import thumbnail
     from riffusion_ext.dataset.manifest import reason_text
     from riffusion_ext.dataset.store import Store
@@ -41,9 +41,9 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     store = Store(out)
     path = store.find(window.file)
     try:
-        picture = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the image is gone</i>"
+        image = f'<img alt="" src="{thumbnail(store, path)}">' if path is not None else "<i>the image is gone</i>"
     except RiffusionError as error:
-        picture = f"<i>{escape(str(error))}</i>"
+        image = f"<i>{escape(str(error))}</i>"
     badges = "".join(
         f'<b title="{escape(reason_text(reason))}">{escape(reason["kind"])}</b>' for reason in window.reasons
     )
@@ -51,25 +51,25 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     minutes, seconds = divmod(round(window.start, 1), 60)
     state = "kept" if window.kept else "out"
     return (
-        f'<div class="riffusion-window riffusion-{state}">{picture}<p>{badges}</p>'
+        f'<div class="riffusion-window riffusion-{state}">{image}<p>{badges}</p>'
         f'<p class="riffusion-song">{escape(window.song)} {int(minutes)}:{seconds:04.1f}</p>'
         f'<p class="riffusion-why">{escape(why)}</p></div>'
     )
 
 
 def hear(place: PageContext, sheet: Sheet, number: int) -> str:
-    """Turn the picture of a window of the page into sound; returns a player that begins by itself."""
+    """Turn the image of a window of the page into sound; returns a player that begins by itself."""
     from riffusion_ext.audio import write_audio
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.store import Store
-    from riffusion_ext.spectrogram.codec import DecodeSettings, open_picture, picture_to_audio
+    from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio, read_image
 
     try:
         there = sheet.out is not None and number < len(sheet.windows)
         path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
         if path is None:
             raise RiffusionError("the image is gone")
-        clip = picture_to_audio(open_picture(path), DecodeSettings(device=place.device())).clip
+        clip = image_to_audio(read_image(path), DecodeSettings(device=place.device())).clip
         folder = place.output_dir() / "listening"
         for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_KEPT_SOUNDS]:
             old.unlink(missing_ok=True)
@@ -176,11 +176,11 @@ def build(place: PageContext) -> Opened:
 
 
 def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Column, picture, sound, play button, keep, caption of a window."""
+    """Column, image, sound, play button, keep, caption of a window."""
     import gradio as gr
 
     with gr.Column(visible=False, min_width=180, elem_classes=["riffusion-cell"]) as column:
-        picture = gr.HTML()
+        image = gr.HTML()
         sound = gr.HTML()
         play = gr.Button("Play", size="sm", elem_id=f"riffusion_review_play_{number}")
         keep = gr.Checkbox(label="Keep", elem_id=f"riffusion_review_keep_{number}")
@@ -189,4 +189,4 @@ def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
         )
     for transient in (keep, caption):
         transient.do_not_save_to_config = True
-    return column, picture, sound, play, keep, caption
+    return column, image, sound, play, keep, caption

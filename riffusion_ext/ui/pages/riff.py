@@ -1,4 +1,4 @@
-"""Page "Riff": a whole song is painted over."""
+"""Page "Riff": a whole song is regenerated."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make(
     *,
     limit: int | None = None,
 ) -> Iterator[Shown]:
-    """Paint a song over, or go on with it where its windows are there already.
+    """Generate a song over, or go on with it where its windows are there already.
 
     Parameters
     ----------
@@ -88,28 +88,28 @@ def make(
         unfinished = ResumeState(folder)
         if limit is None:
             unfinished.keep(kept, {})
-        painted = generation_page.paint(
+        generated = generation_page.generate(
             riff, backend, folder / "parts", tell, cancelled, batch=int(options["batch"]), limit=limit
         )
-        wet = riff.wet(progress=sound_progress(painted, tell))
+        wet = riff.wet(progress=sound_progress(generated, tell))
         if wet is None:
-            return Made(painted)
+            return Made(generated)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"
         write_audio(wet, wet_path, subtype="float")
         generation_page.keep_newest(wet_path.parent, _KEPT)
         clip = riff.mix(wet)
-        part = " (first window)" if limit else "" if painted.complete else " (unfinished)"
+        part = " (first window)" if limit else "" if generated.complete else " (unfinished)"
         title = Path(song.name).stem + part
         path = riff.write(
             generation_page.result_path(place, KIND, title, ending), clip, title=title, subtype=place.subtype()
         )
-        if painted.complete and limit is None:
+        if generated.complete and limit is None:
             unfinished.forget()
         seed = riff.seed
         done = kept | {"wet": str(wet_path)}
         shown = player(place.serve(path), title, clip.duration, path.name, seed=seed)
         return Made(
-            painted, (shown,), generation_page.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done}
+            generated, (shown,), generation_page.told(path, riff.infotext(), riff.notes), {"seed": seed, "done": done}
         )
 
     return generation_page.show(runs, place, work)
@@ -158,7 +158,7 @@ def _again(place: PageContext, done: Mapping[str, Any], values: Mapping[str, Any
 
 
 def mixed(place: PageContext, done: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Mix what was painted with the song anew.
+    """Mix what was generated with the song anew.
 
     Parameters
     ----------

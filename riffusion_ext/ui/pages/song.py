@@ -33,13 +33,13 @@ __all__ = [
     "last_end",
     "make",
     "new_runs",
-    "restored_pictures",
+    "restored_images",
     "resume",
-    "window_picture",
+    "window_image",
 ]
 
 KIND = "songs"
-PICTURES = {"seed_picture": "init image", "mask": "mask", "before": "clip to continue"}
+IMAGES = {"seed_picture": "init image", "mask": "mask", "before": "clip to continue"}
 _OPTIONS = ("batch", "engine", "format")
 _ENDS = "ends"
 _NOTHING = "There is no song yet: make one first."
@@ -55,7 +55,7 @@ def make(
     place: PageContext,
     settings: SongSettings,
     options: Mapping[str, Any],
-    pictures: Mapping[str, Image.Image | None],
+    images: Mapping[str, Image.Image | None],
 ) -> Iterator[Shown]:
     """Make a song, or go on with it where its windows are there already.
 
@@ -67,8 +67,8 @@ def make(
         What the song is.
     options
         ``batch``, ``engine`` and ``format``, as the controls of those names.
-    pictures
-        By the names in :data:`PICTURES`.
+    images
+        By the names in :data:`IMAGES`.
     """
     settings = generation_page.with_sampler(settings, place)
 
@@ -81,34 +81,34 @@ def make(
             settings,
             folder / "windows",
             decode=generation_page.decode_settings(options, place),
-            **{name: pictures.get(name) for name in PICTURES},
+            **{name: images.get(name) for name in IMAGES},
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = ResumeState(folder)
         backend = place.model.backend()
-        unfinished.keep(
-            {"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, pictures
+        unfinished.keep({"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, images)
+        generated = generation_page.generate(
+            song, backend, folder / "parts", tell, cancelled, batch=int(options["batch"])
         )
-        painted = generation_page.paint(song, backend, folder / "parts", tell, cancelled, batch=int(options["batch"]))
-        clip = sound_of_piece(song, painted, tell)
+        clip = sound_of_piece(song, generated, tell)
         if clip is None:
-            return Made(painted)
+            return Made(generated)
         title = song.settings.score.keyframes[0].prompt
-        path = generation_page.result_path(place, KIND, title + ("" if painted.complete else " (unfinished)"), ending)
+        path = generation_page.result_path(place, KIND, title + ("" if generated.complete else " (unfinished)"), ending)
         song.write(path, clip, title=title, subtype=place.subtype())
         _keep_end(song, folder / _ENDS)
-        if painted.complete:
+        if generated.complete:
             unfinished.forget()
         shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=song.seed)
         extra = {"windows": str(song.windows_folder)}
-        return Made(painted, (shown,), generation_page.told(path, song.infotext(), song.notes), extra)
+        return Made(generated, (shown,), generation_page.told(path, song.infotext(), song.notes), extra)
 
     return generation_page.show(runs, place, work)
 
 
 def _keep_end(song: Song, folder: Path) -> None:
-    """Keep the end of a song as a picture that another one can go on from."""
-    end = song.picture(columns=song.settings.width)
+    """Keep the end of a song as an image that another one can go on from."""
+    end = song.image(columns=song.settings.width)
     if end is not None:
         path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.png"
         write_atomically(path, lambda file: end.save(file, format="PNG"))
@@ -117,24 +117,24 @@ def _keep_end(song: Song, folder: Path) -> None:
 
 def last_end(place: PageContext) -> tuple[Image.Image | None, str]:
     """Return the end of the song that was made last; else why not, as HTML."""
-    from riffusion_ext.spectrogram.image import open_picture
+    from riffusion_ext.spectrogram.image import read_image
 
     try:
         paths = sorted((place.output_dir() / KIND / _ENDS).glob("*.png"))
         if not paths:
             raise RiffusionError(_NOTHING)
-        return open_picture(paths[-1]).convert("RGB"), ""
+        return read_image(paths[-1]).convert("RGB"), ""
     except RiffusionError as error:
         return None, message(str(error), "error")
 
 
-def restored_pictures(place: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
-    """Return the pictures that a song began with, all of :data:`PICTURES`, and what to say of them, as HTML."""
-    from riffusion_ext.generate.restore import pictures_in
+def restored_images(place: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
+    """Return the images that a song began with, all of :data:`IMAGES`, and what to say of them, as HTML."""
+    from riffusion_ext.generate.restore import images_in
 
-    kept, identities = ResumeState(place.output_dir() / KIND), pictures_in(path)
-    found = {name: kept.picture(identities[name]) if name in identities else None for name in PICTURES}
-    gone = [PICTURES[name] for name in identities if name in found and found[name] is None]
+    kept, identities = ResumeState(place.output_dir() / KIND), images_in(path)
+    found = {name: kept.image(identities[name]) if name in identities else None for name in IMAGES}
+    gone = [IMAGES[name] for name in identities if name in found and found[name] is None]
     if not gone:
         return found, message("The settings are those of the file.")
     which = " and ".join(gone)
@@ -147,34 +147,34 @@ def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, pictures = ResumeState(place.output_dir() / KIND).load(place.model_name())
+        values, images = ResumeState(place.output_dir() / KIND).load(place.model_name())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
         yield Shown(message(str(error), "error"))
         return
-    yield from make(runs, place, settings, values["options"], pictures)
+    yield from make(runs, place, settings, values["options"], images)
 
 
-def _pictures() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Lay out the pictures, and buttons that fill some of them from the last song; both by name of the picture."""
+def _images() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Lay out the images, and buttons that fill some of them from the last song; both by name of the image."""
     import gradio as gr
 
     made: dict[str, Any] = {}
     last: dict[str, Any] = {}
-    with gr.Accordion("Init images", open=False, elem_id="riffusion_song_pictures"):
+    with gr.Accordion("Init images", open=False, elem_id="riffusion_song_images"):
         with gr.Row():
-            made["seed_picture"] = gradio_compat.picture("Init image", "riffusion_song_seed_picture")
-            made["mask"] = gradio_compat.picture("Mask: white is regenerated", "riffusion_song_mask")
-        made["before"] = gradio_compat.picture("Continue this clip", "riffusion_song_before")
+            made["seed_picture"] = gradio_compat.image("Init image", "riffusion_song_seed_picture")
+            made["mask"] = gradio_compat.image("Mask: white is regenerated", "riffusion_song_mask")
+        made["before"] = gradio_compat.image("Continue this clip", "riffusion_song_before")
         with gr.Row():
             last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
             last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
     return made, last
 
 
-def window_picture(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
-    """Return the picture of a window of the song on the page, by its number from 1; else why not, as HTML."""
-    from riffusion_ext.spectrogram.image import open_picture
+def window_image(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
+    """Return the image of a window of the song on the page, by its number from 1; else why not, as HTML."""
+    from riffusion_ext.spectrogram.image import read_image
 
     try:
         files = sorted(Path(folder).glob("*.png")) if folder else []
@@ -183,7 +183,7 @@ def window_picture(folder: str, number: float | None) -> tuple[Image.Image | Non
         path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
         if path not in files:
             raise RiffusionError(f"Window {int(number or 1)} is not generated yet; there are {len(files)}.")
-        return open_picture(path).convert("RGB"), ""
+        return read_image(path).convert("RGB"), ""
     except RiffusionError as error:
         return None, message(str(error), "error")
 
@@ -200,19 +200,19 @@ def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
             again = gr.Button(
                 "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
             )
-        picture = gradio_compat.picture("Window", "riffusion_song_picture", interactive=False)
+        image = gradio_compat.image("Window", "riffusion_song_image", interactive=False)
         text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
     number.do_not_save_to_config = text.do_not_save_to_config = True
     if place.send is not None:
-        place.send(button, picture)
+        place.send(button, image)
     if place.send_text is not None:
         place.send_text(again, text)
 
     def look(folder: str, number: float | None) -> tuple[Any, Any, Any]:
-        picture, why = window_picture(folder, number)
-        return picture, str(picture.info.get("parameters", "")) if picture else "", why or gr.update()
+        image, why = window_image(folder, number)
+        return image, str(image.info.get("parameters", "")) if image else "", why or gr.update()
 
-    show.click(fn=look, inputs=[windows, number], outputs=[picture, text, screen.status], **screen.quiet)
+    show.click(fn=look, inputs=[windows, number], outputs=[image, text, screen.status], **screen.quiet)
 
 
 def build_page(place: PageContext) -> None:
@@ -223,7 +223,7 @@ def build_page(place: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             controls = song_controls(place)
-            pictures, last = _pictures()
+            images, last = _images()
         with gr.Column(scale=1, min_width=320) as right:
             screen = ResultPanel(
                 "song", "Make the song", "The song appears here; finished parts can be played before the end."
@@ -232,8 +232,8 @@ def build_page(place: PageContext) -> None:
             if place.send is not None:
                 _hand_over(place, windows, screen)
     for name in ("seed_picture", "before"):
-        place.receive(name, pictures[name])
-    names, kinds = list(controls), list(pictures)
+        place.receive(name, images[name])
+    names, kinds = list(controls), list(images)
     outputs = [*screen.outputs, windows]
 
     def updates(shown: Shown) -> list[Any]:
@@ -258,17 +258,17 @@ def build_page(place: PageContext) -> None:
         values, note = restored(file, "song", values_of)
         begun: dict[str, Image.Image | None] = {}
         if values:
-            begun, note = restored_pictures(place, uploaded(file)[0].path)
+            begun, note = restored_images(place, uploaded(file)[0].path)
         found = values | begun
         return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
 
     def take_last() -> tuple[Any, Any]:
-        picture, why = last_end(place)
-        return picture if picture is not None else gr.update(), why or gr.update()
+        image, why = last_end(place)
+        return image if image is not None else gr.update(), why or gr.update()
 
     for name, button in last.items():
-        button.click(fn=take_last, outputs=[pictures[name], screen.status], **screen.quiet)
-    screen.start.click(fn=press, inputs=[*controls.values(), *pictures.values()], outputs=outputs, **screen.quiet)
+        button.click(fn=take_last, outputs=[images[name], screen.status], **screen.quiet)
+    screen.start.click(fn=press, inputs=[*controls.values(), *images.values()], outputs=outputs, **screen.quiet)
     screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
     with right:
-        screen.end(runs, restore, [*controls.values(), *pictures.values()])
+        screen.end(runs, restore, [*controls.values(), *images.values()])

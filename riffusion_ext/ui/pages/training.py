@@ -1,4 +1,4 @@
-"""Page "Training set": a folder of songs in, curated pictures with captions out."""
+"""Page "Training set": a folder of songs in, curated images with captions out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["build_page", "make", "new_runs", "own_folder"]
 
 _MOST_FAILURES = 12
-_CHECKED = 6  # pictures that are turned back into sound
+_CHECKED = 6  # images that are turned back into sound
 _STOPPING = message("Stopping; what is done stays ...")
 
 

@@ -223,7 +223,7 @@ def test_onsets_are_where_sounds_begin(sound: Callable[[], np.ndarray], backgrou
 
 
 @pytest.mark.parametrize("pattern", ["rock", "swing", "funk"])
-def test_onsets_are_those_of_the_model_s_pictures(pattern: str) -> None:
+def test_onsets_are_those_of_the_model_s_images(pattern: str) -> None:
     """An FFT of half their length is quicker, and its bins lie close enough for bands as wide as these."""
     sound = drums(pattern, steady(100), 12) + chords(steady(100), 12)
     ours, model = sketch_of(sound), sketch_of(sound, PARAMS)

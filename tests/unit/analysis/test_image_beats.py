@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats, strength_row
 from riffusion_ext.convert.crop import darkness_of
 from riffusion_ext.errors import RiffusionError
-from tests.unit.convert.conftest import drum_picture, pulses
+from tests.unit.convert.conftest import drum_image, pulses
 
 EARLY = 2.5  # columns from the steepest rise of the darkness to the attack itself, where the window is 100 ms long
 WHOLE = BeatFinder(band_start=0.0, band_length=1.0)
@@ -95,7 +95,7 @@ def test_constant_image_has_no_beat(darkness: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("columns", [2, 3, 10, 40, 90])
-def test_pictures_too_narrow_for_a_bar_say_so(columns: int) -> None:
+def test_images_too_narrow_for_a_bar_say_so(columns: int) -> None:
     found = find_beats(pulses(30.0, 1, columns), WHOLE)
     assert found.period == 0.0
     assert found.why
@@ -125,7 +125,7 @@ def test_a_longer_shortest_beat_finds_a_slower_one() -> None:
     assert find_beats(darkness, replace(WHOLE, ignore_range=0.6)).period == pytest.approx(80.0, abs=0.4)
 
 
-def test_a_long_picture_is_followed_to_its_end() -> None:
+def test_a_long_image_is_followed_to_its_end() -> None:
     found = find_beats(pulses(51.37, 20, 9000), WHOLE)
     assert found.period == pytest.approx(51.37, abs=0.003)
 
@@ -137,8 +137,8 @@ def test_other_steps_are_measured_in_seconds() -> None:
 
 @pytest.mark.parametrize("kind", ["snare", "bell"])
 @pytest.mark.parametrize(("bpm", "phase"), [(72.5, 0.4), (90, 0.1), (100, 0.3), (120, 0.21), (133, 0.05), (150, 0.33)])
-def test_drums_on_the_way_through_a_picture(bpm: float, phase: float, kind: str) -> None:
-    found = find_beats(darkness_of(drum_picture(bpm, phase, kind=kind)), BeatFinder())
+def test_drums_on_the_way_through_a_image(bpm: float, phase: float, kind: str) -> None:
+    found = find_beats(darkness_of(drum_image(bpm, phase, kind=kind)), BeatFinder())
     assert 6000 / found.period == pytest.approx(bpm, rel=0.002)
     apart = (found.first - 100 * phase + found.period / 2) % found.period - found.period / 2
     assert abs(apart) < 1.5  # 15 ms
@@ -175,6 +175,6 @@ def test_values_that_make_no_sense_are_sentences(name: str, value: float) -> Non
 
 
 @given(st.integers(1, 2000), st.floats(0, 0.99), st.floats(0.01, 1))
-def test_the_band_has_at_least_a_row_and_lies_in_the_picture(height: int, start: float, length: float) -> None:
+def test_the_band_has_at_least_a_row_and_lies_in_the_image(height: int, start: float, length: float) -> None:
     first, last = BeatFinder(band_start=start, band_length=length).rows(height)
     assert 0 <= first < last <= height

@@ -1,4 +1,4 @@
-"""The routes in an application of their own, with a painter in the place of a model."""
+"""The routes in an application of their own, with a backend in the place of a model."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.formats.wav import write_wav
-from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.generate.backends.base import OnImage, Request
 from riffusion_ext.library import ClipLibrary
-from riffusion_ext.metadata import save_picture
+from riffusion_ext.metadata import save_image
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.services.model_provider import BackendModel
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 from tests.unit.small import SMALL
 
 V1 = "/riffusion/v1"
 
 
-class Studio(Painter):
-    """Paints clouds; can be held and interrupted."""
+class Studio(FakeBackend):
+    """Generates clouds; can be held and interrupted."""
 
     def __init__(self) -> None:
         super().__init__(by_seed, max_batch=2, name="studio")
@@ -44,7 +44,7 @@ class Studio(Painter):
         self.at_work = threading.Event()
         self.wish = threading.Event()
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         self.interrupted = False
         self.wish.clear()
         self.at_work.set()
@@ -52,7 +52,7 @@ class Studio(Painter):
             if self.wish.is_set():
                 self.interrupted = True
                 return []
-        return super().generate(requests, on_picture)
+        return super().generate(requests, on_image)
 
     def interrupt(self) -> None:
         self.wish.set()
@@ -68,11 +68,11 @@ MakeClient = Callable[..., TestClient]
 
 @pytest.fixture
 def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
-    """Return a maker of clients: ``credentials``, ``paints``, ``samplers``, and the fields of Limits."""
+    """Return a maker of clients: ``credentials``, ``generates``, ``samplers``, and the fields of Limits."""
     opened: list[TestClient] = []
 
     def make(
-        *, credentials: Any = None, paints: bool = True, lanes: Any = None, output: bool = True, **limits: Any
+        *, credentials: Any = None, generates: bool = True, lanes: Any = None, output: bool = True, **limits: Any
     ) -> TestClient:
         limit = Limits(**limits)
         limit = replace(limit, lanes={**limit.lanes, **(lanes or {})})
@@ -80,7 +80,7 @@ def make_client(tmp_path: Path, studio: Studio) -> Iterator[MakeClient]:
         service = ApiContext(
             scratch=lambda: tmp_path / "scratch",
             device=lambda: "cpu",
-            model=BackendModel(lambda: studio, ["Euler", "DPM++ 2M"]) if paints else None,
+            model=BackendModel(lambda: studio, ["Euler", "DPM++ 2M"]) if generates else None,
             others=others,
             limits=limit,
             output=(lambda: tmp_path / "results") if output else None,
@@ -106,16 +106,16 @@ def client(make_client: MakeClient) -> TestClient:
     return make_client()
 
 
-def picture_bytes(width: int = 64, *, seed: int = 0, params: SpectrogramParams = SMALL, path: Path) -> bytes:
+def image_bytes(width: int = 64, *, seed: int = 0, params: SpectrogramParams = SMALL, path: Path) -> bytes:
     """Return a PNG file of clouds that records its parameters."""
     values = np.random.default_rng(seed).integers(0, 255, (params.num_frequencies // 8, width // 8), np.uint8)
     image = Image.fromarray(values).resize((width, params.num_frequencies), Image.Resampling.BICUBIC).convert("RGB")
-    return save_picture(image, path / f"{seed}.png", params, 30e6).read_bytes()
+    return save_image(image, path / f"{seed}.png", params, 30e6).read_bytes()
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> bytes:
-    return picture_bytes(path=tmp_path)
+def image(tmp_path: Path) -> bytes:
+    return image_bytes(path=tmp_path)
 
 
 def sound_bytes(seconds: float, *, rate: int = 8000, channels: int = 1, seed: int = 0) -> bytes:

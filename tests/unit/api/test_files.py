@@ -64,8 +64,8 @@ def test_parts_of_a_clip(client: TestClient) -> None:
     assert (head.status_code, head.content, head.headers["content-length"]) == (206, b"", "10")
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, picture: bytes) -> None:
-    url = upload(client, "pictures", picture)["url"]
+def test_a_file_that_has_not_changed_is_not_sent_again(client: TestClient, image: bytes) -> None:
+    url = upload(client, "pictures", image)["url"]
     tag = client.get(url).headers["etag"]
     for header in (tag, f'"other", W/{tag}', "*"):
         again = client.get(url, headers={"If-None-Match": header})
@@ -142,8 +142,8 @@ def test_a_file_s_name_is_only_a_name(client: TestClient, name: str, kept: str, 
     assert "\n" not in reply.headers["content-disposition"]
 
 
-def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, picture: bytes, tmp_path: Path) -> None:
-    for kind, data in (("clips", picture), ("pictures", sound_bytes(0.5)), ("clips", b"RIFF"), ("pictures", b"x")):
+def test_uploads_that_are_no_audio_or_image_are_removed(client: TestClient, image: bytes, tmp_path: Path) -> None:
+    for kind, data in (("clips", image), ("pictures", sound_bytes(0.5)), ("clips", b"RIFF"), ("pictures", b"x")):
         sentence(client.post(f"{V1}/{kind}", content=data), 422)
     assert "empty" in sentence(client.post(f"{V1}/clips"), 422)
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".png"] == []

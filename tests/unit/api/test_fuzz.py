@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.api.openapi import EXAMPLES
 from riffusion_ext.jobs import Job, Lane
-from tests.unit.api.conftest import V1, MakeClient, picture_bytes, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, image_bytes, sound_bytes, upload
 
 FUZZ = settings(
     max_examples=int(os.environ.get("RIFFUSION_FUZZ", "40")),
@@ -38,10 +38,10 @@ JSON = st.recursive(
 
 @pytest.fixture
 def busy(make_client: MakeClient, tmp_path: Path) -> Iterator[TestClient]:
-    """Return a client of a place with a picture and a sound, where no work that takes long is begun: 429."""
+    """Return a client of a place with an image and a sound, where no work that takes long is begun: 429."""
     full = Lane(threads=1, waiting=0)
     client = make_client(lanes={"paint": full, "dataset": full})
-    client.picture = upload(client, "pictures", picture_bytes(path=tmp_path))["id"]  # type: ignore[attr-defined]
+    client.image = upload(client, "pictures", image_bytes(path=tmp_path))["id"]  # type: ignore[attr-defined]
     client.clip = upload(client, "clips", sound_bytes(0.5))["id"]  # type: ignore[attr-defined]
     client.schema = client.get(f"{V1}/openapi.json").json()  # type: ignore[attr-defined]
     go, held = threading.Event(), []
@@ -64,7 +64,7 @@ def named(client: Any, value: Any) -> Any:
         return {key: named(client, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [named(client, inner) for inner in value]
-    return {"PICTURE": client.picture, "CLIP": client.clip}.get(value, value) if isinstance(value, str) else value
+    return {"PICTURE": client.image, "CLIP": client.clip}.get(value, value) if isinstance(value, str) else value
 
 
 def check(reply: Any) -> None:
@@ -98,7 +98,7 @@ def test_any_bytes_are_taken_or_refused(path: str, busy: TestClient, body: bytes
 def test_damaged_files_are_taken_or_refused(
     busy: TestClient, tmp_path: Path, head: int, tail: bytes, kind: str
 ) -> None:
-    whole = sound_bytes(0.2) if kind == "clips" else picture_bytes(path=tmp_path)
+    whole = sound_bytes(0.2) if kind == "clips" else image_bytes(path=tmp_path)
     reply = busy.post(f"{V1}/{kind}", content=whole[:head] + tail + whole[head + len(tail) :])
     check(reply)
     if reply.status_code == 201:

@@ -57,22 +57,22 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_at_work_soon(client: Test
     assert view["result"] == {"complete": False}
     assert [item["state"] for item in client.get(f"{V1}/jobs").json()["jobs"]] == ["cancelled"] * 2
     studio.go_on.set()
-    ended(client, client.post(f"{V1}/loops", json=LOOP))  # the painter is free again
+    ended(client, client.post(f"{V1}/loops", json=LOOP))  # the backend is free again
 
 
 def test_audio_generated_before_a_stop_is_available(client: TestClient, studio: Studio) -> None:
     studio.max_batch = 1
-    paint = studio.paint
+    generate = studio.draw
 
     def once(request: object) -> object:
-        if studio.painted >= 1:
+        if studio.generated >= 1:
             studio.go_on.clear()
-        return paint(request)  # type: ignore[arg-type]
+        return generate(request)  # type: ignore[arg-type]
 
-    studio.paint = once  # type: ignore[assignment]
+    studio.draw = once  # type: ignore[assignment]
     reply = client.post(f"{V1}/songs", json={**SONG, "join": "plain"})
     end = time.monotonic() + 120
-    while studio.painted < 2 and time.monotonic() < end:
+    while studio.generated < 2 and time.monotonic() < end:
         time.sleep(0.02)
     client.post(f"{reply.json()['url']}/cancel")
     view = ended(client, reply, state="cancelled")
@@ -98,10 +98,10 @@ def test_more_jobs_than_may_wait_are_refused(make_client: MakeClient, studio: St
     assert "waiting already" in sentence(replies[-1], 429)
 
 
-def test_old_jobs_are_forgotten(make_client: MakeClient, picture: bytes) -> None:
+def test_old_jobs_are_forgotten(make_client: MakeClient, image: bytes) -> None:
     client = make_client(lanes={"convert": Lane(kept=3)})
     for _ in range(6):
-        sent = client.post(f"{V1}/pictures", content=picture).json()["id"]
+        sent = client.post(f"{V1}/pictures", content=image).json()["id"]
         assert client.post(f"{V1}/image-to-audio", json={"picture": sent}).status_code == 200
     assert len(client.get(f"{V1}/jobs").json()["jobs"]) <= 4
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from riffusion_ext.audio import FORMATS, available_formats, read_audio, write_audio
-from riffusion_ext.errors import AudioError, PictureError, RiffusionError
+from riffusion_ext.errors import AudioError, ImageError, RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="works otherwise on Windows")
@@ -111,8 +111,8 @@ def test_a_folder_in_place_of_the_file(tmp_path: Path, tone) -> None:
 
 def test_the_kind_of_error_is_the_callers(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(PictureError, match="is a folder, a file cannot take its place"):
-        write_atomically(tmp_path / "a.png", lambda file: file.write(b"x"), error_type=PictureError)
+    with pytest.raises(ImageError, match="is a folder, a file cannot take its place"):
+        write_atomically(tmp_path / "a.png", lambda file: file.write(b"x"), error_type=ImageError)
 
 
 @on_posix

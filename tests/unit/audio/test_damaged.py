@@ -176,7 +176,7 @@ def test_links_of_another_form_are_brought_to_that_of_the_first(
 
 
 def test_streams_side_by_side_are_no_chain(tmp_path: Path) -> None:
-    """A stream of pictures begins beside that of sound."""
+    """A stream of images begins beside that of sound."""
     from riffusion_ext.audio.formats.ogg_pages import walk
     from riffusion_ext.audio.integrity.byte_window import Window
 

@@ -20,9 +20,9 @@ from riffusion_ext.audio.formats.riff_chunks import MOST_CHUNKS, chunks
 from riffusion_ext.audio.formats.wav import UnsupportedError, read_layout, read_wav
 from riffusion_ext.audio.integrity.truncation import losses
 from riffusion_ext.dataset.captions import tags
-from riffusion_ext.errors import AudioError, PictureError
+from riffusion_ext.errors import AudioError, ImageError
 from riffusion_ext.files.regular import open_regular
-from riffusion_ext.spectrogram.image import open_picture
+from riffusion_ext.spectrogram.image import read_image
 
 FMT = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
 DATA = struct.pack("<4sI", b"data", 8) + bytes(8)
@@ -228,7 +228,7 @@ def test_files_that_vanish_once_their_head_was_read(
             act(path)
 
 
-def test_pictures_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(b"no image")
 
@@ -238,8 +238,8 @@ def test_pictures_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return file
 
     monkeypatch.setattr("riffusion_ext.spectrogram.image.open_regular", vanishing)
-    with pytest.raises(PictureError, match=r"x\.png is not an image"):
-        open_picture(path)
+    with pytest.raises(ImageError, match=r"x\.png is not an image"):
+        read_image(path)
 
 
 # --- ffmpeg ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.codec import audio_to_image
 
 RATE = 44100
 
@@ -37,6 +37,6 @@ def drums(bpm: float, phase_s: float, seconds: float = 5.12, *, kind: str = "sna
     return AudioClip((0.7 * wave / np.abs(wave).max()).astype(np.float32)[None], RATE)
 
 
-def drum_picture(bpm: float, phase_s: float, seconds: float = 5.115, **options: object) -> Image.Image:
-    """Spectrogram picture of :func:`drums`."""
-    return audio_to_picture(drums(bpm, phase_s, seconds, **options)).image  # type: ignore[arg-type]
+def drum_image(bpm: float, phase_s: float, seconds: float = 5.115, **options: object) -> Image.Image:
+    """Spectrogram image of :func:`drums`."""
+    return audio_to_image(drums(bpm, phase_s, seconds, **options)).image  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Pictures to clips and one track: in time, each picture for itself, nothing lost that was there before."""
+"""Images to clips and one track: in time, each image for itself, nothing lost that was there before."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from riffusion_ext import metadata
 from riffusion_ext.analysis.image_beats import BeatFinder, find_beats
 from riffusion_ext.audio import AudioClip, read_audio
-from riffusion_ext.convert import joined_path, pictures_to_clips
+from riffusion_ext.convert import images_to_clips, joined_path
 from riffusion_ext.convert.crop import CropSettings, darkness_of
 from riffusion_ext.convert.result import Result
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import PRESETS
-from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_picture
+from riffusion_ext.spectrogram.codec import DecodeSettings, audio_to_image
 
 from .conftest import RATE, drums
 
@@ -25,8 +25,8 @@ HOP = 441
 
 
 def save(path: Path, clip: AudioClip, max_value: float | None = None) -> Path:
-    picture = audio_to_picture(clip)
-    return metadata.save_picture(picture.image, path, picture.params, max_value or picture.max_value)
+    image = audio_to_image(clip)
+    return metadata.save_image(image.image, path, image.params, max_value or image.max_value)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def run(sources: list[Path], target: Path | None = None, **options: object) -> list[Result]:
     pairs = [(path, target / f"{path.stem}.wav" if target else None) for path in sources]
-    return list(pictures_to_clips(pairs, SETTINGS, **options))  # type: ignore[arg-type]
+    return list(images_to_clips(pairs, SETTINGS, **options))  # type: ignore[arg-type]
 
 
 def drift(path: Path) -> np.ndarray:
     """How far each loud onset of a track lies from the nearest beat of one steady pulse through all of it, in s."""
-    image = audio_to_picture(read_audio(path).to_mono()).image
+    image = audio_to_image(read_audio(path).to_mono()).image
     beats = find_beats(darkness_of(image), BeatFinder())
     assert beats.period == pytest.approx(60.0, abs=0.3)
     strong = [hit for hit in beats.hits if beats.row[round(hit)] > 0.4 * beats.row.max()]
@@ -74,7 +74,7 @@ def test_uncut_clips_fall_off_the_beat(takes: list[Path], tmp_path: Path) -> Non
     """The measure above is one: without the cut it fails."""
     joined = tmp_path / "joined.wav"
     run(takes, joined=joined)
-    image = audio_to_picture(read_audio(joined).to_mono()).image
+    image = audio_to_image(read_audio(joined).to_mono()).image
     beats = find_beats(darkness_of(image), BeatFinder())
     if beats.period:
         off = (np.array(beats.hits) + 2.5 - beats.first + beats.period / 2) % beats.period - beats.period / 2
@@ -98,7 +98,7 @@ def test_the_cut_is_a_part_of_the_whole_sound(takes: list[Path], tmp_path: Path)
     np.testing.assert_allclose(part[inner], gain * whole[inner], atol=2e-4)
 
 
-def test_a_picture_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
+def test_a_image_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
     (result,) = run(takes[:1], tmp_path, crop=CropSettings("fixed", 600))
     assert "cut" not in result.details
     assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP
@@ -123,7 +123,7 @@ def test_bad_image_affects_neither_the_others_nor_the_track(short: list[Path], t
     assert "nothing to join" in track.error
 
 
-def test_the_track_keeps_how_loud_the_pictures_are(takes: list[Path], tmp_path: Path) -> None:
+def test_the_track_keeps_how_loud_the_images_are(takes: list[Path], tmp_path: Path) -> None:
     loud = save(tmp_path / "1.png", drums(100, 0.1, 5.115), 4e7)
     quiet = save(tmp_path / "2.png", drums(100, 0.1, 5.115), 4e6)
     run([loud, quiet], tmp_path, joined=tmp_path / "joined.wav")
@@ -141,7 +141,7 @@ def test_files_that_are_there(short: list[Path], tmp_path: Path, existing: str) 
     assert (there.read_bytes() == b"mine") == (existing != "overwrite")
     assert ("exists" in one.error, one.skipped) == (existing == "refuse", existing == "skip")
     assert two.outputs == (tmp_path / "take1.wav",)
-    assert track.details["pictures"] == 2  # a file that is there is no reason to leave its picture out
+    assert track.details["pictures"] == 2  # a file that is there is no reason to leave its image out
     again = run(short[:2], tmp_path, joined=tmp_path / "joined.wav", existing=existing)
     if existing == "refuse":
         assert all("exists" in result.error for result in again)
@@ -153,14 +153,14 @@ def test_existing_results_are_not_decoded_again(
     short: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(short[:1], tmp_path, joined=tmp_path / "joined.wav")
-    monkeypatch.setattr("riffusion_ext.spectrogram.codec.pictures_to_audio", None)
+    monkeypatch.setattr("riffusion_ext.spectrogram.codec.images_to_audio", None)
     assert all(r.skipped for r in run(short[:1], tmp_path, joined=tmp_path / "joined.wav", existing="skip"))
 
 
 def test_parameters_given_decide_the_time(takes: list[Path], tmp_path: Path) -> None:
     slow = DecodeSettings(device="cpu", params=PRESETS["riffusion-v1"].replace(step_size_ms=20))
     pairs = [(takes[0], tmp_path / "slow.wav")]
-    (result,) = pictures_to_clips(pairs, slow, crop=CropSettings("fixed", 200))
+    (result,) = images_to_clips(pairs, slow, crop=CropSettings("fixed", 200))
     assert result.details["duration"] == pytest.approx(4.0)
     assert read_audio(tmp_path / "slow.wav").samples.shape == (1, 4 * RATE)
 

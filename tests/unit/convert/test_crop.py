@@ -1,4 +1,4 @@
-"""Where pictures are cut: whole bars, in time, without clicks."""
+"""Where images are cut: whole bars, in time, without clicks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.crop import CROP_CONTROLS, crop_settings
 from riffusion_ext.params import PRESETS
 
-from .conftest import RATE, drum_picture, pulses
+from .conftest import RATE, drum_image, pulses
 
 PARAMS = PRESETS["riffusion-v1"]
 STEP = 0.01
@@ -38,7 +38,7 @@ def beats(period: float, first: float, columns: int = 512) -> Beats:
     return Beats(np.zeros(columns), 0.0, period, first)
 
 
-def picture(darkness: np.ndarray) -> Image.Image:
+def spectrogram(darkness: np.ndarray) -> Image.Image:
     return Image.fromarray((255 * (1 - darkness)).astype(np.uint8)).convert("RGB")
 
 
@@ -70,7 +70,7 @@ def test_cut_has_whole_bars_of_the_image(period: float, share: float, rhythm: in
     assert sum(duration for _, duration in cut.bodies) == pytest.approx(cut.duration)
     bar = rhythm * period * STEP
     early = (cut.start - found.first * STEP + bar / 2) % bar - bar / 2  # a whole bar sooner is on the beat as well
-    # It begins on the beat: later only where that lies before the picture, earlier where the end is near.
+    # It begins on the beat: later only where that lies before the image, earlier where the end is near.
     assert -0.05 <= early <= 0.03 * period * STEP + 1e-9
 
 
@@ -103,12 +103,12 @@ def test_a_fixed_width_is_that_many_steps(columns: int, width: int) -> None:
         assert cut is None
 
 
-# --- one picture after the other --------------------------------------------------------------------------------------
+# --- one image after the other --------------------------------------------------------------------------------------
 
 
-def test_every_picture_has_its_own_beat() -> None:
+def test_every_image_has_its_own_beat() -> None:
     cutter = Cutter(CropSettings("every"))
-    looks = [cutter.look(drum_picture(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
+    looks = [cutter.look(drum_image(bpm, phase), PARAMS) for bpm, phase in ((100, 0.1), (125, 0.3))]
     assert [look.cut.tempo for look in looks if look.cut] == [pytest.approx(100, abs=0.3), pytest.approx(125, abs=0.3)]
     assert [look.cut.start for look in looks if look.cut] == [
         pytest.approx(0.1, abs=0.02),
@@ -122,9 +122,9 @@ def test_once_takes_the_first_that_has_a_beat() -> None:
     blank = cutter.look(Image.new("RGB", (512, 512), "white"), PARAMS)
     assert blank.cut is None
     assert "heard whole" in blank.notes[0]
-    first = cutter.look(drum_picture(100, 0.1), PARAMS)
+    first = cutter.look(drum_image(100, 0.1), PARAMS)
     assert first.cut is not None
-    other = cutter.look(drum_picture(125, 0.3), PARAMS)
+    other = cutter.look(drum_image(125, 0.3), PARAMS)
     assert other.cut == first.cut
     assert other.beats is None
     narrow = cutter.look(Image.new("RGB", (300, 512), "white"), PARAMS)
@@ -137,7 +137,7 @@ def test_method_none_analyses_no_image() -> None:
     assert (look.cut, look.beats, look.notes) == (None, None, ())
 
 
-def test_of_a_stereo_picture_both_sides_count() -> None:
+def test_of_a_stereo_image_both_sides_count() -> None:
     dark = (255 * pulses(60.0, 10, rows=512)).astype(np.uint8)
     for side in (1, 2):
         pixels = np.full((512, 512, 3), 255, np.uint8)
@@ -149,8 +149,8 @@ def test_of_a_stereo_picture_both_sides_count() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "LA"])
-def test_pictures_of_any_mode_have_the_same_beat(mode: str) -> None:
-    image = picture(pulses(60.0, 10, rows=512)).convert(mode)
+def test_images_of_any_mode_have_the_same_beat(mode: str) -> None:
+    image = spectrogram(pulses(60.0, 10, rows=512)).convert(mode)
     look = Cutter(CropSettings("every")).look(image, PARAMS)
     assert look.cut is not None
     assert look.cut.tempo == pytest.approx(100, abs=0.5)
@@ -230,7 +230,7 @@ def test_settings_that_make_no_sense_are_sentences(method: str, width: int) -> N
 
 @pytest.mark.parametrize("method", ["fixed", "once", "every"])
 def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
-    image = drum_picture(100, 0.1)
+    image = drum_image(100, 0.1)
     drawing, look = preview(image, Cutter(CropSettings(method, 300)), PARAMS)
     assert look.cut is not None
     assert drawing.mode == "RGB"
@@ -247,7 +247,7 @@ def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
     assert drawn[: image.height, unheard].mean() > plain[:, unheard].mean()
 
 
-def test_a_picture_without_a_beat_has_a_preview_too() -> None:
+def test_a_image_without_a_beat_has_a_preview_too() -> None:
     drawing, look = preview(Image.new("L", (64, 32), 255), Cutter(CropSettings("every")), PARAMS)
     assert look.cut is None
     assert drawing.width == 64

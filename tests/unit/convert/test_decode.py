@@ -30,7 +30,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise MemoryError(f"{len(images)} images")
         return [images[0].width]
 
-    monkeypatch.setattr(codec, "pictures_to_audio", fake)
+    monkeypatch.setattr(codec, "images_to_audio", fake)
     return sizes
 
 

@@ -1,4 +1,4 @@
-"""A small training set: pictures as they are written, and the songs they were cut from."""
+"""A small training set: images as they are written, and the songs they were cut from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def collection(tmp_path: Path, make_song: MakeSong) -> Path:
 
 @pytest.fixture
 def narrow() -> DatasetSettings:
-    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste.
+    """Return settings of images 64 columns wide, so that short songs have many, and no check of taste.
 
     They are low and of a low sample rate: quick to make.
     """
@@ -83,22 +83,22 @@ def songs(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def make_items(tmp_path: Path, songs: list[Path]) -> MakeItems:
-    """Return a maker of items whose pictures lie in ``tmp_path / "out" / "pictures"``."""
+    """Return a maker of items whose images lie in ``tmp_path / "out" / "pictures"``."""
 
     def make(
         count: int = 3, *, caption: str = "rfx, {}", step: float = 2.0, duration: float = 1.99
     ) -> list[ExportItem]:
-        pictures = tmp_path / "out" / "pictures"
-        pictures.mkdir(parents=True, exist_ok=True)
+        images = tmp_path / "out" / "pictures"
+        images.mkdir(parents=True, exist_ok=True)
         items = []
         for number in range(count):
-            picture = pictures / f"{number:02d}-{number * 77777:08x}.png"
-            if not picture.exists():
+            image = images / f"{number:02d}-{number * 77777:08x}.png"
+            if not image.exists():
                 exif = Image.Exif()
                 exif[11000] = 44100
-                Image.new("RGB", (512, 512), (number * 20, 200, 255)).save(picture, exif=exif)
+                Image.new("RGB", (512, 512), (number * 20, 200, 255)).save(image, exif=exif)
             start = number // 2 * step
-            items.append(ExportItem(picture, caption.format(number), songs[number % 2], start, duration))
+            items.append(ExportItem(image, caption.format(number), songs[number % 2], start, duration))
         return items
 
     return make

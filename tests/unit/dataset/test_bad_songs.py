@@ -344,9 +344,9 @@ def test_odd_names(name: str, tmp_path: Path, make_song: MakeSong, capsys: pytes
     )
     said = capsys.readouterr()
     assert code == 0, said.err
-    pictures = sorted((out / "pictures").glob("*.png"))
-    assert len(pictures) == 6, "three windows of each"
-    assert all(path.with_suffix(".txt").read_text("utf-8").strip() for path in pictures)
+    images = sorted((out / "pictures").glob("*.png"))
+    assert len(images) == 6, "three windows of each"
+    assert all(path.with_suffix(".txt").read_text("utf-8").strip() for path in images)
     assert "problem" not in said.out, "the songs are found again to compare with"
     settings = DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
     again = build(tmp_path / "songs", out, settings, jobs=1)

@@ -87,12 +87,12 @@ def test_contact_sheet_loads_no_external_resources(made: tuple[Store, Manifest])
     assert not re.search(r"https?:|//[a-z]|@import|url\(|fetch\(|XMLHttp|import\(", without_data)
 
 
-def test_pictures_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
+def test_images_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     _, page = page_of(store, manifest, sounds=2)
-    pictures = [image["src"] for image in page.all("img")]
-    assert len(pictures) == len(manifest.windows)
-    with Image.open(io.BytesIO(base64.b64decode(pictures[0].split(",")[1]))) as image:
+    images = [image["src"] for image in page.all("img")]
+    assert len(images) == len(manifest.windows)
+    with Image.open(io.BytesIO(base64.b64decode(images[0].split(",")[1]))) as image:
         assert image.height == 144
     sounds = [button["data-sound"] for button in page.all("button") if button.get("class") == "play"]
     assert len(sounds) == 2
@@ -104,7 +104,7 @@ def test_pictures_and_sounds_are_in_it(made: tuple[Store, Manifest]) -> None:
     assert "2 of them can be heard here" in page.texts["p"][0]
 
 
-def test_pictures_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
     store, manifest = made
     first, _ = page_of(store, manifest)
     again: list[Path] = []
@@ -112,7 +112,7 @@ def test_pictures_are_made_small_once(made: tuple[Store, Manifest], monkeypatch:
     monkeypatch.setattr(contact_sheet, "_shrunk", lambda path: again.append(path) or shrunk(path))
     assert page_of(store, manifest)[0] == first
     assert not again
-    path = store.pictures / manifest.kept[0].file
+    path = store.images / manifest.kept[0].file
     with Image.open(path) as image:
         Image.new("RGB", image.size, "red").save(path)
     assert page_of(store, manifest)[0] != first
@@ -153,10 +153,10 @@ def test_filters_are_the_reasons(made: tuple[Store, Manifest]) -> None:
     assert values == ["all", "kept", "out", "changed", "ending", "intro"]
 
 
-def test_a_picture_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store, Manifest]) -> None:
+def test_a_image_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
-    (store.pictures / manifest.kept[0].file).unlink()
-    (store.pictures / manifest.kept[1].file).write_bytes(b"none")
+    (store.images / manifest.kept[0].file).unlink()
+    (store.images / manifest.kept[1].file).write_bytes(b"none")
     _, page = page_of(store, manifest, sounds=99)
     assert len(page.all("article")) == len(manifest.windows)
     assert len(page.all("img")) == len(manifest.windows) - 2

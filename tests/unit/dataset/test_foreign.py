@@ -235,7 +235,7 @@ def test_files_that_are_links(name: str, world: Path) -> None:
 
 
 @posix
-def test_pictures_and_captions_that_are_links(world: Path) -> None:
+def test_images_and_captions_that_are_links(world: Path) -> None:
     out = world / "sets" / "out"
     for path in sorted((out / "pictures").iterdir()):
         if path.suffix in (".png", ".txt"):
@@ -328,7 +328,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Path) -> None:
-    """Hidden files included, whenever songs and pictures were written."""
+    """Hidden files included, whenever songs and images were written."""
     collection, out = world / "collection", world / "sets" / "out"
     first = contents(out)
     assert {".export/kohya.json", ".export/audio.json", ".export/dreambooth.json"} <= first.keys()
@@ -343,7 +343,7 @@ def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Pat
     assert contents(other) == first
 
 
-def test_a_song_that_was_changed_is_cut_again_and_a_picture_linked_again(world: Path) -> None:
+def test_a_song_that_was_changed_is_cut_again_and_a_image_linked_again(world: Path) -> None:
     collection, out = world / "collection", world / "sets" / "out"
     (collection / "one.wav").write_bytes((collection / "two.wav").read_bytes())
     built = build(collection, out, SETTINGS, jobs=1)

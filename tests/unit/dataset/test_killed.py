@@ -162,7 +162,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: 
         time.sleep(0.01)
 
 
-def whole_pictures(out: Path) -> int:
+def whole_images(out: Path) -> int:
     names = [path for path in out.rglob("*.png") if not path.name.startswith(".")]
     for path in names:
         with Image.open(path) as image:
@@ -209,12 +209,12 @@ def test_the_command_or_a_worker_of_it_is_killed(
     long_songs: Path, undisturbed: dict[str, str], tmp_path: Path, tree: Tree
 ) -> None:
     out = tmp_path / "out"
-    for pictures in (1, 60, 110):
+    for images in (1, 60, 110):
         process = started(long_songs, out, "--jobs", "2")
-        wait_for(lambda least=pictures: drawn(out) > least, process)
+        wait_for(lambda least=images: drawn(out) > least, process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        assert whole_pictures(out) > pictures
+        assert whole_images(out) > images
     process = started(long_songs, out, "--jobs", "2")
     said = process.communicate()
     assert process.returncode == 0, said
@@ -245,7 +245,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     assert time.monotonic() - began < 30
     assert "the same command goes on from there" in said
     assert "Traceback" not in said
-    assert whole_pictures(out) > 5
+    assert whole_images(out) > 5
     assert list(out.rglob(".*.png")) == [], "half images"
     process = started(long_songs, out, "--jobs", jobs)
     process.communicate()

@@ -39,7 +39,7 @@ def with_template(settings: DatasetSettings, template: str, **values: object) ->
     return replace(settings, captions=CaptionSettings(template, **values))
 
 
-def pictures(out: Path, folder: str = "pictures") -> list[str]:
+def images(out: Path, folder: str = "pictures") -> list[str]:
     return sorted(path.name for path in (out / folder).glob("*.png")) if (out / folder).is_dir() else []
 
 
@@ -53,16 +53,16 @@ def check_whole(built: Built, out: Path) -> None:
     kept = sorted(window["file"] for window in manifest["windows"] if window["kept"])
     left_out = {window["file"] for window in manifest["windows"] if not window["kept"]}
     assert kept == sorted(window.file for window in built.manifest.kept)
-    assert pictures(out) == kept
-    assert left_out <= set(pictures(out, "rejected"))
-    assert set(pictures(out, "rejected")).isdisjoint(kept)
+    assert images(out) == kept
+    assert left_out <= set(images(out, "rejected"))
+    assert set(images(out, "rejected")).isdisjoint(kept)
     assert [f"{name}.png" for name in captions(out)] == kept
     assert all(text.strip() for text in captions(out).values())
     for path in out.rglob("*.png"):
         with Image.open(path) as image:
             image.load()
     assert not [path for path in out.rglob(".*") if path.is_file()], "temporary files"
-    assert not pictures(out, ".riffusion/fresh")
+    assert not images(out, ".riffusion/fresh")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
     assert told[-1].fresh == 3
 
 
-def test_pictures_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
+def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
     make_song(tmp_path / "songs" / "a.wav", 11.0, seed=1)
     make_song(tmp_path / "songs" / "b.wav", 11.0, seed=2)
     out = tmp_path / "out"
@@ -203,16 +203,16 @@ def test_other_limits_only_judge_again(
     assert tree(out) == before, "and back"
 
 
-def test_other_pictures_take_the_place_of_the_old_ones_which_stay_among_the_rejected(
+def test_other_images_take_the_place_of_the_old_ones_which_stay_among_the_rejected(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path
 ) -> None:
     first = build(collection, out, narrow, jobs=1)
     (out / "pictures" / "mine.png").write_bytes((out / "pictures" / first.manifest.kept[0].file).read_bytes())
     second = build(collection, out, with_slicing(narrow, columns=80), jobs=1)
-    assert "mine.png" in pictures(out), "what is not ours stays where it is"
+    assert "mine.png" in images(out), "what is not ours stays where it is"
     (out / "pictures" / "mine.png").unlink()
     check_whole(second, out)
-    assert {window.file for window in first.manifest.windows} <= set(pictures(out, "rejected"))
+    assert {window.file for window in first.manifest.windows} <= set(images(out, "rejected"))
     third = build(collection, out, narrow, jobs=1)
     check_whole(third, out)
     assert third.manifest == first.manifest
@@ -230,7 +230,7 @@ def test_songs_come_and_go(collection: Path, out: Path, narrow: DatasetSettings,
     third = build(collection, out, narrow, jobs=1)
     check_whole(third, out)
     assert third.manifest == first.manifest
-    assert set(pictures(out, "rejected")) > {window.file for window in first.manifest.windows if not window.kept}
+    assert set(images(out, "rejected")) > {window.file for window in first.manifest.windows if not window.kept}
 
 
 def test_a_song_that_changed_is_cut_again(
@@ -259,9 +259,7 @@ def test_a_song_whose_record_is_damaged_is_done_again(
     assert tree(out) == before
 
 
-def test_a_picture_that_is_gone_is_drawn_again(
-    collection: Path, out: Path, narrow: DatasetSettings, tree: Tree
-) -> None:
+def test_a_image_that_is_gone_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
     built = build(collection, out, narrow, jobs=1)
     before = tree(out)
     (out / "pictures" / built.manifest.kept[0].file).unlink()
@@ -381,7 +379,7 @@ def test_stopping_at_once_leaves_a_finished_set_as_it_is(
     check_whole(built, out)
 
 
-def test_stopped_amid_other_pictures_the_set_is_one_and_whole(
+def test_stopped_amid_other_images_the_set_is_one_and_whole(
     collection: Path, out: Path, narrow: DatasetSettings, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(collection, out, narrow, jobs=1)
@@ -394,7 +392,7 @@ def test_stopped_amid_other_pictures_the_set_is_one_and_whole(
     check_whole(after, out)
     fresh = build(collection, tmp_path / "fresh", wide, jobs=1)
     assert after.manifest == fresh.manifest
-    assert pictures(out) == pictures(tmp_path / "fresh")
+    assert images(out) == images(tmp_path / "fresh")
 
 
 def test_a_caption_typed_before_a_stop_survives_it(

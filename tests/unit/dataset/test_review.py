@@ -31,11 +31,11 @@ def text_of(out: Path, file: str) -> Path:
 
 
 def check_folder(out: Path) -> Manifest:
-    """Check that pictures and captions are those of the manifest, none empty, and that a run would agree."""
+    """Check that images and captions are those of the manifest, none empty, and that a run would agree."""
     store, manifest = open_set(out)
     kept = {window.file: window.caption for window in manifest.kept}
-    assert {path.name for path in store.pictures.glob("*.png")} == set(kept)
-    assert {path.name for path in store.pictures.glob("*.txt")} == {text_of(out, file).name for file in kept}
+    assert {path.name for path in store.images.glob("*.png")} == set(kept)
+    assert {path.name for path in store.images.glob("*.txt")} == {text_of(out, file).name for file in kept}
     assert all(text_of(out, file).read_text("utf-8") == caption for file, caption in kept.items())
     assert all(caption.strip() for caption in kept.values())
     return manifest
@@ -95,7 +95,7 @@ def test_any_decisions_leave_a_consistent_folder(
     check_folder(out)
 
 
-def test_unknown_pictures_are_passed_over(out: Path) -> None:
+def test_unknown_images_are_passed_over(out: Path) -> None:
     before = check_folder(out)
     assert decide(out, {"../../etc/passwd": Decision(keep=False), "x.png": Decision(caption="x")}) == before
     assert json.loads((out / "review.json").read_text()) == {"windows": {}}

@@ -1,4 +1,4 @@
-"""The folder of a training set: the lock, the records, the pictures, the texts."""
+"""The folder of a training set: the lock, the records, the images, the texts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
-    """Return a record that is kept under KEY, with its pictures."""
+    """Return a record that is kept under KEY, with its images."""
     song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
     with store.locked():
         made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
@@ -138,7 +138,7 @@ def test_non_finite_numbers_survive_the_store(store: Store, record: SongRecord) 
     assert back.loudness == -np.inf
 
 
-def test_a_record_without_one_of_its_pictures_does_not_count(store: Store, record: SongRecord) -> None:
+def test_a_record_without_one_of_its_images_does_not_count(store: Store, record: SongRecord) -> None:
     (store.fresh / record.files[1]).unlink()
     assert store.record_of(KEY) is None
 
@@ -173,7 +173,7 @@ def test_a_record_of_another_kind_does_not_count(text: str, store: Store, record
     assert store.record_of(KEY) is None
 
 
-def test_keys_differ_with_all_that_makes_the_pictures() -> None:
+def test_keys_differ_with_all_that_makes_the_images() -> None:
     keys = [
         record_key("a", "d", "f", None),
         record_key("b", "d", "f", None),
@@ -187,17 +187,17 @@ def test_keys_differ_with_all_that_makes_the_pictures() -> None:
     assert record_key("a", "d", "f", None) == keys[0]
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
+def test_a_image_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
     file = record.files[0]
     assert store.find(file) == store.fresh / file
-    assert store.place(file, kept=True) == store.pictures / file
+    assert store.place(file, kept=True) == store.images / file
     store.write_text(f"pictures/{Path(file).stem}.txt", "caption")
     assert store.place(file, kept=True).is_file()
     assert store.place(file, kept=False) == store.rejected / file
-    assert not any(store.pictures.iterdir())
+    assert not any(store.images.iterdir())
     assert store.find(file) == store.rejected / file
 
 
@@ -206,7 +206,7 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
 ) -> None:
     file = record.files[0]
     store.place(file, kept=True)
-    caption = (store.pictures / file).with_suffix(".txt")
+    caption = (store.images / file).with_suffix(".txt")
     caption.write_text("words")
 
     def killed(self: Path, target: Path) -> Path:
@@ -220,17 +220,17 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
     assert store.place(file, kept=False) == store.rejected / file
 
 
-def test_a_picture_that_is_gone_is_named(store: Store) -> None:
+def test_a_image_that_is_gone_is_named(store: Store) -> None:
     with pytest.raises(RiffusionError, match=r"the image x\.png is gone"):
         store.place("x.png", kept=True)
 
 
-def test_only_our_own_pictures_are_forgotten(store: Store, record: SongRecord) -> None:
+def test_only_our_own_images_are_forgotten(store: Store, record: SongRecord) -> None:
     for file in record.files:
         store.place(file, kept=True)
-    (store.pictures / "mine.png").write_bytes(b"x")
+    (store.images / "mine.png").write_bytes(b"x")
     store.forget_others({record.files[0]})
-    assert sorted(path.name for path in store.pictures.iterdir()) == sorted(["mine.png", record.files[0]])
+    assert sorted(path.name for path in store.images.iterdir()) == sorted(["mine.png", record.files[0]])
     assert sorted(path.name for path in store.rejected.iterdir()) == sorted(record.files[1:])
 
 

@@ -1,4 +1,4 @@
-"""Do the pictures sound like the songs? The check notices where they do not."""
+"""Do the images sound like the songs? The check notices where they do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.dataset.verify import Check, described, sample_of, verify
-from riffusion_ext.metadata import read_record, save_picture
+from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import PRESETS
 
 MakeSong = Callable[..., Path]
@@ -63,7 +63,7 @@ def checks(store: Store, windows: list[WindowEntry]) -> list[Check]:
     [{}, {"scale": "song"}, {"last": "pad"}, {"overlap": 0.5}, {"params": PRESETS["20khz-stereo"]}],
     ids=["plain", "song", "pad", "overlap", "stereo"],
 )
-def test_good_pictures_pass(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
+def test_good_images_pass(slicing: dict[str, object], songs: Path, tmp_path: Path) -> None:
     store, manifest = made(songs, tmp_path / "out", **slicing)
     for check in checks(store, manifest.kept):
         assert check.problem == ""
@@ -74,12 +74,12 @@ def test_good_pictures_pass(slicing: dict[str, object], songs: Path, tmp_path: P
 
 
 def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Change the pixels of a picture, and nothing of what is written into it."""
+    """Change the pixels of an image, and nothing of what is written into it."""
     with Image.open(path) as image:
         record = read_record(image)
         values = change(np.asarray(image, np.int16)).clip(0, 255).astype(np.uint8)
     assert record.params is not None
-    save_picture(Image.fromarray(values), path, record.params, record.max_value)
+    save_image(Image.fromarray(values), path, record.params, record.max_value)
 
 
 @pytest.mark.parametrize(
@@ -92,22 +92,22 @@ def redraw(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
     ],
     ids=["lighter", "darker", "backwards", "higher"],
 )
-def test_a_changed_picture_is_noticed(
+def test_a_changed_image_is_noticed(
     change: Callable[[np.ndarray], np.ndarray], words: str, plain: tuple[Store, Manifest]
 ) -> None:
     store, manifest = plain
     first, second = manifest.kept[:2]
-    redraw(store.pictures / first.file, change)
+    redraw(store.images / first.file, change)
     bad, good = checks(store, [first, second])
     assert words in bad.problem
     assert good.problem == ""
 
 
-def test_the_picture_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> None:
+def test_the_image_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> None:
     store, manifest = plain
     one = next(window for window in manifest.kept if window.song == "a.wav")
     two = next(window for window in manifest.kept if window.song == "b.wav")
-    shutil.copy(store.pictures / two.file, store.pictures / one.file)
+    shutil.copy(store.images / two.file, store.images / one.file)
     (check,) = checks(store, [one])
     assert "it is not that part of the song, from which it differs by" in check.problem
     assert "with a problem" in described([check])
@@ -116,8 +116,8 @@ def test_the_picture_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -
 def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manifest], tmp_path: Path) -> None:
     store, manifest = plain
     gone, damaged, away = manifest.kept[0], manifest.kept[1], manifest.kept[-1]
-    (store.pictures / gone.file).unlink()
-    (store.pictures / damaged.file).write_bytes(b"no image")
+    (store.images / gone.file).unlink()
+    (store.images / damaged.file).write_bytes(b"no image")
     (tmp_path / "songs" / away.song).unlink()
     found = checks(store, [gone, damaged, away])
     assert [check.file for check in found] == [gone.file, damaged.file, away.file]

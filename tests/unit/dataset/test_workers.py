@@ -33,7 +33,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Pat
     return folder
 
 
-def pictures(folder: Path) -> int:
+def images(folder: Path) -> int:
     return len(list((folder / "out").rglob("*.png")))
 
 
@@ -43,22 +43,22 @@ def test_ended_run_leaves_no_worker_processes(face: str, number: signal.Signals,
     options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
     command = ["-m", "riffusion_ext", "dataset", f"{songs}", "out", *options]
     with Program(*(command if face == "command" else ["-c", PAGE, f"{songs}"]), folder=tmp_path) as program:
-        program.wait_for(lambda: pictures(tmp_path) > 3)
+        program.wait_for(lambda: images(tmp_path) > 3)
         assert len(program.there()) >= 3, "the run and its workers"
         code, _, said = program.end(number)  # all that held its pipes are gone then, too
         assert code == (128 + number if face == "command" and number != signal.SIGKILL else -number)
         assert "Traceback" not in said
         program.wait_until_gone()
-        there = pictures(tmp_path)
+        there = images(tmp_path)
         assert not program.there()
-        assert pictures(tmp_path) == there
+        assert images(tmp_path) == there
         assert list(program.temporary.iterdir()) == []
 
 
 def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process(songs: Path, tmp_path: Path) -> None:
     options = ["--jobs", "2", "--columns", "64", "--overlap", "0.9"]
     with Program("-m", "riffusion_ext", "dataset", f"{songs}", "out", *options, folder=tmp_path) as program:
-        program.wait_for(lambda: pictures(tmp_path) > 3)
+        program.wait_for(lambda: images(tmp_path) > 3)
         os.killpg(program.process.pid, signal.SIGTERM)
         os.killpg(program.process.pid, signal.SIGTERM)  # as `timeout` does
         code, _, said = program.end()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from riffusion_ext.audio.formats import ffmpeg
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.files.paths import (
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
     expand,
     fits,
     folders_below,
@@ -53,32 +53,32 @@ def test_any_names_can_be_compared(names: list[str]):
     assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
 
 
-def test_folder_gives_its_pictures_in_natural_order(tmp_path: Path):
+def test_folder_gives_its_images_in_natural_order(tmp_path: Path):
     touch(tmp_path, "b10.png", "b2.PNG", "b1.jpeg", "notes.txt", "._b1.png", "sub/c.png")
-    files, missing = expand([tmp_path], PICTURE_SUFFIXES)
+    files, missing = expand([tmp_path], IMAGE_SUFFIXES)
     assert [path.name for path in files] == ["b1.jpeg", "b2.PNG", "b10.png"]
     assert missing == []
 
 
 def test_patterns_and_lists_of_patterns(tmp_path: Path):
     touch(tmp_path, "a10.png", "a2.png", "b.jpg", "c.txt", "sub/d.png")
-    files, _ = expand([f"{tmp_path}/*.jpg, {tmp_path}/*.png"], PICTURE_SUFFIXES)
+    files, _ = expand([f"{tmp_path}/*.jpg, {tmp_path}/*.png"], IMAGE_SUFFIXES)
     assert [path.name for path in files] == ["b.jpg", "a2.png", "a10.png"]
-    files, _ = expand([f"{tmp_path}/**/*.png"], PICTURE_SUFFIXES)
+    files, _ = expand([f"{tmp_path}/**/*.png"], IMAGE_SUFFIXES)
     assert [path.name for path in files] == ["a2.png", "a10.png", "d.png"]
 
 
 def test_files_in_a_shells_order_are_put_into_natural_order_where_asked(tmp_path: Path):
     names = touch(tmp_path, "clip_1.png", "clip_10.png", "clip_2.png")
-    assert [path.name for path in expand(names, PICTURE_SUFFIXES)[0]] == ["clip_1.png", "clip_10.png", "clip_2.png"]
-    files, _ = expand(names, PICTURE_SUFFIXES, sort_named=True)
+    assert [path.name for path in expand(names, IMAGE_SUFFIXES)[0]] == ["clip_1.png", "clip_10.png", "clip_2.png"]
+    files, _ = expand(names, IMAGE_SUFFIXES, sort_named=True)
     assert [path.name for path in files] == ["clip_1.png", "clip_2.png", "clip_10.png"]
 
 
 def test_folders_and_patterns_keep_their_place(tmp_path: Path):
     z10, z2, b, a = touch(tmp_path, "z10.png", "z2.png", "second/b.png", "first/a.png")
     names = [z10, z2, f"{tmp_path}/second", f"{tmp_path}/first/*.png", "x" * 300]
-    assert expand(names, PICTURE_SUFFIXES, sort_named=True)[0] == [z2, z10, b, a]
+    assert expand(names, IMAGE_SUFFIXES, sort_named=True)[0] == [z2, z10, b, a]
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_which_output_names_mean_a_folder(name: str, folder: bool, tmp_path: Pat
 
 def test_a_file_wins_over_the_pattern_its_name_could_be(tmp_path: Path):
     (path,) = touch(tmp_path, "take [1], final*.png")
-    assert expand([path], PICTURE_SUFFIXES) == ([path], [])
+    assert expand([path], IMAGE_SUFFIXES) == ([path], [])
 
 
 def test_a_file_named_twice_comes_once(tmp_path: Path):
     (path,) = touch(tmp_path, "a.png")
-    assert expand([path, tmp_path, f"{tmp_path}/*.png"], PICTURE_SUFFIXES)[0] == [path]
+    assert expand([path, tmp_path, f"{tmp_path}/*.png"], IMAGE_SUFFIXES)[0] == [path]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_file_named_twice_comes_once(tmp_path: Path):
 )
 def test_names_that_lead_to_nothing_say_why(tmp_path: Path, name: str, why: str):
     (tmp_path / "empty").mkdir()
-    files, missing = expand([f"{tmp_path}/{name}"], PICTURE_SUFFIXES)
+    files, missing = expand([f"{tmp_path}/{name}"], IMAGE_SUFFIXES)
     assert files == []
     assert len(missing) == 1
     assert why in missing[0][1]
@@ -162,7 +162,7 @@ def test_one_line_names_skipped_files(tmp_path: Path):
 
 def test_results_beside_their_inputs_are_not_told(tmp_path: Path):
     touch(tmp_path, "a.png", "a.wav", "b.mp3", "c.heic")
-    for suffixes, names in ((PICTURE_SUFFIXES, ["c.heic"]), (SOUND_SUFFIXES, ["c.heic"])):
+    for suffixes, names in ((IMAGE_SUFFIXES, ["c.heic"]), (SOUND_SUFFIXES, ["c.heic"])):
         expand([tmp_path], suffixes, passed=(passed := []))
         assert [path.name for path in passed] == names
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.convert.targets import made_from, planned
 from riffusion_ext.files.result_names import result_names
-from riffusion_ext.metadata import save_picture
+from riffusion_ext.metadata import save_image
 from riffusion_ext.params import SpectrogramParams
 
 
@@ -73,14 +73,14 @@ def test_results_never_share_a_name(sources: list[str]):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 @pytest.mark.parametrize("source", ["song.ogg", "Ænima - 月.mp3", b"x\xff.wav".decode("utf-8", "surrogateescape")])
-def test_a_picture_tells_what_it_was_made_from(tmp_path: Path, suffix: str, source: str):
+def test_a_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, source: str):
     from PIL import Image
 
     path = tmp_path / f"a{suffix}"
     assert made_from(path) == ""
-    save_picture(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0, source)
+    save_image(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0, source)
     assert made_from(path) == source
-    save_picture(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0)
+    save_image(Image.new("RGB", (32, 32)), path, SpectrogramParams(), 1.0)
     assert made_from(path) is None
     path.write_bytes(b"no image")
     assert made_from(path) is None
@@ -92,7 +92,7 @@ def test_first_tile_names_the_source_of_all_tiles(tmp_path: Path):
     from riffusion_ext.convert.to_images import tile_path
 
     first = tile_path(tmp_path / "song.png", 0)
-    save_picture(Image.new("RGB", (32, 32)), first, SpectrogramParams(), 1.0, "song.aiff")
+    save_image(Image.new("RGB", (32, 32)), first, SpectrogramParams(), 1.0, "song.aiff")
     pairs, notes = planned([Path("song.ogg")], tmp_path, ".png", first=lambda path: tile_path(path, 0))
     assert pairs == [(Path("song.ogg"), tmp_path / "song_ogg.png")]
     assert notes == ["song.png belongs to another input; that of song.ogg is song_ogg.png"]

@@ -1,4 +1,4 @@
-"""Small pictures and synthesised songs for the tests of generation."""
+"""Small images and synthesised songs for the tests of generation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MakeSong = Callable[..., AudioClip]
 
 @pytest.fixture
 def small() -> SpectrogramParams:
-    """Return parameters of pictures that are quick to make: 64 bands up to 4 kHz."""
+    """Return parameters of images that are quick to make: 64 bands up to 4 kHz."""
     return SpectrogramParams(
         sample_rate=8000, window_duration_ms=50, padded_duration_ms=100, num_frequencies=64, max_frequency=4000
     )

@@ -38,7 +38,7 @@ SETTINGS = [
 
 def job() -> RenderJob:
     return RenderJob(
-        plan_song(SCORE, PRESETS["riffusion-v1"]), lambda window, pictures: pytest.fail("asked"), lambda _: 1.0
+        plan_song(SCORE, PRESETS["riffusion-v1"]), lambda window, images: pytest.fail("asked"), lambda _: 1.0
     )
 
 
@@ -64,9 +64,9 @@ def test_folders_of_sources_that_are_links(link: str, tmp_path: Path) -> None:
     (elsewhere / f".{'0' * 12}.png").touch()
     (tmp_path / "mine" / link).parent.mkdir(parents=True)
     (tmp_path / "mine" / link).symlink_to(elsewhere)
-    pictures = SongImages(tmp_path / "mine" / "sources" / "1", job().plan, None, None)  # type: ignore[arg-type]
+    images = SongImages(tmp_path / "mine" / "sources" / "1", job().plan, None, None)  # type: ignore[arg-type]
     with pytest.raises(RiffusionError, match="is a link to another place"):
-        pictures.draw()
+        images.draw()
     assert len(list(elsewhere.iterdir())) == 1
 
 
@@ -135,7 +135,7 @@ def test_records_are_found_in_long_and_odd_texts() -> None:
 
 
 @pytest.mark.parametrize("file", ["../x.png", "..", "/etc/x.png", "a\\..\\x", "C:x", None, 5, ["x"], "x\0", ""])
-def test_pictures_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
+def test_images_of_an_unfinished_press(file: object, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     (folder / "pictures").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "x.png")

@@ -18,10 +18,10 @@ from riffusion_ext.generate.checkpoint.runner import Progress
 from riffusion_ext.generate.loop import Loop, LoopSettings, decode_loop, fit_loop
 from riffusion_ext.metadata import parse_audio_comment
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.codec import audio_to_image
 from riffusion_ext.spectrogram.image import mel_to_image
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.painters import Painter, as_it_is, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
 
 PARAMS = PRESETS["riffusion-v1"]
 RAW = DecodeSettings(level="raw")
@@ -29,7 +29,7 @@ RAW = DecodeSettings(level="raw")
 
 @settings(deadline=None)
 @given(bars=st.integers(1, 8), bpm=st.floats(60, 200), beats=st.integers(2, 7))
-def test_loops_fit_on_pictures(bars: int, bpm: float, beats: int) -> None:
+def test_loops_fit_on_images(bars: int, bpm: float, beats: int) -> None:
     seconds = bars * beats * 60 / bpm
     if seconds > 40:
         return
@@ -56,8 +56,8 @@ def circle(fit_params: SpectrogramParams, width: int, seed: int) -> Image.Image:
 @pytest.mark.parametrize(("bars", "bpm"), [(1, 120.0), (2, 93.75), (1, 171.7), (0.25, 100.0), (4, 140.0)])
 def test_wrap_sounds_like_the_inside(small: SpectrogramParams, bars: float, bpm: float) -> None:
     fit = fit_loop(bars, bpm, params=small)
-    picture = circle(fit.params, fit.width, seed=3)
-    loop = decode_loop(picture, fit, RAW)
+    image = circle(fit.params, fit.width, seed=3)
+    loop = decode_loop(image, fit, RAW)
     assert loop.samples.shape == (1, round(bars * 240 / bpm * 8000))
     samples = loop.samples[0].astype(np.float64)
     steps = np.abs(np.diff(np.append(samples, samples[0])))
@@ -94,54 +94,54 @@ def test_tones_go_through_the_wrap_without_a_click(
     assert 10 * np.log10(min(around) / np.square(samples).mean()) > -2
 
 
-def test_picture_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) -> None:
+def test_image_of_the_loop_goes_around_like_its_own(small: SpectrogramParams) -> None:
     """Columns at the wrap come back as well as those inside."""
     fit = fit_loop(2, 120.0 * 8000 / (8000 + 64), params=small)
-    picture = circle(fit.params, fit.width, seed=5)
-    loop = decode_loop(picture, fit, RAW)
+    image = circle(fit.params, fit.width, seed=5)
+    loop = decode_loop(image, fit, RAW)
     from scipy.signal import resample
 
     around = np.tile(resample(loop.samples[0], fit.width * fit.params.hop_length), 3)
-    again = audio_to_picture(AudioClip(around[None].astype(np.float32), 8000), fit.params, max_value=1e6 * 30).image
+    again = audio_to_image(AudioClip(around[None].astype(np.float32), 8000), fit.params, max_value=1e6 * 30).image
     scaled = np.asarray(again)[:, fit.width : 2 * fit.width, 0].astype(float)
-    # The picture holds no record, so its black is the usual one, as in `again`.
-    error = np.abs(scaled - np.asarray(picture)[..., 0]).mean(axis=0)
+    # The image holds no record, so its black is the usual one, as in `again`.
+    error = np.abs(scaled - np.asarray(image)[..., 0]).mean(axis=0)
     wrap = np.r_[error[:8], error[-8:]].mean()
     assert wrap <= 1.5 * error.mean()
 
 
-def test_rolling_the_picture_rolls_the_sound_of_it(small: SpectrogramParams) -> None:
+def test_rolling_the_image_rolls_the_sound_of_it(small: SpectrogramParams) -> None:
     fit = fit_loop(1, 120.0, params=small)
-    pictures = [circle(fit.params, fit.width, seed=1)]
-    pictures.append(Image.fromarray(np.roll(np.asarray(pictures[0]), fit.width // 2, axis=1)))
+    images = [circle(fit.params, fit.width, seed=1)]
+    images.append(Image.fromarray(np.roll(np.asarray(images[0]), fit.width // 2, axis=1)))
     levels = []
-    for picture in pictures:
-        samples = decode_loop(picture, fit, RAW).samples[0]
+    for image in images:
+        samples = decode_loop(image, fit, RAW).samples[0]
         count = len(samples) // 16 * 16
         levels.append(10 * np.log10(np.square(samples[:count].reshape(16, -1)).mean(axis=1)))
     np.testing.assert_allclose(np.roll(levels[0], 8), levels[1], atol=1.5)
 
 
-def test_loop_is_painted_as_one(tmp_path: Path, small: SpectrogramParams) -> None:
-    painter = Painter(by_seed)
+def test_loop_is_generated_as_one(tmp_path: Path, small: SpectrogramParams) -> None:
+    backend = FakeBackend(by_seed)
     loop = Loop(LoopSettings("a", "b", bars=1, bpm=110.0, params=small), tmp_path)
     assert loop.sound() is None
-    assert list(loop.paint(painter))[-1] == Progress(1, 1, 0.0)
-    (request,) = painter.requests
+    assert list(loop.generate(backend))[-1] == Progress(1, 1, 0.0)
+    (request,) = backend.requests
     assert request.loop
     assert (request.width, request.height, request.denoise) == (loop.fit.width, 64, None)
-    list(loop.paint(painter))
-    assert painter.painted == 1
+    list(loop.generate(backend))
+    assert backend.generated == 1
     clip = loop.sound()
     assert clip is not None
     assert clip.samples.shape[1] == round(240 / 110 * 8000)
 
 
 def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) -> None:
-    painter = Painter(as_it_is)
+    backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=1, bpm=120.0, beat="four on the floor", params=small), tmp_path)
-    list(loop.paint(painter))
-    assert painter.requests[0].denoise == 0.75
+    list(loop.generate(backend))
+    assert backend.requests[0].denoise == 0.75
     clip = loop.sound()
     assert clip is not None
     envelope = np.square(clip.samples[0]).reshape(-1, 400).mean(axis=1)  # 50 ms
@@ -156,10 +156,10 @@ def test_beat_of_a_loop_goes_around(tmp_path: Path, small: SpectrogramParams) ->
 @pytest.mark.parametrize("bars", [1.5, 2.25])
 def test_beat_of_a_loop_begins_with_a_bar(tmp_path: Path, small: SpectrogramParams, bars: float) -> None:
     """Also where the loop is not so many whole bars: its first beat is the one with the kick."""
-    painter = Painter(as_it_is)
+    backend = FakeBackend(as_it_is)
     loop = Loop(LoopSettings("a", bars=bars, bpm=100.0, beat="half time", params=small), tmp_path)
-    list(loop.paint(painter))
-    low = 255.0 - np.asarray(painter.requests[0].init)[-4:, :, 0]  # up to 100 Hz or so
+    list(loop.generate(backend))
+    low = 255.0 - np.asarray(backend.requests[0].init)[-4:, :, 0]  # up to 100 Hz or so
     beat = loop.fit.width / (4 * bars)
     levels = [low[:, round(n * beat) + 1 : round(n * beat) + 6].mean() for n in range(int(4 * bars))]
     assert [n for n, level in enumerate(levels) if level > 0.6 * max(levels)] == list(range(0, len(levels), 4))
@@ -170,8 +170,8 @@ def test_beats_at_the_slowest_and_the_fastest(tmp_path: Path, small: Spectrogram
     for number in range(1, 8):
         bars = number * bpm / 320
         loop = Loop(LoopSettings("a", bars=bars, bpm=bpm, beat="backbeat", params=small), tmp_path)
-        list(loop.paint(Painter(as_it_is)))
-        assert loop.picture() is not None
+        list(loop.generate(FakeBackend(as_it_is)))
+        assert loop.image() is not None
 
 
 def smpl_chunk(path: Path) -> tuple[int, ...]:
@@ -188,7 +188,7 @@ def smpl_chunk(path: Path) -> tuple[int, ...]:
 
 def test_files_store_their_loop_points(tmp_path: Path, small: SpectrogramParams) -> None:
     loop = Loop(LoopSettings("a", bars=1, bpm=110.0, params=small), tmp_path)
-    list(loop.paint(Painter(by_seed)))
+    list(loop.generate(FakeBackend(by_seed)))
     clip = loop.sound()
     assert clip is not None
     path = loop.write(tmp_path / "loop.wav", clip)
@@ -227,6 +227,6 @@ def test_impossible_loops(bars: float, bpm: float, beats: int, words: str) -> No
         fit_loop(bars, bpm, beats_per_bar=beats)
 
 
-def test_pictures_of_another_width_are_refused(small: SpectrogramParams) -> None:
+def test_images_of_another_width_are_refused(small: SpectrogramParams) -> None:
     with pytest.raises(RiffusionError, match="must be 192 columns wide, got 64"):
         decode_loop(Image.new("RGB", (64, 64)), fit_loop(1, 120.0, params=small), RAW)

@@ -1,4 +1,4 @@
-"""Files say how to make them again: with what settings, by which model, beginning with which pictures."""
+"""Files say how to make them again: with what settings, by which model, beginning with which images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.generate.backends.base import Request
-from riffusion_ext.generate.checkpoint.recipe import picture_id
+from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.loop import Loop, LoopSettings
-from riffusion_ext.generate.restore import pictures_in, settings_in
+from riffusion_ext.generate.restore import images_in, settings_in
 from riffusion_ext.generate.riff import Riff
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.keyframes import Keyframe
@@ -20,23 +20,23 @@ from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.params import SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 
-def test_a_song_names_its_model_and_pictures(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_a_song_names_its_model_and_images(tmp_path: Path, small: SpectrogramParams) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 128), np.uint8)
-    pictures = {"seed_picture": Image.fromarray(noise).convert("RGB"), "mask": Image.fromarray(noise)}
+    images = {"seed_picture": Image.fromarray(noise).convert("RGB"), "mask": Image.fromarray(noise)}
     settings = SongSettings(parse_score("0:03 | a | seed 1"), width=128, overlap=32, params=small)
-    song = Song(settings, tmp_path / "windows", **pictures)
-    list(song.paint(Painter(by_seed, name="one, two")))
+    song = Song(settings, tmp_path / "windows", **images)
+    list(song.generate(FakeBackend(by_seed, name="one, two")))
     clip = song.sound()
     assert clip is not None
     sound = song.write(tmp_path / "song.wav", clip)
     window = next(tmp_path.glob("windows/*/windows/00001.png"))
     for path in (sound, window):
         assert settings_in(path) == ("song", settings)
-        assert pictures_in(path) == {name: picture_id(picture) for name, picture in pictures.items()}
-    assert picture_id(pictures["mask"]) != picture_id(pictures["seed_picture"])
+        assert images_in(path) == {name: image_id(image) for name, image in images.items()}
+    assert image_id(images["mask"]) != image_id(images["seed_picture"])
     assert 'Size: 128x64, Model: "one, two", Riffusion pictures: ' in song.infotext()
 
 
@@ -48,22 +48,22 @@ HOST_SAYS = (
 
 
 def _as_a_host(request: Request) -> Image.Image:
-    picture = by_seed(request)
-    picture.info["parameters"] = HOST_SAYS.format(prompt=request.prompts[0], seed=request.seeds[0])
-    return picture
+    image = by_seed(request)
+    image.info["parameters"] = HOST_SAYS.format(prompt=request.prompts[0], seed=request.seeds[0])
+    return image
 
 
 def test_windows_store_their_own_recipe_and_audio_stores_the_infotext(tmp_path: Path, small: SpectrogramParams) -> None:
     """A host's reader of parameters brings back a window's own prompt and seed, and this program the whole song."""
     settings = SongSettings(parse_score("0:02 | a | seed 1\n0:02 | b | seed 2"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path / "windows")
-    list(song.paint(Painter(_as_a_host, name="model")))
+    list(song.generate(FakeBackend(_as_a_host, name="model")))
     last = song.plan.windows[-1]
     folder = song.windows_folder
     assert folder is not None
     path = folder / f"{last.number:05d}.png"
-    with Image.open(path) as picture:
-        text = str(picture.info["parameters"])
+    with Image.open(path) as image:
+        text = str(image.info["parameters"])
     assert text.startswith(HOST_SAYS.format(prompt="b", seed=last.seeds[0]) + ", Riffusion song: ")
     assert settings_in(path) == ("song", settings)
     said = 'Model: model, Schedule type: Automatic, Model hash: c283a100ba, VAE: "a, b.pt", Clip skip: 2, Version: v1'
@@ -78,26 +78,26 @@ def test_recipe_text_inside_a_prompt_is_ignored(tmp_path: Path, small: Spectrogr
     loop = Loop(
         LoopSettings(prompt, bars=1, params=small), tmp_path / "windows", seed_picture=Image.new("RGB", (64, 64))
     )
-    list(loop.paint(Painter(by_seed, name="model")))
+    list(loop.generate(FakeBackend(by_seed, name="model")))
     window = next(tmp_path.glob("windows/*/windows/*.png"))
     assert settings_in(window) == ("loop", loop.settings)
-    assert list(pictures_in(window)) == ["seed_picture"]
+    assert list(images_in(window)) == ["seed_picture"]
     assert "Model: model" in loop.infotext()
 
 
 def test_a_riff_names_its_model(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     settings = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), width=128, overlap=32, params=small)
     riff = Riff(song(1.0), settings, tmp_path / "windows")
-    list(riff.paint(Painter(by_seed, name="model")))
+    list(riff.generate(FakeBackend(by_seed, name="model")))
     wet = riff.wet()
     assert wet is not None
     path = riff.write(tmp_path / "riff.wav", wet)
     assert settings_in(path) == ("riff", settings)
-    assert pictures_in(path) == {}
+    assert images_in(path) == {}
     assert "Model: model" in riff.infotext()
 
 
-def test_other_files_have_no_pictures(tmp_path: Path) -> None:
+def test_other_files_have_no_images(tmp_path: Path) -> None:
     plain = write_audio(AudioClip(np.zeros((1, 100), np.float32), 8000), tmp_path / "plain.wav")
     foreign = tmp_path / "foreign.png"
     Image.new("RGB", (8, 8)).save(foreign)
@@ -106,4 +106,4 @@ def test_other_files_have_no_pictures(tmp_path: Path) -> None:
         AudioClip(np.zeros((1, 100), np.float32), 8000), tmp_path / "b.wav", tags={"comment": json.dumps(odd)}
     )
     for path in (plain, foreign, strange, tmp_path / "nowhere.wav"):
-        assert pictures_in(path) == {}
+        assert images_in(path) == {}

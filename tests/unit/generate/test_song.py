@@ -18,11 +18,11 @@ from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.windows import preview
 from riffusion_ext.generate.windows.blend import BlendedSpectrogram
-from riffusion_ext.generate.windows.init_images import beat_picture
+from riffusion_ext.generate.windows.init_images import beat_image
 from riffusion_ext.metadata import parse_audio_comment
-from riffusion_ext.metadata import read_record as read_picture_record
+from riffusion_ext.metadata import read_record as read_image_record
 from riffusion_ext.params import SpectrogramParams
-from tests.unit.generate.painters import Painter, as_it_is, by_seed, flat
+from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed, flat
 
 SCORE = parse_score("2 bars | sax -- vocals | seed 5\n1 bar | piano", bpm=101)
 
@@ -35,7 +35,7 @@ def test_bars_come_out_exactly_as_long(tmp_path: Path, small: SpectrogramParams)
     for bpm in (60.0, 101.0, 117.3, 180.0):
         score = parse_score("1 bar | a | seed 1\n0.5 bars | b", bpm=bpm)
         song = Song(settings_of(small, score), tmp_path)
-        list(song.paint(Painter(by_seed, max_batch=4)))
+        list(song.generate(FakeBackend(by_seed, max_batch=4)))
         clip = song.sound()
         assert clip is not None
         assert clip.samples.shape == (1, round(1.5 * 4 * 60 / bpm * 8000))
@@ -43,13 +43,13 @@ def test_bars_come_out_exactly_as_long(tmp_path: Path, small: SpectrogramParams)
         assert read_audio(path).samples.shape == clip.samples.shape
 
 
-def test_windows_between_are_painted_on_from_both_sides(tmp_path: Path, small: SpectrogramParams) -> None:
-    song, painter = Song(settings_of(small), tmp_path), Painter(by_seed, max_batch=4)
-    pictures = {}
-    for event in song.paint(painter):
+def test_windows_between_are_generated_on_from_both_sides(tmp_path: Path, small: SpectrogramParams) -> None:
+    song, backend = Song(settings_of(small), tmp_path), FakeBackend(by_seed, max_batch=4)
+    images = {}
+    for event in song.generate(backend):
         if isinstance(event, Finished):
-            pictures[event.window.number] = np.asarray(Image.open(event.path).convert("RGB"))
-    requests = {(*request.seeds, request.alpha): request for request in painter.requests}
+            images[event.window.number] = np.asarray(Image.open(event.path).convert("RGB"))
+    requests = {(*request.seeds, request.alpha): request for request in backend.requests}
     assert len(requests) == len(song.plan.windows)
     for window in song.plan.windows:
         request = requests[(*window.seeds, window.moment.alpha)]
@@ -60,22 +60,22 @@ def test_windows_between_are_painted_on_from_both_sides(tmp_path: Path, small: S
         assert request.mask is not None
         assert request.denoise == 1.0
         init = np.asarray(request.init)
-        np.testing.assert_array_equal(init[:, :32], pictures[window.number - 1][:, -32:])
+        np.testing.assert_array_equal(init[:, :32], images[window.number - 1][:, -32:])
         if window.known_right:
-            np.testing.assert_array_equal(init[:, -32:], pictures[window.number + 1][:, :32])
+            np.testing.assert_array_equal(init[:, -32:], images[window.number + 1][:, :32])
         assert init[:, 32:-32].std() > 0  # music around continues into the middle; it is not white
 
 
 def test_plain_windows_stand_side_by_side(tmp_path: Path, small: SpectrogramParams) -> None:
-    song, painter = Song(settings_of(small, join="plain"), tmp_path), Painter(by_seed)
-    list(song.paint(painter))
-    assert all(request.init is None for request in painter.requests)
-    weave = BlendedSpectrogram(song.plan, song._works[0].picture)
+    song, backend = Song(settings_of(small, join="plain"), tmp_path), FakeBackend(by_seed)
+    list(song.generate(backend))
+    assert all(request.init is None for request in backend.requests)
+    weave = BlendedSpectrogram(song.plan, song._works[0].image)
     assert weave.gains == (1.0,) * len(song.plan.windows)
 
 
-def test_steady_pictures_make_a_steady_song(tmp_path: Path, small: SpectrogramParams) -> None:
-    """No seam is heard: the level over time, of noise in pictures, stays within a decibel."""
+def test_steady_images_make_a_steady_song(tmp_path: Path, small: SpectrogramParams) -> None:
+    """No seam is heard: the level over time, of noise in images, stays within a decibel."""
     rng = np.random.default_rng(0)
 
     def noise(request: object) -> Image.Image:
@@ -83,7 +83,7 @@ def test_steady_pictures_make_a_steady_song(tmp_path: Path, small: SpectrogramPa
         return Image.fromarray(np.clip(level, 0, 255).astype(np.uint8)).convert("RGB")
 
     song = Song(settings_of(small, parse_score("0:20 | a | seed 1")), tmp_path)
-    list(song.paint(Painter(noise)))
+    list(song.generate(FakeBackend(noise)))
     clip = song.sound()
     assert clip is not None
     energy = np.square(clip.samples[0].astype(np.float64))
@@ -94,22 +94,22 @@ def test_steady_pictures_make_a_steady_song(tmp_path: Path, small: SpectrogramPa
 
 
 def test_seed_picture_goes_on_from_window_to_window(tmp_path: Path, small: SpectrogramParams) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 100), np.uint8))
-    song, painter = Song(settings_of(small), tmp_path, seed_picture=picture), Painter(as_it_is)
-    list(song.paint(painter))
-    pixels = np.asarray(picture)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 100), np.uint8))
+    song, backend = Song(settings_of(small), tmp_path, seed_picture=image), FakeBackend(as_it_is)
+    list(song.generate(backend))
+    pixels = np.asarray(image)
     for window in song.plan.windows:
-        woven = np.asarray(song._works[0].picture(window.number))[..., 0]
+        woven = np.asarray(song._works[0].image(window.number))[..., 0]
         columns = np.arange(window.start, window.end) % 100
         np.testing.assert_array_equal(woven, pixels[:, columns])
-    assert all(request.denoise == 0.75 for request in painter.requests)
+    assert all(request.denoise == 0.75 for request in backend.requests)
 
 
 def test_beat_is_in_step_with_the_tempo(tmp_path: Path, small: SpectrogramParams) -> None:
-    song, painter = Song(settings_of(small, beat="backbeat"), tmp_path), Painter(as_it_is)
-    list(song.paint(painter))
-    expected = beat_picture(101, "backbeat", small, start=song.plan.windows[2].start, width=128)
-    np.testing.assert_array_equal(np.asarray(song._works[0].picture(2)), np.asarray(expected))
+    song, backend = Song(settings_of(small, beat="backbeat"), tmp_path), FakeBackend(as_it_is)
+    list(song.generate(backend))
+    expected = beat_image(101, "backbeat", small, start=song.plan.windows[2].start, width=128)
+    np.testing.assert_array_equal(np.asarray(song._works[0].image(2)), np.asarray(expected))
     with pytest.raises(RiffusionError, match="needs a tempo"):
         settings_of(small, parse_score("0:10 | a"), beat="backbeat")
 
@@ -118,19 +118,19 @@ def test_mask_keeps_parts_of_the_seed_picture(tmp_path: Path, small: Spectrogram
     mask = Image.new("L", (64, 64), 255)
     mask.paste(0, (0, 0, 64, 32))
     seed = Image.new("RGB", (128, 64), (10, 10, 10))
-    song, painter = Song(settings_of(small), tmp_path, seed_picture=seed, mask=mask), Painter(by_seed)
-    list(song.paint(painter))
+    song, backend = Song(settings_of(small), tmp_path, seed_picture=seed, mask=mask), FakeBackend(by_seed)
+    list(song.generate(backend))
     for window in song.plan.windows:
-        assert (np.asarray(song._works[0].picture(window.number))[:32] == 10).all()
+        assert (np.asarray(song._works[0].image(window.number))[:32] == 10).all()
     with pytest.raises(RiffusionError, match="a mask keeps parts of a seed picture"):
         Song(settings_of(small), tmp_path, mask=mask)
 
 
 def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> None:
     before = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 200), np.uint8)).convert("RGB")
-    song, painter = Song(settings_of(small), tmp_path, before=before), Painter(by_seed)
-    list(song.paint(painter))
-    first = painter.requests[0]
+    song, backend = Song(settings_of(small), tmp_path, before=before), FakeBackend(by_seed)
+    list(song.generate(backend))
+    first = backend.requests[0]
     assert first.init is not None
     assert first.mask is not None
     np.testing.assert_array_equal(np.asarray(first.init)[:, :32], np.asarray(before)[:, -32:])
@@ -141,17 +141,17 @@ def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> 
 
 def test_end_of_a_song_can_be_gone_on_from(tmp_path: Path, small: SpectrogramParams) -> None:
     song = Song(settings_of(small), tmp_path)
-    assert song.picture() is None
-    list(song.paint(Painter(by_seed)))
-    whole, end = song.picture(), song.picture(columns=100)
+    assert song.image() is None
+    list(song.generate(FakeBackend(by_seed)))
+    whole, end = song.image(), song.image(columns=100)
     assert whole is not None
     assert end is not None
     assert whole.size == (song.plan.columns, 64)
     assert end.size == (100, 64)
-    record = read_picture_record(end)
+    record = read_image_record(end)
     assert record.params == small
-    factor = (read_picture_record(whole).max_value or 0) / (record.max_value or 1)
-    one, other = (255.0 - np.asarray(picture)[:, -100:, 0] for picture in (whole, end))
+    factor = (read_image_record(whole).max_value or 0) / (record.max_value or 1)
+    one, other = (255.0 - np.asarray(image)[:, -100:, 0] for image in (whole, end))
     np.testing.assert_allclose(one * factor**0.25, other, atol=2)
     Song(settings_of(small), tmp_path, before=end)
 
@@ -161,7 +161,7 @@ def test_stopped_song_keeps_its_playable_part(tmp_path: Path, small: Spectrogram
     for after in range(total):
         song = Song(settings_of(small), tmp_path / str(after))
         assert song.sound() is None
-        events = list(song.paint(Painter(by_seed, max_batch=2, stop_after=after)))
+        events = list(song.generate(FakeBackend(by_seed, max_batch=2, stop_after=after)))
         assert events[-1] == Stopped(after, total)
         clip = song.sound()
         assert (clip is None) == (after == 0)
@@ -174,11 +174,11 @@ def test_stopped_song_keeps_its_playable_part(tmp_path: Path, small: Spectrogram
 
 def test_going_on_gives_the_same_song(tmp_path: Path, small: SpectrogramParams) -> None:
     straight, broken = Song(settings_of(small), tmp_path / "a"), Song(settings_of(small), tmp_path / "b")
-    list(straight.paint(Painter(by_seed, max_batch=2)))
-    list(broken.paint(Painter(by_seed, max_batch=2, stop_after=3)))
-    again, painter = Song(broken.settings, tmp_path / "b"), Painter(by_seed, max_batch=2)
-    list(again.paint(painter))
-    assert painter.painted == len(again.plan.windows) - 3
+    list(straight.generate(FakeBackend(by_seed, max_batch=2)))
+    list(broken.generate(FakeBackend(by_seed, max_batch=2, stop_after=3)))
+    again, backend = Song(broken.settings, tmp_path / "b"), FakeBackend(by_seed, max_batch=2)
+    list(again.generate(backend))
+    assert backend.generated == len(again.plan.windows) - 3
     one, other = straight.sound(), again.sound()
     assert one is not None
     assert other is not None
@@ -187,21 +187,21 @@ def test_going_on_gives_the_same_song(tmp_path: Path, small: SpectrogramParams) 
 
 @pytest.mark.parametrize("change", [{"steps": 9}, {"sampler": "DDIM"}, {"seeds": "new"}, {"bridge_denoise": 0.9}])
 def test_other_settings_are_another_song(tmp_path: Path, small: SpectrogramParams, change: dict[str, object]) -> None:
-    painter = Painter(by_seed)
-    list(Song(settings_of(small), tmp_path).paint(painter))
-    count = painter.painted
-    list(Song(settings_of(small, **change), tmp_path).paint(painter))
-    assert painter.painted == 2 * count
-    list(Song(settings_of(small, level="loudness"), tmp_path).paint(painter))  # the same pictures
-    assert painter.painted == 2 * count
-    list(Song(settings_of(small), tmp_path).paint(Painter(flat(9), name="another model")))
+    backend = FakeBackend(by_seed)
+    list(Song(settings_of(small), tmp_path).generate(backend))
+    count = backend.generated
+    list(Song(settings_of(small, **change), tmp_path).generate(backend))
+    assert backend.generated == 2 * count
+    list(Song(settings_of(small, level="loudness"), tmp_path).generate(backend))  # the same images
+    assert backend.generated == 2 * count
+    list(Song(settings_of(small), tmp_path).generate(FakeBackend(flat(9), name="another model")))
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_files_store_their_recipe(tmp_path: Path, small: SpectrogramParams) -> None:
     score = replace(parse_score("1 bar | a, b: [c|d] -- e\n1 bar | f | cfg 9", bpm=140), power=2.0, loop=True)
     song = Song(settings_of(small, score, steps=12, sampler="Euler a"), tmp_path)
-    list(song.paint(Painter(by_seed)))
+    list(song.generate(FakeBackend(by_seed)))
     clip = song.sound()
     assert clip is not None
     comment = parse_audio_comment(read_tags(song.write(tmp_path / "song.wav", clip))["comment"])
@@ -230,7 +230,7 @@ def test_decoding_asks_for_a_block_at_a_time(
 
     monkeypatch.setattr(preview, "BlendedSpectrogram", Watched)
     song = Song(settings_of(small, parse_score("0:40 | a")), tmp_path)
-    list(song.paint(Painter(flat(100), max_batch=8)))
+    list(song.generate(FakeBackend(flat(100), max_batch=8)))
     song.sound()
     assert len(asked) > 5
     assert max(asked) <= 600

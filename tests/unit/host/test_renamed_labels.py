@@ -29,7 +29,7 @@ OLD_FILE = {
 
 def tab() -> Any:
     from riffusion_ext.ui.pages.tab import build_tab
-    from tests.unit.ui.painting import Studio
+    from tests.unit.ui.studio import Studio
 
     return build_tab(Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, styles=list))
 

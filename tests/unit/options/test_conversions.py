@@ -18,7 +18,7 @@ import pytest
 from riffusion_ext.analysis.image_beats import BeatFinder
 from riffusion_ext.api import schemas
 from riffusion_ext.audio import SUBTYPES, AudioClip
-from riffusion_ext.convert import sounds_to_pictures
+from riffusion_ext.convert import sounds_to_images
 from riffusion_ext.convert.crop import CropSettings
 from riffusion_ext.convert.to_images import WIDEST
 from riffusion_ext.errors import RiffusionError
@@ -27,7 +27,7 @@ from riffusion_ext.options import crop, dataset, server, webui
 from riffusion_ext.options.convert import sampling, to_audio, to_images
 from riffusion_ext.options.option import Option
 from riffusion_ext.params import PRESETS
-from riffusion_ext.spectrogram.codec import audio_to_pictures
+from riffusion_ext.spectrogram.codec import audio_to_images
 from riffusion_ext.ui.layout.page_context import PageContext
 from tests.unit.options.test_four_faces import command_takes, properties, subparsers
 
@@ -278,7 +278,7 @@ def test_the_core_takes_the_widths_of_tiles_that_are_declared() -> None:
     item = to_images.TO_IMAGES["columns"]
     params = PRESETS["riffusion-v1"]
     for value in edges(item):
-        taken = takes(lambda value=value: list(sounds_to_pictures([], params, columns=int(value))))  # type: ignore[misc]
+        taken = takes(lambda value=value: list(sounds_to_images([], params, columns=int(value))))  # type: ignore[misc]
         assert taken == (item.minimum <= value <= item.maximum), value
     assert item.maximum >= WIDEST[".webp"]
 
@@ -287,9 +287,9 @@ def test_the_core_takes_the_scales_of_tiles_that_are_declared() -> None:
     clip = AudioClip(np.full((1, 4410), 0.1, np.float32), 44100)
     params = PRESETS["riffusion-v1"]
     for level in to_images.TO_IMAGES["tile_level"].choices:
-        audio_to_pictures(clip, params, columns=8, level=level)
+        audio_to_images(clip, params, columns=8, level=level)
     with pytest.raises(RiffusionError):
-        audio_to_pictures(clip, params, columns=8, level="other")
+        audio_to_images(clip, params, columns=8, level="other")
 
 
 @pytest.mark.parametrize("item", [item for item in crop.CROP_CONTROLS if item.is_number], ids=named)

@@ -6,7 +6,7 @@ import pytest
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.services.model_provider import BackendModel, NoModel, RemoteModel
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 
 def test_no_model_says_why_there_is_none() -> None:
@@ -18,7 +18,7 @@ def test_no_model_says_why_there_is_none() -> None:
 
 
 def test_a_backend_is_offered_with_its_samplers() -> None:
-    model = BackendModel(lambda: Painter(by_seed), ["Euler"], "Euler")
+    model = BackendModel(lambda: FakeBackend(by_seed), ["Euler"], "Euler")
     assert model.available
     assert model.backend().name == "painter"
     assert (model.samplers(), model.usual_sampler()) == (["Euler"], "Euler")

@@ -12,7 +12,7 @@ from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.progress import Stage
 from riffusion_ext.services.rendering import render_piece, sound_of_piece
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 SMALL = SpectrogramParams(num_frequencies=64)
 
@@ -24,7 +24,7 @@ def song(tmp_path: Path) -> Song:
 
 def test_a_song_is_rendered_heard_and_reported(song: Song) -> None:
     told: list[object] = []
-    rendered = render_piece(song, Painter(by_seed), on_progress=told.append)
+    rendered = render_piece(song, FakeBackend(by_seed), on_progress=told.append)
     windows = len(song.plan.windows)
     assert (rendered.done, rendered.total, rendered.complete) == (windows, windows, True)
     clip = sound_of_piece(song, rendered, told.append)
@@ -34,22 +34,22 @@ def test_a_song_is_rendered_heard_and_reported(song: Song) -> None:
 
 
 def test_what_is_stopped_goes_on_where_it_ended(song: Song) -> None:
-    painter = Painter(by_seed, max_batch=1)
-    rendered = render_piece(song, painter, cancelled=lambda: painter.painted >= 1)
+    backend = FakeBackend(by_seed, max_batch=1)
+    rendered = render_piece(song, backend, cancelled=lambda: backend.generated >= 1)
     assert (rendered.done, rendered.stopped, rendered.complete) == (1, True, False)
     assert sound_of_piece(song, rendered) is not None
-    assert render_piece(song, painter).complete
-    assert painter.painted == len(song.plan.windows)
+    assert render_piece(song, backend).complete
+    assert backend.generated == len(song.plan.windows)
 
 
 def test_an_error_of_the_backend_is_returned_with_what_is_kept(song: Song) -> None:
     def fail_later(request: object) -> object:
-        if painter.painted >= 1:
+        if backend.generated >= 1:
             raise ZeroDivisionError
         return by_seed(request)  # type: ignore[arg-type]
 
-    painter = Painter(fail_later, max_batch=1)  # type: ignore[arg-type]
-    rendered = render_piece(song, painter)
+    backend = FakeBackend(fail_later, max_batch=1)  # type: ignore[arg-type]
+    rendered = render_piece(song, backend)
     assert isinstance(rendered.error, ZeroDivisionError)
     assert (rendered.done, rendered.complete) == (1, False)
 
@@ -58,19 +58,19 @@ def test_an_error_after_a_batch_ends_the_work(song: Song) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
-    assert isinstance(render_piece(song, Painter(by_seed), after_batch=fail).error, ZeroDivisionError)
+    assert isinstance(render_piece(song, FakeBackend(by_seed), after_batch=fail).error, ZeroDivisionError)
 
 
 def test_a_second_interrupt_stops_at_once(song: Song) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    assert render_piece(song, Painter(by_seed), on_progress=interrupt).stopped
+    assert render_piece(song, FakeBackend(by_seed), on_progress=interrupt).stopped
 
 
 def test_a_loop_tells_no_stage_of_its_sound(tmp_path: Path) -> None:
     loop = Loop(LoopSettings("sax", bars=1, params=SMALL), tmp_path)
     told: list[object] = []
-    rendered = render_piece(loop, Painter(by_seed))
+    rendered = render_piece(loop, FakeBackend(by_seed))
     assert sound_of_piece(loop, rendered, told.append) is not None
     assert told == []

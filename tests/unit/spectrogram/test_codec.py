@@ -1,4 +1,4 @@
-"""Pictures to sound and back, as everything else uses it."""
+"""Images to sound and back, as everything else uses it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.audio import RAW, AudioClip
-from riffusion_ext.errors import PictureError, RiffusionError
-from riffusion_ext.metadata import TEXT_KEY, read_record, save_picture
+from riffusion_ext.errors import ImageError, RiffusionError
+from riffusion_ext.metadata import TEXT_KEY, read_record, save_image
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, codec
 from riffusion_ext.spectrogram.codec import (
     Decoded,
     DecodeSettings,
-    audio_to_picture,
-    audio_to_pictures,
-    open_picture,
-    picture_to_audio,
-    pictures_to_audio,
+    audio_to_image,
+    audio_to_images,
+    image_to_audio,
+    images_to_audio,
+    read_image,
     song_to_audio,
 )
 from riffusion_ext.spectrogram.inversion import blocks
 from riffusion_ext.spectrogram.inversion.griffin_lim import Program
-from riffusion_ext.spectrogram.source import join_sources, read_picture
+from riffusion_ext.spectrogram.source import join_sources, source_from_image
 
 V1 = PRESETS["riffusion-v1"]
 RECORDED = DecodeSettings(level="recorded")
@@ -48,8 +48,8 @@ def noise(width: int, height: int = 96, *, seed: int = 0) -> Image.Image:
 
 
 def error(image: Image.Image, decoded: Decoded, max_value: float) -> float:
-    """Mean absolute difference, in levels, of a picture and that of its sound."""
-    again = audio_to_picture(decoded.clip, decoded.params, max_value=max_value).image
+    """Mean absolute difference, in levels, of an image and that of its sound."""
+    again = audio_to_image(decoded.clip, decoded.params, max_value=max_value).image
     assert again.size == image.size
     return float(np.abs(np.asarray(again, float) - np.asarray(image.convert("RGB"), float)).mean())
 
@@ -63,21 +63,21 @@ def decibels(ratio: float) -> float:
 
 def test_a_tune_comes_back(tune: Any) -> None:
     clip = tune(2.0)
-    picture = audio_to_picture(clip)
-    assert picture.image.size == (201, 512)
-    assert picture.image.mode == "RGB"
-    fast = picture_to_audio(picture.image, RECORDED)
-    assert (fast.params, fast.max_value, fast.notes) == (V1, picture.max_value, ())
+    image = audio_to_image(clip)
+    assert image.image.size == (201, 512)
+    assert image.image.mode == "RGB"
+    fast = image_to_audio(image.image, RECORDED)
+    assert (fast.params, fast.max_value, fast.notes) == (V1, image.max_value, ())
     assert fast.clip.samples.shape == (1, 200 * 441)
     assert fast.clip.sample_rate == 44100
-    assert error(picture.image, fast, picture.max_value) < 3.0
+    assert error(image.image, fast, image.max_value) < 3.0
     assert abs(decibels(fast.clip.rms / clip.rms)) < 0.3
 
 
 def test_best_is_better_than_fast(tune: Any, small: SpectrogramParams) -> None:
-    picture = audio_to_picture(tune(2.0, rate=16000), small)
+    image = audio_to_image(tune(2.0, rate=16000), small)
     fast, best = (
-        error(picture.image, picture_to_audio(picture.image, DecodeSettings(engine, "recorded")), picture.max_value)
+        error(image.image, image_to_audio(image.image, DecodeSettings(engine, "recorded")), image.max_value)
         for engine in ("fast", "best")
     )
     assert fast < 5.0
@@ -88,8 +88,8 @@ def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> No
     params = small.replace(stereo=True)
     time = np.arange(24000) / 16000
     left, right = (0.3 * np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500))
-    picture = audio_to_picture(AudioClip(np.stack([left, right]).astype(np.float32), 16000), params)
-    decoded = picture_to_audio(picture.image, RECORDED)
+    image = audio_to_image(AudioClip(np.stack([left, right]).astype(np.float32), 16000), params)
+    decoded = image_to_audio(image.image, RECORDED)
     assert decoded.params == params
     spectrum = np.abs(np.fft.rfft(decoded.clip.samples * np.hanning(decoded.clip.samples.shape[1])))
     frequency = np.fft.rfftfreq(decoded.clip.samples.shape[1], 1 / 16000)
@@ -99,33 +99,33 @@ def test_stereo_keeps_the_sides_apart(tune: Any, small: SpectrogramParams) -> No
     assert peaks[0, 1] < 0.01 * peaks[0, 0]
     assert peaks[1, 0] < 0.01 * peaks[1, 1]
     # A side whose other is silent stays alone.
-    alone = audio_to_picture(AudioClip(np.stack([left, 0 * left]).astype(np.float32), 16000), params)
-    silent = picture_to_audio(alone.image, RECORDED).clip.samples[1]
+    alone = audio_to_image(AudioClip(np.stack([left, 0 * left]).astype(np.float32), 16000), params)
+    silent = image_to_audio(alone.image, RECORDED).clip.samples[1]
     assert not silent.any()
 
 
 def test_stereo_channels_equal_two_mono_decodings(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=16000, channels=2)
-    picture = audio_to_picture(clip, small.replace(stereo=True))
-    both = picture_to_audio(picture.image, RECORDED).clip.samples
+    image = audio_to_image(clip, small.replace(stereo=True))
+    both = image_to_audio(image.image, RECORDED).clip.samples
     for side in range(2):
-        mono = Image.fromarray(np.asarray(picture.image)[..., side + 1])
-        mono.info[TEXT_KEY] = json.dumps({**json.loads(picture.image.info[TEXT_KEY]), "stereo": False})
-        alone = picture_to_audio(mono, RECORDED).clip.samples[0]
+        mono = Image.fromarray(np.asarray(image.image)[..., side + 1])
+        mono.info[TEXT_KEY] = json.dumps({**json.loads(image.image.info[TEXT_KEY]), "stereo": False})
+        alone = image_to_audio(mono, RECORDED).clip.samples[0]
         assert both[side] == pytest.approx(alone, abs=0.01 * np.abs(alone).max())
 
 
-def test_the_same_picture_gives_the_same_sound(small: SpectrogramParams) -> None:
+def test_the_same_image_gives_the_same_sound(small: SpectrogramParams) -> None:
     settings = DecodeSettings(params=small)
-    first, second = (picture_to_audio(noise(60), settings).clip.samples for _ in range(2))
+    first, second = (image_to_audio(noise(60), settings).clip.samples for _ in range(2))
     assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("level", ["peak", "loudness"])
 def test_levels_that_ignore_the_record(tune: Any, small: SpectrogramParams, level: str) -> None:
     clip = tune(1.0, rate=16000)
-    loud, quiet = (audio_to_picture(clip.gain_db(db), small).image for db in (0, -30))
-    ours = [picture_to_audio(image, DecodeSettings(level=level)).clip for image in (loud, quiet)]
+    loud, quiet = (audio_to_image(clip.gain_db(db), small).image for db in (0, -30))
+    ours = [image_to_audio(image, DecodeSettings(level=level)).clip for image in (loud, quiet)]
     np.testing.assert_allclose(ours[1].samples, ours[0].samples, rtol=0, atol=0.01, equal_nan=False)
     if level == "peak":
         assert decibels(ours[0].peak) == pytest.approx(-0.1, abs=0.01)
@@ -135,34 +135,34 @@ def test_levels_that_ignore_the_record(tune: Any, small: SpectrogramParams, leve
 
 @pytest.mark.parametrize("max_value", [1e-3, 1.0, 12345.678, 3e9])
 def test_recorded_level_changes_nothing_but_the_level(max_value: float, tune: Any, small: SpectrogramParams) -> None:
-    picture = audio_to_picture(tune(1.2, rate=16000), small)
-    other = picture.image.copy()
-    other.info[TEXT_KEY] = json.dumps({**json.loads(picture.image.info[TEXT_KEY]), "max_value": max_value})
-    one, two = (picture_to_audio(image, DecodeSettings(level=RAW)).clip.samples for image in (picture.image, other))
-    np.testing.assert_allclose(two, one * (max_value / picture.max_value), rtol=1e-6, atol=0)
+    image = audio_to_image(tune(1.2, rate=16000), small)
+    other = image.image.copy()
+    other.info[TEXT_KEY] = json.dumps({**json.loads(image.image.info[TEXT_KEY]), "max_value": max_value})
+    one, two = (image_to_audio(one_image, DecodeSettings(level=RAW)).clip.samples for one_image in (image.image, other))
+    np.testing.assert_allclose(two, one * (max_value / image.max_value), rtol=1e-6, atol=0)
 
 
 def test_the_level_recorded_is_that_of_the_sound(tune: Any, small: SpectrogramParams) -> None:
     for db in (0.0, -12.0, -30.0):
         clip = tune(2.0, rate=16000).gain_db(db)
-        decoded = picture_to_audio(audio_to_picture(clip, small).image, RECORDED)
+        decoded = image_to_audio(audio_to_image(clip, small).image, RECORDED)
         assert abs(decibels(decoded.clip.rms / clip.rms)) < 0.3
 
 
 @pytest.mark.parametrize("most", [50.0, 100.0])
-def test_pictures_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: SpectrogramParams, most: float) -> None:
+def test_images_of_absolute_scale_sound_the_same_up_to_gain(tune: Any, small: SpectrogramParams, most: float) -> None:
     # enlyth's extension, riffusion-manipulation and the VST server draw 255 - 255 * magnitude ** 0.25 / most.
-    relative = audio_to_picture(tune(1.0, rate=16000).gain_db(-15), small)
+    relative = audio_to_image(tune(1.0, rate=16000).gain_db(-15), small)
     darkness = (255.0 - np.asarray(relative.image)[..., 0]) / 255 * relative.max_value**0.25
     absolute = Image.fromarray((255 - 255 * darkness / most).round().astype(np.uint8))
     assert int(np.asarray(absolute).min()) > 20  # nothing in it is black
 
-    def own_picture(image: Image.Image) -> np.ndarray:
-        clip = picture_to_audio(image, DecodeSettings(params=small)).clip
+    def own_image(image: Image.Image) -> np.ndarray:
+        clip = image_to_audio(image, DecodeSettings(params=small)).clip
         assert decibels(clip.peak) == pytest.approx(-0.1, abs=0.01)
-        return np.asarray(audio_to_picture(clip, small).image, float)
+        return np.asarray(audio_to_image(clip, small).image, float)
 
-    ours, theirs = (own_picture(image) for image in (absolute, relative.image))
+    ours, theirs = (own_image(image) for image in (absolute, relative.image))
     original = np.asarray(relative.image, float)
     assert np.abs(ours - original).mean() < 1.2 * np.abs(theirs - original).mean()
 
@@ -176,15 +176,15 @@ def test_every_width_has_its_length(width: int) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(codec.PROGRAMS, "fast", Program(updates=1, start=1, stages=()))
-        clip = picture_to_audio(noise(width, 16), DecodeSettings(params=params)).clip
+        clip = image_to_audio(noise(width, 16), DecodeSettings(params=params)).clip
     assert clip.samples.shape == (1, (width - 1) * 80)
 
 
 @pytest.mark.parametrize("rate", [22050, 32000, 44100, 48000, 96000])
 @pytest.mark.parametrize("width", [2, 3, 11, 12, 40])
-def test_sample_rates_and_narrow_pictures(rate: int, width: int) -> None:
+def test_sample_rates_and_narrow_images(rate: int, width: int) -> None:
     params = SpectrogramParams(sample_rate=rate, num_frequencies=64)
-    decoded = picture_to_audio(noise(width, 64), DecodeSettings(params=params))
+    decoded = image_to_audio(noise(width, 64), DecodeSettings(params=params))
     assert decoded.clip.sample_rate == rate
     assert decoded.clip.samples.shape == (1, (width - 1) * (rate // 100))
     assert decoded.clip.peak == pytest.approx(10 ** (-0.1 / 20), abs=1e-4)
@@ -209,58 +209,58 @@ def valid_params(draw: st.DrawFn) -> SpectrogramParams:
 @given(params=valid_params(), width=st.integers(2, 40), seed=st.integers(0, 99))
 def test_any_valid_parameters_work_both_ways(params: SpectrogramParams, width: int, seed: int) -> None:
     choices = DecodeSettings(params=params, level="recorded", channels="stereo" if params.stereo else "mono")
-    decoded = picture_to_audio(noise(width, params.num_frequencies, seed=seed), choices)
+    decoded = image_to_audio(noise(width, params.num_frequencies, seed=seed), choices)
     assert decoded.params == params
     assert decoded.clip.samples.shape == (params.channels, (width - 1) * params.hop_length)
-    assert audio_to_picture(decoded.clip, params).image.size == (width, params.num_frequencies)
+    assert audio_to_image(decoded.clip, params).image.size == (width, params.num_frequencies)
 
 
 @pytest.mark.parametrize("height", [16, 1024, 2048])
 def test_other_heights_are_heard_and_remarked_on(height: int) -> None:
-    image = audio_to_picture(AudioClip(np.ones((1, 8820), np.float32), 44100)).image
+    image = audio_to_image(AudioClip(np.ones((1, 8820), np.float32), 44100)).image
     stretched = image.resize((20, height))
     stretched.info.update(image.info)
-    decoded = picture_to_audio(stretched)
+    decoded = image_to_audio(stretched)
     assert decoded.params == V1.replace(num_frequencies=height)
     assert decoded.clip.samples.shape == (1, 19 * 441)
     assert f"{height} rows instead of 512" in decoded.notes[0]
 
 
-# What a picture says, and what the caller wants
+# What an image says, and what the caller wants
 
 
-def test_the_pictures_own_record_counts(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
-    picture = audio_to_picture(tune(0.5, rate=16000), small)
+def test_the_images_own_record_counts(tmp_path: Path, tune: Any, small: SpectrogramParams) -> None:
+    image = audio_to_image(tune(0.5, rate=16000), small)
     for suffix in ("png", "jpg", "webp"):
-        path = save_picture(picture.image, tmp_path / f"a.{suffix}", picture.params, picture.max_value)
-        decoded = picture_to_audio(open_picture(path), RECORDED)
-        assert (decoded.params, decoded.max_value) == (small, picture.max_value)
+        path = save_image(image.image, tmp_path / f"a.{suffix}", image.params, image.max_value)
+        decoded = image_to_audio(read_image(path), RECORDED)
+        assert (decoded.params, decoded.max_value) == (small, image.max_value)
 
 
-def test_a_picture_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
-    picture = audio_to_picture(tune(0.5, rate=16000), small)
-    record = read_record(picture.image)
-    assert (record.params, record.max_value) == (small, picture.max_value)
+def test_a_image_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
+    image = audio_to_image(tune(0.5, rate=16000), small)
+    record = read_record(image.image)
+    assert (record.params, record.max_value) == (small, image.max_value)
 
 
 def test_notes_name_ignored_parameters(small: SpectrogramParams) -> None:
     image = noise(20, 512)
     image.getexif()[11000] = float("nan")
-    assert "parameters were ignored" in " ".join(picture_to_audio(image).notes)
-    assert "white all over" in " ".join(picture_to_audio(Image.new("L", (20, 512), 255)).notes)
+    assert "parameters were ignored" in " ".join(image_to_audio(image).notes)
+    assert "white all over" in " ".join(image_to_audio(Image.new("L", (20, 512), 255)).notes)
 
 
 @pytest.mark.parametrize("level", codec.LEVELS)
 def test_white_is_silence_and_black_is_not(small: SpectrogramParams, level: str) -> None:
     settings = DecodeSettings(params=small, level=level)
-    assert not picture_to_audio(Image.new("L", (40, 96), 255), settings).clip.samples.any()
-    black = picture_to_audio(Image.new("L", (40, 96), 0), settings).clip
+    assert not image_to_audio(Image.new("L", (40, 96), 255), settings).clip.samples.any()
+    black = image_to_audio(Image.new("L", (40, 96), 0), settings).clip
     assert np.isfinite(black.samples).all()
     assert 0.05 < black.peak <= 1.0
 
 
 @pytest.mark.parametrize(
-    ("channels", "stereo_picture", "expected"),
+    ("channels", "stereo_image", "expected"),
     [
         ("auto", True, 2),
         ("auto", False, 1),
@@ -271,25 +271,25 @@ def test_white_is_silence_and_black_is_not(small: SpectrogramParams, level: str)
     ],
 )
 def test_channels(
-    rough: None, small: SpectrogramParams, tune: Any, channels: str, stereo_picture: bool, expected: int
+    rough: None, small: SpectrogramParams, tune: Any, channels: str, stereo_image: bool, expected: int
 ) -> None:
-    params = small.replace(stereo=stereo_picture)
-    image = audio_to_picture(tune(0.5, rate=16000, channels=2), params).image
+    params = small.replace(stereo=stereo_image)
+    image = audio_to_image(tune(0.5, rate=16000, channels=2), params).image
     for record in (True, False):
         if not record:
             image.info.clear()
         settings = DecodeSettings(channels=channels, params=None if record else small)
-        clip = picture_to_audio(image, settings).clip
+        clip = image_to_audio(image, settings).clip
         assert clip.channels == expected
-        if channels == "stereo" and not stereo_picture:
+        if channels == "stereo" and not stereo_image:
             assert np.array_equal(clip.samples[0], clip.samples[1])
 
 
 def test_stereo_heard_as_mono_has_both_sides(small: SpectrogramParams) -> None:
     time = np.arange(16000) / 16000
     sides = np.stack([np.sin(2 * np.pi * frequency * time) for frequency in (440, 1500)]).astype(np.float32)
-    image = audio_to_picture(AudioClip(sides, 16000), small.replace(stereo=True)).image
-    mono = picture_to_audio(image, DecodeSettings(channels="mono")).clip.samples[0]
+    image = audio_to_image(AudioClip(sides, 16000), small.replace(stereo=True)).image
+    mono = image_to_audio(image, DecodeSettings(channels="mono")).clip.samples[0]
     spectrum = np.abs(np.fft.rfft(mono * np.hanning(len(mono))))
     frequency = np.fft.rfftfreq(len(mono), 1 / 16000)
     for wanted in (440, 1500):
@@ -307,29 +307,29 @@ def test_choices_that_do_not_exist(change: dict[str, Any]) -> None:
 # Batches
 
 
-def test_a_bad_picture_yields_its_error_and_the_others_sound(rough: None, small: SpectrogramParams) -> None:
-    pictures = [noise(30), noise(1), noise(40), noise(30, 8), noise(30, seed=1)]
+def test_a_bad_image_yields_its_error_and_the_others_sound(rough: None, small: SpectrogramParams) -> None:
+    images = [noise(30), noise(1), noise(40), noise(30, 8), noise(30, seed=1)]
     told: list[float] = []
-    results = pictures_to_audio(pictures, DecodeSettings(params=small), progress=told.append)
-    assert [type(result) for result in results] == [Decoded, PictureError, Decoded, PictureError, Decoded]
+    results = images_to_audio(images, DecodeSettings(params=small), progress=told.append)
+    assert [type(result) for result in results] == [Decoded, ImageError, Decoded, ImageError, Decoded]
     lengths = [result.clip.samples.shape[1] for result in results if isinstance(result, Decoded)]
     assert lengths == [29 * 160, 39 * 160, 29 * 160]
-    with pytest.raises(PictureError, match="1 pixel wide"):
-        picture_to_audio(pictures[1])
+    with pytest.raises(ImageError, match="1 pixel wide"):
+        image_to_audio(images[1])
 
 
-def test_no_pictures_are_no_sounds() -> None:
-    assert pictures_to_audio([]) == []
+def test_no_images_are_no_sounds() -> None:
+    assert images_to_audio([]) == []
 
 
 def test_a_batch_on_the_device_sounds_as_one_by_one(
     monkeypatch: pytest.MonkeyPatch, tune: Any, small: SpectrogramParams
 ) -> None:
-    stereo = audio_to_picture(tune(0.6, rate=16000, channels=2, seed=9), small.replace(stereo=True)).image
-    images = [audio_to_picture(tune(0.6, rate=16000, seed=seed), small).image for seed in range(3)]
+    stereo = audio_to_image(tune(0.6, rate=16000, channels=2, seed=9), small.replace(stereo=True)).image
+    images = [audio_to_image(tune(0.6, rate=16000, seed=seed), small).image for seed in range(3)]
     images[1:1] = [stereo, noise(20, 96)]
     images[2].info.update(images[0].info)
-    alone = [picture_to_audio(image, RECORDED).clip.samples for image in images]
+    alone = [image_to_audio(image, RECORDED).clip.samples for image in images]
     sizes: list[int] = []
 
     def batches(members: Any, width: int, settings: DecodeSettings, *_: object) -> Any:
@@ -338,7 +338,7 @@ def test_a_batch_on_the_device_sounds_as_one_by_one(
 
     monkeypatch.setattr(codec, "_batches", batches)
     told: list[float] = []
-    together = pictures_to_audio(images, RECORDED, progress=told.append)
+    together = images_to_audio(images, RECORDED, progress=told.append)
     assert sorted(sizes) == [1, 1, 3]
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
@@ -366,12 +366,12 @@ def test_a_song_loses_no_column(rough: None, small: SpectrogramParams) -> None:
     assert song.clip.samples.shape == (1, (sum(widths) - 1) * 160)
 
 
-def test_a_song_of_tiles_is_the_whole_picture(
+def test_a_song_of_tiles_is_the_whole_image(
     tune: Any, small: SpectrogramParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 160)
-    whole = audio_to_picture(tune(3.0, rate=16000), small)
-    expected = picture_to_audio(whole.image, RECORDED).clip.samples
+    whole = audio_to_image(tune(3.0, rate=16000), small)
+    expected = image_to_audio(whole.image, RECORDED).clip.samples
     tiles = [whole.image.crop((left, 0, min(left + 70, 301), 96)) for left in range(0, 301, 70)]
     for tile in tiles:
         tile.info.update(whole.image.info)
@@ -383,9 +383,9 @@ def test_clicks_stay_on_the_beat_over_many_tiles(small: SpectrogramParams) -> No
     samples = np.zeros((1, columns * tiles * 160), np.float32)
     beats = [tile * columns * 160 + 50 * 160 + 17 * tile for tile in range(tiles)]
     samples[0, beats] = 0.9
-    pictures = audio_to_pictures(AudioClip(samples[:, :-160], 16000), small, columns=columns)
-    assert len(pictures) == tiles
-    song = song_to_audio([picture.image for picture in pictures], RECORDED).clip
+    images = audio_to_images(AudioClip(samples[:, :-160], 16000), small, columns=columns)
+    assert len(images) == tiles
+    song = song_to_audio([image.image for image in images], RECORDED).clip
     assert song.samples.shape == (1, (columns * tiles - 1) * 160)
     for beat in beats:
         around = np.abs(song.samples[0, beat - 800 : beat + 800])
@@ -397,8 +397,8 @@ def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
     loudness = np.repeat([1.0, 0.1, 0.5, 0.05], 16000).astype(np.float32)
     clip = AudioClip(clip.samples * loudness, 16000)
     for level in ("song", "tile"):
-        pictures = audio_to_pictures(clip, small, columns=100, level=level)
-        song = song_to_audio([picture.image for picture in pictures], RECORDED).clip
+        images = audio_to_images(clip, small, columns=100, level=level)
+        song = song_to_audio([image.image for image in images], RECORDED).clip
         for second in range(4):
             inside = slice(second * 16000 + 2400, second * 16000 + 13600)
             ours, theirs = (np.sqrt((sound.samples[0, inside] ** 2).mean()) for sound in (song, clip))
@@ -406,24 +406,24 @@ def test_tiles_keep_their_levels(tune: Any, small: SpectrogramParams) -> None:
 
 
 def test_tiles_without_metadata_take_the_level_of_the_others(rough: None, tune: Any, small: SpectrogramParams) -> None:
-    pictures = audio_to_pictures(tune(2.0, rate=16000).gain_db(-20), small, columns=50)
-    expected = song_to_audio([picture.image for picture in pictures], DecodeSettings(level="recorded", params=small))
+    images = audio_to_images(tune(2.0, rate=16000).gain_db(-20), small, columns=50)
+    expected = song_to_audio([image.image for image in images], DecodeSettings(level="recorded", params=small))
     assert expected.notes == ()
-    pictures[1].image.info.clear()
-    song = song_to_audio([picture.image for picture in pictures], DecodeSettings(level="recorded", params=small))
+    images[1].image.info.clear()
+    song = song_to_audio([image.image for image in images], DecodeSettings(level="recorded", params=small))
     np.testing.assert_allclose(song.clip.samples, expected.clip.samples, rtol=0, atol=1e-6, equal_nan=False)
     assert song.max_value == pytest.approx(expected.max_value)
     assert "without a record of its level" in song.notes[0]
 
 
 def test_mono_and_stereo_tiles_make_a_stereo_song(rough: None, tune: Any, small: SpectrogramParams) -> None:
-    mono = audio_to_picture(tune(0.5, rate=16000), small).image
-    stereo = audio_to_picture(tune(0.5, rate=16000, channels=2), small.replace(stereo=True)).image
+    mono = audio_to_image(tune(0.5, rate=16000), small).image
+    stereo = audio_to_image(tune(0.5, rate=16000, channels=2), small.replace(stereo=True)).image
     for tiles in ([mono, stereo], [stereo, mono]):
         song = song_to_audio(tiles, RECORDED)
         assert song.clip.samples.shape == (2, 101 * 160)
         assert song.params.stereo
-    joined = join_sources([read_picture(image, RECORDED) for image in (mono, stereo)])
+    joined = join_sources([source_from_image(image, RECORDED) for image in (mono, stereo)])
     mel = joined.mel(0, joined.columns)
     assert mel[0, :51].any()
     assert np.array_equal(mel[0, :51], mel[1, :51])
@@ -432,27 +432,27 @@ def test_mono_and_stereo_tiles_make_a_stereo_song(rough: None, tune: Any, small:
 
 
 def test_songs_that_cannot_be(rough: None, small: SpectrogramParams) -> None:
-    with pytest.raises(PictureError, match="no images to join"):
+    with pytest.raises(ImageError, match="no images to join"):
         song_to_audio([])
-    with pytest.raises(PictureError, match=r"^image 2: the image is 1 pixel wide"):
+    with pytest.raises(ImageError, match=r"^image 2: the image is 1 pixel wide"):
         song_to_audio([noise(20), noise(1)], DecodeSettings(params=small))
-    with pytest.raises(PictureError, match="image 3 has other spectrogram parameters than the first"):
+    with pytest.raises(ImageError, match="image 3 has other spectrogram parameters than the first"):
         song_to_audio([noise(20), noise(20), noise(20, 64)], DecodeSettings(params=small))
 
 
-def test_a_very_wide_picture(rough: None) -> None:
+def test_a_very_wide_image(rough: None) -> None:
     params = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=16, padded_duration_ms=100)
-    clip = picture_to_audio(noise(20000, 16), DecodeSettings(params=params)).clip
+    clip = image_to_audio(noise(20000, 16), DecodeSettings(params=params)).clip
     assert clip.samples.shape == (1, 19999 * 80)
 
 
-# Sound to pictures
+# Sound to images
 
 
 def test_tiles_of_a_song_follow_each_other_and_the_last_is_filled_up(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(2.0, rate=16000)
-    whole = np.asarray(audio_to_picture(clip, small).image)
-    tiles = audio_to_pictures(clip, small, columns=64)
+    whole = np.asarray(audio_to_image(clip, small).image)
+    tiles = audio_to_images(clip, small, columns=64)
     assert [tile.image.size for tile in tiles] == [(64, 96)] * 4
     side_by_side = np.concatenate([np.asarray(tile.image) for tile in tiles], axis=1)
     assert np.array_equal(side_by_side[:, : whole.shape[1]], whole)
@@ -463,7 +463,7 @@ def test_tiles_of_a_song_follow_each_other_and_the_last_is_filled_up(tune: Any, 
 def test_each_tile_may_use_the_whole_range(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(2.0, rate=16000)
     fading = AudioClip(clip.samples * np.linspace(1, 0.01, 32000, dtype=np.float32), 16000)
-    tiles = audio_to_pictures(fading, small, columns=50, level="tile")
+    tiles = audio_to_images(fading, small, columns=50, level="tile")
     assert [int(np.asarray(tile.image).min()) for tile in tiles[:4]] == [0] * 4
     values = [tile.max_value for tile in tiles[:4]]
     assert values == sorted(values, reverse=True)
@@ -471,45 +471,45 @@ def test_each_tile_may_use_the_whole_range(tune: Any, small: SpectrogramParams) 
 
 def test_silence_is_white_with_the_usual_level(small: SpectrogramParams) -> None:
     silence = AudioClip(np.zeros((1, 16000), np.float32), 16000)
-    for picture in [audio_to_picture(silence, small), *audio_to_pictures(silence, small, columns=50, level="tile")]:
-        assert (np.asarray(picture.image) == 255).all()
-        assert picture.max_value == 30e6
-        assert read_record(picture.image).max_value == 30e6
+    for image in [audio_to_image(silence, small), *audio_to_images(silence, small, columns=50, level="tile")]:
+        assert (np.asarray(image.image) == 255).all()
+        assert image.max_value == 30e6
+        assert read_record(image.image).max_value == 30e6
 
 
 def test_sound_is_resampled_and_mixed(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=44100, channels=2)
-    assert audio_to_picture(clip, small).image.size == (101, 96)
-    stereo = audio_to_picture(clip.to_mono(), small.replace(stereo=True))
+    assert audio_to_image(clip, small).image.size == (101, 96)
+    stereo = audio_to_image(clip.to_mono(), small.replace(stereo=True))
     pixels = np.asarray(stereo.image)
     assert np.array_equal(pixels[..., 1], pixels[..., 2])
 
 
 def test_a_given_level_is_drawn_black(tune: Any, small: SpectrogramParams) -> None:
     clip = tune(1.0, rate=16000)
-    natural = audio_to_picture(clip, small)
-    lighter = audio_to_picture(clip, small, max_value=16 * natural.max_value)
+    natural = audio_to_image(clip, small)
+    lighter = audio_to_image(clip, small, max_value=16 * natural.max_value)
     assert lighter.max_value == 16 * natural.max_value
-    ours, theirs = (255.0 - np.asarray(picture.image) for picture in (lighter, natural))
+    ours, theirs = (255.0 - np.asarray(image.image) for image in (lighter, natural))
     assert ours == pytest.approx(theirs / 2, abs=1.01)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_level_that_makes_no_sense(tune: Any, small: SpectrogramParams, value: float) -> None:
     with pytest.raises(RiffusionError, match="the magnitude of black must be a positive number"):
-        audio_to_picture(tune(0.5, rate=16000), small, max_value=value)
+        audio_to_image(tune(0.5, rate=16000), small, max_value=value)
 
 
 def test_sound_too_short_and_choices_that_do_not_exist(tune: Any) -> None:
     short = AudioClip(np.ones((1, 440), np.float32), 44100)
-    for draw in (audio_to_picture, audio_to_pictures):
+    for draw in (audio_to_image, audio_to_images):
         with pytest.raises(RiffusionError, match=r"10\.0 ms long; an image needs at least 10 ms"):
             draw(short)
-    assert audio_to_picture(AudioClip(np.ones((1, 441), np.float32), 44100)).image.size == (2, 512)
+    assert audio_to_image(AudioClip(np.ones((1, 441), np.float32), 44100)).image.size == (2, 512)
     with pytest.raises(RiffusionError, match="at least 2 columns, got 1"):
-        audio_to_pictures(tune(0.5), columns=1)
+        audio_to_images(tune(0.5), columns=1)
     with pytest.raises(RiffusionError, match="level must be song or tile, got 'max'"):
-        audio_to_pictures(tune(0.5), level="max")
+        audio_to_images(tune(0.5), level="max")
 
 
 # Memory
@@ -518,7 +518,7 @@ _MEASURE = """
 import sys, threading, time
 import numpy as np, torch
 from PIL import Image
-from riffusion_ext.spectrogram.codec import DecodeSettings, picture_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -527,7 +527,7 @@ def resident():
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
 settings = DecodeSettings(level="recorded", device="cpu")
-picture_to_audio(Image.fromarray(rng.integers(0, 256, (512, 600), dtype=np.uint8)), settings)
+image_to_audio(Image.fromarray(rng.integers(0, 256, (512, 600), dtype=np.uint8)), settings)
 image = Image.fromarray(rng.integers(0, 256, (512, int(sys.argv[1])), dtype=np.uint8))
 start, peak, done = resident(), [0], threading.Event()
 
@@ -537,7 +537,7 @@ def watch():
 
 watcher = threading.Thread(target=watch)
 watcher.start()
-picture_to_audio(image, settings)
+image_to_audio(image, settings)
 done.set()
 watcher.join()
 print((peak[0] - start) / 2**20)
@@ -546,7 +546,7 @@ print((peak[0] - start) / 2**20)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to measure memory")
-def test_memory_of_a_long_picture_grows_with_its_sound_only() -> None:
+def test_memory_of_a_long_image_grows_with_its_sound_only() -> None:
     def peak(columns: int) -> float:
         run = subprocess.run(
             [sys.executable, "-c", _MEASURE, str(columns)], cwd=ROOT, check=True, capture_output=True, text=True
@@ -560,10 +560,10 @@ def test_memory_of_a_long_picture_grows_with_its_sound_only() -> None:
 
 
 def test_parameters_that_say_stereo_are_obeyed(small: SpectrogramParams) -> None:
-    """Also for a grey picture, and for one whose red a model did not leave empty."""
+    """Also for a grey image, and for one whose red a model did not leave empty."""
     rng = np.random.default_rng(1)
     grey = Image.fromarray(rng.integers(0, 256, (96, 40), dtype=np.uint8))
     colours = Image.fromarray(rng.integers(0, 256, (96, 40, 3), dtype=np.uint8))
-    for picture in (grey, colours):
-        assert picture_to_audio(picture, DecodeSettings(params=small.replace(stereo=True))).clip.channels == 2
-        assert picture_to_audio(picture, DecodeSettings(params=small)).clip.channels == 1
+    for image in (grey, colours):
+        assert image_to_audio(image, DecodeSettings(params=small.replace(stereo=True))).clip.channels == 2
+        assert image_to_audio(image, DecodeSettings(params=small)).clip.channels == 1

@@ -13,7 +13,7 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.spectrogram import SpectrogramParams, codec
-from riffusion_ext.spectrogram.codec import DecodeSettings, pictures_to_audio
+from riffusion_ext.spectrogram.codec import DecodeSettings, images_to_audio
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
 
 CPU = torch.device("cpu")
@@ -112,8 +112,8 @@ def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
     cuda: None, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     rng = np.random.default_rng(1)
-    pictures = [Image.fromarray(rng.integers(0, 256, (96, width), dtype=np.uint8)) for width in (30, 40, 30)]
-    on_cpu = pictures_to_audio(pictures, DecodeSettings(params=small, device="cpu"))
+    images = [Image.fromarray(rng.integers(0, 256, (96, width), dtype=np.uint8)) for width in (30, 40, 30)]
+    on_cpu = images_to_audio(images, DecodeSettings(params=small, device="cpu"))
     tried: list[tuple[str, int]] = []
 
     def together(sources: Any, settings: Any, tick: Any, device: torch.device, threads: Any) -> Any:
@@ -124,8 +124,8 @@ def test_a_batch_for_which_the_gpu_is_too_small_sounds_as_on_the_cpu(
 
     real = codec._together
     monkeypatch.setattr(codec, "_together", together)
-    fallen_back = pictures_to_audio(pictures, DecodeSettings(params=small, device="cuda"))
-    # The two pictures of one width are one batch on the GPU, and two single ones on the CPU.
+    fallen_back = images_to_audio(images, DecodeSettings(params=small, device="cuda"))
+    # The two images of one width are one batch on the GPU, and two single ones on the CPU.
     assert tried == [("cuda", 2), ("cpu", 1), ("cpu", 1), ("cuda", 1), ("cpu", 1)]
     for ours, theirs in zip(fallen_back, on_cpu, strict=True):
         assert not isinstance(ours, Exception)

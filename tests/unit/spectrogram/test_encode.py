@@ -1,4 +1,4 @@
-"""From sound to mel magnitudes and pictures: the original library's numbers, and properties they must have."""
+"""From sound to mel magnitudes and images: the original library's numbers, and properties they must have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, encode
-from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.codec import audio_to_image
 from riffusion_ext.spectrogram.encode import mel_spectrogram
 
 V1 = PRESETS["riffusion-v1"]
@@ -31,7 +31,7 @@ def original_mel(torchaudio: Any, waveform: torch.Tensor, params: SpectrogramPar
     return mel
 
 
-def original_picture(mel: np.ndarray, params: SpectrogramParams) -> np.ndarray:
+def original_image(mel: np.ndarray, params: SpectrogramParams) -> np.ndarray:
     """Draw magnitudes [C, n_mels, T] as the original library does: [H, W, 3]."""
     data = 255 - np.power(mel / np.max(mel), params.power_for_image) * 255
     rows = data.astype(np.uint8)[:, ::-1]
@@ -48,17 +48,17 @@ def original_picture(mel: np.ndarray, params: SpectrogramParams) -> np.ndarray:
         pytest.param(V1.replace(sample_rate=22050, num_frequencies=256), id="22 kHz"),
     ],
 )
-def test_pictures_equal_those_of_the_original_library(torchaudio: Any, tune: Any, params: SpectrogramParams) -> None:
+def test_images_equal_those_of_the_original_library(torchaudio: Any, tune: Any, params: SpectrogramParams) -> None:
     clip = tune(1.5, channels=params.channels, rate=params.sample_rate, seed=3)
     waveform = torch.from_numpy(clip.samples * np.float32(32768))
     theirs = original_mel(torchaudio, waveform, params).numpy()
     ours = mel_spectrogram(waveform, params).numpy().transpose(0, 2, 1)
     assert ours == pytest.approx(theirs, rel=2e-5, abs=2e-6 * theirs.max())
 
-    picture = audio_to_picture(clip, params)
-    assert picture.max_value == pytest.approx(float(theirs.max()), rel=1e-6)
-    pixels = np.asarray(picture.image).astype(int)
-    difference = np.abs(pixels - original_picture(theirs, params))
+    image = audio_to_image(clip, params)
+    assert image.max_value == pytest.approx(float(theirs.max()), rel=1e-6)
+    pixels = np.asarray(image.image).astype(int)
+    difference = np.abs(pixels - original_image(theirs, params))
     assert difference.max() <= 1
     assert (difference == 0).mean() >= 0.9999
 
@@ -104,7 +104,7 @@ def test_magnitudes_follow_gain_and_delay(tune: Any, small: SpectrogramParams) -
 def test_a_sine_is_loudest_in_the_row_of_its_frequency(frequency: float) -> None:
     time = np.arange(44100) / 44100
     clip = AudioClip(np.sin(2 * np.pi * frequency * time)[None].astype(np.float32), 44100)
-    column = np.asarray(audio_to_picture(clip).image)[:, 50, 0]
+    column = np.asarray(audio_to_image(clip).image)[:, 50, 0]
     corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 10000 / 700), 514) / 2595) - 1)
     band = int(np.argmin(np.abs(corners[1:-1] - frequency)))
     assert abs((511 - int(np.argmin(column))) - band) <= 1
@@ -113,7 +113,7 @@ def test_a_sine_is_loudest_in_the_row_of_its_frequency(frequency: float) -> None
 def test_a_click_is_drawn_at_its_column() -> None:
     samples = np.zeros((1, 44100), np.float32)
     samples[0, 60 * 441] = 0.9
-    pixels = np.asarray(audio_to_picture(AudioClip(samples, 44100)).image)[..., 0]
+    pixels = np.asarray(audio_to_image(AudioClip(samples, 44100)).image)[..., 0]
     darkness = (255.0 - pixels).sum(axis=0)
     assert int(darkness.argmax()) == 60
     assert np.array_equal(np.nonzero(darkness)[0], np.arange(56, 65))  # 100 ms of window, whose ends are zero

@@ -1,4 +1,4 @@
-"""Pictures of every kind: read to the same pixels, or refused in one sentence."""
+"""Images of every kind: read to the same pixels, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.errors import PictureError
+from riffusion_ext.errors import ImageError
 from riffusion_ext.metadata import read_record, record_text
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.codec import audio_to_picture
-from riffusion_ext.spectrogram.image import is_stereo, mel_to_image, open_image, open_picture, pixels_of, pixels_to_mel
+from riffusion_ext.spectrogram.codec import audio_to_image
+from riffusion_ext.spectrogram.image import is_stereo, mel_to_image, open_image, pixels_of, pixels_to_mel, read_image
 
 RNG = np.random.default_rng(4)
 GREY = RNG.integers(0, 256, (64, 40), dtype=np.uint8)
@@ -48,7 +48,7 @@ def noise(width: int = 40, height: int = 64) -> Image.Image:
 @pytest.mark.parametrize(
     "mode", ["L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "RGBX", "RGBa", "La", "PA", "I", "F"]
 )
-def test_modes_of_a_grey_picture_give_the_same_pixels(mode: str) -> None:
+def test_modes_of_a_grey_image_give_the_same_pixels(mode: str) -> None:
     image = grey_image()
     if mode == "PA":
         image = Image.merge("LA", (image, Image.new("L", image.size, 255))).convert("PA")
@@ -79,7 +79,7 @@ def test_files_of_sixteen_bits(tmp_path: Path, suffix: str) -> None:
     deep = RNG.integers(0, 65536, (64, 40)).astype(np.uint16)
     path = tmp_path / f"deep{suffix}"
     Image.frombytes("I;16", (40, 64), deep.tobytes()).save(path)
-    assert pixels_of(open_picture(path))[..., 1] == pytest.approx(deep.astype(float) * 255 / 65535, abs=1e-3)
+    assert pixels_of(read_image(path))[..., 1] == pytest.approx(deep.astype(float) * 255 / 65535, abs=1e-3)
 
 
 def test_floats_from_0_to_1_or_to_255() -> None:
@@ -91,7 +91,7 @@ def test_floats_from_0_to_1_or_to_255() -> None:
 def test_floats_that_are_not_numbers_are_refused() -> None:
     values = GREY.astype(np.float32)
     values[3, 3] = np.nan
-    with pytest.raises(PictureError, match="not numbers"):
+    with pytest.raises(ImageError, match="not numbers"):
         pixels_of(Image.fromarray(values))
 
 
@@ -105,7 +105,7 @@ def test_transparency_is_silence() -> None:
 
 
 def test_the_last_bit_of_alpha_is_not_heard() -> None:
-    """Forge hides the generation parameters there: with other ones the same picture would sound different."""
+    """Forge hides the generation parameters there: with other ones the same image would sound different."""
     rng = np.random.default_rng(3)
     grey = grey_image().convert("RGB")
     alpha = rng.integers(254, 256, (grey.height, grey.width), dtype=np.uint8)
@@ -122,7 +122,7 @@ def test_one_transparent_colour(mode: str, tmp_path: Path) -> None:
         image = Image.fromarray(levels).quantize(2)
         transparent = int(np.asarray(image)[levels == 10][0])
     image.save(tmp_path / "a.png", transparency=transparent)
-    pixels = pixels_of(open_picture(tmp_path / "a.png"))
+    pixels = pixels_of(read_image(tmp_path / "a.png"))
     assert (pixels[levels == 10] == 255).all()
     assert (pixels[levels == 200] == 200).all()
 
@@ -131,7 +131,7 @@ def test_partly_transparent_palette(tmp_path: Path) -> None:
     image = Image.fromarray(np.where(GREY < 128, 0, 1).astype(np.uint8))
     image.putpalette([0, 0, 0, 100, 100, 100])
     image.save(tmp_path / "a.png", transparency=bytes([0, 255]))
-    pixels = pixels_of(open_picture(tmp_path / "a.png"))
+    pixels = pixels_of(read_image(tmp_path / "a.png"))
     assert set(pixels[..., 0][GREY < 128]) == {255}
     assert set(pixels[..., 0][GREY >= 128]) == {100}
 
@@ -155,22 +155,22 @@ def test_formats(tmp_path: Path, suffix: str, options: dict[str, Any], error: in
     smooth = np.add.outer(np.arange(64), np.arange(40) * 3).astype(np.uint8)
     path = tmp_path / f"picture{suffix}"
     Image.fromarray(smooth).convert("P" if suffix == ".gif" else "RGB").save(path, **options)
-    assert np.abs(pixels_of(open_picture(path)).astype(float) - stacked(smooth)).max() <= error
+    assert np.abs(pixels_of(read_image(path)).astype(float) - stacked(smooth)).max() <= error
 
 
 def test_cmyk_jpeg(tmp_path: Path) -> None:
     smooth = np.add.outer(np.arange(64), np.arange(40) * 3).astype(np.uint8)
     Image.fromarray(smooth).convert("CMYK").save(tmp_path / "a.jpg", quality=98)
-    assert np.abs(pixels_of(open_picture(tmp_path / "a.jpg")).astype(float) - stacked(smooth)).max() <= 8
+    assert np.abs(pixels_of(read_image(tmp_path / "a.jpg")).astype(float) - stacked(smooth)).max() <= 8
 
 
-def test_of_an_animation_the_first_picture_counts_and_the_file_is_closed(tmp_path: Path) -> None:
+def test_of_an_animation_the_first_image_counts_and_the_file_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     first, second = (Image.fromarray(np.full((64, 40), level, np.uint8)) for level in (30, 200))
     first.save(path, save_all=True, append_images=[second])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels = pixels_of(open_picture(path))
+        pixels = pixels_of(read_image(path))
         path.unlink()
     assert set(pixels.ravel()) == {30}
 
@@ -187,7 +187,7 @@ def test_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str) ->
     exif[0x0112] = orientation
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
     Image.fromarray(stored).convert("RGB").save(tmp_path / f"a{suffix}", exif=exif, **options)
-    assert np.array_equal(pixels_of(open_picture(tmp_path / f"a{suffix}"))[..., 0], GREY)
+    assert np.array_equal(pixels_of(read_image(tmp_path / f"a{suffix}"))[..., 0], GREY)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 6.5, "6", b"\x00", (6, 1)])
@@ -207,7 +207,7 @@ def test_unwritable_exif_does_not_prevent_the_rotation() -> None:
 
 def test_the_height_counts_upright() -> None:
     image = Image.fromarray(RNG.integers(0, 256, (10, 64), dtype=np.uint8))
-    with pytest.raises(PictureError, match="10 pixels high"):
+    with pytest.raises(ImageError, match="10 pixels high"):
         pixels_of(image)
     image.getexif()[0x0112] = 6
     assert pixels_of(image).shape == (64, 10, 3)
@@ -225,7 +225,7 @@ def test_the_height_counts_upright() -> None:
     ],
 )
 def test_sizes_without_sound(width: int, height: int, message: str) -> None:
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(ImageError, match=message):
         pixels_of(Image.new("RGB", (width, height)))
 
 
@@ -234,21 +234,21 @@ def test_sizes_at_the_edges(width: int, height: int) -> None:
     assert pixels_of(Image.new("L", (width, height))).shape == (height, width, 3)
 
 
-def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+def test_files_that_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("this is no image")
     (tmp_path / "empty.png").touch()
-    with pytest.raises(PictureError, match=r"^text\.png is not an image$"):
-        open_picture(tmp_path / "text.png")
-    with pytest.raises(PictureError, match=r"^empty\.png is empty$"):
-        open_picture(tmp_path / "empty.png")
-    with pytest.raises(PictureError, match=r"is a folder, not an image$"):
-        open_picture(tmp_path)
-    with pytest.raises(PictureError, match=r"gone\.png does not exist$"):
-        open_picture(tmp_path / "gone.png")
-    with pytest.raises(PictureError, match=r"cannot be read: File name too long|does not exist"):
-        open_picture(tmp_path / ("x" * 300 + ".png"))
-    with pytest.raises(PictureError, match=r"damaged|cannot be read"):
-        open_picture("a\0b.png")
+    with pytest.raises(ImageError, match=r"^text\.png is not an image$"):
+        read_image(tmp_path / "text.png")
+    with pytest.raises(ImageError, match=r"^empty\.png is empty$"):
+        read_image(tmp_path / "empty.png")
+    with pytest.raises(ImageError, match=r"is a folder, not an image$"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError, match=r"gone\.png does not exist$"):
+        read_image(tmp_path / "gone.png")
+    with pytest.raises(ImageError, match=r"cannot be read: File name too long|does not exist"):
+        read_image(tmp_path / ("x" * 300 + ".png"))
+    with pytest.raises(ImageError, match=r"damaged|cannot be read"):
+        read_image("a\0b.png")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
@@ -260,8 +260,8 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", refuse)  # root may read everything
-    with pytest.raises(PictureError, match="may not be read"):
-        open_picture(path)
+    with pytest.raises(ImageError, match="may not be read"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "tiff", "bmp"])
@@ -271,8 +271,8 @@ def test_truncated_files(tmp_path: Path, suffix: str, share: float) -> None:
     noise(200, 200).convert("RGB").save(path)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(PictureError, match=rf"^cut\.{suffix} (is damaged: |is not an image)"):
-        open_picture(path)
+    with pytest.raises(ImageError, match=rf"^cut\.{suffix} (is damaged: |is not an image)"):
+        read_image(path)
 
 
 @settings(max_examples=60, deadline=None)
@@ -290,8 +290,8 @@ def test_damaged_files_raise_no_other_error(data: st.DataObject, tmp_path_factor
     path.write_bytes(damaged)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with suppress(PictureError):
-            assert pixels_of(open_picture(path)).shape[2] == 3
+        with suppress(ImageError):
+            assert pixels_of(read_image(path)).shape[2] == 3
 
 
 def test_a_decompression_bomb(tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ def test_a_decompression_bomb(tmp_path: Path) -> None:
         + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
         + chunk(b"IEND", b"")
     )
-    with pytest.raises(PictureError, match=r"^bomb\.png has too many pixels: more than 178,956,970$"):
-        open_picture(path)
+    with pytest.raises(ImageError, match=r"^bomb\.png has too many pixels: more than 178,956,970$"):
+        read_image(path)
 
 
 # Stereo or mono
@@ -320,7 +320,7 @@ def stereo_image(params: SpectrogramParams = V1, kind: str = "music") -> Image.I
         sides[1] = 0
     elif kind == "silent":
         sides[:] = 0
-    return audio_to_picture(AudioClip(sides, 44100), params.replace(stereo=True)).image
+    return audio_to_image(AudioClip(sides, 44100), params.replace(stereo=True)).image
 
 
 @pytest.mark.parametrize("kind", ["music", "left only", "silent"])
@@ -347,7 +347,7 @@ def test_one_grey_is_mono(level: int) -> None:
     tint=st.integers(-20, 20),
     seed=st.integers(0, 99),
 )
-def test_colourful_pictures_of_a_model_are_mono(mean: int, contrast: int, colour: int, tint: int, seed: int) -> None:
+def test_colourful_images_of_a_model_are_mono(mean: int, contrast: int, colour: int, tint: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     grey = mean + contrast * rng.standard_normal((64, 40, 1))
     pixels = grey + rng.uniform(-colour, colour, (64, 40, 3)) + np.array([-tint, tint, 0]) / 2
@@ -433,13 +433,13 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("kind", ["zTXt", "iTXt", "iCCP"])
-def test_a_picture_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
+def test_a_image_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
     packed = zlib.compress(b"x" * (3 << 20))
     body = b"huge\0" + {"zTXt": b"\0", "iTXt": b"\1\0\0\0", "iCCP": b"\0"}[kind] + packed
     small = _chunk(b"tEXt", b"riffusion\0" + record_text(SpectrogramParams(step_size_ms=20)).encode())
     path = tmp_path / "a.png"
     path.write_bytes(_png(_chunk(kind.encode(), body), small, behind=behind and kind != "iCCP"))
-    image = open_picture(path)
+    image = read_image(path)
     assert image.size == (32, 32)
     record = read_record(image)
     assert record.params.step_size_ms == 20
@@ -450,7 +450,7 @@ def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
     texts = [_chunk(b"zTXt", b"t%d\0\0" % n + zlib.compress(b"x" * (1 << 20))) for n in range(70)]
     path = tmp_path / "a.png"
     path.write_bytes(_png(*texts))
-    image = open_picture(path)
+    image = read_image(path)
     assert len(image.info["t0"]) == 1 << 20
     assert "t69" not in image.info
     (note,) = read_record(image).notes
@@ -469,8 +469,8 @@ def test_many_texts_are_read_as_far_as_is_safe(tmp_path: Path) -> None:
 def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, said: str) -> None:
     path = tmp_path / "a.img"
     path.write_bytes(head.ljust(64, b"\0"))
-    with pytest.raises(PictureError, match=said):
-        open_picture(path)
+    with pytest.raises(ImageError, match=said):
+        read_image(path)
 
 
 def test_avif_says_what_is_missing_or_is_read_by_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -481,8 +481,8 @@ def test_avif_says_what_is_missing_or_is_read_by_the_plugin(tmp_path: Path, monk
     monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "AVIF"])
     monkeypatch.setattr(Image, "init", lambda: True)
     monkeypatch.setitem(sys.modules, "pillow_avif", None)
-    with pytest.raises(PictureError, match="pillow-avif-plugin"):
-        open_picture(path)
+    with pytest.raises(ImageError, match="pillow-avif-plugin"):
+        read_image(path)
 
     class Plugin(ImageFile.ImageFile):
         format = "AVIF"

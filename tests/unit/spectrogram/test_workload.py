@@ -1,4 +1,4 @@
-"""Estimates of pictures and their sound hold, for all parameters that there can be."""
+"""Estimates of images and their sound hold, for all parameters that there can be."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.workload import Allowance, allowance
-from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.riff import Riff, RiffSettings
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.spectrogram import PRESETS, SpectrogramParams, codec, mel
-from riffusion_ext.spectrogram.codec import audio_to_picture, picture_to_audio, pictures_to_audio, song_to_audio
+from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio, images_to_audio, song_to_audio
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.stft import frame_grid
@@ -60,7 +60,7 @@ def all_params(draw: st.DrawFn) -> SpectrogramParams:
 def test_estimates_rise_and_never_overflow(params: SpectrogramParams, columns: int, more: int) -> None:
     for small, large in (
         (inverting(params, columns), inverting(params, columns + more)),
-        (inverting(params, columns), inverting(params, columns, pictures=2)),
+        (inverting(params, columns), inverting(params, columns, images=2)),
         (drawing(params, columns / 100), drawing(params, (columns + more) / 100)),
     ):
         assert 0 < small.memory <= large.memory
@@ -93,8 +93,8 @@ torch.set_num_threads(1)
 kind, size, values = json.loads(sys.argv[1])
 params = SpectrogramParams(**values)
 noise = np.random.default_rng(0)
-small = codec.audio_to_picture(AudioClip(np.zeros((1, 44100), np.float32), 44100)).image
-codec.picture_to_audio(small)
+small = codec.audio_to_image(AudioClip(np.zeros((1, 44100), np.float32), 44100)).image
+codec.image_to_audio(small)
 sound = AudioClip(noise.uniform(-1, 1, (1, size * 8000)).astype(np.float32), 8000)
 image = Image.fromarray(noise.integers(0, 256, (params.num_frequencies, size, 3), dtype=np.uint8))
 
@@ -105,10 +105,10 @@ def peak():
 open("/proc/self/clear_refs", "w").write("5")
 before = peak()
 if kind == "draw":
-    codec.audio_to_picture(sound, params)
+    codec.audio_to_image(sound, params)
     said = drawing(params, size).memory
 else:
-    codec.picture_to_audio(image, codec.DecodeSettings(params=params))
+    codec.image_to_audio(image, codec.DecodeSettings(params=params))
     said = inverting(params, size, pixels=image.width * image.height).memory
 print(json.dumps([peak() - before, said]))
 """
@@ -154,8 +154,8 @@ def test_every_entry_point_refuses_oversized_work_before_starting(
     scores = Score((Keyframe("a", seed=1, seconds=10000.0),))
     with allowance(LITTLE):
         for work in (
-            lambda: audio_to_picture(sound, HUGE),
-            lambda: picture_to_audio(wide, settings),
+            lambda: audio_to_image(sound, HUGE),
+            lambda: image_to_audio(wide, settings),
             lambda: song_to_audio([wide], settings),
             lambda: Song(SongSettings(scores, params=HUGE), tmp_path),  # type: ignore[arg-type]
             lambda: Riff(sound, RiffSettings((Keyframe("a", seed=1, seconds=1.0),), params=V1), tmp_path),  # type: ignore[arg-type]
@@ -164,8 +164,8 @@ def test_every_entry_point_refuses_oversized_work_before_starting(
         ):
             with pytest.raises(RiffusionError, match=r"needs up to [\d.,]+ [GM]B of memory, 300 MB are allowed"):
                 work()
-        (result,) = pictures_to_audio([wide], settings)
-        assert isinstance(result, PictureError)
+        (result,) = images_to_audio([wide], settings)
+        assert isinstance(result, ImageError)
 
 
 def test_a_song_of_three_hours_is_legitimate_on_a_usual_machine(tmp_path: object) -> None:
@@ -177,10 +177,10 @@ def test_a_song_of_three_hours_is_legitimate_on_a_usual_machine(tmp_path: object
 def test_a_long_sound_is_drawn_in_pieces_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 100_000)).astype(np.float32)
     clip = AudioClip(noise, 22050)
-    whole = audio_to_picture(clip, PRESETS["20khz-stereo"])
+    whole = audio_to_image(clip, PRESETS["20khz-stereo"])
     monkeypatch.setattr(codec, "WHOLE", 0)
     monkeypatch.setattr(codec, "_PIECE", 20_000)
-    pieces = audio_to_picture(clip, PRESETS["20khz-stereo"])
+    pieces = audio_to_image(clip, PRESETS["20khz-stereo"])
     assert pieces.max_value == pytest.approx(whole.max_value, rel=1e-5)
     assert np.abs(np.asarray(pieces.image, int) - np.asarray(whole.image, int)).max() <= 1
 
@@ -189,12 +189,12 @@ def test_a_long_sound_is_drawn_in_pieces_and_is_the_same(monkeypatch: pytest.Mon
 def test_magnitudes_that_are_no_numbers_are_refused(level: float) -> None:
     clip = AudioClip(np.full((1, 8820), level, np.float32) * np.float32([1, -1] * 4410), 44100)
     with pytest.raises(RiffusionError, match="too loud"):
-        audio_to_picture(clip)
+        audio_to_image(clip)
 
 
 @pytest.mark.parametrize("level", [1e-30, 1e-38, 1e-45])
 def test_inaudible_input_is_silence(level: float) -> None:
     clip = AudioClip(np.full((1, 8820), level, np.float32) * np.float32([1, -1] * 4410), 44100)
-    picture = audio_to_picture(clip)
-    assert np.asarray(picture.image).min() == 255
-    assert np.isfinite(picture.max_value)
+    image = audio_to_image(clip)
+    assert np.asarray(image.image).min() == 255
+    assert np.isfinite(image.max_value)

@@ -14,7 +14,7 @@ from riffusion_ext.audio.io import write_audio
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.ui.layout.page_context import PageContext
-from tests.unit.ui.painting import Studio
+from tests.unit.ui.studio import Studio
 
 RATE = 22050
 
@@ -64,7 +64,7 @@ def songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def narrow() -> DatasetSettings:
-    """Return settings of pictures 64 columns wide, so that short songs have many, and no check of taste."""
+    """Return settings of images 64 columns wide, so that short songs have many, and no check of taste."""
     return DatasetSettings(SliceSettings(columns=64), CurateSettings(transition=None, duplicate=None))
 
 

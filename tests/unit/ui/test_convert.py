@@ -37,10 +37,10 @@ def place(tmp_path: Path) -> PageContext:
     return PageContext(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
 
 
-def picture(path: Path, width: int = 30) -> Path:
+def image(path: Path, width: int = 30) -> Path:
     rows = np.full(512, 255, np.uint8)
     rows[[200, 300, 400]] = 10
-    return metadata.save_picture(
+    return metadata.save_image(
         Image.fromarray(np.repeat(rows[:, None], width, 1)).convert("RGB"), path, PRESETS["riffusion-v1"], 5e6
     )
 
@@ -54,12 +54,12 @@ def to_sound(place: PageContext, files: Any, folder: str = "", kind: str = EACH,
     return images_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
 
 
-def to_pictures(place: PageContext, files: Any, cut: str = audio_to_images.TILES) -> Any:
+def to_images(place: PageContext, files: Any, cut: str = audio_to_images.TILES) -> Any:
     return audio_to_images.convert(place, files, "", cut, audio_to_images.SONG, "riffusion-v1", "png")
 
 
-def test_each_picture_gets_a_player(place: PageContext, tmp_path: Path):
-    html, archive = to_sound(place, [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)])
+def test_each_image_gets_a_player(place: PageContext, tmp_path: Path):
+    html, archive = to_sound(place, [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)])
     assert re.findall(r'<audio[^>]* src="URL/(\w+\.wav)"', html) == ["b2.wav", "b10.wav"]
     (made,) = (tmp_path / "out" / "sounds").iterdir()
     assert 'href="URL/sounds.zip" download="sounds.zip"' in archive
@@ -70,7 +70,7 @@ def test_each_picture_gets_a_player(place: PageContext, tmp_path: Path):
 
 
 def test_joined_clip_and_song(place: PageContext, tmp_path: Path):
-    files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
+    files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
     html, _ = to_sound(place, files, kind=CLIPS, crossfade=0.05)
     assert html.count("<audio") == 3
     assert "joined.wav" in html
@@ -83,7 +83,7 @@ def test_joined_clip_and_song(place: PageContext, tmp_path: Path):
 
 @pytest.mark.parametrize("kind", [EACH, CLIPS, JOINED, SONG])
 def test_files_have_the_resolution_of_the_place(place: PageContext, tmp_path: Path, kind: str):
-    files = [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)]
+    files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
     to_sound(replace(place, subtype=lambda: "pcm24"), files, kind=kind)
     paths = list((tmp_path / "out" / "sounds").glob("*/*.wav"))
     assert paths
@@ -93,14 +93,14 @@ def test_files_have_the_resolution_of_the_place(place: PageContext, tmp_path: Pa
 
 
 def test_a_folder_on_the_server(place: PageContext, tmp_path: Path):
-    picture(tmp_path / "in" / "a.png")
+    image(tmp_path / "in" / "a.png")
     html, _ = to_sound(place, None, folder=f' "{tmp_path}/in" ')
     assert html.count("<audio") == 1
 
 
 def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
     closed = PageContext(output_dir=lambda: tmp_path / "out", folders=False)
-    picture(tmp_path / "in" / "a.png")
+    image(tmp_path / "in" / "a.png")
     sound(tmp_path / "in" / "a.wav")
     html, archive = to_sound(closed, None, folder=f"{tmp_path}/in")
     assert "choose files first" in html
@@ -119,11 +119,11 @@ def test_a_disk_too_full_for_the_archive_is_a_sentence(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(zipfile, "ZipFile", full)
-    html, archive = to_sound(place, [str(picture(tmp_path / f"{n}.png")) for n in (1, 2)])
+    html, archive = to_sound(place, [str(image(tmp_path / f"{n}.png")) for n in (1, 2)])
     assert html.count("<audio") == 2
     assert "the disk is full" in html
     assert archive == ""
-    html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
+    html, shown, made = to_images(place, [str(sound(tmp_path / "song.wav", 6.0))])
     assert "the disk is full" in html
     assert len(re.findall(r'href="URL/song_\d+\.png" download', shown)) == 2
     assert made == ""
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_removed_is_no_error(
     (tmp_path / "bad.png").write_text("no")
     (tmp_path / "bad.wav").write_text("no")
     assert 'role="alert"' in to_sound(place, [str(tmp_path / "bad.png")])[0]
-    assert 'role="alert"' in to_pictures(place, [str(tmp_path / "bad.wav")])[0]
+    assert 'role="alert"' in to_images(place, [str(tmp_path / "bad.wav")])[0]
 
 
 def test_missing_input_is_reported_in_one_sentence(place: PageContext, tmp_path: Path):
@@ -150,8 +150,8 @@ def test_missing_input_is_reported_in_one_sentence(place: PageContext, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_pictures_are_sentences_with_the_users_names(place: PageContext, tmp_path: Path):
-    good, bad = picture(tmp_path / "good.png"), tmp_path / "k3jx.png"
+def test_bad_images_are_sentences_with_the_users_names(place: PageContext, tmp_path: Path):
+    good, bad = image(tmp_path / "good.png"), tmp_path / "k3jx.png"
     bad.write_text("no")
     wrapper = SimpleNamespace(name=str(bad), orig_name="<b>my song.png")
     html, _ = to_sound(place, [str(good), wrapper])
@@ -167,20 +167,20 @@ def test_bad_pictures_are_sentences_with_the_users_names(place: PageContext, tmp
 
 def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    html, _ = to_sound(PageContext(output_dir=lambda: tmp_path / "file"), [str(picture(tmp_path / "a.png"))])
+    html, _ = to_sound(PageContext(output_dir=lambda: tmp_path / "file"), [str(image(tmp_path / "a.png"))])
     assert 'role="alert"' in html
     assert "folder" in html
 
 
 def test_song_to_tiles(place: PageContext, tmp_path: Path):
-    html, shown, made = to_pictures(place, [str(sound(tmp_path / "song.wav", 6.0))])
+    html, shown, made = to_images(place, [str(sound(tmp_path / "song.wav", 6.0))])
     assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
     assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
     assert "2 images made" in html
 
 
-def test_song_to_one_wide_picture(place: PageContext, tmp_path: Path):
-    _, shown, made = to_pictures(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
+def test_song_to_one_wide_image(place: PageContext, tmp_path: Path):
+    _, shown, made = to_images(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
     (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
         assert image.size == (4501, 512)
@@ -193,13 +193,13 @@ def test_song_to_one_wide_picture(place: PageContext, tmp_path: Path):
 
 def test_bad_song_is_a_sentence(place: PageContext, tmp_path: Path):
     (tmp_path / "bad.mp3").write_text("nothing")
-    html, shown, made = to_pictures(place, [str(tmp_path / "bad.mp3")])
+    html, shown, made = to_images(place, [str(tmp_path / "bad.mp3")])
     assert 'role="alert"' in html
     assert (shown, made) == ("", "")
 
 
 def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
-    path = picture(tmp_path / "a.png")
+    path = image(tmp_path / "a.png")
     table = inspect.inspect(SimpleNamespace(name=str(path), orig_name="<i>.png"))
     assert "30 x 512" in table
     assert "<i>" not in table
@@ -243,8 +243,8 @@ def test_pages_can_be_built(tmp_path: Path):
     assert build_app(tmp_path) is not None
 
 
-def test_the_preset_of_the_page_wins_over_the_picture(place: PageContext, tmp_path: Path):
-    path = str(picture(tmp_path / "a.png"))
+def test_the_preset_of_the_page_wins_over_the_image(place: PageContext, tmp_path: Path):
+    path = str(image(tmp_path / "a.png"))
     values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
     html, _ = images_to_audio.convert(place, [path], *values, "20khz-stereo")
     assert html.count("<audio") == 1
@@ -263,10 +263,10 @@ def test_the_preset_of_the_page_wins_over_the_picture(place: PageContext, tmp_pa
 
 
 def with_beats(path: Path, first: int = 10, width: int = 300) -> Path:
-    """Write a picture of hits 50 columns apart: 120 a minute."""
+    """Write an image of hits 50 columns apart: 120 a minute."""
     since = (np.arange(width) - first) % 50
     row = np.where(np.arange(width) < first, 240, 240 - 200 * np.exp(-since / 12)).astype(np.uint8)
-    return metadata.save_picture(
+    return metadata.save_image(
         Image.fromarray(np.tile(row, (512, 1))).convert("RGB"), path, PRESETS["riffusion-v1"], 5e6
     )
 
@@ -293,30 +293,30 @@ def test_clips_are_cut_on_the_beat_and_joined_in_time(place: PageContext, tmp_pa
     assert archive is not None
 
 
-def test_a_picture_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
-    html, _ = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
+def test_a_image_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
+    html, _ = cut_to_sound(place, [str(image(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
     assert "heard whole" in html
     assert made_files(tmp_path) == {"a.wav": 29 * 441}
 
 
 def test_all_joined_is_one_file(place: PageContext, tmp_path: Path):
-    files = [str(picture(tmp_path / f"b{n}.png")) for n in (10, 2)]
+    files = [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)]
     html, archive = cut_to_sound(place, files, kind=JOINED, joined_name="b2.wav")
     assert html.count("<audio") == 1
     assert archive == ""
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
-def test_a_joined_file_is_not_mistaken_for_a_picture_s(place: PageContext, tmp_path: Path):
-    files = [str(picture(tmp_path / name)) for name in ("joined.png", "other.png")]
+def test_a_joined_file_is_not_mistaken_for_a_image_s(place: PageContext, tmp_path: Path):
+    files = [str(image(tmp_path / name)) for name in ("joined.png", "other.png")]
     cut_to_sound(place, files)
     assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}
 
 
 def test_only_names_that_fit(place: PageContext, tmp_path: Path):
     for name in ("a1.png", "a2.png", "b.png"):
-        picture(tmp_path / "in" / name)
-    html, _ = cut_to_sound(place, [str(picture(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
+        image(tmp_path / "in" / name)
+    html, _ = cut_to_sound(place, [str(image(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
     assert re.findall(r'src="URL/(\w+)', html) == ["a1", "a2", "up"]
     html, _ = cut_to_sound(place, None, f"{tmp_path}/in", kind=EACH, patterns="*.jpg")
     assert "None of the 3 images has a name that fits *.jpg" in html
@@ -333,13 +333,13 @@ def test_only_names_that_fit(place: PageContext, tmp_path: Path):
 def test_values_that_cannot_be_are_refused_before_the_work(
     options: dict[str, Any], words: str, place: PageContext, tmp_path: Path
 ):
-    html, archive = cut_to_sound(place, [str(picture(tmp_path / "a.png"))], **options)
+    html, archive = cut_to_sound(place, [str(image(tmp_path / "a.png"))], **options)
     assert words in html
     assert archive == ""
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preview_shows_the_first_picture_in_natural_order(place: PageContext, tmp_path: Path):
+def test_a_preview_shows_the_first_image_in_natural_order(place: PageContext, tmp_path: Path):
     files = [str(with_beats(tmp_path / name, first)) for name, first in (("p10.png", 30), ("p2.png", 10))]
     shown, html = preview(place, files, "", "", "from the picture", "", {"crop": "every"})
     assert shown.width == 300

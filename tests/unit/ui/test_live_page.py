@@ -22,7 +22,7 @@ from riffusion_ext.options.live import settings_of
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.pages import live
-from tests.unit.ui.painting import Studio, sources
+from tests.unit.ui.studio import Studio, sources
 from tests.unit.waiting import until
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -45,7 +45,7 @@ def values(opened: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def small(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values of a jam that is quickly painted."""
+    """Return values of a jam that is quickly generated."""
     return values | {"preset": "custom", "custom": SMALL, "width": 128, "overlap": 64, "ahead": 5}
 
 
@@ -109,7 +109,7 @@ def test_values_that_cannot_be_are_sentences(
         with pytest.raises(RiffusionError, match=text):
             live.start(place, "", values | change)
     assert list(tmp_path.rglob("*")) == []
-    assert studio.painted == 0
+    assert studio.generated == 0
 
 
 def test_from_start_to_recording_to_stop(

@@ -16,7 +16,7 @@ from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.options.loop import settings_of, values_of
 from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.pages.loop import make, new_runs
-from tests.unit.ui.painting import Studio, page_of, sources
+from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -73,7 +73,7 @@ def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Stu
     place = studio.place(tmp_path)
     page = page_of(make(new_runs(), place, settings_of(values | {"bars": 99}), OPTIONS))
     assert "a loop must be" in page["status"]
-    assert studio.painted == 0
+    assert studio.generated == 0
 
 
 def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studio: Studio, tmp_path: Path):

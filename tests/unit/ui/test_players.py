@@ -79,12 +79,12 @@ def test_empty_player_list_is_empty_html() -> None:
 
 
 @pytest.mark.parametrize("name", ["00001-7.png", "", 'a"b.png'])
-def test_a_player_names_its_picture(name: str) -> None:
-    page = Reader(player("u", "a", 1.0, "a.wav", picture=name))
+def test_a_player_names_its_image(name: str) -> None:
+    page = Reader(player("u", "a", 1.0, "a.wav", image=name))
     assert dict(page.tags)["li"]["data-picture"] == name
 
 
-def test_a_player_of_no_single_picture_names_none() -> None:
+def test_a_player_of_no_single_image_names_none() -> None:
     assert "data-picture" not in player("u", "a", 1.0, "a.wav")
 
 

@@ -169,7 +169,7 @@ def test_a_set_that_is_worked_on_is_not_touched(training_set: Path):
     assert len(open_set(training_set)[1].kept) == KEPT
 
 
-def test_a_picture_removed_by_hand_does_not_stop_the_others(training_set: Path):
+def test_a_image_removed_by_hand_does_not_stop_the_others(training_set: Path):
     sheet = opened(training_set)
     gone, other = sheet.windows[3], sheet.windows[4]
     decide(training_set, {gone.file: Decision(caption="decided before")})
@@ -201,7 +201,7 @@ def test_find_and_replace_on_all_pages_of_the_filter(training_set: Path):
 # --- cells and sound -------------------------------------------------------------------------------------------------
 
 
-def test_a_cell_shows_picture_song_time_and_reasons(training_set: Path):
+def test_a_cell_shows_image_song_time_and_reasons(training_set: Path):
     sheet = opened(training_set)
     html = cell_html(training_set, sheet.windows[0])
     assert 'src="data:image/' in html
@@ -224,7 +224,7 @@ def test_hostile_names_and_reasons_are_text(name: str, reason: str, made_once: P
     assert "<script" not in html
 
 
-def test_a_damaged_picture_is_said_in_its_cell(training_set: Path):
+def test_a_damaged_image_is_said_in_its_cell(training_set: Path):
     window = opened(training_set).windows[1]
     (training_set / "pictures" / window.file).write_bytes(b"no image")
     html = cell_html(training_set, window)

@@ -1,4 +1,4 @@
-"""The page "Riff": its controls, and songs that are painted over, mixed anew and compared."""
+"""The page "Riff": its controls, and songs that are regenerated, mixed anew and compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.pages.riff import difference, make, mixed, new_runs, resume
-from tests.unit.ui.painting import Studio, page_of, sources
+from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -123,7 +123,7 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
 
 
 @pytest.mark.parametrize(("channels", "preset"), [("mono", "riffusion-v1"), ("stereo", "custom"), ("double", "custom")])
-def test_a_song_is_painted_over_and_stays_in_step(
+def test_a_song_is_generated_over_and_stays_in_step(
     channels: str, preset: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
@@ -142,21 +142,21 @@ def test_a_song_is_painted_over_and_stays_in_step(
     assert settings_of(values | restored(str(path), "riff", values_of)[0]) == made
 
 
-def test_the_preview_paints_one_window_and_the_song_begins_with_it(
+def test_the_preview_generates_one_window_and_the_song_begins_with_it(
     values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
     place = studio.place(tmp_path)
     runs = new_runs()
     small = values | QUICK
     page = page_of(make(runs, place, song, settings_of(small), OPTIONS, limit=1))
-    assert studio.painted == 1
+    assert studio.generated == 1
     assert "first window" in page["result"]
     assert not any(page["stretches"].values())
     assert not (tmp_path / "riffs" / "unfinished.json").exists()
     settings = settings_of(small | {"seed": page["extra"]["seed"]})
     page_of(make(runs, place, song, settings, OPTIONS))
     windows = len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
-    assert studio.painted == windows > 1, "the first window was not painted again"
+    assert studio.generated == windows > 1, "the first window was not painted again"
 
 
 def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
@@ -168,19 +168,19 @@ def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_
     studio.fail_at = None
     page = page_of(resume(new_runs(), place))
     assert "Saved as" in page["status"]
-    assert studio.painted == len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
+    assert studio.generated == len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
     studio.fail_at = 0
     page_of(make(new_runs(), place, song, short, OPTIONS))
     song.path.unlink()
     assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(), place))["status"]
 
 
-def test_mixed_anew_and_compared_without_painting(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
+def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
     place = studio.place(tmp_path)
     values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
     assert "make one first" in mixed(place, {}, values)
     done = page_of(make(new_runs(), place, song, short, OPTIONS))["extra"]["done"]
-    painted = studio.painted
+    generated = studio.generated
     html = mixed(place, done, values)
     assert len(sources(html)) == 1
     (path,) = tmp_path.glob("riffs/*-*-*/*(mix 0).wav")
@@ -189,7 +189,7 @@ def test_mixed_anew_and_compared_without_painting(short: RiffSettings, studio: S
     assert settings_in(path)[1].wet.at(0) == 0
     for lost in (False, True):
         assert len(sources(difference(place, done, values, lost=lost))) == 1
-    assert studio.painted == painted
+    assert studio.generated == generated
     assert "the share of the result" in mixed(place, done, values | {"wet": "loud"})
 
 
@@ -198,4 +198,4 @@ def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Stud
     (tmp_path / "bad.mp3").write_text("no music")
     page = page_of(make(new_runs(), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
     assert 'role="alert"' in page["status"]
-    assert studio.painted == 0
+    assert studio.generated == 0

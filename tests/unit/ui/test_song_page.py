@@ -29,8 +29,8 @@ from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
 from riffusion_ext.ui.layout.result_panel import restored
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
-from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_pictures, resume, window_picture
-from tests.unit.ui.painting import Studio, page_of, sources
+from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_images, resume, window_image
+from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -173,11 +173,11 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
     (part,) = tmp_path.glob("songs/*-*-*/*(unfinished).wav")
     assert sources(page["result"]) == [f"URL/{part.parent.name}/{part.name}"]
     assert 0.5 < read_audio(part).duration < 7.9
-    before = studio.painted
+    before = studio.generated
     assert 0 < before < 10
     studio.go_on.set()
     page = page_of(resume(new_runs(), place))  # even after a restart
-    assert studio.painted == 10
+    assert studio.generated == 10
     assert "Saved as" in page["status"]
     assert "Stopped" not in page["status"]
     assert "There is nothing to resume" in page_of(resume(runs, place))["status"]
@@ -197,23 +197,23 @@ def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: 
     assert whole.score == part.score
 
 
-def test_pictures_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
+def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     settings = settings_of(values | {"score": "2 | a | seed 1", "width": 128, "overlap": 32, "denoise": 0.5})
-    pictures = {
+    images = {
         "seed_picture": Image.new("RGB", (128, 512), (200, 100, 50)),
         "mask": Image.new("RGB", (64, 64), "white"),
         "before": Image.new("RGB", (90, 512), "black"),
     }
     studio.fail_at = 1
-    page_of(make(new_runs(), place, settings, OPTIONS | {"batch": 1}, pictures))
+    page_of(make(new_runs(), place, settings, OPTIONS | {"batch": 1}, images))
     studio.fail_at = None
     page_of(resume(new_runs(), place))
     firsts = [request for request in studio.requests if request.init is not None]
     assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
     assert firsts[0].mask is not None
-    assert studio.painted == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
+    assert studio.generated == len(list((tmp_path / "songs" / "windows").rglob("0*.png"))), "none is painted twice"
 
 
 def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
@@ -232,10 +232,10 @@ def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio
     studio.fail_at, studio.name = None, "another"
     page = page_of(resume(new_runs(), place))
     assert "was begun with the model studio; choose it to go on, not another." in page["status"]
-    assert studio.painted == 3
+    assert studio.generated == 3
     studio.name = "studio"
     page_of(resume(new_runs(), place))
-    assert studio.painted == 10
+    assert studio.generated == 10
 
 
 class Doubtful(BackendModel):
@@ -253,7 +253,7 @@ def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSet
     assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
 
 
-def test_a_resumption_whose_picture_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
+def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
     unfinished = ResumeState(tmp_path / "songs")
     unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
@@ -279,7 +279,7 @@ def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, s
     assert "Saved as" in page_of(first)["status"]
 
 
-def test_a_closed_page_stops_the_painting(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_a_closed_page_stops_the_generating(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     runs = new_runs()
     studio.go_on.clear()
@@ -308,10 +308,10 @@ def test_invalid_settings_are_reported_before_the_work(
 ):
     place = studio.place(tmp_path)
     settings = settings_of(values | change)
-    pictures = {name: Image.new("RGB", (64, 512)) for name in ("before", "mask") if name in change}
-    page = page_of(make(new_runs(), place, settings, OPTIONS, pictures))
+    images = {name: Image.new("RGB", (64, 512)) for name in ("before", "mask") if name in change}
+    page = page_of(make(new_runs(), place, settings, OPTIONS, images))
     assert 'role="alert"' in page["status"]
-    assert studio.painted == 0
+    assert studio.generated == 0
     assert not list(tmp_path.iterdir())
 
 
@@ -325,8 +325,8 @@ def test_own_files_restore_the_page_and_foreign_files_do_not(
         found, note = restored(file, "song", values_of)
         assert note == ""
         assert settings_of(values | found) == short.settled()
-    picture = next(tmp_path.glob("songs/windows/**/00000.png"))
-    assert settings_of(values | restored(str(picture), "song", values_of)[0]) == short.settled()
+    image = next(tmp_path.glob("songs/windows/**/00000.png"))
+    assert settings_of(values | restored(str(image), "song", values_of)[0]) == short.settled()
     found, note = restored(str(path), "loop", values_of)
     assert found == {}
     assert "is a song: drop it on the page of that name" in note
@@ -335,22 +335,22 @@ def test_own_files_restore_the_page_and_foreign_files_do_not(
     assert restored(None, "song", values_of) == ({}, "")
 
 
-def test_a_file_brings_the_pictures_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
+def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
     place = studio.place(tmp_path)
     seed = Image.effect_noise((100, 64), 50).convert("RGB")
     page_of(make(new_runs(), place, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
-    found, note = restored_pictures(place, path)
+    found, note = restored_images(place, path)
     assert (found["mask"], found["before"]) == (None, None)
     assert found["seed_picture"] is not None
     assert found["seed_picture"].tobytes() == seed.tobytes()
     assert "Choose" not in note
-    painted = studio.painted
+    generated = studio.generated
     page_of(make(new_runs(), place, short, OPTIONS, found))
-    assert studio.painted == painted  # it is the very same song
-    for picture in tmp_path.glob("songs/pictures/*"):
-        picture.unlink()
-    found, note = restored_pictures(place, path)
+    assert studio.generated == generated  # it is the very same song
+    for image in tmp_path.glob("songs/pictures/*"):
+        image.unlink()
+    found, note = restored_images(place, path)
     assert found["seed_picture"] is None
     assert "Choose its init image: that is not kept here" in note
 
@@ -375,29 +375,29 @@ def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
 
 
 @pytest.mark.parametrize("build", [build_page, loop.build_page])
-def test_pictures_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
+def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: Path):
     """Between buttons, restored files and the work they pass the page, where gradio 4 would make lossy WebP of them."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     with gr.Blocks(analytics_enabled=False) as page:
         build(studio.place(tmp_path, send=lambda *_: None))
-    pictures = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
-    assert pictures
-    for block in pictures:
+    images = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
+    assert images
+    for block in images:
         block.GRADIO_CACHE = str(tmp_path)
         arrived = block.preprocess(block.postprocess(noise))
         assert np.array_equal(np.asarray(arrived.convert("RGB")), np.asarray(noise)), block.label
 
 
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
-    assert "make one first" in window_picture("", 1)[1]
+    assert "make one first" in window_image("", 1)[1]
     place = studio.place(tmp_path)
     folder = page_of(make(new_runs(), place, short, OPTIONS, {}))["extra"]["windows"]
-    picture, why = window_picture(folder, 2)
+    image, why = window_image(folder, 2)
     assert why == ""
-    assert picture is not None
-    assert picture.size == (128, 64)
-    assert "Window 11 is not generated yet; there are 10." in window_picture(folder, 11)[1]
+    assert image is not None
+    assert image.size == (128, 64)
+    assert "Window 11 is not generated yet; there are 10." in window_image(folder, 11)[1]
 
 
 def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):

@@ -56,7 +56,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Named:
-    """A server that paints by a webui, which is there until a test, the last that wants it, takes it away."""
+    """A server that generates by a webui, which is there until a test, the last that wants it, takes it away."""
 
     def __init__(self, serve: Any, folder: Path, stack: ExitStack) -> None:
         self.model = Model()
@@ -108,7 +108,7 @@ def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None
             assert reply.headers["Access-Control-Allow-Origin"] is None, (method, path)
 
 
-def test_webuis_that_were_named_paint_for_the_routes_and_the_pages(named: Named) -> None:
+def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Named) -> None:
     url = named.url
     json_ = {"Content-Type": "application/json"}
     code, told = status(f"{url}/riffusion/v1/capabilities")

@@ -37,7 +37,7 @@ def _of_the_tab() -> set[str]:
     """Texts of the tab: of every component it is built of, and the fixed messages that its source may show later."""
     pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.pages.tab import build_tab
-    from tests.unit.ui.painting import Studio
+    from tests.unit.ui.studio import Studio
 
     found: set[str] = set()
     place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, model=Styled(Studio))

@@ -37,14 +37,14 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def picture(path: Path) -> Path:
+def image(path: Path) -> Path:
     Image.new("RGB", (8, 8), "white").save(path)
     return path
 
 
 def outside(uploads: Path) -> list[Any]:
     """All that names no upload, though some of it looks like one."""
-    secret = picture(uploads.parent / "secret.png")
+    secret = image(uploads.parent / "secret.png")
     link, folder_link = uploads / "0a1b" / "link.png", uploads / "folder"
     link.symlink_to(secret)
     folder_link.symlink_to(uploads.parent, target_is_directory=True)
@@ -57,7 +57,7 @@ def outside(uploads: Path) -> list[Any]:
         folder_link / "secret.png",
         uploads / ".." / "secret.png",
         f"{uploads}/0a1b/../../secret.png",
-        picture(beside / "a.png"),
+        image(beside / "a.png"),
         uploads / "0a1b",
         uploads / "0a1b" / "pipe.wav",
         uploads / "0a1b" / "gone.png",
@@ -78,7 +78,7 @@ def outside(uploads: Path) -> list[Any]:
 
 
 def test_an_upload_is_taken(uploads: Path) -> None:
-    path = picture(uploads / "0a1b" / "my song.png")
+    path = image(uploads / "0a1b" / "my song.png")
     assert upload_folder() == uploads
     assert accepted(str(path)) == path
     assert [(item.path, item.name) for item in uploaded(str(path))] == [(path, "my song.png")]
@@ -90,7 +90,7 @@ def test_an_upload_is_taken(uploads: Path) -> None:
 def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
     uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = picture(uploads / "0a1b" / "a.png")
+    path = image(uploads / "0a1b" / "a.png")
     link = uploads.parent / "by-link"
     link.symlink_to(uploads, target_is_directory=True)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(link))
@@ -108,7 +108,7 @@ def test_other_paths_are_refused(uploads: Path) -> None:
 
 
 def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = str(picture(tmp_path / "secret.png"))
+    path = str(image(tmp_path / "secret.png"))
     place = PageContext(output_dir=lambda: tmp_path / "out")
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
     assert NOT_OURS in inspect.inspect(path)
@@ -176,14 +176,14 @@ def files() -> Any:
     return gradio_compat.file_input("Files", "files", file_count="multiple")
 
 
-def one_picture() -> Any:
-    return gradio_compat.picture("Image", "picture")
+def one_image() -> Any:
+    return gradio_compat.image("Image", "picture")
 
 
 @pytest.mark.parametrize("mounted", [True, False])
 def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(files, mounted=mounted)
-    path = picture(uploads / "0a1b" / "a.png")
+    path = image(uploads / "0a1b" / "a.png")
     (upload,) = uploaded(page.press([sent(str(path))]))
     assert upload.path.read_bytes() == path.read_bytes()
     paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path))]
@@ -196,9 +196,9 @@ def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, m
 
 @pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
 @pytest.mark.parametrize("mounted", [True, False])
-def test_a_picture_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
-    page = Pressed(one_picture, mounted=mounted)
-    assert page.press(sent(str(picture(uploads / "0a1b" / "a.png")))).size == (8, 8)
+def test_a_image_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+    page = Pressed(one_image, mounted=mounted)
+    assert page.press(sent(str(image(uploads / "0a1b" / "a.png")))).size == (8, 8)
     paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path)) and str(path)]
     before = kept(uploads)
     for other in paths:
@@ -208,8 +208,8 @@ def test_a_picture_component_refuses_other_paths(uploads: Path, mounted: bool) -
 
 @pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
 def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
-    secret = str(picture(uploads.parent / "secret.png"))
-    for component in (files, one_picture):
+    secret = str(image(uploads.parent / "secret.png"))
+    for component in (files, one_image):
         page = Pressed(component)
         for value in ({"path": secret}, {"path": secret, "meta": {}}, {"path": secret, "meta": {"_type": "other"}}):
             page.refuses([value] if component is files else value, ours=False)
@@ -217,14 +217,14 @@ def test_a_value_without_its_mark_is_no_way_around(uploads: Path) -> None:
 
 @pytest.mark.skipif(GRADIO < 6, reason="earlier ones ask always, or never")
 def test_our_check_applies_when_gradio_has_none(uploads: Path) -> None:
-    secret = str(picture(uploads.parent / "secret.png"))
+    secret = str(image(uploads.parent / "secret.png"))
     Pressed(files, mounted=False).refuses([sent(secret)], ours=True)
-    Pressed(one_picture, mounted=False).refuses(sent(secret), ours=True)
+    Pressed(one_image, mounted=False).refuses(sent(secret), ours=True)
 
 
 def test_the_components_are_gradio_s_own_to_the_page() -> None:
     with gr.Blocks(analytics_enabled=False):
         assert files().get_block_name() == "file"
-        assert one_picture().get_block_name() == "image"
+        assert one_image().get_block_name() == "image"
     assert isinstance(gradio_compat.file_input("a", "b"), gr.File)
     assert not list(Path(gradio_compat.__file__).parent.rglob("*.pyi")), "gradio writes such files beside subclasses"

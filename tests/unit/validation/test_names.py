@@ -133,9 +133,9 @@ def test_every_reader_refuses_what_is_no_regular_file(no_file: Path) -> None:
     from riffusion_ext.dataset.captions.sidecars import beside
     from riffusion_ext.dataset.captions.tags import song_tags
     from riffusion_ext.generate.restore import settings_in
-    from riffusion_ext.spectrogram.image import is_whole, open_picture
+    from riffusion_ext.spectrogram.image import is_whole, read_image
 
-    for act in (read_audio, read_tags, sound_length, sound_shape, read_pieces, open_picture, settings_in):
+    for act in (read_audio, read_tags, sound_length, sound_shape, read_pieces, read_image, settings_in):
         with pytest.raises(RiffusionError):
             act(no_file)
     with pytest.raises(UsageError):

@@ -1,17 +1,17 @@
-"""For tests only: lets tests/live paint in a running webui as the Riffusion tab does, and look at what is left of it.
+"""For tests only: lets tests/live generate in a running webui as the Riffusion tab does, and look at what is left.
 
 A webui extension of its own. Link it into the extensions of a webui that is there for testing, and nowhere else: its
 two routes ask for no password. They do a fixed set of things, and execute nothing that they are sent.
 
-``POST /riffusion-probe/paint`` paints requests by the Riffusion extension's own backend. Body, all but `requests`
+``POST /riffusion-probe/paint`` generates requests by the Riffusion extension's own backend. Body, all but `requests`
 optional::
 
-    requests          list of the fields of riffusion_ext.generate.backends.base.Request; pictures as PNG in base64
+    requests          list of the fields of riffusion_ext.generate.backends.base.Request; images as PNG in base64
     roll              latent columns by which the noise at the start is rolled
     interrupt_after   seconds after which the backend is interrupted, and again until it returns, as the pages do
     fail_at_noise     number, from 1, of the call for noise that fails
 
-It answers with ``pictures``, the order in which they were ``reported``, ``interrupted``, ``error`` and ``patches``.
+It answers with ``images``, the order in which they were ``reported``, ``interrupted``, ``error`` and ``patches``.
 ``GET /riffusion-probe/state`` answers with the last one only, and whether the host is ``busy``.
 """
 
@@ -28,13 +28,13 @@ from PIL import Image
 _AGAIN = 0.05
 
 
-def _picture(text, mode):
+def _image(text, mode):
     return None if text is None else Image.open(io.BytesIO(base64.b64decode(text))).convert(mode)
 
 
-def _png(picture):
+def _png(image):
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -42,13 +42,13 @@ def _request(fields):
     from riffusion_ext.generate.backends.base import Request
 
     pairs = {name: tuple(fields[name]) for name in ("prompts", "negatives", "seeds") if name in fields}
-    pictures = {"init": _picture(fields.get("init"), "RGB"), "mask": _picture(fields.get("mask"), "L")}
-    return Request(**{**fields, **pairs, **pictures})
+    images = {"init": _image(fields.get("init"), "RGB"), "mask": _image(fields.get("mask"), "L")}
+    return Request(**{**fields, **pairs, **images})
 
 
 @contextmanager
 def _noise(roll, fail_at):
-    """Roll the noise that pictures begin with, or let the host fail on its way; only meant for one job at a time."""
+    """Roll the noise that images begin with, or let the host fail on its way; only meant for one job at a time."""
     first, following, calls = rng.ImageRNG.first, rng.ImageRNG.next, []
 
     def rolled(self):
@@ -127,19 +127,19 @@ def _patches():
     return {**counts, "functions": hashlib.sha256("\n".join(functions).encode()).hexdigest()}
 
 
-def _paint(body):
+def _generate(body):
     from riffusion_ext.host.model.generation import WebuiBackend
 
-    backend, reported, pictures, error = WebuiBackend(max_batch=16), [], [], ""
+    backend, reported, images, error = WebuiBackend(max_batch=16), [], [], ""
     roll, fail_at, after = (body.get(name) for name in ("roll", "fail_at_noise", "interrupt_after"))
     try:
         requests = [_request(fields) for fields in body["requests"]]
         with _noise(roll, fail_at), _interrupting(backend, after):
-            pictures = backend.generate(requests, lambda number, picture: reported.append(number))
+            images = backend.generate(requests, lambda number, image: reported.append(number))
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     return {
-        "pictures": [_png(picture) for picture in pictures],
+        "pictures": [_png(image) for image in images],
         "reported": reported,
         "interrupted": backend.interrupted,
         "error": error,
@@ -153,10 +153,10 @@ def _state():
 
 
 def _add_routes(_demo, app):
-    def paint(body: dict):
-        return _paint(body)
+    def generate(body: dict):
+        return _generate(body)
 
-    app.add_api_route("/riffusion-probe/paint", paint, methods=["POST"])
+    app.add_api_route("/riffusion-probe/paint", generate, methods=["POST"])
     app.add_api_route("/riffusion-probe/state", _state, methods=["GET"])
 
 

@@ -26,7 +26,7 @@ from riffusion_ext.api.requests.receive import Transfers
 from riffusion_ext.api.routes.page import mount_media
 from riffusion_ext.jobs import Lane
 from riffusion_ext.library import ClipLibrary
-from tests.unit.api.conftest import V1, MakeClient, picture_bytes, sentence, sound_bytes, upload
+from tests.unit.api.conftest import V1, MakeClient, image_bytes, sentence, sound_bytes, upload
 
 USERS = {"ann": "one:two", "bo": "drei"}
 
@@ -236,7 +236,7 @@ def test_addresses_and_headers_have_a_limit(client: TestClient, more: Any, statu
 @pytest.mark.parametrize("clients", [50])
 def test_fifty_concurrent_clients_all_get_answers(make_client: MakeClient, tmp_path: Path, clients: int) -> None:
     client = make_client()
-    pictures = [picture_bytes(64, seed=number, path=tmp_path) for number in range(clients)]
+    images = [image_bytes(64, seed=number, path=tmp_path) for number in range(clients)]
     start = threading.Barrier(clients)
     weights: list[int] = []
 
@@ -252,13 +252,13 @@ def test_fifty_concurrent_clients_all_get_answers(make_client: MakeClient, tmp_p
         return sound.content
 
     with ThreadPoolExecutor(clients) as pool:
-        sounds = list(pool.map(ask, pictures))
+        sounds = list(pool.map(ask, images))
     assert len(set(sounds)) == clients
-    assert max(weights) <= sum(2 * len(data) for data in pictures)
+    assert max(weights) <= sum(2 * len(data) for data in images)
     assert client.service.bodies.held == 0  # type: ignore[attr-defined]
 
 
-def test_clients_beyond_the_waiting_limit_are_refused(make_client: MakeClient, picture: bytes) -> None:
+def test_clients_beyond_the_waiting_limit_are_refused(make_client: MakeClient, image: bytes) -> None:
     client = make_client(lanes={"convert": Lane(threads=1, waiting=0)})
     go, began = threading.Event(), threading.Event()
 
@@ -269,7 +269,7 @@ def test_clients_beyond_the_waiting_limit_are_refused(make_client: MakeClient, p
 
     client.service.jobs.submit("held", "convert", hold)  # type: ignore[attr-defined]
     assert began.wait(10)
-    sent = upload(client, "pictures", picture)["id"]
+    sent = upload(client, "pictures", image)["id"]
     assert "waiting already" in sentence(client.post(f"{V1}/image-to-audio", json={"picture": sent}), 429)
     go.set()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
-from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_picture, seed_picture
+from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
 from tests.unit.api.conftest import MakeClient, Studio
 
 ROUTE = "/run_inference/"
@@ -58,7 +58,7 @@ def test_the_recorded_request_gets_the_original_s_reply(client: TestClient, stud
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain;x=application/json", "multipart/form-data; boundary=a", ""])
 @pytest.mark.parametrize("route", [ROUTE, "/run_vst/"])
-def test_pages_of_other_sites_cannot_have_anything_painted(
+def test_pages_of_other_sites_cannot_have_anything_generated(
     client: TestClient, studio: Studio, route: str, kind: str
 ) -> None:
     """What a browser sends for them without asking the server first."""
@@ -82,11 +82,11 @@ def test_defaults_are_those_of_the_original(client: TestClient, studio: Studio) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_seed_image_and_mask_is_there(seed: str) -> None:
-    picture = seed_picture(seed)
-    assert (picture.mode, picture.size) == ("RGB", (512, 512))
-    assert np.asarray(picture).min() < 60  # something is heard
+    image = seed_picture(seed)
+    assert (image.mode, image.size) == ("RGB", (512, 512))
+    assert np.asarray(image).min() < 60  # something is heard
     for mask in MASKS:
-        assert (mask_picture(mask).mode, mask_picture(mask).size) == ("L", (512, 512))
+        assert (mask_image(mask).mode, mask_image(mask).size) == ("L", (512, 512))
 
 
 def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, studio: Studio) -> None:
@@ -99,7 +99,7 @@ def test_negative_prompts_masks_and_any_seed_are_honoured(client: TestClient, st
     assert request.negatives == ("", "noise")
     assert request.seeds == (3, 2**32 - 5)
     assert request.mask is not None
-    assert request.mask.tobytes() == mask_picture("mask_gradient_top_70").tobytes()
+    assert request.mask.tobytes() == mask_image("mask_gradient_top_70").tobytes()
     assert other.mask is None
 
 
@@ -139,12 +139,12 @@ def test_guidance_below_1_disables_guidance_as_in_the_original(client: TestClien
 
 
 def test_inference_without_a_model_answers_an_error(make_client: MakeClient) -> None:
-    reply = make_client(paints=False).post(ROUTE, content=RECORDED)
+    reply = make_client(generates=False).post(ROUTE, content=RECORDED)
     assert reply.status_code == 501
     assert "webui" in reply.text
 
 
-def test_the_picture_and_the_sound_are_not_kept(client: TestClient, studio: Studio) -> None:
+def test_the_image_and_the_sound_are_not_kept(client: TestClient, studio: Studio) -> None:
     assert client.post(ROUTE, content=RECORDED).status_code == 200
     (job,) = client.service.jobs.all()  # type: ignore[attr-defined]
     assert job.result == {"complete": True}
@@ -203,5 +203,5 @@ def test_no_bytes_break_the_routes_of_other_servers(route: str, body: bytes, nob
 
 @pytest.fixture
 def nobody(make_client: MakeClient) -> TestClient:
-    """Return a client of a place where nothing paints: what is understood gets 501."""
-    return make_client(paints=False)
+    """Return a client of a place where nothing generates: what is understood gets 501."""
+    return make_client(generates=False)

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from riffusion_ext.api.compat.vst import read_plugin_audio
 from riffusion_ext.errors import RiffusionError
 from tests.unit.api.conftest import MakeClient, Studio
-from tests.unit.generate.painters import as_it_is
+from tests.unit.generate.fake_backends import as_it_is
 
 ROUTE = "/run_vst/"
 
@@ -77,7 +77,7 @@ def ask(sound: bytes, **changes: Any) -> str:
 @pytest.mark.parametrize("count", [220500, 240000])
 @pytest.mark.parametrize("frames", [None, 0])
 def test_the_plugin_gets_its_sound_back(client: TestClient, studio: Studio, count: int, frames: int | None) -> None:
-    studio.paint = as_it_is
+    studio.draw = as_it_is
     samples = tune(count)
     reply = client.post(ROUTE, content=ask(wav(samples, frames=frames)), headers={"Accept": "application/json"})
     assert reply.status_code == 200, reply.text
@@ -126,7 +126,7 @@ def test_errors_are_json(client: TestClient, changes: dict[str, Any], said: str)
 
 
 def test_vst_route_without_a_model_answers_an_error(make_client: MakeClient) -> None:
-    reply = make_client(paints=False).post(ROUTE, content=ask(wav(tune(44100))))
+    reply = make_client(generates=False).post(ROUTE, content=ask(wav(tune(44100))))
     assert reply.status_code == 501
     assert list(reply.json()) == ["error"]
 
@@ -143,7 +143,7 @@ def test_samples_are_found_with_any_header() -> None:
 
 
 def test_silence_comes_back_as_silence(client: TestClient, studio: Studio) -> None:
-    studio.paint = lambda request: Image.new("RGB", (request.width, request.height), "white")
+    studio.draw = lambda request: Image.new("RGB", (request.width, request.height), "white")
     reply = client.post(ROUTE, content=ask(wav(np.zeros(44100))))
     assert reply.status_code == 200
     assert not np.frombuffer(base64.b64decode(reply.json()["audio"])[44:], "<i2").any()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.conftest import V1, MakeClient, picture_bytes
+from tests.unit.api.conftest import V1, MakeClient, image_bytes
 
 LOOP = json.dumps({"prompt": "a", "bars": 1, "bpm": 120}).encode()
 SAFELISTED = [
@@ -45,25 +45,21 @@ def test_pages_must_say_what_they_upload(
 ) -> None:
     client = make_client()
     headers = {**browser, **({"Content-Type": kind} if kind else {})}
-    assert client.post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 415
+    assert client.post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 415
     headers["Content-Type"] = "image/png"
-    assert client.post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
+    assert client.post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
 
 
 def test_scripts_of_node_are_no_pages(make_client: MakeClient, tmp_path: Path) -> None:
     headers = {"Sec-Fetch-Mode": "cors", "Content-Type": "text/plain;charset=UTF-8"}
     assert make_client().post("/run_inference/", content=b"{}", headers=headers).status_code == 400
-    assert (
-        make_client().post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
-    )
+    assert make_client().post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
 
 
 @pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "image/png"])
 def test_programs_may_send_any_content_type(make_client: MakeClient, kind: str, tmp_path: Path) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    assert (
-        make_client().post(f"{V1}/pictures", content=picture_bytes(path=tmp_path), headers=headers).status_code == 201
-    )
+    assert make_client().post(f"{V1}/pictures", content=image_bytes(path=tmp_path), headers=headers).status_code == 201
 
 
 def test_request_without_a_body_needs_no_type(make_client: MakeClient) -> None:

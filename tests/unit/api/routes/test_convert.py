@@ -21,8 +21,8 @@ from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes
 from tests.unit.small import SMALL, SMALL_TEXT
 
 
-def test_a_picture_becomes_a_sound_that_can_be_fetched(client: TestClient, picture: bytes) -> None:
-    sent = upload(client, "pictures", picture, "folder/funky bass.png")
+def test_a_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
+    sent = upload(client, "pictures", image, "folder/funky bass.png")
     assert (sent["name"], sent["width"], sent["height"]) == ("funky bass.png", 64, 64)
     reply = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]})
     assert reply.status_code == 200, reply.text
@@ -37,10 +37,10 @@ def test_a_picture_becomes_a_sound_that_can_be_fetched(client: TestClient, pictu
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
-def test_pictures_and_sounds_travel_in_the_bodies_where_that_is_wished(
-    client: TestClient, picture: bytes, form: str
+def test_images_and_sounds_travel_in_the_bodies_where_that_is_wished(
+    client: TestClient, image: bytes, form: str
 ) -> None:
-    text = base64.encodebytes(picture).decode()
+    text = base64.encodebytes(image).decode()
     for prefix in ("", "data:image/png;base64,"):
         reply = client.post(
             f"{V1}/image-to-audio", json={"image": prefix + text, "format": form, "inline": True}
@@ -52,7 +52,7 @@ def test_pictures_and_sounds_travel_in_the_bodies_where_that_is_wished(
     assert "audio" not in job["result"]  # what is remembered stays small
 
 
-def test_a_sound_becomes_pictures_that_fit_together(client: TestClient) -> None:
+def test_a_sound_becomes_images_that_fit_together(client: TestClient) -> None:
     song = upload(client, "clips", sound_bytes(3.0), "my song.wav")
     body = {"clip": song["id"], "columns": 128, "preset": SMALL_TEXT}
     drawn = client.post(f"{V1}/audio-to-images", json=body).json()
@@ -69,30 +69,30 @@ def test_a_sound_becomes_pictures_that_fit_together(client: TestClient) -> None:
     assert one[0]["image"].startswith("data:image/png;base64,iVBOR")
 
 
-def test_without_waiting_there_is_a_job(client: TestClient, picture: bytes) -> None:
-    sent = upload(client, "pictures", picture)
+def test_without_waiting_there_is_a_job(client: TestClient, image: bytes) -> None:
+    sent = upload(client, "pictures", image)
     view = ended(client, client.post(f"{V1}/image-to-audio?wait=false", json={"picture": sent["id"]}))
     assert (view["kind"], view["progress"], view["error"]) == ("image-to-audio", 1.0, None)
     assert client.get(view["result"]["url"]).status_code == 200
     song = upload(client, "clips", sound_bytes(1.0))
     reply = client.post(f"{V1}/audio-to-images?wait=false", json={"clip": song["id"], "preset": SMALL_TEXT})
     assert len(ended(client, reply)["result"]["pictures"]) == 1
-    text = base64.b64encode(picture).decode()
+    text = base64.b64encode(image).decode()
     assert "upload" in sentence(client.post(f"{V1}/image-to-audio?wait=false", json={"image": text}), 422)
 
 
 def test_invalid_conversions_are_refused_in_one_sentence(
-    client: TestClient, picture: bytes, make_client: MakeClient
+    client: TestClient, image: bytes, make_client: MakeClient
 ) -> None:
     def heard(status: int = 422, **body: object) -> str:
         return sentence(client.post(f"{V1}/image-to-audio", json=body), status)
 
-    text = base64.b64encode(picture).decode()
+    text = base64.b64encode(image).decode()
     assert heard() == "give picture or image, one of the two"
     assert heard(image="%%%") == "image is not in base64"
     assert heard(image="") == "image is empty"
     assert "not an image" in heard(image=base64.b64encode(b"hello").decode())
-    assert "damaged" in heard(image=base64.b64encode(picture[: len(picture) // 2]).decode())
+    assert "damaged" in heard(image=base64.b64encode(image[: len(image) // 2]).decode())
     assert "no image of this id" in heard(404, picture="../../etc/passwd")
     assert heard(image=text, engine="worst").startswith("engine: ")
     assert heard(image=text, levle="peak").startswith("levle: ")
@@ -173,13 +173,13 @@ def test_bad_samples_are_repaired_and_told_or_refused(client: TestClient, bad: f
     assert client.get(f"{V1}/jobs").status_code == 200
 
 
-def test_decoded_size_is_limited_too(make_client: MakeClient, picture: bytes) -> None:
+def test_decoded_size_is_limited_too(make_client: MakeClient, image: bytes) -> None:
     tight = make_client(memory_bytes=100_000_000)
     sound = base64.b64encode(wav(1000, 10.0)).decode()
     body = {"audio": sound, "preset": "sample_rate=192000, stereo=true, max_frequency=20000"}
     said = sentence(tight.post(f"{V1}/audio-to-images", json=body), 422)
     assert "of memory, 100 MB are allowed here" in said
-    text = base64.b64encode(picture).decode()
+    text = base64.b64encode(image).decode()
     assert "100 MB" in sentence(tight.post(f"{V1}/image-to-audio", json={"image": text}), 422)
 
 

@@ -14,7 +14,7 @@ from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes
 from tests.unit.small import SMALL_TEXT
 
 
-def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tmp_path: Path) -> None:
+def test_songs_become_an_archive_of_images_and_captions(client: TestClient, tmp_path: Path) -> None:
     songs = [upload(client, "clips", sound_bytes(4.0, seed=n), "my song.wav")["id"] for n in range(2)]
     body = {
         "clips": [*songs, songs[0]],
@@ -36,9 +36,9 @@ def test_songs_become_an_archive_of_pictures_and_captions(client: TestClient, tm
     assert reply.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
         names = archive.namelist()
-        pictures = [name for name in names if name.startswith("pictures/") and name.endswith(".png")]
-        assert len(pictures) == result["kept"]
-        captions = {archive.read(name.replace(".png", ".txt")).decode() for name in pictures}
+        images = [name for name in names if name.startswith("pictures/") and name.endswith(".png")]
+        assert len(images) == result["kept"]
+        captions = {archive.read(name.replace(".png", ".txt")).decode() for name in images}
         assert all(caption.startswith("mymusic, my song") for caption in captions)
         assert {"concepts_list.json", "manifest.json"} <= set(names)
         for name in names:  # nothing tells where it was made

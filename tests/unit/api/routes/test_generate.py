@@ -1,4 +1,4 @@
-"""Routes that paint, with a painter in the place of a model."""
+"""Routes that generate, with a backend in the place of a model."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def test_a_song_of_exactly_its_length(client: TestClient, studio: Studio) -> Non
     assert {request.steps for request in studio.requests} == {2}
     assert client.get(result["end"]["url"]).headers["content-type"] == "image/png"
 
-    painted = len(studio.requests)  # the same song is not painted again
+    generated = len(studio.requests)  # the same song is not generated again
     again = ended(client, client.post(f"{V1}/songs", json=SONG))
-    assert len(studio.requests) == painted
+    assert len(studio.requests) == generated
     assert again["result"]["clip"]["id"] != result["clip"]["id"]
 
     # and another one goes on from its end
     more = {**SONG, "score": "0:02 | soul", "before": result["end"]["id"]}
     ended(client, client.post(f"{V1}/songs", json=more))
-    assert studio.requests[painted].mask is not None
+    assert studio.requests[generated].mask is not None
 
 
-def test_a_song_of_keyframes_and_pictures(client: TestClient, studio: Studio) -> None:
+def test_a_song_of_keyframes_and_images(client: TestClient, studio: Studio) -> None:
     file = io.BytesIO()
     Image.new("RGB", (512, 512), "gray").save(file, "PNG")
     seed = upload(client, "pictures", file.getvalue())["id"]
@@ -102,9 +102,9 @@ def test_an_interpolation_goes_from_the_start_to_the_end(client: TestClient, stu
     assert [step["alpha"] for step in result["steps"]] == [0.0, 0.5, 1.0]
     assert [request.cfg for request in studio.requests] == [7.0, 8.0, 9.0]
     assert all(request.mask is not None and request.init is not None for request in studio.requests)
-    pictures = [Image.open(io.BytesIO(client.get(step["picture"]["url"]).content)) for step in result["steps"]]
-    assert len({np.asarray(picture).tobytes() for picture in pictures}) == 3
-    assert read_record(pictures[0]).params.sample_rate == 44100
+    images = [Image.open(io.BytesIO(client.get(step["picture"]["url"]).content)) for step in result["steps"]]
+    assert len({np.asarray(image).tobytes() for image in images}) == 3
+    assert read_record(images[0]).params.sample_rate == 44100
     assert result["clip"]["duration"] == pytest.approx((3 * 512 - 1) * 0.01)
 
 
@@ -159,13 +159,13 @@ def test_a_line_that_scaling_would_make_huge_is_refused(
     file = io.BytesIO()
     Image.new("L", size).save(file, "PNG")
     body = {"songs": {"score": "0:03 | a"}, "loops": {"prompt": "a"}, "interpolations": {"start": END, "end": END}}
-    picture = upload(client, "pictures", file.getvalue())["id"]
-    reply = client.post(f"{V1}/{route}", json={**body[route], name: picture, "steps": 1})
+    image = upload(client, "pictures", file.getvalue())["id"]
+    reply = client.post(f"{V1}/{route}", json={**body[route], name: image, "steps": 1})
     assert "the longer side 7812" in sentence(reply, 413)
 
 
 def test_request_without_a_model_is_refused(make_client: MakeClient) -> None:
-    client = make_client(paints=False)
+    client = make_client(generates=False)
     for route in ("songs", "riffs", "loops", "interpolations"):
         body = EXAMPLES[f"/{route}"]
         assert "webui" in sentence(client.post(f"{V1}/{route}", json=body), 501)
@@ -176,7 +176,7 @@ def test_backend_errors_are_reported_by_the_job(client: TestClient, studio: Stud
     def fail(request: object) -> Image.Image:
         raise RuntimeError("/home/me/models/x.safetensors: out of paint")
 
-    studio.paint = fail
+    studio.draw = fail
     view = ended(client, client.post(f"{V1}/loops", json={"prompt": "a"}), state="failed")
     assert view["error"] == "RuntimeError: x.safetensors: out of paint"
     assert view["result"] is None

@@ -1,4 +1,4 @@
-"""The route for single pictures, with a painter in the place of a model."""
+"""The route for single images, with a backend in the place of a model."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starlette.testclient import TestClient
 
 from riffusion_ext.generate.backends.base import Request
 from tests.unit.api.conftest import V1, MakeClient, Studio, ended, sentence, upload
-from tests.unit.generate.painters import by_seed
+from tests.unit.generate.fake_backends import by_seed
 
 ONE = {"prompts": ["a", "b"], "width": 64, "height": 64}
 
 
 def png(mode: str, size: tuple[int, int] = (128, 64), seed: int = 1) -> tuple[Image.Image, bytes]:
     shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
-    picture = Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
+    image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
     file = io.BytesIO()
-    picture.save(file, "PNG")
-    return picture, file.getvalue()
+    image.save(file, "PNG")
+    return image, file.getvalue()
 
 
 def body_of(request: Request, init: str | None, mask: str | None) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def body_of(request: Request, init: str | None, mask: str | None) -> dict[str, A
     return {**values, **lists, "init": init, "mask": mask}
 
 
-def test_a_request_arrives_as_it_was_and_the_picture_comes_back_as_it_was(client: TestClient, studio: Studio) -> None:
-    studio.paint = lambda request: signed(by_seed(request))
+def test_a_request_arrives_as_it_was_and_the_image_comes_back_as_it_was(client: TestClient, studio: Studio) -> None:
+    studio.draw = lambda request: signed(by_seed(request))
 
-    def signed(picture: Image.Image) -> Image.Image:
-        picture.info["parameters"] = "café\nSteps: 3"
-        return picture
+    def signed(image: Image.Image) -> Image.Image:
+        image.info["parameters"] = "café\nSteps: 3"
+        return image
 
     (init, init_file), (mask, mask_file) = png("RGB"), png("L")
     ids = upload(client, "pictures", init_file)["id"], upload(client, "pictures", mask_file)["id"]
@@ -55,7 +55,7 @@ def test_a_request_arrives_as_it_was_and_the_picture_comes_back_as_it_was(client
         assert got.info["parameters"] == "café\nSteps: 3"
 
 
-def test_pictures_that_can_be_painted_together_are(client: TestClient, studio: Studio) -> None:
+def test_images_that_can_be_generated_together_are(client: TestClient, studio: Studio) -> None:
     requests = [{**ONE, "seeds": [number, 0], "cfg": 7 if number < 3 else 8} for number in range(4)]
     ended(client, client.post(f"{V1}/paintings", json={"requests": requests}))
     assert [[request.seeds[0] for request in batch] for batch in studio.batches] == [[0, 1], [2], [3]]
@@ -85,9 +85,9 @@ def test_invalid_requests_are_refused_at_once(client: TestClient, change: dict[s
     assert client.get(f"{V1}/jobs").json()["jobs"] == []
 
 
-def test_pictures_of_another_size_and_masks_alone_are_refused(client: TestClient) -> None:
-    picture = upload(client, "pictures", png("RGB")[1])["id"]
-    for change in ({"init": picture, "denoise": 0.5}, {"mask": picture}):
+def test_images_of_another_size_and_masks_alone_are_refused(client: TestClient) -> None:
+    image = upload(client, "pictures", png("RGB")[1])["id"]
+    for change in ({"init": image, "denoise": 0.5}, {"mask": image}):
         said = sentence(client.post(f"{V1}/paintings", json={"requests": [{**ONE, **change}]}), 422)
         assert "64 x 64" in said or "a mask needs an image" in said
 
@@ -105,7 +105,7 @@ def test_there_are_limits(make_client: MakeClient) -> None:
     client = make_client(pictures=3, pixels=3 * 64 * 64 - 1)
     for count, status, said in ((0, 422, "1 to 3"), (4, 422, "at most 3 requests"), (3, 413, "12287 are allowed")):
         assert said in sentence(client.post(f"{V1}/paintings", json={"requests": [ONE] * count}), status)
-    assert "webui" in sentence(make_client(paints=False).post(f"{V1}/paintings", json={"requests": [ONE]}), 501)
+    assert "webui" in sentence(make_client(generates=False).post(f"{V1}/paintings", json={"requests": [ONE]}), 501)
 
 
 def test_another_model_is_not_taken_for_the_one_that_was_meant(client: TestClient, studio: Studio) -> None:
@@ -120,7 +120,7 @@ def test_another_model_is_not_taken_for_the_one_that_was_meant(client: TestClien
     assert "from studio to other" in ended(client, reply, state="failed")["error"]
 
 
-def test_a_job_that_is_cancelled_interrupts_the_painter(client: TestClient, studio: Studio) -> None:
+def test_a_job_that_is_cancelled_interrupts_the_backend(client: TestClient, studio: Studio) -> None:
     studio.go_on.clear()
     reply = client.post(f"{V1}/paintings", json={"requests": [ONE] * 3})
     assert studio.at_work.wait(20)

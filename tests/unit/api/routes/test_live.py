@@ -19,14 +19,14 @@ from riffusion_ext.generate.live.registry import JamRegistry
 from riffusion_ext.generate.live.session import PATIENCE, Jam
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 from tests.unit.small import SMALL
 from tests.unit.waiting import until
 
 
-def jam_of(folder: Path, paint: Callable[[Request], Image.Image] = by_seed) -> Jam:
+def jam_of(folder: Path, generate: Callable[[Request], Image.Image] = by_seed) -> Jam:
     settings = JamSettings("funk", ahead=6, width=192, overlap=64, params=SMALL)
-    return Jam(settings, Painter(paint), folder, DecodeSettings(device="cpu"))
+    return Jam(settings, FakeBackend(generate), folder, DecodeSettings(device="cpu"))
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_memory_is_that_of_a_piece_and_of_a_few_numbers_a_column(monkeypatch: py
     """A long song takes more than a short one by what its columns' numbers take."""
     rate, seconds = 11025, 10
     piece = AudioClip(0.1 * np.random.default_rng(1).standard_normal((1, rate * seconds)).astype(np.float32), rate)
-    # The length of a song matters here, not its picture: few rows, so that a long one is done soon.
+    # The length of a song matters here, not its image: few rows, so that a long one is done soon.
     params = V1.replace(sample_rate=rate, num_frequencies=64, max_frequency=5000)
 
     def peak_of(pieces: int) -> tuple[int, SongMeasure]:

@@ -52,7 +52,7 @@ def test_levels_are_those_of_the_sketch() -> None:
     assert (levels[2, 20:] == 0).all(), "nothing behind the end"
 
 
-def test_windows_of_a_song_are_cut_from_one_picture() -> None:
+def test_windows_of_a_song_are_cut_from_one_image() -> None:
     sketch = np.random.default_rng(0).normal(-40, 10, (1200, 32))
     whole = window_levels(sketch, np.array([0]), 1200)
     parts = window_levels(sketch, np.array([160, 672]), COLUMNS)

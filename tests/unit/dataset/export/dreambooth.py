@@ -1,9 +1,9 @@
 """What the Dreambooth extension would make of a folder, by its own rules: exports are tested against it.
 
-It drops pictures that it cannot read without a word, scales and crops those of another size, and takes an empty text
+It drops images that it cannot read without a word, scales and crops those of another size, and takes an empty text
 for a caption; none of that shows until the model is heard.
 
-Source: d8ahazard/sd_dreambooth_extension, as it reads lists of concepts, folders, captions and pictures.
+Source: d8ahazard/sd_dreambooth_extension, as it reads lists of concepts, folders, captions and images.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _MOST = 3
 """Files named for one problem; of more, their number."""
 
 _BUCKETS = ((720, 360), (680, 384), (624, 416), (584, 440), (568, 456), (512, 512))
-"""Sizes that pictures are brought to at the resolution 512, and the same upright."""
+"""Sizes that images are brought to at the resolution 512, and the same upright."""
 
 _TEXTS = ("instance_data_dir", "instance_prompt", "instance_token", "class_data_dir", "class_prompt", "class_token")
 _LARGEST_TEXT = 1 << 20
 _ORIENTATION = 274
-"""Number of the EXIF tag that turns a picture."""
+"""Number of the EXIF tag that turns an image."""
 
 
-def dreambooth_problems(folder: Path, pictures: Iterable[Path] | None = None) -> list[str]:
+def dreambooth_problems(folder: Path, expected_images: Iterable[Path] | None = None) -> list[str]:
     """Check an exported folder by the extension's own rules, one by one.
 
     Parameters
     ----------
     folder
         It holds ``concepts_list.json``.
-    pictures
+    expected_images
         What the extension should find, and nothing else; None: whatever is there.
 
     Returns
@@ -52,7 +52,7 @@ def dreambooth_problems(folder: Path, pictures: Iterable[Path] | None = None) ->
     """
     problems: list[str] = []
     folders = list(_concept_folders(folder, problems))
-    expected = None if pictures is None else {path.resolve() for path in pictures}
+    expected = None if expected_images is None else {path.resolve() for path in expected_images}
     found: set[Path] = set()
     faults: dict[str, list[str]] = defaultdict(list)
     for data in folders:
@@ -69,7 +69,7 @@ def dreambooth_problems(folder: Path, pictures: Iterable[Path] | None = None) ->
 
 
 def trained_size(width: int, height: int) -> tuple[int, int]:
-    """Return the size in pixels that a picture of this size is trained at: the bucket nearest to its aspect ratio."""
+    """Return the size in pixels that an image of this size is trained at: the bucket nearest to its aspect ratio."""
     buckets = sorted({*_BUCKETS, *((height, width) for width, height in _BUCKETS)})
     return min(buckets, key=lambda size: abs(size[0] / size[1] - width / height))
 
@@ -83,7 +83,7 @@ def _few(names: list[str]) -> str:
 
 
 def _concept_folders(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Yield the folders of pictures that the list names; add what is wrong with it to the problems."""
+    """Yield the folders of images that the list names; add what is wrong with it to the problems."""
     path = folder / CONCEPTS_FILE
     try:
         text = read_regular(path, _LARGEST_TEXT).decode("ascii")
@@ -126,16 +126,16 @@ def _concept_faults(concept: dict[str, Any]) -> Iterator[str]:
     class_data = concept.get("class_data_dir", "")
     if class_data and not Path(class_data).is_absolute():
         yield f"class_data_dir {class_data!r} would be looked for in the folder that the webui was started in"
-    per_picture = concept.get("num_class_images_per", 0)
-    if not isinstance(per_picture, int) or per_picture > 0:
-        yield f"num_class_images_per is {per_picture!r}: class images would be made before training"
+    per_image = concept.get("num_class_images_per", 0)
+    if not isinstance(per_image, int) or per_image > 0:
+        yield f"num_class_images_per is {per_image!r}: class images would be made before training"
 
 
-# --- pictures and captions -------------------------------------------------------------------------------------------
+# --- images and captions -------------------------------------------------------------------------------------------
 
 
 def _readable_suffixes() -> frozenset[str]:
-    """Suffixes, with their dot, of all that Pillow can open: what is taken for a picture."""
+    """Suffixes, with their dot, of all that Pillow can open: what is taken for an image."""
     from PIL import Image
 
     return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN)
@@ -148,7 +148,7 @@ def _faults(images: list[Path], files: list[Path], expected: set[Path] | None) -
         by_text[path.with_suffix(".txt")].append(path)
         if expected is not None and path.resolve() not in expected:
             yield path, "would be trained on too"
-        yield from ((path, fault) for fault in _picture_faults(path))
+        yield from ((path, fault) for fault in _image_faults(path))
         yield from ((path, fault) for fault in _caption_faults(path.with_suffix(".txt")))
     for sharing in by_text.values():
         if len(sharing) > 1:
@@ -158,7 +158,7 @@ def _faults(images: list[Path], files: list[Path], expected: set[Path] | None) -
             yield path, "is a caption without an image"
 
 
-def _picture_faults(path: Path) -> Iterator[str]:
+def _image_faults(path: Path) -> Iterator[str]:
     from PIL import Image
 
     try:
@@ -166,7 +166,7 @@ def _picture_faults(path: Path) -> Iterator[str]:
             image.verify()  # the checksums of a PNG, so that one that breaks off is seen without decoding it
         with open_regular(path) as file, Image.open(file) as image:
             size, mode, turned = image.size, image.mode, image.getexif().get(_ORIENTATION, 1)
-    except Exception as error:  # Pillow raises many kinds of error on damaged pictures
+    except Exception as error:  # Pillow raises many kinds of error on damaged images
         yield f"cannot be read, so it would be dropped without a word or end the training ({type(error).__name__})"
         return
     trained = trained_size(*size)
@@ -182,7 +182,7 @@ def _picture_faults(path: Path) -> Iterator[str]:
 
 
 def _caption_faults(text: Path) -> Iterator[str]:
-    """Yield what is wrong with the caption of a picture, which lies in this file."""
+    """Yield what is wrong with the caption of an image, which lies in this file."""
     try:
         caption = read_regular(text, _LARGEST_TEXT).decode("utf-8")
     except FileNotFoundError:

@@ -31,11 +31,11 @@ def first(folder: Path) -> Path:
 def resaved(**change: object) -> Break:
     def save(folder: Path) -> None:
         with Image.open(first(folder)) as image:
-            picture = image.convert(str(change.get("mode", "RGB"))).resize(change.get("size", (512, 512)))  # type: ignore[arg-type]
+            changed = image.convert(str(change.get("mode", "RGB"))).resize(change.get("size", (512, 512)))  # type: ignore[arg-type]
         exif = Image.Exif()
         if "orientation" in change:
             exif[274] = change["orientation"]
-        picture.save(first(folder), exif=exif)
+        changed.save(first(folder), exif=exif)
 
     return save
 
@@ -117,16 +117,16 @@ def test_each_broken_rule_is_reported(folder: Path, damage: Break, problem: str)
     assert all(len(sentence.splitlines()) == 1 for sentence in found)
 
 
-def test_a_stray_picture_in_a_hidden_folder_is_seen(folder: Path) -> None:
-    pictures = list((folder / "pictures").glob("*.png"))
+def test_a_stray_image_in_a_hidden_folder_is_seen(folder: Path) -> None:
+    images = list((folder / "pictures").glob("*.png"))
     stray(folder)
-    assert dreambooth_problems(folder, pictures) == [".thumbs/x.JPG: would be trained on too"]
+    assert dreambooth_problems(folder, images) == [".thumbs/x.JPG: would be trained on too"]
     assert dreambooth_problems(folder) == []
 
 
-def test_a_picture_that_is_not_found_is_named(folder: Path) -> None:
-    pictures = [*(folder / "pictures").glob("*.png"), folder / "else.png"]
-    assert dreambooth_problems(folder, pictures) == ["else.png: is not found in any folder of the list"]
+def test_a_image_that_is_not_found_is_named(folder: Path) -> None:
+    images = [*(folder / "pictures").glob("*.png"), folder / "else.png"]
+    assert dreambooth_problems(folder, images) == ["else.png: is not found in any folder of the list"]
 
 
 def test_empty_folder_is_reported(folder: Path) -> None:
@@ -139,9 +139,9 @@ def test_many_files_with_one_fault_are_one_sentence(make_items, tmp_path: Path) 
     items = make_items(6)
     export(items, tmp_path / "out", ExportSettings())
     for item in items:
-        item.picture.with_suffix(".txt").unlink()
+        item.image.with_suffix(".txt").unlink()
     (sentence,) = dreambooth_problems(tmp_path / "out")
-    assert sentence.startswith(", ".join(item.picture.name for item in items[:3]) + " and 3 more: has no .txt")
+    assert sentence.startswith(", ".join(item.image.name for item in items[:3]) + " and 3 more: has no .txt")
 
 
 def test_problem_names_the_number_of_its_concept(folder: Path) -> None:

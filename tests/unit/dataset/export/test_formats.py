@@ -48,7 +48,7 @@ def test_every_format_at_once(make_items: MakeItems, tmp_path: Path) -> None:
         "audio": out / "audio",
     }
     assert (result.notes, result.errors) == ((), ())
-    stems = [item.picture.stem for item in items]
+    stems = [item.image.stem for item in items]
     expected = {"concepts_list.json", "pictures/metadata.jsonl", "audio/metadata.jsonl"}
     expected |= {f"{place}/{stem}.txt" for place in ("pictures", "kohya/7_my band", "audio") for stem in stems}
     expected |= {f"{place}/{stem}.png" for place in ("pictures", "kohya/7_my band") for stem in stems}
@@ -57,7 +57,7 @@ def test_every_format_at_once(make_items: MakeItems, tmp_path: Path) -> None:
     for place in ("pictures", "kohya/7_my band", "audio"):
         for number, stem in enumerate(stems):
             assert (out / place / f"{stem}.txt").read_bytes() == f"rfx, {number}".encode()
-    assert result.written == len(expected) - len(items)  # the pictures were there
+    assert result.written == len(expected) - len(items)  # the images were there
 
 
 def test_a_second_time_changes_nothing_and_the_order_does_not_matter(make_items: MakeItems, tmp_path: Path) -> None:
@@ -74,27 +74,27 @@ def test_a_second_time_changes_nothing_and_the_order_does_not_matter(make_items:
 def test_unwanted_files_are_removed(make_items: MakeItems, tmp_path: Path) -> None:
     out = tmp_path / "out"
     items = make_items(4)
-    pictures = {f"pictures/{item.picture.name}" for item in items}
+    images = {f"pictures/{item.image.name}" for item in items}
     export(items, out, ALL)
     export(items[:1], out, ALL)
-    stem = items[0].picture.stem
+    stem = items[0].image.stem
     left = {f"kohya/7_my band/{stem}.png", f"kohya/7_my band/{stem}.txt", f"audio/{stem}.wav", f"audio/{stem}.txt"}
     left |= {"concepts_list.json", "pictures/metadata.jsonl", "audio/metadata.jsonl", f"pictures/{stem}.txt"}
-    assert state(out).keys() == pictures | left
+    assert state(out).keys() == images | left
     export(items[:1], out, ExportSettings(formats=("dreambooth",)))
-    assert state(out).keys() == pictures | {"concepts_list.json", f"pictures/{stem}.txt"}
+    assert state(out).keys() == images | {"concepts_list.json", f"pictures/{stem}.txt"}
     result = export([], out, ALL)
-    assert state(out).keys() == pictures
+    assert state(out).keys() == images
     assert result.places == {}
     assert sorted(path.name for path in out.iterdir()) == ["pictures"]
 
 
-def test_kohya_s_pictures_are_links_or_else_copies(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
+def test_kohya_s_images_are_links_or_else_copies(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
     items = make_items(2)
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
     for item in items:
-        assert item.picture.samefile(tmp_path / "out" / "kohya" / "10_music" / item.picture.name)
+        assert item.image.samefile(tmp_path / "out" / "kohya" / "10_music" / item.image.name)
     export(items, tmp_path / "out", ExportSettings(formats=()))
 
     def no_links(*_: object) -> None:
@@ -104,32 +104,32 @@ def test_kohya_s_pictures_are_links_or_else_copies(make_items: MakeItems, tmp_pa
     export(items, tmp_path / "out", settings)
     before = state(tmp_path / "out")
     for item in items:
-        copy = tmp_path / "out" / "kohya" / "10_music" / item.picture.name
-        assert not item.picture.samefile(copy)
-        assert copy.read_bytes() == item.picture.read_bytes()
+        copy = tmp_path / "out" / "kohya" / "10_music" / item.image.name
+        assert not item.image.samefile(copy)
+        assert copy.read_bytes() == item.image.read_bytes()
     assert export(items, tmp_path / "out", settings).written == 0
     assert state(tmp_path / "out") == before
 
 
-def test_a_picture_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: Path) -> None:
+def test_a_image_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(1)
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
-    items[0].picture.unlink()
-    items[0].picture.write_bytes(b"another image")
+    items[0].image.unlink()
+    items[0].image.write_bytes(b"another image")
     export(items, tmp_path / "out", settings)
-    assert (tmp_path / "out" / "kohya" / "10_music" / items[0].picture.name).read_bytes() == b"another image"
-    os.utime(items[0].picture, ns=(1, 1))  # the link is to the same file still
+    assert (tmp_path / "out" / "kohya" / "10_music" / items[0].image.name).read_bytes() == b"another image"
+    os.utime(items[0].image, ns=(1, 1))  # the link is to the same file still
     export(items, tmp_path / "out", settings)
     assert list((tmp_path / "out" / "kohya" / "10_music").glob(".*")) == []
 
 
-def test_pictures_in_folders(make_items: MakeItems, tmp_path: Path) -> None:
+def test_images_in_folders(make_items: MakeItems, tmp_path: Path) -> None:
     (item,) = make_items(1)
-    moved = item.picture.parent / "album" / item.picture.name
+    moved = item.image.parent / "album" / item.image.name
     moved.parent.mkdir()
-    item.picture.rename(moved)
-    export([replace(item, picture=moved)], tmp_path / "out", ALL)
+    item.image.rename(moved)
+    export([replace(item, image=moved)], tmp_path / "out", ALL)
     flat = f"album_{moved.name}"
     assert (tmp_path / "out" / "kohya" / "7_my band" / flat).exists()
     assert (tmp_path / "out" / "audio" / flat.replace(".png", ".wav")).exists()
@@ -142,10 +142,10 @@ def test_pictures_in_folders(make_items: MakeItems, tmp_path: Path) -> None:
 def test_texts_are_utf_8_without_a_mark_and_the_concepts_ascii(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(1, caption="Þú\u2028ert,, jörðin \ufeff曲 🎵")
     export(items, tmp_path / "out", ALL)
-    text = items[0].picture.with_suffix(".txt").read_bytes()
+    text = items[0].image.with_suffix(".txt").read_bytes()
     assert text == "Þú ert, jörðin 曲 🎵".encode()
     (row,) = rows(tmp_path / "out" / "pictures" / "metadata.jsonl")
-    assert row == {"file_name": items[0].picture.name, "text": "Þú ert, jörðin 曲 🎵"}
+    assert row == {"file_name": items[0].image.name, "text": "Þú ert, jörðin 曲 🎵"}
     assert "Þú ert, jörðin 曲 🎵" in (tmp_path / "out" / "pictures" / "metadata.jsonl").read_text("utf-8")
     concepts = (tmp_path / "out" / "concepts_list.json").read_bytes()
     assert concepts.isascii()
@@ -168,32 +168,32 @@ def test_a_caption_edited_by_hand_goes_everywhere_and_stays(make_items: MakeItem
     items = make_items(2)
     out = tmp_path / "out"
     export(items, out, ALL)
-    items[0].picture.with_suffix(".txt").write_bytes("  my own wörds,\n".encode("cp1252"))
+    items[0].image.with_suffix(".txt").write_bytes("  my own wörds,\n".encode("cp1252"))
     for template in ("rfx, {}", "other, {}"):
         items = make_items(2, caption=template)
         result = export(items, out, ALL)
-        assert result.notes == (f"captions edited by hand were taken over into every format: {items[0].picture.name}",)
-        texts = {path.read_text("utf-8") for path in out.rglob(f"{items[0].picture.stem}.txt")}
+        assert result.notes == (f"captions edited by hand were taken over into every format: {items[0].image.name}",)
+        texts = {path.read_text("utf-8") for path in out.rglob(f"{items[0].image.stem}.txt")}
         assert texts == {"my own wörds"}
         assert rows(out / "pictures" / "metadata.jsonl")[0]["text"] == "my own wörds"
-        assert items[1].picture.with_suffix(".txt").read_text() == template.format(1)
+        assert items[1].image.with_suffix(".txt").read_text() == template.format(1)
         assert dreambooth_problems(out) == []
     # Without the file, the caption is ours again; an emptied one never counts.
-    items[0].picture.with_suffix(".txt").unlink()
+    items[0].image.with_suffix(".txt").unlink()
     export(items, out, ALL)
-    items[0].picture.with_suffix(".txt").write_text(" ")
+    items[0].image.with_suffix(".txt").write_text(" ")
     export(items, out, ALL)
     assert dreambooth_problems(out) == []
 
 
-def test_an_edited_caption_outlives_its_picture(make_items: MakeItems, tmp_path: Path) -> None:
+def test_an_edited_caption_outlives_its_image(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(2)
     export(items, tmp_path / "out", ALL)
-    items[1].picture.with_suffix(".txt").write_text("mine")
+    items[1].image.with_suffix(".txt").write_text("mine")
     result = export(items[:1], tmp_path / "out", ALL)
-    assert items[1].picture.with_suffix(".txt").read_text() == "mine"
+    assert items[1].image.with_suffix(".txt").read_text() == "mine"
     assert result.notes == (
-        f"changed or made by somebody else, and left as they are: pictures/{items[1].picture.stem}.txt",
+        f"changed or made by somebody else, and left as they are: pictures/{items[1].image.stem}.txt",
     )
 
 
@@ -209,9 +209,9 @@ def test_long_captions_are_kept_and_reported(make_items: MakeItems, tmp_path: Pa
     tags = ", ".join(f"tag {number}" for number in range(50))
     items = make_items(6, caption=tags)
     result = export(items, tmp_path / "out", ExportSettings())
-    assert items[0].picture.with_suffix(".txt").read_text() == tags
+    assert items[0].image.with_suffix(".txt").read_text() == tags
     (note,) = result.notes
-    first = ", ".join(item.picture.name for item in items[:3])
+    first = ", ".join(item.image.name for item in items[:3])
     assert note == f"captions longer than about 75 tokens, of which trainers read no more: {first} and 3 more"
 
 
@@ -244,12 +244,12 @@ def test_settings_out_of_range(settings: dict[str, object], problem: str) -> Non
         check_export_settings(ExportSettings(**settings))  # type: ignore[arg-type]
 
 
-def test_pictures_that_are_missing_or_elsewhere(make_items: MakeItems, tmp_path: Path) -> None:
+def test_images_that_are_missing_or_elsewhere(make_items: MakeItems, tmp_path: Path) -> None:
     (item,) = make_items(1)
-    elsewhere = item.picture.rename(tmp_path / "elsewhere.png")
-    for picture, problem in ((item.picture, "no such image: "), (elsewhere, "is not in ")):
+    elsewhere = item.image.rename(tmp_path / "elsewhere.png")
+    for image, problem in ((item.image, "no such image: "), (elsewhere, "is not in ")):
         with pytest.raises(RiffusionError, match=problem):
-            export([replace(item, picture=picture)], tmp_path / "out", ExportSettings())
+            export([replace(item, image=image)], tmp_path / "out", ExportSettings())
 
 
 def test_a_relative_folder(make_items: MakeItems, tmp_path: Path, monkeypatch) -> None:
@@ -258,7 +258,7 @@ def test_a_relative_folder(make_items: MakeItems, tmp_path: Path, monkeypatch) -
     assert dreambooth_problems(Path("out")) == []
 
 
-def test_windows_that_share_a_picture_are_one(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
+def test_windows_that_share_a_image_are_one(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
     (item,) = make_items(1)
     export([item, replace(item, start=5.0), replace(item, source=songs[1])], tmp_path / "out", ALL)
     assert len(rows(tmp_path / "out" / "pictures" / "metadata.jsonl")) == 1
@@ -319,7 +319,7 @@ def test_sound_is_cut_again_only_where_something_changed(make_items: MakeItems, 
     monkeypatch.setattr("riffusion_ext.dataset.export.audio.read_audio", lambda *_, **__: pytest.fail("read again"))
     assert export([replace(item, caption="new") for item in items], tmp_path / "out", ALL).errors == ()
     monkeypatch.undo()
-    wav = tmp_path / "out" / "audio" / f"{items[0].picture.stem}.wav"
+    wav = tmp_path / "out" / "audio" / f"{items[0].image.stem}.wav"
     before = wav.read_bytes()
     export(items, tmp_path / "out", replace(ALL, audio_rate=16000))
     assert wav.read_bytes() != before

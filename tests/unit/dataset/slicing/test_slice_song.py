@@ -1,4 +1,4 @@
-"""Songs to pictures."""
+"""Songs to images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from riffusion_ext.dataset.songs import Song
 from riffusion_ext.errors import AudioError
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import PRESETS, SpectrogramParams
-from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.codec import audio_to_image
 
 MakeSong = Callable[..., Path]
 EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt
@@ -36,7 +36,7 @@ def pixels(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [44100, 48000, 8000])
 @pytest.mark.parametrize(("params", "columns"), [(PRESETS["riffusion-v1"], 512), (PRESETS["20khz-stereo"], 100)])
-def test_pictures_are_those_of_the_same_parts_of_the_song(
+def test_images_are_those_of_the_same_parts_of_the_song(
     rate: int, params: SpectrogramParams, columns: int, make_song: MakeSong, tmp_path: Path
 ) -> None:
     song = make_song(tmp_path / "a.wav", 1.1 + 0.02 * columns, channels=2, rate=rate)
@@ -52,7 +52,7 @@ def test_pictures_are_those_of_the_same_parts_of_the_song(
         assert known.max_value == pytest.approx(black)
         first = round(start * 0.01 * rate)
         part = np.ascontiguousarray(whole.samples[:, first : first + round(columns * 0.01 * rate)])
-        alone = audio_to_picture(AudioClip(part, rate), params, max_value=black).image
+        alone = audio_to_image(AudioClip(part, rate), params, max_value=black).image
         difference = np.abs(pixels(path) - np.asarray(alone.convert("RGB"), np.int16)[:, :columns])
         assert difference[:, EDGE:-EDGE].max() <= (0 if rate == 44100 else 1)
 
@@ -86,7 +86,7 @@ def test_odd_names_make_plain_ones(name: str, make_song: MakeSong, tmp_path: Pat
     assert file[0].isalnum()
 
 
-def test_songs_of_the_same_sound_and_stem_do_not_share_pictures(make_song: MakeSong, tmp_path: Path) -> None:
+def test_songs_of_the_same_sound_and_stem_do_not_share_images(make_song: MakeSong, tmp_path: Path) -> None:
     path = make_song(tmp_path / "a.wav", 1.0)
     (tmp_path / "out").mkdir()
     settings = SliceSettings(columns=64)
@@ -102,8 +102,8 @@ def test_overlapping_windows_repeat_each_other(make_song: MakeSong, tmp_path: Pa
     song = make_song(tmp_path / "a.wav", 2.0)
     record = cut(song, tmp_path / "out", SliceSettings(columns=64, overlap=0.5, scale="song"))
     assert record.starts == [0, 32, 64, 96, 128]
-    pictures = [pixels(tmp_path / "out" / file) for file in record.files]
-    for before, after in pairwise(pictures):
+    images = [pixels(tmp_path / "out" / file) for file in record.files]
+    for before, after in pairwise(images):
         assert np.array_equal(before[:, 32:], after[:, :32])
 
 
@@ -172,7 +172,7 @@ def test_windows_begin_on_beats_and_bars(align: str, marks: float, tmp_path: Pat
     if align == "beat":
         assert np.diff(record.starts) == pytest.approx(150, abs=6), "the first beat a window later"
     loud = [255 - pixels(tmp_path / "out" / file).mean(axis=(0, 2)) for file in record.files]
-    assert np.mean([picture[:10].max() - picture[20:40].max() for picture in loud]) > 10, "each begins with its beat"
+    assert np.mean([image[:10].max() - image[20:40].max() for image in loud]) > 10, "each begins with its beat"
 
 
 def test_silence_can_be_drawn_and_read_back(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_long_song_is_read_twice_and_gives_the_same(
     assert all((tmp_path / "kept" / f).read_bytes() == (tmp_path / "again" / f).read_bytes() for f in first.files)
 
 
-def test_pictures_that_are_there_are_not_drawn_again(make_song: MakeSong, tmp_path: Path) -> None:
+def test_images_that_are_there_are_not_drawn_again(make_song: MakeSong, tmp_path: Path) -> None:
     song = make_song(tmp_path / "a.wav", 1.0)
     (file,) = cut(song, tmp_path / "out", SliceSettings(columns=64)).files
     before = (tmp_path / "out" / file).stat()
@@ -219,9 +219,9 @@ def test_error_in_the_progress_callback_leaves_whole_images(make_song: MakeSong,
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt):
         cut_song(Song(song, "a.wav"), "", SliceSettings(columns=64), tmp_path / "out", tick)
-    pictures = list((tmp_path / "out").iterdir())
-    assert len(pictures) == 2
-    assert all(pixels(path).shape == (512, 64, 3) for path in pictures)
+    images = list((tmp_path / "out").iterdir())
+    assert len(images) == 2
+    assert all(pixels(path).shape == (512, 64, 3) for path in images)
 
 
 def test_a_few_bad_samples_are_repaired_and_told(tmp_path: Path) -> None:

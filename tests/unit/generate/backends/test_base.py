@@ -1,4 +1,4 @@
-"""Requests that no host could paint are refused where they are made."""
+"""Requests that no host could generate are refused where they are made."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Backend, Request
-from tests.unit.generate.painters import Painter, flat
+from tests.unit.generate.fake_backends import FakeBackend, flat
 
 WHITE = Image.new("RGB", (512, 512), "white")
 MASK = Image.new("L", (512, 512), 255)
 PLAIN = Request(("a", "b"), 0.5)
-PAINTED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
+GENERATEED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_impossible_requests(values: dict[str, object], words: str) -> None:
 
 def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
     assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).batch_key == PLAIN.batch_key
-    other_init = replace(PAINTED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
-    assert other_init.batch_key == PAINTED.batch_key
+    other_init = replace(GENERATEED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
+    assert other_init.batch_key == GENERATEED.batch_key
 
 
 @pytest.mark.parametrize(
     "values", [{"cfg": 8.0}, {"denoise": 0.6}, {"steps": 31}, {"sampler": "DDIM"}, {"loop": True}, {"mask": None}]
 )
 def test_requests_with_different_settings_per_batch_have_different_batch_keys(values: dict[str, object]) -> None:
-    assert replace(PAINTED, **values).batch_key != PAINTED.batch_key
+    assert replace(GENERATEED, **values).batch_key != GENERATEED.batch_key
 
 
 def test_a_stand_in_is_a_backend() -> None:
-    backend: Backend = Painter(flat(9))
-    pictures = backend.generate([PLAIN], lambda index, picture: None)
-    assert [picture.size for picture in pictures] == [(512, 512)]
+    backend: Backend = FakeBackend(flat(9))
+    images = backend.generate([PLAIN], lambda index, image: None)
+    assert [image.size for image in images] == [(512, 512)]

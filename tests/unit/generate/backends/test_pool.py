@@ -1,4 +1,4 @@
-"""Several backends as one: whatever fails, each picture is there once, as long as one of them lives."""
+"""Several backends as one: whatever fails, each image is there once, as long as one of them lives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnPicture, RefusedError, Request
+from riffusion_ext.generate.backends.base import Activity, BackendUnavailableError, OnImage, RefusedError, Request
 from riffusion_ext.generate.backends.batch_limit import BatchLimit
 from riffusion_ext.generate.backends.pool import BackendPool
 
@@ -25,18 +25,18 @@ def asked(count: int) -> list[Request]:
     return [Request(("a", "b"), seeds=(number, 0), cfg=cfg, width=64, height=64) for number, cfg in enumerate(kinds)]
 
 
-def painted(request: Request) -> Image.Image:
+def generated(request: Request) -> Image.Image:
     return Image.new("RGB", (64, 64), (request.seeds[0], 0, 0))
 
 
 class Actor:
-    """Plays a script, a word for each call: ``paint``, ``lose``, ``part``, ``fail``, ``stop``; then paints, or not.
+    """Follows a script, a word for each call: ``generate``, ``lose``, ``part``, ``fail`` or ``stop``.
 
-    ``part`` loses the connection after the first picture. ``down`` is how often it is not there when it is asked again.
+    ``part`` loses the connection after the first image. ``down`` is how often it is not there when it is asked again.
     """
 
     def __init__(
-        self, *script: str, then: str = "paint", down: int = 0, name: str = "tiny", seconds: float = 0.0
+        self, *script: str, then: str = "generate", down: int = 0, name: str = "tiny", seconds: float = 0.0
     ) -> None:
         self.script, self.then, self.down, self.name = list(script), then, down, name
         self.seconds = seconds
@@ -56,16 +56,16 @@ class Actor:
     def interrupt(self) -> None:
         self.wish.set()
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         assert 1 <= len(requests) <= self.max_batch
         assert len({request.batch_key for request in requests}) == 1
         assert self.at_work.acquire(blocking=False), "two things at once"
         try:
-            return self._play(self.script.pop(0) if self.script else self.then, requests, on_picture)
+            return self._play(self.script.pop(0) if self.script else self.then, requests, on_image)
         finally:
             self.at_work.release()
 
-    def _play(self, word: str, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+    def _play(self, word: str, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         self.interrupted = False
         self.wish.clear()
         self.got.append([request.seeds[0] for request in requests])
@@ -79,16 +79,16 @@ class Actor:
         if word == "stop":
             self.interrupted = True
             return []
-        pictures = []
+        images = []
         for index, request in enumerate(requests):
             if self.wish.wait(self.seconds) if word != "hang" else self.wish.wait(120):
                 self.interrupted = True
                 break
             if word == "part" and index:
                 raise BackendUnavailableError("the connection broke off")
-            pictures.append(painted(request))
-            on_picture(index, pictures[-1])
-        return pictures
+            images.append(generated(request))
+            on_image(index, images[-1])
+        return images
 
 
 def several(
@@ -97,40 +97,40 @@ def several(
     return BackendPool(actors, "tiny", tell=tell, rest=rest, **more)
 
 
-def all_painted(team: BackendPool, count: int) -> list[int]:
-    """Paint so many; returns the order in which they came, each once, in the thread that asked."""
+def all_generated(team: BackendPool, count: int) -> list[int]:
+    """Generate so many; returns the order in which they came, each once, in the thread that asked."""
     came: list[int] = []
     here = threading.get_ident()
 
-    def keep(number: int, picture: Image.Image) -> None:
+    def keep(number: int, image: Image.Image) -> None:
         assert threading.get_ident() == here
-        assert picture.getpixel((0, 0))[0] == number
+        assert image.getpixel((0, 0))[0] == number
         came.append(number)
 
-    pictures = team.generate(asked(count), keep)
-    assert [picture.getpixel((0, 0))[0] for picture in pictures] == list(range(count))
+    images = team.generate(asked(count), keep)
+    assert [image.getpixel((0, 0))[0] for image in images] == list(range(count))
     assert sorted(came) == list(range(count))
     assert not team.interrupted
     return came
 
 
-WORDS = st.lists(st.sampled_from(["paint", "lose", "part", "fail", "stop"]), max_size=5)
+WORDS = st.lists(st.sampled_from(["generate", "lose", "part", "fail", "stop"]), max_size=5)
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    scripts=st.lists(st.tuples(WORDS, st.sampled_from(["paint", "lose", "fail"]), st.integers(0, 3)), max_size=3),
+    scripts=st.lists(st.tuples(WORDS, st.sampled_from(["generate", "lose", "fail"]), st.integers(0, 3)), max_size=3),
     steady=st.integers(0, 3),
     count=st.integers(1, 12),
 )
-def test_whatever_fails_each_picture_is_there_once_while_one_lives(
+def test_whatever_fails_each_image_is_there_once_while_one_lives(
     scripts: list[tuple[list[str], str, int]], steady: int, count: int
 ) -> None:
     actors = [Actor(*words, then=then, down=down) for words, then, down in scripts]
     actors.insert(min(steady, len(actors)), Actor())
     team = several(*actors)
     for _ in range(2):
-        all_painted(team, count)
+        all_generated(team, count)
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,7 +141,7 @@ def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_imag
     team = several(*(Actor(*words, then="lose", down=99) for words in scripts))
     came: list[int] = []
     try:
-        team.generate(asked(count), lambda number, picture: came.append(number))
+        team.generate(asked(count), lambda number, image: came.append(number))
     except (BackendUnavailableError, MemoryError):
         assert len(came) < count
     assert len(came) == len(set(came))
@@ -149,35 +149,35 @@ def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_imag
 
 def test_all_take_part() -> None:
     actors = [Actor(seconds=0.02) for _ in range(3)]
-    all_painted(several(*actors), 9)
+    all_generated(several(*actors), 9)
     assert all(actor.got for actor in actors)
 
 
 def test_a_slow_one_gets_fewer() -> None:
     slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
     team = several(slow, fast)
-    all_painted(team, 6)  # to know each other
+    all_generated(team, 6)  # to know each other
     slow.got, fast.got = [], []
-    all_painted(team, 12)
+    all_generated(team, 12)
     assert sum(map(len, fast.got)) >= 10
 
 
 def test_the_end_is_not_left_to_the_slowest() -> None:
     slow, fast = Actor(seconds=0.5), Actor(seconds=0.01)
     team = several(slow, fast)
-    all_painted(team, 2)
+    all_generated(team, 2)
     slow.got = []
-    all_painted(team, 4)
+    all_generated(team, 4)
     assert slow.got == []
 
 
 def test_one_that_was_slow_once_is_tried_again() -> None:
     late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
     team = several(late, steady)
-    all_painted(team, 2)
+    all_generated(team, 2)
     late.seconds, late.got = 0.02, []
     for _ in range(10):
-        all_painted(team, 4)
+        all_generated(team, 4)
     assert sum(map(len, late.got)) >= 4
 
 
@@ -186,21 +186,21 @@ def test_one_that_was_lost_comes_back() -> None:
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
     team = several(back, steady, tell=told.append)
     for _ in range(12):
-        all_painted(team, 6)
+        all_generated(team, 6)
     assert sum(map(len, back.got[1:])) > 0
     assert [text.rpartition("; ")[2] for text in told] == ["what it had to do is done elsewhere", "tiny is there again"]
 
 
 def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
     team = several(Actor("lose"), rest=60)
-    all_painted(team, 4)
+    all_generated(team, 4)
     gone = Actor(then="lose", down=99)
     with pytest.raises(BackendUnavailableError, match=r"^still away$"):
-        several(gone, rest=60).generate(asked(2), lambda number, picture: None)
+        several(gone, rest=60).generate(asked(2), lambda number, image: None)
     assert gone.checks == 1
-    flapping = Actor(then="lose")  # it is there whenever it is asked, and never paints
+    flapping = Actor(then="lose")  # it is there whenever it is asked, and never generates
     with pytest.raises(BackendUnavailableError, match="broke off"):
-        several(flapping, rest=60).generate(asked(2), lambda number, picture: None)
+        several(flapping, rest=60).generate(asked(2), lambda number, image: None)
     assert len(flapping.got) == 3
 
 
@@ -209,22 +209,22 @@ def test_pool_error_names_every_failure_and_the_pool_can_be_used_again() -> None
     team = several(one, two, rest=60)
     one.down = 99
     with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can generate: still away$"):
-        team.generate(asked(4), lambda number, picture: None)
-    one.down, one.then = 0, "paint"
-    all_painted(team, 4)
+        team.generate(asked(4), lambda number, image: None)
+    one.down, one.then = 0, "generate"
+    all_generated(team, 4)
 
 
 def test_pool_does_not_retry_a_request_that_a_backend_refused() -> None:
     picky, other = Actor("refuse"), Actor("hang")
     with pytest.raises(RefusedError, match="no such sampler"):
-        several(picky, other).generate(asked(4), lambda number, picture: None)
+        several(picky, other).generate(asked(4), lambda number, image: None)
     assert [len(actor.got) for actor in (picky, other)] == [1, 1]
 
 
 def test_an_error_that_all_have_is_everybody_s() -> None:
     actors = [Actor(then="fail"), Actor(then="fail")]
     with pytest.raises(MemoryError):
-        several(*actors).generate(asked(1), lambda number, picture: None)
+        several(*actors).generate(asked(1), lambda number, image: None)
     assert [actor.got for actor in actors] == [[[0]], [[0]]]
 
 
@@ -233,11 +233,11 @@ def test_another_model_does_not_come_back() -> None:
     other = Actor(name="other")
     team = several(other, Actor(), lost={0: "not there"}, tell=told.append)
     for _ in range(3):
-        all_painted(team, 3)
+        all_generated(team, 3)
         time.sleep(0.02)
     assert other.got == []
     with pytest.raises(BackendUnavailableError, match="has the model other chosen now, tiny is needed"):
-        several(other, lost={0: "not there"}).generate(asked(1), lambda number, picture: None)
+        several(other, lost={0: "not there"}).generate(asked(1), lambda number, image: None)
 
 
 def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
@@ -246,17 +246,17 @@ def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
     threading.Timer(0.3, team.interrupt).start()
     came: list[int] = []
     began = time.monotonic()
-    pictures = team.generate(asked(9), lambda number, picture: came.append(number))
+    images = team.generate(asked(9), lambda number, image: came.append(number))
     assert time.monotonic() - began < 30
     assert team.interrupted
-    assert sorted(came) == [picture.getpixel((0, 0))[0] for picture in pictures]
+    assert sorted(came) == [image.getpixel((0, 0))[0] for image in images]
     assert 0 < len(came) < 9
 
 
 def test_an_error_of_the_caller_ends_all() -> None:
     hanging = Actor(then="hang")
 
-    def full(number: int, picture: Image.Image) -> None:
+    def full(number: int, image: Image.Image) -> None:
         raise RiffusionError("the disk is full")
 
     with pytest.raises(RiffusionError, match="disk"):
@@ -266,7 +266,7 @@ def test_an_error_of_the_caller_ends_all() -> None:
 
 def test_one_that_its_own_user_stopped_is_left_alone() -> None:
     with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
-        several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, picture: None)
+        several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, image: None)
     assert len(stopped.got) == 1
 
 
@@ -274,14 +274,14 @@ def test_each_takes_its_own_number_at_once() -> None:
     one, two = Actor(), Actor()
     team = BatchLimit(several(one, two), 2, lambda activity: None, lambda: False)
     assert team.max_batch == 4
-    team.generate(asked(4), lambda number, picture: None)
+    team.generate(asked(4), lambda number, image: None)
     assert max(map(len, one.got + two.got)) <= 2
 
 
 def test_pool_reports_progress_of_the_slowest_backend() -> None:
     team = several(one := Actor("hang"), two := Actor("hang"))
     one.activity, two.activity = Activity(2, 10), Activity(7, 10)
-    thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, picture: None))
+    thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, image: None))
     assert team.activity is None
     thread.start()
     end = time.monotonic() + 60

@@ -57,9 +57,9 @@ def windows(piece: Song) -> list[bytes]:
 
 @pytest.fixture
 def local(tmp_path: Path) -> list[bytes]:
-    """Return the windows of the song as they are painted without any HTTP."""
+    """Return the windows of the song as they are generated without any HTTP."""
     piece = song(tmp_path / "local")
-    list(piece.paint(Model()))
+    list(piece.generate(Model()))
     assert len(windows(piece)) == 6
     return windows(piece)
 
@@ -78,14 +78,14 @@ def test_a_remote_song_is_the_local_one_byte_for_byte(serve: Serve, local: list[
     backend = Webuis([serve(model) for model in models]).backend()
     assert (backend.name, backend.max_batch) == ("tiny", 4)
     piece = song(tmp_path / "remote")
-    events = list(piece.paint(backend))
+    events = list(piece.generate(backend))
     assert isinstance(events[-1], Progress)
     assert windows(piece) == local
     assert all(model.requests for model in models)
     assert sum(len(model.requests) for model in models) == 6
 
 
-def test_pictures_to_start_from_travel_unharmed_and_each_once(serve: Serve) -> None:
+def test_images_to_start_from_travel_unharmed_and_each_once(serve: Serve) -> None:
     model = Model(max_batch=3)
     init, mask = Image.radial_gradient("L").resize((64, 64)), Image.linear_gradient("L").resize((64, 64))
     other = Image.merge("RGB", [init, mask, init])
@@ -93,9 +93,9 @@ def test_pictures_to_start_from_travel_unharmed_and_each_once(serve: Serve) -> N
     requests = [request, replace(request, alpha=0.0), replace(request, init=other, seeds=(2**32 + 5, -1))]
     remote = RemoteWebui(serve(model))
     assert remote.name == "tiny"
-    pictures = remote.generate(requests, lambda number, picture: None)
+    images = remote.generate(requests, lambda number, image: None)
     assert model.requests == [*requests[:2], replace(requests[2], seeds=(5, 2**32 - 1))]
-    assert pictures[1].info == {"parameters": "a\nSteps: 3, Seed: 1"}
+    assert images[1].info == {"parameters": "a\nSteps: 3, Seed: 1"}
     assert remote.facts.samplers == ("Euler", "DPM++ 2M")
     assert remote.facts.usual_sampler == "DPM++ 2M"
     assert remote.activity is None
@@ -105,8 +105,8 @@ def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> No
     model = Model()
     model.go_on.clear()
     remote = RemoteWebui(serve(model))
-    painted: list[list[Image.Image]] = []
-    thread = threading.Thread(target=lambda: painted.append(remote.generate([PLAIN], lambda *_: None)))
+    generated: list[list[Image.Image]] = []
+    thread = threading.Thread(target=lambda: generated.append(remote.generate([PLAIN], lambda *_: None)))
     thread.start()
     assert model.at_work.wait(20)
     for activity in (Activity(2, 5), Activity(waiting=True)):
@@ -118,7 +118,7 @@ def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> No
     remote.interrupt()
     thread.join(20)
     assert model.wish.is_set()
-    assert painted == [[]]
+    assert generated == [[]]
     assert remote.interrupted
     model.go_on.set()
     assert len(remote.generate([PLAIN], lambda *_: None)) == 1
@@ -146,7 +146,7 @@ def test_passwords(serve: Serve, local: list[bytes], tmp_path: Path, caplog: pyt
     url = serve(Model(), "ann:se cret/@,bob:two")
     here = url.removeprefix("http://")
     piece = song(tmp_path / "remote")
-    list(piece.paint(Webuis([f"http://ann:se%20cret%2F%40@{here}"]).backend()))
+    list(piece.generate(Webuis([f"http://ann:se%20cret%2F%40@{here}"]).backend()))
     assert windows(piece) == local
     for wrong in (f"ann:nosecret@{here}", f"http://bob@{here}"):
         said = text_of(lambda wrong=wrong: Webuis([wrong]).backend())
@@ -240,7 +240,7 @@ def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_pa
         told: list[str] = []
         backend = Webuis([url, serve(Model())], patience=0.5, tell=told.append).backend()
         piece = song(tmp_path / "remote")
-        list(piece.paint(backend))
+        list(piece.generate(backend))
     assert windows(piece) == local
     assert told == [f"{url} does not answer; the others go on without it"]
 
@@ -264,7 +264,7 @@ def test_one_that_falls_silent_in_its_work_is_lost(serve: Serve, local: list[byt
     told: list[str] = []
     webuis = Webuis([serve(app), serve(Model(delay=0.05))], patience=0.6, tell=told.append)
     piece = song(tmp_path / "remote")
-    list(piece.paint(webuis.backend()))
+    list(piece.generate(webuis.backend()))
     asleep.set()
     assert windows(piece) == local
     assert "does not answer; what it had to do is done elsewhere" in told[0]
@@ -303,7 +303,7 @@ def test_invalid_request_is_refused_at_once(serve: Serve) -> None:
 
 def test_errors_of_the_remote_model_are_raised(serve: Serve) -> None:
     failing = Model()
-    failing.paint = lambda request: 1 / 0
+    failing.generate = lambda request: 1 / 0
     url = serve(failing)
     said = text_of(lambda: Webuis([url]).backend().generate([PLAIN], lambda *_: None), RiffusionError)
     assert said == f"{url}: ZeroDivisionError: division by zero"
@@ -319,7 +319,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
         piece = song(tmp_path / "one killed")
         told: list[str] = []
         finished = 0
-        for event in piece.paint(Webuis(urls, tell=told.append).backend().held_to(1)):
+        for event in piece.generate(Webuis(urls, tell=told.append).backend().held_to(1)):
             if isinstance(event, Finished):
                 finished += 1
                 if finished == 1:
@@ -329,21 +329,21 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
 
         piece = song(tmp_path / "both killed")
 
-        def paint(backend: Backend) -> None:
-            for event in piece.paint(backend):
+        def generate(backend: Backend) -> None:
+            for event in piece.generate(backend):
                 assert not isinstance(event, Stopped)
                 if isinstance(event, Finished):
                     servers[1].kill()
 
         backend = Webuis(urls, tell=told.append).backend().held_to(1)
-        said = text_of(lambda: paint(backend))
+        said = text_of(lambda: generate(backend))
         assert said == f"none of the 2 webuis can generate: nothing listens on {urls[0]}; nothing listens on {urls[1]}"
         kept = windows(piece)
         assert 0 < len(kept) < len(local)
         assert "none of the 2" in text_of(lambda: Webuis(urls).backend())
         servers[1].start()
         servers[1].ready()
-        list(piece.paint(Webuis(urls, tell=told.append).backend()))
+        list(piece.generate(Webuis(urls, tell=told.append).backend()))
         assert windows(piece) == local
     finally:
         for server in servers:

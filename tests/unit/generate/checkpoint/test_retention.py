@@ -10,7 +10,7 @@ from riffusion_ext.generate.loop import Loop, LoopSettings
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.params import SpectrogramParams
-from tests.unit.generate.painters import Painter, flat
+from tests.unit.generate.fake_backends import FakeBackend, flat
 
 
 def test_marked_folders_go_oldest_first(tmp_path: Path) -> None:
@@ -33,32 +33,32 @@ def test_songs_leave_the_windows_of_the_last_ones(tmp_path: Path, small: Spectro
     for number in range(KEPT + 3):
         settings = SongSettings(parse_score(f"0:03 | {number} | seed 1"), width=128, overlap=32, params=small)
         song = Song(settings, tmp_path)
-        list(song.paint(Painter(flat(90), stop_after=1 if number == 0 else None)))
+        list(song.generate(FakeBackend(flat(90), stop_after=1 if number == 0 else None)))
         songs.append(song)
     folders = [song.windows_folder for song in songs]
     there = [number for number, folder in enumerate(folders) if folder is not None and folder.exists()]
     assert there == [0, *range(3, KEPT + 3)]  # the first was stopped
-    rest = Painter(flat(90))
-    list(Song(songs[0].settings, tmp_path).paint(rest))
-    assert rest.painted == len(songs[0].plan.windows) - 1
+    rest = FakeBackend(flat(90))
+    list(Song(songs[0].settings, tmp_path).generate(rest))
+    assert rest.generated == len(songs[0].plan.windows) - 1
     assert songs[-1].sound() is not None
 
 
-def test_loops_leave_the_pictures_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
+def test_loops_leave_the_images_of_the_last_ones(tmp_path: Path, small: SpectrogramParams) -> None:
     for number in range(KEPT + 2):
-        list(Loop(LoopSettings(str(number), bars=1, params=small), tmp_path).paint(Painter(flat(90))))
+        list(Loop(LoopSettings(str(number), bars=1, params=small), tmp_path).generate(FakeBackend(flat(90))))
     assert len(list(tmp_path.iterdir())) == KEPT
 
 
 def test_retention_removes_previews_and_keeps_stopped_songs(tmp_path: Path, small: SpectrogramParams) -> None:
     settings = SongSettings(parse_score("0:05 | a | seed 1"), width=128, overlap=32, params=small)
     song = Song(settings, tmp_path)
-    list(song.paint(Painter(flat(90)), limit=1))
-    list(song.paint(Painter(flat(90), stop_after=1)))
+    list(song.generate(FakeBackend(flat(90)), limit=1))
+    list(song.generate(FakeBackend(flat(90), stop_after=1)))
     remove_old(tmp_path, kept=0)
     assert song.sound() is not None
     for limit in (1, None):
-        list(song.paint(Painter(flat(90)), limit=limit))
+        list(song.generate(FakeBackend(flat(90)), limit=limit))
         assert len(list(tmp_path.iterdir())) == 1
         remove_old(tmp_path, kept=0)
         assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Nothing that is painted is lost, or painted twice."""
+"""Nothing that is generated is lost, or generated twice."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.generate.backends.base import OnImage, Request
 from riffusion_ext.generate.checkpoint.runner import (
     Finished,
-    OpenPicture,
     Progress,
+    ReadImage,
     RenderFolder,
     RenderJob,
     Stopped,
@@ -23,17 +23,17 @@ from riffusion_ext.generate.checkpoint.runner import (
 )
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.windows.plan import Window, plan_song
-from riffusion_ext.metadata import read_record, save_picture
-from tests.unit.generate.painters import Painter, by_seed
+from riffusion_ext.metadata import read_record, save_image
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 from tests.unit.small import SMALL
 
 
 def job_of(seconds: float = 6.0, **record: object) -> RenderJob:
     plan = plan_song(Score((Keyframe("a", seed=3, seconds=seconds),)), SMALL, width=128, overlap=32)
 
-    def request(window: Window, open_picture: OpenPicture) -> Request:
+    def request(window: Window, read_image: ReadImage) -> Request:
         for number in plan.needs(window):  # what it needs is really there
-            assert open_picture(number).size == (128, 64)
+            assert read_image(number).size == (128, 64)
         return Request(("a", "a"), seeds=window.seeds, width=window.width, height=64)
 
     return RenderJob(plan, request, lambda number: 1e6 + number, record)
@@ -44,12 +44,12 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("max_batch", [1, 2, 3, 4, 50])
-def test_every_window_is_painted_once(tmp_path: Path, max_batch: int) -> None:
-    job, painter = job_of(), Painter(by_seed, max_batch=max_batch)
-    events = list(run(RenderFolder(tmp_path, job), painter))
+def test_every_window_is_generated_once(tmp_path: Path, max_batch: int) -> None:
+    job, backend = job_of(), FakeBackend(by_seed, max_batch=max_batch)
+    events = list(run(RenderFolder(tmp_path, job), backend))
     total = len(job.plan.windows)
     assert sorted(event.window.number for event in events if isinstance(event, Finished)) == list(range(total))
-    assert len(painter.requests) == total
+    assert len(backend.requests) == total
     progress = [event for event in events if isinstance(event, Progress)]
     assert [event.done for event in progress] == sorted({event.done for event in progress})
     assert (progress[0], progress[-1].done, progress[-1].total) == (Progress(0, total, None), total, total)
@@ -59,28 +59,28 @@ def test_every_window_is_painted_once(tmp_path: Path, max_batch: int) -> None:
 
 def test_beginning_comes_early(tmp_path: Path) -> None:
     job = job_of(30.0)
-    painted: list[int] = []
-    for event in run(RenderFolder(tmp_path, job), Painter(by_seed, max_batch=2)):
+    generated: list[int] = []
+    for event in run(RenderFolder(tmp_path, job), FakeBackend(by_seed, max_batch=2)):
         if isinstance(event, Finished):
-            painted.append(event.window.number)
-            assert event.window.number <= len(painted) + 4
-    assert len(painted) > 20
+            generated.append(event.window.number)
+            assert event.window.number <= len(generated) + 4
+    assert len(generated) > 20
 
 
 def test_batches_are_full_where_they_can_be(tmp_path: Path) -> None:
-    painter = Painter(by_seed, max_batch=4)
-    list(run(RenderFolder(tmp_path, job_of(30.0)), painter))
-    assert sum(len(batch) < 4 for batch in painter.batches) <= 4
+    backend = FakeBackend(by_seed, max_batch=4)
+    list(run(RenderFolder(tmp_path, job_of(30.0)), backend))
+    assert sum(len(batch) < 4 for batch in backend.batches) <= 4
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 7), st.integers(1, 4), st.booleans())
-def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
+def test_after_a_kill_the_rest_is_generated_and_the_whole_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, after: int, max_batch: int, stop: bool
 ) -> None:
     straight, broken = tmp_path_factory.mktemp("straight"), tmp_path_factory.mktemp("broken")
-    list(run(RenderFolder(straight, job_of()), Painter(by_seed)))
-    first = Painter(by_seed, max_batch=max_batch, **({"stop_after": after} if stop else {"fail_after": after}))
+    list(run(RenderFolder(straight, job_of()), FakeBackend(by_seed)))
+    first = FakeBackend(by_seed, max_batch=max_batch, **({"stop_after": after} if stop else {"fail_after": after}))
     total = len(job_of().plan.windows)
     if stop or after >= total:
         events = list(run(RenderFolder(broken, job_of()), first))
@@ -90,53 +90,53 @@ def test_after_a_kill_the_rest_is_painted_and_the_whole_is_the_same(
             list(run(RenderFolder(broken, job_of()), first))
     kept = bytes_of(broken)
     assert len(kept) == min(after, total)
-    second = Painter(by_seed, max_batch=max_batch)
+    second = FakeBackend(by_seed, max_batch=max_batch)
     events = list(run(RenderFolder(broken, job_of()), second))
     assert events[0] == Progress(len(kept), total, None)
-    assert first.painted + second.painted == total
+    assert first.generated + second.generated == total
     assert bytes_of(broken) == bytes_of(straight)
     assert kept.items() <= bytes_of(broken).items()
 
 
 def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
-    list(run(work, Painter(by_seed)))
+    list(run(work, FakeBackend(by_seed)))
     leftover = tmp_path / "windows" / ".0123456789ab.png"
     leftover.write_bytes(b"half")
     work.path(2).write_bytes(b"damaged")
     Image.new("RGB", (64, 64)).save(work.path(4))
-    again = Painter(by_seed)
+    again = FakeBackend(by_seed)
     list(run(RenderFolder(tmp_path, job_of()), again))
-    assert again.painted == 2
+    assert again.generated == 2
     assert not leftover.exists()
-    assert work.picture(2).size == (128, 64)
+    assert work.image(2).size == (128, 64)
 
 
 def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
-    """Also where the header of a picture is whole, so that its size can be read."""
+    """Also where the header of an image is whole, so that its size can be read."""
     straight = RenderFolder(tmp_path / "straight", job_of())
-    list(run(straight, Painter(by_seed)))
+    list(run(straight, FakeBackend(by_seed)))
     work = RenderFolder(tmp_path / "cut", job_of())
-    list(run(work, Painter(by_seed)))
+    list(run(work, FakeBackend(by_seed)))
     whole = work.path(1).read_bytes()
     work.path(1).write_bytes(whole[: len(whole) // 2])
     work.path(3).write_bytes(whole[:-400] + bytes(400))
     (work.folder / "plan.json").write_bytes(b"")
-    again, painter = RenderFolder(work.folder, job_of()), Painter(by_seed)
+    again, backend = RenderFolder(work.folder, job_of()), FakeBackend(by_seed)
     beginning = again.beginning()
     assert beginning is not None
     assert len(beginning.windows) == 1
-    list(run(again, painter))
-    assert painter.painted == 2
+    list(run(again, backend))
+    assert backend.generated == 2
     assert bytes_of(work.folder) == bytes_of(straight.folder)
     assert (work.folder / "plan.json").read_bytes() == (straight.folder / "plan.json").read_bytes()
 
 
 def test_playable_length_is_known_without_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked after each batch: to look at all pictures again each time would take ever longer."""
+    """It is asked after each batch: to look at all images again each time would take ever longer."""
     work = RenderFolder(tmp_path, job_of())
     counts = []
-    for _ in run(work, Painter(by_seed)):
+    for _ in run(work, FakeBackend(by_seed)):
         with monkeypatch.context() as blind:
             blind.setattr(Image, "open", None)
             beginning = work.beginning()
@@ -153,58 +153,58 @@ def test_full_disk_ends_the_run_and_keeps_finished_windows(tmp_path: Path, monke
         written += 1
         if written == 4:
             raise RiffusionError("the disk is full")
-        return save_picture(*args, **text)
+        return save_image(*args, **text)
 
     with monkeypatch.context() as full:
-        full.setattr("riffusion_ext.generate.checkpoint.runner.save_picture", save)
+        full.setattr("riffusion_ext.generate.checkpoint.runner.save_image", save)
         with pytest.raises(RiffusionError, match="the disk is full"):
-            list(run(work, Painter(by_seed, max_batch=2)))
+            list(run(work, FakeBackend(by_seed, max_batch=2)))
     assert len(work.finished()) == len(bytes_of(tmp_path)) == 3
-    rest = Painter(by_seed, max_batch=2)
+    rest = FakeBackend(by_seed, max_batch=2)
     list(run(RenderFolder(tmp_path, job_of()), rest))
-    assert rest.painted == len(work.job.plan.windows) - 3
+    assert rest.generated == len(work.job.plan.windows) - 3
 
 
-def test_pictures_carry_their_records(tmp_path: Path) -> None:
+def test_images_carry_their_records(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
-    list(run(work, Painter(by_seed)))
-    record = read_record(work.picture(3))
+    list(run(work, FakeBackend(by_seed)))
+    record = read_record(work.image(3))
     assert record.params == SMALL
     assert record.max_value == pytest.approx(1e6 + 3)
 
 
 def test_first_windows_only(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
-    painter = Painter(by_seed)
-    events = list(run(work, painter, limit=1))
+    backend = FakeBackend(by_seed)
+    events = list(run(work, backend, limit=1))
     assert work.finished() == {0}
     assert events[-1].total == 1
-    list(run(work, painter, limit=2))  # the second needs the third
+    list(run(work, backend, limit=2))  # the second needs the third
     assert work.finished() == {0, 1, 2}
-    list(run(work, painter))
-    assert painter.painted == len(work.job.plan.windows)
+    list(run(work, backend))
+    assert backend.generated == len(work.job.plan.windows)
 
 
 def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
     assert work.beginning() is None
-    list(run(work, Painter(by_seed, stop_after=4, max_batch=2)))
+    list(run(work, FakeBackend(by_seed, stop_after=4, max_batch=2)))
     assert work.finished() == {0, 1, 2, 4} or work.finished() == {0, 1, 2, 3}
     beginning = work.beginning()
     assert beginning is not None
     count = len(beginning.windows)
     assert work.finished() >= set(range(count))
     assert count not in work.finished()
-    list(run(work, Painter(by_seed)))
+    list(run(work, FakeBackend(by_seed)))
     assert work.beginning() == work.job.plan
 
 
 def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:
-    class Late(Painter):
-        def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-            pictures = super().generate(requests, on_picture)
-            self.interrupted = self.painted == len(job_of().plan.windows)
-            return pictures
+    class Late(FakeBackend):
+        def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+            images = super().generate(requests, on_image)
+            self.interrupted = self.generated == len(job_of().plan.windows)
+            return images
 
     assert isinstance(list(run(RenderFolder(tmp_path, job_of()), Late(by_seed)))[-1], Progress)
 
@@ -218,23 +218,23 @@ def test_another_song_does_not_get_in(tmp_path: Path) -> None:
 
 
 def test_backend_returning_wrong_images_is_refused(tmp_path: Path) -> None:
-    wrong = Painter(lambda request: Image.new("RGB", (64, 64)))
+    wrong = FakeBackend(lambda request: Image.new("RGB", (64, 64)))
     with pytest.raises(RiffusionError, match="an image of 128 x 64 was asked for, the one generated is 64 x 64"):
         list(run(RenderFolder(tmp_path, job_of()), wrong))
 
-    class Silent(Painter):
-        def generate(self, requests: object, on_picture: object) -> list[Image.Image]:
+    class Silent(FakeBackend):
+        def generate(self, requests: object, on_image: object) -> list[Image.Image]:
             return []
 
     with pytest.raises(RiffusionError, match="gave 0 images where 1 were asked for"):
         list(run(RenderFolder(tmp_path, job_of()), Silent(by_seed)))
 
 
-def test_requests_that_differ_in_the_end_are_painted_apart(tmp_path: Path) -> None:
+def test_requests_that_differ_in_the_end_are_generated_apart(tmp_path: Path) -> None:
     plan = job_of().plan
     job = RenderJob(
         plan, lambda w, _: Request(("a", "a"), steps=10 + w.number, width=128, height=64), lambda number: 1e6
     )
-    painter = Painter(by_seed, max_batch=4)
-    list(run(RenderFolder(tmp_path, job), painter))
-    assert [len(batch) for batch in painter.batches] == [1] * len(plan.windows)
+    backend = FakeBackend(by_seed, max_batch=4)
+    list(run(RenderFolder(tmp_path, job), backend))
+    assert [len(batch) for batch in backend.batches] == [1] * len(plan.windows)

@@ -76,8 +76,8 @@ def test_any_part_can_be_taken_to_the_sample(tape: ChunkStore, first: int, stop:
 
 
 def test_the_past_is_forgotten_piece_by_piece(tape: ChunkStore):
-    tape.add_picture(0, Image.new("RGB", (10, 64)))
-    tape.add_picture(10, Image.new("RGB", (10, 64)))
+    tape.add_image(0, Image.new("RGB", (10, 64)))
+    tape.add_image(10, Image.new("RGB", (10, 64)))
     tape.forget(999)
     assert [len(tape.chunks()), len(tape.strips())] == [3, 1]
     assert not tape.path("strip", 0).exists()

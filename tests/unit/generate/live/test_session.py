@@ -1,4 +1,4 @@
-"""An endless jam: what is asked of the painter, and what is heard of it."""
+"""An endless jam: what is asked of the backend, and what is heard of it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from riffusion_ext.generate.windows.masks import soft_mask
 from riffusion_ext.generate.windows.rolling_blend import HOLD, RollingBlend
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.painters import Painter, as_it_is, by_seed
-from tests.unit.ui.painting import Studio
+from tests.unit.generate.fake_backends import FakeBackend, as_it_is, by_seed
+from tests.unit.ui.studio import Studio
 from tests.unit.waiting import until
 
 TINY = SpectrogramParams(sample_rate=8000, max_frequency=2000, num_frequencies=64, padded_duration_ms=100)
@@ -46,9 +46,11 @@ def settings_of(**more: Any) -> JamSettings:
 def start(tmp_path: Path) -> Iterator[Callable[..., Jam]]:
     jams: list[Jam] = []
 
-    def started(painter: Any = None, *, keep: Any = None, **more: Any) -> Jam:
+    def started(backend: Any = None, *, keep: Any = None, **more: Any) -> Jam:
         settings = settings_of(**more)
-        jam = Jam(settings, painter or Painter(by_seed), tmp_path / f"jam{len(jams)}", CPU, *([keep] if keep else []))
+        jam = Jam(
+            settings, backend or FakeBackend(by_seed), tmp_path / f"jam{len(jams)}", CPU, *([keep] if keep else [])
+        )
         jams.append(jam)
         jam.start()
         return jam
@@ -69,14 +71,14 @@ def samples_of(jam: Jam) -> np.ndarray:
     return got[0]
 
 
-# --- painting ----------------------------------------------------------------------------------------------------
+# --- generation ----------------------------------------------------------------------------------------------------
 
 
 def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
-    painter = Painter(by_seed)
-    jam = start(painter)
+    backend = FakeBackend(by_seed)
+    jam = start(backend)
     until(lambda: jam.resting)
-    first, second, third = painter.requests[:3]
+    first, second, third = backend.requests[:3]
     assert (first.init, first.mask, first.denoise) == (None, None, None)
     for before, request in ((first, second), (second, third)):
         end = np.asarray(by_seed(before))[:, -64:]
@@ -86,26 +88,26 @@ def test_windows_go_on_from_each_other(start: Callable[..., Jam]):
         assert request.mask is not None
         assert request.mask.tobytes() == soft_mask(192, 64, 64, 0).tobytes()  # type: ignore[union-attr]
         assert request.denoise == 1.0
-    assert [request.seeds for request in painter.requests[:3]] == [(3, 3), (4, 4), (5, 5)]
+    assert [request.seeds for request in backend.requests[:3]] == [(3, 3), (4, 4), (5, 5)]
 
 
 def test_a_beat_goes_on_under_all_windows(start: Callable[..., Jam]):
-    painter = Painter(by_seed)
-    jam = start(painter, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
+    backend = FakeBackend(by_seed)
+    jam = start(backend, beat="four on the floor", denoise=0.6, params=TINY.replace(max_frequency=3500))
     until(lambda: jam.resting)
-    first, second = painter.requests[:2]
+    first, second = backend.requests[:2]
     assert (first.denoise, second.denoise) == (0.6, 0.6)
     assert first.mask is None
-    from riffusion_ext.generate.windows.init_images import beat_picture
+    from riffusion_ext.generate.windows.init_images import beat_image
 
-    beat = np.asarray(beat_picture(120, "four on the floor", jam.settings.params, start=STEP, width=192))
+    beat = np.asarray(beat_image(120, "four on the floor", jam.settings.params, start=STEP, width=192))
     np.testing.assert_array_equal(np.asarray(second.init)[:, 64:], beat[:, 64:])
 
 
 def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam]):
-    painter = Painter(by_seed)
+    backend = FakeBackend(by_seed)
     studio = Studio(max_batch=1)
-    studio.paint = painter.paint
+    studio.draw = backend.draw
     studio.go_on.clear()
     jam = start(studio, travel=2, ahead=12)
     jam.journey.add("jazz", "hiss")
@@ -126,17 +128,17 @@ def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam
 
 
 def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(start: Callable[..., Jam]):
-    painter = Painter(by_seed)
-    jam = start(painter, ahead=5)
+    backend = FakeBackend(by_seed)
+    jam = start(backend, ahead=5)
     until(lambda: jam.resting)
     window = STEP * 80 / 8000
     assert 5 <= jam.tape.samples / 8000 < 5 + window
     assert jam._ribbon.settled * 80 - jam.tape.samples < 500, "what later windows leave as it is sounds at once"
-    count = painter.painted
+    count = backend.generated
     time.sleep(0.4)
-    assert painter.painted == count
+    assert backend.generated == count
     jam.hear(round(3 * window * 8000))
-    until(lambda: jam.resting and painter.painted >= count + 3)
+    until(lambda: jam.resting and backend.generated >= count + 3)
     assert 5 <= (jam.tape.samples - jam.heard) / 8000 < 5 + window
 
 
@@ -158,7 +160,7 @@ def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable
         return by_seed(request)
 
     seeds: list[int] = []
-    jam = start(Painter(overflowing))
+    jam = start(FakeBackend(overflowing))
     until(lambda: jam.resting)
     assert jam.error is None
     assert len(set(seeds)) == len(seeds)
@@ -172,12 +174,12 @@ def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
     """An error ends it after five windows: then all five sound to their ends."""
 
     def five(request: Request) -> Image.Image:
-        if painter.painted == 5:
+        if backend.generated == 5:
             raise RiffusionError("out of paint")
         return by_seed(request)
 
-    painter = Painter(five)
-    jam = start(painter, ahead=60)
+    backend = FakeBackend(five)
+    jam = start(backend, ahead=60)
     until(lambda: jam.ended)
     assert str(jam.error) == "out of paint"
     samples = samples_of(jam)
@@ -193,12 +195,12 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
     def steady(request: Request) -> Image.Image:
         rng = np.random.default_rng(request.seeds[0])
         grey = rng.integers(80, 121, (64, 192), np.uint8)
-        picture = Image.fromarray(grey).convert("RGB")
+        image = Image.fromarray(grey).convert("RGB")
         if request.init is not None and request.mask is not None:
-            picture = Image.composite(picture, request.init, request.mask)
-        return picture
+            image = Image.composite(image, request.init, request.mask)
+        return image
 
-    jam = start(Painter(steady), ahead=25)
+    jam = start(FakeBackend(steady), ahead=25)
     until(lambda: jam.resting)
     samples = samples_of(jam)[0].astype(np.float64)
     borders = [chunk.stop for chunk in jam.tape.chunks()[:-1]]
@@ -211,7 +213,7 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
     assert at_borders.max() <= np.quantile(jumps, 0.9999)
 
 
-def test_a_louder_picture_is_brought_to_the_level_of_the_one_before():
+def test_a_louder_image_is_brought_to_the_level_of_the_one_before():
     moment = Moment(Keyframe("a", seed=1, seconds=1), Keyframe("a", seed=1, seconds=1), 0.0, 0.7, 7.0)
     ribbon = RollingBlend(TINY, 192, 64)
     for grey in (100, 115):
@@ -231,9 +233,9 @@ def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int)
     long, short = (RollingBlend(TINY, 128, 16 * part) for _ in range(2))
     rng = np.random.default_rng(count)
     for number in range(count):
-        picture = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
+        image = Image.fromarray(rng.integers(0, 255, (64, 128, 3), np.uint8))
         for ribbon in (long, short):
-            ribbon.add(picture, moment)
+            ribbon.add(image, moment)
         needed = max(0, long.settled - 100)
         short.forget(needed)
         np.testing.assert_allclose(short.mel(needed, short.end), long.mel(needed, long.end), rtol=1e-6)
@@ -241,8 +243,8 @@ def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int)
     assert len(short._pieces) < 6
 
 
-def test_a_picture_of_another_size_is_refused(start: Callable[..., Jam]):
-    jam = start(Painter(lambda request: Image.new("RGB", (64, 64))))
+def test_a_image_of_another_size_is_refused(start: Callable[..., Jam]):
+    jam = start(FakeBackend(lambda request: Image.new("RGB", (64, 64))))
     until(lambda: jam.ended)
     assert "an image of 192 x 64 was asked for, the one generated is 64 x 64" in str(jam.error)
     assert jam.tape.samples == 0
@@ -251,7 +253,7 @@ def test_a_picture_of_another_size_is_refused(start: Callable[..., Jam]):
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
-def test_stop_takes_effect_within_a_picture(start: Callable[..., Jam]):
+def test_stop_takes_effect_within_a_image(start: Callable[..., Jam]):
     studio = Studio(max_batch=1, delay=60)
     jam = start(studio)
     until(studio.at_work.is_set)
@@ -285,13 +287,13 @@ def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.Mo
 
 
 def test_external_interrupt_is_reported(start: Callable[..., Jam]):
-    jam = start(Painter(by_seed, stop_after=2))
+    jam = start(FakeBackend(by_seed, stop_after=2))
     until(lambda: jam.ended)
     assert "interrupted in the webui" in str(jam.error)
     assert jam.tape.samples == (STEP + 192 - 1) * 80
 
 
-def test_a_slow_painter_is_measured(start: Callable[..., Jam]):
+def test_a_slow_backend_is_measured(start: Callable[..., Jam]):
     jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
     until(lambda: jam.pace.speed is not None, 30)
     assert jam.pace.speed is not None
@@ -387,13 +389,13 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
         takes.append(take)
         return ""
 
-    def paint(request: Request) -> Image.Image:
-        if how == "error" and painter.painted == 4:
+    def generate(request: Request) -> Image.Image:
+        if how == "error" and backend.generated == 4:
             raise RiffusionError("out of paint")
         return by_seed(request)
 
-    painter = Painter(paint)
-    jam = start(painter, keep=keep, ahead=300 if how == "error" else 6)
+    backend = FakeBackend(generate)
+    jam = start(backend, keep=keep, ahead=300 if how == "error" else 6)
     until(lambda: jam.tape.samples > 20000)
     jam.record()
     jam.hear(20000)
@@ -412,7 +414,7 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
 
 
 def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
-    jam = start(Painter(by_seed, stop_after=0))
+    jam = start(FakeBackend(by_seed, stop_after=0))
     until(lambda: jam.ended)
     with pytest.raises(RiffusionError, match="the jam has ended"):
         jam.record()
@@ -451,12 +453,12 @@ def test_a_seed_is_chosen_once(start: Callable[..., Jam]):
 
 def test_the_reference_engine_has_no_stream(tmp_path: Path):
     with pytest.raises(RiffusionError, match="fast, best"):
-        Jam(settings_of(), Painter(by_seed), tmp_path, DecodeSettings(engine="reference"))
+        Jam(settings_of(), FakeBackend(by_seed), tmp_path, DecodeSettings(engine="reference"))
 
 
 def test_only_so_many_play_at_once(tmp_path: Path):
     jams = JamRegistry(most=2)
-    made = [Jam(settings_of(), Painter(by_seed), tmp_path / str(number), CPU) for number in range(4)]
+    made = [Jam(settings_of(), FakeBackend(by_seed), tmp_path / str(number), CPU) for number in range(4)]
     ids = [jams.start(jam) for jam in made[:2]]
     assert len(set(ids)) == 2
     assert min(map(len, ids)) >= 16
@@ -475,12 +477,15 @@ def test_only_so_many_play_at_once(tmp_path: Path):
 
 
 def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
-    """Start stops the page's own jam and starts another: the one may still be in the middle of a picture."""
+    """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
     jams = JamRegistry(most=1)
     studio = Studio(max_batch=1)
     studio.go_on.clear()
     studio.interrupt = lambda: None  # type: ignore[method-assign]
-    made = [Jam(settings_of(), studio, tmp_path / "0", CPU), Jam(settings_of(), Painter(by_seed), tmp_path / "1", CPU)]
+    made = [
+        Jam(settings_of(), studio, tmp_path / "0", CPU),
+        Jam(settings_of(), FakeBackend(by_seed), tmp_path / "1", CPU),
+    ]
     jams.start(made[0])
     until(studio.at_work.is_set)
     made[0].stop()
@@ -500,7 +505,7 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
         return ""
 
     jams = JamRegistry()
-    jam = Jam(settings_of(), Painter(by_seed), tmp_path / "jam", CPU, keep)
+    jam = Jam(settings_of(), FakeBackend(by_seed), tmp_path / "jam", CPU, keep)
     jams.start(jam)
     until(lambda: jam.resting)
     jam.record()
@@ -514,6 +519,6 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
 
 
 def test_identity_backend_keeps_noise_and_beat(start: Callable[..., Jam]):
-    jam = start(Painter(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
+    jam = start(FakeBackend(lambda r: as_it_is(r) if r.init else by_seed(r)), bridge_denoise=0.0)
     until(lambda: jam.resting)
     assert AudioClip(samples_of(jam).astype(np.float32), 8000).peak > 0.05

@@ -18,12 +18,12 @@ from riffusion_ext.generate.live.session import Jam
 from riffusion_ext.generate.live.recording import write_recording
 from riffusion_ext.generate.live.registry import JAMS
 from riffusion_ext.signals import Stop, exit_code, finish, stopping_signals
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 from tests.unit.generate.live.test_session import CPU, settings_of
 
 with stopping_signals():
     try:
-        jam = Jam(settings_of(), Painter(by_seed), Path("playing/1"), CPU, lambda jam, take: str(
+        jam = Jam(settings_of(), FakeBackend(by_seed), Path("playing/1"), CPU, lambda jam, take: str(
             write_recording(jam, take, Path("kept.wav"))))
         JAMS.start(jam)
         while jam.tape.samples < 8000:

@@ -29,16 +29,18 @@ def test_the_next_window_is_there_in_time(window, speed, late):
 
 
 @given(WINDOWS, st.floats(0.02, 0.98), st.floats(40.0, 200.0))
-def test_a_slow_painter_is_played_for_a_while_without_a_pause(window, speed, ahead):
+def test_a_slow_backend_is_played_for_a_while_without_a_pause(window, speed, ahead):
     pace = Throughput(ahead)
     for _ in range(4):
         pace.add(window, window / speed)
     assume(pace.needed < ahead)
-    assert pace.needed / (1.0 - speed) >= STRETCH * 0.999  # until what is there and what is painted meanwhile is played
+    assert (
+        pace.needed / (1.0 - speed) >= STRETCH * 0.999
+    )  # until what is there and what is generated meanwhile is played
 
 
 @given(WINDOWS, st.floats(0.001, 50.0), st.floats(5.0, 60.0))
-def test_no_more_is_waited_for_than_is_painted_ahead(window, speed, ahead):
+def test_no_more_is_waited_for_than_is_generated_ahead(window, speed, ahead):
     pace = Throughput(ahead)
     pace.add(window, window / speed)
     assert 0 < pace.needed <= ahead

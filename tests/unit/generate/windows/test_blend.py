@@ -34,15 +34,15 @@ def noise_mel(columns: int, seed: int = 0) -> np.ndarray:
 
 
 def cut(mel: np.ndarray, plan: Plan, blacks: list[float], told: list[float]) -> Callable[[int], Image.Image]:
-    """Pictures of the windows, drawn with some blacks, and telling others."""
+    """Images of the windows, drawn with some blacks, and telling others."""
 
-    def open_picture(number: int) -> Image.Image:
+    def read_image(number: int) -> Image.Image:
         window = plan.windows[number]
         part = mel[:, window.start : window.end]
         part = np.pad(part, ((0, 0), (0, window.width - part.shape[1]), (0, 0)))
         return with_record(mel_to_image(part, SMALL, blacks[number]), told[number])
 
-    return open_picture
+    return read_image
 
 
 def decibels(mel: np.ndarray) -> np.ndarray:
@@ -51,14 +51,14 @@ def decibels(mel: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0.1, 12.0), st.integers(1, 4), st.data())
-def test_pictures_of_one_sound_are_that_sound_again(seconds: float, width: int, data: st.DataObject) -> None:
+def test_images_of_one_sound_are_that_sound_again(seconds: float, width: int, data: st.DataObject) -> None:
     plan = plan_riff(round(seconds * 8000), SMALL, SCORE.at, width=64 * width, overlap=24)
     mel = noise_mel(plan.columns)
     blacks = data.draw(st.lists(st.floats(6e5, 4e6), min_size=len(plan.windows), max_size=len(plan.windows)))
     woven = BlendedSpectrogram(plan, cut(mel, plan, blacks, blacks), hold=HOLD_RIFF)
     np.testing.assert_allclose(woven.gains, 1.0, atol=0.02)
     whole = woven.mel(0, plan.columns)
-    np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # a picture's levels are steps
+    np.testing.assert_allclose(decibels(whole), decibels(mel), atol=0.35)  # an image's levels are steps
 
 
 @settings(deadline=None, max_examples=25)
@@ -93,9 +93,9 @@ def test_errors_do_not_add_up_over_a_long_song() -> None:
     """Every window gets louder towards its end: each seam asks for half a decibel, all in one direction."""
     plan = plan_riff(8000 * 600, SMALL, SCORE.at, width=256, overlap=32)
     grey = np.rint(np.linspace(120, 100, 256)).astype(np.uint8)
-    picture = with_record(Image.fromarray(np.repeat(grey[None], 64, axis=0)).convert("RGB"), 1e6)
+    image = with_record(Image.fromarray(np.repeat(grey[None], 64, axis=0)).convert("RGB"), 1e6)
     assert len(plan.windows) > 200
-    gains = 20 * np.log10(BlendedSpectrogram(plan, lambda number: picture, hold=HOLD_RIFF).gains)
+    gains = 20 * np.log10(BlendedSpectrogram(plan, lambda number: image, hold=HOLD_RIFF).gains)
     assert np.ptp(gains) > 1
     assert np.abs(gains).max() < 12
     assert np.abs(gains[50:-50]).max() < 0.1
@@ -107,11 +107,11 @@ def test_content_of_one_window_does_not_count_as_level_difference() -> None:
     loud = 60 * np.ones(128)
     softer = np.concatenate([np.linspace(60, 150, 40), np.full(48, 150), np.linspace(150, 60, 40)])
 
-    def open_picture(number: int) -> Image.Image:
+    def read_image(number: int) -> Image.Image:
         row = np.rint(softer if number % 2 else loud).astype(np.uint8)
         return with_record(Image.fromarray(np.repeat(row[None], 64, axis=0)).convert("RGB"), 1e6)
 
-    gains = 20 * np.log10(BlendedSpectrogram(plan, open_picture).gains)
+    gains = 20 * np.log10(BlendedSpectrogram(plan, read_image).gains)
     assert np.ptp(gains) < 4  # 9 dB where the whole of what they share is compared
 
 
@@ -154,23 +154,23 @@ def test_seams_of_unrelated_windows_are_as_loud_as_the_rest() -> None:
     assert abs(mean[0] - mean[1]) < 1.0
 
 
-def test_only_a_few_pictures_are_kept() -> None:
+def test_only_a_few_images_are_kept() -> None:
     plan = plan_riff(8000 * 60, SMALL, SCORE.at, width=128, overlap=32)
     opened: list[int] = []
-    picture = with_record(Image.new("RGB", (128, 64), (100, 100, 100)), 1e6)
+    image = with_record(Image.new("RGB", (128, 64), (100, 100, 100)), 1e6)
 
-    def open_picture(number: int) -> Image.Image:
+    def read_image(number: int) -> Image.Image:
         opened.append(number)
-        return picture
+        return image
 
-    woven = BlendedSpectrogram(plan, open_picture, gains=[1.0] * len(plan.windows))
+    woven = BlendedSpectrogram(plan, read_image, gains=[1.0] * len(plan.windows))
     for start in range(0, plan.columns - 100, 100):
         woven.mel(start, start + 100)
     assert opened == sorted(opened)  # each once, from left to right
     assert len(woven._sources) <= 4
 
 
-def test_pictures_of_another_size_are_refused() -> None:
+def test_images_of_another_size_are_refused() -> None:
     plan = plan_song(SCORE, SMALL, width=128, overlap=32)
     with pytest.raises(RiffusionError, match="window 1 is 64 x 64, it should be 128 x 64"):
         BlendedSpectrogram(plan, lambda number: Image.new("RGB", (64, 64)))
@@ -182,24 +182,24 @@ def test_measured_levels_are_not_read_again() -> None:
     plan = plan_song(SCORE, SMALL, width=64, overlap=16)
     count = len(plan.windows)
     opened: list[int] = []
-    pictures = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
+    images = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
 
-    def open_picture(number: int) -> Image.Image:
+    def read_image(number: int) -> Image.Image:
         opened.append(number)
-        return pictures(number)
+        return images(number)
 
     measured = Measured()
     part = part_of(plan, 2, 5)
-    BlendedSpectrogram(part, lambda number: open_picture(2 + number), measured=measured, first=2)
+    BlendedSpectrogram(part, lambda number: read_image(2 + number), measured=measured, first=2)
     assert sorted(set(opened)) == [2, 3, 4]
     opened.clear()
-    BlendedSpectrogram(plan, open_picture, measured=measured)
+    BlendedSpectrogram(plan, read_image, measured=measured)
     assert 3 not in opened, "both of its seams are known, and its black"
     opened.clear()
-    again = BlendedSpectrogram(plan, open_picture, measured=measured)
+    again = BlendedSpectrogram(plan, read_image, measured=measured)
     again.source()
     assert not opened
-    fresh = BlendedSpectrogram(plan, pictures)
+    fresh = BlendedSpectrogram(plan, images)
     assert again.gains == fresh.gains
     assert again.source().max_value == fresh.source().max_value
     assert np.array_equal(again.mel(0, plan.columns), fresh.mel(0, plan.columns))
@@ -209,8 +209,8 @@ def test_playable_part_ends_with_its_own_seam() -> None:
     """Fades of a song that was cut off may be longer than those of the whole."""
     plan = plan_song(SCORE, SMALL, width=64, overlap=32)
     count = len(plan.windows)
-    pictures = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
+    images = cut(noise_mel(plan.columns), plan, [1.5e6] * count, [1e6 * (1.5 + n % 3) for n in range(count)])
     measured = Measured()
     for number in range(1, count + 1):
         head = plan.head(number)
-        assert BlendedSpectrogram(head, pictures, measured=measured).gains == BlendedSpectrogram(head, pictures).gains
+        assert BlendedSpectrogram(head, images, measured=measured).gains == BlendedSpectrogram(head, images).gains

@@ -1,4 +1,4 @@
-"""Beats stand where the tempo says, in every picture of them."""
+"""Beats stand where the tempo says, in every image of them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from PIL import Image
 
 from riffusion_ext.analysis.beat_tracking import onset_strength
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, beat_picture, tiled
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, beat_image, tiled
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
 PARAMS = PRESETS["riffusion-v1"]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS[1:])
-def test_pictures_are_of_the_model_s_kind(pattern: str) -> None:
-    picture = beat_picture(120, pattern, PARAMS)
-    assert (picture.mode, picture.size) == ("RGB", (512, 512))
-    again = beat_picture(120, pattern, PARAMS)
-    np.testing.assert_array_equal(np.asarray(picture), np.asarray(again))
-    levels = np.asarray(picture)[..., 0]
+def test_images_are_of_the_model_s_kind(pattern: str) -> None:
+    image = beat_image(120, pattern, PARAMS)
+    assert (image.mode, image.size) == ("RGB", (512, 512))
+    again = beat_image(120, pattern, PARAMS)
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(again))
+    levels = np.asarray(image)[..., 0]
     assert levels.min() == 0
     assert 100 < levels.mean() < 250
 
@@ -48,14 +48,14 @@ def test_hits_stand_on_the_beats(bpm: float) -> None:
 
 
 def test_patterns_are_different() -> None:
-    pictures = [np.asarray(beat_picture(120, pattern, PARAMS))[..., 0].astype(float) for pattern in PATTERNS[1:]]
-    for number, one in enumerate(pictures):
-        for other in pictures[number + 1 :]:
+    images = [np.asarray(beat_image(120, pattern, PARAMS))[..., 0].astype(float) for pattern in PATTERNS[1:]]
+    for number, one in enumerate(images):
+        for other in images[number + 1 :]:
             assert np.abs(one - other).mean() > 2
 
 
 def test_onsets_repeat_with_the_bar() -> None:
-    levels = 255.0 - np.asarray(beat_picture(120, "backbeat", PARAMS, width=832))[::-1, :, 0].T
+    levels = 255.0 - np.asarray(beat_image(120, "backbeat", PARAMS, width=832))[::-1, :, 0].T
     onsets = onset_strength(levels.reshape(832, 32, 16).mean(axis=2) / 255 * 60 - 60)
     assert np.corrcoef(onsets[20:400], onsets[220:600])[0, 1] > 0.9
 
@@ -70,16 +70,16 @@ def test_onsets_repeat_with_the_bar() -> None:
 )
 def test_impossible_beats(values: dict[str, object], words: str) -> None:
     with pytest.raises(RiffusionError, match=words):
-        beat_picture(**{"bpm": 120, "pattern": "backbeat", "params": PARAMS, **values})
+        beat_image(**{"bpm": 120, "pattern": "backbeat", "params": PARAMS, **values})
 
 
 @settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 40).map(lambda n: 64 * n))
 def test_tiles_repeat_for_ever(start: int, width: int) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 77), np.uint8))
-    tile = np.asarray(tiled(picture, start, width, 64))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 77), np.uint8))
+    tile = np.asarray(tiled(image, start, width, 64))
     assert tile.shape == (64, width, 3)
-    np.testing.assert_array_equal(tile[:, 0, 0], np.asarray(picture)[:, start % 77])
+    np.testing.assert_array_equal(tile[:, 0, 0], np.asarray(image)[:, start % 77])
     np.testing.assert_array_equal(tile[:, 77:], tile[:, :-77]) if width > 77 else None
 
 

@@ -123,7 +123,7 @@ def test_bars_are_exact(bars: int, bpm: float, beats: int, rate: int) -> None:
 
 @settings(deadline=None)
 @given(seconds=st.floats(0.5, 300.0), width=widths)
-def test_second_pass_knows_what_the_first_has_painted(seconds: float, width: int) -> None:
+def test_second_pass_knows_what_the_first_has_generated(seconds: float, width: int) -> None:
     plan = plan_song(score_of(seconds), PARAMS, width=width, overlap=max(16, width // 4))
     for window in plan.windows:
         needs = plan.needs(window)

@@ -25,7 +25,7 @@ from riffusion_ext.generate.windows.plan import plan_song
 from riffusion_ext.generate.windows.segments import part_of, segments_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.settings import DecodeSettings
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 PARAMS = PRESETS["riffusion-v1"]
 
@@ -66,7 +66,7 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     song = Song(settings, tmp_path)
     with pytest.raises(RiffusionError, match="nothing has been generated"):
         song.part(0, 1)
-    list(song.paint(Painter(by_seed, max_batch=4)))
+    list(song.generate(FakeBackend(by_seed, max_batch=4)))
     whole = song.sound()
     assert whole is not None
     part = song.part(2, 5)
@@ -90,14 +90,14 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     riff = Riff(song, settings, tmp_path)
     with pytest.raises(RiffusionError, match="nothing has been generated"):
         riff.part(0, 1)
-    list(riff.paint(Painter(by_seed, max_batch=4)))
+    list(riff.generate(FakeBackend(by_seed, max_batch=4)))
     plan = part_of(riff.plan, 2, 4)
     part = riff.part(2, 4)
     there = song.samples[:, plan.first_sample :][:, : part.samples.shape[1]]
     assert np.array_equal(part.samples, there)
     late = replace(settings, wet=parse_curve("0:02.5 0, 0:03 1", name="the share", low=0, high=1))
     riff = Riff(song, late, tmp_path)
-    list(riff.paint(Painter(by_seed, max_batch=4)))
+    list(riff.generate(FakeBackend(by_seed, max_batch=4)))
     begin = plan.first_sample - riff.plan.first_sample
     mixed = riff.part(2, 4).samples
     still = round(2.5 * 44100) - begin
@@ -107,14 +107,14 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
 
 
 def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
-    painter = Painter(by_seed, max_batch=4)
+    backend = FakeBackend(by_seed, max_batch=4)
     settings = SongSettings(parse_score("0:04 | a | seed 3"), width=128, overlap=32)
     song, fast = (Song(settings, tmp_path, decode=DecodeSettings(engine=name)) for name in ("best", "fast"))
     clip = AudioClip(np.random.default_rng(0).uniform(-0.2, 0.2, (2, 4 * 44100)).astype(np.float32), 44100)
     keyframes = RiffSettings((Keyframe("a", seed=1, seconds=1.0),), width=128, overlap=32)
     riff, fast_riff = (Riff(clip, keyframes, tmp_path, decode=DecodeSettings(engine=name)) for name in ("best", "fast"))
     for piece in (song, fast, riff, fast_riff):
-        list(piece.paint(painter))
+        list(piece.generate(backend))
     assert np.array_equal(song.part(1, 3).samples, fast.part(1, 3).samples)
     assert np.array_equal(riff.part(1, 3).samples, fast_riff.part(1, 3).samples)
     wholes = [piece.sound() for piece in (song, fast)] + [piece.wet() for piece in (riff, fast_riff)]
@@ -126,22 +126,22 @@ def test_parts_are_decoded_fast_and_the_whole_as_chosen(tmp_path: Path):
 # --- files tell how they were made ---------------------------------------------------------------------------------
 
 
-def test_sounds_and_window_pictures_give_the_settings_back(tmp_path: Path):
+def test_sounds_and_window_images_give_the_settings_back(tmp_path: Path):
     text = '8 bars | a "quoted", b: c -- no, drums | seed 7\n4 bars | x'
     settings = SongSettings(parse_score(text, bpm=240), beat="backbeat", width=256, overlap=64)
     song = Song(settings, tmp_path / "work")
-    list(song.paint(Painter(by_seed, max_batch=4), limit=1))
+    list(song.generate(FakeBackend(by_seed, max_batch=4), limit=1))
     clip = song.sound()
     assert clip is not None
     for ending in ("wav", "flac", "ogg", "mp3"):
         assert settings_in(song.write(tmp_path / f"song.{ending}", clip)) == ("song", song.settings)
-    (picture,) = (tmp_path / "work").rglob("00000.png")
-    assert settings_in(picture) == ("song", song.settings)
+    (image,) = (tmp_path / "work").rglob("00000.png")
+    assert settings_in(image) == ("song", song.settings)
 
 
 def test_recipe_of_a_loop_is_stored_as_a_loop(tmp_path: Path):
     loop = Loop(LoopSettings("a", bars=1, bpm=200), tmp_path / "work")
-    list(loop.paint(Painter(by_seed)))
+    list(loop.generate(FakeBackend(by_seed)))
     clip = loop.sound()
     assert clip is not None
     assert settings_in(loop.write(tmp_path / "loop.wav", clip)) == ("loop", loop.settings)
@@ -149,7 +149,7 @@ def test_recipe_of_a_loop_is_stored_as_a_loop(tmp_path: Path):
 
 def test_files_of_others_are_a_sentence(tmp_path: Path):
     song = Song(SongSettings(parse_score("1 | a"), width=64, overlap=16), tmp_path / "work")
-    list(song.paint(Painter(by_seed)))
+    list(song.generate(FakeBackend(by_seed)))
     clip = song.sound()
     assert clip is not None
     write_audio(clip, tmp_path / "other.wav")

@@ -1,4 +1,4 @@
-"""Pictures to start from are drawn in one pass, in memory that does not grow with the song."""
+"""Images to start from are drawn in one pass, in memory that does not grow with the song."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from riffusion_ext.generate.windows.plan import plan_riff
 from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.metadata import read_record
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.spectrogram.codec import audio_to_picture
+from riffusion_ext.spectrogram.codec import audio_to_image
 from tests.unit.generate.conftest import MakeSong
 
 AT = Score((Keyframe("a", seconds=1.0),)).at
 
 
-def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_windows_are_parts_of_the_whole_image(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(45.0)
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
-    pictures = SongImages(tmp_path, plan, clip, None)
-    pictures.draw()
+    images = SongImages(tmp_path, plan, clip, None)
+    images.draw()
     for window in plan.windows:
-        whole = audio_to_picture(clip, small, max_value=pictures.black(window.number)).image
+        whole = audio_to_image(clip, small, max_value=images.black(window.number)).image
         expected = np.asarray(whole)[:, window.start : window.end].astype(int)
-        got = np.asarray(pictures.picture(window.number)).astype(int)
+        got = np.asarray(images.image(window.number)).astype(int)
         assert np.abs(got - expected).max() <= 1
         assert got.min() == 0
 
@@ -62,7 +62,7 @@ def test_black_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramPara
     plan = plan_riff(clip.samples.shape[1], small, AT, width=128, overlap=32)
     drawn = SongImages(tmp_path, plan, clip, None)
     drawn.draw()
-    expected = [read_record(drawn.picture(window.number)).max_value for window in plan.windows]
+    expected = [read_record(drawn.image(window.number)).max_value for window in plan.windows]
     for path in tmp_path.glob("*.png"):
         data = path.read_bytes()
         path.write_bytes(data[: data.index(b"IDAT") + 4])

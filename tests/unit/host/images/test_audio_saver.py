@@ -1,4 +1,4 @@
-"""From pictures to files, players and messages, with the real inversion and a host of a few lines."""
+"""From images to files, players and messages, with the real inversion and a host of a few lines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
 from riffusion_ext.files.paths import without_folders
 from riffusion_ext.host.images.audio_saver import SoundMaker
+from riffusion_ext.host.images.generated_images import GeneratedImage, Made
 from riffusion_ext.host.images.generation_job import GenerationJob
-from riffusion_ext.host.images.pictures import Made, Picture
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
 
@@ -43,25 +43,25 @@ class SmallHost:
         self.log.append((text, error))
 
 
-def _picture(folder: Path, seed: int, *, width: int = 40, suffix: str = ".png", save: bool = True) -> Picture:
+def _image(folder: Path, seed: int, *, width: int = 40, suffix: str = ".png", save: bool = True) -> GeneratedImage:
     pixels = np.random.default_rng(seed).integers(0, 255, (512, width, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     path = folder / f"{seed:05d}{suffix}"
     if save:
         image.save(path)
-    return Picture(image, Made(f"prompt {seed}", seed), f"prompt {seed}\nSeed: {seed}", path if save else None)
+    return GeneratedImage(image, Made(f"prompt {seed}", seed), f"prompt {seed}\nSeed: {seed}", path if save else None)
 
 
 def _run(
-    folder: Path, pictures: list[Picture], options: SoundOptions, **settings: Any
+    folder: Path, images: list[GeneratedImage], options: SoundOptions, **settings: Any
 ) -> tuple[GenerationJob, SmallHost]:
     job, host = GenerationJob(), SmallHost(folder, **settings)
-    SoundMaker(host, job, options, library=ClipLibrary()).run(pictures)
+    SoundMaker(host, job, options, library=ClipLibrary()).run(images)
     return job, host
 
 
-def test_each_picture_has_its_sound_beside_it(tmp_path: Path) -> None:
-    job, host = _run(tmp_path, [_picture(tmp_path, 1), _picture(tmp_path, 2, width=60)], SoundOptions())
+def test_each_image_has_its_sound_beside_it(tmp_path: Path) -> None:
+    job, host = _run(tmp_path, [_image(tmp_path, 1), _image(tmp_path, 2, width=60)], SoundOptions())
     assert [clip["file"] for clip in job.payload["clips"]] == ["00001.wav", "00002.wav"]
     assert [round(read_audio(tmp_path / f"0000{n}.wav").duration, 4) for n in (1, 2)] == [0.39, 0.59]
     assert job.payload["messages"] == []
@@ -69,7 +69,7 @@ def test_each_picture_has_its_sound_beside_it(tmp_path: Path) -> None:
 
 
 def test_tags_say_where_the_sound_came_from(tmp_path: Path) -> None:
-    _run(tmp_path, [_picture(tmp_path, 7)], SoundOptions())
+    _run(tmp_path, [_image(tmp_path, 7)], SoundOptions())
     tags = read_tags(tmp_path / "00007.wav")
     assert tags["title"] == "prompt 7"
     assert '"seed": 7' in tags["comment"]
@@ -82,29 +82,29 @@ def test_tags_say_where_the_sound_came_from(tmp_path: Path) -> None:
 def test_every_format_and_resolution(tmp_path: Path, name: str, subtype: str) -> None:
     if name not in available_formats():
         pytest.skip(f"{name} files need soundfile")
-    job, _ = _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(format=name), riffusion_subtype=subtype)
+    job, _ = _run(tmp_path, [_image(tmp_path, 1)], SoundOptions(format=name), riffusion_subtype=subtype)
     assert [clip["file"] for clip in job.payload["clips"]] == [f"00001.{name}"]
     assert read_audio(tmp_path / f"00001.{name}").duration == pytest.approx(0.39, abs=0.06)
 
 
 def test_without_soundfile_wav_is_written_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("riffusion_ext.audio.io.available_formats", lambda: ("wav",))
-    job, _ = _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(format="mp3"))
+    job, _ = _run(tmp_path, [_image(tmp_path, 1)], SoundOptions(format="mp3"))
     assert [clip["file"] for clip in job.payload["clips"]] == ["00001.wav"]
     assert "soundfile" in job.payload["messages"][0]["text"]
 
 
 def test_joined_and_crossfaded(tmp_path: Path) -> None:
-    pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2)]
-    job, _ = _run(tmp_path, pictures, SoundOptions(joined=True, crossfade=0.1))
+    images = [_image(tmp_path, 1), _image(tmp_path, 2)]
+    job, _ = _run(tmp_path, images, SoundOptions(joined=True, crossfade=0.1))
     assert job.payload["clips"][2]["file"] == "00001-joined.wav"
     assert read_audio(tmp_path / "00001-joined.wav").duration == pytest.approx(2 * 0.39 - 0.1, abs=1e-3)
 
 
-def test_a_broken_picture_and_a_taken_name_cost_only_themselves(tmp_path: Path) -> None:
-    pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2, width=1), _picture(tmp_path, 3)]
+def test_a_broken_image_and_a_taken_name_cost_only_themselves(tmp_path: Path) -> None:
+    images = [_image(tmp_path, 1), _image(tmp_path, 2, width=1), _image(tmp_path, 3)]
     (tmp_path / "00003.wav").mkdir()
-    job, host = _run(tmp_path, pictures, SoundOptions())
+    job, host = _run(tmp_path, images, SoundOptions())
     assert [clip["seed"] for clip in job.payload["clips"]] == [1, 3]
     texts = "\n".join(entry["text"] for entry in job.payload["messages"])
     assert "00002.png: no sound:" in texts
@@ -114,33 +114,33 @@ def test_a_broken_picture_and_a_taken_name_cost_only_themselves(tmp_path: Path) 
 
 @pytest.mark.parametrize("stem", ["x" * 251, "Ä" * 120, "a 'quote\" #?&", "drum 🥁"])
 def test_odd_and_long_names(tmp_path: Path, stem: str) -> None:
-    picture = _picture(tmp_path, 1)
+    image = _image(tmp_path, 1)
     path = tmp_path / f"{stem}.png"
-    picture.image.save(path)
-    job, _ = _run(tmp_path, [Picture(picture.image, picture.made, "", path)], SoundOptions())
+    image.image.save(path)
+    job, _ = _run(tmp_path, [GeneratedImage(image.image, image.made, "", path)], SoundOptions())
     assert job.payload["messages"] == []
     (sound,) = tmp_path.glob("*.wav")
     assert sound.stem[:100] == stem[:100]
 
 
-def test_a_png_is_kept_beside_a_lossy_picture(tmp_path: Path) -> None:
-    picture = _picture(tmp_path, 1, suffix=".jpg")
-    _run(tmp_path, [picture], SoundOptions(), riffusion_sidecar=True)
+def test_a_png_is_kept_beside_a_lossy_image(tmp_path: Path) -> None:
+    image = _image(tmp_path, 1, suffix=".jpg")
+    _run(tmp_path, [image], SoundOptions(), riffusion_sidecar=True)
     kept = Image.open(tmp_path / "00001.png")
-    assert np.array_equal(np.asarray(kept), np.asarray(picture.image))
-    assert kept.info["parameters"] == picture.infotext
+    assert np.array_equal(np.asarray(kept), np.asarray(image.image))
+    assert kept.info["parameters"] == image.infotext
 
 
 def test_no_second_png(tmp_path: Path) -> None:
-    _run(tmp_path, [_picture(tmp_path, 1, suffix=".jpg")], SoundOptions())
+    _run(tmp_path, [_image(tmp_path, 1, suffix=".jpg")], SoundOptions())
     assert not (tmp_path / "00001.png").exists()
 
 
-def test_unsaved_pictures_get_temporary_clips_with_a_telling_name(tmp_path: Path) -> None:
-    picture = _picture(tmp_path, 1, save=False)
+def test_unsaved_images_get_temporary_clips_with_a_telling_name(tmp_path: Path) -> None:
+    image = _image(tmp_path, 1, save=False)
     job, host = GenerationJob(), SmallHost(tmp_path)
     library = ClipLibrary()
-    SoundMaker(host, job, SoundOptions(), library=library).run([picture])
+    SoundMaker(host, job, SoundOptions(), library=library).run([image])
     record = library.get(job.payload["clips"][0]["id"])
     assert record is not None
     assert record.temporary
@@ -150,17 +150,17 @@ def test_unsaved_pictures_get_temporary_clips_with_a_telling_name(tmp_path: Path
 
 
 def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path: Path) -> None:
-    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.metadata import ImageRecord
     from riffusion_ext.params import SpectrogramParams
 
-    same = _picture(tmp_path, 1)
+    same = _image(tmp_path, 1)
     second = tmp_path / "00002.png"
-    pictures = [
-        Picture(same.image, same.made, "", path, PictureRecord(SpectrogramParams(), level, "text"))
+    images = [
+        GeneratedImage(same.image, same.made, "", path, ImageRecord(SpectrogramParams(), level, "text"))
         for path, level in ((same.saved_as, 30e6), (second, 3e6))
     ]
     second.touch()
-    _run(tmp_path, pictures, SoundOptions(joined=True))
+    _run(tmp_path, images, SoundOptions(joined=True))
     single = [read_audio(tmp_path / f"0000{n}.wav").peak for n in (1, 2)]
     assert single == pytest.approx([0.9886, 0.9886], abs=1e-3), "each clip has the level by itself"
     joined = read_audio(tmp_path / "00001-joined.wav")
@@ -181,29 +181,29 @@ def test_a_crossfade_does_not_pass_full_scale(tmp_path: Path, monkeypatch: pytes
         return write(clip, path, **options)
 
     monkeypatch.setattr(save, "write_audio", listen)
-    first = _picture(tmp_path, 1)
+    first = _image(tmp_path, 1)
     again = tmp_path / "00002.png"
     again.touch()
-    pictures = [first, Picture(first.image, first.made, "", again)]
-    _run(tmp_path, pictures, SoundOptions(joined=True, crossfade=0.15, level=level))
+    images = [first, GeneratedImage(first.image, first.made, "", again)]
+    _run(tmp_path, images, SoundOptions(joined=True, crossfade=0.15, level=level))
     assert len(peaks) == 3
     assert max(peaks) <= 1.0
 
 
 def test_the_preset_decides_what_the_rows_mean(tmp_path: Path) -> None:
-    _run(tmp_path, [_picture(tmp_path, 1)], SoundOptions(preset="20khz-stereo"))
+    _run(tmp_path, [_image(tmp_path, 1)], SoundOptions(preset="20khz-stereo"))
     assert read_audio(tmp_path / "00001.wav").channels == 2
     assert '"max_frequency": 20000' in read_tags(tmp_path / "00001.wav")["comment"]
-    _run(tmp_path, [_picture(tmp_path, 2)], SoundOptions(preset="custom", custom="max_frequency=16000"))
+    _run(tmp_path, [_image(tmp_path, 2)], SoundOptions(preset="custom", custom="max_frequency=16000"))
     assert '"max_frequency": 16000' in read_tags(tmp_path / "00002.wav")["comment"]
 
 
-def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
+def test_the_start_image_s_record_counts_unless_a_preset_is_chosen() -> None:
     from riffusion_ext.host.images.image_record import record_of
-    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.metadata import ImageRecord
     from riffusion_ext.params import PRESETS, SpectrogramParams
 
-    start = PictureRecord(PRESETS["20khz-stereo"], 5e6, "exif")
+    start = ImageRecord(PRESETS["20khz-stereo"], 5e6, "exif")
     assert json.loads(record_of(None, start, 512))["max_frequency"] == 20000
     chosen = json.loads(record_of(SpectrogramParams(), start, 512))
     assert (chosen["max_frequency"], chosen["max_value"]) == (10000, 5e6)
@@ -213,26 +213,26 @@ def test_the_start_picture_s_record_counts_unless_a_preset_is_chosen() -> None:
 
 
 def test_missing_level_metadata_is_reported_once(tmp_path: Path) -> None:
-    pictures = [_picture(tmp_path, 1), _picture(tmp_path, 2)]
-    job, _ = _run(tmp_path, pictures, SoundOptions(level="recorded"))
+    images = [_image(tmp_path, 1), _image(tmp_path, 2)]
+    job, _ = _run(tmp_path, images, SoundOptions(level="recorded"))
     assert [entry["text"].partition(";")[0] for entry in job.payload["messages"]] == [
         "No level is recorded in these images"
     ]
 
 
 def test_a_png_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
-    picture = _picture(tmp_path, 1, suffix=".jpg")
+    image = _image(tmp_path, 1, suffix=".jpg")
     (tmp_path / "00001.png").write_bytes(b"mine")
-    job, _ = _run(tmp_path, [picture], SoundOptions(), riffusion_sidecar=True)
+    job, _ = _run(tmp_path, [image], SoundOptions(), riffusion_sidecar=True)
     assert (tmp_path / "00001.png").read_bytes() == b"mine"
     assert "00001.png exists already" in job.payload["messages"][0]["text"]
     assert (tmp_path / "00001.wav").is_file()
 
 
-def test_the_png_beside_a_lossy_picture_claims_no_level(tmp_path: Path) -> None:
+def test_the_png_beside_a_lossy_image_claims_no_level(tmp_path: Path) -> None:
     from riffusion_ext.metadata import read_record
 
-    _run(tmp_path, [_picture(tmp_path, 1, suffix=".jpg")], SoundOptions(), riffusion_sidecar=True)
+    _run(tmp_path, [_image(tmp_path, 1, suffix=".jpg")], SoundOptions(), riffusion_sidecar=True)
     with Image.open(tmp_path / "00001.png") as kept:
         record = read_record(kept)
     assert (record.source, record.max_value) == ("exif", None)
@@ -244,14 +244,14 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
     from riffusion_ext.spectrogram import codec
 
     sizes: list[int] = []
-    works = codec.pictures_to_audio
+    works = codec.images_to_audio
 
-    def count(images: Any, settings: Any, *, progress: Any) -> Any:
-        sizes.append(len(images))
-        return works(images, settings, progress=progress)
+    def count(batch: Any, settings: Any, *, progress: Any) -> Any:
+        sizes.append(len(batch))
+        return works(batch, settings, progress=progress)
 
-    monkeypatch.setattr(codec, "pictures_to_audio", count)
-    pictures = [_picture(tmp_path, seed, width=8) for seed in range(10)]
+    monkeypatch.setattr(codec, "images_to_audio", count)
+    images = [_image(tmp_path, seed, width=8) for seed in range(10)]
     job = GenerationJob()
     maker = SoundMaker(
         SmallHost(tmp_path),
@@ -260,7 +260,7 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
         library=ClipLibrary(),
         cancelled=lambda: bool(list(tmp_path.glob("*.wav"))),
     )
-    maker.run(pictures)
+    maker.run(images)
     assert sizes == [8]
     assert len(list(tmp_path.glob("*.wav"))) == len(job.payload["clips"]) == 8
     assert job.payload["messages"] == [
@@ -269,10 +269,10 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
 
 
 def test_clips_are_kept_in_memory_only_to_be_joined(tmp_path: Path) -> None:
-    pictures = [_picture(tmp_path, 1, width=8)]
+    images = [_image(tmp_path, 1, width=8)]
     for joined, kept in ((False, 0), (True, 1)):
         maker = SoundMaker(SmallHost(tmp_path), GenerationJob(), SoundOptions(joined=joined), library=ClipLibrary())
-        assert len(maker._make(pictures, ".wav")) == kept
+        assert len(maker._make(images, ".wav")) == kept
 
 
 def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
 
     host.scratch_folder = scratch  # type: ignore[method-assign]
     job = GenerationJob()
-    SoundMaker(host, job, SoundOptions(), library=ClipLibrary()).run([_picture(tmp_path, 1, save=False)])
+    SoundMaker(host, job, SoundOptions(), library=ClipLibrary()).run([_image(tmp_path, 1, save=False)])
     (entry,) = job.payload["messages"]
     assert "Permission denied" in entry["text"]
     assert "secret" not in entry["text"]

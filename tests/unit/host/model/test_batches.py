@@ -1,4 +1,4 @@
-"""Prompts that a host would not paint as if alone are told apart."""
+"""Prompts that a host would not generate as if alone are told apart."""
 
 from __future__ import annotations
 

@@ -40,11 +40,11 @@ def seams(frames: int, scale: int = 1) -> list[int]:
     return [start + (blocks._KEPT - blocks._FADE // 2) * scale for start in range(stride, frames - lap, stride)]
 
 
-def picture_error(mel: torch.Tensor, signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
-    """Mean absolute difference of the pictures in levels, frame by frame."""
+def image_error(mel: torch.Tensor, signal: np.ndarray, params: SpectrogramParams) -> np.ndarray:
+    """Mean absolute difference of the images in levels, frame by frame."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal, params)), params)
-    pictures = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
-    error: np.ndarray = (pictures[0] - pictures[1]).abs().mean(dim=(0, 2)).numpy()
+    images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
+    error: np.ndarray = (images[0] - images[1]).abs().mean(dim=(0, 2)).numpy()
     return error
 
 
@@ -60,7 +60,7 @@ def excess(
 
     Both against one pass: some stretches of music are harder than others, wherever the seams are.
     """
-    error = picture_error(mel, signal, params) / picture_error(mel, one_pass, params)
+    error = image_error(mel, signal, params) / image_error(mel, one_pass, params)
     near = np.zeros(len(error), bool)
     for seam in places:
         near[seam - reach : seam + reach] = True

@@ -1,4 +1,4 @@
-"""The inversion: waveforms whose pictures are the given ones."""
+"""The inversion: waveforms whose images are the given ones."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def mel_of(clip: AudioClip, params: SpectrogramParams) -> torch.Tensor:
 
 
 def error(mel: torch.Tensor, signal: torch.Tensor, params: SpectrogramParams) -> float:
-    """Mean absolute difference of the pictures, in levels."""
+    """Mean absolute difference of the images, in levels."""
     again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), params)), params)
     assert again.shape == mel.shape
-    pictures = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
-    return float((pictures[0] - pictures[1]).abs().mean())
+    images = [255 * (x / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
+    return float((images[0] - images[1]).abs().mean())
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_picture_comes_back_and_best_is_better(tune: Any, small: SpectrogramParams, seed: int) -> None:
+def test_the_image_comes_back_and_best_is_better(tune: Any, small: SpectrogramParams, seed: int) -> None:
     mel = mel_of(tune(2.0, rate=16000, seed=seed), small)
     fast = error(mel, reconstruct(mel, small, FAST), small)
     best = error(mel, reconstruct(mel, small, BEST), small)
@@ -81,7 +81,7 @@ def test_gain_is_exact_with_a_known_beginning(exponent: int, tune: Any, small: S
     assert torch.equal(other, gain * one)
 
 
-def test_pictures_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> None:
+def test_images_of_a_batch_do_not_touch(tune: Any, small: SpectrogramParams) -> None:
     mels = [mel_of(tune(1.2, rate=16000, seed=seed), small) * 4**seed for seed in range(3)]
     mels.append(torch.zeros_like(mels[0]))
     together = reconstruct(torch.cat(mels), small, FAST)
@@ -115,7 +115,7 @@ def test_extreme_magnitudes_give_finite_sound(kind: str, small: SpectrogramParam
 
 
 def test_bands_between_the_encoders_bins_do_no_harm() -> None:
-    # 1 Hz wide each, with an FFT of 3.3 Hz: two thirds of the rows are white in any real picture.
+    # 1 Hz wide each, with an FFT of 3.3 Hz: two thirds of the rows are white in any real image.
     params = SpectrogramParams(
         sample_rate=16000, window_duration_ms=200, padded_duration_ms=300, num_frequencies=33, min_frequency=67,
         max_frequency=100,
@@ -141,14 +141,14 @@ def test_known_samples_are_kept_and_continued(tune: Any, small: SpectrogramParam
     assert rest[:, kept].numpy() == pytest.approx(known.signal[:, kept].numpy(), abs=1e-4 * scale)
     joined = torch.cat([whole[:, : start * hop], rest], dim=1)
     assert error(mel, joined, small) < 1.1 * error(mel, whole, small)
-    # Alone, the phases of the rest are unrelated: where they meet, the picture breaks.
+    # Alone, the phases of the rest are unrelated: where they meet, the image breaks.
     apart = torch.cat([whole[:, : (start + 23) * hop], reconstruct(mel[:, start:], small, FAST)[:, 23 * hop :]], dim=1)
     near = slice(start + 17, start + 29)
 
     def near_the_seam(signal: torch.Tensor) -> float:
         again = mel_spectrogram(torch.from_numpy(to_sample_rate(signal.numpy(), small)), small)
-        pictures = [255 * (x[:, near] / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
-        return float((pictures[0] - pictures[1]).abs().mean())
+        images = [255 * (x[:, near] / mel.max()).clamp(0, 1) ** 0.25 for x in (mel, again)]
+        return float((images[0] - images[1]).abs().mean())
 
     assert near_the_seam(joined) < 0.7 * near_the_seam(apart)
 

@@ -157,7 +157,7 @@ def test_magnitudes_that_are_no_numbers_come_to_an_end(
     assert phase_from_magnitude(magnitude, GRID).shape == shape
 
 
-def test_pictures_of_a_batch_do_not_touch() -> None:
+def test_images_of_a_batch_do_not_touch() -> None:
     magnitude = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
     magnitude[1] *= 1e6
     magnitude[2, :, 10:] = 0

@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from riffusion_ext.errors import PictureError, RiffusionError
+from riffusion_ext.errors import ImageError, RiffusionError
 from riffusion_ext.spectrogram import SpectrogramParams
 from riffusion_ext.spectrogram.codec import (
     DecodeSettings,
-    audio_to_picture,
+    audio_to_image,
     available_engines,
-    picture_to_audio,
-    pictures_to_audio,
+    image_to_audio,
+    images_to_audio,
     song_to_audio,
 )
 from riffusion_ext.spectrogram.inversion import reference
@@ -70,12 +70,12 @@ def test_reference_engine_without_torchaudio_raises_a_clear_error(
 
 
 def test_reference_engine_equals_the_original_recipe(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
-    picture = audio_to_picture(tune(1.0, rate=16000), small)
+    image = audio_to_image(tune(1.0, rate=16000), small)
     settings = DecodeSettings(engine="reference", level="recorded", params=small, seed=7)
-    ours = picture_to_audio(picture.image, settings).clip.samples[0]
+    ours = image_to_audio(image.image, settings).clip.samples[0]
 
-    levels = np.asarray(picture.image)[::-1, :, 0].astype(np.float32)
-    mel = torch.from_numpy(((255 - levels) / 255) ** 4 * np.float32(picture.max_value))
+    levels = np.asarray(image.image)[::-1, :, 0].astype(np.float32)
+    mel = torch.from_numpy(((255 - levels) / 255) ** 4 * np.float32(image.max_value))
     unmel = torchaudio.transforms.InverseMelScale(1601, 96, 16000, 0, 5000, norm=None, mel_scale="htk")
     griffin_lim = torchaudio.transforms.GriffinLim(3200, 32, 1600, 160, power=1.0, momentum=0.99)
     torch.manual_seed(7)
@@ -84,10 +84,10 @@ def test_reference_engine_equals_the_original_recipe(torchaudio: Any, tune: Any,
 
 
 def test_the_seed_decides_and_the_caller_keeps_his_own(torchaudio: Any, tune: Any, small: SpectrogramParams) -> None:
-    image = audio_to_picture(tune(0.6, rate=16000), small).image
+    image = audio_to_image(tune(0.6, rate=16000), small).image
 
     def decode(seed: int) -> np.ndarray:
-        return picture_to_audio(image, DecodeSettings(engine="reference", params=small, seed=seed)).clip.samples
+        return image_to_audio(image, DecodeSettings(engine="reference", params=small, seed=seed)).clip.samples
 
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -99,35 +99,35 @@ def test_the_seed_decides_and_the_caller_keeps_his_own(torchaudio: Any, tune: An
 
 
 @pytest.mark.parametrize("columns", [2, 3, 11, 12, 13, 40])
-def test_narrow_pictures_have_their_length(torchaudio: Any, columns: int, small: SpectrogramParams) -> None:
+def test_narrow_images_have_their_length(torchaudio: Any, columns: int, small: SpectrogramParams) -> None:
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, columns), dtype=np.uint8))
-    decoded = picture_to_audio(image, DecodeSettings(engine="reference", params=small))
+    decoded = image_to_audio(image, DecodeSettings(engine="reference", params=small))
     assert decoded.clip.samples.shape == (1, (columns - 1) * 160)
 
 
-def test_a_picture_too_wide_does_not_take_the_others_with_it(
+def test_a_image_too_wide_does_not_take_the_others_with_it(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(reference, "MAX_COLUMNS", 40)
     images = [Image.new("L", (width, 96), 90) for width in (30, 41, 40)]
     settings = DecodeSettings(engine="reference", params=small)
     done: list[float] = []
-    narrow, wide, edge = pictures_to_audio(images, settings, progress=done.append)
-    assert not isinstance(narrow, PictureError)
-    assert not isinstance(edge, PictureError)
-    assert isinstance(wide, PictureError)
+    narrow, wide, edge = images_to_audio(images, settings, progress=done.append)
+    assert not isinstance(narrow, ImageError)
+    assert not isinstance(edge, ImageError)
+    assert isinstance(wide, ImageError)
     assert "up to 40 columns wide, this one has 41" in str(wide)
     assert done[-1] == pytest.approx(1.0)
-    with pytest.raises(PictureError, match="this one has 70"):
+    with pytest.raises(ImageError, match="this one has 70"):
         song_to_audio([images[0], images[2]], settings)
 
 
-def test_a_picture_beyond_the_recipe_is_an_error_of_that_picture(
+def test_a_image_beyond_the_recipe_is_an_error_of_that_image(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(
         torchaudio.transforms.GriffinLim, "forward", lambda self, mel: torch.full((1, 6240), float("nan"))
     )
-    (result,) = pictures_to_audio([Image.new("L", (40, 96), 90)], DecodeSettings(engine="reference", params=small))
-    assert isinstance(result, PictureError)
+    (result,) = images_to_audio([Image.new("L", (40, 96), 90)], DecodeSettings(engine="reference", params=small))
+    assert isinstance(result, ImageError)
     assert "finds no sound" in str(result)

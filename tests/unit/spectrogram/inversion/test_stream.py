@@ -1,4 +1,4 @@
-"""Sound that is given out while its spectrogram is still being painted."""
+"""Sound that is given out while its spectrogram is still being generated."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_frames_in_the_margin_may_change_later():
 
 
 def test_seams_are_no_worse_than_the_rest():
-    """The picture of the sound is as near to the one that was asked for at the seams as elsewhere."""
+    """The image of the sound is as near to the one that was asked for at the seams as elsewhere."""
     mel = tune(1700)
     stops = list(range(200, 1700, 150))
     whole = np.concatenate(streamed(mel, stops), axis=1)

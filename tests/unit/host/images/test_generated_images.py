@@ -1,4 +1,4 @@
-"""Which returned images are pictures, and where they are."""
+"""Which returned images are images, and where they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.host.images.pictures import back_to_first_pass, first_pass_size, newest_of_sequence, pick, saved_path
+from riffusion_ext.host.images.generated_images import (
+    back_to_first_pass,
+    first_pass_size,
+    newest_of_sequence,
+    pick,
+    saved_path,
+)
 
 
 def _image(text: str | None = None) -> Image.Image:
@@ -24,22 +30,20 @@ def _image(text: str | None = None) -> Image.Image:
 @given(
     count=st.integers(0, 5), grid=st.booleans(), masks=st.integers(0, 2), foreign=st.integers(0, 3), named=st.booleans()
 )
-def test_pictures_are_found_among_everything_else(
-    count: int, grid: bool, masks: int, foreign: int, named: bool
-) -> None:
+def test_images_are_found_among_everything_else(count: int, grid: bool, masks: int, foreign: int, named: bool) -> None:
     texts = [f"image {number}" for number in range(count)]
-    pictures = [_image(text if named else None) for text in texts]
-    returned = [image for picture in pictures for image in [picture, *(_image() for _ in range(masks))]]
+    images = [_image(text if named else None) for text in texts]
+    returned = [one for image in images for one in [image, *(_image() for _ in range(masks))]]
     returned += [_image() for _ in range(foreign)]
     infotexts = ["grid"] * grid + texts
     found = pick([_image("grid")] * grid + returned, infotexts, int(grid), 1 + masks)
-    assert [image for _, image in found] == pictures
+    assert [image for _, image in found] == images
     assert [infotexts[place] for place, _ in found] == texts
 
 
-def test_pictures_of_the_same_text_are_all_found() -> None:
-    pictures = [_image("same"), _image("same")]
-    assert [image for _, image in pick(pictures, ["same", "same"], 0)] == pictures
+def test_images_of_the_same_text_are_all_found() -> None:
+    images = [_image("same"), _image("same")]
+    assert [image for _, image in pick(images, ["same", "same"], 0)] == images
 
 
 def test_no_images_are_picked_from_an_empty_list() -> None:

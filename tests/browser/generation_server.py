@@ -1,4 +1,4 @@
-"""The tab by itself, with a painter of clouds in place of a model: ``painting_server.py PORT FOLDER SECONDS``."""
+"""The tab by itself, with a backend of clouds in place of a model: ``generation_server.py PORT FOLDER SECONDS``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from riffusion_ext.api.server import Access
 from riffusion_ext.ui.app import serve_pages
 from riffusion_ext.ui.layout.page_context import PageContext
-from tests.unit.ui.painting import Studio
+from tests.unit.ui.studio import Studio
 
 
 def main(port: int, folder: Path, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A place with a painter instead of a model, and songs to paint over."""
+"""A place with a backend instead of a model, and songs to regenerate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from PIL import Image
 
-from riffusion_ext.generate.backends.base import OnPicture, Request
+from riffusion_ext.generate.backends.base import OnImage, Request
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.layout.generation_page import Shown
 from riffusion_ext.ui.layout.page_context import PageContext
-from tests.unit.generate.painters import Painter, by_seed
+from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
 
-class Studio(Painter):
-    """Paints clouds; can be interrupted as a webui is, held, and made to fail."""
+class Studio(FakeBackend):
+    """Generates clouds; can be interrupted as a webui is, held, and made to fail."""
 
     def __init__(self, *, max_batch: int = 2, delay: float = 0.0, fail_at: int | None = None) -> None:
         super().__init__(self._clouds, max_batch=max_batch, name="studio")
@@ -30,11 +30,11 @@ class Studio(Painter):
         self.at_work = threading.Event()
 
     def _clouds(self, request: Request) -> Image.Image:
-        if self.fail_at is not None and self.painted >= self.fail_at:
+        if self.fail_at is not None and self.generated >= self.fail_at:
             raise ZeroDivisionError("out of paint")
         return by_seed(request)
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         self.wish.clear()
         self.interrupted = False
         self.at_work.set()
@@ -44,7 +44,7 @@ class Studio(Painter):
         if self.wish.is_set():
             self.interrupted = True
             return []
-        return super().generate(requests, on_picture)
+        return super().generate(requests, on_image)
 
     def interrupt(self) -> None:
         self.wish.set()

@@ -1,4 +1,4 @@
-"""Which of the pictures a host returns are generated pictures, and where each was saved."""
+"""Which of the images a host returns are generated images, and where each was saved."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 if TYPE_CHECKING:
-    from riffusion_ext.metadata import PictureRecord
+    from riffusion_ext.metadata import ImageRecord
 
 __all__ = [
+    "GeneratedImage",
     "Made",
-    "Picture",
     "back_to_first_pass",
     "first_pass_size",
     "newest_of_sequence",
@@ -24,12 +24,12 @@ __all__ = [
 ]
 
 SAVED_AS = "riffusion_saved_as"
-"""Attribute we put on a picture whose file got another name than the host recorded."""
+"""Attribute we put on an image whose file got another name than the host recorded."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was true when one picture was finished."""
+    """What was true when one image was finished."""
 
     prompt: str
     seed: int
@@ -38,33 +38,33 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One generated picture: the pixels, what it came from, and its file if it has one."""
+class GeneratedImage:
+    """One generated image: the pixels, what it came from, and its file if it has one."""
 
     image: Image.Image
     made: Made
     infotext: str = ""
     saved_as: Path | None = None
-    start: PictureRecord | None = None
-    """What the picture it was redrawn from records (img2img)."""
+    start: ImageRecord | None = None
+    """What the image it was redrawn from records (img2img)."""
 
 
-def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_picture: int = 1) -> list[tuple[int, Any]]:
-    """Return (place in ``infotexts``, picture) of the generated pictures.
+def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_image: int = 1) -> list[tuple[int, Any]]:
+    """Return (place in ``infotexts``, image) of the generated images.
 
     Parameters
     ----------
     images
-        All a host returns: grid, pictures, and after each picture its mask and mask composite; perhaps other programs'
-        pictures at the end.
+        All a host returns: grid, images, and after each image its mask and mask composite; perhaps other programs'
+        images at the end.
     infotexts
-        One for the grid, if there is one, and one for each picture; masks have none, so the two lists drift apart.
+        One for the grid, if there is one, and one for each image; masks have none, so the two lists drift apart.
     first
         Number of grids in front.
-    per_picture
-        Images returned for one picture: 1, and one more for each kind of mask.
+    per_image
+        Images returned for one image: 1, and one more for each kind of mask.
 
-    A picture usually carries its own text, which settles the question; the arithmetic is for hosts told not to write
+    An image usually carries its own text, which settles the question; the arithmetic is for hosts told not to write
     it.
     """
     wanted = list(infotexts[first:])
@@ -75,7 +75,7 @@ def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_pictur
             found.append((first + place, image))
     if wanted and len(found) == len(wanted):
         return found
-    plain = list(images[first:])[:: max(per_picture, 1)][: len(wanted)]
+    plain = list(images[first:])[:: max(per_image, 1)][: len(wanted)]
     return [(first + place, image) for place, image in enumerate(plain)]
 
 
@@ -84,17 +84,17 @@ _LATENT = 8
 
 
 def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
-    """Return the size (width, height) that a job's picture had before anything enlarged it.
+    """Return the size (width, height) that a job's image had before anything enlarged it.
 
     Parameters
     ----------
     p
         The host's job.
     image
-        A picture of it. Where only a masked part was redrawn, it is as large as the one that was put back into. One
+        An image of it. Where only a masked part was redrawn, it is as large as the one that was put back into. One
         that is no higher than the job asked for was made by a script as it is.
     """
-    if not (p.width and p.height):  # SD.Next leaves them open where the start picture decides
+    if not (p.width and p.height):  # SD.Next leaves them open where the start image decides
         return image.size
     width, height = p.width // _LATENT * _LATENT, p.height // _LATENT * _LATENT
     put_back = getattr(p, "inpaint_full_res", False) and getattr(p, "image_mask", None) is not None
@@ -102,9 +102,9 @@ def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
 
 
 def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Return the picture at the size of the first pass.
+    """Return the image at the size of the first pass.
 
-    Hires fix enlarges a picture, but a row still means a frequency and a column a moment: of a picture of 1024 rows the
+    Hires fix enlarges an image, but a row still means a frequency and a column a moment: of an image of 1024 rows the
     sound is that of the 512 rows it was enlarged from. So the sound follows the first pass's size.
     """
     if image.size == (width, height):
@@ -114,27 +114,27 @@ def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Ima
     return small
 
 
-def start_record(start_pictures: Sequence[Any] | None, number: int) -> PictureRecord | None:
-    """Return what the start picture of a batch's picture records, or None where there is none, or no record in it.
+def start_record(start_images: Sequence[Any] | None, number: int) -> ImageRecord | None:
+    """Return what the start image of a batch's image records, or None where there is none, or no record in it.
 
     Parameters
     ----------
-    start_pictures
-        img2img's: one for all pictures of a batch, or one for each. None in the place of one that is not to be asked.
+    start_images
+        img2img's: one for all images of a batch, or one for each. None in the place of one that is not to be asked.
     number
-        Of the picture, counted within the batch or on through all batches.
+        Of the image, counted within the batch or on through all batches.
     """
-    if not start_pictures:
+    if not start_images:
         return None
     from riffusion_ext.metadata import read_record
 
-    picture = start_pictures[number % len(start_pictures)]
-    record = None if picture is None else read_record(picture)
+    image = start_images[number % len(start_images)]
+    record = None if image is None else read_record(image)
     return None if record is None or record.source == "none" else record
 
 
 def saved_path(image: Any) -> Path | None:
-    """Return where the host saved a picture, absolute, or None when it did not, or the file is gone."""
+    """Return where the host saved an image, absolute, or None when it did not, or the file is gone."""
     name = getattr(image, SAVED_AS, None) or getattr(image, "already_saved_as", None)
     if not name:
         return None

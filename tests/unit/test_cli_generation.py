@@ -1,4 +1,4 @@
-"""The commands that have webuis paint, run as a user would."""
+"""The commands that have webuis generate, run as a user would."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_song_of_two_webuis(serve: Serve, tmp_path: Path, capsys: pytest.Captu
     assert "--overwrite replaces it" in capsys.readouterr().err
 
 
-def test_the_same_song_from_a_file_with_pictures_and_a_password(
+def test_the_same_song_from_a_file_with_images_and_a_password(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model()
@@ -189,7 +189,7 @@ def test_foreign_folders_and_songs_of_another_checkpoint_are_left_alone(
     model.fail_at, model.name = None, "big"
     assert main(command) == 1
     assert "of the model tiny" in capsys.readouterr().err
-    model.name, model.painted, model.batches = "tiny", 0, []
+    model.name, model.generated, model.batches = "tiny", 0, []
     assert main(command) == 0
     assert len(model.requests) == 6 - len(kept)
     assert files(tmp_path) == ["mine", "song.wav"]

@@ -1,4 +1,4 @@
-"""What stands in for a model where making music is timed: pictures that are there already, and clocks."""
+"""What stands in for a model where making music is timed: images that are there already, and clocks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TypeVar
 from PIL import Image
 
 from riffusion_ext.audio import AudioClip
-from riffusion_ext.generate.backends.base import Backend, OnPicture, Request
+from riffusion_ext.generate.backends.base import Backend, OnImage, Request
 from riffusion_ext.generate.checkpoint.runner import Event, Progress
 from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.windows.init_images import tiled
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.generate.windows.segments import part_of
 
-__all__ = ["Clock", "Painter", "Watched"]
+__all__ = ["Clock", "FakeBackend", "Watched"]
 
 _Result = TypeVar("_Result")
 
@@ -59,15 +59,15 @@ class Clock:
             return call()
 
 
-class Painter:
-    """A backend that gives pictures it was given, one after another; its own time is counted as ``"painter"``.
+class FakeBackend:
+    """A backend that gives images it was given, one after another; its own time is counted as ``"painter"``.
 
     Parameters
     ----------
-    pictures
+    images
         At least one. Repeated or cut where a window has another size.
     clock
-        What is done with a finished picture is counted as ``"keep"``.
+        What is done with a finished image is counted as ``"keep"``.
     max_batch
         As for any backend.
     """
@@ -75,22 +75,22 @@ class Painter:
     name = "painter"
     interrupted = False
 
-    def __init__(self, pictures: Sequence[Image.Image], clock: Clock, *, max_batch: int) -> None:
-        self._pictures, self._clock, self.max_batch = pictures, clock, max_batch
+    def __init__(self, images: Sequence[Image.Image], clock: Clock, *, max_batch: int) -> None:
+        self._images, self._clock, self.max_batch = images, clock, max_batch
         self.columns = 0
-        self.painted = 0
+        self.generated = 0
 
-    def generate(self, requests: Sequence[Request], on_picture: OnPicture) -> list[Image.Image]:
-        """Give pictures."""
+    def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+        """Give images."""
         made = []
         with self._clock.on("painter"):
             for index, request in enumerate(requests):
-                picture = self._pictures[self.painted % len(self._pictures)]
-                made.append(tiled(picture, 0, request.width, request.height))
-                self.painted += 1
+                image = self._images[self.generated % len(self._images)]
+                made.append(tiled(image, 0, request.width, request.height))
+                self.generated += 1
                 self.columns += request.width
                 with self._clock.on("keep"):
-                    on_picture(index, made[-1])
+                    on_image(index, made[-1])
         return made
 
     def interrupt(self) -> None:
@@ -111,9 +111,9 @@ class Watched:
         self._piece, self._clock = piece, clock
         self.stretch_columns = 0
 
-    def paint(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Paint; up to the first event as ``"prepare"``, afterwards as ``"requests"``."""
-        events = self._piece.paint(backend, limit=limit)
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Generate; up to the first event as ``"prepare"``, afterwards as ``"requests"``."""
+        events = self._piece.generate(backend, limit=limit)
         stage = "prepare"
         while True:
             with self._clock.on(stage):
