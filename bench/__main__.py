@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(THREADS)
     facts = report.machine()
-    stuff = material.load(options.music, options.images, quick=options.quick)
+    stuff = material.load(options.music, options.pictures, quick=options.quick)
     facts["material"] = stuff.origin
     rounds = options.rounds
     few = -(-rounds // 3)  # of what takes minutes, and wanders less for it

@@ -29,10 +29,10 @@ __all__ = ["add_parser", "run"]
 
 _EPILOG = """\
 examples:
-  riffusion-ext images-to-audio --image pictures/ --crossfade 0.1
-  riffusion-ext images-to-audio --image pictures/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
-  riffusion-ext images-to-audio --image pictures/ --crop every --preview cuts/      look at the cuts first
-  riffusion-ext images-to-audio --image pictures/ --crop every --no-each            one track, in time
+  riffusion-ext images-to-audio --image images/ --crossfade 0.1
+  riffusion-ext images-to-audio --image images/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
+  riffusion-ext images-to-audio --image images/ --crop every --preview cuts/      look at the cuts first
+  riffusion-ext images-to-audio --image images/ --crop every --no-each            one track, in time
 
 Images are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
 crossfade: what lies around the cut sounds only while they fade.

@@ -154,7 +154,7 @@ def test_the_next_job_s_images_have_its_players_and_nothing_piles_up(gallery: Ga
     assert gallery.page.locator(".riffusion-timeline").count() == 1
 
 
-def test_a_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
+def test_an_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     gallery.choose(1)
     assert gallery.page.locator(STRIP).count() == 1
     gallery.scene("silent")
@@ -162,7 +162,7 @@ def test_a_image_without_a_sound_is_left_alone(gallery: Gallery) -> None:
     assert gallery.page.locator(STRIP).count() == 0
 
 
-def test_a_image_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
+def test_an_image_that_was_not_saved_is_known_where_it_is_alone(gallery: Gallery) -> None:
     gallery.scene("unsaved")
     gallery.choose(0)
     assert gallery.marked() == ["unsaved 1"]

@@ -173,7 +173,7 @@ def test_a_slow_backend_is_buffered_and_it_is_said(chromium: Any, tmp_path: Path
         fill(page, "riffusion_live_ahead", "5")
         start(page)
         until(page, lambda: said(page) == "Generating the first window ...")
-        slow = r"Painting is slower than playing: 0\.\d\d times its speed\. "
+        slow = r"Generating is slower than playing: 0\.\d\d times its speed\. "
         until(page, lambda: bool(re.match(slow + r"Buffering \d+ s before it plays\.", said(page))))
         assert "plays in about" in said(page, "ahead")
         until(page, lambda: bool(re.match(slow + "There will be pauses", said(page))))

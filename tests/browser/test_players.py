@@ -132,7 +132,7 @@ def test_the_controls_of_the_panel_stand_in_two_columns(open_page: Any) -> None:
         assert [box["x"] for box in boxes] == pytest.approx([boxes[0]["x"]] * len(boxes), abs=2)
 
 
-def test_the_tab_tells_what_is_in_a_image(open_page: Any, tmp_path: Path) -> None:
+def test_the_tab_tells_what_is_in_an_image(open_page: Any, tmp_path: Path) -> None:
     page = open_page().page
     page.click("#tabs button:has-text('Riffusion')")
     page.locator(PAGE_BUTTONS, has_text="Inspect").first.click()

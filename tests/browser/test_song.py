@@ -175,7 +175,7 @@ def test_what_cannot_be_is_said_on_the_page(page: Any):
 
 
 @pytest.mark.skipif(int(version("gradio").split(".")[0]) > 4, reason="only webuis send images; they have gradio 3 or 4")
-def test_a_image_that_was_sent_is_looked_at(page: Any):
+def test_an_image_that_was_sent_is_looked_at(page: Any):
     page.evaluate("window.onUiLoaded = () => {}")
     page.add_script_tag(path=ROOT / "javascript" / "riffusion.js")
     for name in ("seed_picture", "before"):

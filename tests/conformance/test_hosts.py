@@ -142,7 +142,7 @@ def test_hooks_come_in_the_order_the_stand_in_calls_them(root: Path) -> None:
     assert source.index("p.scripts.postprocess_image(p") < source.index('image.info["parameters"] = text')
 
 
-def test_a_image_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(root: Path) -> None:
+def test_an_image_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(root: Path) -> None:
     source = (root / "modules" / "processing.py").read_text("utf-8")
     hook = source.index("p.scripts.postprocess_image_after_composite(p")
     assert source.index("image, original_denoised_image = apply_overlay(") < hook
@@ -151,7 +151,7 @@ def test_a_image_gets_its_record_before_it_is_saved_and_masks_and_grids_do_not(r
     assert "images.image_grid(output_images" in source
 
 
-def test_texts_of_a_image_that_is_saved(root: Path) -> None:
+def test_texts_of_an_image_that_is_saved(root: Path) -> None:
     """PNG files take every text that a callback adds; JPEG, WebP and AVIF only the host's own."""
     source = (root / "modules" / "images.py").read_text("utf-8")
     asked = source.index("script_callbacks.before_image_saved_callback(params)")

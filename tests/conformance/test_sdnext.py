@@ -71,7 +71,7 @@ def test_texts_of_images_take_whatever_is_among_the_parameters(root: Path) -> No
     assert "return json.dumps(obj)\n" in _text(root, "processing.py")
 
 
-def test_a_image_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told(root: Path) -> None:
+def test_an_image_is_saved_after_our_hook_and_its_file_is_there_when_we_are_told(root: Path) -> None:
     source = _text(root, "processing.py")
     assert source.index("p.scripts.postprocess_image(p, pp)") < source.index("# main save image")
     assert "not (shared.state.interrupted or shared.state.skipped):\n        p.scripts.postprocess(" in source

@@ -248,7 +248,7 @@ def test_galleries_hand_images_to_the_page_song_and_windows_go_to_img2img(bench:
     assert ways == {
         ("txt2img_riffusion_seed_picture", "riffusion_seed_picture"): "txt2img_gallery",
         ("txt2img_riffusion_before", "riffusion_before"): "txt2img_gallery",
-        ("riffusion_song_send", "img2img"): "riffusion_song_image",
+        ("riffusion_song_send", "img2img"): "riffusion_song_picture",
         ("riffusion_song_send_text", "txt2img"): "riffusion_song_parameters",
     }
     for binding in bench.host.bindings:

@@ -212,7 +212,7 @@ def test_another_checkpoint_is_warned_about(webui: Webui) -> None:
     assert quiet.clips == []
 
 
-def test_parameters_of_a_image_bring_our_settings_back(webui: Webui) -> None:
+def test_parameters_of_an_image_bring_our_settings_back(webui: Webui) -> None:
     if webui.name == "forge":
         pytest.skip("Forge's API answers 500 to any infotext (isinstance with list[str]); its page is tested instead")
     first = webui.generate(riffusion=["On", "best", "loudness"])

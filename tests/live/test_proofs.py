@@ -215,7 +215,7 @@ def test_a_mask_keeps_its_black_columns_exactly(probe: Probe) -> None:
         assert distance(image[:, 80:], init[:, 80:]) > 50
 
 
-def test_a_image_that_is_all_kept_comes_back(probe: Probe) -> None:
+def test_an_image_that_is_all_kept_comes_back(probe: Probe) -> None:
     init, black = colourful(), np.zeros((HEIGHT, WIDTH), np.uint8)
     assert distance(probe.image(at(SAX, 1, denoise=0.8, init=_png(init), mask=_png(black), steps=4)), init) == 0
 

@@ -365,7 +365,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(tmp_path: Path, monkeypatch: pyt
     assert length(tmp_path / "c.wav") == 39 * HOP
 
 
-def test_each_core_takes_a_image(monkeypatch: pytest.MonkeyPatch):
+def test_each_core_takes_an_image(monkeypatch: pytest.MonkeyPatch):
     for cores, images in ((1, 1), (3, 3), (64, decode.BATCH_IMAGES)):
         monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
         assert decode.images_at_once("cpu") == images
@@ -478,7 +478,7 @@ def test_bad_sounds_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert leftovers(tmp_path / "out", ["good.png"]) == []
 
 
-def test_a_image_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_image_too_wide_for_its_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     make_sound(tmp_path / "song.wav", 164.0)
     args = ["audio-to-image", "--audio", f"{tmp_path}/song.wav", "--image", f"{tmp_path}/song.webp"]
     assert main(args) == 1
@@ -498,7 +498,7 @@ def test_info_shows_what_is_recorded(command: list[str], tmp_path: Path, capsys:
         assert expected in out
 
 
-def test_info_of_a_image_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_info_of_an_image_without_a_record_tells_its_own_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     Image.new("RGB", (30, 1024), "white").save(tmp_path / "tall.png")
     assert main(["info", f"{tmp_path}/tall.png"]) == 0
     assert re.search(r"frequencies +1024, 0 to 10000 Hz", capsys.readouterr().out)

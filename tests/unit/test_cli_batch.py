@@ -91,7 +91,7 @@ def test_kind_of_result_can_be_chosen(options: list[str], made: list[str], tmp_p
     assert names(tmp_path / "out") == made
 
 
-def test_a_image_called_like_the_track_gives_way(tmp_path: Path) -> None:
+def test_an_image_called_like_the_track_gives_way(tmp_path: Path) -> None:
     folder = make_images(tmp_path / "in", "joined.png", "b.png")
     assert main(["images-to-audio", "--image", str(folder), "--output-dir", f"{tmp_path}/out", "-q"]) == 0
     assert names(tmp_path / "out") == ["b.wav", "joined.wav", "joined_png.wav"]

@@ -101,6 +101,7 @@ def build_page(place: PageContext) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
+            # same shape as ui.pages.images_to_audio: both begin with files and options, and no field is the same
             files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
             folder = transient_line(
                 label="Or a folder of songs on this machine",

@@ -158,10 +158,10 @@ def build_page(place: PageContext) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = file_input("Pictures", "riffusion_pictures", file_count="multiple", file_types=["image"])
+            files = file_input("Images", "riffusion_pictures", file_count="multiple", file_types=["image"])
             folder = transient_line(
                 label="Or a folder of images on this machine",
-                placeholder="/path/to/pictures or /path/to/*.png",
+                placeholder="/path/to/images or /path/to/*.png",
                 visible=place.folders,
                 elem_id="riffusion_pictures_folder",
             )

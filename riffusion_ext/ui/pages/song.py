@@ -161,7 +161,7 @@ def _images() -> tuple[dict[str, Any], dict[str, Any]]:
 
     made: dict[str, Any] = {}
     last: dict[str, Any] = {}
-    with gr.Accordion("Init images", open=False, elem_id="riffusion_song_images"):
+    with gr.Accordion("Init images", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
             made["seed_picture"] = gradio_compat.image("Init image", "riffusion_song_seed_picture")
             made["mask"] = gradio_compat.image("Mask: white is regenerated", "riffusion_song_mask")
@@ -200,7 +200,7 @@ def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
             again = gr.Button(
                 "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
             )
-        image = gradio_compat.image("Window", "riffusion_song_image", interactive=False)
+        image = gradio_compat.image("Window", "riffusion_song_picture", interactive=False)
         text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
     number.do_not_save_to_config = text.do_not_save_to_config = True
     if place.send is not None:

@@ -137,7 +137,7 @@ def test_other_steps_are_measured_in_seconds() -> None:
 
 @pytest.mark.parametrize("kind", ["snare", "bell"])
 @pytest.mark.parametrize(("bpm", "phase"), [(72.5, 0.4), (90, 0.1), (100, 0.3), (120, 0.21), (133, 0.05), (150, 0.33)])
-def test_drums_on_the_way_through_a_image(bpm: float, phase: float, kind: str) -> None:
+def test_drums_on_the_way_through_an_image(bpm: float, phase: float, kind: str) -> None:
     found = find_beats(darkness_of(drum_image(bpm, phase, kind=kind)), BeatFinder())
     assert 6000 / found.period == pytest.approx(bpm, rel=0.002)
     apart = (found.first - 100 * phase + found.period / 2) % found.period - found.period / 2

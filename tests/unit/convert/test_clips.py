@@ -98,7 +98,7 @@ def test_the_cut_is_a_part_of_the_whole_sound(takes: list[Path], tmp_path: Path)
     np.testing.assert_allclose(part[inner], gain * whole[inner], atol=2e-4)
 
 
-def test_a_image_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
+def test_an_image_narrower_than_the_cut_is_whole(takes: list[Path], tmp_path: Path) -> None:
     (result,) = run(takes[:1], tmp_path, crop=CropSettings("fixed", 600))
     assert "cut" not in result.details
     assert read_audio(tmp_path / "take0.wav").samples.shape[1] == 511 * HOP

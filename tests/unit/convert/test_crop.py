@@ -247,7 +247,7 @@ def test_a_preview_marks_the_cut_and_the_beats(method: str) -> None:
     assert drawn[: image.height, unheard].mean() > plain[:, unheard].mean()
 
 
-def test_a_image_without_a_beat_has_a_preview_too() -> None:
+def test_an_image_without_a_beat_has_a_preview_too() -> None:
     drawing, look = preview(Image.new("L", (64, 32), 255), Cutter(CropSettings("every")), PARAMS)
     assert look.cut is None
     assert drawing.width == 64

@@ -153,7 +153,7 @@ def test_filters_are_the_reasons(made: tuple[Store, Manifest]) -> None:
     assert values == ["all", "kept", "out", "changed", "ending", "intro"]
 
 
-def test_a_image_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store, Manifest]) -> None:
+def test_an_image_that_is_gone_or_damaged_costs_its_cell_only(made: tuple[Store, Manifest]) -> None:
     store, manifest = made
     (store.images / manifest.kept[0].file).unlink()
     (store.images / manifest.kept[1].file).write_bytes(b"none")

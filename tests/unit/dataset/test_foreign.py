@@ -343,7 +343,7 @@ def test_the_same_songs_give_the_same_bytes_of_every_file(made: Path, world: Pat
     assert contents(other) == first
 
 
-def test_a_song_that_was_changed_is_cut_again_and_a_image_linked_again(world: Path) -> None:
+def test_a_song_that_was_changed_is_cut_again_and_an_image_linked_again(world: Path) -> None:
     collection, out = world / "collection", world / "sets" / "out"
     (collection / "one.wav").write_bytes((collection / "two.wav").read_bytes())
     built = build(collection, out, SETTINGS, jobs=1)

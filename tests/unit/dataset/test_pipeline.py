@@ -259,7 +259,7 @@ def test_a_song_whose_record_is_damaged_is_done_again(
     assert tree(out) == before
 
 
-def test_a_image_that_is_gone_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
+def test_an_image_that_is_gone_is_drawn_again(collection: Path, out: Path, narrow: DatasetSettings, tree: Tree) -> None:
     built = build(collection, out, narrow, jobs=1)
     before = tree(out)
     (out / "pictures" / built.manifest.kept[0].file).unlink()

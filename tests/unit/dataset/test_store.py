@@ -190,7 +190,7 @@ def test_keys_differ_with_all_that_makes_the_images() -> None:
 # --- images --------------------------------------------------------------------------------------------------------
 
 
-def test_a_image_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
+def test_an_image_goes_where_it_belongs_and_its_caption_does_not_stay_behind(store: Store, record: SongRecord) -> None:
     file = record.files[0]
     assert store.find(file) == store.fresh / file
     assert store.place(file, kept=True) == store.images / file
@@ -220,7 +220,7 @@ def test_a_caption_does_not_stay_behind_where_a_run_is_killed_between(
     assert store.place(file, kept=False) == store.rejected / file
 
 
-def test_a_image_that_is_gone_is_named(store: Store) -> None:
+def test_an_image_that_is_gone_is_named(store: Store) -> None:
     with pytest.raises(RiffusionError, match=r"the image x\.png is gone"):
         store.place("x.png", kept=True)
 

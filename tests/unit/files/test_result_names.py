@@ -73,7 +73,7 @@ def test_results_never_share_a_name(sources: list[str]):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 @pytest.mark.parametrize("source", ["song.ogg", "Ænima - 月.mp3", b"x\xff.wav".decode("utf-8", "surrogateescape")])
-def test_a_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, source: str):
+def test_an_image_tells_what_it_was_made_from(tmp_path: Path, suffix: str, source: str):
     from PIL import Image
 
     path = tmp_path / f"a{suffix}"

@@ -175,7 +175,7 @@ def test_windows_share_batches_while_numbers_move(tmp_path: Path, small: Spectro
     assert (fixed.plan.windows[0].moment.denoise, fixed.plan.windows[0].moment.cfg) == (0.3125, 5.25)
 
 
-def test_each_window_uses_the_whole_range_of_a_image(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
+def test_each_window_uses_the_whole_range_of_an_image(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
     clip = song(6.0)
     quiet_end = np.linspace(1.0, 0.01, clip.samples.shape[1], dtype=np.float32)
     backend = FakeBackend(as_it_is)

@@ -122,7 +122,7 @@ def test_mask_keeps_parts_of_the_seed_picture(tmp_path: Path, small: Spectrogram
     list(song.generate(backend))
     for window in song.plan.windows:
         assert (np.asarray(song._works[0].image(window.number))[:32] == 10).all()
-    with pytest.raises(RiffusionError, match="a mask keeps parts of a seed picture"):
+    with pytest.raises(RiffusionError, match="a mask keeps parts of an init image"):
         Song(settings_of(small), tmp_path, mask=mask)
 
 
@@ -135,7 +135,7 @@ def test_song_goes_on_from_another(tmp_path: Path, small: SpectrogramParams) -> 
     assert first.mask is not None
     np.testing.assert_array_equal(np.asarray(first.init)[:, :32], np.asarray(before)[:, -32:])
     assert np.asarray(first.mask)[0, 0] < 10
-    with pytest.raises(RiffusionError, match="goes on from a picture"):
+    with pytest.raises(RiffusionError, match="goes on from an image"):
         Song(settings_of(small, join="plain"), tmp_path, before=before)
 
 

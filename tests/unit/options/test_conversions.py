@@ -324,14 +324,14 @@ def test_the_writer_takes_the_sample_formats_that_are_declared() -> None:
 # --- settings of the webui -------------------------------------------------------------------------------------------
 
 STORED = {
-    "riffusion_auto": "Turn sound on by itself when a Riffusion checkpoint is loaded",
+    "riffusion_auto": "Turn sound on automatically when a Riffusion checkpoint is loaded",
     "riffusion_model_patterns": "Names of Riffusion checkpoints",
     "riffusion_warn": "Warn when sound is on and the checkpoint does not look like a Riffusion model",
     "riffusion_players": "Show players under the gallery",
-    "riffusion_click_plays": "A click on a picture with sound plays from there",
+    "riffusion_click_plays": "A click on an image with sound plays from there",
     "riffusion_subtype": "Resolution of WAV and FLAC files",
-    "riffusion_device": "Device that turns pictures into sound",
-    "riffusion_sidecar": "Keep a PNG beside pictures that are saved as JPEG, WebP or AVIF",
+    "riffusion_device": "Device that turns images into sound",
+    "riffusion_sidecar": "Keep a PNG beside images that are saved as JPEG, WebP or AVIF",
 }
 """Keys and labels that users' files and translations hold."""
 

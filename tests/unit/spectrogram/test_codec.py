@@ -237,7 +237,7 @@ def test_the_images_own_record_counts(tmp_path: Path, tune: Any, small: Spectrog
         assert (decoded.params, decoded.max_value) == (small, image.max_value)
 
 
-def test_a_image_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
+def test_an_image_in_memory_carries_its_record(tune: Any, small: SpectrogramParams) -> None:
     image = audio_to_image(tune(0.5, rate=16000), small)
     record = read_record(image.image)
     assert (record.params, record.max_value) == (small, image.max_value)

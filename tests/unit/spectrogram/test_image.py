@@ -433,7 +433,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("kind", ["zTXt", "iTXt", "iCCP"])
-def test_a_image_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
+def test_an_image_with_a_huge_text_is_sound(tmp_path: Path, kind: str, behind: bool) -> None:
     packed = zlib.compress(b"x" * (3 << 20))
     body = b"huge\0" + {"zTXt": b"\0", "iTXt": b"\1\0\0\0", "iCCP": b"\0"}[kind] + packed
     small = _chunk(b"tEXt", b"riffusion\0" + record_text(SpectrogramParams(step_size_ms=20)).encode())

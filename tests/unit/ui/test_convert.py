@@ -293,7 +293,7 @@ def test_clips_are_cut_on_the_beat_and_joined_in_time(place: PageContext, tmp_pa
     assert archive is not None
 
 
-def test_a_image_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
+def test_an_image_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
     html, _ = cut_to_sound(place, [str(image(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
     assert "heard whole" in html
     assert made_files(tmp_path) == {"a.wav": 29 * 441}
@@ -307,7 +307,7 @@ def test_all_joined_is_one_file(place: PageContext, tmp_path: Path):
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
-def test_a_joined_file_is_not_mistaken_for_a_image_s(place: PageContext, tmp_path: Path):
+def test_a_joined_file_is_not_mistaken_for_an_image_s(place: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / name)) for name in ("joined.png", "other.png")]
     cut_to_sound(place, files)
     assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}

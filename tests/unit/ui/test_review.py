@@ -169,7 +169,7 @@ def test_a_set_that_is_worked_on_is_not_touched(training_set: Path):
     assert len(open_set(training_set)[1].kept) == KEPT
 
 
-def test_a_image_removed_by_hand_does_not_stop_the_others(training_set: Path):
+def test_an_image_removed_by_hand_does_not_stop_the_others(training_set: Path):
     sheet = opened(training_set)
     gone, other = sheet.windows[3], sheet.windows[4]
     decide(training_set, {gone.file: Decision(caption="decided before")})

@@ -196,7 +196,7 @@ def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, m
 
 @pytest.mark.skipif(GRADIO == 3, reason="gradio 3 sends images themselves, no paths")
 @pytest.mark.parametrize("mounted", [True, False])
-def test_a_image_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
+def test_an_image_component_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(one_image, mounted=mounted)
     assert page.press(sent(str(image(uploads / "0a1b" / "a.png")))).size == (8, 8)
     paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path)) and str(path)]

@@ -21,7 +21,7 @@ from tests.unit.api.conftest import V1, MakeClient, ended, sentence, sound_bytes
 from tests.unit.small import SMALL, SMALL_TEXT
 
 
-def test_a_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
+def test_an_image_becomes_a_sound_that_can_be_fetched(client: TestClient, image: bytes) -> None:
     sent = upload(client, "pictures", image, "folder/funky bass.png")
     assert (sent["name"], sent["width"], sent["height"]) == ("funky bass.png", 64, 64)
     reply = client.post(f"{V1}/image-to-audio", json={"picture": sent["id"]})

@@ -124,7 +124,7 @@ def test_a_stray_image_in_a_hidden_folder_is_seen(folder: Path) -> None:
     assert dreambooth_problems(folder) == []
 
 
-def test_a_image_that_is_not_found_is_named(folder: Path) -> None:
+def test_an_image_that_is_not_found_is_named(folder: Path) -> None:
     images = [*(folder / "pictures").glob("*.png"), folder / "else.png"]
     assert dreambooth_problems(folder, images) == ["else.png: is not found in any folder of the list"]
 

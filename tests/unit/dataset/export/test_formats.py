@@ -111,7 +111,7 @@ def test_kohya_s_images_are_links_or_else_copies(make_items: MakeItems, tmp_path
     assert state(tmp_path / "out") == before
 
 
-def test_a_image_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: Path) -> None:
+def test_an_image_that_changes_is_linked_anew(make_items: MakeItems, tmp_path: Path) -> None:
     items = make_items(1)
     settings = ExportSettings(formats=("kohya",))
     export(items, tmp_path / "out", settings)
@@ -258,7 +258,7 @@ def test_a_relative_folder(make_items: MakeItems, tmp_path: Path, monkeypatch) -
     assert dreambooth_problems(Path("out")) == []
 
 
-def test_windows_that_share_a_image_are_one(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
+def test_windows_that_share_an_image_are_one(make_items: MakeItems, tmp_path: Path, songs: list[Path]) -> None:
     (item,) = make_items(1)
     export([item, replace(item, start=5.0), replace(item, source=songs[1])], tmp_path / "out", ALL)
     assert len(rows(tmp_path / "out" / "pictures" / "metadata.jsonl")) == 1

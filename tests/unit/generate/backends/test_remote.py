@@ -303,7 +303,7 @@ def test_invalid_request_is_refused_at_once(serve: Serve) -> None:
 
 def test_errors_of_the_remote_model_are_raised(serve: Serve) -> None:
     failing = Model()
-    failing.generate = lambda request: 1 / 0
+    failing.draw = lambda request: 1 / 0
     url = serve(failing)
     said = text_of(lambda: Webuis([url]).backend().generate([PLAIN], lambda *_: None), RiffusionError)
     assert said == f"{url}: ZeroDivisionError: division by zero"

@@ -243,7 +243,7 @@ def test_the_ribbon_is_the_same_however_much_is_forgotten(part: int, count: int)
     assert len(short._pieces) < 6
 
 
-def test_a_image_of_another_size_is_refused(start: Callable[..., Jam]):
+def test_an_image_of_another_size_is_refused(start: Callable[..., Jam]):
     jam = start(FakeBackend(lambda request: Image.new("RGB", (64, 64))))
     until(lambda: jam.ended)
     assert "an image of 192 x 64 was asked for, the one generated is 64 x 64" in str(jam.error)
@@ -253,7 +253,7 @@ def test_a_image_of_another_size_is_refused(start: Callable[..., Jam]):
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
-def test_stop_takes_effect_within_a_image(start: Callable[..., Jam]):
+def test_stop_takes_effect_within_an_image(start: Callable[..., Jam]):
     studio = Studio(max_batch=1, delay=60)
     jam = start(studio)
     until(studio.at_work.is_set)

@@ -105,7 +105,7 @@ def test_narrow_images_have_their_length(torchaudio: Any, columns: int, small: S
     assert decoded.clip.samples.shape == (1, (columns - 1) * 160)
 
 
-def test_a_image_too_wide_does_not_take_the_others_with_it(
+def test_an_image_too_wide_does_not_take_the_others_with_it(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(reference, "MAX_COLUMNS", 40)
@@ -122,7 +122,7 @@ def test_a_image_too_wide_does_not_take_the_others_with_it(
         song_to_audio([images[0], images[2]], settings)
 
 
-def test_a_image_beyond_the_recipe_is_an_error_of_that_image(
+def test_an_image_beyond_the_recipe_is_an_error_of_that_image(
     torchaudio: Any, monkeypatch: pytest.MonkeyPatch, small: SpectrogramParams
 ) -> None:
     monkeypatch.setattr(
