@@ -76,9 +76,15 @@ class Piece(ABC):
     ) -> AudioClip:
         """Return the sound of a part of the plan that begins with window `first`, at the level of choice."""
 
-    @abstractmethod
     def _described(self) -> dict[str, Any]:
-        """Return prompt, negative, size and extra values for the generation parameters."""
+        """Return prompt, negative, size and extra values for the generation parameters: those of the first window."""
+        moment = self.plan.windows[0].moment
+        return {
+            "prompt": moment.a.prompt,
+            "negative": moment.a.negative,
+            "size": (self.settings.width, self.settings.params.num_frequencies),
+            "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed},
+        }
 
     def _prepare(self, limit: int | None) -> None:  # noqa: B027 - most kinds have nothing to prepare
         """Make what the first so many windows need before they are generated."""

@@ -242,13 +242,8 @@ class Riff(Piece):
         return self.settings.keyframes[0].seed
 
     def _described(self) -> dict[str, Any]:
-        moment = self.plan.windows[0].moment
-        return {
-            "prompt": moment.a.prompt,
-            "negative": moment.a.negative,
-            "size": (self.settings.width, self.settings.params.num_frequencies),
-            "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed, "Denoising strength": moment.denoise},
-        }
+        told = super()._described()
+        return told | {"extra": told["extra"] | {"Denoising strength": self.plan.windows[0].moment.denoise}}
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -269,12 +268,3 @@ class Song(Piece):
     def seed(self) -> int:
         """That of the first keyframe."""
         return self.settings.score.keyframes[0].seed
-
-    def _described(self) -> dict[str, Any]:
-        moment = self.plan.windows[0].moment
-        return {
-            "prompt": moment.a.prompt,
-            "negative": moment.a.negative,
-            "size": (self.settings.width, self.settings.params.num_frequencies),
-            "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed},
-        }

@@ -82,7 +82,7 @@ def probe(webui: Webui) -> Probe:
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
-        pytest.skip(f"tests/live/probe is not linked into the extensions of {webui.name}: nothing to paint with")
+        pytest.skip(f"tests/live/probe is not linked into the extensions of {webui.name}: nothing to generate with")
     return probe
 
 
