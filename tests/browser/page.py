@@ -67,3 +67,20 @@ def until(page: Any, element: str, text: str) -> str:
         "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[element, text], timeout=WAIT
     )
     return str(page.inner_text(f"#{element}"))
+
+
+def press_until(page: Any, button: str, element: str, text: str) -> str:
+    """Press a button until an element shows a text; returns all that the element shows.
+
+    gradio ignores a press while the answer to the one before is on its way, so that a press
+    right after an answer may be lost. Only for a press that may be repeated, as one that is
+    refused.
+    """
+    for attempt in range(WAIT // 200):
+        if attempt % 50 == 0:  # every ten seconds
+            page.click(f"#{button}")
+        shown = str(page.inner_text(f"#{element}"))
+        if text in shown:
+            return shown
+        page.wait_for_timeout(200)
+    raise AssertionError(f"{text!r} is not in {shown!r}")
