@@ -128,7 +128,7 @@ class Job:
         if self.stop_wanted:
             raise StopError("the job was stopped")
 
-    def tell(self, progress: float, message: str = "", activity: Result | None = None) -> None:
+    def report(self, progress: float, message: str = "", activity: Result | None = None) -> None:
         """Say how far it is, 0 to 1, and at what. Called by the work, from any thread; once it has ended, nothing."""
         with self._lock:
             if self.state in ENDED:

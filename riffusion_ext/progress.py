@@ -70,32 +70,32 @@ class Stages:
 
     Parameters
     ----------
-    tell
+    on_stage
         Called at the beginning of each stage and after each step; None for nobody.
     """
 
-    def __init__(self, tell: Callable[[Stage], object] | None) -> None:
-        self._tell = tell or (lambda stage: None)
+    def __init__(self, on_stage: Callable[[Stage], object] | None) -> None:
+        self._on_stage = on_stage or (lambda stage: None)
 
     def begin(self, name: str, unit: str, total: int) -> Callable[[int], None]:
         """Begin a stage; returns what is to be called with the number done."""
         began = time.perf_counter()
 
-        def tell(done: int) -> None:
-            self._tell(Stage(name, unit, done, total, time.perf_counter() - began))
+        def report(done: int) -> None:
+            self._on_stage(Stage(name, unit, done, total, time.perf_counter() - began))
 
-        tell(0)
-        return tell
+        report(0)
+        return report
 
     def begin_parts(self, name: str, unit: str, total: int) -> Callable[[float], None]:
         """Begin a stage whose work says the part done, 0 to 1; returns what is to be called with it."""
-        tell, known = self.begin(name, unit, total), 0
+        report, known = self.begin(name, unit, total), 0
 
-        def tell_part(part: float) -> None:
+        def report_part(part: float) -> None:
             nonlocal known
             done = min(int(part * total + 1e-9), total)
             if done != known:
                 known = done
-                tell(done)
+                report(done)
 
-        return tell_part
+        return report_part

@@ -148,9 +148,9 @@ class ApiContext:
             raise not_found("job")
         return job
 
-    def keep(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
+    def save(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
         """Keep a file that belongs to the service, and give it an id."""
-        return self.room.keep(kind, path, title=title, duration=duration, **more)
+        return self.room.save(kind, path, title=title, duration=duration, **more)
 
     def url(self, kind: str, id_: str) -> str:
         """Return the path of a URL."""

@@ -44,7 +44,7 @@ __all__ = [
     "work_folder",
 ]
 
-_GENERATEED = 0.95
+_GENERATED = 0.95
 """Share of the whole that is generation; the rest makes the sound."""
 
 
@@ -76,18 +76,18 @@ class Watch:
         if isinstance(item, Progress):
             self.generated(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
-            self._job.tell(_GENERATEED + (1 - _GENERATEED) * item.share, item.text)
+            self._job.report(_GENERATED + (1 - _GENERATED) * item.share, item.text)
         elif isinstance(item, Activity):
             self.activity(item)
 
     def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
-            self._job.tell(_GENERATEED, self._after)
+            self._job.report(_GENERATED, self._after)
             return
         text = f"window {self.done + 1} of {total}"
         details = None if activity is None else asdict(activity)
-        self._job.tell(_GENERATEED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+        self._job.report(_GENERATED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
 
 
 def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
@@ -130,7 +130,7 @@ def keep_clip(
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{form}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
-    return service.keep("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
+    return service.save("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
 
 
 def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParam
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
     save_image(image, path, params, DEFAULT_MAX_VALUE)
     name = " ".join(title.split())[:80] or "picture"
-    record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
+    record = service.save("pictures", path, title=name, download_name=f"{name}.png")
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}
 
 

@@ -96,11 +96,11 @@ async def finished(job: Job) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def tell() -> None:
+    def wake() -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(over.set)
 
-    job.when_over(tell)
+    job.when_over(wake)
     await over.wait()
 
 

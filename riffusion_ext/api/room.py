@@ -2,7 +2,7 @@
 
 ::
 
-    work begins --> reserve, keep, keep, ... --> work ends --> lifetime --> the oldest leave where room is needed
+    work begins --> reserve, save, save, ... --> work ends --> lifetime --> the oldest leave where room is needed
                     |<---- nothing leaves of what was kept ---------->|
 
 What belongs to a piece of work is found by its thread, so that the work itself only keeps files.
@@ -102,7 +102,7 @@ class Room:
                 self._work.holds[kind].append(hold)
                 return
 
-    def keep(self, kind: str, path: Path, **more: Any) -> ClipRecord:
+    def save(self, kind: str, path: Path, **more: Any) -> ClipRecord:
         """Keep a file; where there is no room, it is removed and the error raised."""
         holds = getattr(self._work, "holds", None)
         try:

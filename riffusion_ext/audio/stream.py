@@ -108,7 +108,7 @@ def _wav_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
 
 def _sndfile_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
     mender, start = Mender(), 0
-    with soundfile_io.opened(path) as file:
+    with soundfile_io.open_sound(path) as file:
         check_form(file.channels, file.samplerate)
         step = piece_seconds(file.channels, file.samplerate) * file.samplerate
         while (samples := soundfile_io.read_frames(file, step)).shape[1]:
@@ -119,7 +119,7 @@ def _sndfile_pieces(path: Path, _complaints: list[str]) -> Iterator[AudioClip]:
 
 def _ffmpeg_pieces(path: Path, complaints: list[str]) -> Iterator[AudioClip]:
     mender, start = Mender(), 0
-    with ffmpeg.opened(path, complaints=complaints) as (pipe, channels, sample_rate):
+    with ffmpeg.open_stream(path, complaints=complaints) as (pipe, channels, sample_rate):
         check_form(channels, sample_rate)
         step = piece_seconds(channels, sample_rate) * sample_rate
         while True:

@@ -176,7 +176,7 @@ def _run(args: argparse.Namespace) -> int:
                 jobs=args.jobs,
                 cluster=args.cluster,
                 reviews=[user_path(path) for path in args.review],
-                progress=teller.tell,
+                progress=teller.on_progress,
                 stages=teller.tell_stage,
             )
             stages = Stages(teller.tell_stage)
@@ -206,6 +206,6 @@ def _write_sheets(out: Path, built: Built, args: argparse.Namespace, stages: Sta
 
     title = args.trigger or out.absolute().name
     store = Store(out)
-    tell = stages.begin_parts("contact sheet", "windows", len(built.manifest.windows))
+    on_progress = stages.begin_parts("contact sheet", "windows", len(built.manifest.windows))
     with store.locked():
-        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=tell)
+        return write_sheets(store, built.manifest, title=title, sounds=args.sounds, progress=on_progress)

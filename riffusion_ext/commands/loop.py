@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import add_options, make, opened, values_of
+from riffusion_ext.commands.shared.generation import add_options, make, open_image, values_of
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.options.loop import LEVEL, OPTIONS, settings_of
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     if not args.prompt.strip():
         raise UsageError("--prompt says what the loop sounds like")
-    image = opened(args.seed_picture)
+    image = open_image(args.seed_picture)
 
     def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Piece:
         from riffusion_ext.generate.loop import Loop

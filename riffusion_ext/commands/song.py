@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import add_options, make, opened, score_of, values_of
+from riffusion_ext.commands.shared.generation import add_options, make, open_image, score_of, values_of
 from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     settings = settings_of({"score": score_of(args.score), **values_of(args, OPTIONS)})
-    images = {name: opened(getattr(args, name)) for name in _IMAGES}
+    images = {name: open_image(getattr(args, name)) for name in _IMAGES}
 
     def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Piece:
         from riffusion_ext.generate.song import Song

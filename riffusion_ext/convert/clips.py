@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.convert.decode import Task, decoded, opened, write_sound
+from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
 from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
 from riffusion_ext.errors import RiffusionError
 
@@ -164,7 +164,7 @@ def _tasks(pairs: Sequence[tuple[Path, Path | None]], existing: Existing, needed
         if there is not None and not needed:
             yield Task(source, target, there)
         else:
-            yield Task(source, target, opened(source), there)
+            yield Task(source, target, open_image(source), there)
 
 
 def _clip_result(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from riffusion_ext.audio.clip import AudioClip
     from riffusion_ext.spectrogram.codec import Decoded, DecodeSettings
 
-__all__ = ["Task", "check_format", "decode_all", "decoded", "images_at_once", "opened", "write_sound"]
+__all__ = ["Task", "check_format", "decode_all", "decoded", "images_at_once", "open_image", "write_sound"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Task:
         return {} if isinstance(self.image, Result) else {"width": self.image.width, "height": self.image.height}
 
 
-def opened(source: Path) -> Image.Image | Result:
+def open_image(source: Path) -> Image.Image | Result:
     """Open an image, or say why it cannot be opened."""
     from riffusion_ext.spectrogram.codec import read_image
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from riffusion_ext.convert.decode import Task, decoded, opened, write_sound
+from riffusion_ext.convert.decode import Task, decoded, open_image, write_sound
 from riffusion_ext.convert.result import Existing, Progress, Result, already_there, explain
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def images_to_sounds(
         and ``height``.
     """
     tasks = (
-        Task(source, target, already_there(source, [target], existing) or opened(source)) for source, target in pairs
+        Task(source, target, already_there(source, [target], existing) or open_image(source))
+        for source, target in pairs
     )
     for task, sound in decoded(tasks, settings, progress):
         if isinstance(sound, Result):
@@ -61,7 +62,7 @@ def _open_all(sources: Sequence[Path]) -> tuple[list[tuple[Path, Image.Image]], 
     good: list[tuple[Path, Image.Image]] = []
     bad: list[Result] = []
     for source in sources:
-        image = opened(source)
+        image = open_image(source)
         if isinstance(image, Result):
             bad.append(image)
         else:

@@ -21,7 +21,7 @@ from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import bare_name, is_bare
 from riffusion_ext.validation.numbers import shown
 
-__all__ = ["REVIEW", "decisions_of", "reviewed", "take_in"]
+__all__ = ["REVIEW", "decisions_of", "merge_review", "reviewed"]
 
 REVIEW = "review.json"
 
@@ -54,7 +54,7 @@ def decisions_of(store: Store, before: Iterable[str]) -> dict[str, dict[str, Any
     return decisions
 
 
-def take_in(store: Store, review: Path) -> None:
+def merge_review(store: Store, review: Path) -> None:
     """Add decisions that were saved elsewhere, as by the contact sheet, to those of the folder; the new ones count.
 
     The sheet saves what it knew before as well, so that its file may lie in the folder as ``review.json``. That may

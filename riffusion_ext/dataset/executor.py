@@ -32,7 +32,7 @@ class Task:
     song: Song
     settings: SliceSettings
     out: Path
-    black: float | None = None
+    max_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _known(task: Task) -> Cut | None:
     if store.stop_wanted or not store.has_records:
         return None
     try:
-        key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.black)
+        key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.max_value)
     except OSError:
         return None
     record = store.record_of(key)
@@ -182,11 +182,11 @@ def _cut_one(task: Task) -> Cut:
         tick = _stopper(store)
         tick()
         digest = task.song.digest()
-        key = record_key(task.song.name, digest, task.settings.fingerprint, task.black)
+        key = record_key(task.song.name, digest, task.settings.fingerprint, task.max_value)
         # On one core, whatever the machine has: the images are then the same to the bit everywhere.
         record = run_on(
             torch.device("cpu"),
-            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.black),
+            lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.max_value),
         )
         store.keep_record(key, record)
     except StopError:

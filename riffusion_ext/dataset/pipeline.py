@@ -15,7 +15,7 @@ from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
 from riffusion_ext.dataset.curation.apply import SOURCE, export_set, judge
 from riffusion_ext.dataset.curation.target import shortfall
-from riffusion_ext.dataset.decisions import take_in
+from riffusion_ext.dataset.decisions import merge_review
 from riffusion_ext.dataset.executor import Cut, Task, cut_songs, loudest_cells
 from riffusion_ext.dataset.export.formats import ExportResult, check_export_settings
 from riffusion_ext.dataset.manifest import Manifest
@@ -158,7 +158,7 @@ def build(
     store = Store(out)
     with store.locked():
         for review in reviews:
-            take_in(store, review)
+            merge_review(store, review)
         jobs = jobs or cores()
         cuts: dict[Song, Cut] = {}
         fresh = 0
@@ -168,11 +168,11 @@ def build(
             tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
                 count = told.begin("measuring the level", "songs", len(tasks))
-                black = 0.0
+                max_value = 0.0
                 for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
-                    black = max(black, loudest)
+                    max_value = max(max_value, loudest)
                     count(number)
-                tasks = [replace(task, black=black) for task in tasks]
+                tasks = [replace(task, max_value=max_value) for task in tasks]
             reading = time.perf_counter()
             with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
                 for cut in results:

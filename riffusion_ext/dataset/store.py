@@ -274,7 +274,7 @@ class Store:
         return write_atomically(path, lambda file: file.write(data))
 
 
-def record_key(name: str, digest: str, fingerprint: str, black: float | None) -> str:
+def record_key(name: str, digest: str, fingerprint: str, max_value: float | None) -> str:
     """Return the name of a song's record: another one whenever the song or its images would be others."""
-    text = f"{name}\n{digest}\n{fingerprint}\n{black!r}"
+    text = f"{name}\n{digest}\n{fingerprint}\n{max_value!r}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -147,11 +147,11 @@ def generate(
     images: dict[int, Image.Image] = {}
     for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
 
-        def keep(index: int, image: Image.Image, batch: list[int] = batch) -> None:
+        def on_image(index: int, image: Image.Image, batch: list[int] = batch) -> None:
             images[batch[index]] = image
             generated(len(images))
 
-        backend.generate([requests[number] for number in batch], keep)
+        backend.generate([requests[number] for number in batch], on_image)
         if backend.interrupted:
             break
     count = 0

@@ -138,10 +138,10 @@ class Piece(ABC):
         plan: Plan,
         record: Mapping[str, object],
         request: Callable[[Window, ReadImage], Request],
-        black: Callable[[int], float] = lambda number: DEFAULT_MAX_VALUE,
+        max_value: Callable[[int], float] = lambda number: DEFAULT_MAX_VALUE,
     ) -> RenderFolder:
         """Return the folder of a layer, named after the record and the plan; see :class:`RenderJob`."""
-        job = RenderJob(plan, request, black, record, self.infotext())
+        job = RenderJob(plan, request, max_value, record, self.infotext())
         return RenderFolder(self.folder / short_digest([record, plan.to_json()]), job)
 
     def beginning(self) -> Plan | None:

@@ -148,7 +148,7 @@ class Riff(Piece):
             generating = {"model": self._model, "steps": self.settings.steps, "sampler": self.settings.sampler}
             record = {"song": digest, "layer": layer.name, **generating}
             sources = SongImages(self._sources_folder(digest, layer), plan, self.dry, layer.channel)
-            yield self._render_folder(plan, record, partial(self._request, sources), sources.black)
+            yield self._render_folder(plan, record, partial(self._request, sources), sources.max_value)
             self._sources.append(sources)
 
     def _sources_folder(self, digest: str, layer: _Layer) -> Path:
@@ -186,11 +186,11 @@ class Riff(Piece):
     def _wet(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
-        def opened(work: RenderFolder) -> ReadImage:
+        def read(work: RenderFolder) -> ReadImage:
             return lambda number: work.image(first + number)
 
         clips = [
-            sound_of(plan, opened(work), decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part)
+            sound_of(plan, read(work), decode, hold=HOLD_RIFF, measured=work.measured, first=first, progress=part)
             for work, part in zip(self._works, _parts(progress, len(self._works)), strict=True)
         ]
         if len(clips) == 1:

@@ -241,10 +241,10 @@ class Song(Piece):
     ) -> AudioClip:
         work = self._works[0]
 
-        def opened(number: int) -> Image.Image:
+        def read(number: int) -> Image.Image:
             return work.image(first + number)
 
-        clip = sound_of(plan, opened, decode, measured=work.measured, first=first, progress=progress)
+        clip = sound_of(plan, read, decode, measured=work.measured, first=first, progress=progress)
         return apply_level(clip, self.settings.level)
 
     def image(self, *, columns: int | None = None) -> Image.Image | None:

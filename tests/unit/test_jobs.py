@@ -24,7 +24,7 @@ def nothing(job: Job) -> dict[str, Any]:
 
 def test_a_job_tells_how_far_it_is(jobs: Jobs) -> None:
     def work(job: Job) -> dict[str, Any]:
-        job.tell(0.5, "half")
+        job.report(0.5, "half")
         return {"a": 1}
 
     job = jobs.submit("kind", "one", work)
@@ -141,7 +141,7 @@ def test_the_end_is_announced_once(jobs: Jobs) -> None:
 def test_ended_job_reports_no_more_progress(jobs: Jobs) -> None:
     job = jobs.submit("kind", "one", nothing)
     assert job.wait(10)
-    job.tell(0.5, "late", {"step": 1})  # by a thread that watched the work
+    job.report(0.5, "late", {"step": 1})  # by a thread that watched the work
     assert (job.progress, job.message, job.activity) == (1.0, "", None)
 
 
@@ -211,9 +211,9 @@ def test_progress_values_are_finite(jobs: Jobs) -> None:
     seen: list[Any] = []
 
     def work(job: Job) -> dict[str, Any]:
-        job.tell(0.25, "a", {"step": 1})
+        job.report(0.25, "a", {"step": 1})
         for share in (float("nan"), float("inf"), -float("inf")):
-            job.tell(share, "b", {"left": share})
+            job.report(share, "b", {"left": share})
             seen.append((job.progress, job.message, job.activity))
         return {}
 

@@ -132,7 +132,7 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
 
     def tick(share: float) -> None:
         job.check()
-        job.tell(share)
+        job.report(share)
 
     sound = images_to_audio([image], settings, progress=tick)[0]
     if isinstance(sound, BaseException):
@@ -142,7 +142,7 @@ def _heard(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
     max_value = sound.max_value if sound.recorded else None
     save_clip(sound.clip, path, sound.params, max_value=max_value, title=title)
     name = f"{title}.{body.format}"
-    kept = service.keep("clips", path, title=title, duration=sound.clip.duration, download_name=name)
+    kept = service.save("clips", path, title=title, duration=sound.clip.duration, download_name=name)
     view = clip_view(service, kept, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
     view["notes"] = list(sound.notes)
     return view
@@ -175,11 +175,11 @@ def _drawn(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, Any]
         path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
         save_image(image.image, path, image.params, image.max_value)
         name = f"{title}.png" if body.columns is None else f"{title}_{number:05d}.png"
-        record = service.keep("pictures", path, title=name.removesuffix(".png"), download_name=name)
+        record = service.save("pictures", path, title=name.removesuffix(".png"), download_name=name)
         view = file_view(service, "pictures", record)
         view |= {"width": image.image.width, "height": image.image.height, "max_value": image.max_value}
         views.append(view)
-        job.tell((number + 1) / len(encoded))
+        job.report((number + 1) / len(encoded))
     return {"pictures": views, "duration": round(clip.duration, 6), "notes": list(clip.notes)}
 
 

@@ -112,11 +112,11 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
             shutil.copyfile(record.path, path)
 
         def told(progress: Progress) -> None:
-            job.tell(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+            job.report(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
 
         def told_stage(stage: Stage) -> None:
             before, share = _STAGES.get(stage.name, (0.0, 0.0))
-            job.tell(before + share * stage.share, stage.text)
+            job.report(before + share * stage.share, stage.text)
 
         # One process: a webui's workers would each load all that the webui has loaded.
         built = build(
@@ -142,7 +142,7 @@ def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> 
                 count(number)
 
     write_atomically(path, write)
-    record = service.keep("archives", path, title="training set", download_name="training-set.zip")
+    record = service.save("archives", path, title="training set", download_name="training-set.zip")
     return {
         "archive": file_view(service, "archives", record),
         "songs": built.songs,

@@ -87,7 +87,7 @@ def _image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
     size = {"width": image.width, "height": image.height}
     kept = path.replace(path.with_suffix(suffix))
     shown = file_name(name, suffix, "picture")
-    record = service.keep("pictures", kept, title=shown.removesuffix(suffix), download_name=shown)
+    record = service.save("pictures", kept, title=shown.removesuffix(suffix), download_name=shown)
     return {**file_view(service, "pictures", record), **size}
 
 
@@ -103,5 +103,5 @@ def _clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
         kept.unlink(missing_ok=True)
         raise
     shown = file_name(name, suffix, "sound")
-    record = service.keep("clips", kept, title=shown.removesuffix(suffix), duration=duration, download_name=shown)
+    record = service.save("clips", kept, title=shown.removesuffix(suffix), duration=duration, download_name=shown)
     return clip_view(service, record, notes=list(about(kept)))

@@ -120,5 +120,5 @@ def _keep(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, 
     path = service.folder("pictures") / f"{secrets.token_hex(8)}.png"
     write_atomically(path, lambda file: image.save(file, "PNG", pnginfo=texts, compress_level=1))
     name = " ".join(item.prompts[0].split())[:80] or "picture"
-    record = service.keep("pictures", path, title=name, download_name=f"{name}.png")
+    record = service.save("pictures", path, title=name, download_name=f"{name}.png")
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}

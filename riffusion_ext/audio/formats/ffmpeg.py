@@ -29,7 +29,7 @@ from riffusion_ext.audio.workload import check, reading
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import check_regular
 
-__all__ = ["VARIABLE", "opened", "read"]
+__all__ = ["VARIABLE", "open_stream", "read"]
 
 VARIABLE = "RIFFUSION_FFMPEG"
 """Environment variable with the path of the program, where it is not on PATH; empty: it is not to be used."""
@@ -61,7 +61,7 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     part = ["-ss", f"{start:.9f}"] if start else []
     part += ["-t", f"{duration:.9f}"] if duration is not None else []
     complaints: list[str] = []
-    with opened(path, *part, complaints=complaints) as (pipe, channels, sample_rate):
+    with open_stream(path, *part, complaints=complaints) as (pipe, channels, sample_rate):
         check_form(channels, sample_rate)
         frame = 4 * channels
         blocks: list[npt.NDArray[np.float32]] = []
@@ -77,7 +77,7 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 
 @contextmanager
-def opened(path: Path, *part: str, complaints: list[str] | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
+def open_stream(path: Path, *part: str, complaints: list[str] | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
     """Start ffmpeg for a ``with``; gives the pipe its 32-bit float samples come from, their channels and rate.
 
     Options in `part` choose what is read. What ffmpeg complains about, and yet goes on, is added to `complaints` at the

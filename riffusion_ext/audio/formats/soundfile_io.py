@@ -25,7 +25,7 @@ from riffusion_ext.audio.workload import check, reading
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import check_regular
 
-__all__ = ["CODECS", "encode", "length", "load", "opened", "read", "read_frames", "read_strings", "shape"]
+__all__ = ["CODECS", "encode", "length", "load", "open_sound", "read", "read_frames", "read_strings", "shape"]
 
 CODECS = {"flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 """What libsndfile calls the formats."""
@@ -144,7 +144,7 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
     AudioError
         The part lies outside the file, many samples are bad, or no clip has its channels or its rate.
     """
-    with opened(path) as file:
+    with open_sound(path) as file:
         check_form(file.channels, file.samplerate)
         first, count = sample_range(file.frames, file.samplerate, start, duration)
         found = survey(path) if file.format == "OGG" else None
@@ -159,7 +159,7 @@ def read(path: Path, *, start: float = 0.0, duration: float | None = None) -> Au
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_sound(path: Path) -> Iterator[Any]:
     """Open a sound file for a ``with``; gives soundfile's own object, or one like it.
 
     One like it is for files that are damaged, hold several streams, or are longer or shorter than soundfile believes.
@@ -215,7 +215,7 @@ def shape(path: Path) -> tuple[int, int, int]:
     UnsupportedError
         As :func:`length`.
     """
-    with opened(path) as file:
+    with open_sound(path) as file:
         frames, channels, rate = file.frames, file.channels, file.samplerate
     if not 0 < frames < _UNKNOWN_FRAMES:
         raise UnsupportedError("soundfile does not know how long it is")

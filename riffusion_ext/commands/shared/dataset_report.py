@@ -31,7 +31,7 @@ class Teller:
         """Since the command began, by the clock."""
         return time.perf_counter() - self._began
 
-    def tell(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         """Say what became of a song."""
         if self._quiet:
             return

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _LARGEST_SCORE = 1 << 20
 
-__all__ = ["add_options", "make", "opened", "score_of", "values_of"]
+__all__ = ["add_options", "make", "open_image", "score_of", "values_of"]
 
 _CONTENTS = "settings.json"
 
@@ -110,7 +110,7 @@ def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, 
     return {**values, "level": args.level, "params": params_of(args) or PRESETS[PRESET.default]}
 
 
-def opened(name: str | None) -> Image.Image | None:
+def open_image(name: str | None) -> Image.Image | None:
     """Open the image of an option; None for none."""
     if name is None:
         return None
@@ -159,7 +159,7 @@ def make(
             f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
         )
     teller = Teller(quiet=args.quiet or args.json)
-    webuis = Webuis(addresses, tell=teller.note)
+    webuis = Webuis(addresses, log=teller.note)
     backend = webuis.backend()
     if wanted.sampler and wanted.sampler not in webuis.samplers():
         raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")

@@ -81,7 +81,7 @@ def export(
         A setting is out of range, an image is missing or elsewhere, or a file cannot be written.
     """
     check_export_settings(settings)
-    tell = progress or (lambda part: None)
+    on_progress = progress or (lambda part: None)
     given = _named(items, out)
     typed = _typed(given, out)
     named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
@@ -93,7 +93,7 @@ def export(
         wanted = named if form in settings.formats else {}
 
         def tell_part(part: float, before: float = before, share: float = share if wanted else 0.0) -> None:
-            tell(min(before + part * share, 1.0))
+            on_progress(min(before + part * share, 1.0))
 
         if form == "audio":
             sounds, more = audio_files(wanted, settings)

@@ -80,7 +80,7 @@ def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
 
 
 def cut_song(
-    song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, black: float | None = None
+    song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, max_value: float | None = None
 ) -> SongRecord:
     """Measure a song, cut it into windows and write their images.
 
@@ -96,7 +96,7 @@ def cut_song(
         Where the images go.
     tick
         Called again and again. What it raises ends the work; images drawn so far are found by the next run.
-    black
+    max_value
         The magnitude of black where ``settings.scale`` is ``"set"``.
 
     Raises
@@ -115,7 +115,7 @@ def cut_song(
     )
     marks, unsure = _marks(beats, settings, params.sample_rate / params.hop_length)
     starts = window_starts(measure.columns, settings, marks)
-    scale = {"window": None, "song": measure.black, "set": black}[settings.scale]
+    scale = {"window": None, "song": measure.black, "set": max_value}[settings.scale]
     mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
@@ -146,7 +146,7 @@ def draw_windows(
     song: Song,
     settings: SliceSettings,
     folder: Path,
-    black: float | None,
+    max_value: float | None,
     tick: Tick,
 ) -> tuple[list[str], list[float]]:
     """Write the images of a song's windows.
@@ -159,7 +159,7 @@ def draw_windows(
         First column of each window, ascending.
     song, settings, folder, tick
         As in :func:`cut_song`.
-    black
+    max_value
         Magnitude of black; None for the loudest cell of each window.
 
     Returns
@@ -175,7 +175,7 @@ def draw_windows(
     files, blacks = [], []
     for start, window in _windows(mels, starts, settings.columns):
         tick()
-        file, peak = _draw(window, black, song, start, settings, folder)
+        file, peak = _draw(window, max_value, song, start, settings, folder)
         files.append(file)
         blacks.append(peak)
     return files, blacks
@@ -218,14 +218,14 @@ def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterato
 
 
 def _draw(
-    window: _Array, black: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
+    window: _Array, max_value: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
 ) -> tuple[str, float]:
     """Write a window's image; returns its name and its black."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.image import mel_to_image
 
     params = settings.params
-    peak = float(window.max()) if black is None else black
+    peak = float(window.max()) if max_value is None else max_value
     image = mel_to_image(window, params, peak)
     origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
     content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]

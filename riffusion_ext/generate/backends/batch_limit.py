@@ -23,19 +23,19 @@ class BatchLimit:
         Generates.
     most
         1 or more.
-    tell
+    on_activity
         Is told the backend's :class:`~riffusion_ext.generate.backends.base.Activity` whenever it is another.
     cancelled
         Whether to stop; asked again and again while the backend is at work.
     """
 
     def __init__(
-        self, backend: Backend, most: int, tell: Callable[[Activity], object], cancelled: Callable[[], bool]
+        self, backend: Backend, most: int, on_activity: Callable[[Activity], object], cancelled: Callable[[], bool]
     ) -> None:
         held = getattr(backend, "held_to", None)  # several: so many each
         self._backend: Backend = backend if held is None else held(most)
         self._most = most if held is None else None
-        self._tell, self._cancelled = tell, cancelled
+        self._on_activity, self._cancelled = on_activity, cancelled
 
     @property
     def name(self) -> str:
@@ -82,6 +82,6 @@ class BatchLimit:
             activity = self._backend.activity
             if activity is not None and activity != said:
                 said = activity
-                self._tell(said)
+                self._on_activity(said)
             if self._cancelled():
                 self._backend.interrupt()

@@ -101,7 +101,7 @@ class BackendPool:
         Those of them, by number, that are not there at first, and why: one sentence.
     most
         How many requests each is given at once, at most; None: as many as it takes.
-    tell
+    log
         Is told, from any thread, one sentence about each that is lost or comes back.
     """
 
@@ -114,12 +114,12 @@ class BackendPool:
         *,
         lost: Mapping[int, str] = {},
         most: int | None = None,
-        tell: Callable[[str], object] = logger.info,
+        log: Callable[[str], object] = logger.info,
         rest: float = _REST,
     ) -> None:
         self.name, self.interrupted = name, False
         self._hands = [_Worker(member, lost.get(number, "")) for number, member in enumerate(members)]
-        self._most, self._tell, self._rest = most, tell, rest
+        self._most, self._log, self._rest = most, log, rest
         self._wish = False
         self._calls = 0
         self._changed = threading.Condition()
@@ -315,7 +315,7 @@ class BackendPool:
             self._call_all()
             self._give_up(round_)
         else:
-            self._tell(f"{why}; what it had to do is done elsewhere")
+            self._log(f"{why}; what it had to do is done elsewhere")
 
     def _call_all(self, *, again: bool = False) -> None:
         """Have all that are lost asked at once, but for those that have been of no use again and again."""
@@ -355,7 +355,7 @@ class BackendPool:
             if why:
                 self._give_up(round_)
             else:
-                self._tell(f"{_label(hand)} is there again")
+                self._log(f"{_label(hand)} is there again")
             self._changed.notify_all()
 
 

@@ -25,7 +25,7 @@ class Webuis:
         At least one; twice the same counts once.
     patience
         Seconds without a sign of life, after which one counts as lost.
-    tell
+    log
         Is told one sentence about each that is lost or comes back.
 
     Raises
@@ -35,12 +35,12 @@ class Webuis:
     """
 
     def __init__(
-        self, addresses: Sequence[str], *, patience: float = PATIENCE, tell: Callable[[str], object] = logger.warning
+        self, addresses: Sequence[str], *, patience: float = PATIENCE, log: Callable[[str], object] = logger.warning
     ) -> None:
         remotes = [RemoteWebui(address, patience=patience) for address in addresses]
         first = {remote.url: address for remote, address in zip(reversed(remotes), reversed(addresses), strict=True)}
         self._addresses = [first[url] for url in dict.fromkeys(remote.url for remote in remotes)]
-        self._patience, self._tell = patience, tell
+        self._patience, self._log = patience, log
         self._samplers: list[str] = []
         self._usual = ""
 
@@ -63,7 +63,7 @@ class Webuis:
             every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can generate: "
             raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
-            self._tell(f"{why}; the others go on without it")
+            self._log(f"{why}; the others go on without it")
         models = {remote.name for remote in there}
         if len(models) > 1:
             chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in there)
@@ -72,7 +72,7 @@ class Webuis:
             name for name in there[0].facts.samplers if all(name in remote.facts.samplers for remote in there)
         ]
         self._usual = next((remote.facts.usual_sampler for remote in there), "")
-        return BackendPool(remotes, there[0].name, lost=lost, tell=self._tell)
+        return BackendPool(remotes, there[0].name, lost=lost, log=self._log)
 
     def samplers(self) -> list[str]:
         """Return the samplers that all have that were there last."""

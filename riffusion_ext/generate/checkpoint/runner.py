@@ -52,7 +52,7 @@ class RenderJob:
         What to generate.
     request
         Makes the request for a window; the second argument opens the images of the windows it needs.
-    black
+    max_value
         Magnitude of black in a window's image, by number.
     record
         All that decides what the images look like, as JSON can hold it; another record is another job.
@@ -62,7 +62,7 @@ class RenderJob:
 
     plan: Plan
     request: Callable[[Window, ReadImage], Request]
-    black: Callable[[int], float]
+    max_value: Callable[[int], float]
     record: Mapping[str, object] = field(default_factory=dict)
     infotext: str = ""
 
@@ -169,12 +169,12 @@ class RenderFolder:
             text = self.image(0).info.get("parameters")
         return host_values(text) if isinstance(text, str) else {}
 
-    def keep(self, number: int, image: Image.Image) -> Path:
+    def save(self, number: int, image: Image.Image) -> Path:
         """Write the image of a window, with its record."""
         own, ours = image.info.get("parameters"), self.job.infotext
         parameters = with_records(own, ours) if isinstance(own, str) and own else ours
         text = {"parameters": parameters} if parameters else {}
-        path = save_image(image, self.path(number), self.job.plan.params, self.job.black(number), **text)
+        path = save_image(image, self.path(number), self.job.plan.params, self.job.max_value(number), **text)
         self._finished.add(number)
         return path
 
@@ -234,7 +234,7 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
         batch, requests = _requests(works, batch, any_kind=any_kind)
         paths: dict[int, Path] = {}
 
-        def keep(
+        def on_image(
             index: int,
             image: Image.Image,
             batch: list[_Place] = batch,
@@ -243,9 +243,9 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
         ) -> None:
             _check_size(image, requests[index])
             number, layer = batch[index]
-            paths[index] = works[layer].keep(number, image)
+            paths[index] = works[layer].save(number, image)
 
-        backend.generate(requests, keep)
+        backend.generate(requests, on_image)
         for index, path in sorted(paths.items()):
             number, layer = batch[index]
             finished.add((number, layer))

@@ -144,10 +144,10 @@ class BlendedSpectrogram:
 
     def source(self) -> Source:
         """Return the song as something to invert."""
-        black = max(self.black(window.number) for window in self.plan.windows)
-        return Source(self.plan.params, self.plan.columns, black, (), self.mel, recorded=True)
+        max_value = max(self.max_value(window.number) for window in self.plan.windows)
+        return Source(self.plan.params, self.plan.columns, max_value, (), self.mel, recorded=True)
 
-    def black(self, number: int) -> float:
+    def max_value(self, number: int) -> float:
         """Magnitude of black in the image of a window, without its gain."""
         blacks, place = self._measured.blacks, self._first + number
         return blacks[place] if place in blacks else self._source(number).max_value
@@ -236,7 +236,7 @@ def _step_db(weave: BlendedSpectrogram, number: int) -> float:
     for side in (number, number + 1):
         energy = np.square(weave.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
         levels.append(float(energy @ weights / weights.sum()))
-    black = weave.black(number)
-    if min(levels) <= (black * 10 ** (_SILENT_DB / 20)) ** 2:
+    max_value = weave.max_value(number)
+    if min(levels) <= (max_value * 10 ** (_SILENT_DB / 20)) ** 2:
         return math.nan
     return 10 * math.log10(levels[0] / levels[1])

@@ -72,9 +72,9 @@ def image_of(
     mel = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured).mel(
         start, plan.columns if stop is None else stop
     )
-    black = float(mel.max()) or DEFAULT_MAX_VALUE
-    image = mel_to_image(mel, plan.params, black)
-    image.info[TEXT_KEY] = record_text(plan.params, black)
+    max_value = float(mel.max()) or DEFAULT_MAX_VALUE
+    image = mel_to_image(mel, plan.params, max_value)
+    image.info[TEXT_KEY] = record_text(plan.params, max_value)
     return image
 
 

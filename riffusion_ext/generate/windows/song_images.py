@@ -54,7 +54,7 @@ class SongImages:
         """Open the image of a window."""
         return read_image(self._path(number))
 
-    def black(self, number: int) -> float:
+    def max_value(self, number: int) -> float:
         """Return the magnitude of black in the image of a window."""
         if number not in self._blacks:
             # Its record stands before the pixels, which stay packed.
@@ -91,8 +91,8 @@ class SongImages:
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params
-        black = max(float(mel.max()), _LEAST_BLACK)
-        save_image(mel_to_image(mel, params, black), self._path(window.number), params, black)
+        max_value = max(float(mel.max()), _LEAST_BLACK)
+        save_image(mel_to_image(mel, params, max_value), self._path(window.number), params, max_value)
 
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
         """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""

@@ -16,7 +16,7 @@ __all__ = ["BackgroundTask", "bar", "clock"]
 _LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
 _PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
 
-Tell = Callable[[Any], None]
+OnProgress = Callable[[Any], None]
 Cancelled = Callable[[], bool]
 
 
@@ -47,7 +47,7 @@ class BackgroundTask:
         self._stop.set()
         return self.stopping_html if self._busy.locked() else ""
 
-    def follow(self, work: Callable[[Tell, Cancelled], Any]) -> Iterator[Any]:
+    def follow(self, work: Callable[[OnProgress, Cancelled], Any]) -> Iterator[Any]:
         """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it.
 
         The work stops when the iterator is closed or nobody asks it for more: of a page that was closed, gradio asks

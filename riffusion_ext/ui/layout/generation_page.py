@@ -18,7 +18,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
 from riffusion_ext.options.sound import control
 from riffusion_ext.services.rendering import Rendered, render_piece
-from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell, bar, clock
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress, bar, clock
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import details, message, panel, player
 
@@ -104,7 +104,7 @@ def generate(
     piece: Piece,
     backend: Backend,
     folder: Path,
-    tell: Tell,
+    on_progress: OnProgress,
     cancelled: Cancelled,
     *,
     batch: int = 1,
@@ -120,7 +120,7 @@ def generate(
         Generates the images.
     folder
         For the sounds of stretches.
-    tell
+    on_progress
         Is told the events of the generation, and each stretch as :class:`Heard`.
     cancelled
         Asked after each batch.
@@ -137,10 +137,10 @@ def generate(
     def hear() -> None:
         ready = _ready(piece)
         while pending and pending[0][1][1] <= ready < windows and not cancelled():
-            tell(_stretch(piece, *pending.pop(0), folder))
+            on_progress(_stretch(piece, *pending.pop(0), folder))
 
     return render_piece(
-        piece, backend, batch=batch, limit=limit, on_progress=tell, cancelled=cancelled, after_batch=hear
+        piece, backend, batch=batch, limit=limit, on_progress=on_progress, cancelled=cancelled, after_batch=hear
     )
 
 
@@ -190,7 +190,7 @@ def _sentence(error: Exception, text: str) -> str:
     return text if isinstance(error, RiffusionError) else f"This did not work: {text}"
 
 
-def show(runs: BackgroundTask, place: PageContext, work: Callable[[Tell, Cancelled], Made]) -> Iterator[Shown]:
+def show(runs: BackgroundTask, place: PageContext, work: Callable[[OnProgress, Cancelled], Made]) -> Iterator[Shown]:
     """Do the work behind a press; yields what changes on the page, last what came of it."""
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Progress

@@ -37,7 +37,7 @@ class ResumeState:
     def _path(self) -> Path:
         return self._folder / "unfinished.json"
 
-    def keep(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
+    def save(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
         """Remember a press: values as JSON can hold them, and images by name."""
         kept = {name: self._image(image) for name, image in images.items() if image is not None}
         text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)

@@ -56,11 +56,11 @@ def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
     _remove_old(place.output_dir() / KIND / "playing")
     folder = place.new_folder(f"{KIND}/playing")
 
-    def keep(jam: Jam, take: Recording) -> str:
+    def save(jam: Jam, take: Recording) -> str:
         return generation_page.attempt(lambda: _kept(place, jam, take, ending))
 
     try:
-        jam = Jam(settings, place.model.backend(), folder, generation_page.decode_settings(values, place), keep)
+        jam = Jam(settings, place.model.backend(), folder, generation_page.decode_settings(values, place), save)
         stop(before)
         return JAMS.start(jam)
     except BaseException:

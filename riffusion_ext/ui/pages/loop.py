@@ -12,7 +12,7 @@ from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_pi
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.loop import loop_controls
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Made, Shown
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
@@ -55,14 +55,14 @@ def make(
     """
     settings = generation_page.with_sampler(settings, place)
 
-    def work(tell: Tell, cancelled: Cancelled) -> Made:
+    def work(on_progress: OnProgress, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.loop import Loop
 
         folder = place.output_dir() / KIND
         ending = f".{control('format').clean(options['format'])}"
         decode = generation_page.decode_settings(options, place)
         loop = Loop(settings, folder / "windows", seed_picture=image, decode=decode)
-        rendered = render_piece(loop, place.model.backend(), on_progress=tell, cancelled=cancelled)
+        rendered = render_piece(loop, place.model.backend(), on_progress=on_progress, cancelled=cancelled)
         if rendered.error is not None:
             raise rendered.error
         if rendered.stopped:

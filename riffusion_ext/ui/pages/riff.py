@@ -15,7 +15,7 @@ from riffusion_ext.services.rendering import sound_progress
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Made, Shown
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files
 from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
@@ -69,7 +69,7 @@ def make(
     """
     settings = generation_page.with_sampler(settings, place)
 
-    def work(tell: Tell, cancelled: Cancelled) -> Made:
+    def work(on_progress: OnProgress, cancelled: Cancelled) -> Made:
         from riffusion_ext.audio import write_audio
         from riffusion_ext.generate.checkpoint.recipe import to_record
 
@@ -87,11 +87,11 @@ def make(
         }
         unfinished = ResumeState(folder)
         if limit is None:
-            unfinished.keep(kept, {})
+            unfinished.save(kept, {})
         generated = generation_page.generate(
-            riff, backend, folder / "parts", tell, cancelled, batch=int(options["batch"]), limit=limit
+            riff, backend, folder / "parts", on_progress, cancelled, batch=int(options["batch"]), limit=limit
         )
-        wet = riff.wet(progress=sound_progress(generated, tell))
+        wet = riff.wet(progress=sound_progress(generated, on_progress))
         if wet is None:
             return Made(generated)
         wet_path = folder / "wet" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav"

@@ -15,7 +15,7 @@ from riffusion_ext.services.rendering import sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout import generation_page
-from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, Tell
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Made, Shown
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
@@ -72,7 +72,7 @@ def make(
     """
     settings = generation_page.with_sampler(settings, place)
 
-    def work(tell: Tell, cancelled: Cancelled) -> Made:
+    def work(on_progress: OnProgress, cancelled: Cancelled) -> Made:
         from riffusion_ext.generate.checkpoint.recipe import to_record
         from riffusion_ext.generate.song import Song
 
@@ -86,11 +86,11 @@ def make(
         ending = f".{control('format').clean(options['format'])}"
         unfinished = ResumeState(folder)
         backend = place.model.backend()
-        unfinished.keep({"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, images)
+        unfinished.save({"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, images)
         generated = generation_page.generate(
-            song, backend, folder / "parts", tell, cancelled, batch=int(options["batch"])
+            song, backend, folder / "parts", on_progress, cancelled, batch=int(options["batch"])
         )
-        clip = sound_of_piece(song, generated, tell)
+        clip = sound_of_piece(song, generated, on_progress)
         if clip is None:
             return Made(generated)
         title = song.settings.score.keyframes[0].prompt

@@ -50,13 +50,13 @@ def make(
         collection = named_folder(songs)
         folder = named_folder(out) if out.strip() else own_folder(place.output_dir() / "datasets", collection)
 
-        def work(tell: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
-            built = build(collection, folder, settings, progress=tell, stages=tell, cancelled=cancelled)
-            tell(built)
+        def work(on_progress: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
+            built = build(collection, folder, settings, progress=on_progress, stages=on_progress, cancelled=cancelled)
+            on_progress(built)
             if not built.manifest.kept or cancelled():
                 return ""
             sample, checks = sample_of(built.manifest, _CHECKED), []
-            count = Stages(tell).begin("verifying", "images", len(sample))
+            count = Stages(on_progress).begin("verifying", "images", len(sample))
             for check in verify(Store(folder), sample):
                 checks.append(check)
                 count(len(checks))

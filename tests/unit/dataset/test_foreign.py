@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from riffusion_ext.dataset.contact_sheet import write_sheets
-from riffusion_ext.dataset.decisions import take_in
+from riffusion_ext.dataset.decisions import merge_review
 from riffusion_ext.dataset.export import ledger
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.review import Decision, decide, open_set
@@ -171,7 +171,7 @@ def test_names_in_reviews(name: str, world: Path) -> None:
     for place in ("sets/review.json", "sets/out/review.json"):
         (world / place).write_text(json.dumps({"windows": {name: {"keep": False, "caption": "x"}}}), "utf-8")
     with pytest.raises(RiffusionError, match="must name images"):
-        take_in(Store(world / "sets" / "out"), world / "sets" / "review.json")
+        merge_review(Store(world / "sets" / "out"), world / "sets" / "review.json")
     use(world)
     (world / "sets" / "review.json").unlink()
     assert outside(world) == before

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset import review
-from riffusion_ext.dataset.decisions import decisions_of, take_in
+from riffusion_ext.dataset.decisions import decisions_of, merge_review
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.review import Decision, chosen, decide, open_set, replaced
@@ -174,7 +174,7 @@ def test_later_decisions_add_to_earlier_ones(out: Path, tmp_path: Path) -> None:
     store, saved = Store(out), tmp_path / "saved.json"
     for windows in ({"a.png": {"keep": False}}, {"a.png": {"caption": "x"}, "b.png": {"keep": True}}):
         saved.write_text(json.dumps({"windows": windows}))
-        take_in(store, saved)
+        merge_review(store, saved)
     assert store.read_json("review.json") == {
         "windows": {"a.png": {"keep": False, "caption": "x"}, "b.png": {"keep": True}}
     }

@@ -255,7 +255,7 @@ def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSet
 
 def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path: Path):
     unfinished = ResumeState(tmp_path / "songs")
-    unfinished.keep({"settings": {}}, {"mask": Image.new("L", (8, 8))})
+    unfinished.save({"settings": {}}, {"mask": Image.new("L", (8, 8))})
     for path in (tmp_path / "songs" / "pictures").iterdir():
         path.unlink()
     with pytest.raises(RiffusionError, match="an image of it is gone"):
@@ -365,8 +365,8 @@ def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str,
 def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
     """After the page was loaded anew, what runs yet and what was pressed since are two runs."""
     first, second = ResumeState(tmp_path), ResumeState(tmp_path)
-    first.keep({"settings": 1}, {})
-    second.keep({"settings": 2}, {})
+    first.save({"settings": 1}, {})
+    second.save({"settings": 2}, {})
     first.forget()
     assert second.load()[0] == {"settings": 2}
     second.forget()

@@ -25,9 +25,9 @@ MakeSong = Callable[..., Path]
 EDGE = 6  # columns at both ends, in which the window reaches over the end of an excerpt
 
 
-def cut(path: Path, folder: Path, settings: SliceSettings, black: float | None = None) -> SongRecord:
+def cut(path: Path, folder: Path, settings: SliceSettings, max_value: float | None = None) -> SongRecord:
     folder.mkdir(exist_ok=True)
-    return cut_song(Song(path, path.name), "digest", settings, folder, lambda: None, black)
+    return cut_song(Song(path, path.name), "digest", settings, folder, lambda: None, max_value)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -43,16 +43,16 @@ def test_images_are_those_of_the_same_parts_of_the_song(
     record = cut(song, tmp_path / "out", SliceSettings(params, columns))
     assert record.starts[:2] == [0, columns]
     whole = read_audio(song)
-    for file, start, black in zip(record.files, record.starts, record.blacks, strict=True):
+    for file, start, max_value in zip(record.files, record.starts, record.blacks, strict=True):
         path = tmp_path / "out" / file
         with Image.open(path) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "RGB", (columns, 512))
             known = read_record(image)
         assert known.params == params
-        assert known.max_value == pytest.approx(black)
+        assert known.max_value == pytest.approx(max_value)
         first = round(start * 0.01 * rate)
         part = np.ascontiguousarray(whole.samples[:, first : first + round(columns * 0.01 * rate)])
-        alone = audio_to_image(AudioClip(part, rate), params, max_value=black).image
+        alone = audio_to_image(AudioClip(part, rate), params, max_value=max_value).image
         difference = np.abs(pixels(path) - np.asarray(alone.convert("RGB"), np.int16)[:, :columns])
         assert difference[:, EDGE:-EDGE].max() <= (0 if rate == 44100 else 1)
 
@@ -117,7 +117,7 @@ def test_scales(make_song: MakeSong, tmp_path: Path) -> None:
     loudest = loudest_cell(Song(song, "a.wav"), settings, _nothing)
     assert of_song.blacks == pytest.approx([loudest] * 3)
     assert loudest >= max(window.blacks)
-    of_set = cut(song, tmp_path / "set", replace(settings, scale="set"), black=2 * loudest)
+    of_set = cut(song, tmp_path / "set", replace(settings, scale="set"), max_value=2 * loudest)
     assert of_set.blacks == [2 * loudest] * 3
     lightest = [
         min(int(pixels(tmp_path / n / f).min()) for f in r.files) for n, r in (("song", of_song), ("set", of_set))

@@ -14,7 +14,7 @@ from tests.unit.generate.fake_backends import FakeBackend, flat
 WHITE = Image.new("RGB", (512, 512), "white")
 MASK = Image.new("L", (512, 512), 255)
 PLAIN = Request(("a", "b"), 0.5)
-GENERATEED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
+REGENERATED = Request(("a", "b"), init=WHITE, denoise=0.5, mask=MASK)
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_impossible_requests(values: dict[str, object], words: str) -> None:
 
 def test_prompts_and_seeds_do_not_keep_requests_apart() -> None:
     assert replace(PLAIN, prompts=("c", "d"), alpha=1.0, seeds=(1, 2)).batch_key == PLAIN.batch_key
-    other_init = replace(GENERATEED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
-    assert other_init.batch_key == GENERATEED.batch_key
+    other_init = replace(REGENERATED, init=Image.new("RGB", (512, 512)), mask=MASK.copy())
+    assert other_init.batch_key == REGENERATED.batch_key
 
 
 @pytest.mark.parametrize(
     "values", [{"cfg": 8.0}, {"denoise": 0.6}, {"steps": 31}, {"sampler": "DDIM"}, {"loop": True}, {"mask": None}]
 )
 def test_requests_with_different_settings_per_batch_have_different_batch_keys(values: dict[str, object]) -> None:
-    assert replace(GENERATEED, **values).batch_key != GENERATEED.batch_key
+    assert replace(REGENERATED, **values).batch_key != REGENERATED.batch_key
 
 
 def test_a_stand_in_is_a_backend() -> None:

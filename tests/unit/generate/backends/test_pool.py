@@ -92,9 +92,9 @@ class Actor:
 
 
 def several(
-    *actors: Actor, tell: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more
+    *actors: Actor, log: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more
 ) -> BackendPool:
-    return BackendPool(actors, "tiny", tell=tell, rest=rest, **more)
+    return BackendPool(actors, "tiny", log=log, rest=rest, **more)
 
 
 def all_generated(team: BackendPool, count: int) -> list[int]:
@@ -184,7 +184,7 @@ def test_one_that_was_slow_once_is_tried_again() -> None:
 def test_one_that_was_lost_comes_back() -> None:
     told: list[str] = []
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
-    team = several(back, steady, tell=told.append)
+    team = several(back, steady, log=told.append)
     for _ in range(12):
         all_generated(team, 6)
     assert sum(map(len, back.got[1:])) > 0
@@ -231,7 +231,7 @@ def test_an_error_that_all_have_is_everybody_s() -> None:
 def test_another_model_does_not_come_back() -> None:
     told: list[str] = []
     other = Actor(name="other")
-    team = several(other, Actor(), lost={0: "not there"}, tell=told.append)
+    team = several(other, Actor(), lost={0: "not there"}, log=told.append)
     for _ in range(3):
         all_generated(team, 3)
         time.sleep(0.02)

@@ -238,7 +238,7 @@ def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_pa
     with dumb() as url:
         assert text_of(lambda: RemoteWebui(url, patience=0.3).check()) == f"{url} does not answer"
         told: list[str] = []
-        backend = Webuis([url, serve(Model())], patience=0.5, tell=told.append).backend()
+        backend = Webuis([url, serve(Model())], patience=0.5, log=told.append).backend()
         piece = song(tmp_path / "remote")
         list(piece.generate(backend))
     assert windows(piece) == local
@@ -262,7 +262,7 @@ def test_one_that_falls_silent_in_its_work_is_lost(serve: Serve, local: list[byt
     app = FastAPI()
     app.mount("/", Sleeper(webui(hanging, tmp_path)))
     told: list[str] = []
-    webuis = Webuis([serve(app), serve(Model(delay=0.05))], patience=0.6, tell=told.append)
+    webuis = Webuis([serve(app), serve(Model(delay=0.05))], patience=0.6, log=told.append)
     piece = song(tmp_path / "remote")
     list(piece.generate(webuis.backend()))
     asleep.set()
@@ -319,7 +319,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
         piece = song(tmp_path / "one killed")
         told: list[str] = []
         finished = 0
-        for event in piece.generate(Webuis(urls, tell=told.append).backend().held_to(1)):
+        for event in piece.generate(Webuis(urls, log=told.append).backend().held_to(1)):
             if isinstance(event, Finished):
                 finished += 1
                 if finished == 1:
@@ -335,7 +335,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
                 if isinstance(event, Finished):
                     servers[1].kill()
 
-        backend = Webuis(urls, tell=told.append).backend().held_to(1)
+        backend = Webuis(urls, log=told.append).backend().held_to(1)
         said = text_of(lambda: generate(backend))
         assert said == f"none of the 2 webuis can generate: nothing listens on {urls[0]}; nothing listens on {urls[1]}"
         kept = windows(piece)
@@ -343,7 +343,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
         assert "none of the 2" in text_of(lambda: Webuis(urls).backend())
         servers[1].start()
         servers[1].ready()
-        list(piece.generate(Webuis(urls, tell=told.append).backend()))
+        list(piece.generate(Webuis(urls, log=told.append).backend()))
         assert windows(piece) == local
     finally:
         for server in servers:

@@ -22,8 +22,8 @@ from tests.unit.small import SMALL
 SCORE = Score((Keyframe("a", seed=1, seconds=6.0),))
 
 
-def with_record(image: Image.Image, black: float) -> Image.Image:
-    image.info[TEXT_KEY] = record_text(SMALL, black)
+def with_record(image: Image.Image, max_value: float) -> Image.Image:
+    image.info[TEXT_KEY] = record_text(SMALL, max_value)
     return image
 
 
@@ -134,7 +134,7 @@ def test_another_music_is_not_another_level() -> None:
 
 def test_plain_windows_keep_their_levels() -> None:
     plan = plan_plain(SCORE, SMALL, width=128)
-    one, other = (with_record(Image.new("RGB", (128, 64), (100, 100, 100)), black) for black in (1e6, 2e6))
+    one, other = (with_record(Image.new("RGB", (128, 64), (100, 100, 100)), max_value) for max_value in (1e6, 2e6))
     woven = BlendedSpectrogram(plan, lambda number: other if number % 2 else one)
     mel = woven.mel(0, plan.columns)
     assert mel[0, 127, 0] * 2 == pytest.approx(mel[0, 128, 0])

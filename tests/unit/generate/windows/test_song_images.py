@@ -25,7 +25,7 @@ def test_windows_are_parts_of_the_whole_image(tmp_path: Path, small: Spectrogram
     images = SongImages(tmp_path, plan, clip, None)
     images.draw()
     for window in plan.windows:
-        whole = audio_to_image(clip, small, max_value=images.black(window.number)).image
+        whole = audio_to_image(clip, small, max_value=images.max_value(window.number)).image
         expected = np.asarray(whole)[:, window.start : window.end].astype(int)
         got = np.asarray(images.image(window.number)).astype(int)
         assert np.abs(got - expected).max() <= 1
@@ -66,4 +66,4 @@ def test_black_is_read_without_the_pixels(tmp_path: Path, small: SpectrogramPara
     for path in tmp_path.glob("*.png"):
         data = path.read_bytes()
         path.write_bytes(data[: data.index(b"IDAT") + 4])
-    assert [SongImages(tmp_path, plan, clip, None).black(window.number) for window in plan.windows] == expected
+    assert [SongImages(tmp_path, plan, clip, None).max_value(window.number) for window in plan.windows] == expected
