@@ -20,7 +20,7 @@ __all__ = ["build_parser", "main"]
 
 _EPILOG = """\
 examples:
-  riffusion-ext demo                                             hear it work, nothing else needed
+  riffusion-ext demo                                             convert a tune; needs no model
   riffusion-ext image-to-audio --image clip.png --audio clip.wav
   riffusion-ext image-to-audio --image images/ --audio sounds/ --format flac
   riffusion-ext image-to-audio --image tiles/ --join song --audio song.wav
@@ -32,9 +32,11 @@ examples:
   riffusion-ext ui --open
 
 exit codes:
-  0  everything done       1  some or all inputs failed
-  2  wrong usage         130  stopped by Ctrl-C; the files written so far are whole
-                         143  the same by SIGTERM, 129 by SIGHUP
+    0  everything was done
+    1  some or all inputs failed
+    2  wrong usage
+  130  stopped by Ctrl-C; the files written so far are complete
+  143  stopped by SIGTERM in the same way; 129 by SIGHUP
 """
 _STOPPED = "stopped; the files written so far are whole"
 
@@ -59,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="riffusion-ext",
-        description="Spectrogram images to sound and back, for Riffusion models.",
+        description="Turn spectrogram images of Riffusion models into sound, and sound into such images.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         "audio-to-image",
         help="turn sound into images",
         description="Turn sound files into spectrogram images that carry their parameters: "
-        "one as wide as the sound is long, or tiles.",
+        "one image of the whole sound, or tiles.",
     )
     parser.add_argument("--audio", "-i", nargs="+", required=True, metavar="A", help="sound files, folders or patterns")
     parser.add_argument(
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
     add_control(parser, TO_IMAGES["format"], default=None)  # or that of the image's name
     add_control(parser, TO_IMAGES["tiles"], action="store_true")
     columns = TO_IMAGES["columns"]
-    add_control(parser, columns, default=None, help=f"width of a tile ({columns.default}); means --tiles")
+    add_control(parser, columns, default=None, help=f"width of a tile in columns ({columns.default}); implies --tiles")
     add_control(parser, TO_IMAGES["tile_level"])
     add_control(parser, TO_IMAGES["start"], metavar="S")
     add_control(parser, TO_IMAGES["duration"], metavar="S")

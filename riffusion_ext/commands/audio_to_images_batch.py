@@ -30,11 +30,11 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "audio-to-images-batch",
-        help="turn a folder of clips into an image each",
-        description="Turn all sound files of a folder into a spectrogram image each, several at once. The options "
-        "are those of the original library. Its images are stereo JPEG unless it is told otherwise; here they are "
-        "mono PNG, what riffusion-model-v1 was trained on: for the others say --stereo --image-extension jpg. "
-        "Files that cannot be read are reported, and images that exist are kept.",
+        help="turn each sound file of a folder into an image",
+        description="Turn each sound file of a folder into a spectrogram image. The options are those of the "
+        "original library's command. It writes stereo JPEG by default; this command writes mono PNG, which "
+        "riffusion-model-v1 was trained on. For stereo JPEG, use --stereo --image-extension jpg. Files that cannot be "
+        "read are reported, and existing images are kept.",
     )
     parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
     parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the images")

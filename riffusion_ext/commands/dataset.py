@@ -37,23 +37,31 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "dataset",
         help="turn a folder of songs into a training set",
-        description="Turn a folder of songs into a folder to train on: 512 x 512 spectrogram images without silence, "
-        "splices, repetitions and damage, each with a caption. A run goes on where the last one was.",
+        description="Turn a folder of songs into a training set: spectrogram images with captions, without silence, "
+        "cuts, repeats and damage. A run that was stopped continues when the command is repeated.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("songs", metavar="SONGS", help="folder of songs, with the folders in it; or one song")
+    parser.add_argument("songs", metavar="SONGS", help="folder of songs, including its subfolders, or one song")
     parser.add_argument("out", metavar="OUT", help="folder of the training set")
     _add_slicing(parser.add_argument_group("cutting"))
-    _add_curation(parser.add_argument_group("choosing", "a check is left out by giving it the word off"))
+    _add_curation(parser.add_argument_group("choosing", "off in place of a number turns a check off"))
     _add_captions(
-        parser.add_argument_group("captions", "from tags, and from song.txt, song.json or captions.csv beside songs")
+        parser.add_argument_group(
+            "captions", "from tags, and from song.txt, song.json or captions.csv beside the songs"
+        )
     )
     _add_export(parser.add_argument_group("writing"))
     work = parser.add_argument_group("working")
     add_control(work, WORK_OPTIONS["jobs"], "-j", type=int)
-    work.add_argument("--cluster", default="", metavar="ADDRESS", help="Dask scheduler to work on, as tcp://host:8786")
     work.add_argument(
-        "--review", nargs="+", default=[], metavar="FILE", help="decisions that a contact sheet saved (review.json)"
+        "--cluster", default="", metavar="ADDRESS", help="address of a Dask scheduler, such as tcp://host:8786"
+    )
+    work.add_argument(
+        "--review",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files review.json, in which contact sheets saved your choices",
     )
     add_output_options(parser)
     add_params_options(parser, "recorded in the images; use the values that the model was trained with")
@@ -91,10 +99,10 @@ def _add_captions(group: Any) -> None:
 
     caption = DATASET["template"]
     others = ", ".join(name for name in CAPTION_FIELDS if f"{{{name}}}" not in caption.default)
-    _add(group, "template", metavar="TEMPLATE", help=f'{caption.help} ("{caption.default}"); also {others}')
+    _add(group, "template", metavar="TEMPLATE", help=f'{caption.help} ("{caption.default}"); other fields: {others}')
     _add(group, "trigger", metavar="WORD")
     group.add_argument(
-        "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace in every caption"
+        "--replace", nargs=2, action="append", default=[], metavar=("FIND", "PUT"), help="replace text in all captions"
     )
 
 

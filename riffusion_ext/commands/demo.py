@@ -19,14 +19,15 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="make a tune, turn it into images and back into sound",
-        description="Make a short tune, turn it into training images and those back into sound; how close is it?",
+        help="compose a tune, turn it into images and back into sound",
+        description="Compose a short tune, turn it into training images, turn those back into sound, and report the "
+        "difference.",
     )
     parser.add_argument(
         "--output-dir",
         default="riffusion-demo",
         metavar="DIR",
-        help="folder for the files; those of an earlier demo are replaced (riffusion-demo)",
+        help="folder for the files; files of an earlier demo are replaced (riffusion-demo)",
     )
     add_control(parser, "engine")
     add_device_option(parser)

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "image-to-audio",
         help="turn images into sound",
-        description="Turn spectrogram images into sound, by the parameters recorded in an image where it has any.",
+        description="Turn spectrogram images into sound, with the parameters recorded in each image, if any.",
     )
     parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     parser.add_argument(
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
         add_control(parser, name)
     add_control(parser, JOIN)
     add_control(parser, TO_AUDIO["order"])
-    crossfade = "seconds by which joined clips overlap; means --join clips"
+    crossfade = "length of the fade between joined clips, in seconds; implies --join clips"
     add_control(parser, TO_AUDIO["crossfade"], default=None, metavar="S", help=crossfade)
     add_control(parser, TO_AUDIO["seed"])
     add_device_option(parser)

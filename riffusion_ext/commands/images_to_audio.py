@@ -31,11 +31,11 @@ _EPILOG = """\
 examples:
   riffusion-ext images-to-audio --image images/ --crossfade 0.1
   riffusion-ext images-to-audio --image images/ --glob "a*.png, *.jpg" --output-dir sounds/ --joined-name "{date}"
-  riffusion-ext images-to-audio --image images/ --crop every --preview cuts/      look at the cuts first
+  riffusion-ext images-to-audio --image images/ --crop every --preview cuts/      check the cuts first
   riffusion-ext images-to-audio --image images/ --crop every --no-each            one track, in time
 
-Images are taken in natural order (clip_2 before clip_10). Clips that are cut follow each other in time, whatever the
-crossfade: what lies around the cut sounds only while they fade.
+Images are taken in natural order (clip_2 before clip_10). Cut clips stay in time whatever the crossfade: sound from
+around the cut is heard only during the fade.
 """
 
 
@@ -43,9 +43,9 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "images-to-audio",
-        help="turn a folder of images into clips and one track of them all",
-        description="Turn images into clips, cut to a width or to whole bars of their beat where wanted, and join "
-        "them into one track. (For one song cut into tiles use image-to-audio --join song, which has no seams.)",
+        help="turn a folder of images into clips and one track of all clips",
+        description="Turn images into clips, cut to a width or to whole bars of their beat if you like, and join "
+        "them into one track. For the tiles of one song, use image-to-audio --join song, which has no seams.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,13 +62,13 @@ def add_parser(commands: Any) -> None:
     for name in ("engine", "level", "channels"):
         add_control(parser, name)
     add_control(parser, TO_AUDIO["seed"])
-    cut = parser.add_argument_group("cutting", "how much of each image is heard")
+    cut = parser.add_argument_group("cutting", "which part of each image is heard")
     for item in CROP_CONTROLS:
         add_control(cut, item)
     cut.add_argument(
         "--preview",
         metavar="P",
-        help="make no sound, but draw beats and cut: of the first image into this file, of all into this folder",
+        help="make no sound, but draw beats and cut: of the first image into this file, or of all into this folder",
     )
     add_device_option(parser)
     add_common_options(parser)

@@ -24,11 +24,11 @@ def add_parser(commands: Any) -> None:
         "info",
         aliases=["print-exif"],
         help="show what is recorded in an image or a sound file",
-        description="Show the spectrogram parameters and all else recorded in images and in sound made from them.",
+        description="Show the spectrogram parameters and everything else that is recorded in images and sound files.",
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="images, sound files, folders or patterns")
     parser.add_argument(
-        "--image", "--audio", dest="more", nargs="+", action="extend", default=[], metavar="P", help="the same"
+        "--image", "--audio", dest="more", nargs="+", action="extend", default=[], metavar="P", help="the same as FILE"
     )
     add_output_options(parser)
     parser.set_defaults(run=run)

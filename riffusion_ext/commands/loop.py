@@ -27,13 +27,13 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "loop",
-        help="make a loop of whole bars, by a webui",
-        description="Make a seamless loop of whole bars, exact to the sample. A webui with a Riffusion model "
-        "generates it.",
+        help="generate a loop of whole bars, with a webui",
+        description="Generate a seamless loop of whole bars, exact to the sample. A webui with a Riffusion model "
+        "does the work.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seed-picture", metavar="P", help="what it starts from")
+    parser.add_argument("--seed-picture", metavar="P", help="init image of the loop")
     add_options(parser, OPTIONS, LEVEL)
     parser.set_defaults(run=run)
 

@@ -29,14 +29,18 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "riff",
-        help="turn a song into a new version, by a webui",
-        description="Turn a song into a new version that keeps its structure. A webui with a Riffusion model "
-        "generates it; several webuis share the work.",
+        help="generate a new version of a song, with a webui",
+        description="Generate a new version of a song that keeps its structure. A webui with a Riffusion model "
+        "does the work; several webuis share it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("song", metavar="SONG", help="sound file")
-    parser.add_argument("--preview", action="store_true", help="only the first window; the rest later goes on from it")
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="generate only the first window; without this option, the same command continues from it",
+    )
     add_options(parser, OPTIONS, LEVEL)
     parser.set_defaults(run=run)
 

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         "sample-clips",
         help="cut clips at random from a sound file",
         description="Cut clips from random places of a sound file. The options are those of the original library's "
-        "command, and with a seed so are the clips.",
+        "command. With a seed, the clips are the same, too.",
     )
     parser.add_argument("--audio", "-i", required=True, metavar="A", help="the sound file")
     add_control(parser, SAMPLING["num_clips"])
@@ -39,12 +39,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "sample-clips-batch",
         help="cut clips at random from a folder of sound files",
-        description="Cut clips from random places of all sound files in a folder, several at once. The options are "
-        "those of the original library's command. Unlike there, a seed gives the same clips each time, whatever the "
-        "number of threads, and files that cannot be read or are shorter than a clip are reported.",
+        description="Cut clips from random places of all sound files in a folder. The options are those of the "
+        "original library's command. Unlike there, a seed gives the same clips each time, whatever the number of "
+        "threads, and files that cannot be read or are shorter than a clip are reported.",
     )
     parser.add_argument("--audio-dir", "-i", required=True, metavar="DIR", help="folder of sound files")
-    add_control(parser, SAMPLING["num_clips_per_file"], help="clips from each file (1)")
+    add_control(parser, SAMPLING["num_clips_per_file"], help="number of clips from each file (1)")
     add_control(parser, SAMPLING["glob"], metavar="PATTERN")
     add_control(parser, SAMPLING["limit"])
     add_control(parser, SAMPLING["num_threads"])
@@ -56,7 +56,7 @@ def _add_shared_options(parser: argparse.ArgumentParser, extension: str) -> None
     parser.add_argument("--output-dir", "-o", required=True, metavar="DIR", help="folder for the clips")
     add_control(parser, SAMPLING["duration_ms"])
     add_control(parser, SAMPLING["mono"], action="store_true")
-    help_ = f"format of the clips; mp3 and ogg lose some ({extension})"
+    help_ = f"format of the clips; mp3 and ogg are lossy ({extension})"
     add_control(parser, SAMPLING["extension"], default=extension, help=help_)
     add_control(parser, SAMPLING["seed"])
     add_common_options(parser)

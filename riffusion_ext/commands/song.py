@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _IMAGES = {
-    "seed_picture": "what the windows start from, repeated along the song",
-    "mask": "where the init image is regenerated: white everything, black nothing",
-    "before": "an image that the song goes on from",
+    "seed_picture": "init image of the windows, repeated along the song",
+    "mask": "mask of the init image: white is regenerated, black is kept",
+    "before": "image of a clip that the song continues",
 }
 _EPILOG = """\
 examples:
   riffusion-ext song "8 bars | funky sax" "8 bars | jazz piano -- vocals | cfg 8" --webui http://127.0.0.1:7860 -o a.wav
   riffusion-ext song score.txt --webui http://gpu1:7860 --webui http://me:secret@gpu2:7860 -o song.flac
 
-A line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7
+The score has a line for each part: length | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7
 """
 
 
@@ -34,13 +34,13 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "song",
-        help="make a song from prompts over time, by a webui",
-        description="Make a song from prompts over time. A webui with a Riffusion model generates it; several webuis "
-        "share the work.",
+        help="generate a song from prompts over time, with a webui",
+        description="Generate a song from prompts over time. A webui with a Riffusion model does the "
+        "work; several webuis share it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("score", nargs="+", metavar="SCORE", help="lines of the score, or files of lines")
+    parser.add_argument("score", nargs="+", metavar="SCORE", help="lines of the score, or files with such lines")
     for name, help_ in _IMAGES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="P", help=help_)
     add_options(parser, OPTIONS, LEVEL)

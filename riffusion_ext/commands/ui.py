@@ -26,8 +26,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "ui",
         help="open the tab in a browser, without a webui",
-        description="Serve the Riffusion tab by itself. Its pages Song, Riff and Loop need a model: that of a webui "
-        "which runs with --api, here or on another machine. Stop it with Ctrl-C.",
+        description="Serve the Riffusion tab without a webui. The pages Song, Riff, Loop and Live generate with the "
+        "model of a webui that runs with --api, on this machine or another one (--webui). Press Ctrl-C to stop.",
     )
     add_control(parser, SERVER["host"], metavar="HOST")
     add_control(parser, SERVER["port"], metavar="PORT")
@@ -39,29 +39,29 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         metavar="USER:PASSWORD",
-        help="ask for a password on every page and route; needed where --host lets other machines in; as often as "
-        "there are users. The environment variable RIFFUSION_AUTH may hold one, too",
+        help="password for all pages and routes; required if --host lets other machines in. Repeat the option for "
+        "several users. The environment variable RIFFUSION_AUTH can hold one user",
     )
     parser.add_argument(
         "--api-auth",
         action="append",
         default=[],
         metavar="USER:PASSWORD",
-        help="a password for the routes of --api; as often as there are users",
+        help="password for the routes of --api. Repeat the option for several users",
     )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name under which the server is reached, such as that of a proxy before it",
+        help="another host name under which the server is reached, such as that of a reverse proxy",
     )
     parser.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="a site whose pages may call the server, such as https://music.example",
+        help="origin of a site whose pages may call the server, such as https://music.example",
     )
     add_webui_option(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")

@@ -78,7 +78,7 @@ SAMPLER = Option(
     "Sampler",
     "text",
     "",
-    "sampler, as the webui names it (its usual one)",
+    "name of the sampler in the webui (the webui's default)",
     hint="avoid SDE samplers: they do not interpolate between seeds",
     longest=100,
     page_default=AUTOMATIC,
@@ -93,7 +93,7 @@ BATCH = Option(
     "Windows at once",
     "slider",
     4,
-    "windows at once, on each webui",
+    "batch size: windows generated at once on each webui",
     hint="more is faster and needs more memory",
     bounds=(1, 64),  # what is needed in memory is for the host to say
     page_bounds=(1, 16),
@@ -126,7 +126,7 @@ OVERLAP = Option(
     "Overlap of windows",
     "slider",
     128,
-    "columns that neighbours share, a multiple of 16, at most half the width",
+    "columns that neighbouring windows share, a multiple of 16, at most half the width",
     hint="at most half the width",
     bounds=bounds.OVERLAP,
     page_bounds=(16, 256),
@@ -137,7 +137,7 @@ POWER = Option(
     "Power of the transitions",
     "slider",
     1,
-    "power of the transitions; below 1 the middle passes fast, above 1 it lasts",
+    "power of the transitions; at 1 they are even, below 1 the middle passes quickly, above 1 the middle lasts",
     hint="1: even; below 1 the middle passes fast, above 1 it lasts",
     bounds=bounds.POWER,
     page_bounds=(0.25, 4),
@@ -147,7 +147,9 @@ BPM = Option("bpm", "Beats per minute", "number", 120, "beats per minute", hint=
 BEATS_PER_BAR = Option(
     "beats_per_bar", "Beats per bar", "number", 4, "beats per bar", hint="", bounds=bounds.BEATS_PER_BAR, step=1
 )
-BEAT = Option("beat", "Begin with a beat", "dropdown", "none", "begin with a beat", hint="", choices=bounds.PATTERNS)
+BEAT = Option(
+    "beat", "Begin with a beat", "dropdown", "none", "drum pattern to generate from", hint="", choices=bounds.PATTERNS
+)
 SEEDS = Option(
     "seeds",
     "Noise of the windows",

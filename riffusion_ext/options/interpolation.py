@@ -36,12 +36,12 @@ INTERPOLATION: dict[str, Option] = by_id(
             "",
             "number",
             5,
-            "images; the first is the start, the last the end",
+            "number of images, including those of start and end",
             bounds=bounds.COUNT,
             step=1,
             faces=_API,
         ),
         replace(generation.POWER, faces=_API),
-        replace(generation.WIDTH, help="without an init image", faces=_API),
+        replace(generation.WIDTH, help="width of the images in columns, if there is no init image", faces=_API),
     )
 )

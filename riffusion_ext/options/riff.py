@@ -44,7 +44,7 @@ OPTIONS: tuple[Option, ...] = (
         "Prompts along the song",
         "text",
         "",
-        "lines or files as of the command song, used instead of the prompt",
+        "score as lines or a file, as for the command song; used in place of the prompt",
         hint="a line for each part, as on the page Song; it is used instead of the prompt above",
         faces=("page", "command"),
         placeholder="0:20 | jazz piano\n0:20 | heavy metal -- vocals | denoise 0.4",
@@ -84,7 +84,7 @@ OPTIONS: tuple[Option, ...] = (
         "Start",
         "text",
         "0:00",
-        "begin at this time of the song",
+        "start of the part to use, such as 0:30",
         hint="",
         faces=("page", "command"),  # seconds in the API
     ),
@@ -93,7 +93,7 @@ OPTIONS: tuple[Option, ...] = (
         "Duration",
         "text",
         "",
-        "length, such as 0:30 (to the end)",
+        "length of the part to use, such as 0:30 (to the end)",
         hint="",
         faces=("page", "command"),
         placeholder="to the end",
@@ -103,7 +103,7 @@ OPTIONS: tuple[Option, ...] = (
         "Channels to generate",
         "dropdown",
         "mono",
-        "stereo: each side; double: the song twice, panned",
+        "stereo: each side separately; double: the song twice, panned left and right",
         choices=bounds.CHANNELS,
     ),
     Option(
@@ -131,20 +131,22 @@ OPTIONS: tuple[Option, ...] = (
         "Law of the mix",
         "dropdown",
         "equal-power",
-        "of the mix",
+        "law of the mix; equal-power: constant loudness; linear: for a result that is close to the song",
         hint="equal-power: constant loudness; linear: for a result that is close to the song",
         choices=("equal-power", "linear"),
     ),
     generation.WIDTH,
     replace(
-        generation.OVERLAP, help="columns that neighbours share, at most half the width", bounds=bounds.RIFF_OVERLAP
+        generation.OVERLAP,
+        help="columns that neighbouring windows share, at most half the width",
+        bounds=bounds.RIFF_OVERLAP,
     ),
     generation.SEED,
     replace(generation.STEPS, hint="25 to 50; more takes longer and changes little."),
     generation.SAMPLER,
     generation.BATCH,
     replace(generation.SEEDS, default="fixed", help="noise of the windows", faces=("command", "api")),
-    replace(generation.POWER, help="power of the way between prompts", faces=("command",)),
+    replace(generation.POWER, help="power of the transitions between prompts", faces=("command",)),
 )
 """Every option of a riff, in the order of the command line's."""
 
@@ -154,7 +156,7 @@ _LONGEST_SONG_S = 86400
 
 PART: dict[str, Option] = by_id(
     (
-        Option("start", "", "number", 0.0, "seconds", bounds=(0, _LONGEST_SONG_S), step=0.01, faces=("api",)),
+        Option("start", "", "number", 0.0, "start in seconds", bounds=(0, _LONGEST_SONG_S), step=0.01, faces=("api",)),
         Option(
             "duration",
             "",

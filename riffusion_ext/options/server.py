@@ -15,7 +15,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "text",
         "127.0.0.1",
-        "address to listen on; 0.0.0.0 lets other machines in, see --auth",
+        "address to listen on; 0.0.0.0 lets other machines in and needs --auth",
         faces=_COMMAND,
     ),
     Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, faces=_COMMAND),
@@ -26,7 +26,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "checkbox",
         False,
-        "let other programs convert by HTTP, too: /riffusion/v1/docs has the routes",
+        "serve the HTTP API for other programs; /riffusion/v1/docs lists its routes",
         faces=_COMMAND,
     ),
 )

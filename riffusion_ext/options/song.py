@@ -93,7 +93,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "slider",
         1.0,
-        "denoising strength of windows between two, without an init image",
+        "denoising strength of windows inpainted between two others, if there is no init image",
         bounds=bounds.DENOISE,
         step=0.01,
         faces=("command", "api"),
@@ -109,7 +109,7 @@ KEYFRAME: dict[str, Option] = by_id(
     (
         replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
         replace(generation.NEGATIVE, faces=_API),
-        replace(generation.SEED, help="-1: that of the part before", faces=_API),
+        replace(generation.SEED, help="seed of the noise; -1: the seed of the part before", faces=_API),
         replace(generation.DENOISE, faces=_API),
         replace(generation.CFG, faces=_API),
         Option(
@@ -117,12 +117,21 @@ KEYFRAME: dict[str, Option] = by_id(
             "",
             "number",
             None,
-            "length in seconds; or give bars",
+            "length in seconds, in place of bars",
             bounds=bounds.PART_SECONDS,
             step=0.01,
             faces=_API,
         ),
-        Option("bars", "", "number", None, "length in bars; needs bpm", bounds=bounds.PART_BARS, step=0.01, faces=_API),
+        Option(
+            "bars",
+            "",
+            "number",
+            None,
+            "length in bars, in place of seconds; needs bpm",
+            bounds=bounds.PART_BARS,
+            step=0.01,
+            faces=_API,
+        ),
     )
 )
 """Options of a part of a song in the API; elsewhere a line of the score."""

@@ -14,8 +14,8 @@ _HELP = {
     "min_frequency": "lowest frequency, in Hz",
     "max_frequency": "highest frequency, in Hz",
     "window_duration_ms": "length of the analysis window, in ms",
-    "padded_duration_ms": "length of the padded window, in ms",
-    "power_for_image": "exponent between magnitude and brightness",
+    "padded_duration_ms": "length of the FFT, in ms",
+    "power_for_image": "exponent from magnitude to brightness",
 }
 
 

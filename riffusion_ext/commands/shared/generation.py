@@ -63,7 +63,7 @@ _CONTENTS = "settings.json"
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], level: Option) -> None:
     """Add the options of a command that generates: those of `options` that a command line has, and what all share."""
     parser.add_argument("--output", "-o", required=True, metavar="A", help="sound file to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace it if it exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace the sound file if it exists")
     add_webui_option(parser)
     for item in options:
         if "command" in item.faces:
@@ -76,10 +76,10 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], leve
     parser.add_argument(
         "--work",
         metavar="DIR",
-        help="folder for windows until the sound file is written; the same command goes on with what is there (beside "
-        "the sound file, with .windows at the end of its name)",
+        help="folder of the windows until the sound file is written; after an interruption, the same command continues "
+        "from there (beside the sound file, with .windows at the end of its name)",
     )
-    parser.add_argument("--keep-windows", action="store_true", help="leave that folder there at the end")
+    parser.add_argument("--keep-windows", action="store_true", help="keep the folder of the windows at the end")
     add_output_options(parser)
     add_params_options(parser, "what the model was trained on")
 

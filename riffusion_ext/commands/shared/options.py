@@ -49,20 +49,20 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     there.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace files that exist; without it they are kept and the input fails",
+        help="replace existing files; without this option they are kept, and their inputs fail",
     )
     there.add_argument(
         "--skip-existing",
         action="store_true",
-        help="leave out inputs whose result exists: goes on where a run was stopped",
+        help="skip inputs whose result exists, to continue a run that was stopped",
     )
     add_output_options(parser)
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add how the command talks."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
-    parser.add_argument("--quiet", "-q", action="store_true", help="say nothing but what went wrong")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print only errors")
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
 
 
@@ -85,7 +85,7 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
     """
     group = parser.add_argument_group("spectrogram parameters", what)
     group.add_argument(
-        "--preset", choices=list(PRESETS), help="a whole set at once; single options below change it (riffusion-v1)"
+        "--preset", choices=list(PRESETS), help="set of parameters; the options below change single ones (riffusion-v1)"
     )
     # One default differs from the original library's: that takes the sound file's own sample rate, we take 44100 Hz,
     # which models were trained with; `--sample-rate file` asks for the file's own.
@@ -93,13 +93,13 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
         kind: Callable[[str], object] = int if item.is_whole else float
         text = item.help
         if item.id == "sample_rate" and of_files:
-            kind, text = rate_or_file, f"{text}; file: its own"
+            kind, text = rate_or_file, f"{text}; file: that of each sound file"
         group.add_argument(item.flag, type=kind, metavar="N", help=f"{text} ({item.default})")
     group.add_argument(
         "--stereo",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="two channels, kept in green and blue; or one",
+        help="stereo, with left in green and right in blue, or mono",
     )
 
 
@@ -190,7 +190,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="auto, cpu, cuda or cuda:1; others that torch knows (mps, xpu) are taken; the CPU does the work (auto)",
+        help="auto, cpu, cuda or cuda:1; for other devices of torch (mps, xpu), the CPU does the work (auto)",
     )
 
 

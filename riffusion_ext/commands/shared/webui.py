@@ -17,8 +17,8 @@ def add_webui_option(parser: argparse.ArgumentParser) -> None:
         "--webui",
         action="append",
         metavar="URL",
-        help="webui to generate with, as http://user:password@host:7860; it must run with --api and have this "
-        f"extension. Repeat the option to share the work; if one fails, the others take over its part ({VARIABLE})",
+        help="address of a webui to generate with, such as http://user:password@host:7860; it must run with --api and "
+        f"have this extension. Repeat the option to use several; if one fails, the others do its part ({VARIABLE})",
     )
 
 

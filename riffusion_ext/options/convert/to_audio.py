@@ -29,7 +29,7 @@ BITS = Option(
 _CROSSFADE = replace(
     control("crossfade"),
     infotext="",
-    help="seconds by which each clip of the track fades into the next; shorter where no sound is left around a cut",
+    help="seconds of the fade from each clip of the track to the next; shorter where no sound is left around a cut",
     hint=control("crossfade").help,
     faces=("page", "command"),
     bounds=CROSSFADE_S,
@@ -44,7 +44,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "What to make",
         "radio",
         KINDS[0],
-        "what becomes of the images",
+        "what to make of the images",
         hint="One song: the images are consecutive parts of it; it is rebuilt as a whole, without seams.",
         choices=KINDS,
         faces=("page",),
@@ -61,13 +61,13 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         placeholder="*.jpg, *.png",
     ),
     Option("each", "", "checkbox", True, "write a sound file for each image (yes)", faces=("command",)),
-    Option("join", "", "checkbox", True, "write one track of them all (yes)", faces=("command",)),
+    Option("join", "", "checkbox", True, "write one track of all clips (yes)", faces=("command",)),
     Option(
         "joined_name",
         "Name of the joined file",
         "text",
         "joined",
-        "name of the track; {date} stands for the time, {folder} for its folder's name",
+        "name of the track; {date} is replaced by date and time, {folder} by the name of its folder",
         hint="{date} stands for the time",
         faces=("page", "command"),
     ),
@@ -80,8 +80,8 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "dropdown",
         "natural",
-        "of images that are named one after the other. natural: by the numbers in their names, whatever order a "
-        "shell put them in; given: as named",
+        "order of the joined images; natural: by the numbers in their names (clip_2 before clip_10), however the shell "
+        "sorts them; given: as on the command line",
         choices=("natural", "given"),
         faces=("command",),
     ),
@@ -92,7 +92,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "number",
         0,
-        "seed of the reference engine's random phases; the others use none",
+        "seed of the random phases of the reference engine; other engines use no seed",
         bounds=(float("-inf"), float("inf")),  # torch takes any
         step=1,
         faces=("command",),
@@ -107,8 +107,8 @@ JOIN = Option(
     "",
     "dropdown",
     None,
-    "one sound file of all images. song: they are tiles of one song, rebuilt as a whole, without seams; clips: each "
-    "by itself, put end to end",
+    "write one sound file of all images; song: the images are tiles of one song, which is reconstructed as a whole, "
+    "without seams; clips: separate clips, placed end to end",
     choices=("song", "clips"),
     faces=("command",),
 )
