@@ -91,7 +91,7 @@ def table(name: str) -> str:
         "Values": _values,
         "Default": _default,
         "Infotext": lambda item: _code(item.infotext) if item.infotext else "",
-        "Meaning": lambda item: item.help,
+        "Meaning": lambda item: item.help.replace("*", r"\*"),  # two unescaped ones are emphasis in Markdown
     }
     rows = {title: [_cell(cell(item)) for item in options] for title, cell in columns.items()}
     rows = {title: cells for title, cells in rows.items() if any(cells)}

@@ -27,6 +27,10 @@ def test_a_table_without_a_marker_is_an_error() -> None:
         document.updated("<!-- options: song -->\n<!-- end of options -->\n")
 
 
+def test_asterisks_of_patterns_are_no_emphasis() -> None:
+    assert r'"\*.jpg, \*.png"' in document.table("images to audio")
+
+
 def test_a_table_says_where_ranges_and_defaults_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: dict[str, Any] = {"bounds": (1, 10), "page_bounds": (2, 5), "step": 1}
     shown = Option("speed", "Speed", "slider", 1, "how fast | slow", **ends, api_default=None)
