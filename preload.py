@@ -9,13 +9,13 @@ import argparse
 import contextlib
 
 _DEVICE_HELP = (
-    "device that turns Riffusion images into sound: cpu, cuda, cuda:1; wins over the setting "
-    "(default: the device that the model runs on, and the CPU where that cannot do it)"
+    "device that turns Riffusion images into sound, such as cpu, cuda or cuda:1; overrides the setting "
+    "(default: the device of the model, or the CPU if that device cannot do it)"
 )
 
 _HOST_HELP = (
-    "names, with commas between them, under which this webui is reached, such as that of a proxy before it; our "
-    "routes answer to no others, so that pages of other sites cannot call them (* is any name)"
+    "host names under which this webui is reached, separated by commas, such as that of a reverse proxy; Riffusion's "
+    "routes refuse requests to other names, so that pages of other sites cannot call them (*: any name)"
 )
 
 
