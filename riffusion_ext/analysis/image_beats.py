@@ -27,28 +27,28 @@ from riffusion_ext.analysis.parabola import vertex_offset
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import in_range
 
-__all__ = ["BeatFinder", "Beats", "find_beats", "strength_row"]
+__all__ = ["BeatFinder", "ImageBeats", "find_beats", "strength_row"]
 
 Row = npt.NDArray[np.float64]
 
-_USUAL_S = 0.5
+_USUAL_PERIOD_S = 0.5
 """Period preferred where several fit: 120 beats a minute; one octave away it counts for 0.6 as much."""
-_SHORTEST_S, _LONGEST_S = 0.25, 1.5
+_MIN_PERIOD_S, _MAX_PERIOD_S = 0.25, 1.5
 
 _RISE_S = 0.02
 """Half the time over which a rise is measured; an attack is smeared over the length of the window, 0.1 s."""
 
-_EARLY = 0.25
+_ATTACK_LEAD = 0.25
 """Darkness rises fastest that much of a window before the attack: the fourth root of its magnitude makes the first bit
 of an attack that comes under the window count nearly as much as the whole."""
 
-_STEADY = 5.2
+_MIN_COMB_HEIGHT = 5.2
 """Least height of the comb's answer, in standard deviations of the row, to be a beat. Noise reaches 4 to 5, music with
 drums 7 to 12; between 5 and 6 three of four loops of orchestral music fit."""
-_HITS = 0.5
+_MIN_HIT_SHARE = 0.5
 """Least share of the beats at which something must be heard."""
 
-_HEARD_APART = 0.75
+_MIN_PARITY_GAP = 0.75
 """Difference between the shares of even and odd beats that are heard, above which one kind are no beats."""
 
 _COMB_COLUMNS = 2048
@@ -97,7 +97,7 @@ class BeatFinder:
 
 
 @dataclass(frozen=True)
-class Beats:
+class ImageBeats:
     """What was found in an image.
 
     Attributes
@@ -155,7 +155,7 @@ def strength_row(darkness: npt.NDArray[np.float32], step_s: float) -> Row:
 
 def find_beats(
     darkness: npt.NDArray[np.float32], finder: BeatFinder, *, step_s: float = 0.01, window_s: float = 0.1
-) -> Beats:
+) -> ImageBeats:
     """Find the beats of an image.
 
     Parameters
@@ -170,41 +170,43 @@ def find_beats(
     first, last = finder.rows(len(darkness))
     row = strength_row(darkness[first:last], step_s)
     limit = float(row.max()) * (1 - finder.threshold)
-    shortest = max(_SHORTEST_S, finder.ignore_range) / step_s
-    longest = min(_LONGEST_S / step_s, (len(row) - 1) / max(finder.rhythm, 3))
+    shortest = max(_MIN_PERIOD_S, finder.ignore_range) / step_s
+    longest = min(_MAX_PERIOD_S / step_s, (len(row) - 1) / max(finder.rhythm, 3))
     if row.max() < 1 / 255:  # less than one level of grey
-        return Beats(row, limit, why="nothing in the band becomes louder anywhere")
+        return ImageBeats(row, limit, why="nothing in the band becomes louder anywhere")
     if longest < shortest:
         bars = f"{finder.rhythm} beats" if finder.rhythm >= 3 else "three beats"
-        return Beats(row, limit, why=f"{bars} that are {shortest * step_s:g} s or more apart do not fit into the image")
+        return ImageBeats(
+            row, limit, why=f"{bars} that are {shortest * step_s:g} s or more apart do not fit into the image"
+        )
     hits, weights = _hits(row, limit, finder.ignore_range / step_s)
-    steady, period, phase = _comb(np.where(row >= limit, row, 0.0), shortest, longest, _USUAL_S / step_s)
-    period, phase = _refined(hits, weights, period, phase, len(row))
+    comb_height, period, phase = _comb(np.where(row >= limit, row, 0.0), shortest, longest, _USUAL_PERIOD_S / step_s)
+    period, phase = _refine(hits, weights, period, phase, len(row))
     period, phase = _without_silent_beats(hits, period, phase, len(row), longest)
-    heard = _share_heard(hits, period, phase, len(row))
-    found = Beats(row, limit, hits=tuple(hits.tolist()))
-    if steady < _STEADY or heard < _HITS or not shortest * 0.9 <= period <= longest * 1.1:
-        return Beats(row, limit, hits=found.hits, why="no steady beat was found")
-    start = (phase + _EARLY * window_s / step_s) % period
+    share_hit = _share_hit(hits, period, phase, len(row))
+    found = ImageBeats(row, limit, hits=tuple(hits.tolist()))
+    if comb_height < _MIN_COMB_HEIGHT or share_hit < _MIN_HIT_SHARE or not shortest * 0.9 <= period <= longest * 1.1:
+        return ImageBeats(row, limit, hits=found.hits, why="no steady beat was found")
+    start = (phase + _ATTACK_LEAD * window_s / step_s) % period
     # A loop that begins on the beat has the steepest rise before its first column, where nobody can see it.
     start -= period if period - start < 2 * _RISE_S / step_s else 0.0
-    return Beats(row, limit, period, start, found.hits)
+    return ImageBeats(row, limit, period, start, found.hits)
 
 
-def _hits(row: Row, limit: float, apart: float) -> tuple[Row, Row]:
+def _hits(row: Row, limit: float, min_distance: float) -> tuple[Row, Row]:
     """Return the columns, to fractions, and heights of the peaks that reach the limit, the higher first choosing."""
-    inner = np.pad(row, 2, constant_values=-1.0)
-    highest = np.max([inner[shift : shift + len(row)] for shift in range(5)], axis=0)
+    padded = np.pad(row, 2, constant_values=-1.0)
+    highest = np.max([padded[shift : shift + len(row)] for shift in range(5)], axis=0)
     peaks = np.flatnonzero((row == highest) & (row >= limit) & (row > 0))
     kept: list[int] = []
     for peak in sorted(peaks.tolist(), key=lambda peak: -row[peak]):
-        if all(abs(peak - other) >= apart for other in kept):
+        if all(abs(peak - other) >= min_distance for other in kept):
             kept.append(peak)
     kept.sort()
-    return np.array([_vertex(row, peak) for peak in kept], np.float64), row[kept]
+    return np.array([_interpolate(row, peak) for peak in kept], np.float64), row[kept]
 
 
-def _vertex(row: Row, peak: int) -> float:
+def _interpolate(row: Row, peak: int) -> float:
     """Return where the parabola through a peak and its neighbours is highest."""
     if not 0 < peak < len(row) - 1:
         return float(peak)
@@ -231,13 +233,13 @@ def _comb(row: Row, shortest: float, longest: float, usual: float) -> tuple[floa
         sums = np.where(inside, smooth[np.minimum(teeth, columns - 1)], 0.0).sum(axis=1)
         heights = sums / np.sqrt(np.maximum(inside.sum(axis=1), 1))
         at = int(heights.argmax())
-        liked = heights[at] * math.exp(-0.5 * math.log2(period / usual) ** 2)
-        best = max(best, (liked, float(heights[at]), period, float(phases[at])))
+        weighted = heights[at] * math.exp(-0.5 * math.log2(period / usual) ** 2)
+        best = max(best, (weighted, float(heights[at]), period, float(phases[at])))
         period *= 1 + 1 / columns  # the last tooth moves by one column
     return best[1:]
 
 
-def _refined(hits: Row, weights: Row, period: float, phase: float, columns: int) -> tuple[float, float]:
+def _refine(hits: Row, weights: Row, period: float, phase: float, columns: int) -> tuple[float, float]:
     """Fit period and phase to the hits near the comb, by least squares, from the image's beginning to its end."""
     reach = min(columns, _COMB_COLUMNS)
     while True:
@@ -258,13 +260,13 @@ def _without_silent_beats(hits: Row, period: float, phase: float, columns: int, 
     """Double a period of which every second beat is silent: the preference for 120 a minute made it too short."""
     if 2 * period > longest:
         return period, phase
-    even, odd = (_share_heard(hits, 2 * period, start, columns) for start in (phase, phase + period))
-    if abs(even - odd) < _HEARD_APART:
+    even, odd = (_share_hit(hits, 2 * period, start, columns) for start in (phase, phase + period))
+    if abs(even - odd) < _MIN_PARITY_GAP:
         return period, phase
     return 2 * period, phase if even > odd else phase + period
 
 
-def _share_heard(hits: Row, period: float, phase: float, columns: int) -> float:
+def _share_hit(hits: Row, period: float, phase: float, columns: int) -> float:
     """Share of the beats near which there is a hit."""
     beats = np.arange(phase, columns - 1, period)
     if not len(hits) or not len(beats):

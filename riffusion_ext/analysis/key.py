@@ -30,20 +30,20 @@ _RATINGS = (
 # A note sounds in the pitch classes of its overtones as well, each softer than the one before by this much; so do the
 # notes of a key (E. Gomez, "Tonal description of music audio signals", thesis, Barcelona 2006). Without it, keys a
 # fifth too high are found: the third harmonic of the tonic is the dominant.
-_OVERTONES, _SOFTER = 6, 0.7
+_OVERTONES, _OVERTONE_GAIN = 6, 0.7
 
 _LOW_HZ, _HIGH_HZ = 200.0, 4000.0
 _A440 = 9
 """Pitch class of A; C is 0."""
 
-_FAINT = 0.01
+_MIN_PEAK = 0.01
 """Share of a column's largest magnitude under which peaks are not counted."""
 
 _BLOCK = 1024
 
 # What makes a key certain: the profile fits, it fits better than the next one, and the pitch classes differ at all.
-_FITS = (0.5, 0.9)
-_AHEAD, _UNEVEN = 0.15, 0.3
+_FIT_RANGE = (0.5, 0.9)
+_MIN_LEAD, _MIN_SPREAD = 0.15, 0.3
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def estimate_key(chroma: npt.NDArray[np.floating]) -> Key:
         return Key("", 0.0)
     fits = _profiles() @ centred / length
     second, first = np.argsort(fits)[-2:]
-    unlike = float(strength.std() / strength.mean())
+    spread = float(strength.std() / strength.mean())
     confidence = (
-        _share(fits[first] - _FITS[0], _FITS[1] - _FITS[0])
-        * math.sqrt(_share(fits[first] - fits[second], _AHEAD))
-        * _share(unlike, _UNEVEN)
+        _ratio(fits[first] - _FIT_RANGE[0], _FIT_RANGE[1] - _FIT_RANGE[0])
+        * math.sqrt(_ratio(fits[first] - fits[second], _MIN_LEAD))
+        * _ratio(spread, _MIN_SPREAD)
     )
     return Key(KEY_NAMES[first], confidence)
 
@@ -140,7 +140,7 @@ def _peaks(
 ) -> npt.NDArray[np.float64]:
     """Chroma [12] of the peaks among some bands."""
     middle = mel[:, low:high]
-    floor = _FAINT * middle.max(axis=1, keepdims=True)
+    floor = _MIN_PEAK * middle.max(axis=1, keepdims=True)
     peak = (middle > mel[:, low - 1 : high - 1]) & (middle >= mel[:, low + 1 : high + 1]) & (middle > floor)
     columns, bands = np.nonzero(peak)
     bands += low
@@ -172,7 +172,7 @@ def _profiles() -> npt.NDArray[np.float64]:
     """Profiles [24, 12] of the keys, with overtones, mean 0 and length 1."""
     tone = np.zeros(12)
     for harmonic in range(1, _OVERTONES + 1):
-        tone[round(12 * math.log2(harmonic)) % 12] += _SOFTER ** (harmonic - 1)
+        tone[round(12 * math.log2(harmonic)) % 12] += _OVERTONE_GAIN ** (harmonic - 1)
     with_overtones = np.stack([np.roll(tone, pitch) for pitch in range(12)])
     sounding = np.array(_RATINGS) @ with_overtones
     profiles = np.stack([np.roll(profile, tonic) for profile in sounding for tonic in range(12)])
@@ -180,6 +180,6 @@ def _profiles() -> npt.NDArray[np.float64]:
     return profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
 
 
-def _share(value: float, whole: float) -> float:
+def _ratio(value: float, whole: float) -> float:
     """Return how much of the whole a value is, 0 to 1."""
     return min(max(float(value) / whole, 0.0), 1.0)

@@ -13,12 +13,12 @@ __all__ = [
     "RATES",
     "Sketch",
     "band_edges",
+    "band_levels",
     "band_onsets",
     "check_rate",
     "check_sketch",
-    "levels",
+    "level_rise",
     "onset_strength",
-    "rise",
 ]
 
 Sketch = npt.NDArray[np.floating]
@@ -32,12 +32,12 @@ _BLOCK = 8192
 # and linear below. That loudest is taken for no less than 24 dB under the loudest band, and -80 dB: what nobody hears
 # has no onsets.
 _REACH_S = 2.0
-_CURVE = 30.0
+_COMPRESSION = 30.0
 _RANGE_DB, _FLOOR_DB = 24.0, -80.0
 
 # The spectrogram looks 50 ms ahead and back, so levels rise before the onset: fastest 10 ms before it for a sound that
 # swells, 30 ms before it for a click.
-_AHEAD_S = 0.02
+_LOOKAHEAD_S = 0.02
 _STEP_S = 0.01
 
 # Bands, equidistant in mel, count by their width on a scale that is logarithmic above 100 Hz: the few bands of drum and
@@ -70,7 +70,7 @@ def onset_strength(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDA
     check_rate(columns_per_second)
     check_sketch(sketch)
     weights = np.diff(np.log(band_edges(sketch.shape[1]) + _CORNER_HZ))
-    return rise(sketch, weights, columns_per_second)
+    return level_rise(sketch, weights, columns_per_second)
 
 
 def band_onsets(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArray[np.float32]:
@@ -79,39 +79,41 @@ def band_onsets(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArra
     middles = (edges[1:] + edges[:-1]) / 2
     group = np.searchsorted(_GROUPS_HZ, middles, side="right")
     weights = np.diff(np.log(edges + _CORNER_HZ))[:, None] * (group[:, None] == np.arange(len(_GROUPS_HZ) + 1))
-    return rise(sketch, weights, columns_per_second)
+    return level_rise(sketch, weights, columns_per_second)
 
 
-def rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: float) -> npt.NDArray[np.float32]:
+def level_rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: float) -> npt.NDArray[np.float32]:
     """Rise [T] of the levels of the first ``len(weights)`` bands, averaged with these weights; at the onset itself.
 
     Of weights [bands, groups] each column is a group of its own, and the rise is [T, groups].
     """
     weights = np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
     step = max(1, round(_STEP_S * columns_per_second))
-    ahead = round(_AHEAD_S * columns_per_second)
+    ahead = round(_LOOKAHEAD_S * columns_per_second)
     out = np.empty((len(sketch), *weights.shape[1:]), np.float32)
     for start in range(0, len(sketch), _BLOCK):
         stop = min(start + _BLOCK, len(sketch))
         now, after, before = (
             np.clip(np.arange(start, stop) - ahead + shift, 0, len(sketch) - 1) for shift in (0, step, -step)
         )
-        low, decibels, loudest = _scaled(sketch, int(now[0]), int(now[-1]) + 1, len(weights), columns_per_second)
+        low, decibels, loudest = _read_levels(sketch, int(now[0]), int(now[-1]) + 1, len(weights), columns_per_second)
         scale = loudest[now - low]  # one for both: else there were an onset where something loud is 2 s ago
-        level = _level(decibels[after - low] - scale) - _level(decibels[before - low] - scale)
+        level = _compress(decibels[after - low] - scale) - _compress(decibels[before - low] - scale)
         # einsum, since BLAS adds up in another order on other numbers of threads.
         out[start:stop] = np.einsum("tb,b...->t...", np.maximum(level, 0), weights)
     return out
 
 
-def levels(sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float) -> npt.NDArray[np.float32]:
+def band_levels(
+    sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float
+) -> npt.NDArray[np.float32]:
     """Levels [stop - start, bands], 0 to 1, of some columns; they do not depend on which others are asked for."""
-    low, decibels, loudest = _scaled(sketch, start, stop, bands, columns_per_second)
+    low, decibels, loudest = _read_levels(sketch, start, stop, bands, columns_per_second)
     inside = slice(start - low, stop - low)
-    return _level(decibels[inside] - loudest[inside])
+    return _compress(decibels[inside] - loudest[inside])
 
 
-def _scaled(
+def _read_levels(
     sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float
 ) -> tuple[int, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Read some columns, and 2 s more before and after.
@@ -134,10 +136,10 @@ def _scaled(
     return low, decibels[:, :bands], np.maximum(loudest[:, :bands], floor)
 
 
-def _level(below: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _compress(below: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Bring decibels, 0 and less, to the scale of 0 to 1."""
     ratio = np.exp(below * np.float32(math.log(10) / 10))
-    level: npt.NDArray[np.float32] = np.log1p(np.float32(_CURVE) * ratio) / np.float32(math.log1p(_CURVE))
+    level: npt.NDArray[np.float32] = np.log1p(np.float32(_COMPRESSION) * ratio) / np.float32(math.log1p(_COMPRESSION))
     return level
 
 

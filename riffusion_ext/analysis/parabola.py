@@ -9,7 +9,7 @@ __all__ = ["vertex_offset"]
 
 
 def vertex_offset(
-    left: npt.ArrayLike, middle: npt.ArrayLike, right: npt.ArrayLike, *, least_bend: float = 0.0
+    left: npt.ArrayLike, middle: npt.ArrayLike, right: npt.ArrayLike, *, min_bend: float = 0.0
 ) -> npt.NDArray[np.float64]:
     """Return where the parabola through three neighbouring samples is highest, counted from the middle one.
 
@@ -17,7 +17,7 @@ def vertex_offset(
     ----------
     left, middle, right : array_like [shape=(...)]
         Samples of one spacing.
-    least_bend
+    min_bend
         Downward bend, ``2 * middle - left - right``, that a peak exceeds.
 
     Returns
@@ -27,5 +27,5 @@ def vertex_offset(
     """
     left, middle, right = (np.asarray(sample, np.float64) for sample in (left, middle, right))
     bend = 2 * middle - left - right
-    peak = bend > least_bend
+    peak = bend > min_bend
     return np.asarray(np.where(peak, 0.5 * (right - left) / np.where(peak, bend, 1.0), 0.0))

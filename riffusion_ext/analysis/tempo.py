@@ -18,47 +18,47 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.analysis.metre import Likeness, evidence, likeness_of, torn
+from riffusion_ext.analysis.metre import Periodicity, cross_rhythm, periodicity_of, tempo_features
 from riffusion_ext.analysis.tempo_weights import WEIGHTS
 
-__all__ = ["SURE", "Tempo", "follow_tempo", "usual"]
+__all__ = ["MIN_CONFIDENCE", "Tempo", "follow_tempo", "tempo_prior"]
 
-SLOWEST, FASTEST = 40.0, 240.0
+MIN_TEMPO, MAX_TEMPO = 40.0, 240.0
 """Beats a minute that are looked for."""
 
-SURE = 0.3
+MIN_CONFIDENCE = 0.3
 """Confidence from which on a tempo is told, and beats are cut at."""
 
-_TEMPI = np.geomspace(FASTEST, SLOWEST, 180)
-_STEPS_OF_AN_OCTAVE = (len(_TEMPI) - 1) / math.log2(FASTEST / SLOWEST)
+_TEMPI = np.geomspace(MAX_TEMPO, MIN_TEMPO, 180)
+_STEPS_PER_OCTAVE = (len(_TEMPI) - 1) / math.log2(MAX_TEMPO / MIN_TEMPO)
 
 _FRAME_S, _HOP_S = 16.0, 4.0
 _CHUNK = 32
 
 # A song is like itself one, two, three, four beats later, a whole bar the most.
-_WHOLE = (1.0, 2.0, 3.0, 4.0)
-_WEIGHTS = (1.0, 0.5, 0.5, 0.75)
+_BEAT_MULTIPLES = (1.0, 2.0, 3.0, 4.0)
+_BEAT_WEIGHTS = (1.0, 0.5, 0.5, 0.75)
 
 # Along the path, a change of tempo by x costs _DRIFT * |ln x|, and never more than _JUMP, in the logarithm of a chance.
 _DRIFT, _JUMP = 48.0, 8.0
 _COST = np.minimum(_DRIFT * np.abs(np.log(_TEMPI[:, None] / _TEMPI)), _JUMP)
 
-_SAME = 0.06
+_SAME_TEMPO = 0.06
 """Tempi so near to each other, in parts, are the same."""
 
-_SURE_ODDS, _STEEP = 19.0, 2.0
+_MIN_ODDS, _ODDS_EXPONENT = 19.0, 2.0
 """Odds of a tempo, by the model, from which on it is sure; and how soon they do not matter any more."""
 
-_CLEAR = 0.4
+_MIN_CLARITY = 0.4
 """How clearly a song repeats itself, below which orchestras have what looks like beats."""
 
 _ABSENT, _PRESENT = 20.0, 0.3
 """How much it speaks against a beat that the song is less like itself one beat later than so much of what it can be."""
 
-_TORN, _TORN_FROM = 30.0, 0.1
+_CROSS_WEIGHT, _CROSS_FROM = 30.0, 0.1
 """How soon it makes a tempo doubtful that some band goes by two thirds or three halves of it."""
 
-_USUAL, _FAR = 120.0, (0.35, 0.7)
+_USUAL_TEMPO, _FAR_OCTAVES = 120.0, (0.35, 0.7)
 """Most people tap along to most music near 120 a minute (Ellis 2007); octaves from there that are far, and very far."""
 
 
@@ -109,49 +109,49 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
     size = min(columns, round(_FRAME_S * columns_per_second))
     starts = np.arange(0, columns - size + 1, round(_HOP_S * columns_per_second))
     lags = 60 * columns_per_second / _TEMPI
-    scores, wholes, against, powers = [], [], [], []
+    scores, clarities, rivals, powers = [], [], [], []
     for first in range(0, len(starts), _CHUNK):
-        likenesses = [likeness_of(band, starts[first : first + _CHUNK], size) for band in bands]
-        scores.append(_score(likenesses, lags))
-        wholes.append(_whole(likenesses[0], lags))
-        against.append(torn(likenesses, lags))
-        powers.append(likenesses[0].power)
+        periodicities = [periodicity_of(band, starts[first : first + _CHUNK], size) for band in bands]
+        scores.append(_score(periodicities, lags))
+        clarities.append(_beat_clarity(periodicities[0], lags))
+        rivals.append(cross_rhythm(periodicities, lags))
+        powers.append(periodicities[0].power)
     score, power = np.concatenate(scores), np.concatenate(powers)
     path = _best_path(score * np.minimum(power, 1)[:, None])
     here = np.arange(len(path))
     shares = power / max(float(power.sum()), 1e-9)
-    clear = _confidence(float(np.concatenate(wholes)[here, path] @ shares), size / columns_per_second)
-    clear *= min(1.0, (clear / _CLEAR) ** 2)
-    doubt = math.exp(-_TORN * max(float(np.concatenate(against)[here, path] @ shares) - _TORN_FROM, 0.0))
+    clear = _confidence(float(np.concatenate(clarities)[here, path] @ shares), size / columns_per_second)
+    clear *= min(1.0, (clear / _MIN_CLARITY) ** 2)
+    doubt = math.exp(-_CROSS_WEIGHT * max(float(np.concatenate(rivals)[here, path] @ shares) - _CROSS_FROM, 0.0))
     odds, of_octaves = _odds(score, path, np.minimum(power, 1))
     confidence, on_beats = (min(clear, _from_odds(doubt * some)) for some in (odds, of_octaves))
     return Tempo(starts + size / 2, lags[path], confidence, on_beats)
 
 
-def usual(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def tempo_prior(tempi: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the features [P, 6] of the tempi as such: how far they are from the most usual one."""
-    octaves = np.log2(tempi / _USUAL)
-    beyond = [np.maximum(side * octaves - far, 0) for far in _FAR for side in (-1, 1)]
+    octaves = np.log2(tempi / _USUAL_TEMPO)
+    beyond = [np.maximum(side * octaves - far, 0) for far in _FAR_OCTAVES for side in (-1, 1)]
     return np.stack([octaves, octaves**2, *beyond], axis=-1)
 
 
-def _score(likenesses: Sequence[Likeness], lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _score(periodicities: Sequence[Periodicity], lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Logarithm [frames, tempi] of each tempo's chance, but for a number that is the same for all of a frame."""
-    score = np.zeros((len(likenesses[0].power), len(lags)))
-    score += usual(_TEMPI) @ WEIGHTS[-6:]
-    for weight, values in zip(WEIGHTS, evidence(likenesses, lags), strict=False):
+    score = np.zeros((len(periodicities[0].power), len(lags)))
+    score += tempo_prior(_TEMPI) @ WEIGHTS[-6:]
+    for weight, values in zip(WEIGHTS, tempo_features(periodicities, lags), strict=False):
         score += weight * values
-    after_one = likenesses[0].at(lags)
+    after_one = periodicities[0].at(lags)
     absent = np.maximum(_PRESENT - after_one / np.maximum(after_one.max(axis=1, keepdims=True), 1e-9), 0)
     return score - _ABSENT * absent
 
 
-def _whole(likeness: Likeness, lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _beat_clarity(periodicity: Periodicity, lags: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How like itself each frame is one to four beats later [frames, tempi]; lags that are too long are left out."""
-    total, weights = np.zeros((len(likeness.power), len(lags))), np.zeros(len(lags))
-    for multiple, weight in zip(_WHOLE, _WEIGHTS, strict=True):
-        inside = likeness.within(multiple * lags)
-        total += weight * inside * likeness.at(multiple * lags)
+    total, weights = np.zeros((len(periodicity.power), len(lags))), np.zeros(len(lags))
+    for multiple, weight in zip(_BEAT_MULTIPLES, _BEAT_WEIGHTS, strict=True):
+        inside = periodicity.within(multiple * lags)
+        total += weight * inside * periodicity.at(multiple * lags)
         weights += weight * inside
     mean: npt.NDArray[np.float64] = total / np.maximum(weights, 1e-9)
     return mean
@@ -169,8 +169,8 @@ def _odds(
     inside = (path.min() + shifts >= 0) & (path.max() + shifts < tempi)
     mean = (beside * power[:, None]).sum(axis=0) / max(float(power.sum()), 1e-9)
     chance = np.where(inside, np.exp(np.minimum(mean, 50.0)), 0.0)
-    octaves = shifts / _STEPS_OF_AN_OCTAVE
-    near = math.log2(1 + _SAME)
+    octaves = shifts / _STEPS_PER_OCTAVE
+    near = math.log2(1 + _SAME_TEMPO)
     same = np.abs(octaves) < near
     octave = np.abs(octaves - np.rint(octaves)) < near
     return tuple(float(chance[some].sum() / max(chance[~some].sum(), 1e-9)) for some in (same, octave))  # type: ignore[return-value]
@@ -203,5 +203,5 @@ def _confidence(clarity: float, seconds: float) -> float:
 
 
 def _from_odds(odds: float) -> float:
-    """Turn odds into 0 to 1: :data:`SURE` where they are just good enough for that."""
-    return min(SURE * (odds / _SURE_ODDS) ** _STEEP, 1.0)
+    """Turn odds into 0 to 1: :data:`MIN_CONFIDENCE` where they are just good enough for that."""
+    return min(MIN_CONFIDENCE * (odds / _MIN_ODDS) ** _ODDS_EXPONENT, 1.0)

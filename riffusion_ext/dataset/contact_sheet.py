@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from riffusion_ext.dataset.decisions import reviewed
+from riffusion_ext.dataset.decisions import load_review
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -58,8 +58,8 @@ def write_sheets(
     RiffusionError
         A sheet cannot be written.
     """
-    heard = _spread(manifest.windows, sounds)
-    said = reviewed(store)
+    playable = _spread(manifest.windows, sounds)
+    said = load_review(store)
     pages = [manifest.windows[start : start + PAGE] for start in range(0, max(len(manifest.windows), 1), PAGE)]
     names = [f"contact-sheet-{number}.html" for number in range(1, len(pages) + 1)]
     names = names if len(pages) > 1 else ["contact-sheet.html"]
@@ -68,12 +68,14 @@ def write_sheets(
         cells = []
         for window in windows:
             path = store.find(window.file)
-            cells.append(_cell(store, window, path, _sound(store, path) if path and window.file in heard else ""))
+            cells.append(
+                _cell(store, window, path, _audio_uri(store, path) if path and window.file in playable else "")
+            )
             done += 1
             if progress is not None:
                 progress(done / len(manifest.windows))
         more = f", {number + 1} of {len(pages)}" if len(pages) > 1 else ""
-        store.write_text(names[number], _page(title + more, manifest, cells, said, len(heard)))
+        store.write_text(names[number], _page(title + more, manifest, cells, said, len(playable)))
     for old in store.out.glob("contact-sheet*.html"):
         if old.name not in names:
             with suppress(OSError):  # a folder of that name is not ours
@@ -94,19 +96,19 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
     return [names[place * len(names) // count] for place in range(count)]
 
 
-def _sound(store: Store, path: Path) -> str:
+def _audio_uri(store: Store, path: Path) -> str:
     """Return what an image sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
-    kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
+    kept = [store.work_folder / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
     found = next((sound for sound in kept if sound.is_file()), None)
     try:
-        found = found or _hear(path, kept)
+        found = found or _render_audio(path, kept)
         kind = "audio/mpeg" if found.suffix == ".mp3" else "audio/wav"
         return f"data:{kind};base64,{_base64(read_regular(found))}"
     except (RiffusionError, OSError):
         return ""
 
 
-def _hear(path: Path, places: Sequence[Path]) -> Path:
+def _render_audio(path: Path, paths: Sequence[Path]) -> Path:
     """Turn an image into sound: small, and in the first of two formats that can be written.
 
     MP3 rather than OGG, which has a random number in each file.
@@ -115,7 +117,7 @@ def _hear(path: Path, places: Sequence[Path]) -> Path:
     from riffusion_ext.spectrogram.codec import image_to_audio, read_image
 
     clip = image_to_audio(read_image(path)).clip.resample(_SOUND_RATE)
-    mp3, wav = places
+    mp3, wav = paths
     return write_audio(clip, mp3 if "mp3" in available_formats() else wav)
 
 
@@ -127,19 +129,19 @@ def thumbnail(store: Store, path: Path) -> str:
     ImageError
         It cannot be read.
     """
-    small = store.workings / "thumbnails" / f"{path.stem}.jpg"
+    small = store.work_folder / "thumbnails" / f"{path.stem}.jpg"
     try:
         data = read_regular(small) if small.stat().st_mtime_ns >= path.stat().st_mtime_ns else b""
     except OSError:
         data = b""
     if not data:
-        data = _shrunk(path)
+        data = _shrink(path)
         with suppress(RiffusionError):  # it can do without
             write_atomically(small, lambda file: file.write(data))
     return "data:image/jpeg;base64," + _base64(data)
 
 
-def _shrunk(path: Path) -> bytes:
+def _shrink(path: Path) -> bytes:
     from PIL import Image
 
     from riffusion_ext.spectrogram.image import read_image
@@ -176,15 +178,15 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     )
 
 
-def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[str, Any], heard: int) -> str:
+def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[str, Any], playable: int) -> str:
     kinds = sorted({reason["kind"] for window in manifest.windows for reason in window.reasons})
     filters = "".join(f'<option value="{html.escape(kind, quote=True)}">{html.escape(kind)}</option>' for kind in kinds)
     counts = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())
     summary = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept" + (
         f"; left out: {counts}" if counts else ""
     )
-    if heard < len(manifest.windows):
-        summary += f". {heard} of them can be heard here; --sounds all makes the rest"
+    if playable < len(manifest.windows):
+        summary += f". {playable} of them can be heard here; --sounds all makes the rest"
     # A name or caption could hold the end of a script.
     decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(

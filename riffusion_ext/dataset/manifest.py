@@ -16,7 +16,7 @@ from riffusion_ext.validation.names import bare_name, is_relative
 from riffusion_ext.validation.numbers import shown
 from riffusion_ext.validation.typed import typed
 
-__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
+__all__ = ["Manifest", "SongEntry", "WindowEntry", "reason_text", "round_finite"]
 
 _COLUMNS = (
     "file",
@@ -127,7 +127,7 @@ class Manifest:
         try:
             settings = dict(values["settings"])
             songs = [SongEntry(**typed(SongEntry, song)) for song in values["songs"]]
-            windows = [_window(window) for window in values["windows"]]
+            windows = [_parse_window(window) for window in values["windows"]]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = str(error) if isinstance(error, RiffusionError) else f"{type(error).__name__}: {error}"
             raise RiffusionError(why) from None
@@ -150,7 +150,7 @@ class Manifest:
         return text.getvalue()
 
 
-def _window(values: Mapping[str, Any]) -> WindowEntry:
+def _parse_window(values: Mapping[str, Any]) -> WindowEntry:
     """Return a window that was written down, with everything in it checked."""
     window = WindowEntry(**{**typed(WindowEntry, values), "reasons": tuple(values["reasons"])})
     bare_name(window.file, "an image")
@@ -171,6 +171,6 @@ def reason_text(reason: Mapping[str, Any]) -> str:
     return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 
 
-def finite(value: float, digits: int) -> float | None:
+def round_finite(value: float, digits: int) -> float | None:
     """Return the value rounded; None for what JSON cannot hold."""
     return round(value, digits) if math.isfinite(value) else None

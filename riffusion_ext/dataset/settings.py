@@ -17,12 +17,12 @@ from riffusion_ext.validation.typed import typed
 __all__ = [
     "ALIGNMENTS",
     "BOUNDS",
+    "COUNT_BOUNDS",
+    "END_MODES",
     "FORMATS",
-    "LASTS",
     "REASONS",
     "SCALES",
     "STEMS",
-    "WORK",
     "CaptionSettings",
     "CurateSettings",
     "DatasetSettings",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 ALIGNMENTS = ("none", "beat", "bar")
-LASTS = ("drop", "pad", "back")
+END_MODES = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
 FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
 """What a training set can be written as."""
@@ -57,7 +57,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 """Least and greatest value of each number below."""
 
-WORK = (0, math.inf)
+COUNT_BOUNDS = (0, math.inf)
 """Songs at once, windows with sound, and windows that are verified."""
 
 
@@ -102,13 +102,13 @@ class SliceSettings:
     stems_model: str = "htdemucs"
 
     def __post_init__(self) -> None:
-        _number("columns", self.columns)
-        _number("overlap", self.overlap)
-        _choice("align", self.align, ALIGNMENTS)
-        _choice("last", self.last, LASTS)
-        _choice("scale", self.scale, SCALES)
+        _check_number("columns", self.columns)
+        _check_number("overlap", self.overlap)
+        _check_choice("align", self.align, ALIGNMENTS)
+        _check_choice("last", self.last, END_MODES)
+        _check_choice("scale", self.scale, SCALES)
         for stem in self.stems:
-            _choice("a stem", stem, STEMS)
+            _check_choice("a stem", stem, STEMS)
 
     @property
     def step(self) -> int:
@@ -166,7 +166,7 @@ class CurateSettings:
         for name in ("first", "last", "silence_db", "transition", "duplicate", "clipping", "target"):
             value = getattr(self, name)
             if value is not None:
-                _number(name, value)
+                _check_number(name, value)
 
 
 @dataclass(frozen=True)
@@ -242,26 +242,26 @@ class DatasetSettings:
 
     @classmethod
     def _from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
-        slicing = _known(SliceSettings, values.get("slicing"))
+        slicing = _known_values(SliceSettings, values.get("slicing"))
         if "stems" in slicing:
             slicing["stems"] = tuple(map(str, slicing["stems"]))
         if isinstance(slicing.get("params"), Mapping):
             slicing["params"] = SpectrogramParams.from_mapping(slicing["params"])
-        captions = _known(CaptionSettings, values.get("captions"))
+        captions = _known_values(CaptionSettings, values.get("captions"))
         if "replace" in captions:
             captions["replace"] = tuple((str(find), str(put)) for find, put in captions["replace"])
-        export = _known(ExportSettings, values.get("export"))
+        export = _known_values(ExportSettings, values.get("export"))
         if "formats" in export:
             export["formats"] = tuple(map(str, export["formats"]))
         return cls(
             SliceSettings(**slicing),
-            CurateSettings(**_known(CurateSettings, values.get("curation"))),
+            CurateSettings(**_known_values(CurateSettings, values.get("curation"))),
             CaptionSettings(**captions),
             ExportSettings(**export),
         )
 
 
-def _known(kind: Any, values: Any) -> dict[str, Any]:
+def _known_values(kind: Any, values: Any) -> dict[str, Any]:
     return typed(kind, values or {})
 
 
@@ -270,12 +270,12 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _number(name: str, value: Any) -> None:
+def _check_number(name: str, value: Any) -> None:
     if not is_finite(value):
         raise RiffusionError(f"{name} must be a number, got {shown(value)}")
     in_range(name, value, *BOUNDS[name])
 
 
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")

@@ -35,7 +35,7 @@ def check_model(model: str, stems: tuple[str, ...]) -> None:
     RiffusionError
         demucs or the model is missing, or the model has no such stem.
     """
-    sources = _loaded(model).sources
+    sources = _load_model(model).sources
     missing = [stem for stem in stems if stem not in sources]
     if missing:
         raise RiffusionError(f"the model {model} has no {missing[0]}; it has {', '.join(sources)}")
@@ -70,14 +70,14 @@ def separate(
     from riffusion_ext.audio import AudioClip, available_formats, read_audio, write_audio
 
     suffix = "flac" if "flac" in available_formats() else "wav"
-    folder = store.workings / "stems" / song.digest()[:16] / bare_name(model, "the model")
-    check_folders(store.workings, folder)
+    folder = store.work_folder / "stems" / song.digest()[:16] / bare_name(model, "the model")
+    check_folders(store.work_folder, folder)
     files = {stem: folder / f"{stem}.{suffix}" for stem in stems}
     if not all(path.is_file() for path in files.values()):
-        separator = _loaded(model)
+        separator = _load_model(model)
         clip = read_audio(song.path).to_channels(separator.audio_channels).resample(separator.samplerate)
         tick()
-        parts = _apply(separator, clip.samples)
+        parts = _separate_sources(separator, clip.samples)
         tick()
         for stem, path in files.items():
             samples = parts[separator.sources.index(stem)]
@@ -86,7 +86,7 @@ def separate(
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str) -> Any:
+def _load_model(model: str) -> Any:
     try:
         from demucs.pretrained import get_model
     except (ImportError, OSError) as error:  # OSError: a torchaudio that does not fit
@@ -101,7 +101,7 @@ def _loaded(model: str) -> Any:
         raise RiffusionError(f"demucs cannot load the model {model}: {error}") from None
 
 
-def _apply(model: Any, samples: Any) -> Any:
+def _separate_sources(model: Any, samples: Any) -> Any:
     """Return the sources [stem, C, n] of samples [C, n]."""
     import torch
     from demucs.apply import apply_model

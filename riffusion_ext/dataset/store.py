@@ -29,7 +29,7 @@ import numpy as np
 from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.export import ledger
 from riffusion_ext.dataset.slicing.slice_song import SongRecord
-from riffusion_ext.dataset.songs import WORKINGS
+from riffusion_ext.dataset.songs import WORK_FOLDER
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import remove_leftovers, write_atomically
 from riffusion_ext.files.regular import read_regular
@@ -38,15 +38,17 @@ from riffusion_ext.validation.names import bare_name, check_folders, is_bare, is
 from riffusion_ext.validation.numbers import LONGEST, read_float
 from riffusion_ext.validation.typed import typed
 
-__all__ = ["LARGEST_JSON", "Store", "record_key"]
+__all__ = ["MAX_JSON_BYTES", "Store", "record_key"]
 
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
 _FORMAT = 3  # of the records: another whenever one of their features means something else
-LARGEST_JSON = 1 << 28
+MAX_JSON_BYTES = 1 << 28
 """Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
 
-_LARGEST_RECORD = 1 << 28
-_OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names images; a user's own stay where they are
+_MAX_RECORD_BYTES = 1 << 28
+_GENERATED_NAME = re.compile(
+    r".+_[0-9]{8,}_[0-9a-f]{12}\.png"
+)  # as cut_song names images; a user's own stay where they are
 
 
 class Store:
@@ -66,14 +68,14 @@ class Store:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.images, self.rejected = out / "pictures", out / "rejected"
-        self.workings = out / WORKINGS
-        self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
-        self._stop = self.workings / "stop"
-        for path in (self.images, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._others()):
+        self.work_folder = out / WORK_FOLDER
+        self.fresh, self._songs = self.work_folder / "fresh", self.work_folder / "songs"
+        self._stop = self.work_folder / "stop"
+        for path in (self.images, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._other_folders()):
             check_folders(out, path)
 
-    def _others(self) -> Iterator[Path]:
-        yield from (self.workings / name for name in ("heard", "lock", "loudest", "stems", "thumbnails"))
+    def _other_folders(self) -> Iterator[Path]:
+        yield from (self.work_folder / name for name in ("heard", "lock", "loudest", "stems", "thumbnails"))
         yield from (self.out / name for name in ("audio", "kohya"))
 
     @contextmanager
@@ -90,7 +92,7 @@ class Store:
         try:
             self.fresh.mkdir(parents=True, exist_ok=True)
             self._songs.mkdir(exist_ok=True)
-            lock = FileLock(self.workings / "lock", timeout=0)
+            lock = FileLock(self.work_folder / "lock", timeout=0)
             lock.acquire()
         except Timeout:
             raise RiffusionError(
@@ -112,9 +114,9 @@ class Store:
 
     def _clean(self) -> None:
         """Remove what runs that were killed had begun to write."""
-        for folder in (self.out, self.images, self.rejected, self.workings, self.out / ledger.FOLDER):
+        for folder in (self.out, self.images, self.rejected, self.work_folder, self.out / ledger.FOLDER):
             remove_leftovers(folder)
-        for parent in (self.workings, self.out / "kohya", self.out / "audio"):
+        for parent in (self.work_folder, self.out / "kohya", self.out / "audio"):
             for folder in (parent, *parent.glob("*/")):
                 if not is_link(folder):
                     remove_leftovers(folder)
@@ -125,7 +127,7 @@ class Store:
             self._stop.touch()
 
     @property
-    def stop_wanted(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether the present run shall end."""
         return self._stop.exists()
 
@@ -136,12 +138,12 @@ class Store:
         """Whether anything is known of any song."""
         return self._songs.is_dir() and any(self._songs.iterdir())
 
-    def record_of(self, key: str) -> SongRecord | None:
+    def load_record(self, key: str) -> SongRecord | None:
         """Return what is known of a song, unless it is missing, damaged, or one of its images is gone."""
         try:
-            data = read_regular(self._songs / f"{key}.npz", _LARGEST_RECORD)  # np.load leaves a damaged file open
+            data = read_regular(self._songs / f"{key}.npz", _MAX_RECORD_BYTES)  # np.load leaves a damaged file open
             with zipfile.ZipFile(io.BytesIO(data)) as packed:
-                if sum(item.file_size for item in packed.infolist()) > _LARGEST_RECORD:
+                if sum(item.file_size for item in packed.infolist()) > _MAX_RECORD_BYTES:
                     return None
             with np.load(io.BytesIO(data)) as archive:
                 arrays = {name: archive[name] for name in archive.files}
@@ -157,7 +159,7 @@ class Store:
             return None
         return record if all(self.find(file) for file in record.files) else None
 
-    def keep_record(self, key: str, record: SongRecord) -> None:
+    def save_record(self, key: str, record: SongRecord) -> None:
         """Write down what became of a song."""
         values = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "features"}
         text = json.dumps({**values, "format": _FORMAT}, allow_nan=True).encode()
@@ -167,20 +169,20 @@ class Store:
             for name, array in arrays.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _LONG_AGO), member.getvalue(), zipfile.ZIP_DEFLATED)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED)
         write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
 
-    def loudest_of(self, key: str) -> float | None:
+    def load_loudest(self, key: str) -> float | None:
         """Return the largest mel magnitude of a song, where an earlier run found it."""
         try:
-            return read_float(read_regular(self.workings / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
+            return read_float(read_regular(self.work_folder / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
         except (OSError, ValueError):
             return None
 
-    def keep_loudest(self, key: str, loudest: float) -> None:
+    def save_loudest(self, key: str, loudest: float) -> None:
         """Write down the largest mel magnitude of a song: finding it takes a whole pass over the file."""
         data = repr(loudest).encode("ascii")
-        write_atomically(self.workings / "loudest" / f"{key}.txt", lambda file: file.write(data))
+        write_atomically(self.work_folder / "loudest" / f"{key}.txt", lambda file: file.write(data))
 
     # -- images
 
@@ -226,13 +228,13 @@ class Store:
         with suppress(OSError):
             (self.images / bare_name(file, "an image")).with_suffix(".txt").unlink()
 
-    def forget_others(self, files: Collection[str]) -> None:
+    def reject_others(self, files: Collection[str]) -> None:
         """Move our images but these out of the training set, to the rejected ones: no song has them any more."""
         for path in sorted(self.images.glob("*.png")):
-            if path.name not in files and _OURS.fullmatch(path.name) and not is_link(path):
+            if path.name not in files and _GENERATED_NAME.fullmatch(path.name) and not is_link(path):
                 self.place(path.name, kept=False)
 
-    def empty_fresh(self) -> None:
+    def clear_fresh(self) -> None:
         """Remove images that belong to no record: of songs that were cut half, or cut again."""
         for path in self.fresh.glob("*.png"):
             with suppress(OSError):
@@ -250,7 +252,7 @@ class Store:
         """
         path = self.out / name
         try:
-            values = loads(read_regular(path, LARGEST_JSON))
+            values = loads(read_regular(path, MAX_JSON_BYTES))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from riffusion_ext.audio import RAW, AudioClip, read_audio
-from riffusion_ext.dataset.curation.apply import song_places
+from riffusion_ext.dataset.curation.apply import song_locator
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -19,9 +19,9 @@ from riffusion_ext.errors import RiffusionError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Check", "described", "sample_of", "verify"]
+__all__ = ["Check", "sample_windows", "summarize", "verify"]
 
-_FAR_LEVEL_DB, _FAR_LEVELS, _FAR_CLIPPED = 3.0, 6.0, 0.001
+_MAX_LEVEL_DB, _MAX_PIXEL_ERROR, _MAX_CLIPPED = 3.0, 6.0, 0.001
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Check:
     problem: str = ""
 
 
-def sample_of(manifest: Manifest, count: int) -> list[WindowEntry]:
+def sample_windows(manifest: Manifest, count: int) -> list[WindowEntry]:
     """Choose kept windows, evenly spread over the set."""
     kept = manifest.kept
     places = np.unique(np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)) if kept else []
-    return [kept[place] for place in places]
+    return [kept[locate] for locate in places]
 
 
 def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
@@ -74,10 +74,10 @@ def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
     Check
         One for each window.
     """
-    place = song_places(store)
+    locate = song_locator(store)
     for window in windows:
         try:
-            yield _check(store.images / window.file, window, place(window.song))
+            yield _check(store.images / window.file, window, locate(window.song))
         except RiffusionError as error:
             yield Check(window.file, problem=str(error))
 
@@ -111,27 +111,27 @@ def _level(clip: AudioClip) -> float:
 
 def _problem(level: float, error: float, other: float, clipped: float) -> str:
     found = []
-    if abs(level) > _FAR_LEVEL_DB:
+    if abs(level) > _MAX_LEVEL_DB:
         found.append(f"{abs(level):.1f} dB {'louder' if level > 0 else 'softer'} than the song")
-    if error > _FAR_LEVELS:
+    if error > _MAX_PIXEL_ERROR:
         found.append(f"drawn again it differs by {error:.1f} levels")
-    if other > _FAR_LEVELS:
+    if other > _MAX_PIXEL_ERROR:
         found.append(f"it is not that part of the song, from which it differs by {other:.1f} levels")
-    if clipped > _FAR_CLIPPED:
+    if clipped > _MAX_CLIPPED:
         found.append(f"{clipped:.1%} of it is clipped")
     return "; ".join(found)
 
 
-def described(checks: Sequence[Check]) -> str:
+def summarize(checks: Sequence[Check]) -> str:
     """Say in one line what a listener would hear, of all checks together."""
-    heard = [check for check in checks if check.file and (check.error or not check.problem)]
+    decoded_checks = [check for check in checks if check.file and (check.error or not check.problem)]
     wrong = sum(bool(check.problem) for check in checks)
     images = f"{len(checks)} images" if len(checks) != 1 else "1 image"
-    if not heard:
+    if not decoded_checks:
         return f"none of {images} can be heard"
-    level = float(np.median([check.level_db for check in heard]))
-    error = float(np.mean([check.error for check in heard]))
-    clipped = max(check.clipped for check in heard)
+    level = float(np.median([check.level_db for check in decoded_checks]))
+    error = float(np.mean([check.error for check in decoded_checks]))
+    clipped = max(check.clipped for check in decoded_checks)
     text = (
         f"{images}: level {level:+.1f} dB, drawn again {error:.1f} of 255 levels "
         f"off, {f'up to {clipped:.2%}' if clipped >= 5e-5 else 'nothing'} clipped"

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import riffusion_ext
 
-__all__ = ["AHEAD", "handed_out"]
+__all__ = ["AHEAD", "map_unordered"]
 
 AHEAD = 2
 """Items handed out for each process, so that none waits for the next."""
@@ -27,7 +27,7 @@ AHEAD = 2
 _Item = TypeVar("_Item")
 
 
-def handed_out(
+def map_unordered(
     function: Callable[[_Item], Any], numbered: Sequence[tuple[int, _Item]], jobs: int
 ) -> Iterator[tuple[int, Any]]:
     """Call ``function(item)`` in other processes; yields numbers and results as they come, in any order.
@@ -53,10 +53,10 @@ def handed_out(
     pool = joblib.Parallel(
         jobs, backend=_backend()(), batch_size=1, pre_dispatch=AHEAD * jobs, return_as="generator_unordered"
     )
-    carried = _carrier()
+    call = _portable_call()
     root = str(Path(riffusion_ext.__file__).resolve().parents[1])
-    work = (joblib.delayed(carried)(root, number, pickle.dumps((function, item))) for number, item in numbered)
-    with closing(pool(work)) as results:
+    calls = (joblib.delayed(call)(root, number, pickle.dumps((function, item))) for number, item in numbered)
+    with closing(pool(calls)) as results:
         for number, packed in results:
             yield number, pickle.loads(packed)
 
@@ -70,17 +70,17 @@ def _backend() -> Any:
         """Processes that end with this one."""
 
         def configure(self, *args: Any, **options: Any) -> int:
-            options.update(initializer=_beginning(), initargs=(os.getpid(),))
+            options.update(initializer=_initializer(), initargs=(os.getpid(),))
             return int(super().configure(*args, **options))
 
     return Backend
 
 
 @lru_cache(maxsize=1)  # joblib keeps its processes from one run to the next if they began with the same function
-def _beginning() -> Callable[[int], None]:
+def _initializer() -> Callable[[int], None]:
     """Return what each process begins with; it goes there by value, as below."""
 
-    def begin(parent: int) -> None:
+    def initialize(parent: int) -> None:
         import os
         import signal
         import threading
@@ -109,16 +109,16 @@ def _beginning() -> Callable[[int], None]:
 
         threading.Thread(target=watch, daemon=True, name="riffusion-parent").start()
 
-    return begin
+    return initialize
 
 
-def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
+def _portable_call() -> Callable[[str, int, bytes], tuple[int, bytes]]:
     """Return a function that goes to other processes by value, since they may not know where this package is.
 
     A webui takes the folders of extensions off the path again, and its processes may have been started by another one.
     """
 
-    def carried(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
+    def call(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
         import pickle
         import sys
 
@@ -127,4 +127,4 @@ def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
         function, item = pickle.loads(packed)
         return number, pickle.dumps(function(item))
 
-    return carried
+    return call

@@ -8,11 +8,11 @@ from typing import Any
 from riffusion_ext.dataset.settings import (
     ALIGNMENTS,
     BOUNDS,
+    COUNT_BOUNDS,
+    END_MODES,
     FORMATS,
-    LASTS,
     SCALES,
     STEMS,
-    WORK,
     CaptionSettings,
     CurateSettings,
     DatasetSettings,
@@ -80,7 +80,7 @@ CUTTING: tuple[Option, ...] = (
         _SLICE.last,
         "an end too short for a window: drop it, pad it, or start its window earlier",
         hint="too short for a window",
-        choices=LASTS,
+        choices=END_MODES,
     ),
     Option(
         "scale",
@@ -301,18 +301,22 @@ WRITING: tuple[Option, ...] = (
 )
 
 WORKING: tuple[Option, ...] = (
-    Option("jobs", "", "number", 0, "songs at once (0: one for each core)", bounds=WORK, step=1, faces=_COMMAND),
+    Option(
+        "jobs", "", "number", 0, "songs at once (0: one for each core)", bounds=COUNT_BOUNDS, step=1, faces=_COMMAND
+    ),
     Option(
         "sounds",
         "",
         "number",
         60,
         "windows that the contact sheet can play, or all",
-        bounds=WORK,
+        bounds=COUNT_BOUNDS,
         step=1,
         faces=_COMMAND,
     ),
-    Option("verify", "", "number", 8, "images to convert back and compare", bounds=WORK, step=1, faces=_COMMAND),
+    Option(
+        "verify", "", "number", 8, "images to convert back and compare", bounds=COUNT_BOUNDS, step=1, faces=_COMMAND
+    ),
 )
 """How the command works, and what it checks at the end; not part of the set's settings."""
 

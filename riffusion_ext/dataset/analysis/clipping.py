@@ -25,15 +25,17 @@ __all__ = ["REACH", "Cuts", "find_cuts"]
 REACH = 256
 """Samples before and after a stretch that help to judge its runs."""
 
-_LOUD = 0.05  # of full scale: runs at a lower level are rounding
+_MIN_LEVEL = 0.05  # of full scale: runs at a lower level are rounding
 _ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
 _BEYOND = 0.02  # of the limit, by which it would have gone on
-_GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
+# One that settles at its top has steps that grow by more on the way down, or are this small.
+_GROWTH, _MIN_STEPS = 2.5, 3.0
 _SOON, _LATER = 2, 6  # steps from the third on beside a flat top: a wave that stands still there may be a pulse
 _STRAIGHT = 0.004  # of the limit: steps that differ by less are a straight line
-_VALUES, _ODD = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
-_BELOW = 0.9  # of the limit: what is above may be clipped itself
-_STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
+_VALUES, _MAX_DEVIATION = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
+_BELOW_LIMIT = 0.9  # of the limit: what is above may be clipped itself
+# Share of samples under the limit that equal the one before, from which a wave is flat by itself.
+_MAX_FLAT_SHARE = 0.15
 
 _Array = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.int64]
@@ -71,17 +73,17 @@ def find_cuts(samples: _Array, edges: _Places) -> Cuts:
         Where the columns begin, and where the last one ends.
     """
     found = [
-        _of_side(sign * wave, edges, 2 * channel + (sign < 0))
+        _find_side(sign * wave, edges, 2 * channel + (sign < 0))
         for channel, wave in enumerate(samples)
         for sign in (1, -1)
     ]
     return Cuts(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
+def _find_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     """Find the flat tops of one polarity in samples [S]."""
     same = wave[1:] == wave[:-1]
-    first, last = _runs(same & (wave[1:] >= _LOUD))
+    first, last = _runs(same & (wave[1:] >= _MIN_LEVEL))
     cut = _is_cut(wave, first, last, _grain(wave, first))
     first, last = first[cut], last[cut]
     sizes = last - first + 1
@@ -92,7 +94,7 @@ def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     level = np.zeros(len(counts), np.float32)
     np.maximum.at(level, columns, wave[places])
     there = np.array(
-        [n for n in np.flatnonzero(counts) if not _stands(wave, same, edges[n], edges[n + 1], level[n])], np.int64
+        [n for n in np.flatnonzero(counts) if not _is_flat(wave, same, edges[n], edges[n + 1], level[n])], np.int64
     )
     share = (counts[there] / np.diff(edges)[there]).astype(np.float32)
     return Cuts(there, np.full(len(there), side), share, level[there])
@@ -119,40 +121,40 @@ def _grain(wave: _Array, first: _Places) -> float:
         return 0.0
     times = gaps / gaps.min()
     # A tone whose periods are all the same has few values, too, but they are no multiples of anything.
-    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _ODD else 0.0
+    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _MAX_DEVIATION else 0.0
 
 
 def _is_cut(wave: _Array, first: _Places, last: _Places, grain: float) -> npt.NDArray[np.bool_]:
     """Whether runs are tops at which a wave was cut off, as seen from one side at least."""
     sizes = last - first + 1
-    return _cut_from(wave, first, -1, sizes, grain) | _cut_from(wave, last, 1, sizes, grain)
+    return _is_cut_from(wave, first, -1, sizes, grain) | _is_cut_from(wave, last, 1, sizes, grain)
 
 
-def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
+def _is_cut_from(wave: _Array, edge: _Places, direction: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
     """Judge the slopes from the edges of runs on, backwards or forwards."""
     limit = wave[edge]
-    inside = (edge + 3 * way >= 0) & (edge + 3 * way < len(wave))
+    inside = (edge + 3 * direction >= 0) & (edge + 3 * direction < len(wave))
 
     def drop(samples: int | _Places) -> _Array:
-        down: _Array = limit - wave[np.clip(edge + samples * way, 0, len(wave) - 1)]
+        down: _Array = limit - wave[np.clip(edge + samples * direction, 0, len(wave) - 1)]
         return down
 
     one, two, three = drop(1), drop(2), drop(3)
     last, middle, early = one, two - one, three - two
-    smooth = (last > 0) & (middle >= _LEAST * grain) & (middle > 0) & (early != 0)
+    smooth = (last > 0) & (middle >= _MIN_STEPS * grain) & (middle > 0) & (early != 0)
     smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
-    away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    drops_enough = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
     # The side of a pulse that was interpolated is a straight line, or very short, and leads to another flat part.
-    side = wave[np.clip(edge[:, None] + way * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
+    side = wave[np.clip(edge[:, None] + direction * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
     flat = (side[:, 1:] == side[:, :-1]) & (side[:, 1:] != limit[:, None])
     straight = np.abs(middle - early) <= _STRAIGHT * limit
     smooth &= ~(flat[:, :_SOON].any(axis=1) | straight & flat.any(axis=1))
-    found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
+    found: npt.NDArray[np.bool_] = inside & smooth & drops_enough & (three / 3 * sizes / 4 >= _BEYOND * limit)
     return found
 
 
-def _stands(wave: _Array, same: npt.NDArray[np.bool_], start: int, stop: int, level: float) -> bool:
+def _is_flat(wave: _Array, same: npt.NDArray[np.bool_], start: int, stop: int, level: float) -> bool:
     """Whether a wave with tops at that level is flat at other levels, too."""
     start = max(start, 1)
-    below = np.abs(wave[start:stop]) < _BELOW * level
-    return int((same[start - 1 : stop - 1] & below).sum()) > _STANDING * int(below.sum())
+    below = np.abs(wave[start:stop]) < _BELOW_LIMIT * level
+    return int((same[start - 1 : stop - 1] & below).sum()) > _MAX_FLAT_SHARE * int(below.sum())

@@ -12,11 +12,11 @@ from riffusion_ext.dataset.analysis.clipping import REACH, Cuts, find_cuts
 __all__ = ["ColumnStats"]
 
 _CHUNK = 128  # columns that are looked at together; always the same ones, however the pieces fall
-_LEAST = 0.1  # a limit below that is none
+_MIN_LIMIT = 0.1  # a limit below that is none
 _AT_LIMIT = 0.98
-_SQUARE = 0.75  # share of a column at its limits above that is a square wave with slanting sides
-_FLAT = 0.99  # share of the samples that equal the one before where nothing moves
-_MOVES = 1e-10  # mean square around the mean: a wave with corners is above it
+_SQUARE_SHARE = 0.75  # share of a column at its limits above that is a square wave with slanting sides
+_FLAT_SHARE = 0.99  # share of the samples that equal the one before where nothing moves
+_MIN_POWER = 1e-10  # mean square around the mean: a wave with corners is above it
 
 _Array = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ class ColumnStats:
         self._first += keep
 
     def finish(self, columns: int) -> dict[str, Any]:
-        """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped``, ``still``, ``last_step`` and ``least_step``.
+        """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped``, ``still``, ``last_step`` and ``min_step``.
 
         Each is [columns].
 
@@ -70,7 +70,9 @@ class ColumnStats:
         table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((6, 1), np.float32)
         clipped = self._clipped(table.shape[1])
         missing = (0, max(columns - table.shape[1], 0))
-        peak, file_energy, mixed_energy, still, last, least = np.pad(table, ((0, 0), missing), mode="edge")[:, :columns]
+        peak, file_energy, mixed_energy, still, last, min_step = np.pad(table, ((0, 0), missing), mode="edge")[
+            :, :columns
+        ]
         return {
             "peak": peak,
             "file_energy": file_energy,
@@ -78,7 +80,7 @@ class ColumnStats:
             "clipped": np.pad(clipped, missing, mode="edge")[:columns],
             "still": still > 0,
             "last_step": last,
-            "least_step": least,
+            "min_step": min_step,
         }
 
     def _edges(self, columns: int) -> _Places:
@@ -101,33 +103,35 @@ class ColumnStats:
         found = Cuts(*(np.concatenate(parts) for parts in zip(*self._cuts, strict=True))) if self._cuts else None
         share = np.zeros((columns, max(len(self._peaks), 2)), np.float32)
         if found is not None:
-            limits = np.maximum(_LEAST, _AT_LIMIT * self._peaks)[found.side]
+            limits = np.maximum(_MIN_LIMIT, _AT_LIMIT * self._peaks)[found.side]
             at_limit = found.level >= limits
             share[found.column[at_limit], found.side[at_limit]] = found.share[at_limit]
         of_channel = share.reshape(columns, -1, 2).sum(axis=2)
-        most: _Array = np.where(of_channel > _SQUARE, np.float32(0.0), of_channel).max(axis=1)
-        return most
+        worst: _Array = np.where(of_channel > _SQUARE_SHARE, np.float32(0.0), of_channel).max(axis=1)
+        return worst
 
 
 def _numbers(samples: _Array, mixed: _Array, edges: _Places) -> _Array:
     """Six numbers [6, n] of columns between edges [n + 1]."""
     counts = np.diff(edges)
 
-    def over(values: npt.NDArray[np.generic], reduce: np.ufunc = np.add) -> npt.NDArray[np.float64]:
-        return reduce.reduceat(values[:, : int(edges[-1])], edges[:-1], axis=1).astype(np.float64)
+    def reduce_columns(values: npt.NDArray[np.generic], ufunc: np.ufunc = np.add) -> npt.NDArray[np.float64]:
+        return ufunc.reduceat(values[:, : int(edges[-1])], edges[:-1], axis=1).astype(np.float64)
 
     def mean_square(values: _Array) -> npt.NDArray[np.float64]:
-        return over(np.square(values, dtype=np.float64)) / counts
+        return reduce_columns(np.square(values, dtype=np.float64)) / counts
 
     steps = np.zeros((1, mixed.shape[1]), np.float32)
     steps[:, 1:] = np.abs(np.diff(mixed, axis=1)).max(axis=0)
     same = steps == 0
     same[:, 0] = False
     squares = mean_square(mixed)
-    around = (squares - np.square(over(mixed.astype(np.float64)) / counts)).max(axis=0)
-    still = (over(same.astype(np.int32))[0] >= _FLAT * (counts - (edges[:-1] == 0))) & (around <= _MOVES)
+    variance = (squares - np.square(reduce_columns(mixed.astype(np.float64)) / counts)).max(axis=0)
+    still = (reduce_columns(same.astype(np.int32))[0] >= _FLAT_SHARE * (counts - (edges[:-1] == 0))) & (
+        variance <= _MIN_POWER
+    )
     own = squares if samples is mixed else mean_square(samples)
-    peak = over(np.abs(samples), np.maximum).max(axis=0)
-    last = steps[0, over(np.where(steps > 0, np.arange(steps.shape[1]), 0), np.maximum)[0].astype(np.int64)]
-    least = over(np.where(steps > 0, steps, np.inf), np.minimum)[0]
-    return np.stack([peak, own.mean(axis=0), squares.mean(axis=0), still, last, least]).astype(np.float32)
+    peak = reduce_columns(np.abs(samples), np.maximum).max(axis=0)
+    last = steps[0, reduce_columns(np.where(steps > 0, np.arange(steps.shape[1]), 0), np.maximum)[0].astype(np.int64)]
+    min_step = reduce_columns(np.where(steps > 0, steps, np.inf), np.minimum)[0]
+    return np.stack([peak, own.mean(axis=0), squares.mean(axis=0), still, last, min_step]).astype(np.float32)

@@ -27,15 +27,16 @@ _QUIET = 1e-3  # likewise, relative to the window's mean: -30 dB
 _PAUSE = 50  # columns of silence that make a pause: half a second
 
 _EMPTY = 1e-3  # mean square relative to the loudest 0.2 s of the window: -30 dB
-_LOUDEST, _MOMENT = 20, 5  # columns over which the energy is averaged: to know what is loud, and what is empty
-_SCRAP = 50  # columns: sound before an empty stretch that is no longer is what rang from before the window
-_RISE, _RISEN = 50, 0.03  # columns within which a burst comes to within 15 dB of the loudest
+# Columns over which the energy is averaged: to know what is loud, and what is empty.
+_LOUDEST_COLUMNS, _SMOOTH_COLUMNS = 20, 5
+_MAX_TAIL = 50  # columns: sound before an empty stretch that is no longer is what rang from before the window
+_RISE, _RISEN_LEVEL = 50, 0.03  # columns within which a burst comes to within 15 dB of the loudest
 
 _DROPOUT = 3  # columns; half a period of the lowest notes is shorter
-_MOST_GAPS = 3  # more of them in a window are its rhythm
+_MAX_GAPS = 3  # more of them in a window are its rhythm
 _BESIDE = 3  # columns before and after a gap in which there must be sound
-_AUDIBLE = 1e-5  # mean square: -50 dBFS
-_STOP = 20  # columns: a gap as long as this is a stop of the music, unless it is torn off
+_MIN_POWER = 1e-5  # mean square: -50 dBFS
+_MIN_STOP = 20  # columns: a gap as long as this is a stop of the music, unless it is torn off
 _TORN = 0.1  # of the level before, by which the samples then jump to the gap
 _COARSE, _OWN = 1 / 1024, 1.5  # steps of numbers as coarse as that are the sound's own, and so many of them no tear
 
@@ -134,14 +135,14 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
     energy = np.maximum(_means(measure.energy, first_columns, columns), 1e-12)
     curve = transition_curve(measure.sketch, measure.change)
     transition, at = largest_transition(curve, first_columns, columns)
-    gaps = _gaps(measure)
+    gaps = _find_gaps(measure)
     windows = [(int(first), min(int(first) + columns, measure.columns)) for first in first_columns]
     return Features(
         level_db=_decibels(energy),
         file_db=_decibels(_means(measure.file_energy, first_columns, columns)),
         mixed_db=_decibels(_means(measure.mixed_energy, first_columns, columns)),
         quiet=_array(
-            1.0 - _sounding(measure.energy[start:stop], mean) / columns
+            1.0 - _count_sounding(measure.energy[start:stop], mean) / columns
             for (start, stop), mean in zip(windows, energy, strict=True)
         ),
         burst=_array(_empty_before_burst(measure.energy[start:stop]) / columns for start, stop in windows),
@@ -149,7 +150,7 @@ def window_features(measure: SongMeasure, first_columns: np.ndarray, columns: in
         transition_at=((at - first_columns) * measure.column_seconds).astype(np.float32),
         clipped=_means(measure.clipped, first_columns, columns).astype(np.float32),
         dropout=_array(_longest_gap(gaps, start, stop) * measure.column_seconds for start, stop in windows),
-        rumble=_array(_largest(measure.low, *window) - _largest(measure.sketch, *window) for window in windows),
+        rumble=_array(_max_level(measure.low, *window) - _max_level(measure.sketch, *window) for window in windows),
         embedding=np.array(
             [_embedding(measure.sketch[start:stop], columns) for start, stop in windows], np.float32
         ).reshape(len(windows), EMBEDDING),
@@ -161,7 +162,7 @@ def _decibels(energy: np.ndarray) -> np.ndarray:
     return (10.0 * np.log10(np.maximum(energy, 1e-12))).astype(np.float32)
 
 
-def _largest(levels: np.ndarray, start: int, stop: int) -> float:
+def _max_level(levels: np.ndarray, start: int, stop: int) -> float:
     return float(levels[start:stop].max(initial=-120.0))
 
 
@@ -182,7 +183,7 @@ def _runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[::2], edges[1::2]
 
 
-def _sounding(energy: np.ndarray, mean: float) -> int:
+def _count_sounding(energy: np.ndarray, mean: float) -> int:
     """Count the columns of a window that do not lie in pauses."""
     start, stop = _runs(energy < max(_FLOOR, _QUIET * mean))
     lengths = stop - start
@@ -194,23 +195,23 @@ def _empty_before_burst(energy: np.ndarray) -> int:
 
     What sounds for less than half a second before them is what rang from before the window.
     """
-    if len(energy) <= _LOUDEST:
+    if len(energy) <= _LOUDEST_COLUMNS:
         return 0
-    loudest = max(float(_smooth(energy, _LOUDEST).max()), _FLOOR)
-    start, stop = _runs(_smooth(energy, _MOMENT) < max(_FLOOR, _EMPTY * loudest))
-    first = (start < _SCRAP) & (stop < len(energy) - _MOMENT)
+    loudest = max(float(_smooth(energy, _LOUDEST_COLUMNS).max()), _FLOOR)
+    start, stop = _runs(_smooth(energy, _SMOOTH_COLUMNS) < max(_FLOOR, _EMPTY * loudest))
+    first = (start < _MAX_TAIL) & (stop < len(energy) - _SMOOTH_COLUMNS)
     if not first.any():
         return 0
     longest = int(np.where(first, stop - start, 0).argmax())
-    rise = _smooth(energy, _MOMENT)[stop[longest] : stop[longest] + _RISE]
-    return int(stop[longest] - start[longest]) if rise.max() > _RISEN * loudest else 0
+    rise = _smooth(energy, _SMOOTH_COLUMNS)[stop[longest] : stop[longest] + _RISE]
+    return int(stop[longest] - start[longest]) if rise.max() > _RISEN_LEVEL * loudest else 0
 
 
 def _smooth(energy: np.ndarray, width: int) -> np.ndarray:
     return np.convolve(energy.astype(np.float64), np.ones(width) / width, "same")
 
 
-def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
+def _find_gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     """Return where sound drops out: it stands still for a while, and is loud right before and after.
 
     A pause is different, since music and rooms die away; and so is a wave with corners, whose samples are equal for
@@ -224,12 +225,12 @@ def _gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     # The columns at the very edges are half sound, half gap.
     before = total[start - 1] - total[start - 1 - _BESIDE]
     after = total[stop + 1 + _BESIDE] - total[stop + 1]
-    loud = np.minimum(before, after) >= _BESIDE * _AUDIBLE
+    loud = np.minimum(before, after) >= _BESIDE * _MIN_POWER
     # The last step into a gap lies in the column before, or in the first of the gap itself.
     jump = np.where(measure.last_step[start] > 0, measure.last_step[start], measure.last_step[start - 1])
-    grain = np.minimum.reduce([measure.least_step[start - back] for back in range(_BESIDE + 1)])
+    grain = np.minimum.reduce([measure.min_step[start - back] for back in range(_BESIDE + 1)])
     own = (grain >= _COARSE) & (jump <= _OWN * grain)
-    faded = (stop - start >= _STOP) & (jump <= _TORN * np.sqrt(before / _BESIDE))
+    faded = (stop - start >= _MIN_STOP) & (jump <= _TORN * np.sqrt(before / _BESIDE))
     torn = loud & ~own & ~faded
     return start[torn], stop[torn]
 
@@ -238,7 +239,7 @@ def _longest_gap(gaps: tuple[np.ndarray, np.ndarray], start: int, stop: int) -> 
     """Return the length in columns of the longest gap inside a window; 0 where gaps are the rhythm."""
     inside = slice(*np.searchsorted(gaps[0], [start, stop]))
     lengths = np.minimum(gaps[1][inside], stop) - gaps[0][inside]
-    return int(lengths.max()) if 0 < len(lengths) <= _MOST_GAPS else 0
+    return int(lengths.max()) if 0 < len(lengths) <= _MAX_GAPS else 0
 
 
 def _embedding(sketch: np.ndarray, columns: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.loudness import Loudness
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.dataset.analysis.column_stats import ColumnStats
-from riffusion_ext.dataset.analysis.shown_energy import LOWEST, ShownEnergy
+from riffusion_ext.dataset.analysis.shown_energy import LOWEST_HZ, ShownEnergy
 from riffusion_ext.dataset.analysis.transitions import FineChange, SpectralChange
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_pieces
@@ -71,7 +71,7 @@ class SongMeasure:
         Energy of the pitch classes from C on.
     loudness
         Integrated, in LUFS (ITU-R BS.1770-4); -inf for silence.
-    black
+    max_value
         Largest mel magnitude.
     change
         How the partials change around every fourth column.
@@ -93,10 +93,10 @@ class SongMeasure:
     clipped: _Array
     still: npt.NDArray[np.bool_]
     last_step: _Array
-    least_step: _Array
+    min_step: _Array
     chroma: npt.NDArray[np.float64]
     loudness: float
-    black: float
+    max_value: float
     change: FineChange
     column_seconds: float
     notes: tuple[str, ...] = ()
@@ -135,28 +135,28 @@ def measure_song(
     AudioError
         The file cannot be read, or not to its end.
     """
-    listener = _Listener(params)
+    stats = _SampleStats(params)
     sketches: list[npt.NDArray[np.float16]] = []
     lows: list[npt.NDArray[np.float16]] = []
-    inaudible = _rows_below(LOWEST, params)
-    chroma, black, columns = np.zeros(12), 0.0, 0
+    rows_below = _rows_below(LOWEST_HZ, params)
+    chroma, max_value, columns = np.zeros(12), 0.0, 0
     change = SpectralChange()
     # One block: the system gives memory as it is written to, and has all of it back where a song turns out too long.
     # Pieces would leave holes behind.
     kept: _Array | None = np.empty((params.channels, keep_columns, params.num_frequencies), np.float32)
-    for mel in _mel(listener.pass_on(read_pieces(path)), params, tick, listener.pass_on_shown):
+    for mel in _mel(stats.measure_file(read_pieces(path)), params, tick, stats.measure_shown):
         mono = mel.mean(axis=0)
         sketches.append(sketch_of(mono, params))
-        lows.append(_level(mono[:, :inaudible].max(axis=1, initial=0.0), params))
+        lows.append(_level(mono[:, :rows_below].max(axis=1, initial=0.0), params))
         change.add(mono)
         chroma += chroma_of_mel(mono, params)
-        black = max(black, float(mel.max()))
+        max_value = max(max_value, float(mel.max()))
         columns += mel.shape[1]
         if columns > keep_columns:
             kept = None
         elif kept is not None:
             kept[:, columns - mel.shape[1] : columns] = mel
-    measure = listener.result(np.concatenate(sketches), np.concatenate(lows), chroma, black, change.finish())
+    measure = stats.result(np.concatenate(sketches), np.concatenate(lows), chroma, max_value, change.finish())
     return measure, None if kept is None else kept[:, :columns]
 
 
@@ -169,18 +169,18 @@ def _mel(
     pieces: Iterable[AudioClip],
     params: SpectrogramParams,
     tick: Tick,
-    watched: Callable[[Iterator[_Array]], Iterator[_Array]] = iter,
+    tap: Callable[[Iterator[_Array]], Iterator[_Array]] = iter,
 ) -> Iterator[_Array]:
-    def ticking() -> Iterator[AudioClip]:
+    def with_ticks() -> Iterator[AudioClip]:
         for piece in pieces:
             tick()
             yield piece
 
-    fitted = watched(fit_pieces(ticking(), params.sample_rate, params.channels))
+    fitted = tap(fit_pieces(with_ticks(), params.sample_rate, params.channels))
     return mel_pieces((piece * np.float32(_FULL_SCALE) for piece in fitted), params)
 
 
-class _Listener:
+class _SampleStats:
     """Learns what the samples themselves say while they pass."""
 
     def __init__(self, params: SpectrogramParams) -> None:
@@ -192,7 +192,7 @@ class _Listener:
         self._format = (0, 0)
         self._notes: tuple[str, ...] = ()
 
-    def pass_on(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
+    def measure_file(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
         """Learn from the file's pieces; passes them on mixed."""
         for piece in pieces:
             if self._stats is None or self._loudness is None:
@@ -206,7 +206,7 @@ class _Listener:
             self._loudness.add(piece.samples)
             yield mixed
 
-    def pass_on_shown(self, pieces: Iterator[_Array]) -> Iterator[_Array]:
+    def measure_shown(self, pieces: Iterator[_Array]) -> Iterator[_Array]:
         """Learn from the samples that are drawn."""
         for samples in pieces:
             self._shown.add(samples)
@@ -217,7 +217,7 @@ class _Listener:
         sketch: npt.NDArray[np.float16],
         low: npt.NDArray[np.float16],
         chroma: npt.NDArray[np.float64],
-        black: float,
+        max_value: float,
         change: FineChange,
     ) -> SongMeasure:
         assert self._stats is not None  # there was a piece, else reading had failed
@@ -232,7 +232,7 @@ class _Listener:
             energy=self._shown.finish(len(sketch)),
             chroma=chroma,
             loudness=self._loudness.integrated(),
-            black=black,
+            max_value=max_value,
             change=change,
             column_seconds=self._column_seconds,
             notes=self._notes,
@@ -263,7 +263,7 @@ def sketch_of(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]
         In dB, without the rows under 20 Hz; see :class:`SongMeasure`.
     """
     edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
-    return _level(np.maximum.reduceat(mel, np.maximum(edges, _rows_below(LOWEST, params)), axis=1), params)
+    return _level(np.maximum.reduceat(mel, np.maximum(edges, _rows_below(LOWEST_HZ, params)), axis=1), params)
 
 
 def _level(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:

@@ -23,10 +23,10 @@ _Array = npt.NDArray[np.float32]
 _PER_FRAME = 2  # blocks of four columns: 80 ms
 _SIDE, _MEMORY = 30, 375  # frames
 _CHUNK = 128  # frames that are worked through at once; always as many, so that rounding does not hang on the pieces
-_AROUND = 12  # frames to each side whose loudest band says what is soft
+_LOUDNESS_FRAMES = 12  # frames to each side whose loudest band says what is soft
 _SOFT = 0.316  # added to magnitudes ** 0.25 relative to that band: what is 40 dB under it hardly counts
 _SMOOTH = 16  # of 512 bands, to each side; what is as broad as this is no partial
-_WEAK = 30.0  # dB^2, summed over the bands: patterns of less are those of silence
+_MIN_ENERGY = 30.0  # dB^2, summed over the bands: patterns of less are those of silence
 
 
 def partials(levels: _Array) -> _Array:
@@ -60,8 +60,8 @@ class Recall:
         self._rest = blocks[whole:].copy()
         frames = blocks[:whole].reshape(-1, _PER_FRAME, blocks.shape[1]).mean(axis=1)
         self._frames = frames if self._frames is None else np.concatenate([self._frames, frames])
-        self._recognise(len(self._frames) - _AROUND)
-        self._search(self._known - _MEMORY)
+        self._add_patterns(len(self._frames) - _LOUDNESS_FRAMES)
+        self._compare_until(self._known - _MEMORY)
 
     def finish(self) -> _Array:
         """Return how little of what follows was heard before, and of what went before is heard after: [2, blocks].
@@ -70,8 +70,8 @@ class Recall:
         """
         found = np.zeros((2, self._count), np.float32)
         if self._frames is not None:
-            self._recognise(len(self._frames))
-            self._search(self._known)
+            self._add_patterns(len(self._frames))
+            self._compare_until(self._known)
             values = np.concatenate([*self._found, np.zeros((2, 1), np.float32)], axis=1)
             at = np.minimum((np.arange(self._count) + 1) // _PER_FRAME, self._known)
             found[:] = values[:, np.minimum(at, values.shape[1] - 1)]
@@ -79,39 +79,41 @@ class Recall:
             found[:, at >= self._known] = 0.0
         return found
 
-    def _recognise(self, stop: int) -> None:
+    def _add_patterns(self, stop: int) -> None:
         """Turn held frames, up to one of them, into patterns of unit length."""
         assert self._frames is not None
         if self._patterns is None:
             self._patterns = np.zeros((_MEMORY, self._frames.shape[1]), np.float32)  # silence before the song
         if stop <= self._lead:
             return
-        loudest = np.pad(self._frames.max(axis=1), _AROUND)
-        around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * _AROUND + 1).max(axis=1)[self._lead : stop]
+        loudest = np.pad(self._frames.max(axis=1), _LOUDNESS_FRAMES)
+        around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * _LOUDNESS_FRAMES + 1).max(axis=1)[
+            self._lead : stop
+        ]
         levels = 80.0 * np.log10(self._frames[self._lead : stop] / (around[:, None] + 1e-9) + np.float32(_SOFT))
         shapes = partials(levels)
-        shapes /= np.sqrt((shapes**2).sum(axis=1, keepdims=True) + _WEAK)
+        shapes /= np.sqrt((shapes**2).sum(axis=1, keepdims=True) + _MIN_ENERGY)
         self._patterns = np.concatenate([self._patterns, shapes.astype(np.float32)])
         self._known += len(shapes)
-        keep = max(stop - _AROUND, 0)
+        keep = max(stop - _LOUDNESS_FRAMES, 0)
         self._frames, self._lead = self._frames[keep:].copy(), stop - keep
 
-    def _search(self, stop: int) -> None:
+    def _compare_until(self, stop: int) -> None:
         """Compare the sides of all frames up to one, in whole chunks until the song ends."""
         assert self._patterns is not None
         begin = self._first + _MEMORY
         while begin + _CHUNK <= stop or (stop == self._known and begin < stop):
             have = self._patterns[begin - _MEMORY - self._first :][: _CHUNK + 2 * _MEMORY]
-            near = np.pad(have, ((0, _CHUNK + 2 * _MEMORY - len(have)), (0, 0)))
+            padded = np.pad(have, ((0, _CHUNK + 2 * _MEMORY - len(have)), (0, 0)))
             first = min(begin, _MEMORY)  # frames of the memory before the chunk that are of the song
             after = min(self._known - begin, _CHUNK + _MEMORY)
-            self._found.append(_compared(near, first, after)[:, : min(_CHUNK, self._known - begin)])
+            self._found.append(_compare(padded, first, after)[:, : min(_CHUNK, self._known - begin)])
             begin += _CHUNK
         self._patterns = self._patterns[begin - _MEMORY - self._first :].copy()
         self._first = begin - _MEMORY
 
 
-def _compared(patterns: _Array, before: int, after: int) -> _Array:
+def _compare(patterns: _Array, before: int, after: int) -> _Array:
     """Compare the sides of each frame of a chunk, which has a memory before it and another after: [2, chunk].
 
     Of the frames, `before` ahead of the chunk and `after` from its first one on are of the song.
@@ -121,9 +123,9 @@ def _compared(patterns: _Array, before: int, after: int) -> _Array:
     frame, step = np.arange(_CHUNK), np.arange(1, _SIDE)[:, None]
     found = np.zeros((2, _CHUNK), np.float32)
     for side, at, memory in ((0, frame + step, frame), (1, frame - 1 - step, frame + _MEMORY)):
-        there = (at >= -before) & (at < after)
-        likeness = best[np.where(there, at, 0) + _SIDE, memory]
-        found[side] = np.where(there, 1.0 - likeness, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        inside = (at >= -before) & (at < after)
+        likeness = best[np.where(inside, at, 0) + _SIDE, memory]
+        found[side] = np.where(inside, 1.0 - likeness, 0.0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
     remembered = np.stack([frame + before, after - frame])  # frames; near the ends of a song too few to say much
     return found * np.minimum(remembered / _SIDE, 1.0).astype(np.float32)
 

@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["LOWEST", "ShownEnergy"]
+__all__ = ["LOWEST_HZ", "ShownEnergy"]
 
-LOWEST = 20.0
+LOWEST_HZ = 20.0
 """Hz under which nothing is heard. A window of 100 ms cannot tell it from an offset, either."""
 
-_RIPPLE, _EDGE = 0.05, 0.98  # dB in the range; of the highest frequency: there the fall begins
+_RIPPLE_DB, _EDGE = 0.05, 0.98  # dB in the range; of the highest frequency: there the fall begins
 _LOW_ORDER, _LOW_DB = 7, 70.0  # odd: an offset is gone wholly; half of the lowest frequency is 70 dB down
 _HIGH_ORDER, _HIGH_DB = 10, 80.0  # a tenth above the highest frequency: 46 dB and more
 
@@ -30,7 +30,7 @@ class ShownEnergy:
 
     def __init__(self, params: SpectrogramParams) -> None:
         self._hop = params.hop_length
-        self._filter = _band(params)
+        self._filter = _band_pass(params)
         self._state: npt.NDArray[np.float64] | None = None
         self._rest: npt.NDArray[np.float64] = np.zeros(0)  # squares of a column that is not full yet
         self._parts: list[_Array] = []
@@ -42,8 +42,8 @@ class ShownEnergy:
         if not samples.shape[1]:
             return
         if self._state is None:  # as if the mean of the beginning had been there for ever: an offset is no step
-            beginning = samples[:, : 5 * self._hop].mean(axis=1, dtype=np.float64)
-            self._state = sosfilt_zi(self._filter)[:, None, :] * beginning[None, :, None]
+            start_mean = samples[:, : 5 * self._hop].mean(axis=1, dtype=np.float64)
+            self._state = sosfilt_zi(self._filter)[:, None, :] * start_mean[None, :, None]
         shown, self._state = sosfilt(self._filter, samples.astype(np.float64), zi=self._state)
         squares = np.concatenate([self._rest, np.square(shown).mean(axis=0)])
         whole = len(squares) // self._hop * self._hop
@@ -57,13 +57,13 @@ class ShownEnergy:
         return np.pad(energy, (0, max(columns - len(energy), 0)), mode="edge")[:columns]
 
 
-def _band(params: SpectrogramParams) -> npt.NDArray[np.float64]:
+def _band_pass(params: SpectrogramParams) -> npt.NDArray[np.float64]:
     """Coefficients of a band-pass as second-order sections, for :func:`scipy.signal.sosfilt`."""
     from scipy.signal import ellip
 
     rate, highest = params.sample_rate, _EDGE * params.max_frequency
-    lowest = min(max(float(params.min_frequency), LOWEST), 0.9 * highest)
-    parts = [ellip(_LOW_ORDER, _RIPPLE, _LOW_DB, lowest, "highpass", fs=rate, output="sos")]
+    lowest = min(max(float(params.min_frequency), LOWEST_HZ), 0.9 * highest)
+    parts = [ellip(_LOW_ORDER, _RIPPLE_DB, _LOW_DB, lowest, "highpass", fs=rate, output="sos")]
     if highest < 0.48 * rate:  # else the rate itself is the limit
-        parts.append(ellip(_HIGH_ORDER, _RIPPLE, _HIGH_DB, highest, "lowpass", fs=rate, output="sos"))
+        parts.append(ellip(_HIGH_ORDER, _RIPPLE_DB, _HIGH_DB, highest, "lowpass", fs=rate, output="sos"))
     return np.concatenate(parts)

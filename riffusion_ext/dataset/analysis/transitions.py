@@ -47,15 +47,15 @@ STRIDE = 4
 """Columns between two values of a curve."""
 
 _SOFT = 0.316  # added to magnitudes ** 0.25 relative to the loudest band: what is 40 dB under it hardly counts
-_DEEPEST = 30.0  # dB by which a partial can fall or rise; farther is as far
+_MAX_CHANGE_DB = 30.0  # dB by which a partial can fall or rise; farther is as far
 
 _GAP = 5  # columns from an instant to where its sides begin: half an analysis window
 _STEP, _CONTRAST = 10, 240  # lengths of the sides, in columns
-_NEAR, _ROUND = 10, 200  # columns: to tell music from silence; for the floor under the bands
+_LEVEL_COLUMNS, _FLOOR_COLUMNS = 10, 200  # columns: to tell music from silence; for the floor under the bands
 _FLOOR_DB = -55.0  # of the bands, relative to the level around
 _SPREAD = 2.0  # dB^2 added to the variance of a band, which may be 0
-_QUIETEST_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: music stops or starts there
-_PAUSE, _MOST_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
+_SILENCE_DB, _LOPSIDED_DB = -65.0, 40.0  # a side as quiet as this is silence: music stops or starts there
+_PAUSE, _MAX_PAUSE = 25, 0.25  # columns, to each side, to tell a pause by; largest share of a side that may be one
 _EDGE = 2  # values, to each side of silence, that see some of it
 
 # Of the logarithms of fallen, risen, unlike, fresh, gone, step, contrast: a logistic regression on 91 songs of 13
@@ -64,9 +64,9 @@ _EDGE = 2  # values, to each side of silence, that see some of it
 _WEIGHTS = np.array([2.1, 1.0, 0.65, 5.3, 5.2, 0.86, 2.3])
 _BIAS = -2.2
 _LOG_FLOOR = 0.05
-_AGAIN, _BESIDE, _WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
-_USUAL = -1.75  # log-odds up to which it is none
-_MOST = 8.0  # log-odds are kept within this
+_REPEAT_WEIGHT, _REPEAT_FROM, _REPEAT_WITHIN = 0.35, 40, 400  # weight of the same happening again, from 0.4 to 4 s away
+_MIN_ODDS = -1.75  # log-odds up to which it is none
+_MAX_ODDS = 8.0  # log-odds are kept within this
 
 _MARGIN = 25  # columns at both ends of a window: a cut that leaves less than 0.25 s is none
 
@@ -129,8 +129,8 @@ class SpectralChange:
         found = np.concatenate(self._found, axis=1) if self._found else np.zeros((3, 0), np.float32)
         values = np.zeros((5, found.shape[1] + held + (rest > 0)), np.float32)
         values[:3, 2 : 2 + found.shape[1]] = found
-        recalled = self._recall.finish()
-        values[3:, : recalled.shape[1]] = recalled
+        recall = self._recall.finish()
+        values[3:, : recall.shape[1]] = recall
         return FineChange(*values)
 
 
@@ -140,7 +140,7 @@ def _compare(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     old, new = (80.0 * np.log10(side / loudest + _SOFT) for side in (before, after))
     old_partials, new_partials = partials(old), partials(new)
     fallen, risen = (
-        (weight * np.clip(change, 0.0, _DEEPEST)).sum(axis=1) / (weight.sum(axis=1) + 1e-3)
+        (weight * np.clip(change, 0.0, _MAX_CHANGE_DB)).sum(axis=1) / (weight.sum(axis=1) + 1e-3)
         for weight, change in ((np.maximum(old_partials, 0.0), old - new), (np.maximum(new_partials, 0.0), new - old))
     )
     energy = (old_partials**2).sum(axis=1) * (new_partials**2).sum(axis=1)
@@ -200,51 +200,51 @@ def transition_odds(
 ) -> np.ndarray:
     """Return the log-odds of a cut [n] from what :func:`transition_terms` returns; by other weights where given."""
     weights, bias = _WEIGHTS if weights is None else weights, _BIAS if bias is None else bias
-    odds = (np.einsum("tk,k->t", terms, weights) + bias).clip(-_MOST, _MOST)
-    odds[~sounding] = -_MOST
+    odds = (np.einsum("tk,k->t", terms, weights) + bias).clip(-_MAX_ODDS, _MAX_ODDS)
+    odds[~sounding] = -_MAX_ODDS
     if len(odds):
-        odds -= _AGAIN * np.maximum(_loudest_around(odds) - _USUAL, 0.0)
+        odds -= _REPEAT_WEIGHT * np.maximum(_largest_around(odds) - _MIN_ODDS, 0.0)
     return odds
 
 
 def _terms(sketch: np.ndarray, change: FineChange, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the seven measures [n, 7] from value `first` on, and whether both sides sound [n]."""
-    reach = _GAP + _CONTRAST + max(_ROUND, _CONTRAST + _PAUSE)
+    reach = _GAP + _CONTRAST + max(_FLOOR_COLUMNS, _CONTRAST + _PAUSE)
     at = reach + STRIDE * np.arange(len(change.fallen))
     begin = STRIDE * first - reach
-    rows = _mirrored(np.arange(begin, begin + at[-1] + reach), len(sketch))
+    rows = _mirror(np.arange(begin, begin + at[-1] + reach), len(sketch))
     power = 10.0 ** (sketch[rows].astype(np.float64) / 10.0)
-    total = _running(power.sum(axis=1))
-    around = _around(total, _ROUND)
-    levels = 10.0 * np.log10(power + 10.0 ** (_FLOOR_DB / 10.0) * around[:, None] + 1e-12)
-    sums, squares = _running(levels), _running(levels**2)
+    total = _running_sum(power.sum(axis=1))
+    mean_power = _mean_around(total, _FLOOR_COLUMNS)
+    levels = 10.0 * np.log10(power + 10.0 ** (_FLOOR_DB / 10.0) * mean_power[:, None] + 1e-12)
+    sums, squares = _running_sum(levels), _running_sum(levels**2)
 
     before, after = _sides(sums, at, _STEP)
     step = np.maximum(np.maximum(after - before, 0.0).mean(axis=1), np.maximum(before - after, 0.0).mean(axis=1))
     before, after = _sides(sums, at, _CONTRAST)
     variance = sum(_sides(squares, at, _CONTRAST)) - before**2 - after**2
     contrast = np.sqrt(((after - before) ** 2 / (np.maximum(variance, 0.0) / 2 + _SPREAD)).mean(axis=1))
-    near = 10.0 * np.log10(np.maximum(_sides(total, at, _NEAR), 1e-12))
-    sounding = near.min(axis=0) > np.maximum(near.max(axis=0) - _LOPSIDED_DB, _QUIETEST_DB)
-    sounding &= np.maximum(*_sides(_running(_pausing(total)), at, _CONTRAST)) <= _MOST_PAUSE
+    near = 10.0 * np.log10(np.maximum(_sides(total, at, _LEVEL_COLUMNS), 1e-12))
+    sounding = near.min(axis=0) > np.maximum(near.max(axis=0) - _LOPSIDED_DB, _SILENCE_DB)
+    sounding &= np.maximum(*_sides(_running_sum(_in_pause(total)), at, _CONTRAST)) <= _MAX_PAUSE
     return np.stack([*change, step, contrast], axis=1), sounding
 
 
-def _pausing(total: np.ndarray) -> np.ndarray:
+def _in_pause(total: np.ndarray) -> np.ndarray:
     """Return which columns lie in pauses [n], from running sums of their power."""
-    level = _around(total, _PAUSE)
+    level = _mean_around(total, _PAUSE)
     loudest = sliding_window_view(np.pad(level, _CONTRAST), 2 * _CONTRAST + 1).max(axis=1)
-    return level < np.maximum(loudest * 10.0 ** (-_LOPSIDED_DB / 10.0), 10.0 ** (_QUIETEST_DB / 10.0))
+    return level < np.maximum(loudest * 10.0 ** (-_LOPSIDED_DB / 10.0), 10.0 ** (_SILENCE_DB / 10.0))
 
 
-def _around(total: np.ndarray, reach: int) -> np.ndarray:
+def _mean_around(total: np.ndarray, reach: int) -> np.ndarray:
     """Mean of up to `reach` neighbours to each side and itself [n], from running sums."""
     column = np.arange(len(total) - 1)
     low, high = np.maximum(column - reach, 0), np.minimum(column + reach + 1, len(column))
     return (total[high] - total[low]) / (high - low)
 
 
-def _running(values: np.ndarray) -> np.ndarray:
+def _running_sum(values: np.ndarray) -> np.ndarray:
     """Return the sums of the first 0, 1, 2 ... values: [n + 1, ...]."""
     return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
 
@@ -255,16 +255,16 @@ def _sides(sums: np.ndarray, at: np.ndarray, length: int) -> tuple[np.ndarray, n
     return (sums[start] - sums[start - length]) / length, (sums[stop + length] - sums[stop]) / length
 
 
-def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
+def _mirror(index: np.ndarray, length: int) -> np.ndarray:
     """Fold indices before the start and past the end back inside, as often as need be."""
     index = index % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)
 
 
-def _loudest_around(odds: np.ndarray) -> np.ndarray:
+def _largest_around(odds: np.ndarray) -> np.ndarray:
     """Largest value from 0.4 to 4 s before or after each, not counting its own surroundings."""
-    near, far = _BESIDE // STRIDE, _WITHIN // STRIDE
-    runs = sliding_window_view(np.pad(odds, far, constant_values=-_MOST), far - near + 1).max(axis=1)
+    near, far = _REPEAT_FROM // STRIDE, _REPEAT_WITHIN // STRIDE
+    runs = sliding_window_view(np.pad(odds, far, constant_values=-_MAX_ODDS), far - near + 1).max(axis=1)
     return np.maximum(runs[: len(odds)], runs[far + near :])
 
 

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Mapping
 
-__all__ = ["repaired"]
+__all__ = ["repair_encoding"]
 
 _SIGNS = (
     "\u00ab\u00bb\u00a1\u00bf\u2018\u2019\u201c\u201d\u201e\u2013"
@@ -22,8 +22,8 @@ _SIGNS = (
 )
 """Not ASCII, and usual beside letters in Latin text."""
 
-_LEAST_RUN = 3  # accented letters in a row, as Latin text hardly has
-_LEAST_SCORE, _MARGIN = -3.6, 0.3
+_MIN_RUN = 3  # accented letters in a row, as Latin text hardly has
+_MIN_SCORE, _MARGIN = -3.6, 0.3
 
 # Letters of Russian by frequency, per 10,000: https://en.wikipedia.org/wiki/Russian_alphabet#Letter_frequency
 _LETTERS = (
@@ -40,7 +40,7 @@ _FREQUENCY = dict(zip(_LETTERS, _COUNTS, strict=True))
 _NAMES = {"utf-8": "UTF-8", "cp1251": "Windows-1251", "koi8-r": "KOI8-R", "cp932": "Shift-JIS"}
 
 
-def repaired(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def repair_encoding(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Set the texts of a tag right.
 
     Parameters
@@ -55,28 +55,30 @@ def repaired(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]
     notes
         Sentences about both, without a subject.
     """
-    found = {name: _encoding_of(text) for name, text in texts.items()}
+    found = {name: _detect_encoding(text) for name, text in texts.items()}
     # What one field shows is a reason to read the others of the same tag so, if they can be.
-    sure = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
+    certain = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
     fixed: dict[str, str] = {}
     read_as: dict[str, None] = {}
-    lost: list[str] = []
+    unreadable: list[str] = []
     for name, text in texts.items():
         encoding = found[name]
-        if encoding == "?" and len(sure) == 1:
-            (other,) = sure
-            encoding = other if _decoded(_bytes_of(text) or b"", other) else "?"
+        if encoding == "?" and len(certain) == 1:
+            (other,) = certain
+            encoding = other if _decode(_bytes_of(text) or b"", other) else "?"
         if encoding == "?":
-            lost.append(name)
+            unreadable.append(name)
         elif encoding:
-            fixed[name] = _decoded(_bytes_of(text) or b"", encoding) or text
+            fixed[name] = _decode(_bytes_of(text) or b"", encoding) or text
             if encoding in _NAMES:
                 read_as[_NAMES[encoding]] = None
         else:
             fixed[name] = text
     notes = [f"its tags are in {encoding}, not as they say, and were read so" for encoding in read_as]
-    if lost:
-        notes.append(f"{', '.join(lost)} of its tags left out: the encoding is not what they say, and cannot be told")
+    if unreadable:
+        notes.append(
+            f"{', '.join(unreadable)} of its tags left out: the encoding is not what they say, and cannot be told"
+        )
     return fixed, tuple(notes)
 
 
@@ -90,7 +92,7 @@ def _bytes_of(text: str) -> bytes | None:
     return None
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     """Return the text, or "" where it is not in that encoding."""
     if encoding == "utf-8":  # old tags end after 30 bytes, in the middle of a letter
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -104,25 +106,25 @@ def _decoded(data: bytes, encoding: str) -> str:
         return ""
 
 
-def _encoding_of(text: str) -> str:
+def _detect_encoding(text: str) -> str:
     """Return the encoding that a text is really in: "" where it is right as it is, "?" where that cannot be told."""
     if "\ufffd" in text:
         return "?"
     data = _bytes_of(text)
     if data is None or data.isascii():
         return ""
-    if any(character > "\x7f" for character in _decoded(data, "utf-8")):
+    if any(character > "\x7f" for character in _decode(data, "utf-8")):
         return "utf-8"
-    if _is_japanese(_decoded(data, "cp932")):
+    if _is_japanese(_decode(data, "cp932")):
         return "cp932"
-    latin = _decoded(data, "cp1252")
+    latin = _decode(data, "cp1252")
     longest = max(map(len, re.findall(rf"[^\x00-\x7f{_SIGNS}]+", latin)), default=0)
     accented = sum(character.isalpha() and not character.isascii() for character in latin)
-    is_bare = accented >= 2 and sum(byte > 0x7F for byte in data) >= _LEAST_RUN and not re.search("[A-Za-z]", latin)
-    if not latin or longest >= _LEAST_RUN or is_bare:
-        scores = {encoding: _cyrillic_score(_decoded(data, encoding)) for encoding in ("cp1251", "koi8-r")}
+    all_accented = accented >= 2 and sum(byte > 0x7F for byte in data) >= _MIN_RUN and not re.search("[A-Za-z]", latin)
+    if not latin or longest >= _MIN_RUN or all_accented:
+        scores = {encoding: _cyrillic_score(_decode(data, encoding)) for encoding in ("cp1251", "koi8-r")}
         best, other = sorted(scores, key=lambda encoding: -scores[encoding])
-        if scores[best] > _LEAST_SCORE and scores[best] > scores[other] + _MARGIN:
+        if scores[best] > _MIN_SCORE and scores[best] > scores[other] + _MARGIN:
             return best
         return "?"
     return "" if latin == text else "cp1252"  # curly quotes and dashes, where Latin-1 has control characters

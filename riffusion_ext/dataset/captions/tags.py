@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from riffusion_ext.audio.io import read_tags
-from riffusion_ext.dataset.captions.fields import known_fields, named_fields, odd_tempo
-from riffusion_ext.dataset.captions.mojibake import repaired
-from riffusion_ext.dataset.captions.sidecars import beside, in_tables
+from riffusion_ext.dataset.captions.fields import extract_fields, invalid_tempo, select_fields
+from riffusion_ext.dataset.captions.mojibake import repair_encoding
+from riffusion_ext.dataset.captions.sidecars import read_sidecars, read_tables
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import open_regular
 
 __all__ = ["SongTags", "song_tags"]
 
-_MOST_READS, _MOST_BYTES = 50_000, 1 << 26
+_MAX_READS, _MAX_BYTES = 50_000, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None
     """
     song = Path(path)
     try:
-        own, own_notes = beside(song)
-        shared, shared_notes = in_tables(song, None if root is None else Path(root))
+        sidecar, sidecar_notes = read_sidecars(song)
+        table, table_notes = read_tables(song, None if root is None else Path(root))
     except (OSError, ValueError) as error:  # a name that no system would look up
         return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
-    embedded, said = _embedded(song)
-    notes = (*own_notes, *shared_notes, *(f"{song.name}: {note}" for note in said))
-    return SongTags({**embedded, **shared, **own}, tuple(dict.fromkeys(notes)))
+    embedded, embedded_notes = _read_embedded(song)
+    notes = (*sidecar_notes, *table_notes, *(f"{song.name}: {note}" for note in embedded_notes))
+    return SongTags({**embedded, **table, **sidecar}, tuple(dict.fromkeys(notes)))
 
 
-class _Patient:
+class _LimitedFile:
     """A file that is not read on for ever: some hold millions of empty parts, each of which is looked at.
 
     Parameters
@@ -83,15 +83,15 @@ class _Patient:
 
     def read(self, size: int = -1) -> bytes:
         """Read so many bytes, or raise an OSError when it has been enough."""
-        data = self._file.read(size if 0 <= size <= _MOST_BYTES else _MOST_BYTES)
+        data = self._file.read(size if 0 <= size <= _MAX_BYTES else _MAX_BYTES)
         self._reads += 1
         self._bytes += len(data)
-        if self._reads > _MOST_READS or self._bytes > _MOST_BYTES:
+        if self._reads > _MAX_READS or self._bytes > _MAX_BYTES:
             raise OSError("it has too many parts")
         return data
 
 
-def _embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+def _read_embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the fields that the tags in a song fill, and notes about them."""
     values: dict[str, object] = {}
     try:
@@ -99,22 +99,22 @@ def _embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     except (AudioError, OSError, ValueError):
         values = {}
     fields, notes = _fields_of(values)
-    better, more = _fields_of(_by_tinytag(song))
-    fields.update(better)
+    from_tinytag, more = _fields_of(_read_with_tinytag(song))
+    fields.update(from_tinytag)
     fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
     return fields, tuple(dict.fromkeys((*notes, *more)))
 
 
 def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the fields of a tag, each in its true encoding, and notes about what is odd in it."""
-    texts, notes = repaired(named_fields(values))
-    odd = odd_tempo(values)
-    if odd:
-        notes = (*notes, f"its tags say a tempo of {odd[:40]}, which is none, and was left out")
-    return known_fields(texts), notes
+    texts, notes = repair_encoding(select_fields(values))
+    tempo = invalid_tempo(values)
+    if tempo:
+        notes = (*notes, f"its tags say a tempo of {tempo[:40]}, which is none, and was left out")
+    return extract_fields(texts), notes
 
 
-def _by_tinytag(song: Path) -> dict[str, object]:
+def _read_with_tinytag(song: Path) -> dict[str, object]:
     """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
     try:
         from tinytag import TinyTag
@@ -124,13 +124,13 @@ def _by_tinytag(song: Path) -> dict[str, object]:
     for by_name in (False, True):
         try:
             with open_regular(song) as file:
-                patient = cast(BinaryIO, _Patient(file))
-                tag = TinyTag.get(str(song) if by_name else None, file_obj=patient, duration=False)
+                limited = cast(BinaryIO, _LimitedFile(file))
+                tag = TinyTag.get(str(song) if by_name else None, file_obj=limited, duration=False)
         except Exception:  # whatever a damaged file makes it do: it means no tags
             continue
         values: dict[str, object] = dict(tag.other)
         for name in ("title", "artist", "album", "genre", "year"):
             values[name] = [getattr(tag, name), *tag.other.get(name, ())]
-        if known_fields(values):
+        if extract_fields(values):
             return values
     return {}

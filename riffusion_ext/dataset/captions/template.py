@@ -19,11 +19,11 @@ __all__ = [
     "CAPTION_FIELDS",
     "TOKEN_LIMIT",
     "caption_for",
-    "check_template",
-    "edited_caption",
+    "clean_caption",
     "estimate_tokens",
     "file_fields",
-    "tidy",
+    "normalize_caption",
+    "parse_template",
 ]
 
 CAPTION_FIELDS = (
@@ -50,8 +50,8 @@ CAPTION_FIELDS = (
 TOKEN_LIMIT = 75
 """Tokens that trainers of Stable Diffusion 1 read of a caption, unless told otherwise."""
 
-_LAST_RESORT = "music"
-_LONGEST_TEMPLATE = 4000
+_FALLBACK = "music"
+_MAX_TEMPLATE = 4000
 
 _STEM = re.compile(
     r"(?:.*[ _.(\[-])?(vocals|drums|bass|other|guitar|piano|instrumental|accompaniment)[)\]]?", re.IGNORECASE
@@ -64,7 +64,7 @@ _LEADING = frozenset(
 _UNITS = frozenset(["bpm", "lufs", "db", "dbfs"])
 _DASHES = "-\u2013\u2014/|:;&+~"
 _BRACKETS = "()[]"
-_KNOWN = "\0"  # stands for a value while the words around it are set right: values have none
+_VALUE = "\0"  # stands for a value while the words around it are set right: values have none
 
 
 def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
@@ -93,17 +93,17 @@ def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
     RiffusionError
         The template uses an unknown name or has a brace that does not close, or a text to find is empty.
     """
-    values = {name: tidy(str(fields.get(name, ""))) for name in CAPTION_FIELDS}
-    values["trigger"] = tidy(settings.trigger) or values["trigger"]
+    values = {name: clean_caption(str(fields.get(name, ""))) for name in CAPTION_FIELDS}
+    values["trigger"] = clean_caption(settings.trigger) or values["trigger"]
     parts: dict[str, str] = {}
-    for part in check_template(settings.template):
-        text = tidy(_fill(part, values))
+    for part in parse_template(settings.template):
+        text = clean_caption(_fill(part, values))
         parts.setdefault(text.casefold(), text)
     caption = _replace(", ".join(parts.values()), settings.replace)
-    return edited_caption(caption, fields)
+    return normalize_caption(caption, fields)
 
 
-def edited_caption(text: str, fields: Mapping[str, str]) -> str:
+def normalize_caption(text: str, fields: Mapping[str, str]) -> str:
     """Return a caption that somebody typed as one that can be written: tidy, and never empty.
 
     Parameters
@@ -113,8 +113,8 @@ def edited_caption(text: str, fields: Mapping[str, str]) -> str:
     fields
         What is known of the song: where nothing is left of the text, its ``title`` or ``file`` stands in.
     """
-    spare = (fields.get("title", ""), readable_name(str(fields.get("file", ""))))
-    return next(filter(None, map(tidy, (text, *map(str, spare)))), _LAST_RESORT)
+    fallbacks = (fields.get("title", ""), readable_name(str(fields.get("file", ""))))
+    return next(filter(None, map(clean_caption, (text, *map(str, fallbacks)))), _FALLBACK)
 
 
 def file_fields(path: Path) -> dict[str, str]:
@@ -133,7 +133,7 @@ def file_fields(path: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)  # the images of a song share their caption
-def tidy(text: str) -> str:
+def clean_caption(text: str) -> str:
     """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
     text = one_line(text.replace("\\", ""))
     text = re.sub(r" ?,(?: ?,)*", ",", text).strip(" ,")
@@ -145,7 +145,7 @@ def _replace(caption: str, pairs: Iterable[Sequence[str]]) -> str:
         if not find:
             raise RiffusionError(f"the text to find is empty, there is nothing to replace by {put!r}")
         caption = caption.replace(find, put)
-    return tidy(caption)
+    return clean_caption(caption)
 
 
 # --- templates -------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ Part = tuple["str | _Slot", ...]
 
 
 @lru_cache(maxsize=64)
-def check_template(template: str) -> tuple[Part, ...]:
+def parse_template(template: str) -> tuple[Part, ...]:
     """Return the parts of a template, which commas outside brackets divide; each is words and slots in turn.
 
     Raises
@@ -170,10 +170,8 @@ def check_template(template: str) -> tuple[Part, ...]:
     RiffusionError
         It uses an unknown name, has a brace that does not close, or is very long.
     """
-    if len(template) > _LONGEST_TEMPLATE:
-        raise RiffusionError(
-            f"the caption template must have at most {_LONGEST_TEMPLATE} characters, got {len(template)}"
-        )
+    if len(template) > _MAX_TEMPLATE:
+        raise RiffusionError(f"the caption template must have at most {_MAX_TEMPLATE} characters, got {len(template)}")
     parts: list[list[str | _Slot]] = [[]]
     depth = 0
     for token in re.findall(r"\{\{|\}\}|\{[^{}]*\}|[^{}]|[{}]", one_line(template)):
@@ -215,8 +213,8 @@ def _fill(part: Part, values: Mapping[str, str]) -> str:
     ]
     known = [value for value in found if value]
     if known or all(value is None for value in found):
-        text = "".join(_KNOWN if value else piece for piece, value in zip(_words(part, found), found, strict=True))
-        return re.sub(_KNOWN, lambda _: known.pop(0), text if "" not in found else _without_litter(text))
+        text = "".join(_VALUE if value else piece for piece, value in zip(_words(part, found), found, strict=True))
+        return re.sub(_VALUE, lambda _: known.pop(0), text if "" not in found else _strip_remains(text))
     return ""
 
 
@@ -227,12 +225,12 @@ def _words(part: Part, found: Sequence[str | None]) -> list[str]:
         if value is None:
             leads, follows = found[number + 1 : number + 2] == [""], found[number - 1 : number] == [""]
             first = not any(found[:number]) and not "".join(pieces[:number]).strip()
-            if 0 < number < len(part) - 1 and (leads or first) and _only_joins(pieces[number]):
+            if 0 < number < len(part) - 1 and (leads or first) and _is_joiner(pieces[number]):
                 pieces[number] = " ".join(token for token in _tokens(pieces[number]) if token in _BRACKETS) or " "
             if leads:
-                pieces[number] = _without_leading(pieces[number])
+                pieces[number] = _strip_leading(pieces[number])
             if follows:
-                pieces[number] = _without_unit(pieces[number])
+                pieces[number] = _strip_unit(pieces[number])
     return pieces
 
 
@@ -240,13 +238,13 @@ def _tokens(text: str) -> list[str]:
     return re.findall(r"[()\[\]]|[^\s()\[\]]+", text)
 
 
-def _only_joins(text: str) -> bool:
+def _is_joiner(text: str) -> bool:
     """Whether words between two names do no more than join them: a mark, or one short word of any language."""
     words = [token for token in _tokens(text) if token not in _BRACKETS]
     return len(words) < 2 and all(len(word) < 4 or not word.strip(_DASHES) for word in words)
 
 
-def _without_leading(text: str) -> str:
+def _strip_leading(text: str) -> str:
     """Return a text without the words and dashes at its end that lead to something."""
     tokens = _tokens(text)
     while tokens and (tokens[-1].casefold() in _LEADING or not tokens[-1].strip(_DASHES)):
@@ -254,13 +252,13 @@ def _without_leading(text: str) -> str:
     return f" {' '.join(tokens)} "
 
 
-def _without_unit(text: str) -> str:
+def _strip_unit(text: str) -> str:
     """Return a text without a unit at its start."""
     tokens = _tokens(text)
     return f" {' '.join(tokens[1:])} " if tokens and tokens[0].casefold() in _UNITS else text
 
 
-def _without_litter(text: str) -> str:
+def _strip_remains(text: str) -> str:
     """Return a text without empty brackets, marks beside brackets and at its ends, and doubled spaces."""
     marks = rf"[\s,{re.escape(_DASHES)}]*"
     before = None

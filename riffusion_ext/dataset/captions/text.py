@@ -58,12 +58,12 @@ def decode(data: bytes) -> tuple[str, str]:
     if text and "\0" not in text:
         return text, ""
     if b"\0" in data:
-        return _without_mark(data)
+        return _decode_without_mark(data)
     note = "it is not UTF-8 and was read as Windows-1252" if data else ""
     return data.decode("cp1252", "replace").replace("\ufffd", ""), note
 
 
-def _without_mark(data: bytes) -> tuple[str, str]:
+def _decode_without_mark(data: bytes) -> tuple[str, str]:
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         high = data[first::2]
         if len(data) % 2 == 0 and high.count(0) * 2 > len(high) and b"\0\0" not in data:

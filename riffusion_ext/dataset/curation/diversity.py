@@ -44,13 +44,13 @@ def choose_diverse(embedding: np.ndarray, song: np.ndarray, target: int) -> np.n
     points, others = np.hstack([embedding, np.ones_like(square)]), np.hstack([-2.0 * embedding, square])
     cells = [_Cell(members, quota, square[members, 0], points[members]) for members, quota in _cells(song, target)]
     chosen = np.zeros(target, np.int64)
-    places = np.zeros((target, others.shape[1]), np.float32)
+    chosen_points = np.zeros((target, others.shape[1]), np.float32)
     done = 0
     for turn in range(max(cell.quota for cell in cells)):
         for cell in cells:
             if turn < cell.quota:
-                chosen[done] = cell.pick(places[:done])
-                places[done] = others[chosen[done]]
+                chosen[done] = cell.pick(chosen_points[:done])
+                chosen_points[done] = others[chosen[done]]
                 done += 1
     return np.sort(chosen)
 
@@ -61,19 +61,19 @@ class _Cell:
     def __init__(self, members: np.ndarray, quota: int, square: np.ndarray, points: np.ndarray) -> None:
         self.members, self.quota, self.square, self.points = members, quota, square, points
         self.nearest = np.full(len(members), np.inf, np.float32)
-        self.seen = 0
+        self.compared = 0
 
-    def pick(self, places: np.ndarray) -> int:
+    def pick(self, chosen_points: np.ndarray) -> int:
         """Return the window farthest from all places; of all windows the most ordinary one if there are none yet."""
-        for start in range(self.seen, len(places), _BLOCK):
-            distance = (self.points @ places[start : start + _BLOCK].T).min(axis=1) + self.square
+        for start in range(self.compared, len(chosen_points), _BLOCK):
+            distance = (self.points @ chosen_points[start : start + _BLOCK].T).min(axis=1) + self.square
             np.minimum(self.nearest, distance, out=self.nearest)
-        self.seen = len(places)
+        self.compared = len(chosen_points)
         # Rounded, so that the last bits of a sum decide nothing.
-        far = np.round(self.nearest, 4) if len(places) else -self.square
-        best = int(far.argmax())
-        self.square[best] = -np.inf  # never again
-        return int(self.members[best])
+        score = np.round(self.nearest, 4) if len(chosen_points) else -self.square
+        choice = int(score.argmax())
+        self.square[choice] = -np.inf  # never again
+        return int(self.members[choice])
 
 
 def _cells(song: np.ndarray, target: int) -> list[tuple[np.ndarray, int]]:

@@ -85,44 +85,44 @@ def find_duplicates(
         batch = order[start : start + _BATCH]
         batch = batch[free[batch]]
         free[batch] = False
-        kept = batch[_settle(windows, batch, representative)]
+        kept = batch[_resolve_batch(windows, batch, representative)]
         reached, was_free = windows.reach(kept, boxes), free.copy()
         for number in np.flatnonzero(reached.any(axis=0)).tolist():
             leaf = leaves[number] = leaves[number][free[leaves[number]]]
             near = kept[reached[:, number]]
-            takers, taken = windows.pairs(near, leaf)
+            keepers, duplicates = windows.pairs(near, leaf)
             # Of several takers the best comes first, and is written last.
-            representative[leaf[taken[::-1]]] = near[takers[::-1]]
-            free[leaf[taken]] = False
-        takers, taken = windows.given.of(kept)
+            representative[leaf[duplicates[::-1]]] = near[keepers[::-1]]
+            free[leaf[duplicates]] = False
+        keepers, duplicates = windows.extra.of(kept)
         place = np.full(count, len(kept))
         place[kept] = np.arange(len(kept))
-        better = was_free[taken] & (takers < place[representative[taken]])
-        takers, taken = takers[better], taken[better]
-        representative[taken[::-1]] = kept[takers[::-1]]
-        free[taken] = False
+        better = was_free[duplicates] & (keepers < place[representative[duplicates]])
+        keepers, duplicates = keepers[better], duplicates[better]
+        representative[duplicates[::-1]] = kept[keepers[::-1]]
+        free[duplicates] = False
     return representative
 
 
-def _settle(windows: _Windows, batch: np.ndarray, representative: np.ndarray) -> np.ndarray:
+def _resolve_batch(windows: _Windows, batch: np.ndarray, representative: np.ndarray) -> np.ndarray:
     """Decide between the windows of a batch, the best first; return which are kept, and note who takes the others."""
     kept = np.ones(len(batch), bool)
     first, second = windows.pairs(batch, batch)
-    more, others = windows.given.of(batch)
+    position, others = windows.extra.of(batch)
     place = np.full(len(representative), -1)
     place[batch] = np.arange(len(batch))
-    first, second = np.concatenate([first, more]), np.concatenate([second, place[others]])
+    first, second = np.concatenate([first, position]), np.concatenate([second, place[others]])
     later = first < second
     first, second = first[later], second[later]
     order = np.argsort(first, kind="stable")
     first, second = first[order], second[order]
     edges = np.searchsorted(first, np.arange(len(batch) + 1))
-    for taker in np.flatnonzero(np.diff(edges)).tolist():
-        if kept[taker]:
-            others = second[edges[taker] : edges[taker + 1]]
+    for keeper in np.flatnonzero(np.diff(edges)).tolist():
+        if kept[keeper]:
+            others = second[edges[keeper] : edges[keeper + 1]]
             others = others[kept[others]]
             kept[others] = False
-            representative[batch[others]] = batch[taker]
+            representative[batch[others]] = batch[keeper]
     return kept
 
 
@@ -150,7 +150,7 @@ class _Windows:
     first: np.ndarray
     columns: int
     limit: float
-    given: _Pairs
+    extra: _Pairs
 
     def __post_init__(self) -> None:
         centred = self.embedding - self.embedding.mean(axis=0)

@@ -29,14 +29,14 @@ _DETAIL = 4  # words in the time of a frame
 _RISE = 1.0  # dB by which a band must rise more than its neighbour
 _RANGE_DB = 25.0  # under the mean level of the window, over which levels are looked at
 _SAMPLE = 2  # of so many words one is used, the same one everywhere
-_COMMON = 64  # windows that have a word, from which on it tells nothing
+_MAX_WINDOWS_PER_WORD = 64  # windows that have a word, from which on it tells nothing
 _HUBS = 8  # the best windows that have a word are compared with all others that have it
-_MOST = 1 << 24  # such pairs; of the words that make more, a part is used
-_AGREE = 8  # columns by which offsets may differ that are the same
-_VOTES = 4  # words that must agree on an offset
-_OFFSETS = 24  # of two songs, that are looked closer at
-_REACH = 0.55  # of a step, by which two windows may lie apart
-_STILL = 1.0  # dB by which levels must change in what is compared, on average
+_MAX_PAIRS = 1 << 24  # such pairs; of the words that make more, a part is used
+_OFFSET_TOLERANCE = 8  # columns by which offsets may differ that are the same
+_MIN_VOTES = 4  # words that must agree on an offset
+_MAX_OFFSETS = 24  # of two songs, that are looked closer at
+_MAX_SHIFT = 0.55  # of a step, by which two windows may lie apart
+_MIN_CHANGE_DB = 1.0  # dB by which levels must change in what is compared, on average
 _WORDS_BATCH, _PAIRS_BATCH = 1024, 1024  # windows
 
 
@@ -95,7 +95,7 @@ def find_shifted(
     rank[np.lexsort((np.arange(len(levels)), -np.asarray(quality)))] = np.arange(len(levels))
     window, column, starts = _entries(levels, rank)
     one, other, offset = _offsets(window, column, starts, song, first_column)
-    one, other, later, alignment = _neighbours((one, other), offset, song, first_column, round(_REACH * step))
+    one, other, later, alignment = _neighbours((one, other), offset, song, first_column, round(_MAX_SHIFT * step))
     near = _distances(levels, one, other, later) <= limit
     one, other, later, alignment = (values[near] for values in (one, other, later, alignment))
     best = _best_alignments(one, other, alignment, song)
@@ -125,10 +125,10 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
     words = (keys >> np.uint64(33)).astype(np.int64)
     begins = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(begins, append=len(words))
-    useful = (counts > 1) & (counts <= _COMMON)
+    useful = (counts > 1) & (counts <= _MAX_WINDOWS_PER_WORD)
     pairs = int(np.minimum(counts[useful], _HUBS).astype(np.int64) @ counts[useful])
-    if pairs > _MOST:
-        useful &= _scrambled(words[begins]) < (1 << 32) * _MOST // pairs
+    if pairs > _MAX_PAIRS:
+        useful &= _hash(words[begins]) < (1 << 32) * _MAX_PAIRS // pairs
     place = (keys[np.repeat(useful, counts)] & np.uint64((1 << 33) - 1)).astype(np.int64)
     order = np.argsort(rank)
     place, column = np.divmod(place, levels.shape[1] * HOP)
@@ -139,8 +139,8 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return words of windows that are used, with window and column of each."""
     power = powers(levels)
-    ground = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
-    height = decibels(power, ground[:, None, None])
+    floor = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
+    height = decibels(power, floor[:, None, None])
     rise = np.diff(height[:, _LAG:] - height[:, :-_LAG], axis=2)
     bits = np.zeros((len(levels), (rise.shape[1] - 1) * _DETAIL, BANDS), bool)
     for part in range(_DETAIL):
@@ -151,12 +151,12 @@ def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     words = (now << np.uint32(15)) | (later >> np.uint32(1))  # the last bit of each half is 0
     fresh = np.ones(words.shape, bool)
     fresh[:, 1:] = words[:, 1:] != words[:, :-1]
-    sampled = _scrambled(words) % _SAMPLE == 0
+    sampled = _hash(words) % _SAMPLE == 0
     window, place = np.nonzero(fresh & sampled & (now != 0) & (later != 0))
     return words[window, place], window, place * (HOP // _DETAIL)
 
 
-def _scrambled(words: np.ndarray) -> np.ndarray:
+def _hash(words: np.ndarray) -> np.ndarray:
     """Return numbers of 32 bits that have nothing to do with what the words mean, the same one for the same word."""
     mixed = words.astype(np.uint32) * np.uint32(2654435761)
     return (mixed ^ (mixed >> np.uint32(15))) * np.uint32(2246822519)
@@ -170,7 +170,7 @@ def _offsets(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return pairs of songs, each with an offset in columns that several words agree on."""
     place = first_column[window] + column
-    most, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
+    span_columns, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
     begins_of = np.repeat(begins[:-1], np.diff(begins))
     found = []
     for hub in range(_HUBS):
@@ -179,25 +179,25 @@ def _offsets(
         one, other = song[window[best]], song[window[later]]
         offset = np.where(one < other, 1, -1) * (place[later] - place[best])
         pair = np.minimum(one, other) * songs + np.maximum(one, other)
-        found.append((pair * (4 * most) + offset + most)[one != other])
-    pair, offset = np.divmod(_agreed(np.sort(np.concatenate(found)), 4 * most), 4 * most)
-    return pair // songs, pair % songs, offset - most
+        found.append((pair * (4 * span_columns) + offset + span_columns)[one != other])
+    pair, offset = np.divmod(_peak_offsets(np.sort(np.concatenate(found)), 4 * span_columns), 4 * span_columns)
+    return pair // songs, pair % songs, offset - span_columns
 
 
-def _agreed(keys: np.ndarray, span: int) -> np.ndarray:
+def _peak_offsets(keys: np.ndarray, span: int) -> np.ndarray:
     """Return those of sorted keys, of pairs and offsets, near which there are many; for each pair the best few."""
-    votes = np.searchsorted(keys, keys + _AGREE, "right") - np.arange(len(keys))
-    strong = np.flatnonzero(votes >= _VOTES)
+    votes = np.searchsorted(keys, keys + _OFFSET_TOLERANCE, "right") - np.arange(len(keys))
+    candidates = np.flatnonzero(votes >= _MIN_VOTES)
     # Of those that lie near each other one: the middle of what the best one counts. Where one of two recordings runs a
     # little faster, the offset drifts, and there are many.
-    bin_ = keys[strong] // (2 * _AGREE)
-    order = np.lexsort((strong, -votes[strong], bin_))
-    peaks = strong[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
+    bin_ = keys[candidates] // (2 * _OFFSET_TOLERANCE)
+    order = np.lexsort((candidates, -votes[candidates], bin_))
+    peaks = candidates[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
     keys, votes = keys[peaks + votes[peaks] // 2], votes[peaks]
     order = np.lexsort((-votes, keys // span))
     begins = np.flatnonzero(np.diff(keys[order] // span, prepend=-1))
     number = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-    return keys[order[number < _OFFSETS]]
+    return keys[order[number < _MAX_OFFSETS]]
 
 
 # -- windows
@@ -226,11 +226,11 @@ def _neighbours(
     target = first_column[order[one]] + offset[alignment]
     inside = (target >= -reach) & (target < span // 2)
     one, alignment, target = one[inside], alignment[inside], target[inside]
-    wanted = songs[1][alignment] * span + target
+    targets = songs[1][alignment] * span + target
     lowest, highest = (edges[songs[1][alignment] + side] for side in (0, 1))
     other, number = _ranges(
-        np.maximum(np.searchsorted(keys, wanted - reach), lowest),
-        np.minimum(np.searchsorted(keys, wanted + reach, "right"), highest),
+        np.maximum(np.searchsorted(keys, targets - reach), lowest),
+        np.minimum(np.searchsorted(keys, targets + reach, "right"), highest),
     )
     one, other = order[one[number]], order[other]
     return one, other, first_column[other] - target[number], alignment[number]
@@ -265,11 +265,11 @@ def _distance(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarr
     count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
     vectors = []
     for power in (left, right):
-        ground = (power * weight).sum(axis=(1, 2), keepdims=True) / count * np.float32(10.0 ** (-_RANGE_DB / 10.0))
-        height = decibels(power, ground)
+        floor = (power * weight).sum(axis=(1, 2), keepdims=True) / count * np.float32(10.0 ** (-_RANGE_DB / 10.0))
+        height = decibels(power, floor)
         vectors.append((height - (height * weight).sum(axis=1, keepdims=True) / count) * weight)
     sizes = [np.sqrt((vector**2).sum(axis=(1, 2))) for vector in vectors]
-    still = np.minimum(*sizes) < _STILL * np.sqrt(count[:, 0, 0] * one.shape[2])
+    still = np.minimum(*sizes) < _MIN_CHANGE_DB * np.sqrt(count[:, 0, 0] * one.shape[2])
     product = (vectors[0] * vectors[1]).sum(axis=(1, 2)) / np.maximum(sizes[0] * sizes[1], 1e-9)
     return np.where(still, np.inf, np.sqrt(np.maximum(2.0 - 2.0 * product, 0.0)))
 

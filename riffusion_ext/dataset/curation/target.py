@@ -6,7 +6,7 @@ from riffusion_ext.dataset.manifest import Manifest
 
 __all__ = ["shortfall"]
 
-_AS = {
+_REASON_PHRASES = {
     "intro": "as beginnings of songs",
     "ending": "as endings of songs",
     "silence": "as silence",
@@ -44,6 +44,6 @@ def shortfall(manifest: Manifest, target: int | None) -> list[str]:
     if not counts:
         return [f"{text}; the songs have no more"]
     kind, count = next(iter(counts.items()))
-    text = f"{text}; the most were left out {_AS.get(kind, kind)} ({count:,})"
-    there = len(manifest.windows)
-    return [text if there >= target else f"{text}, and the songs have no more than {there:,} in all"]
+    text = f"{text}; the most were left out {_REASON_PHRASES.get(kind, kind)} ({count:,})"
+    available = len(manifest.windows)
+    return [text if available >= target else f"{text}, and the songs have no more than {available:,} in all"]

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from riffusion_ext.dataset.captions.template import TOKEN_LIMIT, edited_caption, estimate_tokens
+from riffusion_ext.dataset.captions.template import TOKEN_LIMIT, estimate_tokens, normalize_caption
 from riffusion_ext.dataset.captions.text import decode
 from riffusion_ext.dataset.export import ledger
-from riffusion_ext.dataset.export.audio import audio_files, audio_texts
+from riffusion_ext.dataset.export.audio import audio_files, audio_text_files
 from riffusion_ext.dataset.export.images import diffusers_files, dreambooth_files, kohya_files, stem
 from riffusion_ext.dataset.export.item import ExportItem
-from riffusion_ext.dataset.export.ledger import LARGEST_CAPTION, OutFile, Synced, sync
+from riffusion_ext.dataset.export.ledger import MAX_CAPTION_BYTES, OutFile, SyncResult, sync
 from riffusion_ext.dataset.settings import BOUNDS, FORMATS, ExportSettings
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import read_regular
@@ -82,29 +82,29 @@ def export(
     """
     check_export_settings(settings)
     on_progress = progress or (lambda part: None)
-    given = _named(items, out)
-    typed = _typed(given, out)
-    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
+    original = _items_by_name(items, out)
+    typed = _edited_captions(original, out)
+    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in original.items()}
     share = 1 / max(len(settings.formats), 1)  # the others only remove what is there
-    before = 0.0
-    done: dict[str, Synced] = {}
+    done_share = 0.0
+    done: dict[str, SyncResult] = {}
     notes: list[str] = []
     for form in FORMATS:
-        wanted = named if form in settings.formats else {}
+        selected = named if form in settings.formats else {}
 
-        def tell_part(part: float, before: float = before, share: float = share if wanted else 0.0) -> None:
-            on_progress(min(before + part * share, 1.0))
+        def report_part(part: float, done_share: float = done_share, share: float = share if selected else 0.0) -> None:
+            on_progress(min(done_share + part * share, 1.0))
 
         if form == "audio":
-            sounds, more = audio_files(wanted, settings)
-            notes += more
-            done[form] = sync(out, form, sounds, progress=tell_part)
-            done["audio-texts"] = sync(out, "audio-texts", audio_texts(wanted, settings, done[form].failed))
+            audio, audio_notes = audio_files(selected, settings)
+            notes += audio_notes
+            done[form] = sync(out, form, audio, progress=report_part)
+            done["audio-texts"] = sync(out, "audio-texts", audio_text_files(selected, settings, done[form].failed))
         else:
-            done[form] = sync(out, form, _files(form, wanted, typed, settings), progress=tell_part)
-        tell_part(1.0)
-        before += share if form in settings.formats else 0.0
-    edited = [name for name, caption in typed.items() if caption != given[name].caption]
+            done[form] = sync(out, form, _files(form, selected, typed, settings), progress=report_part)
+        report_part(1.0)
+        done_share += share if form in settings.formats else 0.0
+    edited = [name for name, caption in typed.items() if caption != original[name].caption]
     return _result(out, settings, named, edited, done, notes)
 
 
@@ -135,7 +135,7 @@ def check_export_settings(settings: ExportSettings) -> None:
         raise RiffusionError(f"the length of audio chunks must be {low} to {high} s, got {shown(seconds)}")
 
 
-def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
+def _items_by_name(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
     """Items by the names of their images within the folder of images, sorted, with captions fit to be written.
 
     Of windows that share an image, because they sound the same to the last sample, the first counts.
@@ -148,12 +148,12 @@ def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
             raise RiffusionError(f"{item.image} is not in {folder}")
         if not image.is_file() or is_link(image):
             raise RiffusionError(f"no such image: {item.image}")
-        caption = edited_caption(item.caption, {"file": item.source.stem})
+        caption = normalize_caption(item.caption, {"file": item.source.stem})
         named.setdefault(image.relative_to(folder).as_posix(), replace(item, caption=caption))
     return dict(sorted(named.items()))
 
 
-def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
+def _edited_captions(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
     """Return the captions that somebody typed into the files beside the images, by the names of the images.
 
     Where nothing is left of what was typed, it is the item's own.
@@ -164,8 +164,8 @@ def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
         text = f"{IMAGES}/{stem(name)}.txt"
         if ledger.is_edited(out / text, entries.get(text)):
             with suppress(OSError, ValueError):
-                said = decode(read_regular(out / text, LARGEST_CAPTION))[0]
-                typed[name] = edited_caption(said, {"title": item.caption})
+                said = decode(read_regular(out / text, MAX_CAPTION_BYTES))[0]
+                typed[name] = normalize_caption(said, {"title": item.caption})
     return typed
 
 
@@ -174,20 +174,20 @@ def _result(
     settings: ExportSettings,
     named: Mapping[str, ExportItem],
     edited: Sequence[str],
-    done: Mapping[str, Synced],
+    done: Mapping[str, SyncResult],
     notes: Sequence[str],
 ) -> ExportResult:
     places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": IMAGES, "audio": "audio"}
     sentences = list(notes)
     if edited:
-        sentences.append(f"captions edited by hand were taken over into every format: {_few(edited)}")
+        sentences.append(f"captions edited by hand were taken over into every format: {_first_names(edited)}")
     kept = sorted(name for synced in done.values() for name in synced.kept)
     if kept:
-        sentences.append(f"changed or made by somebody else, and left as they are: {_few(kept)}")
+        sentences.append(f"changed or made by somebody else, and left as they are: {_first_names(kept)}")
     long = [name for name, item in named.items() if estimate_tokens(item.caption) > TOKEN_LIMIT]
     if long and settings.formats:
         sentences.append(
-            f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_few(long)}"
+            f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_first_names(long)}"
         )
     failed = dict.fromkeys(why for synced in done.values() for why in synced.failed.values())
     return ExportResult(
@@ -200,6 +200,6 @@ def _result(
     )
 
 
-def _few(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     rest = f" and {len(names) - 3} more" if len(names) > 4 else ""
     return ", ".join(names[: 3 if rest else 4]) + rest

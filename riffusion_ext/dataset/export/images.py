@@ -29,13 +29,14 @@ Items = Mapping[str, "ExportItem"]
 """By the names of their images within the folder of images."""
 
 
-def dreambooth_files(named: Items, typed: Collection[str] = ()) -> list[OutFile]:
+def dreambooth_files(named: Items, edited: Collection[str] = ()) -> list[OutFile]:
     """Return a text beside each image, and the list of concepts.
 
     ``typed`` names the images whose texts a person wrote.
     """
     files = [
-        text_file(f"pictures/{stem(name)}.txt", item.caption, adopted=name in typed) for name, item in named.items()
+        text_file(f"pictures/{stem(name)}.txt", item.caption, from_edited=name in edited)
+        for name, item in named.items()
     ]
     return [*files, text_file(CONCEPTS_FILE, concepts_json("pictures"))] if files else []
 
@@ -82,7 +83,7 @@ def kohya_files(named: Items, settings: ExportSettings) -> list[OutFile]:
     files: list[OutFile] = []
     for name, item in named.items():
         flat = name.replace("/", "_")
-        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.image), like=item.image))
+        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.image), same_as=item.image))
         files.append(text_file(f"{folder}/{stem(flat)}.txt", item.caption))
     return files
 

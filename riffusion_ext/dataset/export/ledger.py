@@ -20,17 +20,17 @@ from riffusion_ext.files.regular import open_regular, read_regular
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import below, check_folders, is_below
 
-__all__ = ["FOLDER", "LARGEST_CAPTION", "OutFile", "Synced", "is_edited", "load", "sync", "text_file"]
+__all__ = ["FOLDER", "MAX_CAPTION_BYTES", "OutFile", "SyncResult", "is_edited", "load", "sync", "text_file"]
 
 FOLDER = ".export"
 """Where the ledgers lie, within the folder that they are about."""
 
-LARGEST_CAPTION = 1 << 20
+MAX_CAPTION_BYTES = 1 << 20
 """Bytes of a text beside an image."""
 
 _PENDING = "pending"
 _BLOCK = 1 << 20
-_LARGEST_LEDGER = 1 << 28
+_MAX_LEDGER_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class OutFile:
         Puts it at a path, whole or not at all.
     data
         Its bytes, where they are known: then they are compared, and what somebody has changed stays.
-    like
+    same_as
         A file that it must have the bytes of, or be another name of.
-    adopted
+    from_edited
         It may replace a file that somebody has changed: it was made from that.
     """
 
@@ -57,18 +57,18 @@ class OutFile:
     recipe: str
     write: Callable[[Path], object]
     data: bytes | None = None
-    adopted: bool = False
-    like: Path | None = None
+    from_edited: bool = False
+    same_as: Path | None = None
 
 
-def text_file(name: str, text: str, *, adopted: bool = False) -> OutFile:
+def text_file(name: str, text: str, *, from_edited: bool = False) -> OutFile:
     """Return a wanted file of text: UTF-8, no byte order mark, line ends as they are."""
     data = text.encode("utf-8")
-    return OutFile(name, "", lambda path: write_atomically(path, lambda file: file.write(data)), data, adopted)
+    return OutFile(name, "", lambda path: write_atomically(path, lambda file: file.write(data)), data, from_edited)
 
 
 @dataclass
-class Synced:
+class SyncResult:
     """What became of the wanted files; lists of names."""
 
     written: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Synced:
 class Entry:
     """What a ledger knows of a file: how it may look if it is still ours, and what it was made from."""
 
-    looks: tuple[str, ...]
+    signatures: tuple[str, ...]
     recipe: str = ""
 
 
@@ -93,7 +93,7 @@ Ledger = Mapping[str, Entry]
 
 def sync(
     folder: Path, purpose: str, wanted: Sequence[OutFile], *, progress: Callable[[float], None] | None = None
-) -> Synced:
+) -> SyncResult:
     """Make a folder hold the wanted files of one purpose, and no others that were written for it before.
 
     Parameters
@@ -114,65 +114,65 @@ def sync(
     """
     before = load(folder, purpose)
     if not before and not wanted:
-        return Synced()
+        return SyncResult()
     for file in wanted:
         below(folder, file.name)
-    twice = [name for name, times in Counter(file.name for file in wanted).items() if times > 1]
-    if twice:
-        raise RiffusionError(f"two files would be called {twice[0]}")
-    ahead = {**before, **{f.name: _reserved(folder / f.name, f, before.get(f.name)) for f in wanted}}
-    _save(folder, purpose, ahead)
-    done, after = Synced(), {}
+    duplicates = [name for name, times in Counter(file.name for file in wanted).items() if times > 1]
+    if duplicates:
+        raise RiffusionError(f"two files would be called {duplicates[0]}")
+    reserved = {**before, **{f.name: _reserve(folder / f.name, f, before.get(f.name)) for f in wanted}}
+    _save(folder, purpose, reserved)
+    result, after = SyncResult(), {}
     for number, file in enumerate(wanted):
-        entry = _one(folder / file.name, file, before.get(file.name), ahead[file.name], done)
+        entry = _write_one(folder / file.name, file, before.get(file.name), reserved[file.name], result)
         if entry is not None:
             after[file.name] = entry
         if progress is not None:
             progress((number + 1) / len(wanted))
-    stays = {file.name for file in wanted} - done.failed.keys()
-    _remove(folder, {name: entry for name, entry in ahead.items() if name not in stays}, done)
+    current = {file.name for file in wanted} - result.failed.keys()
+    _remove(folder, {name: entry for name, entry in reserved.items() if name not in current}, result)
     _save(folder, purpose, after)
-    return done
+    return result
 
 
-def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
+def _reserve(path: Path, file: OutFile, before: Entry | None) -> Entry:
     """Return what the ledger says while the file may be in the making."""
-    looks = before.looks if before else ()
-    if file.adopted:
-        return Entry(looks)
-    if file.like is not None:
-        return Entry(tuple(dict.fromkeys((*looks, _size(file.like)))) if before or not path.exists() else ())
+    signatures = before.signatures if before else ()
+    if file.from_edited:
+        return Entry(signatures)
+    if file.same_as is not None:
+        return Entry(tuple(dict.fromkeys((*signatures, _size(file.same_as)))) if before or not path.exists() else ())
     if file.data is not None:
-        return Entry(tuple(dict.fromkeys((*looks, _digest(file.data)))))
+        return Entry(tuple(dict.fromkeys((*signatures, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:
         return before
     if not path.exists():  # one that is there next time was made from this recipe
         return Entry((_PENDING,), file.recipe)
-    return Entry((*looks, _PENDING)) if before else Entry(())
+    return Entry((*signatures, _PENDING)) if before else Entry(())
 
 
-def _one(path: Path, file: OutFile, before: Entry | None, ahead: Entry, done: Synced) -> Entry | None:
+def _write_one(path: Path, file: OutFile, before: Entry | None, reserved: Entry, result: SyncResult) -> Entry | None:
     """Write one file where it is not there yet; return its entry, None where it is not ours."""
     if path.is_file():
-        if file.like is not None:
-            same = _is_like(path, file.like)
+        if file.same_as is not None:
+            same = _has_same_bytes(path, file.same_as)
         elif file.data is None:
-            same = ahead.recipe == file.recipe and _is_ours(path, ahead)
+            same = reserved.recipe == file.recipe and _is_ours(path, reserved)
         else:
             same = _content(path) == file.data
         if same:
-            done.unchanged.append(file.name)
-            return before if file.adopted else _entry(path, file)
-        if not file.adopted and not _is_ours(path, before):
-            done.kept.append(file.name)
+            result.unchanged.append(file.name)
+            return before if file.from_edited else _entry(path, file)
+        if not file.from_edited and not _is_ours(path, before):
+            result.kept.append(file.name)
             return before
     try:
         file.write(path)
     except AudioError as error:
-        done.failed[file.name] = str(error)
+        result.failed[file.name] = str(error)
         return None
-    done.written.append(file.name)
-    return before if file.adopted else _entry(path, file)
+    result.written.append(file.name)
+    return before if file.from_edited else _entry(path, file)
 
 
 def _entry(path: Path, file: OutFile) -> Entry:
@@ -186,13 +186,16 @@ def is_edited(path: Path, entry: Entry | None) -> bool:
 
 def _is_ours(path: Path, entry: Entry | None) -> bool:
     """Whether a file looks as the ledger says: texts are compared whole, others by their size."""
-    looks = entry.looks if entry else ()
-    if _PENDING in looks or _size(path) in looks:
+    signatures = entry.signatures if entry else ()
+    if _PENDING in signatures or _size(path) in signatures:
         return True
-    return any(look.startswith("sha256:") for look in looks) and _digest(_content(path) or b"") in looks
+    return (
+        any(signature.startswith("sha256:") for signature in signatures)
+        and _digest(_content(path) or b"") in signatures
+    )
 
 
-def _is_like(path: Path, other: Path) -> bool:
+def _has_same_bytes(path: Path, other: Path) -> bool:
     """Whether two names mean one file, or files of the same bytes."""
     try:
         if path.samefile(other):
@@ -224,23 +227,23 @@ def _size(path: Path) -> str:
         return "gone"
 
 
-def _remove(folder: Path, entries: Ledger, done: Synced) -> None:
+def _remove(folder: Path, entries: Ledger, result: SyncResult) -> None:
     for name, entry in entries.items():
         try:
             path = below(folder, name)
         except RiffusionError:  # through a link: whatever lies there is not ours
-            done.kept.append(name)
+            result.kept.append(name)
             continue
         if not path.is_file() and not path.is_symlink():
             continue
         if not _is_ours(path, entry):
-            done.kept.append(name)
+            result.kept.append(name)
             continue
         try:
             path.unlink()
         except OSError as error:
             raise RiffusionError(why_not(path, error)) from error
-        done.removed.append(name)
+        result.removed.append(name)
         _remove_empty(path.parent, folder)
 
 
@@ -260,10 +263,10 @@ def load(folder: Path, purpose: str) -> dict[str, Entry]:
     try:
         path = _path(folder, purpose)
         check_folders(folder, path.parent)
-        files = loads(read_regular(path, _LARGEST_LEDGER))["files"]
+        files = loads(read_regular(path, _MAX_LEDGER_BYTES))["files"]
         return {
-            name: Entry(tuple(map(str, looks)), str(recipe))
-            for name, (looks, recipe) in files.items()
+            name: Entry(tuple(map(str, signatures)), str(recipe))
+            for name, (signatures, recipe) in files.items()
             if is_below(name)
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -274,7 +277,7 @@ def _save(folder: Path, purpose: str, ledger: Ledger) -> None:
     path = _path(folder, purpose)
     check_folders(folder, path.parent)
     if ledger:
-        files = {name: [entry.looks, entry.recipe] for name, entry in sorted(ledger.items())}
+        files = {name: [entry.signatures, entry.recipe] for name, entry in sorted(ledger.items())}
         data = json.dumps({"version": 1, "files": files}, separators=(",", ":")).encode()
         if _content(path) != data:
             write_atomically(path, lambda file: file.write(data))

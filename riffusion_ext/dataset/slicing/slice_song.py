@@ -25,8 +25,8 @@ from riffusion_ext.files.paths import shorten_name
 __all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
 
 _Array = npt.NDArray[np.float32]
-_LONGEST_STEM = 80
-_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
+_MAX_STEM_LENGTH = 80
+_MAX_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,16 +107,16 @@ def cut_song(
         An image cannot be written.
     """
     params = settings.params
-    measure, whole = measure_song(
-        song.path, params, keep_columns=_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
+    measure, full_mel = measure_song(
+        song.path, params, keep_columns=_MAX_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
     )
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
-    marks, unsure = _marks(beats, settings, params.sample_rate / params.hop_length)
+    marks, alignment_notes = _alignment_columns(beats, settings, params.sample_rate / params.hop_length)
     starts = window_starts(measure.columns, settings, marks)
-    scale = {"window": None, "song": measure.black, "set": max_value}[settings.scale]
-    mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
+    scale = {"window": None, "song": measure.max_value, "set": max_value}[settings.scale]
+    mels = mel_of_song(song.path, params, tick) if full_mel is None else [full_mel]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
     trouble, notes = told_apart(measure.notes)
@@ -136,7 +136,7 @@ def cut_song(
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
         trouble="; ".join(trouble),
-        notes=[*notes, *unsure],
+        notes=[*notes, *alignment_notes],
     )
 
 
@@ -173,7 +173,7 @@ def draw_windows(
         An image cannot be written.
     """
     files, blacks = [], []
-    for start, window in _windows(mels, starts, settings.columns):
+    for start, window in _iter_windows(mels, starts, settings.columns):
         tick()
         file, peak = _draw(window, max_value, song, start, settings, folder)
         files.append(file)
@@ -181,7 +181,7 @@ def draw_windows(
     return files, blacks
 
 
-def _marks(
+def _alignment_columns(
     beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float
 ) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
     """Return the columns where windows may begin, None for anywhere, and a sentence where that is not as was asked.
@@ -190,31 +190,31 @@ def _marks(
     """
     if settings.align == "none":
         return None, []
-    if beats.on_beats < beats_of.SURE:
+    if beats.on_beats < beats_of.MIN_CONFIDENCE:
         return None, [f"where its beats are is not sure, so its windows do not begin on a {settings.align}"]
     notes = []
-    if settings.align == "bar" and beats.confidence < beats_of.SURE:
+    if settings.align == "bar" and beats.confidence < beats_of.MIN_CONFIDENCE:
         notes = ["how many beats it has is not sure, so some windows may begin on a beat inside a bar"]
     times = beats.downbeats if settings.align == "bar" else beats.times
     return np.unique(np.rint(times * columns_per_second).astype(np.int64)), notes
 
 
-def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
+def _iter_windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
     """Windows [C, columns, n_mels] at the given columns, from consecutive pieces; silence follows the end."""
     held: _Array | None = None
     first = 0  # column that `held` begins with
-    waiting = list(reversed(starts))
+    pending = list(reversed(starts))
     for mel in mels:
         held = mel if held is None else np.concatenate([held, mel], axis=1)
-        while waiting and waiting[-1] + columns <= first + held.shape[1]:
-            start = waiting.pop()
+        while pending and pending[-1] + columns <= first + held.shape[1]:
+            start = pending.pop()
             yield start, held[:, start - first : start - first + columns]
-        keep = min(waiting[-1] - first if waiting else held.shape[1], held.shape[1])
+        keep = min(pending[-1] - first if pending else held.shape[1], held.shape[1])
         held, first = held[:, keep:], first + keep
-    while waiting and held is not None:
-        start = waiting.pop()
-        rest = held[:, max(start - first, 0) :]
-        yield start, np.pad(rest, ((0, 0), (0, columns - rest.shape[1]), (0, 0)))
+    while pending and held is not None:
+        start = pending.pop()
+        tail = held[:, max(start - first, 0) :]
+        yield start, np.pad(tail, ((0, 0), (0, columns - tail.shape[1]), (0, 0)))
 
 
 def _draw(
@@ -230,7 +230,7 @@ def _draw(
     origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
     content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]
     milliseconds = round(1000 * start * params.hop_length / params.sample_rate)
-    name = shorten_name(f"{_plain(_title(song))}_{milliseconds:08d}_{content}", ".png")
+    name = shorten_name(f"{_ascii_slug(_title(song))}_{milliseconds:08d}_{content}", ".png")
     path = folder / name
     if not path.exists():
         save_image(image, path, params, peak)
@@ -241,7 +241,7 @@ def _title(song: Song) -> str:
     return Path(song.name).stem if song.whole is None else f"{song.whole.stem} {song.path.stem}"
 
 
-def _plain(stem: str) -> str:
+def _ascii_slug(stem: str) -> str:
     """Name without what trainers and shells stumble over: letters, digits and dashes of ASCII, at most 80."""
     text = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_LONGEST_STEM] or "song"
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_MAX_STEM_LENGTH] or "song"

@@ -9,7 +9,7 @@ from riffusion_ext.dataset.settings import SliceSettings
 
 __all__ = ["window_starts"]
 
-_EARLY = 3  # columns by which a mark may come before its time: bars are not measured to the millisecond
+_TOLERANCE = 3  # columns by which a mark may come before its time: bars are not measured to the millisecond
 
 
 def window_starts(columns: int, settings: SliceSettings, marks: npt.NDArray[np.int64] | None = None) -> list[int]:
@@ -61,5 +61,5 @@ def _on_marks(marks: npt.NDArray[np.int64], step: int) -> list[int]:
     place = 0
     while place < len(marks):
         starts.append(int(marks[place]))
-        place = int(np.searchsorted(marks, starts[-1] + step - _EARLY))
+        place = int(np.searchsorted(marks, starts[-1] + step - _TOLERANCE))
     return starts
