@@ -1,4 +1,4 @@
-"""Which of the beats begin a bar."""
+"""Downbeat detection: which beats begin a bar."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _BASS_HZ, _CHORDS_HZ = 200.0, 1250.0
 _BLOCK = 8192
 
 _NEAR_S = 0.03
-"""An onset this near to a beat is the beat's."""
+"""An onset this near to a beat belongs to it."""
 
 _RESTART_COST = 4.0
-"""What it costs to begin a bar early or late, in standard deviations of the accents."""
+"""Cost of beginning a bar early or late, in standard deviations of the accents."""
 
 
 def bar_accents(
     beats: npt.NDArray[np.int64], sketch: Sketch, beats_per_bar: int, columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """How much each beat is like the first of a bar: how strongly the bass enters, and how much the chord changes.
+    """Return how much each beat resembles a downbeat: by the onset of the bass, and the change of the chord.
 
-    The change is that from the bar before to the bar that would begin: what repeats in each bar, as drums do, is in
-    both and does not count (after Davies & Plumbley 2006, who compare beats).
+    The chord change is measured between the bar before and the bar that would begin: what repeats in each bar, like
+    drums, is in both and cancels out (after Davies & Plumbley 2006, who compare beats).
 
     Parameters
     ----------
     beats : np.ndarray [shape=(N,)]
-        Columns, rising.
+        Columns of the beats, ascending.
     sketch : np.ndarray [shape=(T, B)]
         As for :func:`~riffusion_ext.analysis.onset_strength.onset_strength`.
     beats_per_bar
         2 or more.
     columns_per_second
-        Columns of the sketch in a second.
+        Columns of the sketch per second.
 
     Returns
     -------
     np.ndarray [shape=(N,)]
-        The higher the more so; of no fixed scale.
+        Accents on no fixed scale; higher is more likely.
     """
     edges = band_edges(sketch.shape[1])[1:]
     bass = level_rise(sketch, np.ones(max(1, int((edges <= _BASS_HZ).sum()))), columns_per_second)
@@ -59,7 +59,7 @@ def bar_accents(
 def strongest_onsets(
     beats: npt.NDArray[np.int64], onset: npt.NDArray[np.floating], columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """Strongest onset [N] within 30 ms of each beat."""
+    """Return the strongest onset [N] within 30 ms of each beat."""
     reach = round(_NEAR_S * columns_per_second)
     around = np.clip(beats[:, None] + np.arange(-reach, reach + 1), 0, len(onset) - 1)
     strongest: npt.NDArray[np.float64] = onset[around].max(axis=1).astype(np.float64)
@@ -67,24 +67,24 @@ def strongest_onsets(
 
 
 def choose_downbeats(accents: npt.NDArray[np.float64], beats_per_bar: int) -> npt.NDArray[np.int64]:
-    """Choose the beats that begin a bar: every fourth or so, with the largest sum of accents.
+    """Choose the beats that begin a bar: every `beats_per_bar`-th, with the largest sum of accents.
 
-    Where a beat too many or too few was found, the count starts anew, if that pays over several bars.
+    After a missing or surplus beat, the count restarts if that gains more than its cost over several bars.
 
     Parameters
     ----------
     accents : np.ndarray [shape=(N,)]
-        Of the beats.
+        Accents of the beats.
     beats_per_bar
         2 or more.
 
     Returns
     -------
     np.ndarray [shape=(M,)]
-        Numbers of the chosen beats, rising.
+        Indices of the chosen beats, ascending.
     """
     accents = _standardize(accents)
-    total = np.zeros(beats_per_bar)  # of the best count that ends here, by the place of the beat in its bar
+    total = np.zeros(beats_per_bar)  # score of the best count so far, by the position of the beat in its bar
     origin = np.zeros((len(accents), beats_per_bar), np.int64)
     places = np.arange(beats_per_bar)
     for number, accent in enumerate(accents):
@@ -106,7 +106,7 @@ def choose_downbeats(accents: npt.NDArray[np.float64], beats_per_bar: int) -> np
 def _mean_levels(
     beats: npt.NDArray[np.int64], sketch: Sketch, bands: int, columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """Mean levels [N, bands] from each beat to the next, and from the last to the end."""
+    """Return the mean levels [N, bands] from each beat to the next, and from the last to the end."""
     sums, counts = np.zeros((len(beats), bands)), np.zeros(len(beats))
     for start in range(int(beats[0]), len(sketch), _BLOCK):
         stop = min(start + _BLOCK, len(sketch))
@@ -119,6 +119,6 @@ def _mean_levels(
 
 
 def _standardize(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the values with mean 0 and standard deviation 1, or 0 where they are all the same."""
+    """Standardize values to mean 0 and standard deviation 1; all 0 if they are equal."""
     spread = float(values.std())
     return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)

@@ -1,9 +1,9 @@
-"""What speaks for each tempo: how a song repeats itself after parts and multiples of a beat, in all and band by band.
+"""Features for tempo estimation: periodicity of the onsets at fractions and multiples of a beat, overall and by band.
 
-For each tempo that a beat might have there is a row of features: the autocorrelation of the onsets after a quarter to
-four periods, the weakest of those that have to come together, the strength of the oscillations of a quarter to four
-times its frequency, and whether low, middle and high bands swing together or by turns (bass drum and snare on every
-second beat each are by turns at half the tempo). That is what tells a beat from two thirds, half or twice of it.
+Each candidate tempo has a vector of features: the autocorrelation of the onsets at lags of a quarter to four periods,
+the minimum over groups of lags that must occur together, the spectral magnitude at a quarter to four times its
+frequency, and whether low, middle and high bands oscillate in phase or in antiphase (bass drum and snare on alternate
+beats are in antiphase at half the tempo). This distinguishes a beat from two thirds, half or twice of it.
 
 After Percival & Tzanetakis 2014 and Peeters 2006, who combine autocorrelation and spectrum, and Gkiokas et al. 2012.
 """
@@ -21,38 +21,38 @@ __all__ = ["Periodicity", "cross_rhythm", "periodicity_of", "tempo_features"]
 _Array = npt.NDArray[np.float64]
 
 _LAGS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0)
-"""Of a period: after so long the song is compared with itself."""
+"""Lags of the autocorrelation, in periods."""
 _JOINT_LAGS = ((1 / 2, 3 / 2), (1 / 3, 2 / 3), (1 / 4, 1 / 2, 3 / 4), (1.0, 2.0), (1.0, 2.0, 4.0), (1.0, 3.0))
-"""Of which the weakest counts."""
+"""Groups of lags, in periods, whose weakest correlation is a feature."""
 _FREQUENCIES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0, 4.0)
-"""Of the beat's frequency."""
+"""Frequencies of the spectral magnitude, relative to the beat's."""
 _PHASE_FREQUENCIES = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0)
-"""Of the beat's frequency: there bands swing together (1) or by turns (-1)."""
+"""Frequencies, relative to the beat's, at which bands are compared: in phase (1) or in antiphase (-1)."""
 
 _RIVAL_LAGS = ((2 / 3, 4 / 3, 2.0), (3 / 2, 3.0))
-"""Of a period: of what goes by two thirds of it, and by three halves."""
+"""Lags, in periods, of rhythms at two thirds of the period, and at three halves."""
 
 _PAIRS = tuple(itertools.combinations((1, 2, 3), 2))
-"""Of the bands low, middle and high."""
+"""Pairs of the bands low, middle and high."""
 
 _MAX_LAG = 0.75
-"""Share of a frame; at longer lags too little of it is left to compare."""
+"""Longest lag as a fraction of a frame; at longer ones, too little overlap is left."""
 
 _MIN_POWER = 0.5
-"""Power, the song's own around it being 1, under which a frame has too little to be compared with itself."""
+"""Power below which a frame has too few onsets for its autocorrelation; the local mean of the song is 1."""
 
 
 class Periodicity:
-    """Frames of onsets compared with themselves.
+    """Autocorrelation and spectrum of frames of onsets.
 
     Attributes
     ----------
     after : np.ndarray [shape=(frames, lags)]
-        Correlation with itself so many columns later; not biased towards short lags.
+        Unbiased autocorrelation by lag in columns.
     waves : np.ndarray [shape=(frames, frequencies), complex]
-        Spectrum of the frames under a Hann window, in proportion to their power.
+        Spectrum of the frames with a Hann window, relative to their power.
     size
-        Columns of the transform that `waves` come from.
+        Length of the transform of `waves`, in columns.
     power : np.ndarray [shape=(frames,)]
         Mean square of each frame.
     """
@@ -72,26 +72,26 @@ class Periodicity:
         self.waves = np.fft.rfft(frames * window, self.size) / np.sqrt(energy * (window**2).sum())
 
     def at(self, lags: _Array) -> _Array:
-        """Correlation [frames, lags] after so many columns, between them too; 0 beyond the longest."""
+        """Return the autocorrelation [frames, lags] at lags in columns, interpolated; 0 beyond the longest."""
         return _interpolate(self.after, lags)
 
     def within(self, lags: _Array) -> npt.NDArray[np.bool_]:
-        """Whether lags are no longer than the longest."""
+        """Return whether each lag is within the longest one."""
         return lags < self.after.shape[1] - 2
 
 
 def periodicity_of(onset: _Array, starts: npt.NDArray[np.int64], size: int) -> Periodicity:
-    """Compare frames of so many columns with themselves."""
+    """Return the periodicity of frames of `size` columns."""
     return Periodicity(np.lib.stride_tricks.sliding_window_view(onset, size)[starts])
 
 
 def tempo_features(bands: Sequence[Periodicity], periods: _Array) -> Iterator[_Array]:
-    """Yield the features, one after the other: what each says [frames, periods] for each tempo.
+    """Yield the features one after the other, each an array [frames, periods].
 
     Parameters
     ----------
     bands
-        All, low, middle and high, of the same frames.
+        Periodicity of all bands together, and of low, middle and high ones, of the same frames.
     periods : np.ndarray [shape=(P,)]
         Columns from beat to beat.
     """
@@ -103,9 +103,9 @@ def tempo_features(bands: Sequence[Periodicity], periods: _Array) -> Iterator[_A
 
 
 def cross_rhythm(bands: Sequence[Periodicity], periods: _Array) -> _Array:
-    """How much some band goes by two thirds or three halves of each period, and not by it [frames, periods].
+    """Return how much some band repeats at two thirds or three halves of each period, and not at it [frames, periods].
 
-    Where three are played against two, which of them is the beat is nobody's to say.
+    In a three-against-two rhythm, the beat is ambiguous.
     """
     worst = np.full((len(bands[0].power), len(periods)), -np.inf)
     for band in bands:
@@ -127,14 +127,14 @@ def _features(band: Periodicity, periods: _Array) -> Iterator[_Array]:
 
 
 def _correlation(band: Periodicity, lags: _Array) -> _Array:
-    """Correlation [frames, lags]; where a frame is too short for a lag, that after half of it, or a quarter."""
+    """Return the autocorrelation [frames, lags]; for lags too long for a frame, that at half or a quarter of them."""
     for _ in range(3):
         lags = np.asarray(np.where(band.within(lags), lags, lags / 2), np.float64)
     return band.at(lags)
 
 
 def _phase_agreement(one: Periodicity, other: Periodicity, frequencies: _Array) -> _Array:
-    """How two bands swing [frames, frequencies]: together, or by turns; in proportion to how much they do."""
+    """Return the phase agreement of two bands [frames, frequencies], weighted by their magnitude."""
     bins = np.minimum(np.rint(frequencies * one.size).astype(np.int64), one.waves.shape[1] - 1)
     product = one.waves[:, bins] * other.waves[:, bins].conj()
     agreement: _Array = product.real / np.sqrt(np.abs(product) + 1e-3)
@@ -142,7 +142,7 @@ def _phase_agreement(one: Periodicity, other: Periodicity, frequencies: _Array) 
 
 
 def _interpolate(values: _Array, places: _Array) -> _Array:
-    """Values [frames, N] between columns of an array [frames, columns]; 0 beyond the last."""
+    """Interpolate an array [frames, columns] linearly at N places: [frames, N]; 0 beyond the last column."""
     last = values.shape[1] - 2
     inside: _Array = np.clip(places, 0, last)
     below = inside.astype(np.int64)

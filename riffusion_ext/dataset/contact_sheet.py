@@ -1,7 +1,7 @@
-"""The contact sheet: all windows at a glance in one HTML file, to look at, listen to, and decide.
+"""Contact sheets: HTML pages with thumbnail, sound, caption and a keep box for every window of a training set.
 
-The file needs nothing beside it and nothing from the net. What is decided there is saved as ``review.json``, which the
-next run takes in.
+A page is self-contained: it loads no other file and nothing from the network. It saves the user's decisions as
+``review.json``, which the next run merges.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from riffusion_ext.files.regular import read_regular
 __all__ = ["PAGE", "thumbnail", "write_sheets"]
 
 PAGE = 1500
-"""Windows on a sheet; more make more sheets."""
+"""Windows on one sheet; a larger set gets several sheets."""
 
 _THUMBNAIL = 144
 _SOUND_RATE = 22050
@@ -34,24 +34,24 @@ _SOUND_RATE = 22050
 def write_sheets(
     store: Store, manifest: Manifest, *, title: str, sounds: int = 60, progress: Callable[[float], None] | None = None
 ) -> list[Path]:
-    """Write the sheets into the folder of the training set, and remove those of an earlier run.
+    """Write the contact sheets into the folder of the training set, and remove those of an earlier run.
 
     Parameters
     ----------
     store, manifest
         The training set.
     title
-        Its name.
+        Title of the pages.
     sounds
-        How many windows can be played, spread over kept and rejected ones. Each takes a third of a second to make, the
-        first time, and some 30 kB.
+        Number of windows that can be played, spread over kept and rejected ones. Each adds about 30 kB, and takes a
+        third of a second to decode the first time.
     progress
-        Called with the part done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
     list of Path
-        ``contact-sheet.html``; of more than 1500 windows ``contact-sheet-1.html`` and so on.
+        ``contact-sheet.html``; for more than 1500 windows, ``contact-sheet-1.html`` and so on.
 
     Raises
     ------
@@ -78,13 +78,13 @@ def write_sheets(
         store.write_text(names[number], _page(title + more, manifest, cells, said, len(playable)))
     for old in store.out.glob("contact-sheet*.html"):
         if old.name not in names:
-            with suppress(OSError):  # a folder of that name is not ours
+            with suppress(OSError):  # a folder of that name is not one of our files
                 old.unlink()
     return [store.out / name for name in names]
 
 
 def _spread(windows: Sequence[WindowEntry], count: int) -> set[str]:
-    """Names of windows to be heard: two thirds of them kept ones, each kind evenly spread."""
+    """Choose the names of `count` windows to be playable: two thirds kept, the rest rejected, each evenly spread."""
     kept = [window.file for window in windows if window.kept]
     others = [window.file for window in windows if not window.kept]
     few = min(len(others), max(count // 3, count - len(kept)))
@@ -97,7 +97,7 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
 
 
 def _audio_uri(store: Store, path: Path) -> str:
-    """Return what an image sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
+    """Return the sound of an image as a data URI for ``<audio>``; "" if it cannot be decoded."""
     kept = [store.work_folder / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
     found = next((sound for sound in kept if sound.is_file()), None)
     try:
@@ -109,9 +109,9 @@ def _audio_uri(store: Store, path: Path) -> str:
 
 
 def _render_audio(path: Path, paths: Sequence[Path]) -> Path:
-    """Turn an image into sound: small, and in the first of two formats that can be written.
+    """Decode an image to a small audio file, in the first of two formats that can be written.
 
-    MP3 rather than OGG, which has a random number in each file.
+    MP3 is preferred to OGG, which stores a random number in each file.
     """
     from riffusion_ext.audio import available_formats, write_audio
     from riffusion_ext.spectrogram.codec import image_to_audio, read_image
@@ -122,12 +122,14 @@ def _render_audio(path: Path, paths: Sequence[Path]) -> Path:
 
 
 def thumbnail(store: Store, path: Path) -> str:
-    """Return a small version of an image, as the address of an ``<img>``; kept, for it takes 20 times as long to make.
+    """Return a small version of an image as a data URI for ``<img>``.
+
+    It is cached on disk, since shrinking takes 20 times as long as reading.
 
     Raises
     ------
     ImageError
-        It cannot be read.
+        The image cannot be read.
     """
     small = store.work_folder / "thumbnails" / f"{path.stem}.jpg"
     try:
@@ -136,7 +138,7 @@ def thumbnail(store: Store, path: Path) -> str:
         data = b""
     if not data:
         data = _shrink(path)
-        with suppress(RiffusionError):  # it can do without
+        with suppress(RiffusionError):  # the cache is optional
             write_atomically(small, lambda file: file.write(data))
     return "data:image/jpeg;base64," + _base64(data)
 
@@ -187,7 +189,7 @@ def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[st
     )
     if playable < len(manifest.windows):
         summary += f". {playable} of them can be heard here; --sounds all makes the rest"
-    # A name or caption could hold the end of a script.
+    # A name or caption may contain "</script>".
     decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(
         title=html.escape(title),

@@ -1,4 +1,4 @@
-"""What the user decided about windows, apart from everything that is computed, so that it outlives every run.
+"""The user's decisions about windows, stored apart from everything computed so that they survive every run.
 
 ::
 
@@ -27,12 +27,12 @@ REVIEW = "review.json"
 
 
 def collect_decisions(store: Store, files: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what the user decided, by name of image; captions edited in their files since we wrote them included.
+    """Return the user's decisions by image name, including captions edited in their text files since the last run.
 
     Parameters
     ----------
     store
-        The folder.
+        Folder of the training set.
     files
         Names of the images in its manifest.
 
@@ -55,15 +55,16 @@ def collect_decisions(store: Store, files: Iterable[str]) -> dict[str, dict[str,
 
 
 def merge_review(store: Store, review: Path) -> None:
-    """Add decisions that were saved elsewhere, as by the contact sheet, to those of the folder; the new ones count.
+    """Merge decisions saved by a contact sheet into those of the folder; the merged ones win.
 
-    The sheet saves what it knew before as well, so that its file may lie in the folder as ``review.json``. That may
-    be older than what another sheet or the page decided since: where it tells what is new, only that is taken.
+    A contact sheet also saves the decisions it was made with, so that its file can serve as ``review.json`` itself.
+    Those may be older than decisions made since on another sheet or page, so only the entries under ``new`` are
+    merged, if the file has them.
 
     Raises
     ------
     RiffusionError
-        The file is missing or is no such file.
+        The file is missing, or does not hold decisions.
     """
     try:
         values = loads(read_regular(review, MAX_JSON_BYTES))
@@ -79,18 +80,18 @@ def merge_review(store: Store, review: Path) -> None:
 
 
 def load_review(store: Store) -> dict[str, dict[str, Any]]:
-    """Return the decisions that ``review.json`` holds, by name of image.
+    """Return the decisions in ``review.json``, by image name.
 
     Raises
     ------
     RiffusionError
-        It is damaged.
+        The file is damaged.
     """
     return _parse_review(store.read_json(REVIEW), store.out / REVIEW)
 
 
 def _parse_review(values: object, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the decisions of a review, by name of image."""
+    """Check the content of a review file, and return its decisions by image name."""
     windows = values.get("windows", {}) if isinstance(values, dict) else None
     if not isinstance(windows, dict) or not all(
         isinstance(decision, dict)

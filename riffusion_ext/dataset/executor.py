@@ -1,4 +1,4 @@
-"""Songs through the machine: one after the other, on all cores, or on a cluster."""
+"""Slice songs one after the other, on all cores, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["SongResult", "Task", "cut_songs", "loudest_cells"]
 
 
 class StopError(RiffusionError):
-    """The user wants the run to end."""
+    """The user stopped the run."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A song to be cut into a folder."""
+    """A song to slice, and the folder of the training set."""
 
     song: Song
     settings: SliceSettings
@@ -37,9 +37,9 @@ class Task:
 
 @dataclass(frozen=True)
 class SongResult:
-    """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
+    """Outcome for one song: the key of its record, or the error, or that the run was stopped before it.
 
-    `trouble` is what is wrong with a song that was cut all the same, `notes` what was repaired in it.
+    `trouble` says what is wrong with a song that was sliced nevertheless, `notes` what was repaired in it.
     """
 
     song: Song
@@ -54,17 +54,17 @@ class SongResult:
 
 
 def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[SongResult, None, None]:
-    """Cut songs; yields what became of each as soon as it is known, in any order.
+    """Slice songs, and yield the result of each as soon as it is known, in any order.
 
-    Closing the iterator stops the work, and so does :meth:`~riffusion_ext.dataset.store.Store.stop`, which the
-    workers see wherever they are; songs that were not finished are cut in the next run.
+    Closing the iterator stops the work. So does :meth:`~riffusion_ext.dataset.store.Store.stop`, which workers on any
+    machine see. Unfinished songs are sliced in the next run.
 
     Parameters
     ----------
     tasks
         The songs.
     jobs
-        Processes at once. 1 works in this process; without joblib there is no other way.
+        Number of processes. 1 works in this process, as does any number without joblib.
     cluster
         Address of a Dask scheduler (``tcp://host:8786``) whose workers see the same files under the same paths.
 
@@ -74,19 +74,19 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
         The cluster cannot be reached, or the package it needs is missing.
     """
     remaining: list[Task] = []
-    for task in tasks:  # what is there already needs no other process
+    for task in tasks:  # finished songs need no worker process
         finished = _find_finished(task)
         if finished is None:
             remaining.append(task)
         else:
             yield finished
-    if jobs > 1 or cluster:  # the longest first, lest one of them keeps the others waiting at the end
+    if jobs > 1 or cluster:  # largest first, so that no long song is left running alone at the end
         remaining.sort(key=_size, reverse=True)
     yield from _run_tasks(_process, _killed, remaining, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
-    """Largest mel magnitude of each song that can be read."""
+    """Yield the largest mel magnitude of each song; 0 for songs that cannot be read."""
     yield from _run_tasks(_measure_loudest, lambda task: 0.0, tasks, jobs, cluster)
 
 
@@ -112,14 +112,14 @@ def _run_tasks(
 def _run_on_cores(
     function: Callable[[Task], Any], on_killed: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
 ) -> Iterator[Any]:
-    """Work in other processes. One that dies costs the song it had, and only if it dies of it a second time."""
+    """Run tasks in other processes. A task whose process dies is tried once more, and given up if that dies too."""
     remaining = dict(enumerate(tasks))
     while remaining:
         try:
             for number, result in map_unordered(function, list(remaining.items()), jobs):
                 del remaining[number]
                 yield result
-        except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
+        except BrokenProcessPool:  # all processes are gone, with every task they were given
             for number in list(remaining)[: AHEAD * jobs]:
                 task = remaining.pop(number)
                 try:
@@ -148,12 +148,12 @@ def _run_on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], addr
 def _size(task: Task) -> int:
     try:
         return task.song.path.stat().st_size
-    except OSError:  # reading it will say why
+    except OSError:  # reading the file will raise the error
         return 0
 
 
 def _find_finished(task: Task) -> SongResult | None:
-    """Return what became of a song in an earlier run; None where that is not known."""
+    """Return the result of a song from an earlier run; None if there is none."""
     from riffusion_ext.dataset.store import Store, record_key
 
     store = Store(task.out)
@@ -183,7 +183,7 @@ def _process(task: Task) -> SongResult:
         tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.max_value)
-        # On one core, whatever the machine has: the images are then the same to the bit everywhere.
+        # On one core, whatever the machine has, so that images are bit-identical everywhere.
         record = run_on(
             torch.device("cpu"),
             lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.max_value),
@@ -224,5 +224,5 @@ def _measure_loudest(task: Task) -> float:
             loudest = run_on(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stop_check(store)))
             store.save_loudest(key, loudest)
         return loudest
-    except Exception:  # cutting it will say why
+    except Exception:  # slicing it will report the error
         return 0.0

@@ -1,4 +1,4 @@
-"""The whole way from a folder of songs to a training set."""
+"""The pipeline from a folder of songs to a training set."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _POLL_INTERVAL_S = 0.2  # seconds
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run through the songs.
 
     Attributes
     ----------
     done, total
-        Songs.
+        Number of songs.
     result
         What became of the last one.
     seconds
@@ -56,32 +56,32 @@ class Progress:
 
     @property
     def left(self) -> float:
-        """Seconds that the other songs will take, if it goes on as before. The stages after them are not counted."""
+        """Estimated time for the remaining songs, in seconds, without the stages that follow."""
         return self.seconds / self.processed * (self.total - self.done) if self.processed else 0.0
 
     @property
     def speed_text(self) -> str:
-        """Songs a second, and the time left for reading the others, in words."""
+        """Songs per second and the time left for the remaining songs, as text."""
         text = f"{self.processed / max(self.seconds, 1e-9):.2f} songs/s"
         return f"{text}, {time_left(self.left)} for reading" if self.done < self.total and self.processed else text
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a run brought.
+    """Result of a run.
 
     Attributes
     ----------
     manifest, exported
-        The training set, and what was written of it.
+        The training set, and the result of its export.
     failed
-        Files and folders that could not be used, or not all of them, each with the reason.
+        Files and folders that could not be used, or only in part, each with the reason.
     notes
         Sentences for the user.
     songs, resumed
-        Songs that the set consists of, and how many of them were there before.
+        Number of songs in the set, and how many of them were sliced by an earlier run.
     seconds
-        The whole run.
+        Duration of the run.
     stopped
         Whether songs are missing because the run was stopped.
     """
@@ -108,39 +108,39 @@ def build(
     stages: Callable[[Stage], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> BuildResult:
-    """Make or complete a training set.
+    """Build or complete a training set.
 
-    Songs that were cut before with the same settings are not read again, and what the user decided is kept. A song
-    that cannot be read costs one line; the others go on.
+    Songs that were sliced before with the same settings are not read again, and the user's decisions are kept. A song
+    that cannot be read is reported in :attr:`BuildResult.failed`; the others are still used.
 
     Parameters
     ----------
     collection
-        Folder of songs, with the folders below it; or one song.
+        Folder of songs, searched recursively; or one song.
     out
         Folder of the training set.
     settings
-        What to make.
+        Settings of the training set.
     jobs
-        Processes at once; 0 for one on each core.
+        Number of processes; 0 for one per core.
     cluster
-        Address of a Dask scheduler, to work there instead.
+        Address of a Dask scheduler that runs the work instead.
     reviews
-        Files of decisions, as the contact sheet saves them.
+        Files of decisions saved by contact sheets.
     progress
-        Called after each song that was read and cut.
+        Called after each song that was sliced.
     stages
-        Called at the beginning of every other stage, and as it goes on: separating, measuring the level of the whole
-        set, curating, exporting.
+        Called at the beginning and during every other stage: separating, measuring the level of the whole set,
+        curating, exporting.
     cancelled
-        Asked several times a second; once it is true the run ends within seconds. What is done is judged and written
-        all the same.
+        Polled several times a second; once it is true the run ends within seconds. Finished songs are still curated
+        and exported.
 
     Raises
     ------
     RiffusionError
-        There are no songs, a setting is not allowed, the folder is in use or cannot be written to, or the cluster does
-        not answer.
+        There are no songs, a setting is invalid, the folder is in use or cannot be written to, or the cluster does not
+        answer.
     """
     started = time.perf_counter()
     reporter = Stages(stages)
@@ -216,7 +216,7 @@ def build(
 
 
 def check_settings(settings: DatasetSettings) -> None:
-    """Raise a RiffusionError about captions or formats that cannot be written, before hours of work."""
+    """Raise a RiffusionError if captions or formats cannot be written, before hours of work."""
     caption_for({}, settings.captions)
     check_export_settings(settings.export)
 
@@ -224,17 +224,17 @@ def check_settings(settings: DatasetSettings) -> None:
 def _separate_all(
     store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]], reporter: Stages
 ) -> list[Song]:
-    """Take all songs apart, one after the other: the model that does it takes all cores, or the GPU, by itself."""
+    """Separate songs into stems, one after the other, since the model uses all cores or the GPU by itself."""
     check_model(settings.stems_model, settings.stems)
     found: list[Song] = []
     count = reporter.begin("separating", "songs", len(songs))
     for number, song in enumerate(songs, 1):
-        if store.stop_requested:  # they are waiting still
+        if store.stop_requested:  # unfinished, left for the next run
             found += [replace(song, name=f"{song.name}/{stem}", whole=song.path) for stem in settings.stems]
             continue
         try:
             found += separate(store, song, settings.stems, settings.stems_model)
-            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # the stems are whole
+            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # not of stems
         except RiffusionError as error:
             failed.append((song.path, str(error)))
         count(number)
@@ -243,7 +243,7 @@ def _separate_all(
 
 @contextmanager
 def _watch_cancellation(cancelled: Callable[[], bool], stop: Callable[[], None]) -> Iterator[None]:
-    """Ask again and again, in a thread, and act once it is so."""
+    """Poll `cancelled` in a thread, and call `stop` once it is true."""
     skipped_notes = threading.Event()
 
     def watch() -> None:

@@ -1,6 +1,6 @@
-"""What the user decides, window by window: keep or leave out, and another caption.
+"""Review of a training set: keep or reject single windows, and edit their captions.
 
-Decisions are written down apart from everything that is computed, and outlive every later run.
+Decisions are stored apart from everything computed, and survive every later run.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ __all__ = ["Decision", "decide", "filter_windows", "open_set", "replace_in_capti
 
 @dataclass(frozen=True)
 class Decision:
-    """What the user said about a window; None where nothing."""
+    """The user's decision about a window; None leaves the value as it is."""
 
     keep: bool | None = None
     caption: str | None = None
 
 
 def open_set(out: Path) -> tuple[Store, Manifest]:
-    """Open a training set that was made before.
+    """Open an existing training set.
 
     Raises
     ------
     RiffusionError
-        There is none in the folder, or its manifest is damaged.
+        The folder has no training set, or its manifest is damaged.
     """
     store = Store(out)
     if not (out / MANIFEST).exists():
@@ -42,19 +42,19 @@ def open_set(out: Path) -> tuple[Store, Manifest]:
 
 
 def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
-    """Put decisions into effect: move images, write captions, and remember.
+    """Apply and store decisions: move images, write captions, update the manifest.
 
     Parameters
     ----------
     out
         Folder of the training set.
     decisions
-        By name of image.
+        By image name.
 
     Raises
     ------
     RiffusionError
-        Another run is working there, or something cannot be written.
+        Another run is using the folder, or a file cannot be written.
     """
     store = Store(out)
     with store.locked():
@@ -64,13 +64,13 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
         for file, decision in decisions.items():
             if file in known:
                 remembered[file] = {**remembered.get(file, {}), **_to_json(decision)}
-        store.write_json(REVIEW, {"windows": remembered})  # before captions go: some are known from their files alone
+        store.write_json(REVIEW, {"windows": remembered})  # before captions go: some exist only as files
         windows = []
         for window in manifest.windows:
             if window.file in remembered:
                 window = apply_decision(window, remembered[window.file])
                 if decisions.get(window.file, Decision()).caption is not None:
-                    store.drop_caption(window.file)  # else what was typed there before would count
+                    store.drop_caption(window.file)  # else an earlier edit of the text file would win
                 if store.find(window.file) is not None:
                     store.place(window.file, kept=window.kept)
             windows.append(window if not window.kept or store.find(window.file) is not None else _without_image(window))
@@ -81,7 +81,7 @@ def decide(out: Path, decisions: Mapping[str, Decision]) -> Manifest:
 
 
 def _without_image(window: WindowEntry) -> WindowEntry:
-    """Leave out a window whose image someone removed; that must not keep the others from being written."""
+    """Reject a window whose image was deleted, so that the others can still be exported."""
     reason = {"kind": "gone", "text": "its image was removed; the next run makes it again"}
     return replace(window, kept=False, reasons=(*(r for r in window.reasons if r["kind"] != "gone"), reason))
 
@@ -93,7 +93,7 @@ def _to_json(decision: Decision) -> dict[str, Any]:
 
 
 def replace_in_captions(windows: Iterable[WindowEntry], find: str, put: str) -> dict[str, Decision]:
-    """Return the decisions that replace a text in captions; none where a caption would be left empty."""
+    """Return decisions that replace a text in captions; captions that would become empty are skipped."""
     if not find:
         return {}
     changed = {window.file: window.caption.replace(find, put) for window in windows if find in window.caption}
@@ -101,14 +101,14 @@ def replace_in_captions(windows: Iterable[WindowEntry], find: str, put: str) -> 
 
 
 def filter_windows(manifest: Manifest, show: str, words: str = "") -> list[WindowEntry]:
-    """Filter windows.
+    """Filter the windows of a training set.
 
     Parameters
     ----------
     show
         ``"all"``, ``"kept"``, ``"left out"``, or the kind of a reason.
     words
-        All of them must occur in the song's name or the caption.
+        Words that must all occur in the song's name or the caption.
     """
     required = words.lower().split()
 

@@ -1,4 +1,4 @@
-"""What a training set shall be made of, as plain values that can be written down and compared."""
+"""Settings of a training set: slicing, curation, captions and export."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ALIGNMENTS = ("none", "beat", "bar")
 END_MODES = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
 FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
-"""What a training set can be written as."""
+"""Export formats of a training set."""
 REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
-"""Why windows are left out."""
+"""Reasons for rejecting windows."""
 
 STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
-"""What models of demucs take songs apart into; most have the first four."""
+"""Stems that demucs models separate; most models have the first four."""
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "columns": (16, 16384),
@@ -55,15 +55,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "audio_rate": (8000, 192_000),
     "audio_seconds": (0.1, 600),
 }
-"""Least and greatest value of each number below."""
+"""Minimum and maximum of each numeric setting."""
 
 COUNT_BOUNDS = (0, math.inf)
-"""Songs at once, windows with sound, and windows that are verified."""
+"""Bounds of counts: parallel songs, windows with sound, windows to verify."""
 
 
 @dataclass(frozen=True)
 class SliceSettings:
-    """How songs are cut and drawn. Together with a song's bytes these decide every pixel.
+    """Settings for slicing songs into images. Together with a song's bytes they determine every pixel.
 
     Parameters
     ----------
@@ -72,19 +72,19 @@ class SliceSettings:
     columns
         Width of an image; 512 for riffusion-model-v1.
     overlap
-        Share of a window that the next one repeats, 0 to 0.9.
+        Fraction of a window that the next one repeats, 0 to 0.9.
     align
-        Where windows may start: ``"none"``, one after the other from the song's beginning; ``"beat"`` or ``"bar"``, at
-        the nearest beat or bar.
+        Where windows may start: ``"none"``, back to back from the song's beginning; ``"beat"`` or ``"bar"``, at the
+        nearest beat or bar.
     last
-        What becomes of the end that fills no whole window: ``"drop"``; ``"pad"``, filled up with silence; ``"back"``,
-        the last window reaches back over the one before. A song shorter than a window is padded unless it is dropped.
+        How to treat the end that fills no whole window: ``"drop"`` it; ``"pad"`` it with silence; ``"back"``, let the
+        last window overlap the one before. A song shorter than a window is padded unless it is dropped.
     scale
-        What black is: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
+        Which magnitude is black: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
     stems
-        Cut these stems of each song instead of the whole, as in ``("drums", "vocals")``; needs demucs.
+        Slice these stems of each song instead of the whole, as in ``("drums", "vocals")``; needs demucs.
     stems_model
-        Model that takes songs apart.
+        Name of the demucs model.
 
     Raises
     ------
@@ -112,40 +112,41 @@ class SliceSettings:
 
     @property
     def step(self) -> int:
-        """Columns from a window to the next."""
+        """Columns from the start of a window to the start of the next."""
         return max(round(self.columns * (1.0 - self.overlap)), 1)
 
     @property
     def fingerprint(self) -> str:
-        """Short text that differs whenever the images would."""
+        """Short hash of the settings, which changes whenever the images would."""
         return _digest(asdict(self))
 
 
 @dataclass(frozen=True)
 class CurateSettings:
-    """Which windows are left out. None switches a check off.
+    """Settings for rejecting windows. None turns a check off.
 
     Parameters
     ----------
     first, last
-        Windows to leave out at the beginning and the end of each song. A song that has no more than twice as many in
-        all is left whole.
+        Number of windows to reject at the beginning and the end of each song. A song that has no more than twice as
+        many in all keeps them.
     silence_db
-        Level in dBFS, -120 to 0, of what the image shows, under which a window is silence. So is one that consists of
-        pauses for the most part.
+        Level in dBFS of what the image shows, -120 to 0, below which a window counts as silence. So does a window that
+        consists mostly of pauses.
     transition
-        Largest likeness to a cut between two unrelated pieces, 0 to 1.
+        Maximum likeness to a cut between two unrelated pieces, 0 to 1.
     duplicate
-        Likeness from which two windows count as the same, 0 to 1. At the default the same sound from another file is
-        found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
-        are kept. In different songs it is found at any other moment, too: a window is left out for one that is the
+        Similarity from which two windows count as the same, 0 to 1. At the default, the same sound from another file
+        is found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
+        are kept. In different songs it is found at any other moment, too: a window is rejected for one that is the
         same recording and begins no more than 0.55 of a step earlier or later.
     clipping
-        Largest share of clipped samples, 0 to 1.
+        Maximum fraction of clipped samples, 0 to 1.
     broken
-        Leave out windows in which the sound drops out, or whose image an offset outshines.
+        Reject windows in which the sound drops out, or in which a DC offset outweighs the rest of the image.
     target
-        How many windows to choose, as different from each other as can be, from all songs alike; None keeps all.
+        Number of windows to choose, as different from each other as possible and evenly from all songs; None keeps
+        all.
 
     Raises
     ------
@@ -171,16 +172,16 @@ class CurateSettings:
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """How windows are described.
+    """Settings for captions.
 
     Parameters
     ----------
     template
         Text with names in braces, such as ``"{trigger}, {artist}, {genre}"``.
     trigger
-        The word that shall call up what is learnt.
+        Word that triggers the trained style.
     replace
-        (find, replacement) pairs, applied to every caption.
+        Pairs (find, replacement), applied to every caption in order.
     """
 
     template: str = "{trigger}, {stem}, {artist}, {song_caption|title|file}, {genre}"
@@ -190,18 +191,18 @@ class CaptionSettings:
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What is written for which trainer.
+    """Settings for export to trainers.
 
     Parameters
     ----------
     formats
         Of ``"dreambooth"``, ``"kohya"``, ``"diffusers"`` and ``"audio"``.
     kohya_repeats, kohya_name
-        The folder ``<repeats>_<name>``; without a name, ``music``.
+        Parts of the folder name ``<repeats>_<name>``; an empty name means ``music``.
     audio_rate
-        Samples a second of the audio chunks, in Hz; None for that of each song.
+        Sample rate of the audio chunks, in Hz; None for that of each song.
     audio_seconds
-        Length of the audio chunks; None for that of each image.
+        Length of the audio chunks, in seconds; None for that of each image.
     """
 
     formats: tuple[str, ...] = ("dreambooth",)
@@ -221,17 +222,17 @@ class DatasetSettings:
     export: ExportSettings = field(default_factory=ExportSettings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for a manifest."""
+        """Return the settings as values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
-        """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default.
+        """Build settings from the values of :meth:`as_dict`; unknown names are ignored, missing ones get the default.
 
         Raises
         ------
         RiffusionError
-            A value is none that a setting can have.
+            A value has the wrong type or is out of range.
         """
         try:
             return cls._from_dict(values)

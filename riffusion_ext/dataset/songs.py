@@ -1,4 +1,4 @@
-"""Which files are songs."""
+"""Find the songs of a collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.files.regular import open_regular
 __all__ = ["WORK_FOLDER", "Song", "find_songs"]
 
 WORK_FOLDER = ".riffusion"
-"""The folder that makes a folder a training set."""
+"""Folder with the internal files of a training set; its presence marks one."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Song:
     path
         The file.
     name
-        Path below the collection, with slashes: what tells it from the others on any system. A stem's ends in its own.
+        Path below the collection, with forward slashes: the identifier on any system. For a stem, the song's name
+        and the stem's.
     whole
-        The song that a stem is a part of.
+        File of the song that a stem was separated from; None for a whole song.
     """
 
     path: Path
@@ -46,19 +47,19 @@ class Song:
 def find_songs(
     collection: Path, *, leave_out: Path | None = None, skipped: list[Path] | None = None
 ) -> tuple[list[Song], list[tuple[Path, str]]]:
-    """Find the sound files of a folder and the folders below it.
+    """Find the sound files in a folder and the folders below it.
 
-    Links to folders are followed; each folder is looked into once, whatever links lead to it.
+    Links to folders are followed; each folder is visited once, whatever links lead to it.
 
     Parameters
     ----------
     collection
         The folder, or a single sound file.
     leave_out
-        A folder whose files are not songs: the training set, where it lies inside the collection. Other training sets
-        in it are known by their workings and left out too.
+        Folder to skip: the training set, if it lies inside the collection. Other training sets are recognised by their
+        work folder and skipped, too.
     skipped
-        Gets the files that were passed over, as of :func:`~riffusion_ext.files.kinds.passed_over`.
+        Receives the files that were skipped, as from :func:`~riffusion_ext.files.kinds.passed_over`.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def find_songs(
         missing.append((Path(error.filename or collection), f"the folder cannot be read: {error.strerror}"))
 
     def should_enter(folder: Path, names: list[str]) -> bool:
-        if folder != collection and WORK_FOLDER in names:  # another training set: its chunks of sound are no songs
+        if folder != collection and WORK_FOLDER in names:  # another training set, whose audio chunks are not songs
             return False
         return outside is None or folder == collection or folder.resolve() != outside
 

@@ -2,13 +2,13 @@
 
 ::
 
-    OUT/pictures/         what a trainer gets: kept images and their captions
-    OUT/rejected/         images that were left out
+    OUT/pictures/         for the trainer: kept images and their captions
+    OUT/rejected/         rejected images
     OUT/manifest.json     every window with its source, reasons and parameters; manifest.csv for spreadsheets
-    OUT/review.json       what the user decided; read, never thrown away
-    OUT/.riffusion/       workings: images that were not yet judged, one record a song, the lock
+    OUT/review.json       the user's decisions; never discarded
+    OUT/.riffusion/       work folder: images not yet curated, one record per song, the lock
 
-Every file appears whole or not at all, so a run that is cut off anywhere goes on where it was.
+Every file is written atomically, so an interrupted run resumes where it was.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from riffusion_ext.validation.typed import typed
 
 __all__ = ["MAX_JSON_BYTES", "Store", "record_key"]
 
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
-_FORMAT = 3  # of the records: another whenever one of their features means something else
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # timestamp of archive members, so that archives are reproducible
+_FORMAT = 3  # version of the records; raise it when a feature changes its meaning
 MAX_JSON_BYTES = 1 << 28
-"""Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
+"""Maximum size of a JSON file of a training set; a hundred thousand windows take a fifth of it."""
 
 _MAX_RECORD_BYTES = 1 << 28
 _GENERATED_NAME = re.compile(
     r".+_[0-9]{8,}_[0-9a-f]{12}\.png"
-)  # as cut_song names images; a user's own stay where they are
+)  # as cut_song names images; the user's own images are left alone
 
 
 class Store:
@@ -57,12 +57,12 @@ class Store:
     Parameters
     ----------
     out
-        The folder.
+        Folder of the training set.
 
     Raises
     ------
     RiffusionError
-        A folder in it is a link: a set of somebody else could have this one write and remove files anywhere.
+        A folder in it is a link: a foreign training set could make us write and remove files anywhere.
     """
 
     def __init__(self, out: Path) -> None:
@@ -80,12 +80,12 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other run out of the folder; the system lets go of the lock if this one is killed.
+        """Lock the folder against other runs; the system releases the lock if this process is killed.
 
         Raises
         ------
         RiffusionError
-            Another run has it, or the folder cannot be written to.
+            Another run holds the lock, or the folder cannot be written to.
         """
         from filelock import FileLock, Timeout  # torch needs it, so it is wherever torch is
 
@@ -109,11 +109,11 @@ class Store:
             with suppress(OSError):
                 self._stop.unlink()
             with suppress(OSError):
-                self._clean()  # workers that were stopped in the middle
+                self._clean()  # leftovers of workers that were stopped
             lock.release()
 
     def _clean(self) -> None:
-        """Remove what runs that were killed had begun to write."""
+        """Remove temporary files of killed runs."""
         for folder in (self.out, self.images, self.rejected, self.work_folder, self.out / ledger.FOLDER):
             remove_leftovers(folder)
         for parent in (self.work_folder, self.out / "kohya", self.out / "audio"):
@@ -122,24 +122,24 @@ class Store:
                     remove_leftovers(folder)
 
     def stop(self) -> None:
-        """Ask all workers of the present run to stop, on whatever machine they are."""
-        with suppress(OSError):  # the folder is gone, and they with it
+        """Ask all workers of the current run to stop, on any machine."""
+        with suppress(OSError):  # the folder is gone, and so are the workers
             self._stop.touch()
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the present run shall end."""
+        """Whether the current run was asked to stop."""
         return self._stop.exists()
 
     # -- songs
 
     @property
     def has_records(self) -> bool:
-        """Whether anything is known of any song."""
+        """Whether any song has a record."""
         return self._songs.is_dir() and any(self._songs.iterdir())
 
     def load_record(self, key: str) -> SongRecord | None:
-        """Return what is known of a song, unless it is missing, damaged, or one of its images is gone."""
+        """Load the record of a song; None if it is missing or damaged, or one of its images is gone."""
         try:
             data = read_regular(self._songs / f"{key}.npz", _MAX_RECORD_BYTES)  # np.load leaves a damaged file open
             with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -160,7 +160,7 @@ class Store:
         return record if all(self.find(file) for file in record.files) else None
 
     def save_record(self, key: str, record: SongRecord) -> None:
-        """Write down what became of a song."""
+        """Save the record of a song."""
         values = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "features"}
         text = json.dumps({**values, "format": _FORMAT}, allow_nan=True).encode()
         arrays = {**record.features.to_arrays(), "record": np.frombuffer(text, np.uint8)}
@@ -173,26 +173,26 @@ class Store:
         write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
 
     def load_loudest(self, key: str) -> float | None:
-        """Return the largest mel magnitude of a song, where an earlier run found it."""
+        """Load the largest mel magnitude of a song; None if no earlier run saved it."""
         try:
             return read_float(read_regular(self.work_folder / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
         except (OSError, ValueError):
             return None
 
     def save_loudest(self, key: str, loudest: float) -> None:
-        """Write down the largest mel magnitude of a song: finding it takes a whole pass over the file."""
+        """Save the largest mel magnitude of a song, since finding it takes a whole pass over the file."""
         data = repr(loudest).encode("ascii")
         write_atomically(self.work_folder / "loudest" / f"{key}.txt", lambda file: file.write(data))
 
     # -- images
 
     def find(self, file: str) -> Path | None:
-        """Return where an image is; links to files elsewhere are none.
+        """Return the path of an image; None if it is missing or a link.
 
         Raises
         ------
         RiffusionError
-            It is no name of a file.
+            The name is not a plain file name.
         """
         bare_name(file, "an image")
         for folder in (self.images, self.rejected, self.fresh):
@@ -202,19 +202,19 @@ class Store:
         return None
 
     def place(self, file: str, *, kept: bool) -> Path:
-        """Put an image among the kept or the rejected ones; its caption follows it out of the way.
+        """Move an image to the kept or the rejected ones, and remove its caption file if it moves.
 
         Raises
         ------
         RiffusionError
-            It is gone, or cannot be moved.
+            The image is gone, or cannot be moved.
         """
         found = self.find(file)
         target = (self.images if kept else self.rejected) / file
         if found is None:
             raise RiffusionError(f"the image {file} is gone from {self.out}")
         if found != target:
-            with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its image
+            with suppress(OSError):  # first, so that a killed run leaves no caption without its image
                 found.with_suffix(".txt").unlink()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -224,18 +224,18 @@ class Store:
         return target
 
     def drop_caption(self, file: str) -> None:
-        """Remove the text beside a kept image, whoever wrote it."""
+        """Remove the text file beside a kept image, whoever wrote it."""
         with suppress(OSError):
             (self.images / bare_name(file, "an image")).with_suffix(".txt").unlink()
 
     def reject_others(self, files: Collection[str]) -> None:
-        """Move our images but these out of the training set, to the rejected ones: no song has them any more."""
+        """Move all other generated images from the kept to the rejected ones: no song has them any more."""
         for path in sorted(self.images.glob("*.png")):
             if path.name not in files and _GENERATED_NAME.fullmatch(path.name) and not is_link(path):
                 self.place(path.name, kept=False)
 
     def clear_fresh(self) -> None:
-        """Remove images that belong to no record: of songs that were cut half, or cut again."""
+        """Remove images that belong to no record: of songs that were sliced in part, or sliced again."""
         for path in self.fresh.glob("*.png"):
             with suppress(OSError):
                 path.unlink()
@@ -243,12 +243,12 @@ class Store:
     # -- texts
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the folder; {} where there is none.
+        """Read a JSON object from the folder; {} if there is no file.
 
         Raises
         ------
         RiffusionError
-            It is damaged: it may hold the user's work and must not be written over.
+            The file is damaged. It may hold the user's work, so it must not be overwritten.
         """
         path = self.out / name
         try:
@@ -263,12 +263,12 @@ class Store:
         return values
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
-        """Write a JSON file of the folder."""
+        """Write a JSON file to the folder."""
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
         return self.write_text(name, text)
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a text file of the folder, unless it holds that text already."""
+        """Write a text file to the folder, unless it already has that content."""
         path, data = self.out / name, text.encode("utf-8", "backslashreplace")  # names need not be UTF-8
         with suppress(OSError):
             if read_regular(path) == data:
@@ -277,6 +277,6 @@ class Store:
 
 
 def record_key(name: str, digest: str, fingerprint: str, max_value: float | None) -> str:
-    """Return the name of a song's record: another one whenever the song or its images would be others."""
+    """Return the key of a song's record: a hash of its name, its bytes and all that determines its images."""
     text = f"{name}\n{digest}\n{fingerprint}\n{max_value!r}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Do the written images sound like the songs? Some are turned back into sound and measured."""
+"""Verify that images sound like their songs: decode a sample of them and measure the difference."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _MAX_LEVEL_DB, _MAX_PIXEL_ERROR, _MAX_CLIPPED = 3.0, 6.0, 0.001
 
 @dataclass(frozen=True)
 class Check:
-    """What a listener would hear of an image.
+    """Measurements of a decoded image.
 
     Attributes
     ----------
     file
         Name of the image.
     level_db
-        How much louder the sound of the image is than that part of the song, in dB.
+        Level of the decoded sound relative to that part of the song, in dB.
     error
-        Mean error of the pixels when that sound is drawn again, in levels of 255.
+        Mean pixel error of the image when the decoded sound is encoded again, in levels of 255.
     other
-        Mean difference of the pixels from that part of the song as it is drawn now, in levels of 255.
+        Mean pixel difference from that part of the song as it is encoded now, in levels of 255.
     clipped
-        Share of the samples that would pass full scale at the song's own level.
+        Fraction of the samples that would exceed full scale at the song's own level.
     problem
-        Why it cannot be heard, or what is wrong; empty if nothing is.
+        Why the image cannot be decoded, or what is wrong with it; empty if nothing is.
     """
 
     file: str
@@ -60,14 +60,14 @@ def sample_windows(manifest: Manifest, count: int) -> list[WindowEntry]:
 
 
 def verify(store: Store, windows: list[WindowEntry]) -> Iterator[Check]:
-    """Turn images back into sound, and compare with the songs.
+    """Decode images, and compare the sound with the songs.
 
     Parameters
     ----------
     store
         The training set.
     windows
-        What they were made of.
+        Windows whose images are checked.
 
     Yields
     ------
@@ -90,7 +90,7 @@ def _check(path: Path, window: WindowEntry, song: Path) -> Check:
     again = audio_to_image(decoded.clip, decoded.params, max_value=decoded.max_value)
     original = read_audio(song, start=window.start, duration=decoded.clip.duration)
     source = audio_to_image(original, decoded.params, max_value=decoded.max_value)
-    margin = decoded.params.win_length // decoded.params.hop_length + 1  # beyond the ends the song goes on
+    margin = decoded.params.win_length // decoded.params.hop_length + 1  # beyond the ends, the song goes on
     error, other = _difference(image, again.image, 0), _difference(image, source.image, margin)
     level = _level(decoded.clip) - _level(original.to_channels(decoded.clip.channels))
     clipped = float((np.abs(decoded.clip.samples) > 1.0).mean())
@@ -99,7 +99,7 @@ def _check(path: Path, window: WindowEntry, song: Path) -> Check:
 
 
 def _difference(one: Image.Image, two: Image.Image, margin: int) -> float:
-    """Mean difference of two images, in levels of 255; without a margin at both sides."""
+    """Return the mean difference of two images in levels of 255, without a margin at both sides."""
     stop = min(one.width, two.width) - margin
     a, b = (np.asarray(image.convert("RGB"), np.float32)[:, margin:stop] for image in (one, two))
     return float(np.abs(a - b).mean()) if a.size else 0.0
@@ -123,7 +123,7 @@ def _problem(level: float, error: float, other: float, clipped: float) -> str:
 
 
 def summarize(checks: Sequence[Check]) -> str:
-    """Say in one line what a listener would hear, of all checks together."""
+    """Summarize all checks in one line: level, pixel error, clipping, problems."""
     decoded_checks = [check for check in checks if check.file and (check.error or not check.problem)]
     wrong = sum(bool(check.problem) for check in checks)
     images = f"{len(checks)} images" if len(checks) != 1 else "1 image"

@@ -1,4 +1,4 @@
-"""A few numbers about the samples of every column, gathered while a song goes by."""
+"""Sample statistics of every column of a song, computed while it is streamed."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from riffusion_ext.dataset.analysis.clipping import REACH, Cuts, find_cuts
 
 __all__ = ["ColumnStats"]
 
-_CHUNK = 128  # columns that are looked at together; always the same ones, however the pieces fall
-_MIN_LIMIT = 0.1  # a limit below that is none
+_CHUNK = 128  # columns processed together; always the same ones, whatever the sizes of the pieces
+_MIN_LIMIT = 0.1  # peaks below this are no clipping limit
 _AT_LIMIT = 0.98
-_SQUARE_SHARE = 0.75  # share of a column at its limits above that is a square wave with slanting sides
-_FLAT_SHARE = 0.99  # share of the samples that equal the one before where nothing moves
-_MIN_POWER = 1e-10  # mean square around the mean: a wave with corners is above it
+_SQUARE_SHARE = 0.75  # a column with a larger fraction at its limits is a square wave with sloping flanks
+_FLAT_SHARE = 0.99  # fraction of samples equal to the one before, from which a column is constant
+_MIN_POWER = 1e-10  # variance, above which a column is a wave with corners
 
 _Array = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.int64]
 
 
 class ColumnStats:
-    """Peak, energy, clipping and standstill of each column of a song, before it is brought to the image's rate.
+    """Peak, energy, clipping and constancy of each column of a song, at the file's own sample rate.
 
     Parameters
     ----------
     sample_rate
-        Of the samples, in Hz.
+        Sample rate in Hz.
     seconds
-        Length of a column. Columns begin at whole multiples of it, at the sample that comes next.
+        Duration of a column. Columns begin at the first sample at or after each multiple of it.
     """
 
     def __init__(self, sample_rate: int, seconds: float) -> None:
         self._per_column = sample_rate * seconds
-        self._held: list[_Array] = []  # the file's samples and the mixed ones: some that were counted, then the others
-        self._first = 0  # number of the first sample that is held
+        self._held: list[_Array] = []  # the file's samples and the mixed ones, with context already counted
+        self._first = 0  # index of the first held sample
         self._columns = 0
         self._parts: list[_Array] = []
         self._cuts: list[Cuts] = []
-        self._peaks = np.zeros(0, np.float32)  # of each channel, above and below zero
+        self._peaks = np.zeros(0, np.float32)  # of each channel and polarity
 
     def add(self, samples: _Array, mixed: _Array) -> None:
-        """Take the next samples: the file's own [C, n], and mixed to the channels of the image [c, n]."""
+        """Add the next samples: the file's own [C, n], and those mixed to the channels of the image [c, n]."""
         new = [samples, mixed]
         held = [np.concatenate(pair, axis=1) for pair in zip(self._held, new, strict=True)] if self._held else new
         peaks = np.stack([samples.max(axis=1), -samples.min(axis=1)], axis=1).ravel()
@@ -58,9 +58,7 @@ class ColumnStats:
     def finish(self, columns: int) -> dict[str, Any]:
         """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped``, ``still``, ``last_step`` and ``min_step``.
 
-        Each is [columns].
-
-        Columns past the last sample repeat the last one's.
+        Each is an array [columns]. Columns past the last sample repeat the last column.
         """
         end = self._first + (self._held[0].shape[1] if self._held else 0)
         while int(self._edges(0)[0]) < end:
@@ -84,12 +82,12 @@ class ColumnStats:
         }
 
     def _edges(self, columns: int) -> _Places:
-        """Return where the next columns begin, and where the last one ends."""
+        """Return the first samples of the next columns, and the end of the last one."""
         numbers = self._columns + np.arange(columns + 1)
         return np.ceil(numbers * self._per_column - 1e-6).astype(np.int64)
 
     def _count(self, edges: _Places) -> None:
-        """Count the columns between edges, with samples around them."""
+        """Process the columns between edges, using the samples around them as context."""
         start = max(int(edges[0]) - REACH, self._first) - self._first
         inside = edges - self._first - start
         samples, mixed = (part[:, start : start + int(inside[-1]) + REACH] for part in self._held)
@@ -99,7 +97,7 @@ class ColumnStats:
         self._columns += len(edges) - 1
 
     def _clipped(self, columns: int) -> _Array:
-        """Return the share of clipped samples of each column, in the channel that has most."""
+        """Return the fraction of clipped samples of each column, in its worst channel."""
         found = Cuts(*(np.concatenate(parts) for parts in zip(*self._cuts, strict=True))) if self._cuts else None
         share = np.zeros((columns, max(len(self._peaks), 2)), np.float32)
         if found is not None:
@@ -112,7 +110,7 @@ class ColumnStats:
 
 
 def _numbers(samples: _Array, mixed: _Array, edges: _Places) -> _Array:
-    """Six numbers [6, n] of columns between edges [n + 1]."""
+    """Return six statistics [6, n] of the columns between edges [n + 1]."""
     counts = np.diff(edges)
 
     def reduce_columns(values: npt.NDArray[np.generic], ufunc: np.ufunc = np.add) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a song is known by, whoever says it: names of fields, and their values in one form.
+"""Metadata fields of a song from any source: names of fields, and normalized values.
 
 Standard library only.
 """
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 SONG_FIELDS = ("artist", "title", "album", "genre", "year", "bpm", "key", "song_caption")
-"""The fields that a song's tags and the files beside it can fill."""
+"""Fields that a song's tags and its sidecar files can provide."""
 
 _ALIASES: Mapping[str, str] = {
     "artists": "artist",
@@ -32,14 +32,14 @@ _ALIASES: Mapping[str, str] = {
     "date": "year",
     "tempo": "bpm",
     "beats per minute": "bpm",
-    "bpm (beats per minute)": "bpm",  # so FL Studio
+    "bpm (beats per minute)": "bpm",  # as FL Studio writes it
     "tbpm": "bpm",
     "initial key": "key",
     "initialkey": "key",
     "musical key": "key",
     "tkey": "key",
 }
-# In the order of preference: MusicGen's files have a description and keywords, of which the first says more.
+# In order of preference: MusicGen's files have a description and keywords, and the description says more.
 _CAPTION_NAMES = ("song caption", "caption", "captions", "prompt", "text", "description", "tags", "keywords")
 
 _PLACEHOLDER = re.compile(
@@ -47,10 +47,10 @@ _PLACEHOLDER = re.compile(
     r"|(?:audio)?track ?\d*|n/?a|none|null|nan|[-?.]",
     re.IGNORECASE,
 )
-"""What programs write where they know nothing."""
+"""Placeholders that programs write for unknown values."""
 
 _MIN_TEMPO, _MAX_TEMPO = 1, 999
-"""Beats per minute that a tag may say: "12800" is no tempo, whatever its tagger meant."""
+"""Range of tempos in tags, in beats per minute: "12800" is no tempo, whatever its tagger meant."""
 
 _NOTE_NAME = re.compile(r"([A-Ga-g]) ?(#|♯|b|♭|sharp|flat)?(?:[ -]?(major|maj|minor|min|M|m))?")
 _WHEEL = re.compile(r"0?([1-9]|1[0-2])([ABabdm])")
@@ -59,18 +59,18 @@ _MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
 
 def extract_fields(values: Mapping[str, object]) -> dict[str, str]:
-    """Pick the fields of a song out of whatever names a file uses, with their values in one form.
+    """Extract the fields of a song from metadata under any known name, and normalize their values.
 
     Parameters
     ----------
     values
         By name, in any case, with spaces, underscores or hyphens: ``"Artist"``, ``"initial_key"``, ``"caption"``.
-        Values are texts, numbers, or lists of them.
+        Values are strings, numbers, or lists of them.
 
     Returns
     -------
     dict
-        Of :data:`SONG_FIELDS` those that say something.
+        Non-empty values by name, from :data:`SONG_FIELDS`.
     """
     named = {_normalize_name(name): as_text(value) for name, value in values.items()}
     found: dict[str, str] = {}
@@ -82,13 +82,13 @@ def extract_fields(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def select_fields(values: Mapping[str, object]) -> dict[str, str]:
-    """Return the values, as texts, whose names mean a field of a song."""
+    """Return the values, as text, whose names belong to a field of a song."""
     known = {*SONG_FIELDS, *_ALIASES, *_CAPTION_NAMES}
     return {name: as_text(value) for name, value in values.items() if _normalize_name(name) in known}
 
 
 def invalid_tempo(values: Mapping[str, object]) -> str:
-    """Return what a tag says of the tempo where that is a number but no tempo, as "12800"; else ""."""
+    """Return the tempo of a tag if it is a number outside the range of tempos, such as "12800"; else ""."""
     for name, value in values.items():
         text = one_line(as_text(value))
         if _ALIASES.get(_normalize_name(name), _normalize_name(name)) == "bpm" and re.search("[1-9]", text):
@@ -109,7 +109,7 @@ def _add_first(found: dict[str, str], name: str, texts: Iterable[str]) -> None:
 
 
 def as_text(value: object) -> str:
-    """Return a value of a JSON file or of a tag as a text; lists with commas; what is neither is left out."""
+    """Convert a value from a JSON file or a tag to text; lists are joined with commas, other types give ""."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -122,14 +122,14 @@ def as_text(value: object) -> str:
 
 
 def normalize_value(name: str, text: str) -> str:
-    """Return the value of a field as one clean line; "" where it says nothing.
+    """Normalize the value of a field to one line; "" for placeholders and invalid values.
 
-    Years become four digits, tempos whole numbers, keys what :func:`normalize_key` makes of them.
+    Years become four digits, tempos whole numbers; keys go through :func:`normalize_key`.
     """
     text = one_line(text)
     if is_blank(text) or (name != "song_caption" and _PLACEHOLDER.fullmatch(text)):
         return ""
-    if name == "genre" and text.casefold() == "other":  # the genre 12 of ID3v1
+    if name == "genre" and text.casefold() == "other":  # genre 12 of ID3v1
         return ""
     if name == "year":
         year = re.search(r"(?<!\d)[12]\d{3}(?!\d)", text)
@@ -142,10 +142,10 @@ def normalize_value(name: str, text: str) -> str:
 
 
 def normalize_key(text: str) -> str:
-    """Return a key as ``"A minor"``.
+    """Normalize a key to the form ``"A minor"``.
 
-    Known are English names (``Am``, ``F#``, ``Bb minor``) and the wheels that disc jockeys use, Camelot (``8A``) and
-    Open Key (``1m``). Anything else is returned as it is; ``""`` for ``o``, ID3's "off key".
+    Recognised are English names (``Am``, ``F#``, ``Bb minor``) and the DJ notations Camelot (``8A``) and Open Key
+    (``1m``). Anything else is returned unchanged, except ``o``, ID3's "off key", which gives ``""``.
     """
     wheel = _WHEEL.fullmatch(text)
     if wheel:

@@ -1,8 +1,8 @@
-r"""Tags whose bytes are in another encoding than they say: recognised where that is certain, else left out.
+r"""Repair tags in another encoding than declared, if it can be detected with certainty; else leave them out.
 
-Old taggers put whatever the system used into fields that are Latin-1 by definition. The text is then signs without
-sense, such as ``"F\u00c3\u00bcr"`` for UTF-8. UTF-8 proves itself; Cyrillic is told by its capitals and the frequency
-of its letters, Japanese by its kana. Anything else that is no Latin text is not guessed.
+Old taggers wrote the system's encoding into fields that are Latin-1 by definition. The text is then mojibake, such as
+``"F\u00c3\u00bcr"`` for UTF-8. UTF-8 is recognised by its structure, Cyrillic by its capitals and letter frequencies,
+Japanese by its kana. Other text that is not Latin is not guessed.
 
 Standard library only.
 """
@@ -20,9 +20,9 @@ _SIGNS = (
     "\u00ab\u00bb\u00a1\u00bf\u2018\u2019\u201c\u201d\u201e\u2013"
     "\u2014\u2026\u00b0\u00b4\u00b7\u00a9\u00ae\u2122\u00a7\u00b9\u00b2\u00b3\u00bd\u00bc\u00be\u20ac"
 )
-"""Not ASCII, and usual beside letters in Latin text."""
+"""Punctuation and symbols outside ASCII that are common in Latin text."""
 
-_MIN_RUN = 3  # accented letters in a row, as Latin text hardly has
+_MIN_RUN = 3  # accented letters in a row, which Latin text hardly ever has
 _MIN_SCORE, _MARGIN = -3.6, 0.3
 
 # Letters of Russian by frequency, per 10,000: https://en.wikipedia.org/wiki/Russian_alphabet#Letter_frequency
@@ -41,22 +41,22 @@ _NAMES = {"utf-8": "UTF-8", "cp1251": "Windows-1251", "koi8-r": "KOI8-R", "cp932
 
 
 def repair_encoding(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Set the texts of a tag right.
+    """Repair the encoding of a tag's texts.
 
     Parameters
     ----------
     texts
-        By name, decoded as Latin-1 or Windows-1252 where they were not known to be something else.
+        By name, decoded as Latin-1 or Windows-1252 unless known to be something else.
 
     Returns
     -------
     texts
-        The same; read as what they are, and without those that cannot be told.
+        Texts in their true encoding, without those whose encoding cannot be detected.
     notes
-        Sentences about both, without a subject.
+        Sentences about both, without the file's name.
     """
     found = {name: _detect_encoding(text) for name, text in texts.items()}
-    # What one field shows is a reason to read the others of the same tag so, if they can be.
+    # An encoding detected in one field is used for the other fields of the tag, too, if they can be decoded so.
     certain = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
     fixed: dict[str, str] = {}
     read_as: dict[str, None] = {}
@@ -83,7 +83,7 @@ def repair_encoding(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str
 
 
 def _bytes_of(text: str) -> bytes | None:
-    """Return the bytes that were taken for Latin-1 or Windows-1252; None where they were not."""
+    """Return the bytes of a text that was decoded as Latin-1 or Windows-1252; None if it was not."""
     for encoding in ("latin-1", "cp1252"):
         try:
             return text.encode(encoding)
@@ -93,8 +93,8 @@ def _bytes_of(text: str) -> bytes | None:
 
 
 def _decode(data: bytes, encoding: str) -> str:
-    """Return the text, or "" where it is not in that encoding."""
-    if encoding == "utf-8":  # old tags end after 30 bytes, in the middle of a letter
+    """Decode bytes; "" if they are not in that encoding."""
+    if encoding == "utf-8":  # old tags are cut after 30 bytes, perhaps inside a character
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             return decoder.decode(data, final=len(data) < 28)
@@ -107,7 +107,7 @@ def _decode(data: bytes, encoding: str) -> str:
 
 
 def _detect_encoding(text: str) -> str:
-    """Return the encoding that a text is really in: "" where it is right as it is, "?" where that cannot be told."""
+    """Detect the true encoding of a text: "" if it is right as it is, "?" if it cannot be detected."""
     if "\ufffd" in text:
         return "?"
     data = _bytes_of(text)
@@ -127,18 +127,18 @@ def _detect_encoding(text: str) -> str:
         if scores[best] > _MIN_SCORE and scores[best] > scores[other] + _MARGIN:
             return best
         return "?"
-    return "" if latin == text else "cp1252"  # curly quotes and dashes, where Latin-1 has control characters
+    return "" if latin == text else "cp1252"  # curly quotes and dashes, which are control characters in Latin-1
 
 
 def _is_japanese(text: str) -> bool:
-    """Whether a text has kana as Japanese has, and no half-width ones, which any bytes would give."""
+    """Whether a text has as many kana as Japanese, and no half-width kana, which any bytes can give."""
     wide = [character for character in text if not character.isascii()]
     kana = sum("\u3041" <= character <= "\u30fe" for character in wide)
     return kana >= 2 and kana * 4 >= len(wide) and not any("\uff61" <= character <= "\uff9f" for character in wide)
 
 
 def _cyrillic_score(text: str) -> float:
-    """Mean logarithm of the frequency of the letters of a text; -inf where it is not written as Cyrillic is."""
+    """Return the mean log frequency of the letters of a text; -inf if its capitals or symbols do not fit Cyrillic."""
     words = re.findall(r"[^\W\d_]+", text)
     cyrillic = [word for word in words if any(not character.isascii() for character in word)]
     if not cyrillic or any(not (word.islower() or word.isupper() or word.istitle()) for word in cyrillic):

@@ -1,6 +1,6 @@
-"""Captions and facts that people keep beside their songs: a text or JSON file each, or one table for a folder.
+"""Sidecar files with captions and metadata of songs: a text or JSON file per song, or a table per folder.
 
-Standard library only. Nothing here raises: a file that cannot be used is described in a note, and passed over.
+Standard library only. Nothing here raises: a file that cannot be used is skipped, and described in a note.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from riffusion_ext.validation.json_text import loads
 __all__ = ["TABLE_NAMES", "read_sidecars", "read_tables", "unmatched_rows"]
 
 TABLE_NAMES = ("captions.csv", "captions.tsv", "captions.json", "captions.jsonl")
-"""What a table of a whole folder may be called; the first that knows the song counts."""
+"""File names of tables for a whole folder, in order of precedence."""
 
 _MAX_SHOWN = 5
 _MAX_SIDECAR_BYTES = 1 << 20
@@ -31,13 +31,13 @@ _FILE_COLUMNS = ("file", "file name", "filename", "file path", "filepath", "path
 _DELIMITERS = ",;\t|"
 
 Found = tuple[dict[str, str], tuple[str, ...]]
-"""Fields, and notes about what was passed over."""
+"""Fields, and notes about skipped files."""
 
 _T = TypeVar("_T")
 
 
 def read_sidecars(song: Path) -> Found:
-    """Read ``song.json`` and ``song.txt`` (or ``song.mp3.json``, ``song.mp3.txt``); JSON wins.
+    """Read ``song.json`` and ``song.txt`` (or ``song.mp3.json``, ``song.mp3.txt``); JSON takes precedence.
 
     A text file holds a caption, or lines such as ``Genre: folk``, or both.
     """
@@ -52,9 +52,10 @@ def read_sidecars(song: Path) -> Found:
 
 
 def read_tables(song: Path, root: Path | None = None) -> Found:
-    """Read what the tables of the song's folder say about it, and those of the folders above it up to ``root``.
+    """Read a song's rows from the tables in its folder and in the folders above, up to ``root``.
 
-    A table names files relative to its own folder, with or without suffix, in any case. The nearest table wins.
+    A table names files relative to its own folder, with or without suffix, in any case. The nearest table takes
+    precedence.
     """
     fields: dict[str, str] = {}
     notes: list[str] = []
@@ -70,7 +71,7 @@ def read_tables(song: Path, root: Path | None = None) -> Found:
 
 
 def unmatched_rows(songs: Collection[Path], root: Path | None = None) -> tuple[str, ...]:
-    """Return notes about rows of tables that no song matches, with the folder of each table.
+    """Return notes about table rows that match no song, with the folder of each table.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def _folders(song: Path, root: Path | None) -> Iterator[Path]:
 
 
 def _read(path: Path, parse: Callable[[str], _T], max_bytes: int) -> tuple[_T | None, tuple[str, ...]]:
-    """Parse a text file; (None, ()) where there is none, (None, (why,)) where it cannot be used."""
+    """Parse a text file; (None, ()) if there is none, (None, (reason,)) if it cannot be used."""
     try:
         size = check_regular(path).st_size
         if size > max_bytes:
@@ -137,7 +138,7 @@ def _parse_text_sidecar(text: str) -> dict[str, str]:
 
 
 def _as_sentence(lines: Iterable[str]) -> str:
-    """Join lines: what ends with a mark goes on after a space, what does not is one tag of several."""
+    """Join lines with a space after punctuation, and with a comma otherwise, as for a list of tags."""
     joined = ""
     for line in lines:
         joined += ("" if not joined else " " if joined[-1] in ".,;:!?" else ", ") + line
@@ -149,10 +150,10 @@ def _parse_json_sidecar(text: str) -> dict[str, str]:
 
 
 def _entry(value: object) -> dict[str, str]:
-    """Fields of one song out of JSON: an object, a caption, or a list of tags."""
+    """Return the fields of one song from JSON: an object, a caption, or a list of tags."""
     if not isinstance(value, dict):
         return extract_fields({"caption": value})
-    # Some programs keep the tags in an object of their own, as ffprobe does.
+    # Some programs, such as ffprobe, put the tags into an object of their own.
     inner = [_entry(value[name]) for name in ("format", "metadata", "tags") if isinstance(value.get(name), dict)]
     fields = extract_fields(value)
     for more in inner:
@@ -166,7 +167,7 @@ Table = Mapping[str, Mapping[str, str]]
 
 
 def _as_key(name: str) -> str:
-    """Name of a file as tables are searched: macOS decomposes accents, Windows has backslashes and drives."""
+    """Normalize a file name for table lookup: macOS decomposes accents, Windows has backslashes and drives."""
     name = normalize("NFC", name).strip()
     if "\\" in name or re.match("[A-Za-z]:", name):
         name = PureWindowsPath(name).as_posix()
@@ -192,7 +193,7 @@ def _cached_table(path: Path, changed: int, size: int) -> tuple[Table, tuple[str
 
 def _parse_csv(text: str) -> Table:
     first, _, rest = text.partition("\n")
-    declared = re.fullmatch(r"sep=(.)", first.strip())  # Excel's own way to name the delimiter
+    declared = re.fullmatch(r"sep=(.)", first.strip())  # Excel's way to declare the delimiter
     if declared:
         first, text = rest.partition("\n")[0], rest
     delimiter = declared.group(1) if declared else max(_DELIMITERS, key=lambda mark: _outside_quotes(first, mark))
@@ -221,7 +222,7 @@ def _parse_json_table(text: str) -> Table:
     try:
         content = loads(text)
     except ValueError:
-        content = [loads(line) for line in text.splitlines() if line.strip()]  # one object a line
+        content = [loads(line) for line in text.splitlines() if line.strip()]  # one object per line
     table: dict[str, dict[str, str]] = {}
     for name, entry in _json_rows(content):
         _add(table, name, _entry(entry))
@@ -231,7 +232,7 @@ def _parse_json_table(text: str) -> Table:
 
 
 def _json_rows(content: object) -> Iterator[tuple[str, object]]:
-    """Yield file and entry: of {file: entry}, [{"file": ..., ...}] or [[file, entry]], or of a list in an object."""
+    """Yield file and entry from {file: entry}, [{"file": ..., ...}] or [[file, entry]], or from a list in an object."""
     if isinstance(content, dict):
         lists = [value for value in content.values() if isinstance(value, list)]
         if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):

@@ -1,4 +1,4 @@
-"""What is known about a song before anyone listens: its tags, and the files beside it."""
+"""Metadata of a song: its embedded tags, and the sidecar files beside it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _MAX_READS, _MAX_BYTES = 50_000, 1 << 26
 
 @dataclass(frozen=True)
 class SongTags:
-    """What is known about a song.
+    """Metadata of a song.
 
     Attributes
     ----------
     fields
-        Of :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS` those that say something: each one line, the year
-        four digits, the bpm a whole number, the key as ``"A minor"``.
+        Non-empty values by name, from :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS`: each one line, the
+        year four digits, the bpm a whole number, the key as ``"A minor"``.
     notes
-        Sentences about files beside the song that were passed over, or are in an odd encoding.
+        Sentences about sidecar files that were skipped, or are in an unexpected encoding.
     """
 
     fields: Mapping[str, str]
@@ -38,29 +38,29 @@ class SongTags:
 
 
 def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> SongTags:
-    """Read what a song says about itself, and what the files beside it say.
+    """Read the metadata of a song from its tags and its sidecar files.
 
-    For each field the first of these counts: ``song.json``, ``song.txt``, a table of the folder
-    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the
-    file. What is beside the song wins, because somebody put it there for this.
+    Each field comes from the first source that has it: ``song.json``, ``song.txt``, a table in the folder
+    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables in the folders above, the embedded tags.
+    Sidecar files take precedence, because somebody put them there for this purpose.
 
     Parameters
     ----------
     path
-        The sound file. It need not be readable, or even be there.
+        The sound file. It need not be readable, or even exist.
     root
-        The uppermost folder whose tables are asked; None for the song's own folder.
+        Topmost folder whose tables are read; None for the song's own folder.
 
     Returns
     -------
     SongTags
-        Never raises: what cannot be read is as if it were absent.
+        Never raises: unreadable sources count as missing.
     """
     song = Path(path)
     try:
         sidecar, sidecar_notes = read_sidecars(song)
         table, table_notes = read_tables(song, None if root is None else Path(root))
-    except (OSError, ValueError) as error:  # a name that no system would look up
+    except (OSError, ValueError) as error:  # an impossible file name
         return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
     embedded, embedded_notes = _read_embedded(song)
     notes = (*sidecar_notes, *table_notes, *(f"{song.name}: {note}" for note in embedded_notes))
@@ -68,7 +68,7 @@ def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None
 
 
 class _LimitedFile:
-    """A file that is not read on for ever: some hold millions of empty parts, each of which is looked at.
+    """File wrapper that limits reads and bytes, since some files have millions of empty parts to parse.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class _LimitedFile:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, or raise an OSError when it has been enough."""
+        """Read up to `size` bytes; raise an OSError once a limit is exceeded."""
         data = self._file.read(size if 0 <= size <= _MAX_BYTES else _MAX_BYTES)
         self._reads += 1
         self._bytes += len(data)
@@ -92,7 +92,7 @@ class _LimitedFile:
 
 
 def _read_embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the fields that the tags in a song fill, and notes about them."""
+    """Return the fields of the tags embedded in a song, and notes about them."""
     values: dict[str, object] = {}
     try:
         values = dict(read_tags(song))
@@ -101,12 +101,12 @@ def _read_embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     fields, notes = _fields_of(values)
     from_tinytag, more = _fields_of(_read_with_tinytag(song))
     fields.update(from_tinytag)
-    fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
+    fields.pop("song_caption", None)  # descriptions in tags are credits and URLs
     return fields, tuple(dict.fromkeys((*notes, *more)))
 
 
 def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the fields of a tag, each in its true encoding, and notes about what is odd in it."""
+    """Return the fields of a tag in their true encoding, and notes about the tag."""
     texts, notes = repair_encoding(select_fields(values))
     tempo = invalid_tempo(values)
     if tempo:
@@ -115,18 +115,18 @@ def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str,
 
 
 def _read_with_tinytag(song: Path) -> dict[str, object]:
-    """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
+    """Read the tags with tinytag, which supports more formats and fields; {} if it is not installed or fails."""
     try:
         from tinytag import TinyTag
     except ImportError:
         return {}
-    # A file is what its first bytes say; some MP3 files begin with other things, and then the suffix has to do.
+    # The format is detected by the first bytes; some MP3 files begin with other data, and then the suffix decides.
     for by_name in (False, True):
         try:
             with open_regular(song) as file:
                 limited = cast(BinaryIO, _LimitedFile(file))
                 tag = TinyTag.get(str(song) if by_name else None, file_obj=limited, duration=False)
-        except Exception:  # whatever a damaged file makes it do: it means no tags
+        except Exception:  # damaged files raise errors of any kind; they count as files without tags
             continue
         values: dict[str, object] = dict(tag.other)
         for name in ("title", "artist", "album", "genre", "year"):

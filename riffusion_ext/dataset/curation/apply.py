@@ -1,6 +1,6 @@
-"""From what was measured to what is kept: curation, captions, and every image in its place.
+"""Apply curation and captions to a training set: decide about windows, move images, write the manifest.
 
-Reads no song, so that thresholds and captions can be changed in seconds.
+No song is read, so thresholds and captions can be changed in seconds.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
-_MIN_KEY_CONFIDENCE = 0.3  # confidence from which on a measured key is worth a word
+SOURCE = ".riffusion/source.json"  # paths of the songs, which differ between machines, so not in the manifest
+_MIN_KEY_CONFIDENCE = 0.3  # confidence from which a measured key is used in captions
 
 
 @dataclass(frozen=True)
 class CuratedSet:
-    """The training set as it is now, and sentences about files beside songs that were passed over."""
+    """The manifest after curation, and notes such as sidecar files that were skipped."""
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
@@ -59,25 +59,25 @@ def curate_set(
     root: Path | None = None,
     unfinished: Collection[str] = (),
 ) -> CuratedSet:
-    """Decide about every window and arrange the folder accordingly.
+    """Decide about every window, and move images and write the manifest accordingly.
 
     Parameters
     ----------
     store
-        The folder, locked.
+        Folder of the training set, locked.
     songs
         Songs with the keys of their records.
     settings
-        Thresholds and captions.
+        Settings of the training set.
     root
-        The uppermost folder whose tables of captions are asked; None for each song's own.
+        Topmost folder whose caption tables are read; None for each song's own folder.
     unfinished
-        Names of songs that the run did not come to. What is there of them stays as it is.
+        Names of songs that the run did not reach. Their windows from earlier runs stay as they are.
 
     Raises
     ------
     RiffusionError
-        Something cannot be written, or the user's decisions cannot be read.
+        A file cannot be written, or the user's decisions cannot be read.
     """
     records = [(song, record) for song, key in songs if (record := store.load_record(key)) is not None]
     verdicts = _verdicts([record for _, record in records], settings)
@@ -110,7 +110,7 @@ def curate_set(
     entries += [song for song in before.songs if song.name in names]
     windows += [apply_decision(window, decisions.get(window.file, {})) for window in leftover]
     manifest = Manifest(settings.as_dict(), entries, windows)
-    if decisions:  # before captions move: some are known from their files alone
+    if decisions:  # before captions move: some exist only in their text files
         store.write_json(REVIEW, {"windows": decisions})
     _move_images(store, manifest)
     if not unfinished:
@@ -122,21 +122,23 @@ def curate_set(
 def _carry_over(
     decisions: dict[str, dict[str, Any]], before: Manifest, records: Sequence[SongRecord], seconds: float
 ) -> list[str]:
-    """Let decisions about windows follow songs that got another name since: their bytes tell which they are.
+    """Carry decisions over to songs that were renamed since, which are recognised by their bytes.
 
     Parameters
     ----------
     decisions
-        By name of image; what follows is added.
+        Decisions by image name; those carried over are added.
     before
-        The manifest of the last run.
+        Manifest of the last run.
     records
-        The songs as they are now, with columns that last so many `seconds`.
+        Records of the current songs.
+    seconds
+        Duration of a column.
 
     Returns
     -------
     notes
-        One sentence for each song that was followed.
+        One sentence for each renamed song.
     """
     present = {record.name for record in records}
     old_names: dict[str, str] = {}
@@ -171,7 +173,7 @@ def _window_entry(
     caption: str,
     files: Sequence[str],
 ) -> WindowEntry:
-    """Describe a window of a song, whose columns last so many seconds; `files` are the images of all windows."""
+    """Build a window's manifest entry; `seconds` is the duration of a column, `files` are the images of all windows."""
     reasons: list[dict[str, Any]] = []
     for reason in verdict.reasons:
         other = {} if reason.other is None else {"other": files[reason.other]}
@@ -192,12 +194,12 @@ def _window_entry(
 
 
 def read_manifest(store: Store) -> Manifest:
-    """Return the manifest of the last run; an empty one where there was none.
+    """Read the manifest of the last run; an empty one if there was none.
 
     Raises
     ------
     RiffusionError
-        It is damaged.
+        The manifest is damaged.
     """
     values = store.read_json(MANIFEST)
     if not values:
@@ -209,19 +211,19 @@ def read_manifest(store: Store) -> Manifest:
 
 
 def apply_decision(window: WindowEntry, decision: Mapping[str, Any]) -> WindowEntry:
-    """Return a window of an earlier run with what the user said since."""
+    """Return a window with the user's decision applied."""
     caption = normalize_caption(str(decision.get("caption") or window.caption), {"title": window.caption})
     return replace(window, kept=bool(decision.get("keep", window.kept)), decided="keep" in decision, caption=caption)
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:
-    """Write the manifest, for programs and for spreadsheets."""
+    """Write the manifest as JSON and as CSV."""
     store.write_json(MANIFEST, manifest.as_dict())
     store.write_text("manifest.csv", manifest.as_csv())
 
 
 def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
-    """Write the kept windows in the formats that the manifest's settings name."""
+    """Export the kept windows in the formats of the manifest's settings."""
     locate = song_locator(store)
     digests = {song.name: song.sha256 for song in manifest.songs}
     items = [
@@ -239,7 +241,7 @@ def export_set(store: Store, manifest: Manifest, progress: Callable[[float], Non
 
 
 def song_locator(store: Store) -> Callable[[str], Path]:
-    """Return a function that says where the song of a name is, or was in the last run."""
+    """Return a function from a song's name to its path in the last run."""
     source = store.read_json(SOURCE)
     stems, collection = source.get("stems", {}), source.get("collection", "")
     paths = (collection, *(stems.values() if isinstance(stems, dict) else [None]))
@@ -267,7 +269,7 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
 
 
 def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
-    """Words a caption may use."""
+    """Return the values of the fields for caption templates."""
     fields = {**file_fields(song.whole or song.path), **tags.fields}
     if song.whole is not None:
         fields["stem"] = song.path.stem
@@ -295,7 +297,7 @@ def _song_entry(record: SongRecord) -> SongEntry:
 
 
 def _move_images(store: Store, manifest: Manifest) -> None:
-    """Move every image where it belongs, and out of the set what is no window of it."""
+    """Move every image to the kept or rejected ones, and images that belong to no window out of the set."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)
     store.reject_others({window.file for window in manifest.windows})

@@ -1,4 +1,4 @@
-"""Which windows are kept, and why the others are not."""
+"""Decide which windows are kept, and give reasons for the others."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Reason", "Verdict", "curate"]
 
-_MAX_QUIET = 0.5  # share of a window that may be pauses
-_MAX_EMPTY = 0.35  # share of a window that may be empty before it bursts
+_MAX_QUIET = 0.5  # fraction of a window that may be pauses
+_MAX_EMPTY = 0.35  # fraction of a window that may be nearly silent before the music bursts out
 _MIN_DROPOUT_S = 0.03  # s
-_SHIFTED_FACTOR = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
-_MAX_SHIFTED_DISTANCE = 0.6  # that distance at most: nearer than that, other music never is
-_MAX_RUMBLE_DB = 20.0  # dB: the loudest of the music is then half as dark as it should be, and less
-_MIN_LOSS_DB = 10.0  # dB by which mixing or the image's range makes a sound softer, from which that is worth telling
+_SHIFTED_FACTOR = 2.5  # limit for shifted windows of one recording, relative to that for duplicates
+_MAX_SHIFTED_DISTANCE = 0.6  # maximum of that limit: other music is never nearer
+_MAX_RUMBLE_DB = 20.0  # above this, the loudest of the music is half as dark as it should be, or less
+_MIN_LOSS_DB = 10.0  # loss of level by mixing or by the image's frequency range, from which it is reported
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a window is left out.
+    """Reason for rejecting a window.
 
     Attributes
     ----------
     kind
         One of :data:`~riffusion_ext.dataset.settings.REASONS`.
     text
-        Part of a sentence, with what was measured and the limit.
+        Clause with the measured value and the limit.
     other
-        Number of the window it is a duplicate of, or None.
+        Index of the window it is a duplicate of, or None.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Reason:
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """Where windows lie: song and first column of each, their width, columns from one to the next, and their length."""
+    """Layout of the windows: song and first column of each, width, step in columns, and seconds per column."""
 
     song: np.ndarray
     first: np.ndarray
@@ -57,7 +57,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a window is kept; if not, all the reasons."""
+    """Whether a window is kept, and all reasons if it is not."""
 
     kept: bool
     reasons: tuple[Reason, ...] = ()
@@ -73,37 +73,37 @@ def curate(
     step: int | None = None,
     column_seconds: float = 0.01,
 ) -> list[Verdict]:
-    """Judge all windows of a set.
+    """Decide about all windows of a set.
 
-    Duplicates are looked for among the windows that have no other fault, so that one which is kept stands for them.
-    From what remains the target is chosen.
+    Duplicates are searched among the windows that pass all other checks, so that each has a kept representative. The
+    target number is chosen from the rest.
 
     Parameters
     ----------
     features
-        Of N windows.
+        Features of N windows.
     song_of : np.ndarray [shape=(N,), int]
-        Number of the song of each window.
+        Index of the song of each window.
     first_columns : np.ndarray [shape=(N,), int]
-        Where in the song each window begins.
+        First column of each window in its song.
     columns
         Width of the windows.
     settings
-        The limits.
+        Limits of the checks.
     step
         Columns from a window of a song to the next; `columns` unless windows overlap.
     column_seconds
-        Length of a column.
+        Duration of a column.
 
     Returns
     -------
     list of Verdict
-        One for each window. The same input gives the same verdicts.
+        One for each window; deterministic.
 
     Raises
     ------
     RiffusionError
-        The arrays are of different lengths.
+        The arrays have different lengths.
     """
     song_of, first_columns = np.asarray(song_of), np.asarray(first_columns)
     if not len(features) == len(song_of) == len(first_columns):
@@ -129,7 +129,7 @@ def _unrejected(reasons: list[list[Reason]]) -> np.ndarray:
 def _check_position(
     reasons: list[list[Reason]], song_of: np.ndarray, first_columns: np.ndarray, settings: CurateSettings
 ) -> None:
-    """Leave out the beginning and the end of each song that is long enough."""
+    """Reject the first and last windows of each song that is long enough."""
     order = np.lexsort((first_columns, song_of))
     for windows in np.split(order, np.flatnonzero(np.diff(song_of[order])) + 1):
         if len(windows) <= 2 * (settings.first + settings.last):
@@ -147,7 +147,7 @@ def _position_text(place: int, count: int, end: str) -> str:
 
 
 def _check_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:
-    """Leave out what is silent, cut, clipped or broken by itself."""
+    """Reject windows that are silent, clipped, broken, or contain an abrupt transition."""
 
     def reject(kind: str, flags: np.ndarray, text: Callable[[int], str]) -> None:
         for window in np.flatnonzero(flags).tolist():
@@ -204,7 +204,7 @@ def _check_sound(reasons: list[list[Reason]], features: Features, settings: Cura
 
 
 def _silence_text(features: Features, window: int, min_level: float) -> str:
-    """Say how silent a window is, and why, if its file is not."""
+    """Return the level of a silent window as text, and the cause if its file is not silent."""
     level, own, mixed = (float(values[window]) for values in (features.level_db, features.file_db, features.mixed_db))
     if own < min_level or own - level < _MIN_LOSS_DB:
         return f"its level is {level:.1f} dBFS, under {min_level:g} dBFS"
@@ -217,10 +217,10 @@ def _silence_text(features: Features, window: int, min_level: float) -> str:
 
 
 def _check_duplicates(reasons: list[list[Reason]], features: Features, place: _Layout, likeness: float) -> None:
-    """Leave out what is nearly the same as a window that is kept, or the same recording for the most part."""
+    """Reject windows that nearly equal a kept one, or are mostly the same recording."""
     windows = _unrejected(reasons)
     embedding, song, first = features.embedding[windows], place.song[windows], place.first[windows]
-    # Rounded, so that of a copy and its original it is the same one in all windows.
+    # Rounded, so that either the copy or the original is preferred in all windows.
     penalty = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
     limit = 1.0 - likeness
     shifted = find_shifted(
@@ -252,7 +252,7 @@ def _shifted_text(lag: int, place: _Layout) -> str:
 
 
 def _choose_target(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:
-    """Leave out what is not among the most different ones of those that remain."""
+    """Reject all but the `target` most diverse of the remaining windows."""
     windows = _unrejected(reasons)
     chosen = choose_diverse(features.embedding[windows], song_of[windows], target)
     text = f"{len(windows)} windows are good and {target} are wanted; the chosen ones differ more from each other"

@@ -1,17 +1,17 @@
-"""The same recording in two songs, at whatever moment: another file of it, a later start, a piece of it.
+"""Fingerprinting: find the same recording in two songs at any offset (another file of it, a later start, an excerpt).
 
-Each window's levels are read as words of 30 bits every other column: which bands rise more than their neighbours, now
-and a little later (after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system"). Levels, equalisers
-and codecs leave most of these bits alone. Two songs that have a word in common have so at an offset, and where many
-words agree on one it is looked closer at::
+Every other column of a window's levels gives a word of 30 bits: which bands rise more than their neighbours, now and a
+little later (after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system"). Gain, equalisers and codecs
+leave most of these bits unchanged. Each word that two songs have in common votes for an offset, and offsets with many
+votes are examined more closely::
 
     song A   |....a....b.c......|            words in common: a, b, c
     song B         |....a....b.c......|      all at the same offset: the windows there are compared
                    ^ offset
 
-Then the windows decide, by the levels of what they share, each band without its mean: as a music's time runs on, these
-rise and fall alike only if it is the same recording. Words that are in very many windows tell nothing, and are left
-out; so no music, however many loops it has, makes this slow.
+The final decision compares the levels of what two windows share, each band without its mean: over time, these rise and
+fall alike only in the same recording. Words that occur in very many windows carry no information and are left out, so
+that no music, however many loops it has, makes this slow.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from riffusion_ext.dataset.analysis.levels import BANDS, HOP, decibels, powers
 
 __all__ = ["Shifted", "find_shifted"]
 
-_LAG = 2  # frames over which levels rise or fall: 160 ms
-_DETAIL = 4  # words in the time of a frame
+_LAG = 2  # frames over which a rise is measured: 160 ms
+_DETAIL = 4  # words per frame
 _RISE = 1.0  # dB by which a band must rise more than its neighbour
-_RANGE_DB = 25.0  # under the mean level of the window, over which levels are looked at
-_SAMPLE = 2  # of so many words one is used, the same one everywhere
-_MAX_WINDOWS_PER_WORD = 64  # windows that have a word, from which on it tells nothing
-_HUBS = 8  # the best windows that have a word are compared with all others that have it
-_MAX_PAIRS = 1 << 24  # such pairs; of the words that make more, a part is used
-_OFFSET_TOLERANCE = 8  # columns by which offsets may differ that are the same
+_RANGE_DB = 25.0  # below the mean level of the window, down to which levels are used
+_SAMPLE = 2  # one of this many words is used, chosen by its hash
+_MAX_WINDOWS_PER_WORD = 64  # more common words are left out
+_HUBS = 8  # the best windows with a word are compared with all others that have it
+_MAX_PAIRS = 1 << 24  # maximum number of such pairs; if there are more, words are sampled
+_OFFSET_TOLERANCE = 8  # columns by which equal offsets may differ
 _MIN_VOTES = 4  # words that must agree on an offset
-_MAX_OFFSETS = 24  # of two songs, that are looked closer at
-_MAX_SHIFT = 0.55  # of a step, by which two windows may lie apart
-_MIN_CHANGE_DB = 1.0  # dB by which levels must change in what is compared, on average
+_MAX_OFFSETS = 24  # offsets of two songs that are examined more closely
+_MAX_SHIFT = 0.55  # of a step: maximum distance of two windows in time
+_MIN_CHANGE_DB = 1.0  # RMS change of the compared levels over time, in dB
 _WORDS_BATCH, _PAIRS_BATCH = 1024, 1024  # windows
 
 
@@ -47,7 +47,7 @@ class Shifted:
     Attributes
     ----------
     one, other : np.ndarray [shape=(P,), int]
-        Numbers of the windows.
+        Indices of the windows.
     later : np.ndarray [shape=(P,), int]
         Columns by which the other window begins later in the recording.
     """
@@ -57,7 +57,7 @@ class Shifted:
     later: np.ndarray
 
     def of(self, one: int, other: int) -> int | None:
-        """Return by how many columns the other window begins later; None for no pair."""
+        """Return by how many columns the other window begins later; None if they are not a pair."""
         start, stop = np.searchsorted(self.one, [one, one + 1])
         place = np.flatnonzero(self.other[start:stop] == other)
         return int(self.later[start + place[0]]) if len(place) else None
@@ -71,21 +71,21 @@ def find_shifted(
     step: int,
     limit: float,
 ) -> Shifted:
-    """Find windows of different songs that hold the same recording, for the most part.
+    """Find windows of different songs that hold mostly the same recording.
 
     Parameters
     ----------
     levels : np.ndarray [shape=(N, F, 16), uint8]
-        As of :func:`~riffusion_ext.dataset.analysis.levels.window_levels`.
+        As from :func:`~riffusion_ext.dataset.analysis.levels.window_levels`.
     quality : np.ndarray [shape=(N,)]
-        Where very many windows are alike, the best are compared with the others.
+        If very many windows are alike, only the best are compared with the others.
     song, first_column : np.ndarray [shape=(N,), int]
-        Song of each window, and where in it the window begins.
+        Song of each window, and first column of the window in it.
     step
-        Columns from a window to the next. Windows of one recording are a pair if they are no more than 0.55 of it
-        apart: a window that was cut elsewhere has one or two such partners in the other song, and not more.
+        Columns from a window to the next. Windows of one recording are a pair if they are no more than 0.55 of a step
+        apart, so that a shifted window has one or two partners in the other song, and not more.
     limit
-        Largest distance of what they share, 0 to 2. Copies were up to 0.4 apart, other music 0.8 and more.
+        Maximum distance of what two windows share, 0 to 2. Copies were up to 0.4 apart, other music 0.8 and more.
     """
     songs, song = np.unique(song, return_inverse=True)
     if len(songs) < 2 or levels.shape[1] <= 3 * _LAG:
@@ -112,9 +112,9 @@ def _pairs_of(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> Shifted:
 
 
 def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List words that several windows have: window and column of each, ordered by word, and where each word begins.
+    """List the occurrences of words that several windows have: window, column, and where each word's entries begin.
 
-    Of the same word the best window comes first.
+    Entries are sorted by word, then by quality, best first.
     """
     found = []
     for start in range(0, len(levels), _WORDS_BATCH):
@@ -137,7 +137,7 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return words of windows that are used, with window and column of each."""
+    """Return the sampled words of windows, with window and column of each."""
     power = powers(levels)
     floor = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
     height = decibels(power, floor[:, None, None])
@@ -157,7 +157,7 @@ def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _hash(words: np.ndarray) -> np.ndarray:
-    """Return numbers of 32 bits that have nothing to do with what the words mean, the same one for the same word."""
+    """Return a 32-bit hash of each word."""
     mixed = words.astype(np.uint32) * np.uint32(2654435761)
     return (mixed ^ (mixed >> np.uint32(15))) * np.uint32(2246822519)
 
@@ -168,7 +168,7 @@ def _hash(words: np.ndarray) -> np.ndarray:
 def _offsets(
     window: np.ndarray, column: np.ndarray, begins: np.ndarray, song: np.ndarray, first_column: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of songs, each with an offset in columns that several words agree on."""
+    """Return pairs of songs, each with an offset in columns for which several words vote."""
     place = first_column[window] + column
     span_columns, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
     begins_of = np.repeat(begins[:-1], np.diff(begins))
@@ -185,11 +185,11 @@ def _offsets(
 
 
 def _peak_offsets(keys: np.ndarray, span: int) -> np.ndarray:
-    """Return those of sorted keys, of pairs and offsets, near which there are many; for each pair the best few."""
+    """Return the peaks among sorted keys, each a pair of songs and an offset; for each pair the best few."""
     votes = np.searchsorted(keys, keys + _OFFSET_TOLERANCE, "right") - np.arange(len(keys))
     candidates = np.flatnonzero(votes >= _MIN_VOTES)
-    # Of those that lie near each other one: the middle of what the best one counts. Where one of two recordings runs a
-    # little faster, the offset drifts, and there are many.
+    # One peak of each neighbourhood: the median of the keys that vote for its best one. If one recording runs slightly
+    # faster, the offset drifts, and there are many.
     bin_ = keys[candidates] // (2 * _OFFSET_TOLERANCE)
     order = np.lexsort((candidates, -votes[candidates], bin_))
     peaks = candidates[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
@@ -206,16 +206,16 @@ def _peak_offsets(keys: np.ndarray, span: int) -> np.ndarray:
 def _neighbours(
     songs: tuple[np.ndarray, np.ndarray], offset: np.ndarray, song: np.ndarray, first_column: np.ndarray, reach: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of windows that lie near each other at these offsets.
+    """Return pairs of windows that are near each other in time at the given offsets.
 
     Returns
     -------
     one, other
-        Windows.
+        Indices of windows.
     later
         Columns by which the other begins later.
     alignment
-        Number of the offset.
+        Index of the offset.
     """
     span = 4 * (int(first_column.max()) + 1 + reach)
     keys = song * span + first_column
@@ -237,14 +237,14 @@ def _neighbours(
 
 
 def _ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return all numbers from each start to its stop, and which range each is of."""
+    """Concatenate the ranges from each start to its stop; return the numbers and the index of each one's range."""
     count = np.maximum(stop - start, 0)
     which = np.repeat(np.arange(len(count)), count)
     return np.arange(len(which)) + np.repeat(start - np.cumsum(count) + count, count), which
 
 
 def _distances(levels: np.ndarray, one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarray:
-    """Return how far apart windows are in what they share, 0 to 2; infinite where nothing goes on there."""
+    """Return the distances of windows in what they share, 0 to 2; infinite if the levels there hardly change."""
     found = np.full(len(one), np.inf, np.float32)
     for start in range(0, len(one), _PAIRS_BATCH):
         part = slice(start, start + _PAIRS_BATCH)
@@ -254,7 +254,7 @@ def _distances(levels: np.ndarray, one: np.ndarray, other: np.ndarray, later: np
 
 def _distance(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarray:
     whole, rest = np.divmod(later, HOP)
-    frame = np.arange(one.shape[1]) - whole[:, None]  # of the other, for each of the one; the rest is between two
+    frame = np.arange(one.shape[1]) - whole[:, None]  # in the other, for each frame of the one; `rest` interpolates
     shared = (frame >= 1) & (frame < one.shape[1])
     frame = np.clip(frame, 1, one.shape[1] - 1)[:, :, None]
     rest = (rest / HOP).astype(np.float32)[:, None, None]
@@ -275,7 +275,7 @@ def _distance(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarr
 
 
 def _best_alignments(one: np.ndarray, other: np.ndarray, alignment: np.ndarray, song: np.ndarray) -> np.ndarray:
-    """Choose, of pairs, for each window and each other song those of one alignment: that of the most pairs."""
+    """Keep, for each window and each other song, only the pairs of one alignment: the one with the most pairs."""
     count = np.bincount(alignment, minlength=1)
     order = np.lexsort((alignment, -count[alignment]))
     chosen = np.ones(len(one), bool)

@@ -1,4 +1,4 @@
-"""The sound of a training set in chunks, for trainers of audio models (Dance Diffusion, MusicGen and their like)."""
+"""Audio chunks of a training set, for trainers of audio models such as Dance Diffusion and MusicGen."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from riffusion_ext.files.atomic import write_atomically
 __all__ = ["Chunk", "audio_files", "audio_text_files", "chunks", "read_chunk"]
 
 _MAX_GAP_S = 0.05
-"""Windows that follow one another lie one column (10 ms) apart; so much may lie between the parts of one stretch, s."""
+"""Largest gap between the parts of one contiguous run, s. Consecutive windows lie one column (10 ms) apart."""
 
 _MARGIN_S = 0.25
-"""What is read before and after a chunk, so that resampling does not fade its ends, s."""
+"""Audio that is read before and after a chunk, so that resampling does not fade its ends, s."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of sound to be written: ``name`` without suffix, the song and its digest, and where in it, in seconds."""
+    """An audio chunk: ``name`` without suffix, caption, the song and its digest, and the part of it, in seconds."""
 
     name: str
     caption: str
@@ -43,21 +43,22 @@ class Chunk:
 
 
 def chunks(named: Mapping[str, ExportItem], seconds: float | None) -> tuple[list[Chunk], int]:
-    """Cut the wanted parts of the songs into chunks.
+    """Divide the items' parts of the songs into chunks.
 
-    Without a length, each image's part is one chunk. With one, parts that follow one another (or overlap) are one
-    stretch; it is cut from its start, and the rest at its end, if it is half a chunk or more, is filled from before.
+    Without a length, each item is one chunk. With one, adjacent or overlapping items are joined to a run, which is
+    divided from its start. A remainder of half a chunk or more becomes a chunk that ends with the run and overlaps the
+    one before.
 
     ::
 
-        windows    |---1---|---2---|---3---|         |---4---|
-        stretches  |-----------------------|         |-------|
-        chunks     |----a----|----b----|                        (the rest is less than half)
+        windows  |---1---|---2---|---3---|         |---4---|
+        runs     |-----------------------|         |-------|
+        chunks   |----a----|----b----|                        (the remainder is less than half)
 
     Returns
     -------
     list of Chunk, int
-        And how many stretches were left out, because they are shorter than a chunk.
+        The chunks, and the number of runs left out because they are shorter than a chunk.
     """
     if seconds is None:
         per_image = [
@@ -95,7 +96,7 @@ def _flat(name: str) -> str:
 
 
 def _contiguous_runs(named: Mapping[str, ExportItem]) -> Iterator[list[tuple[str, ExportItem]]]:
-    """Yield the items that follow one another without a gap, with their names."""
+    """Yield runs of items that follow one another without a gap, with their names."""
     order = sorted(named.items(), key=lambda pair: (str(pair[1].source), pair[1].start, pair[0]))
     for _, of_song in groupby(order, key=lambda pair: pair[1].source):
         run: list[tuple[str, ExportItem]] = []
@@ -110,7 +111,7 @@ def _contiguous_runs(named: Mapping[str, ExportItem]) -> Iterator[list[tuple[str
 
 
 def audio_files(named: Mapping[str, ExportItem], settings: ExportSettings) -> tuple[list[OutFile], list[str]]:
-    """Return ``audio/*.wav``: 16 bits, one or two channels as the song has, all of one length; and notes."""
+    """Return ``audio/*.wav``, and notes: 16 bits, mono or stereo like the song, all of one length."""
     cut, too_short = chunks(named, settings.audio_seconds)
     subject = "stretch of sound is" if too_short == 1 else "stretches of sound are"
     notes = [f"{too_short} {subject} shorter than {settings.audio_seconds:g} s and left out"] if too_short else []
@@ -125,7 +126,7 @@ def audio_files(named: Mapping[str, ExportItem], settings: ExportSettings) -> tu
 def audio_text_files(
     named: Mapping[str, ExportItem], settings: ExportSettings, failed: Collection[str]
 ) -> list[OutFile]:
-    """Return a text beside each chunk, and ``audio/metadata.jsonl`` for ``load_dataset("audiofolder")``."""
+    """Return a text file beside each chunk, and ``audio/metadata.jsonl`` for ``load_dataset("audiofolder")``."""
     cut = [c for c in chunks(named, settings.audio_seconds)[0] if f"audio/{c.name}.wav" not in failed]
     lines = [
         json_line(
@@ -159,12 +160,12 @@ def _chunk_writer(chunk: Chunk, rate: int | None) -> Callable[[Path], object]:
 
 
 def read_chunk(chunk: Chunk, rate: int | None) -> AudioClip:
-    """Return the sound of a chunk, of exactly its length, with silence where the song ends before.
+    """Read a chunk at exactly its length, padded with silence if the song ends before.
 
     Raises
     ------
     AudioError
-        The song cannot be read, or has ended before the chunk starts.
+        The song cannot be read, or ends before the chunk starts.
     """
     begin = max(chunk.start - _MARGIN_S, 0.0)
     clip = read_audio(chunk.source, start=begin, duration=chunk.start - begin + chunk.duration + _MARGIN_S)

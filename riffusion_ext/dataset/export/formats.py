@@ -1,4 +1,4 @@
-"""Training sets in the forms that trainers read: Dreambooth, kohya's scripts, diffusers, and sound for audio models."""
+"""Export formats: the Dreambooth extension, kohya's scripts, diffusers, and audio chunks for audio models."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from riffusion_ext.validation.numbers import is_finite, shown
 __all__ = ["FORMATS", "IMAGES", "ExportItem", "ExportResult", "check_export_settings", "export"]
 
 IMAGES = "pictures"
-"""The folder of the images, within the one that is exported into."""
+"""Folder of the images, within the export folder."""
 
 _FORBIDDEN = '/\\:*?"<>|'
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export did.
+    """Result of an export.
 
     Attributes
     ----------
     places
-        By format, what to give to the trainer.
+        Path to give to the trainer, by format.
     written, unchanged, removed
-        How many files.
+        Number of files.
     notes
-        Sentences for the user: files that were kept because somebody changed them, long captions, sound left out.
+        Sentences for the user about files kept because they were edited, long captions, and omitted audio.
     errors
-        Sentences about songs whose sound could not be read.
+        Sentences about songs whose audio could not be read.
     """
 
     places: Mapping[str, Path]
@@ -59,21 +59,21 @@ def export(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> ExportResult:
-    """Write a training set in the chosen formats, and remove what an earlier export wrote that is no longer wanted.
+    """Write a training set in the chosen formats, and remove files of earlier exports that are no longer needed.
 
-    The same items and settings give the same bytes, a second time changes nothing, and a run that was killed is
-    finished by the next. Captions that somebody edited in ``pictures/*.txt`` are taken over into every format.
+    The export is deterministic and idempotent, and the next run completes a killed one. Captions that were edited in
+    ``pictures/*.txt`` are used in every format.
 
     Parameters
     ----------
     items
-        In any order; none of them removes what was exported.
+        In any order; an empty sequence removes the previous export.
     out
-        The folder that holds ``images``.
+        Export folder, which holds the folder of images.
     settings
-        The formats and what they need.
+        Formats and their settings.
     progress
-        Called with the part done, 0 to 1. What it raises ends the work.
+        Called with the fraction done, 0 to 1; may raise to end the work.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def export(
     original = _items_by_name(items, out)
     typed = _edited_captions(original, out)
     named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in original.items()}
-    share = 1 / max(len(settings.formats), 1)  # the others only remove what is there
+    share = 1 / max(len(settings.formats), 1)  # the other formats only remove files
     done_share = 0.0
     done: dict[str, SyncResult] = {}
     notes: list[str] = []
@@ -117,7 +117,7 @@ def _files(
 
 
 def check_export_settings(settings: ExportSettings) -> None:
-    """Raise a RiffusionError that says which setting is out of range."""
+    """Raise a RiffusionError if a setting is out of range."""
     unknown = [form for form in settings.formats if form not in FORMATS]
     if unknown:
         raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
@@ -136,9 +136,9 @@ def check_export_settings(settings: ExportSettings) -> None:
 
 
 def _items_by_name(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
-    """Items by the names of their images within the folder of images, sorted, with captions fit to be written.
+    """Return the items by the name of their image within the folder of images, sorted, with normalized captions.
 
-    Of windows that share an image, because they sound the same to the last sample, the first counts.
+    Windows that are identical to the last sample share an image; the first of them is used.
     """
     folder = (out / IMAGES).absolute()
     named: dict[str, ExportItem] = {}
@@ -154,9 +154,9 @@ def _items_by_name(items: Sequence[ExportItem], out: Path) -> dict[str, ExportIt
 
 
 def _edited_captions(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
-    """Return the captions that somebody typed into the files beside the images, by the names of the images.
+    """Return the captions that were edited in the text files beside the images, by image name.
 
-    Where nothing is left of what was typed, it is the item's own.
+    If nothing remains of an edited caption once it is normalized, the item's own is used.
     """
     entries = ledger.load(out, "dreambooth")
     typed: dict[str, str] = {}

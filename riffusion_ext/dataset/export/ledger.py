@@ -1,7 +1,7 @@
-"""A folder is made to hold certain files, again and again, without touching what somebody else put there.
+"""Synchronize a folder with a list of files, without touching files of anybody else.
 
-A ledger, one for each purpose, remembers what was written. It is brought up to date before the first file is written
-and after the last is removed, so a program that is killed in between finds out next time which files are its own.
+A ledger for each purpose records what was written. It is updated before the first file is written and after the last
+is removed, so that after a crash the next run still knows which files are its own.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from riffusion_ext.validation.names import below, check_folders, is_below
 __all__ = ["FOLDER", "MAX_CAPTION_BYTES", "OutFile", "SyncResult", "is_edited", "load", "sync", "text_file"]
 
 FOLDER = ".export"
-"""Where the ledgers lie, within the folder that they are about."""
+"""Folder of the ledgers, within the folder that they describe."""
 
 MAX_CAPTION_BYTES = 1 << 20
-"""Bytes of a text beside an image."""
+"""Maximum size of a caption file."""
 
 _PENDING = "pending"
 _BLOCK = 1 << 20
@@ -35,22 +35,22 @@ _MAX_LEDGER_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class OutFile:
-    """A file that is wanted.
+    """A file that the folder should hold.
 
     Attributes
     ----------
     name
-        Relative to the folder, with forward slashes.
+        Path relative to the folder, with forward slashes.
     recipe
-        What it is made from; the same recipe gives the same bytes.
+        Description of what the file is made from; the same recipe gives the same bytes.
     write
-        Puts it at a path, whole or not at all.
+        Function that writes the file to a path, atomically.
     data
-        Its bytes, where they are known: then they are compared, and what somebody has changed stays.
+        Content, if it is known. It is then compared with the file, and an edited file is kept.
     same_as
-        A file that it must have the bytes of, or be another name of.
+        File that this one must equal or be a hard link to.
     from_edited
-        It may replace a file that somebody has changed: it was made from that.
+        Whether it may replace an edited file, because it was made from that edit.
     """
 
     name: str
@@ -62,27 +62,27 @@ class OutFile:
 
 
 def text_file(name: str, text: str, *, from_edited: bool = False) -> OutFile:
-    """Return a wanted file of text: UTF-8, no byte order mark, line ends as they are."""
+    """Return a text file: UTF-8 without byte order mark, line ends unchanged."""
     data = text.encode("utf-8")
     return OutFile(name, "", lambda path: write_atomically(path, lambda file: file.write(data)), data, from_edited)
 
 
 @dataclass
 class SyncResult:
-    """What became of the wanted files; lists of names."""
+    """Names of files by what was done with them."""
 
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    """Not ours, or changed since: left as they are, wanted or not."""
+    """Files of somebody else, or edited since: left as they are, whether wanted or not."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Name -> why it could not be made."""
+    """Error message by name, for files that could not be written."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a ledger knows of a file: how it may look if it is still ours, and what it was made from."""
+    """Ledger entry of a file: signatures (digest or size) by which it is still ours, and its recipe."""
 
     signatures: tuple[str, ...]
     recipe: str = ""
@@ -94,7 +94,7 @@ Ledger = Mapping[str, Entry]
 def sync(
     folder: Path, purpose: str, wanted: Sequence[OutFile], *, progress: Callable[[float], None] | None = None
 ) -> SyncResult:
-    """Make a folder hold the wanted files of one purpose, and no others that were written for it before.
+    """Write the wanted files of one purpose, and remove the others that were written for it before.
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ def sync(
     purpose
         Name of the ledger.
     wanted
-        In any order, each name once. None of them: what was written for this purpose goes.
+        Files in any order, each name once. An empty sequence removes all files of this purpose.
     progress
-        Called with the part done, 0 to 1. What it raises ends the work; the next run goes on.
+        Called with the fraction done, 0 to 1; may raise to end the work, which the next run resumes.
 
     Raises
     ------
     RiffusionError
-        A file cannot be written. A sound that cannot be read is no reason; it is among the failed.
+        A file cannot be written. Audio that cannot be read does not raise; it is listed in :attr:`SyncResult.failed`.
     """
     before = load(folder, purpose)
     if not before and not wanted:
@@ -136,7 +136,7 @@ def sync(
 
 
 def _reserve(path: Path, file: OutFile, before: Entry | None) -> Entry:
-    """Return what the ledger says while the file may be in the making."""
+    """Return the ledger entry for the time in which the file may be half written."""
     signatures = before.signatures if before else ()
     if file.from_edited:
         return Entry(signatures)
@@ -146,13 +146,13 @@ def _reserve(path: Path, file: OutFile, before: Entry | None) -> Entry:
         return Entry(tuple(dict.fromkeys((*signatures, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:
         return before
-    if not path.exists():  # one that is there next time was made from this recipe
+    if not path.exists():  # if it exists next time, it was made from this recipe
         return Entry((_PENDING,), file.recipe)
     return Entry((*signatures, _PENDING)) if before else Entry(())
 
 
 def _write_one(path: Path, file: OutFile, before: Entry | None, reserved: Entry, result: SyncResult) -> Entry | None:
-    """Write one file where it is not there yet; return its entry, None where it is not ours."""
+    """Write a file unless it is up to date; return its ledger entry, None if the file is not ours."""
     if path.is_file():
         if file.same_as is not None:
             same = _has_same_bytes(path, file.same_as)
@@ -180,12 +180,12 @@ def _entry(path: Path, file: OutFile) -> Entry:
 
 
 def is_edited(path: Path, entry: Entry | None) -> bool:
-    """Whether somebody has changed a file since it was written."""
+    """Whether a file was edited since it was written."""
     return entry is not None and path.is_file() and not _is_ours(path, entry)
 
 
 def _is_ours(path: Path, entry: Entry | None) -> bool:
-    """Whether a file looks as the ledger says: texts are compared whole, others by their size."""
+    """Whether a file matches its ledger entry: texts by their digest, others by their size."""
     signatures = entry.signatures if entry else ()
     if _PENDING in signatures or _size(path) in signatures:
         return True
@@ -196,7 +196,7 @@ def _is_ours(path: Path, entry: Entry | None) -> bool:
 
 
 def _has_same_bytes(path: Path, other: Path) -> bool:
-    """Whether two names mean one file, or files of the same bytes."""
+    """Whether two paths are the same file, or files with the same bytes."""
     try:
         if path.samefile(other):
             return True
@@ -223,7 +223,7 @@ def _digest(data: bytes) -> str:
 def _size(path: Path) -> str:
     try:
         return f"size:{path.stat().st_size}"
-    except OSError:  # it is gone by now
+    except OSError:  # removed meanwhile
         return "gone"
 
 
@@ -231,7 +231,7 @@ def _remove(folder: Path, entries: Ledger, result: SyncResult) -> None:
     for name, entry in entries.items():
         try:
             path = below(folder, name)
-        except RiffusionError:  # through a link: whatever lies there is not ours
+        except RiffusionError:  # below a link: not our file
             result.kept.append(name)
             continue
         if not path.is_file() and not path.is_symlink():
@@ -248,7 +248,7 @@ def _remove(folder: Path, entries: Ledger, result: SyncResult) -> None:
 
 
 def _remove_empty(folder: Path, within: Path) -> None:
-    """Remove folders that are empty now, the inner ones first; pictures/ is not ours to remove."""
+    """Remove empty folders, innermost first, but not pictures/."""
     with suppress(OSError):
         while folder != within and folder != within / "pictures":
             folder.rmdir()
@@ -259,7 +259,7 @@ def _remove_empty(folder: Path, within: Path) -> None:
 
 
 def load(folder: Path, purpose: str) -> dict[str, Entry]:
-    """Read a ledger; {} where there is none, or none that can be used: then nothing in the folder is ours."""
+    """Load a ledger; {} if it is missing or unusable, so that no file counts as ours."""
     try:
         path = _path(folder, purpose)
         check_folders(folder, path.parent)

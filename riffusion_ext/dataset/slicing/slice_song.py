@@ -1,4 +1,4 @@
-"""One song to its images, and to the record of what they are."""
+"""Slice one song into images, and describe them in a record."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ _MAX_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono
 
 @dataclass(frozen=True, eq=False)
 class SongRecord:
-    """What became of a song.
+    """Measurements, images and features of a sliced song.
 
     Attributes
     ----------
     name, digest
         As in :class:`~riffusion_ext.dataset.songs.Song`.
     duration, sample_rate, channels, loudness
-        Of the file; s, Hz, LUFS.
+        Properties of the file, in s, Hz and LUFS.
     tempo, tempo_confidence, key, key_confidence
-        Measured; beats per minute, and for example ``"A minor"``. The tempo's is that of
+        Measured tempo in beats per minute, and key such as ``"A minor"``. The tempo's confidence is that of
         :class:`~riffusion_ext.analysis.beat_tracking.Beats`.
     starts
         First column of each window.
     files
         Name of each window's image.
     blacks
-        Magnitude of each image's black.
+        Mel magnitude that black stands for in each image.
     features
-        What curation looks at.
+        Features of the windows, for curation.
     trouble
-        What is missing in the file, or was not used of it; empty if all was.
+        Parts of the file that are missing or were not used; empty if all of it was used.
     notes
-        Sentences about samples that were repaired, and about windows that do not begin where was asked.
+        Sentences about repaired samples, and about windows that do not begin where requested.
     """
 
     name: str
@@ -75,29 +75,29 @@ class SongRecord:
 
 
 def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
-    """Largest mel magnitude of a song, for images on one scale with those of other songs."""
+    """Return the largest mel magnitude of a song, to draw several songs on one scale."""
     return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
 
 
 def cut_song(
     song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, max_value: float | None = None
 ) -> SongRecord:
-    """Measure a song, cut it into windows and write their images.
+    """Measure a song, slice it into windows and write their images.
 
-    Memory does not grow with the length of the song, but for a few numbers for each column.
+    Memory use does not grow with the length of the song, except for a few numbers per column.
 
     Parameters
     ----------
     song, digest
         The song, and the digest of its bytes.
     settings
-        How to cut and draw.
+        Settings for slicing.
     folder
-        Where the images go.
+        Folder for the images.
     tick
-        Called again and again. What it raises ends the work; images drawn so far are found by the next run.
+        Called regularly; may raise to end the work. The next run reuses the images written so far.
     max_value
-        The magnitude of black where ``settings.scale`` is ``"set"``.
+        Magnitude of black if ``settings.scale`` is ``"set"``.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def draw_windows(
     Parameters
     ----------
     mels
-        The song's mel magnitudes, as of :func:`~riffusion_ext.dataset.analysis.measure.mel_of_song`.
+        Mel magnitudes of the song, as from :func:`~riffusion_ext.dataset.analysis.measure.mel_of_song`.
     starts
         First column of each window, ascending.
     song, settings, folder, tick
@@ -165,7 +165,7 @@ def draw_windows(
     Returns
     -------
     files, blacks
-        Name of each image, and the magnitude of its black.
+        Name of each image, and the magnitude that its black stands for.
 
     Raises
     ------
@@ -184,9 +184,9 @@ def draw_windows(
 def _alignment_columns(
     beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float
 ) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
-    """Return the columns where windows may begin, None for anywhere, and a sentence where that is not as was asked.
+    """Return the columns where windows may begin (None for anywhere), and a note if that differs from the setting.
 
-    Half or twice as many beats as somebody would count are on beats, too; two thirds of them are not.
+    Beats tracked at half or twice the tempo are still on beats; at two thirds of it they are not.
     """
     if settings.align == "none":
         return None, []
@@ -200,9 +200,9 @@ def _alignment_columns(
 
 
 def _iter_windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
-    """Windows [C, columns, n_mels] at the given columns, from consecutive pieces; silence follows the end."""
+    """Yield windows [C, columns, n_mels] and their start columns from consecutive pieces, padded with silence."""
     held: _Array | None = None
-    first = 0  # column that `held` begins with
+    first = 0  # first column of `held`
     pending = list(reversed(starts))
     for mel in mels:
         held = mel if held is None else np.concatenate([held, mel], axis=1)
@@ -220,7 +220,7 @@ def _iter_windows(mels: Iterable[_Array], starts: list[int], columns: int) -> It
 def _draw(
     window: _Array, max_value: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
 ) -> tuple[str, float]:
-    """Write a window's image; returns its name and its black."""
+    """Write a window's image; return its name and the magnitude of its black."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.image import mel_to_image
 
@@ -242,6 +242,6 @@ def _title(song: Song) -> str:
 
 
 def _ascii_slug(stem: str) -> str:
-    """Name without what trainers and shells stumble over: letters, digits and dashes of ASCII, at most 80."""
+    """Reduce a name to at most 80 ASCII letters, digits and dashes, which are safe for trainers and shells."""
     text = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_MAX_STEM_LENGTH] or "song"
