@@ -59,7 +59,7 @@ def write_sheets(
         A sheet cannot be written.
     """
     playable = _spread(manifest.windows, sounds)
-    said = load_review(store)
+    decisions = load_review(store)
     pages = [manifest.windows[start : start + PAGE] for start in range(0, max(len(manifest.windows), 1), PAGE)]
     names = [f"contact-sheet-{number}.html" for number in range(1, len(pages) + 1)]
     names = names if len(pages) > 1 else ["contact-sheet.html"]
@@ -75,7 +75,7 @@ def write_sheets(
             if progress is not None:
                 progress(done / len(manifest.windows))
         more = f", {number + 1} of {len(pages)}" if len(pages) > 1 else ""
-        store.write_text(names[number], _page(title + more, manifest, cells, said, len(playable)))
+        store.write_text(names[number], _page(title + more, manifest, cells, decisions, len(playable)))
     for old in store.out.glob("contact-sheet*.html"):
         if old.name not in names:
             with suppress(OSError):  # a folder of that name is not one of our files
@@ -180,7 +180,7 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     )
 
 
-def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[str, Any], playable: int) -> str:
+def _page(title: str, manifest: Manifest, cells: Sequence[str], decisions: Mapping[str, Any], playable: int) -> str:
     kinds = sorted({reason["kind"] for window in manifest.windows for reason in window.reasons})
     filters = "".join(f'<option value="{html.escape(kind, quote=True)}">{html.escape(kind)}</option>' for kind in kinds)
     counts = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())
@@ -190,13 +190,13 @@ def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[st
     if playable < len(manifest.windows):
         summary += f". {playable} of them can be heard here; --sounds all makes the rest"
     # A name or caption may contain "</script>".
-    decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
+    decisions_json = json.dumps(decisions, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(
         title=html.escape(title),
         summary=html.escape(summary),
         filters=filters,
         cells="\n".join(cells) or "<p>There are no windows.</p>",
-        script=_SCRIPT.replace("DECISIONS", decisions),
+        script=_SCRIPT.replace("DECISIONS", decisions_json),
         style=_STYLE,
     )
 

@@ -83,42 +83,46 @@ def export(
     check_export_settings(settings)
     on_progress = progress or (lambda part: None)
     original = _items_by_name(items, out)
-    typed = _edited_captions(original, out)
-    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in original.items()}
+    edited = _edited_captions(original, out)
+    named = {name: replace(item, caption=edited.get(name, item.caption)) for name, item in original.items()}
     share = 1 / max(len(settings.formats), 1)  # the other formats only remove files
-    done_share = 0.0
-    done: dict[str, SyncResult] = {}
+    finished = 0.0
+    synced: dict[str, SyncResult] = {}
     notes: list[str] = []
-    for form in FORMATS:
-        selected = named if form in settings.formats else {}
+    for format_name in FORMATS:
+        selected = named if format_name in settings.formats else {}
 
-        def report_part(part: float, done_share: float = done_share, share: float = share if selected else 0.0) -> None:
-            on_progress(min(done_share + part * share, 1.0))
+        def report_part(part: float, finished: float = finished, share: float = share if selected else 0.0) -> None:
+            on_progress(min(finished + part * share, 1.0))
 
-        if form == "audio":
+        if format_name == "audio":
             audio, audio_notes = audio_files(selected, settings)
             notes += audio_notes
-            done[form] = sync(out, form, audio, progress=report_part)
-            done["audio-texts"] = sync(out, "audio-texts", audio_text_files(selected, settings, done[form].failed))
+            synced[format_name] = sync(out, format_name, audio, progress=report_part)
+            synced["audio-texts"] = sync(
+                out, "audio-texts", audio_text_files(selected, settings, synced[format_name].failed)
+            )
         else:
-            done[form] = sync(out, form, _files(form, selected, typed, settings), progress=report_part)
+            synced[format_name] = sync(
+                out, format_name, _files(format_name, selected, edited, settings), progress=report_part
+            )
         report_part(1.0)
-        done_share += share if form in settings.formats else 0.0
-    edited = [name for name, caption in typed.items() if caption != original[name].caption]
-    return _result(out, settings, named, edited, done, notes)
+        finished += share if format_name in settings.formats else 0.0
+    changed = [name for name, caption in edited.items() if caption != original[name].caption]
+    return _result(out, settings, named, changed, synced, notes)
 
 
 def _files(
-    form: str, named: Mapping[str, ExportItem], typed: Collection[str], settings: ExportSettings
+    format_name: str, named: Mapping[str, ExportItem], edited: Collection[str], settings: ExportSettings
 ) -> list[OutFile]:
-    if form == "dreambooth":
-        return dreambooth_files(named, typed)
-    return kohya_files(named, settings) if form == "kohya" else diffusers_files(named)
+    if format_name == "dreambooth":
+        return dreambooth_files(named, edited)
+    return kohya_files(named, settings) if format_name == "kohya" else diffusers_files(named)
 
 
 def check_export_settings(settings: ExportSettings) -> None:
     """Raise a RiffusionError if a setting is out of range."""
-    unknown = [form for form in settings.formats if form not in FORMATS]
+    unknown = [format_name for format_name in settings.formats if format_name not in FORMATS]
     if unknown:
         raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
     repeats, (low, high) = settings.kohya_repeats, BOUNDS["kohya_repeats"]
@@ -159,29 +163,29 @@ def _edited_captions(named: Mapping[str, ExportItem], out: Path) -> dict[str, st
     If nothing remains of an edited caption once it is normalized, the item's own is used.
     """
     entries = ledger.load(out, "dreambooth")
-    typed: dict[str, str] = {}
+    edited: dict[str, str] = {}
     for name, item in named.items():
-        text = f"{IMAGES}/{stem(name)}.txt"
-        if ledger.is_edited(out / text, entries.get(text)):
+        text_name = f"{IMAGES}/{stem(name)}.txt"
+        if ledger.is_edited(out / text_name, entries.get(text_name)):
             with suppress(OSError, ValueError):
-                said = decode(read_regular(out / text, MAX_CAPTION_BYTES))[0]
-                typed[name] = normalize_caption(said, {"title": item.caption})
-    return typed
+                caption = decode(read_regular(out / text_name, MAX_CAPTION_BYTES))[0]
+                edited[name] = normalize_caption(caption, {"title": item.caption})
+    return edited
 
 
 def _result(
     out: Path,
     settings: ExportSettings,
     named: Mapping[str, ExportItem],
-    edited: Sequence[str],
-    done: Mapping[str, SyncResult],
+    changed: Sequence[str],
+    synced: Mapping[str, SyncResult],
     notes: Sequence[str],
 ) -> ExportResult:
     places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": IMAGES, "audio": "audio"}
     sentences = list(notes)
-    if edited:
-        sentences.append(f"captions edited by hand were taken over into every format: {_first_names(edited)}")
-    kept = sorted(name for synced in done.values() for name in synced.kept)
+    if changed:
+        sentences.append(f"captions edited by hand were taken over into every format: {_first_names(changed)}")
+    kept = sorted(name for result in synced.values() for name in result.kept)
     if kept:
         sentences.append(f"changed or made by somebody else, and left as they are: {_first_names(kept)}")
     long = [name for name, item in named.items() if estimate_tokens(item.caption) > TOKEN_LIMIT]
@@ -189,12 +193,16 @@ def _result(
         sentences.append(
             f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_first_names(long)}"
         )
-    failed = dict.fromkeys(why for synced in done.values() for why in synced.failed.values())
+    failed = dict.fromkeys(why for result in synced.values() for why in result.failed.values())
     return ExportResult(
-        places={form: out / places[form] for form in FORMATS if form in settings.formats and named},
-        written=sum(len(synced.written) for synced in done.values()),
-        unchanged=sum(len(synced.unchanged) for synced in done.values()),
-        removed=sum(len(synced.removed) for synced in done.values()),
+        places={
+            format_name: out / places[format_name]
+            for format_name in FORMATS
+            if format_name in settings.formats and named
+        },
+        written=sum(len(result.written) for result in synced.values()),
+        unchanged=sum(len(result.unchanged) for result in synced.values()),
+        removed=sum(len(result.removed) for result in synced.values()),
         notes=tuple(sentences),
         errors=tuple(failed),
     )
