@@ -13,9 +13,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from riffusion_ext.dataset.decisions import load_review
+from riffusion_ext.dataset.decisions import StoredDecision, load_review
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -180,7 +179,9 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     )
 
 
-def _page(title: str, manifest: Manifest, cells: Sequence[str], decisions: Mapping[str, Any], playable: int) -> str:
+def _page(
+    title: str, manifest: Manifest, cells: Sequence[str], decisions: Mapping[str, StoredDecision], playable: int
+) -> str:
     kinds = sorted({reason["kind"] for window in manifest.windows for reason in window.reasons})
     filters = "".join(f'<option value="{html.escape(kind, quote=True)}">{html.escape(kind)}</option>' for kind in kinds)
     counts = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())

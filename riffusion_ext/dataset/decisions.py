@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from riffusion_ext.dataset.captions.text import decode, one_line
 from riffusion_ext.dataset.export import ledger
@@ -21,12 +21,19 @@ from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import bare_name, is_bare
 from riffusion_ext.validation.numbers import shown
 
-__all__ = ["REVIEW", "collect_decisions", "load_review", "merge_review"]
+__all__ = ["REVIEW", "StoredDecision", "collect_decisions", "load_review", "merge_review"]
 
 REVIEW = "review.json"
 
 
-def collect_decisions(store: Store, files: Iterable[str]) -> dict[str, dict[str, Any]]:
+class StoredDecision(TypedDict, total=False):
+    """A decision as ``review.json`` holds it."""
+
+    keep: bool
+    caption: str
+
+
+def collect_decisions(store: Store, files: Iterable[str]) -> dict[str, StoredDecision]:
     """Return the user's decisions by image name, including captions edited in their text files since the last run.
 
     Parameters
@@ -79,7 +86,7 @@ def merge_review(store: Store, review: Path) -> None:
     store.write_json(REVIEW, {"windows": decisions})
 
 
-def load_review(store: Store) -> dict[str, dict[str, Any]]:
+def load_review(store: Store) -> dict[str, StoredDecision]:
     """Return the decisions in ``review.json``, by image name.
 
     Raises
@@ -90,7 +97,7 @@ def load_review(store: Store) -> dict[str, dict[str, Any]]:
     return _parse_review(store.read_json(REVIEW), store.out / REVIEW)
 
 
-def _parse_review(values: object, path: Path) -> dict[str, dict[str, Any]]:
+def _parse_review(values: object, path: Path) -> dict[str, StoredDecision]:
     """Check the content of a review file, and return its decisions by image name."""
     windows = values.get("windows", {}) if isinstance(values, dict) else None
     if not isinstance(windows, dict) or not all(

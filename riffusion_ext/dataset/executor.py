@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.store import Store
 
 __all__ = ["SongResult", "Task", "cut_songs", "loudest_cells"]
+
+
+_Result = TypeVar("_Result")
 
 
 class StopError(RiffusionError):
@@ -95,8 +98,12 @@ def _killed(task: Task) -> SongResult:
 
 
 def _run_tasks(
-    function: Callable[[Task], Any], on_killed: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str
-) -> Iterator[Any]:
+    function: Callable[[Task], _Result],
+    on_killed: Callable[[Task], _Result],
+    tasks: Sequence[Task],
+    jobs: int,
+    cluster: str,
+) -> Iterator[_Result]:
     if cluster:
         yield from _run_on_cluster(function, tasks, cluster)
         return
@@ -110,8 +117,8 @@ def _run_tasks(
 
 
 def _run_on_cores(
-    function: Callable[[Task], Any], on_killed: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
-) -> Iterator[Any]:
+    function: Callable[[Task], _Result], on_killed: Callable[[Task], _Result], tasks: Sequence[Task], jobs: int
+) -> Iterator[_Result]:
     """Run tasks in other processes. A task whose process dies is tried once more, and given up if that dies too."""
     remaining = dict(enumerate(tasks))
     while remaining:
@@ -128,7 +135,7 @@ def _run_on_cores(
                     yield on_killed(task)
 
 
-def _run_on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
+def _run_on_cluster(function: Callable[[Task], _Result], tasks: Sequence[Task], address: str) -> Iterator[_Result]:
     try:
         import joblib
         from distributed import Client

@@ -82,7 +82,7 @@ class WindowEntry:
     duration: float
     kept: bool
     decided: bool
-    reasons: tuple[dict[str, Any], ...]
+    reasons: tuple[dict[str, Any], ...]  # `typed` checks by the text of the annotation
     caption: str
     level_db: float
     transition: float
@@ -93,7 +93,7 @@ class WindowEntry:
 class Manifest:
     """Settings, songs and windows of a training set."""
 
-    settings: dict[str, Any]
+    settings: dict[str, object]
     songs: list[SongEntry] = field(default_factory=list)
     windows: list[WindowEntry] = field(default_factory=list)
 
@@ -111,7 +111,7 @@ class Manifest:
         )
         return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the manifest as values for JSON."""
         return {"format": 1, **asdict(self)}
 
@@ -144,7 +144,7 @@ class Manifest:
         digests = {song.name: song.sha256 for song in self.songs}
         parameters = json.dumps(self.settings.get("slicing", {}), sort_keys=True, separators=(",", ":"))
         for window in self.windows:
-            row: dict[str, Any] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
+            row: dict[str, object] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
             row |= {"sha256": digests.get(window.song, ""), "parameters": parameters}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
@@ -166,7 +166,7 @@ def _parse_window(values: Mapping[str, Any]) -> WindowEntry:
     return window
 
 
-def reason_text(reason: Mapping[str, Any]) -> str:
+def reason_text(reason: Mapping[str, object]) -> str:
     """Return the text of a reason; for a duplicate with the other image's name."""
     return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.dataset.curation.apply import MANIFEST, apply_decision, export_set, read_manifest, write_manifest
-from riffusion_ext.dataset.decisions import REVIEW, collect_decisions
+from riffusion_ext.dataset.decisions import REVIEW, StoredDecision, collect_decisions
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -86,10 +85,10 @@ def _without_image(window: WindowEntry) -> WindowEntry:
     return replace(window, kept=False, reasons=(*(r for r in window.reasons if r["kind"] != "gone"), reason))
 
 
-def _to_json(decision: Decision) -> dict[str, Any]:
-    values: dict[str, Any] = {} if decision.keep is None else {"keep": decision.keep}
+def _to_json(decision: Decision) -> StoredDecision:
+    values: StoredDecision = {} if decision.keep is None else {"keep": decision.keep}
     caption = " ".join((decision.caption or "").split())
-    return values | ({"caption": caption} if caption else {})
+    return {**values, "caption": caption} if caption else values
 
 
 def replace_in_captions(windows: Iterable[WindowEntry], find: str, put: str) -> dict[str, Decision]:

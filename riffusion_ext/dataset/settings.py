@@ -221,12 +221,12 @@ class DatasetSettings:
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the settings as values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
+    def from_dict(cls, values: Mapping[str, object]) -> DatasetSettings:
         """Build settings from the values of :meth:`as_dict`; unknown names are ignored, missing ones get the default.
 
         Raises
@@ -242,7 +242,7 @@ class DatasetSettings:
             raise RiffusionError(f"the settings of the training set cannot be read: {error}") from error
 
     @classmethod
-    def _from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
+    def _from_dict(cls, values: Mapping[str, object]) -> DatasetSettings:
         slicing = _known_values(SliceSettings, values.get("slicing"))
         if "stems" in slicing:
             slicing["stems"] = tuple(map(str, slicing["stems"]))
@@ -262,21 +262,21 @@ class DatasetSettings:
         )
 
 
-def _known_values(kind: Any, values: Any) -> dict[str, Any]:
+def _known_values(kind: type[object], values: object) -> dict[str, Any]:
     return typed(kind, values or {})
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def _digest(values: Mapping[str, object]) -> str:
     text = json.dumps(values, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: float) -> None:
     if not is_finite(value):
         raise RiffusionError(f"{name} must be a number, got {shown(value)}")
     in_range(name, value, *BOUNDS[name])
 
 
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")

@@ -12,14 +12,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from riffusion_ext.dataset.songs import Song
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.names import bare_name, check_folders
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 __all__ = ["can_separate", "check_model", "separate"]
+
+
+class _Model(Protocol):
+    """The attributes of a demucs model that are used here."""
+
+    sources: list[str]
+    samplerate: int
+    audio_channels: int
 
 
 def can_separate() -> bool:
@@ -86,7 +98,7 @@ def separate(
 
 
 @lru_cache(maxsize=1)
-def _load_model(model: str) -> Any:
+def _load_model(model: str) -> _Model:
     try:
         from demucs.pretrained import get_model
     except (ImportError, OSError) as error:  # OSError: torchaudio does not match torch
@@ -101,7 +113,7 @@ def _load_model(model: str) -> Any:
         raise RiffusionError(f"demucs cannot load the model {model}: {error}") from None
 
 
-def _separate_sources(model: Any, samples: Any) -> Any:
+def _separate_sources(model: _Model, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the stems [stem, C, n] of samples [C, n]."""
     import torch
     from demucs.apply import apply_model

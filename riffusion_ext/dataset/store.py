@@ -22,7 +22,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -242,7 +241,7 @@ class Store:
 
     # -- texts
 
-    def read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str) -> dict[str, object]:
         """Read a JSON object from the folder; {} if there is no file.
 
         Raises
@@ -262,7 +261,7 @@ class Store:
             raise RiffusionError(f"{path} must hold a JSON object; repair it or move it away")
         return values
 
-    def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
+    def write_json(self, name: str, values: Mapping[str, object]) -> Path:
         """Write a JSON file to the folder."""
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
         return self.write_text(name, text)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import riffusion_ext
 
@@ -24,11 +24,12 @@ AHEAD = 2
 """Items dispatched ahead for each process, so that none waits for its next item."""
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def map_unordered(
-    function: Callable[[_Item], Any], numbered: Sequence[tuple[int, _Item]], jobs: int
-) -> Iterator[tuple[int, Any]]:
+    function: Callable[[_Item], _Result], numbered: Sequence[tuple[int, _Item]], jobs: int
+) -> Iterator[tuple[int, _Result]]:
     """Call ``function(item)`` in other processes, and yield numbers and results as they arrive, in any order.
 
     Parameters
@@ -61,14 +62,14 @@ def map_unordered(
 
 
 @lru_cache(maxsize=1)
-def _backend() -> Any:
+def _backend() -> type[object]:
     """Return joblib's default backend class with our initializer for its processes."""
     from joblib._parallel_backends import LokyBackend
 
     class Backend(LokyBackend):
         """Loky backend whose processes end with this one."""
 
-        def configure(self, *args: Any, **options: Any) -> int:
+        def configure(self, *args: object, **options: object) -> int:
             options.update(initializer=_initializer(), initargs=(os.getpid(),))
             return int(super().configure(*args, **options))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from riffusion_ext.dataset.analysis.clipping import REACH, Cuts, find_cuts
 
-__all__ = ["ColumnStats"]
+__all__ = ["ColumnStats", "ColumnValues"]
 
 _CHUNK = 128  # columns processed together; always the same ones, whatever the sizes of the pieces
 _MIN_LIMIT = 0.1  # peaks below this are no clipping limit
@@ -20,6 +20,18 @@ _MIN_POWER = 1e-10  # variance, above which a column is a wave with corners
 
 _Array = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.int64]
+
+
+class ColumnValues(TypedDict):
+    """Statistics of the columns, as in :class:`~riffusion_ext.dataset.analysis.measure.SongMeasure`; arrays [T]."""
+
+    peak: _Array
+    file_energy: _Array
+    mixed_energy: _Array
+    clipped: _Array
+    still: npt.NDArray[np.bool_]
+    last_step: _Array
+    min_step: _Array
 
 
 class ColumnStats:
@@ -55,7 +67,7 @@ class ColumnStats:
         self._held = [np.ascontiguousarray(part[:, keep:]) for part in held]
         self._first += keep
 
-    def finish(self, columns: int) -> dict[str, Any]:
+    def finish(self, columns: int) -> ColumnValues:
         """Return ``peak``, ``file_energy``, ``mixed_energy``, ``clipped``, ``still``, ``last_step`` and ``min_step``.
 
         Each is an array [columns]. Columns past the last sample repeat the last column.

@@ -5,10 +5,9 @@ No song is read, so thresholds and captions can be changed in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.captions.tags import SongTags, song_tags
 from riffusion_ext.dataset.captions.template import caption_for, file_fields, normalize_caption
 from riffusion_ext.dataset.curation.curate import Verdict, curate
-from riffusion_ext.dataset.decisions import REVIEW, collect_decisions
+from riffusion_ext.dataset.decisions import REVIEW, StoredDecision, collect_decisions
 from riffusion_ext.dataset.export.formats import ExportItem, ExportResult, export
 from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, round_finite
 from riffusion_ext.dataset.settings import DatasetSettings
@@ -101,7 +100,7 @@ def curate_set(
         fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
         for number, file in enumerate(record.files):
-            decision: dict[str, Any] = decisions.get(file, {})
+            decision: StoredDecision = decisions.get(file, {})
             text = normalize_caption(str(decision["caption"]), fields) if decision.get("caption") else caption
             verdict = verdicts[len(windows)]
             windows.append(_window_entry(record, number, seconds, settings, verdict, decision, text, files))
@@ -120,7 +119,7 @@ def curate_set(
 
 
 def _carry_over(
-    decisions: dict[str, dict[str, Any]], before: Manifest, records: Sequence[SongRecord], seconds: float
+    decisions: dict[str, StoredDecision], before: Manifest, records: Sequence[SongRecord], seconds: float
 ) -> list[str]:
     """Carry decisions over to songs that were renamed since, which are recognised by their bytes.
 
@@ -155,7 +154,7 @@ def _carry_over(
         for start, file in zip(record.starts, record.files, strict=True):
             decision = decisions.get(old_files.get((old, round(start * seconds, 3)), ""))
             if decision and file not in decisions:
-                decisions[file] = dict(decision)
+                decisions[file] = decision.copy()
                 count += 1
         if count:
             windows = f"{count} windows" if count > 1 else "1 window"
@@ -169,12 +168,12 @@ def _window_entry(
     seconds: float,
     settings: DatasetSettings,
     verdict: Verdict,
-    decision: Mapping[str, Any],
+    decision: StoredDecision,
     caption: str,
     files: Sequence[str],
 ) -> WindowEntry:
     """Build a window's manifest entry; `seconds` is the duration of a column, `files` are the images of all windows."""
-    reasons: list[dict[str, Any]] = []
+    reasons: list[dict[str, str]] = []
     for reason in verdict.reasons:
         other = {} if reason.other is None else {"other": files[reason.other]}
         reasons.append({"kind": reason.kind, "text": reason.text, **other})
@@ -210,7 +209,7 @@ def read_manifest(store: Store) -> Manifest:
         raise RiffusionError(f"{store.out / MANIFEST} is damaged ({error}); repair it or move it away") from None
 
 
-def apply_decision(window: WindowEntry, decision: Mapping[str, Any]) -> WindowEntry:
+def apply_decision(window: WindowEntry, decision: StoredDecision) -> WindowEntry:
     """Return a window with the user's decision applied."""
     caption = normalize_caption(str(decision.get("caption") or window.caption), {"title": window.caption})
     return replace(window, kept=bool(decision.get("keep", window.kept)), decided="keep" in decision, caption=caption)
@@ -244,13 +243,10 @@ def song_locator(store: Store) -> Callable[[str], Path]:
     """Return a function from a song's name to its path in the last run."""
     source = store.read_json(SOURCE)
     stems, collection = source.get("stems", {}), source.get("collection", "")
-    paths = (collection, *(stems.values() if isinstance(stems, dict) else [None]))
-    if not all(map(_is_path, paths)):
+    if not isinstance(stems, dict) or not all(map(_is_path, (collection, *stems.values()))):
         raise RiffusionError(f"{store.out / SOURCE} must say where the songs are; repair it or move it away")
-    collection = Path(collection)
-    return lambda name: (
-        Path(stems[name]) if name in stems else collection if collection.is_file() else collection / name
-    )
+    songs = Path(str(collection))
+    return lambda name: Path(stems[name]) if name in stems else songs if songs.is_file() else songs / name
 
 
 def _is_path(value: object) -> bool:
