@@ -120,11 +120,11 @@ def follow_tempo(bands: Sequence[npt.NDArray[np.float64]], columns_per_second: f
     path = _best_path(score * np.minimum(power, 1)[:, None])
     here = np.arange(len(path))
     shares = power / max(float(power.sum()), 1e-9)
-    clear = _confidence(float(np.concatenate(clarities)[here, path] @ shares), size / columns_per_second)
-    clear *= min(1.0, (clear / _MIN_CLARITY) ** 2)
+    clarity = _confidence(float(np.concatenate(clarities)[here, path] @ shares), size / columns_per_second)
+    clarity *= min(1.0, (clarity / _MIN_CLARITY) ** 2)
     doubt = math.exp(-_CROSS_WEIGHT * max(float(np.concatenate(rivals)[here, path] @ shares) - _CROSS_FROM, 0.0))
-    odds, of_octaves = _odds(score, path, np.minimum(power, 1))
-    confidence, on_beats = (min(clear, _from_odds(doubt * some)) for some in (odds, of_octaves))
+    odds, octave_odds = _odds(score, path, np.minimum(power, 1))
+    confidence, on_beats = (min(clarity, _from_odds(doubt * each)) for each in (odds, octave_odds))
     return Tempo(starts + size / 2, lags[path], confidence, on_beats)
 
 
@@ -173,7 +173,11 @@ def _odds(
     near = math.log2(1 + _SAME_TEMPO)
     same = np.abs(octaves) < near
     octave = np.abs(octaves - np.rint(octaves)) < near
-    return tuple(float(chance[some].sum() / max(chance[~some].sum(), 1e-9)) for some in (same, octave))  # type: ignore[return-value]
+
+    def odds(mask: npt.NDArray[np.bool_]) -> float:
+        return float(chance[mask].sum() / max(chance[~mask].sum(), 1e-9))
+
+    return odds(same), odds(octave)
 
 
 def _best_path(score: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -86,8 +86,10 @@ def _spread(windows: Sequence[WindowEntry], count: int) -> set[str]:
     """Choose the names of `count` windows to be playable: two thirds kept, the rest rejected, each evenly spread."""
     kept = [window.file for window in windows if window.kept]
     others = [window.file for window in windows if not window.kept]
-    few = min(len(others), max(count // 3, count - len(kept)))
-    return {name for names, n in ((kept, count - few), (others, few)) for name in _evenly(names, n)}
+    rejected_count = min(len(others), max(count // 3, count - len(kept)))
+    return {
+        name for names, n in ((kept, count - rejected_count), (others, rejected_count)) for name in _evenly(names, n)
+    }
 
 
 def _evenly(names: Sequence[str], count: int) -> list[str]:
@@ -235,8 +237,8 @@ _SCRIPT = """
 const cells=[...document.querySelectorAll('article')],changes=DECISIONS,fresh={},player=new Audio();let playing=null;
 const show=document.getElementById('show'),text=document.getElementById('text'),save=document.getElementById('save');
 function filter(){const what=show.value,words=text.value.toLowerCase().split(/\\s+/).filter(Boolean);
- for(const c of cells){const kept=c.dataset.kept==='1',said=c.dataset.file in fresh;
-  const fits=what==='all'||(what==='kept'&&kept)||(what==='out'&&!kept)||(what==='changed'&&said)||
+ for(const c of cells){const kept=c.dataset.kept==='1',changed=c.dataset.file in fresh;
+  const fits=what==='all'||(what==='kept'&&kept)||(what==='out'&&!kept)||(what==='changed'&&changed)||
    c.dataset.kinds.split(' ').includes(what);
   const all=(c.textContent+' '+c.querySelector('textarea').value).toLowerCase();
   c.hidden=!(fits&&words.every(w=>all.includes(w)));}}

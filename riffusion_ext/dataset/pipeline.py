@@ -174,8 +174,8 @@ def build(
                     count(number)
                 tasks = [replace(task, max_value=max_value) for task in tasks]
             reading_since = time.perf_counter()
-            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as slices:
-                for result in slices:
+            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
+                for result in sliced:
                     if result.stopped:
                         continue
                     results[result.song] = result
@@ -189,7 +189,7 @@ def build(
                 failed.append((song.path, results[song].error))
             elif song in results and results[song].trouble:
                 failed.append((song.path, f"{song.path} {results[song].trouble}"))
-        repaired = [f"{song.path}: {note}" for song in songs if song in results for note in results[song].notes]
+        repair_notes = [f"{song.path}: {note}" for song in songs if song in results for note in results[song].notes]
         done = [(song, results[song].key) for song in songs if song in results and not results[song].error]
         unfinished = {song.name for song in songs if song not in results}
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
@@ -201,13 +201,13 @@ def build(
         curated = curate_set(store, done, settings, root=root, unfinished=unfinished)
         count(windows)
         kept = len(curated.manifest.kept)
-        short = [] if unfinished else shortfall(curated.manifest, settings.curation.target)
+        shortfall_notes = [] if unfinished else shortfall(curated.manifest, settings.curation.target)
         exported = export_set(store, curated.manifest, reporter.begin_parts("exporting", "windows", kept))
     return BuildResult(
         manifest=curated.manifest,
         exported=exported,
         failed=failed,
-        notes=(*short, *skipped_notes, *repaired, *curated.notes, *unmatched, *exported.notes),
+        notes=(*shortfall_notes, *skipped_notes, *repair_notes, *curated.notes, *unmatched, *exported.notes),
         songs=len(done),
         resumed=sum(result.resumed for result in results.values()),
         seconds=time.perf_counter() - started,

@@ -92,11 +92,11 @@ def _find_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     counts = np.bincount(columns, minlength=len(edges) - 1)
     level = np.zeros(len(counts), np.float32)
     np.maximum.at(level, columns, wave[places])
-    there = np.array(
+    clipped_columns = np.array(
         [n for n in np.flatnonzero(counts) if not _is_flat(wave, same, edges[n], edges[n + 1], level[n])], np.int64
     )
-    share = (counts[there] / np.diff(edges)[there]).astype(np.float32)
-    return Cuts(there, np.full(len(there), side), share, level[there])
+    share = (counts[clipped_columns] / np.diff(edges)[clipped_columns]).astype(np.float32)
+    return Cuts(clipped_columns, np.full(len(clipped_columns), side), share, level[clipped_columns])
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:

@@ -37,8 +37,11 @@ _MAX_GAPS = 3  # more gaps in a window are its rhythm
 _BESIDE = 3  # columns before and after a gap that must contain sound
 _MIN_POWER = 1e-5  # mean square: -50 dBFS
 _MIN_STOP = 20  # columns: a longer gap is a stop of the music, unless it begins abruptly
-_TORN = 0.1  # minimum jump into an abrupt gap, relative to the level before
-_COARSE, _OWN = 1 / 1024, 1.5  # quantization step from which a jump may be the sound's own; up to so many steps
+_ABRUPT_JUMP = 0.1  # minimum jump into an abrupt gap, relative to the level before
+_COARSE_STEP, _MAX_OWN_STEPS = (
+    1 / 1024,
+    1.5,
+)  # quantization step from which a jump may be the sound's own; up to so many steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,10 +232,10 @@ def _find_gaps(measure: SongMeasure) -> tuple[np.ndarray, np.ndarray]:
     # The last step into a gap is in the column before, or in the first column of the gap.
     jump = np.where(measure.last_step[start] > 0, measure.last_step[start], measure.last_step[start - 1])
     grain = np.minimum.reduce([measure.min_step[start - back] for back in range(_BESIDE + 1)])
-    own = (grain >= _COARSE) & (jump <= _OWN * grain)
-    faded = (stop - start >= _MIN_STOP) & (jump <= _TORN * np.sqrt(before / _BESIDE))
-    torn = loud & ~own & ~faded
-    return start[torn], stop[torn]
+    own = (grain >= _COARSE_STEP) & (jump <= _MAX_OWN_STEPS * grain)
+    decayed = (stop - start >= _MIN_STOP) & (jump <= _ABRUPT_JUMP * np.sqrt(before / _BESIDE))
+    abrupt = loud & ~own & ~decayed
+    return start[abrupt], stop[abrupt]
 
 
 def _longest_gap(gaps: tuple[np.ndarray, np.ndarray], start: int, stop: int) -> int:

@@ -46,9 +46,9 @@ def window_levels(sketch: np.ndarray, first_columns: np.ndarray, columns: int) -
     for window, first in zip(levels, np.asarray(first_columns).tolist(), strict=True):
         begin = first - half  # first frame, whose middle is half a hop into the window
         power = np.zeros(((count + 1) * HOP, BANDS), np.float32)
-        there = sketch[max(begin, 0) : begin + len(power), : _EDGES[-1]].astype(np.float32)
-        there = np.add.reduceat(10.0 ** (there / 10.0), _EDGES[:-1], axis=1)
-        power[max(-begin, 0) :][: len(there)] = there
+        inside = sketch[max(begin, 0) : begin + len(power), : _EDGES[-1]].astype(np.float32)
+        inside = np.add.reduceat(10.0 ** (inside / 10.0), _EDGES[:-1], axis=1)
+        power[max(-begin, 0) :][: len(inside)] = inside
         frames = np.lib.stride_tricks.sliding_window_view(power, 2 * HOP, axis=0)[::HOP] @ taper
         window[:] = np.clip(np.rint((10.0 * np.log10(np.maximum(frames, 1e-12)) - _FLOOR_DB) * _STEPS), 0, 255)
     return levels

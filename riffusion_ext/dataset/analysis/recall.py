@@ -103,8 +103,8 @@ class Recall:
         assert self._patterns is not None
         begin = self._first + _MEMORY
         while begin + _CHUNK <= stop or (stop == self._known and begin < stop):
-            have = self._patterns[begin - _MEMORY - self._first :][: _CHUNK + 2 * _MEMORY]
-            padded = np.pad(have, ((0, _CHUNK + 2 * _MEMORY - len(have)), (0, 0)))
+            held = self._patterns[begin - _MEMORY - self._first :][: _CHUNK + 2 * _MEMORY]
+            padded = np.pad(held, ((0, _CHUNK + 2 * _MEMORY - len(held)), (0, 0)))
             first = min(begin, _MEMORY)  # frames before the chunk that belong to the song
             after = min(self._known - begin, _CHUNK + _MEMORY)
             self._found.append(_compare(padded, first, after)[:, : min(_CHUNK, self._known - begin)])
