@@ -101,7 +101,7 @@ def answers_of_songs(music: Path) -> Iterator[Answer]:
 
 
 def _answer(path: Path, name: str, groove: Groove | None, truth: float, series: int) -> Answer:
-    from riffusion_ext.analysis.beat_tracking import SURE, onset_strength, track
+    from riffusion_ext.analysis.beat_tracking import MIN_CONFIDENCE, onset_strength, track
     from riffusion_ext.dataset.analysis.measure import measure_song
     from riffusion_ext.params import PRESETS
 
@@ -116,7 +116,7 @@ def _answer(path: Path, name: str, groove: Groove | None, truth: float, series: 
         truth=truth,
         found=beats.tempo,
         confidence=beats.confidence,
-        sure=beats.confidence >= SURE,
+        sure=beats.confidence >= MIN_CONFIDENCE,
     )
 
 

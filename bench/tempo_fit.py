@@ -53,20 +53,23 @@ def features_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     from soundfile import write
 
     from riffusion_ext.analysis import beat_tracking, tempo
-    from riffusion_ext.analysis.metre import evidence, likeness_of
+    from riffusion_ext.analysis.metre import periodicity_of, tempo_features
     from riffusion_ext.dataset.analysis.measure import measure_song
     from riffusion_ext.params import PRESETS
 
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "piece.wav", sound, RATE, subtype="PCM_16")
         sketch = measure_song(Path(folder) / "piece.wav", PRESETS["riffusion-v1"])[0].sketch
-    levelled = beat_tracking._prepared(beat_tracking.onset_strength(sketch), 100.0)[1]
-    size = min(len(levelled), 1600)
-    starts = np.arange(0, len(levelled) - size + 1, 400)
-    bands = [likeness_of(band, starts, size) for band in (levelled, *beat_tracking._bands(levelled, sketch, 100.0))]
+    normalized = beat_tracking._normalize(beat_tracking.onset_strength(sketch), 100.0)[1]
+    size = min(len(normalized), 1600)
+    starts = np.arange(0, len(normalized) - size + 1, 400)
+    bands = [
+        periodicity_of(band, starts, size)
+        for band in (normalized, *beat_tracking._band_onsets(normalized, sketch, 100.0))
+    ]
     share = np.minimum(bands[0].power, 1) + 1e-6
-    values = [share @ part / share.sum() for part in evidence(bands, 6000 / tempo._TEMPI)]
-    return np.concatenate([np.stack(values, axis=-1), tempo.usual(tempo._TEMPI)], axis=-1)
+    values = [share @ part / share.sum() for part in tempo_features(bands, 6000 / tempo._TEMPI)]
+    return np.concatenate([np.stack(values, axis=-1), tempo.tempo_prior(tempo._TEMPI)], axis=-1)
 
 
 def fit() -> npt.NDArray[np.float64]:

@@ -1,1 +1,1 @@
-"""Rhythm and key of music: onset strength, tempo, beats, downbeats, key."""
+"""Music analysis: onset strength, tempo, beats, downbeats, key."""

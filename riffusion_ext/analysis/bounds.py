@@ -11,4 +11,4 @@ BEAT_FINDER: dict[str, tuple[float, float]] = {
     "threshold": (0.01, 1.0),
     "ignore_range": (0.05, 4.0),
 }
-"""Least and greatest value, by name."""
+"""Minimum and maximum, by name."""

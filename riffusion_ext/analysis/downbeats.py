@@ -1,98 +1,98 @@
-"""Which of the beats begin a bar."""
+"""Downbeat detection: which beats begin a bar."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.analysis.onset_strength import Sketch, band_edges, levels, rise
+from riffusion_ext.analysis.onset_strength import Sketch, band_edges, band_levels, level_rise
 
-__all__ = ["accents_of", "begin_bars", "strongest_near"]
+__all__ = ["bar_accents", "choose_downbeats", "strongest_onsets"]
 
 _BASS_HZ, _CHORDS_HZ = 200.0, 1250.0
 _BLOCK = 8192
 
 _NEAR_S = 0.03
-"""An onset this near to a beat is the beat's."""
+"""An onset this near to a beat belongs to it."""
 
-_NEW_BAR = 4.0
-"""What it costs to begin a bar early or late, in standard deviations of the accents."""
+_RESTART_COST = 4.0
+"""Cost of beginning a bar early or late, in standard deviations of the accents."""
 
 
-def accents_of(
+def bar_accents(
     beats: npt.NDArray[np.int64], sketch: Sketch, beats_per_bar: int, columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """How much each beat is like the first of a bar: how strongly the bass enters, and how much the chord changes.
+    """Return how much each beat resembles a downbeat: by the onset of the bass, and the change of the chord.
 
-    The change is that from the bar before to the bar that would begin: what repeats in each bar, as drums do, is in
-    both and does not count (after Davies & Plumbley 2006, who compare beats).
+    The chord change is measured between the bar before and the bar that would begin: what repeats in each bar, like
+    drums, is in both and cancels out (after Davies & Plumbley 2006, who compare beats).
 
     Parameters
     ----------
     beats : np.ndarray [shape=(N,)]
-        Columns, rising.
+        Columns of the beats, ascending.
     sketch : np.ndarray [shape=(T, B)]
         As for :func:`~riffusion_ext.analysis.onset_strength.onset_strength`.
     beats_per_bar
         2 or more.
     columns_per_second
-        Columns of the sketch in a second.
+        Columns of the sketch per second.
 
     Returns
     -------
     np.ndarray [shape=(N,)]
-        The higher the more so; of no fixed scale.
+        Accents on no fixed scale; higher is more likely.
     """
     edges = band_edges(sketch.shape[1])[1:]
-    bass = rise(sketch, np.ones(max(1, int((edges <= _BASS_HZ).sum()))), columns_per_second)
-    means = _means_between(beats, sketch, max(1, int((edges <= _CHORDS_HZ).sum())), columns_per_second)
+    bass = level_rise(sketch, np.ones(max(1, int((edges <= _BASS_HZ).sum()))), columns_per_second)
+    means = _mean_levels(beats, sketch, max(1, int((edges <= _CHORDS_HZ).sum())), columns_per_second)
     sums = np.concatenate([np.zeros((1, means.shape[1])), np.cumsum(means, axis=0)])
-    here = np.arange(len(beats))
-    start, stop = np.maximum(here - beats_per_bar, 0), np.minimum(here + beats_per_bar, len(beats))
-    before = (sums[here] - sums[start]) / np.maximum(here - start, 1)[:, None]
-    after = (sums[stop] - sums[here]) / np.maximum(stop - here, 1)[:, None]
+    numbers = np.arange(len(beats))
+    start, stop = np.maximum(numbers - beats_per_bar, 0), np.minimum(numbers + beats_per_bar, len(beats))
+    before = (sums[numbers] - sums[start]) / np.maximum(numbers - start, 1)[:, None]
+    after = (sums[stop] - sums[numbers]) / np.maximum(stop - numbers, 1)[:, None]
     change = np.abs(after - before).mean(axis=1)
     change[0] = change[1:].mean() if len(change) > 1 else 0.0  # nothing before it to compare with
-    return _standard(strongest_near(beats, bass, columns_per_second)) + _standard(change)
+    return _standardize(strongest_onsets(beats, bass, columns_per_second)) + _standardize(change)
 
 
-def strongest_near(
+def strongest_onsets(
     beats: npt.NDArray[np.int64], onset: npt.NDArray[np.floating], columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """Strongest onset [N] within 30 ms of each beat."""
+    """Return the strongest onset [N] within 30 ms of each beat."""
     reach = round(_NEAR_S * columns_per_second)
     around = np.clip(beats[:, None] + np.arange(-reach, reach + 1), 0, len(onset) - 1)
     strongest: npt.NDArray[np.float64] = onset[around].max(axis=1).astype(np.float64)
     return strongest
 
 
-def begin_bars(accents: npt.NDArray[np.float64], beats_per_bar: int) -> npt.NDArray[np.int64]:
-    """Choose the beats that begin a bar: every fourth or so, with the largest sum of accents.
+def choose_downbeats(accents: npt.NDArray[np.float64], beats_per_bar: int) -> npt.NDArray[np.int64]:
+    """Choose the beats that begin a bar: every `beats_per_bar`-th, with the largest sum of accents.
 
-    Where a beat too many or too few was found, the count starts anew, if that pays over several bars.
+    After a missing or surplus beat, the count restarts if that gains more than its cost over several bars.
 
     Parameters
     ----------
     accents : np.ndarray [shape=(N,)]
-        Of the beats.
+        Accents of the beats.
     beats_per_bar
         2 or more.
 
     Returns
     -------
     np.ndarray [shape=(M,)]
-        Numbers of the chosen beats, rising.
+        Indices of the chosen beats, ascending.
     """
-    accents = _standard(accents)
-    total = np.zeros(beats_per_bar)  # of the best count that ends here, by the place of the beat in its bar
+    accents = _standardize(accents)
+    total = np.zeros(beats_per_bar)  # score of the best count so far, by the position of the beat in its bar
     origin = np.zeros((len(accents), beats_per_bar), np.int64)
     places = np.arange(beats_per_bar)
     for number, accent in enumerate(accents):
         counted = np.roll(total, 1)
         best = int(total.argmax())
-        anew = counted < total[best] - _NEW_BAR
-        origin[number] = np.where(anew, best, (places - 1) % beats_per_bar)
-        total = np.where(anew, total[best] - _NEW_BAR, counted)
+        restart = counted < total[best] - _RESTART_COST
+        origin[number] = np.where(restart, best, (places - 1) % beats_per_bar)
+        total = np.where(restart, total[best] - _RESTART_COST, counted)
         total[0] += accent
     place = int(total.argmax())
     firsts = []
@@ -103,14 +103,14 @@ def begin_bars(accents: npt.NDArray[np.float64], beats_per_bar: int) -> npt.NDAr
     return np.array(firsts[::-1], np.int64)
 
 
-def _means_between(
+def _mean_levels(
     beats: npt.NDArray[np.int64], sketch: Sketch, bands: int, columns_per_second: float
 ) -> npt.NDArray[np.float64]:
-    """Mean levels [N, bands] from each beat to the next, and from the last to the end."""
+    """Return the mean levels [N, bands] from each beat to the next, and from the last to the end."""
     sums, counts = np.zeros((len(beats), bands)), np.zeros(len(beats))
     for start in range(int(beats[0]), len(sketch), _BLOCK):
         stop = min(start + _BLOCK, len(sketch))
-        level = levels(sketch, start, stop, bands, columns_per_second)
+        level = band_levels(sketch, start, stop, bands, columns_per_second)
         owner = np.searchsorted(beats, np.arange(start, stop), side="right") - 1
         firsts = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1])
         sums[owner[firsts]] += np.add.reduceat(level, firsts, axis=0)
@@ -118,7 +118,7 @@ def _means_between(
     return sums / counts[:, None]
 
 
-def _standard(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the values with mean 0 and standard deviation 1, or 0 where they are all the same."""
+def _standardize(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Standardize values to mean 0 and standard deviation 1; all 0 if they are equal."""
     spread = float(values.std())
     return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)

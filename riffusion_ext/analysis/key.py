@@ -1,4 +1,4 @@
-"""The key a song is in, from how strong each pitch class is."""
+"""Key estimation from the strength of the pitch classes."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ KEY_NAMES: tuple[str, ...] = (
 )
 """The 24 keys: 12 major from C upwards, then 12 minor."""
 
-# How well each pitch class fits C major and C minor, as listeners rated it: Krumhansl & Kessler, "Tracing the dynamic
+# Listeners' ratings of how well each pitch class fits C major and C minor: Krumhansl & Kessler, "Tracing the dynamic
 # changes in perceived tonal organization in a spatial representation of musical keys", Psychological Review 89 (1982).
 _RATINGS = (
     (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 )
 
-# A note sounds in the pitch classes of its overtones as well, each softer than the one before by this much; so do the
-# notes of a key (E. Gomez, "Tonal description of music audio signals", thesis, Barcelona 2006). Without it, keys a
-# fifth too high are found: the third harmonic of the tonic is the dominant.
-_OVERTONES, _SOFTER = 6, 0.7
+# A note also sounds in the pitch classes of its overtones, each softer than the one before by this factor; so do the
+# notes of a key (E. Gomez, "Tonal description of music audio signals", thesis, Barcelona 2006). Without them, the key
+# found is a fifth too high: the third harmonic of the tonic is the dominant.
+_OVERTONES, _OVERTONE_GAIN = 6, 0.7
 
 _LOW_HZ, _HIGH_HZ = 200.0, 4000.0
 _A440 = 9
 """Pitch class of A; C is 0."""
 
-_FAINT = 0.01
-"""Share of a column's largest magnitude under which peaks are not counted."""
+_MIN_PEAK = 0.01
+"""Fraction of a column's largest magnitude below which peaks are ignored."""
 
 _BLOCK = 1024
 
-# What makes a key certain: the profile fits, it fits better than the next one, and the pitch classes differ at all.
-_FITS = (0.5, 0.9)
-_AHEAD, _UNEVEN = 0.15, 0.3
+# Confidence: how well the profile fits, how much better than the next one, and how much the pitch classes differ.
+_FIT_RANGE = (0.5, 0.9)
+_MIN_LEAD, _MIN_SPREAD = 0.15, 0.3
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key.
+    """A key and its confidence.
 
     Attributes
     ----------
     name
-        One of :data:`KEY_NAMES`, as "A minor"; empty where all pitch classes are equally strong, as in silence.
+        One of :data:`KEY_NAMES`, such as "A minor"; empty if all pitch classes are equally strong, as in silence.
     confidence
-        0 to 1. Noise and drums have less than 0.2. It is low as well where a song fits two keys almost alike, as a key
-        and its relative, or moves through several.
+        0 to 1. Noise and drums have less than 0.2. It is also low if a song fits two keys almost equally, such as a key
+        and its relative, or modulates through several.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Key:
 
 
 def estimate_key(chroma: npt.NDArray[np.floating]) -> Key:
-    """Find the key whose profile correlates best with the strength of the pitch classes.
+    """Estimate the key whose profile correlates best with the strength of the pitch classes.
 
-    In what order they come is not known here: the four chords Am F C G, which a musician may call A minor, are C major.
+    The order of chords is not considered: the four chords Am F C G, which a musician may call A minor, are C major.
 
     Parameters
     ----------
     chroma : np.ndarray [shape=(12,)]
-        Strength of each pitch class, C first, 0 and more, on any scale: of sound with its overtones, as
-        :func:`chroma_of_mel` gives it.
+        Strength of each pitch class, C first, 0 or more, on any scale, including overtones, as from
+        :func:`chroma_of_mel`.
 
     Raises
     ------
@@ -90,37 +90,37 @@ def estimate_key(chroma: npt.NDArray[np.floating]) -> Key:
         return Key("", 0.0)
     fits = _profiles() @ centred / length
     second, first = np.argsort(fits)[-2:]
-    unlike = float(strength.std() / strength.mean())
+    spread = float(strength.std() / strength.mean())
     confidence = (
-        _share(fits[first] - _FITS[0], _FITS[1] - _FITS[0])
-        * math.sqrt(_share(fits[first] - fits[second], _AHEAD))
-        * _share(unlike, _UNEVEN)
+        _ratio(fits[first] - _FIT_RANGE[0], _FIT_RANGE[1] - _FIT_RANGE[0])
+        * math.sqrt(_ratio(fits[first] - fits[second], _MIN_LEAD))
+        * _ratio(spread, _MIN_SPREAD)
     )
     return Key(KEY_NAMES[first], confidence)
 
 
 def chroma_of_mel(mel: npt.NDArray[np.floating], params: SpectrogramParams) -> npt.NDArray[np.float64]:
-    """How strong each pitch class is in a mel spectrogram, tuned to A = 440 Hz.
+    """Compute the strength of each pitch class in a mel spectrogram, tuned to A = 440 Hz.
 
-    Only peaks between 200 and 4000 Hz count, by their magnitude, each at the frequency that a parabola through it and
-    its neighbours gives: notes that are closer than a mel band is wide are told apart by that.
+    Only peaks between 200 and 4000 Hz count, weighted by their magnitude. Their frequency is refined by parabolic
+    interpolation, which separates notes that are closer than the width of a mel band.
 
     Parameters
     ----------
     mel : np.ndarray [shape=(T, n_mels)]
-        Magnitudes, 0 and more.
+        Magnitudes, 0 or more.
     params
         Parameters of the spectrogram.
 
     Returns
     -------
     np.ndarray [shape=(12,), float64]
-        C first. Those of the parts of a song add up to that of the song.
+        Strengths, C first. Those of the parts of a song add up to that of the song.
 
     Raises
     ------
     AudioError
-        The array has another shape.
+        The array has the wrong shape.
     """
     if mel.ndim != 2 or mel.shape[1] != params.num_frequencies:
         raise AudioError(f"the mel must be an array [columns, {params.num_frequencies}], got shape {mel.shape}")
@@ -138,9 +138,9 @@ def chroma_of_mel(mel: npt.NDArray[np.floating], params: SpectrogramParams) -> n
 def _peaks(
     mel: npt.NDArray[np.floating], low: int, high: int, pitches: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Chroma [12] of the peaks among some bands."""
+    """Return the chroma [12] of the peaks in bands `low` to `high`."""
     middle = mel[:, low:high]
-    floor = _FAINT * middle.max(axis=1, keepdims=True)
+    floor = _MIN_PEAK * middle.max(axis=1, keepdims=True)
     peak = (middle > mel[:, low - 1 : high - 1]) & (middle >= mel[:, low + 1 : high + 1]) & (middle > floor)
     columns, bands = np.nonzero(peak)
     bands += low
@@ -157,10 +157,10 @@ def _peaks(
 
 
 def _pitches(params: SpectrogramParams) -> npt.NDArray[np.float64]:
-    """Centre of each mel band in semitones above 440 Hz.
+    """Return the centre of each mel band in semitones above 440 Hz.
 
-    These are the middles of the triangles in :mod:`riffusion_ext.spectrogram.mel`, which are in float32 as models were
-    trained with. Here they are in double precision.
+    These are the centres of the triangles in :mod:`riffusion_ext.spectrogram.mel`, which are in float32 as in the
+    training of the models; here they are in double precision.
     """
     low, high = (math.log1p(hertz / 700.0) for hertz in (params.min_frequency, params.max_frequency))
     hertz = 700.0 * np.expm1(np.linspace(low, high, params.num_frequencies + 2)[1:-1])
@@ -169,10 +169,10 @@ def _pitches(params: SpectrogramParams) -> npt.NDArray[np.float64]:
 
 
 def _profiles() -> npt.NDArray[np.float64]:
-    """Profiles [24, 12] of the keys, with overtones, mean 0 and length 1."""
+    """Return the profiles [24, 12] of the keys, with overtones, mean 0 and length 1."""
     tone = np.zeros(12)
     for harmonic in range(1, _OVERTONES + 1):
-        tone[round(12 * math.log2(harmonic)) % 12] += _SOFTER ** (harmonic - 1)
+        tone[round(12 * math.log2(harmonic)) % 12] += _OVERTONE_GAIN ** (harmonic - 1)
     with_overtones = np.stack([np.roll(tone, pitch) for pitch in range(12)])
     sounding = np.array(_RATINGS) @ with_overtones
     profiles = np.stack([np.roll(profile, tonic) for profile in sounding for tonic in range(12)])
@@ -180,6 +180,6 @@ def _profiles() -> npt.NDArray[np.float64]:
     return profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
 
 
-def _share(value: float, whole: float) -> float:
-    """Return how much of the whole a value is, 0 to 1."""
+def _ratio(value: float, whole: float) -> float:
+    """Return value / whole, clipped to 0 to 1."""
     return min(max(float(value) / whole, 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""How much begins at each moment of a song: the rise of its levels."""
+"""Onset strength of a song: the rise of its levels at each column."""
 
 from __future__ import annotations
 
@@ -13,114 +13,116 @@ __all__ = [
     "RATES",
     "Sketch",
     "band_edges",
+    "band_levels",
     "band_onsets",
     "check_rate",
     "check_sketch",
-    "levels",
+    "level_rise",
     "onset_strength",
-    "rise",
 ]
 
 Sketch = npt.NDArray[np.floating]
 
 RATES = (10.0, 1000.0)
-"""Columns in a second: fewest, most."""
+"""Minimum and maximum number of columns per second."""
 
 _BLOCK = 8192
 
-# Level of a band: 0 to 1 on a scale that is logarithmic down to 15 dB under the loudest of the 2 s before and after,
-# and linear below. That loudest is taken for no less than 24 dB under the loudest band, and -80 dB: what nobody hears
+# Level of a band: 0 to 1 on a scale that is logarithmic down to 15 dB below the maximum of the 2 s before and after,
+# and linear below. That maximum counts as at least 24 dB below the loudest band, and at least -80 dB: inaudible sound
 # has no onsets.
 _REACH_S = 2.0
-_CURVE = 30.0
+_COMPRESSION = 30.0
 _RANGE_DB, _FLOOR_DB = 24.0, -80.0
 
-# The spectrogram looks 50 ms ahead and back, so levels rise before the onset: fastest 10 ms before it for a sound that
-# swells, 30 ms before it for a click.
-_AHEAD_S = 0.02
+# The analysis window extends 50 ms to each side, so levels rise before the onset: fastest 10 ms before it for a sound
+# that swells, 30 ms before it for a click.
+_LOOKAHEAD_S = 0.02
 _STEP_S = 0.01
 
-# Bands, equidistant in mel, count by their width on a scale that is logarithmic above 100 Hz: the few bands of drum and
-# bass have their say against the many of the cymbals.
+# Bands, equidistant in mel, are weighted by their width on a scale that is logarithmic above 100 Hz, so that the few
+# bands of drum and bass are not outweighed by the many of the cymbals.
 _TOP_HZ, _CORNER_HZ = 10000.0, 100.0
 
 _GROUPS_HZ = (180.0, 3000.0)
 
 
 def onset_strength(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArray[np.float32]:
-    """How much begins at each moment.
+    """Compute the onset strength of each column.
 
     Parameters
     ----------
     sketch : np.ndarray [shape=(T, B)]
-        Level of B bands in dB, 0 for a sine at full scale: the lowest first, equidistant in mel from 0 to 10 kHz.
+        Levels of B bands in dB, 0 for a full-scale sine: lowest first, equidistant in mel from 0 to 10 kHz.
     columns_per_second
-        Columns of `sketch` in a second, 10 to 1000.
+        Columns of `sketch` per second, 10 to 1000.
 
     Returns
     -------
     np.ndarray [shape=(T,), float32]
-        0 to 1: how much the levels rise within 20 ms. How loud the song is as a whole does not matter.
+        Rise of the levels within 20 ms, 0 to 1, independent of the overall loudness of the song.
 
     Raises
     ------
     AudioError
-        The sketch has another shape or holds NaN or infinity, or the rate is out of range.
+        The sketch has the wrong shape or contains NaN or infinity, or the rate is out of range.
     """
     check_rate(columns_per_second)
     check_sketch(sketch)
     weights = np.diff(np.log(band_edges(sketch.shape[1]) + _CORNER_HZ))
-    return rise(sketch, weights, columns_per_second)
+    return level_rise(sketch, weights, columns_per_second)
 
 
 def band_onsets(sketch: Sketch, columns_per_second: float = 100.0) -> npt.NDArray[np.float32]:
-    """How much begins at each moment [T, 3] below 180 Hz, up to 3 kHz, and above: bass drum, snare, cymbals."""
+    """Compute the onset strength [T, 3] below 180 Hz, up to 3 kHz, and above: bass drum, snare, cymbals."""
     edges = band_edges(sketch.shape[1])
     middles = (edges[1:] + edges[:-1]) / 2
     group = np.searchsorted(_GROUPS_HZ, middles, side="right")
     weights = np.diff(np.log(edges + _CORNER_HZ))[:, None] * (group[:, None] == np.arange(len(_GROUPS_HZ) + 1))
-    return rise(sketch, weights, columns_per_second)
+    return level_rise(sketch, weights, columns_per_second)
 
 
-def rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: float) -> npt.NDArray[np.float32]:
-    """Rise [T] of the levels of the first ``len(weights)`` bands, averaged with these weights; at the onset itself.
+def level_rise(sketch: Sketch, weights: npt.NDArray[np.floating], columns_per_second: float) -> npt.NDArray[np.float32]:
+    """Return the weighted mean rise [T] of the levels of the first ``len(weights)`` bands, aligned to the onset.
 
-    Of weights [bands, groups] each column is a group of its own, and the rise is [T, groups].
+    With weights [bands, groups], each column is a group of its own, and the rise is [T, groups].
     """
     weights = np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
     step = max(1, round(_STEP_S * columns_per_second))
-    ahead = round(_AHEAD_S * columns_per_second)
+    ahead = round(_LOOKAHEAD_S * columns_per_second)
     out = np.empty((len(sketch), *weights.shape[1:]), np.float32)
     for start in range(0, len(sketch), _BLOCK):
         stop = min(start + _BLOCK, len(sketch))
         now, after, before = (
             np.clip(np.arange(start, stop) - ahead + shift, 0, len(sketch) - 1) for shift in (0, step, -step)
         )
-        low, decibels, loudest = _scaled(sketch, int(now[0]), int(now[-1]) + 1, len(weights), columns_per_second)
-        scale = loudest[now - low]  # one for both: else there were an onset where something loud is 2 s ago
-        level = _level(decibels[after - low] - scale) - _level(decibels[before - low] - scale)
-        # einsum, since BLAS adds up in another order on other numbers of threads.
+        low, decibels, loudest = _read_levels(sketch, int(now[0]), int(now[-1]) + 1, len(weights), columns_per_second)
+        scale = loudest[now - low]  # one for both, else a loud sound leaving the 2 s would look like an onset
+        level = _compress(decibels[after - low] - scale) - _compress(decibels[before - low] - scale)
+        # einsum, since the order of summation in BLAS depends on the number of threads.
         out[start:stop] = np.einsum("tb,b...->t...", np.maximum(level, 0), weights)
     return out
 
 
-def levels(sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float) -> npt.NDArray[np.float32]:
-    """Levels [stop - start, bands], 0 to 1, of some columns; they do not depend on which others are asked for."""
-    low, decibels, loudest = _scaled(sketch, start, stop, bands, columns_per_second)
+def band_levels(
+    sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float
+) -> npt.NDArray[np.float32]:
+    """Return the levels [stop - start, bands], 0 to 1, of columns; each is independent of the range requested."""
+    low, decibels, loudest = _read_levels(sketch, start, stop, bands, columns_per_second)
     inside = slice(start - low, stop - low)
-    return _level(decibels[inside] - loudest[inside])
+    return _compress(decibels[inside] - loudest[inside])
 
 
-def _scaled(
+def _read_levels(
     sketch: Sketch, start: int, stop: int, bands: int, columns_per_second: float
 ) -> tuple[int, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Read some columns, and 2 s more before and after.
+    """Read the columns from `start` to `stop`, and 2 s more before and after.
 
     Returns
     -------
     tuple
-        Number of the first column read; levels in dB, and the loudest around each of them [columns, bands], which is
-        right from `start` to `stop`.
+        Index of the first column read; levels in dB; and the maximum around each of them [columns, bands], which is
+        valid from `start` to `stop`.
     """
     from scipy.ndimage import maximum_filter1d
 
@@ -134,27 +136,27 @@ def _scaled(
     return low, decibels[:, :bands], np.maximum(loudest[:, :bands], floor)
 
 
-def _level(below: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Bring decibels, 0 and less, to the scale of 0 to 1."""
+def _compress(below: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Map levels in dB, 0 or less, to the scale of 0 to 1."""
     ratio = np.exp(below * np.float32(math.log(10) / 10))
-    level: npt.NDArray[np.float32] = np.log1p(np.float32(_CURVE) * ratio) / np.float32(math.log1p(_CURVE))
+    level: npt.NDArray[np.float32] = np.log1p(np.float32(_COMPRESSION) * ratio) / np.float32(math.log1p(_COMPRESSION))
     return level
 
 
 def band_edges(bands: int) -> npt.NDArray[np.float64]:
-    """Edges [bands + 1], in Hz, of bands equidistant in mel from 0 to 10 kHz."""
+    """Return the edges [bands + 1], in Hz, of bands equidistant in mel from 0 to 10 kHz."""
     edges: npt.NDArray[np.float64] = 700.0 * np.expm1(np.linspace(0, math.log1p(_TOP_HZ / 700.0), bands + 1))
     return edges
 
 
 def check_rate(columns_per_second: float) -> None:
-    """Refuse a number of columns in a second that is out of range."""
+    """Raise an AudioError if the number of columns per second is out of range."""
     low, high = RATES
     if not low <= columns_per_second <= high:
         raise AudioError(f"there must be {low:g} to {high:g} columns in a second, got {columns_per_second:g}")
 
 
 def check_sketch(sketch: Sketch) -> None:
-    """Refuse an array of another shape."""
+    """Raise an AudioError if the sketch has the wrong shape."""
     if sketch.ndim != 2 or not sketch.shape[1]:
         raise AudioError(f"the sketch must be an array [columns, bands], got shape {sketch.shape}")

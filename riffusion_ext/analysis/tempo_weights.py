@@ -23,4 +23,4 @@ WEIGHTS = np.array([
     -0.244, 0.780, -3.830, 0.875, -16.785,
 ])
 # fmt: on
-"""In the order of the features; last come those of :func:`riffusion_ext.analysis.tempo.usual`."""
+"""In the order of the features; the last are those of :func:`riffusion_ext.analysis.tempo.tempo_prior`."""

@@ -25,7 +25,7 @@ from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.signals import exit_code
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.pipeline import Built
+    from riffusion_ext.dataset.pipeline import BuildResult
     from riffusion_ext.dataset.settings import DatasetSettings
     from riffusion_ext.progress import Stages
 
@@ -169,7 +169,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from riffusion_ext.dataset.pipeline import build
     from riffusion_ext.dataset.store import Store
-    from riffusion_ext.dataset.verify import sample_of, verify
+    from riffusion_ext.dataset.verify import sample_windows, verify
     from riffusion_ext.progress import Stages
 
     settings = settings_of(args)
@@ -189,7 +189,7 @@ def _run(args: argparse.Namespace) -> int:
             )
             stages = Stages(teller.tell_stage)
             checks = []
-            if sample := sample_of(built.manifest, args.verify):
+            if sample := sample_windows(built.manifest, args.verify):
                 count = stages.begin("verifying", "images", len(sample))
                 for check in verify(Store(out), sample):
                     checks.append(check)
@@ -208,7 +208,7 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if built.failed or built.exported.errors else 0
 
 
-def _write_sheets(out: Path, built: Built, args: argparse.Namespace, stages: Stages) -> list[Path]:
+def _write_sheets(out: Path, built: BuildResult, args: argparse.Namespace, stages: Stages) -> list[Path]:
     from riffusion_ext.dataset.contact_sheet import write_sheets
     from riffusion_ext.dataset.store import Store
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats
+from riffusion_ext.analysis.image_beats import BeatFinder, ImageBeats, find_beats
 from riffusion_ext.convert.bounds import CROP_WIDTH, CROPS
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import in_range
@@ -139,7 +139,7 @@ def darkness_of(image: Image.Image) -> npt.NDArray[np.float32]:
     return np.asarray(1.0 - pixels[..., channels].mean(axis=2, dtype=np.float32) / 255.0, np.float32)
 
 
-def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) -> Beats:
+def beats_of(image: Image.Image, finder: BeatFinder, params: SpectrogramParams) -> ImageBeats:
     """Find the beats of an image.
 
     Raises
@@ -160,7 +160,7 @@ def cut_at_width(columns: int, width: int, step_s: float) -> Cut | None:
     return Cut(0.0, width * step_s) if width < columns - 1 else None
 
 
-def cut_at_beats(beats: Beats, rhythm: int, step_s: float) -> tuple[Cut | None, str]:
+def cut_at_beats(beats: ImageBeats, rhythm: int, step_s: float) -> tuple[Cut | None, str]:
     """Return the longest loop of whole bars in an image, and where there is none, why.
 
     It begins on the first beat where that costs no bar. Else it is wrapped; see the drawing above.
@@ -208,7 +208,7 @@ class Look:
     """
 
     cut: Cut | None = None
-    beats: Beats | None = None
+    beats: ImageBeats | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from riffusion_ext.convert.crop import Cutter, Look, beats_of
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-    from riffusion_ext.analysis.image_beats import Beats
+    from riffusion_ext.analysis.image_beats import ImageBeats
     from riffusion_ext.params import SpectrogramParams
 
 __all__ = ["preview"]
@@ -77,7 +77,7 @@ def preview(image: Image.Image, cutter: Cutter, params: SpectrogramParams) -> tu
     return drawing, look
 
 
-def _draw_curve(draw: ImageDraw.ImageDraw, beats: Beats, top: int, *, limited: bool) -> None:
+def _draw_curve(draw: ImageDraw.ImageDraw, beats: ImageBeats, top: int, *, limited: bool) -> None:
     """Draw how much darker each column is, below the image."""
     scale = (_STRIP - 8) / max(float(beats.row.max()), 1e-9)
     bottom = top + _STRIP - 1

@@ -1,8 +1,8 @@
-"""Songs into training sets: cut, measure, choose, caption, write.
+"""Build training sets from songs: slice, measure, curate, caption, export.
 
 ::
 
     songs -- measure --> columns of 10 ms -- windows --> images -- curate --> kept, rejected -- export --> training
 
-Nothing is ever deleted: a window that is rejected is kept aside with the reason, and can be brought back.
+No image is ever deleted. A rejected window is kept in its own folder with the reason, and can be restored.
 """

@@ -1,7 +1,7 @@
-"""The contact sheet: all windows at a glance in one HTML file, to look at, listen to, and decide.
+"""Contact sheets: HTML pages with thumbnail, sound, caption and a keep box for every window of a training set.
 
-The file needs nothing beside it and nothing from the net. What is decided there is saved as ``review.json``, which the
-next run takes in.
+A page is self-contained: it loads no other file and nothing from the network. It saves the user's decisions as
+``review.json``, which the next run merges.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from riffusion_ext.dataset.decisions import reviewed
+from riffusion_ext.dataset.decisions import StoredDecision, load_review
 from riffusion_ext.dataset.manifest import Manifest, WindowEntry, reason_text
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -25,7 +24,7 @@ from riffusion_ext.files.regular import read_regular
 __all__ = ["PAGE", "thumbnail", "write_sheets"]
 
 PAGE = 1500
-"""Windows on a sheet; more make more sheets."""
+"""Windows on one sheet; a larger set gets several sheets."""
 
 _THUMBNAIL = 144
 _SOUND_RATE = 22050
@@ -34,32 +33,32 @@ _SOUND_RATE = 22050
 def write_sheets(
     store: Store, manifest: Manifest, *, title: str, sounds: int = 60, progress: Callable[[float], None] | None = None
 ) -> list[Path]:
-    """Write the sheets into the folder of the training set, and remove those of an earlier run.
+    """Write the contact sheets into the folder of the training set, and remove those of an earlier run.
 
     Parameters
     ----------
     store, manifest
         The training set.
     title
-        Its name.
+        Title of the pages.
     sounds
-        How many windows can be played, spread over kept and rejected ones. Each takes a third of a second to make, the
-        first time, and some 30 kB.
+        Number of windows that can be played, spread over kept and rejected ones. Each adds about 30 kB, and takes a
+        third of a second to decode the first time.
     progress
-        Called with the part done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
     list of Path
-        ``contact-sheet.html``; of more than 1500 windows ``contact-sheet-1.html`` and so on.
+        ``contact-sheet.html``; for more than 1500 windows, ``contact-sheet-1.html`` and so on.
 
     Raises
     ------
     RiffusionError
         A sheet cannot be written.
     """
-    heard = _spread(manifest.windows, sounds)
-    said = reviewed(store)
+    playable = _spread(manifest.windows, sounds)
+    decisions = load_review(store)
     pages = [manifest.windows[start : start + PAGE] for start in range(0, max(len(manifest.windows), 1), PAGE)]
     names = [f"contact-sheet-{number}.html" for number in range(1, len(pages) + 1)]
     names = names if len(pages) > 1 else ["contact-sheet.html"]
@@ -68,25 +67,29 @@ def write_sheets(
         cells = []
         for window in windows:
             path = store.find(window.file)
-            cells.append(_cell(store, window, path, _sound(store, path) if path and window.file in heard else ""))
+            cells.append(
+                _cell(store, window, path, _audio_uri(store, path) if path and window.file in playable else "")
+            )
             done += 1
             if progress is not None:
                 progress(done / len(manifest.windows))
         more = f", {number + 1} of {len(pages)}" if len(pages) > 1 else ""
-        store.write_text(names[number], _page(title + more, manifest, cells, said, len(heard)))
+        store.write_text(names[number], _page(title + more, manifest, cells, decisions, len(playable)))
     for old in store.out.glob("contact-sheet*.html"):
         if old.name not in names:
-            with suppress(OSError):  # a folder of that name is not ours
+            with suppress(OSError):  # a folder of that name is not one of our files
                 old.unlink()
     return [store.out / name for name in names]
 
 
 def _spread(windows: Sequence[WindowEntry], count: int) -> set[str]:
-    """Names of windows to be heard: two thirds of them kept ones, each kind evenly spread."""
+    """Choose the names of `count` windows to be playable: two thirds kept, the rest rejected, each evenly spread."""
     kept = [window.file for window in windows if window.kept]
     others = [window.file for window in windows if not window.kept]
-    few = min(len(others), max(count // 3, count - len(kept)))
-    return {name for names, n in ((kept, count - few), (others, few)) for name in _evenly(names, n)}
+    rejected_count = min(len(others), max(count // 3, count - len(kept)))
+    return {
+        name for names, n in ((kept, count - rejected_count), (others, rejected_count)) for name in _evenly(names, n)
+    }
 
 
 def _evenly(names: Sequence[str], count: int) -> list[str]:
@@ -94,52 +97,54 @@ def _evenly(names: Sequence[str], count: int) -> list[str]:
     return [names[place * len(names) // count] for place in range(count)]
 
 
-def _sound(store: Store, path: Path) -> str:
-    """Return what an image sounds like, as the address of an ``<audio>``; nothing where it cannot be heard."""
-    kept = [store.workings / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
+def _audio_uri(store: Store, path: Path) -> str:
+    """Return the sound of an image as a data URI for ``<audio>``; "" if it cannot be decoded."""
+    kept = [store.work_folder / "heard" / f"{path.stem}{suffix}" for suffix in (".mp3", ".wav")]
     found = next((sound for sound in kept if sound.is_file()), None)
     try:
-        found = found or _hear(path, kept)
+        found = found or _render_audio(path, kept)
         kind = "audio/mpeg" if found.suffix == ".mp3" else "audio/wav"
         return f"data:{kind};base64,{_base64(read_regular(found))}"
     except (RiffusionError, OSError):
         return ""
 
 
-def _hear(path: Path, places: Sequence[Path]) -> Path:
-    """Turn an image into sound: small, and in the first of two formats that can be written.
+def _render_audio(path: Path, paths: Sequence[Path]) -> Path:
+    """Decode an image to a small audio file, in the first of two formats that can be written.
 
-    MP3 rather than OGG, which has a random number in each file.
+    MP3 is preferred to OGG, which stores a random number in each file.
     """
     from riffusion_ext.audio import available_formats, write_audio
     from riffusion_ext.spectrogram.codec import image_to_audio, read_image
 
     clip = image_to_audio(read_image(path)).clip.resample(_SOUND_RATE)
-    mp3, wav = places
+    mp3, wav = paths
     return write_audio(clip, mp3 if "mp3" in available_formats() else wav)
 
 
 def thumbnail(store: Store, path: Path) -> str:
-    """Return a small version of an image, as the address of an ``<img>``; kept, for it takes 20 times as long to make.
+    """Return a small version of an image as a data URI for ``<img>``.
+
+    It is cached on disk, since shrinking takes 20 times as long as reading.
 
     Raises
     ------
     ImageError
-        It cannot be read.
+        The image cannot be read.
     """
-    small = store.workings / "thumbnails" / f"{path.stem}.jpg"
+    small = store.work_folder / "thumbnails" / f"{path.stem}.jpg"
     try:
         data = read_regular(small) if small.stat().st_mtime_ns >= path.stat().st_mtime_ns else b""
     except OSError:
         data = b""
     if not data:
-        data = _shrunk(path)
-        with suppress(RiffusionError):  # it can do without
+        data = _shrink(path)
+        with suppress(RiffusionError):  # the cache is optional
             write_atomically(small, lambda file: file.write(data))
     return "data:image/jpeg;base64," + _base64(data)
 
 
-def _shrunk(path: Path) -> bytes:
+def _shrink(path: Path) -> bytes:
     from PIL import Image
 
     from riffusion_ext.spectrogram.image import read_image
@@ -176,23 +181,25 @@ def _cell(store: Store, window: WindowEntry, path: Path | None, sound: str) -> s
     )
 
 
-def _page(title: str, manifest: Manifest, cells: Sequence[str], said: Mapping[str, Any], heard: int) -> str:
+def _page(
+    title: str, manifest: Manifest, cells: Sequence[str], decisions: Mapping[str, StoredDecision], playable: int
+) -> str:
     kinds = sorted({reason["kind"] for window in manifest.windows for reason in window.reasons})
     filters = "".join(f'<option value="{html.escape(kind, quote=True)}">{html.escape(kind)}</option>' for kind in kinds)
     counts = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())
     summary = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept" + (
         f"; left out: {counts}" if counts else ""
     )
-    if heard < len(manifest.windows):
-        summary += f". {heard} of them can be heard here; --sounds all makes the rest"
-    # A name or caption could hold the end of a script.
-    decisions = json.dumps(said, ensure_ascii=True).replace("<", "\\u003c")
+    if playable < len(manifest.windows):
+        summary += f". {playable} of them can be heard here; --sounds all makes the rest"
+    # A name or caption may contain "</script>".
+    decisions_json = json.dumps(decisions, ensure_ascii=True).replace("<", "\\u003c")
     return _HTML.format(
         title=html.escape(title),
         summary=html.escape(summary),
         filters=filters,
         cells="\n".join(cells) or "<p>There are no windows.</p>",
-        script=_SCRIPT.replace("DECISIONS", decisions),
+        script=_SCRIPT.replace("DECISIONS", decisions_json),
         style=_STYLE,
     )
 
@@ -230,8 +237,8 @@ _SCRIPT = """
 const cells=[...document.querySelectorAll('article')],changes=DECISIONS,fresh={},player=new Audio();let playing=null;
 const show=document.getElementById('show'),text=document.getElementById('text'),save=document.getElementById('save');
 function filter(){const what=show.value,words=text.value.toLowerCase().split(/\\s+/).filter(Boolean);
- for(const c of cells){const kept=c.dataset.kept==='1',said=c.dataset.file in fresh;
-  const fits=what==='all'||(what==='kept'&&kept)||(what==='out'&&!kept)||(what==='changed'&&said)||
+ for(const c of cells){const kept=c.dataset.kept==='1',changed=c.dataset.file in fresh;
+  const fits=what==='all'||(what==='kept'&&kept)||(what==='out'&&!kept)||(what==='changed'&&changed)||
    c.dataset.kinds.split(' ').includes(what);
   const all=(c.textContent+' '+c.querySelector('textarea').value).toLowerCase();
   c.hidden=!(fits&&words.every(w=>all.includes(w)));}}

@@ -1,4 +1,4 @@
-"""Songs through the machine: one after the other, on all cores, or on a cluster."""
+"""Slice songs one after the other, on all cores, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from riffusion_ext.dataset.settings import SliceSettings
 from riffusion_ext.dataset.songs import Song
-from riffusion_ext.dataset.workers import AHEAD, handed_out
+from riffusion_ext.dataset.workers import AHEAD, map_unordered
 from riffusion_ext.errors import RiffusionError
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.slicing.slice_song import SongRecord
     from riffusion_ext.dataset.store import Store
 
-__all__ = ["Cut", "Task", "cut_songs", "loudest_cells"]
+__all__ = ["SongResult", "Task", "cut_songs", "loudest_cells"]
+
+
+_Result = TypeVar("_Result")
 
 
 class StopError(RiffusionError):
-    """The user wants the run to end."""
+    """The user stopped the run."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A song to be cut into a folder."""
+    """A song to slice, and the folder of the training set."""
 
     song: Song
     settings: SliceSettings
@@ -36,10 +39,10 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What became of a song: the key of its record, or why there is none; or that the run was stopped before.
+class SongResult:
+    """Outcome for one song: the key of its record, or the error, or that the run was stopped before it.
 
-    `trouble` is what is wrong with a song that was cut all the same, `notes` what was repaired in it.
+    `trouble` says what is wrong with a song that was sliced nevertheless, `notes` what was repaired in it.
     """
 
     song: Song
@@ -49,22 +52,22 @@ class Cut:
     error: str = ""
     trouble: str = ""
     notes: tuple[str, ...] = ()
-    was_there: bool = False
+    resumed: bool = False
     stopped: bool = False
 
 
-def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[Cut, None, None]:
-    """Cut songs; yields what became of each as soon as it is known, in any order.
+def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generator[SongResult, None, None]:
+    """Slice songs, and yield the result of each as soon as it is known, in any order.
 
-    Closing the iterator stops the work, and so does :meth:`~riffusion_ext.dataset.store.Store.stop`, which the
-    workers see wherever they are; songs that were not finished are cut in the next run.
+    Closing the iterator stops the work. So does :meth:`~riffusion_ext.dataset.store.Store.stop`, which workers on any
+    machine see. Unfinished songs are sliced in the next run.
 
     Parameters
     ----------
     tasks
         The songs.
     jobs
-        Processes at once. 1 works in this process; without joblib there is no other way.
+        Number of processes. 1 works in this process, as does any number without joblib.
     cluster
         Address of a Dask scheduler (``tcp://host:8786``) whose workers see the same files under the same paths.
 
@@ -73,32 +76,36 @@ def cut_songs(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Generat
     RiffusionError
         The cluster cannot be reached, or the package it needs is missing.
     """
-    left: list[Task] = []
-    for task in tasks:  # what is there already needs no other process
-        known = _known(task)
-        if known is None:
-            left.append(task)
+    remaining: list[Task] = []
+    for task in tasks:  # finished songs need no worker process
+        finished = _find_finished(task)
+        if finished is None:
+            remaining.append(task)
         else:
-            yield known
-    if jobs > 1 or cluster:  # the longest first, lest one of them keeps the others waiting at the end
-        left.sort(key=_size, reverse=True)
-    yield from _mapped(_cut_one, _lost, left, jobs, cluster)
+            yield finished
+    if jobs > 1 or cluster:  # largest first, so that no long song is left running alone at the end
+        remaining.sort(key=_size, reverse=True)
+    yield from _run_tasks(_process, _killed, remaining, jobs, cluster)
 
 
 def loudest_cells(tasks: Sequence[Task], *, jobs: int, cluster: str = "") -> Iterator[float]:
-    """Largest mel magnitude of each song that can be read."""
-    yield from _mapped(_loudest_of, lambda task: 0.0, tasks, jobs, cluster)
+    """Yield the largest mel magnitude of each song; 0 for songs that cannot be read."""
+    yield from _run_tasks(_measure_loudest, lambda task: 0.0, tasks, jobs, cluster)
 
 
-def _lost(task: Task) -> Cut:
-    return Cut(task.song, error="the process that worked on it was killed; maybe memory ran out")
+def _killed(task: Task) -> SongResult:
+    return SongResult(task.song, error="the process that worked on it was killed; maybe memory ran out")
 
 
-def _mapped(
-    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int, cluster: str
-) -> Iterator[Any]:
+def _run_tasks(
+    function: Callable[[Task], _Result],
+    on_killed: Callable[[Task], _Result],
+    tasks: Sequence[Task],
+    jobs: int,
+    cluster: str,
+) -> Iterator[_Result]:
     if cluster:
-        yield from _on_cluster(function, tasks, cluster)
+        yield from _run_on_cluster(function, tasks, cluster)
         return
     jobs = min(jobs, len(tasks))
     if jobs > 1:
@@ -106,29 +113,29 @@ def _mapped(
     if jobs <= 1:
         yield from map(function, tasks)
         return
-    yield from _on_cores(function, lost, tasks, jobs)
+    yield from _run_on_cores(function, on_killed, tasks, jobs)
 
 
-def _on_cores(
-    function: Callable[[Task], Any], lost: Callable[[Task], Any], tasks: Sequence[Task], jobs: int
-) -> Iterator[Any]:
-    """Work in other processes. One that dies costs the song it had, and only if it dies of it a second time."""
-    left = dict(enumerate(tasks))
-    while left:
+def _run_on_cores(
+    function: Callable[[Task], _Result], on_killed: Callable[[Task], _Result], tasks: Sequence[Task], jobs: int
+) -> Iterator[_Result]:
+    """Run tasks in other processes. A task whose process dies is tried once more, and given up if that dies too."""
+    remaining = dict(enumerate(tasks))
+    while remaining:
         try:
-            for number, result in handed_out(function, list(left.items()), jobs):
-                del left[number]
+            for number, result in map_unordered(function, list(remaining.items()), jobs):
+                del remaining[number]
                 yield result
-        except BrokenProcessPool:  # all of its processes are gone then, with all songs that were handed out
-            for number in list(left)[: AHEAD * jobs]:
-                task = left.pop(number)
+        except BrokenProcessPool:  # all processes are gone, with every task they were given
+            for number in list(remaining)[: AHEAD * jobs]:
+                task = remaining.pop(number)
                 try:
-                    yield from (result for _, result in handed_out(function, [(number, task)], 2))
+                    yield from (result for _, result in map_unordered(function, [(number, task)], 2))
                 except BrokenProcessPool:
-                    yield lost(task)
+                    yield on_killed(task)
 
 
-def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address: str) -> Iterator[Any]:
+def _run_on_cluster(function: Callable[[Task], _Result], tasks: Sequence[Task], address: str) -> Iterator[_Result]:
     try:
         import joblib
         from distributed import Client
@@ -148,28 +155,28 @@ def _on_cluster(function: Callable[[Task], Any], tasks: Sequence[Task], address:
 def _size(task: Task) -> int:
     try:
         return task.song.path.stat().st_size
-    except OSError:  # reading it will say why
+    except OSError:  # reading the file will raise the error
         return 0
 
 
-def _known(task: Task) -> Cut | None:
-    """Return what became of a song in an earlier run; None where that is not known."""
+def _find_finished(task: Task) -> SongResult | None:
+    """Return the result of a song from an earlier run; None if there is none."""
     from riffusion_ext.dataset.store import Store, record_key
 
     store = Store(task.out)
-    if store.stop_wanted or not store.has_records:
+    if store.stop_requested or not store.has_records:
         return None
     try:
         key = record_key(task.song.name, task.song.digest(), task.settings.fingerprint, task.max_value)
     except OSError:
         return None
-    record = store.record_of(key)
+    record = store.load_record(key)
     if record is None:
         return None
-    return replace(_cut_of(task, key, record), was_there=True)
+    return replace(_result_of(task, key, record), resumed=True)
 
 
-def _cut_one(task: Task) -> Cut:
+def _process(task: Task) -> SongResult:
     import torch
 
     from riffusion_ext.convert import explain
@@ -179,37 +186,37 @@ def _cut_one(task: Task) -> Cut:
 
     store = Store(task.out)
     try:
-        tick = _stopper(store)
+        tick = _stop_check(store)
         tick()
         digest = task.song.digest()
         key = record_key(task.song.name, digest, task.settings.fingerprint, task.max_value)
-        # On one core, whatever the machine has: the images are then the same to the bit everywhere.
+        # On one core, whatever the machine has, so that images are bit-identical everywhere.
         record = run_on(
             torch.device("cpu"),
             lambda _: cut_song(task.song, digest, task.settings, store.fresh, tick, task.max_value),
         )
-        store.keep_record(key, record)
+        store.save_record(key, record)
     except StopError:
-        return Cut(task.song, stopped=True)
+        return SongResult(task.song, stopped=True)
     except Exception as error:
-        return Cut(task.song, error=explain(error))
-    return _cut_of(task, key, record)
+        return SongResult(task.song, error=explain(error))
+    return _result_of(task, key, record)
 
 
-def _cut_of(task: Task, key: str, record: SongRecord) -> Cut:
+def _result_of(task: Task, key: str, record: SongRecord) -> SongResult:
     files = len(record.files)
-    return Cut(task.song, key, record.duration, files, trouble=record.trouble, notes=tuple(record.notes))
+    return SongResult(task.song, key, record.duration, files, trouble=record.trouble, notes=tuple(record.notes))
 
 
-def _stopper(store: Store) -> Callable[[], None]:
+def _stop_check(store: Store) -> Callable[[], None]:
     def tick() -> None:
-        if store.stop_wanted:
+        if store.stop_requested:
             raise StopError("stopped")
 
     return tick
 
 
-def _loudest_of(task: Task) -> float:
+def _measure_loudest(task: Task) -> float:
     import torch
 
     from riffusion_ext.dataset.slicing.slice_song import loudest_cell
@@ -219,10 +226,10 @@ def _loudest_of(task: Task) -> float:
     store = Store(task.out)
     try:
         key = record_key("", task.song.digest(), str(task.settings.params), None)
-        loudest = store.loudest_of(key)
+        loudest = store.load_loudest(key)
         if loudest is None:
-            loudest = run_on(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stopper(store)))
-            store.keep_loudest(key, loudest)
+            loudest = run_on(torch.device("cpu"), lambda _: loudest_cell(task.song, task.settings, _stop_check(store)))
+            store.save_loudest(key, loudest)
         return loudest
-    except Exception:  # cutting it will say why
+    except Exception:  # slicing it will report the error
         return 0.0

@@ -1,4 +1,4 @@
-"""What a training set consists of, written down."""
+"""The manifest of a training set: its settings, songs and windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from riffusion_ext.validation.names import bare_name, is_relative
 from riffusion_ext.validation.numbers import shown
 from riffusion_ext.validation.typed import typed
 
-__all__ = ["Manifest", "SongEntry", "WindowEntry", "finite", "reason_text"]
+__all__ = ["Manifest", "SongEntry", "WindowEntry", "reason_text", "round_finite"]
 
 _COLUMNS = (
     "file",
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class SongEntry:
-    """A song: its name below the collection, and what was measured. None where it could not be."""
+    """A song: its path below the collection, and its measurements, None if unknown."""
 
     name: str
     sha256: str
@@ -51,7 +51,7 @@ class SongEntry:
 
 @dataclass(frozen=True)
 class WindowEntry:
-    """A window: its image, where it comes from, and what was decided.
+    """A window: its image, its source, and whether it is kept.
 
     Attributes
     ----------
@@ -60,20 +60,20 @@ class WindowEntry:
     song
         Name of the song.
     start, duration
-        In seconds.
+        Position in the song and length, in seconds.
     kept
         Whether it is in the training set.
     decided
-        Whether the user said so.
+        Whether the user decided that.
     reasons
-        What speaks against it: ``kind``, a ``text`` with the value and the limit, and the ``other`` image that it
-        is a duplicate of.
+        Reasons for rejection: ``kind``, a ``text`` with the value and the limit, and for duplicates the ``other``
+        image.
     caption
-        As in the text beside the image.
+        As in the text file beside the image.
     level_db, transition
         RMS level in dBFS; abruptness of the largest change, 0 to 1.
     black
-        Magnitude of the image's black.
+        Mel magnitude that black stands for in the image.
     """
 
     file: str
@@ -82,7 +82,7 @@ class WindowEntry:
     duration: float
     kept: bool
     decided: bool
-    reasons: tuple[dict[str, Any], ...]
+    reasons: tuple[dict[str, Any], ...]  # `typed` checks by the text of the annotation
     caption: str
     level_db: float
     transition: float
@@ -91,9 +91,9 @@ class WindowEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of a training set."""
+    """Settings, songs and windows of a training set."""
 
-    settings: dict[str, Any]
+    settings: dict[str, object]
     songs: list[SongEntry] = field(default_factory=list)
     windows: list[WindowEntry] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ class Manifest:
         return [window for window in self.windows if window.kept]
 
     def counts(self) -> dict[str, int]:
-        """Count the windows that were left out by the first reason of each, most frequent first."""
+        """Count rejected windows by their first reason, most frequent first; "by hand" for the user's decisions."""
         reasons = Counter(
             window.reasons[0]["kind"] if window.reasons and not window.decided else "by hand"
             for window in self.windows
@@ -111,23 +111,23 @@ class Manifest:
         )
         return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
+    def as_dict(self) -> dict[str, object]:
+        """Return the manifest as values for JSON."""
         return {"format": 1, **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
-        """Return the manifest of :meth:`as_dict`.
+        """Build a manifest from the values of :meth:`as_dict`.
 
         Raises
         ------
         RiffusionError
-            It is damaged, or names an image or a song that would lie elsewhere.
+            The values are damaged, or name an image or a song outside its folder.
         """
         try:
             settings = dict(values["settings"])
             songs = [SongEntry(**typed(SongEntry, song)) for song in values["songs"]]
-            windows = [_window(window) for window in values["windows"]]
+            windows = [_parse_window(window) for window in values["windows"]]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = str(error) if isinstance(error, RiffusionError) else f"{type(error).__name__}: {error}"
             raise RiffusionError(why) from None
@@ -137,21 +137,21 @@ class Manifest:
         return cls(settings, songs, windows)
 
     def as_csv(self) -> str:
-        """Return the windows as a table for spreadsheets, with the SHA-256 of the song and how it was cut."""
+        """Return the windows as CSV, with the SHA-256 of the song and the slicing settings in each row."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
         digests = {song.name: song.sha256 for song in self.songs}
         parameters = json.dumps(self.settings.get("slicing", {}), sort_keys=True, separators=(",", ":"))
         for window in self.windows:
-            row: dict[str, Any] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
+            row: dict[str, object] = asdict(window) | {"reasons": "; ".join(map(reason_text, window.reasons))}
             row |= {"sha256": digests.get(window.song, ""), "parameters": parameters}
             table.writerow([row[name] for name in _COLUMNS])
         return text.getvalue()
 
 
-def _window(values: Mapping[str, Any]) -> WindowEntry:
-    """Return a window that was written down, with everything in it checked."""
+def _parse_window(values: Mapping[str, Any]) -> WindowEntry:
+    """Build a window from JSON values, and check all of them."""
     window = WindowEntry(**{**typed(WindowEntry, values), "reasons": tuple(values["reasons"])})
     bare_name(window.file, "an image")
     if not window.file.lower().endswith(".png"):
@@ -166,11 +166,11 @@ def _window(values: Mapping[str, Any]) -> WindowEntry:
     return window
 
 
-def reason_text(reason: Mapping[str, Any]) -> str:
-    """Return a reason as people read it, with the image that a duplicate is like."""
+def reason_text(reason: Mapping[str, object]) -> str:
+    """Return the text of a reason; for a duplicate with the other image's name."""
     return f"{reason['text']}: {reason['other']}" if reason.get("other") else str(reason["text"])
 
 
-def finite(value: float, digits: int) -> float | None:
-    """Return the value rounded; None for what JSON cannot hold."""
+def round_finite(value: float, digits: int) -> float | None:
+    """Round a value; None for NaN and infinity, which JSON cannot hold."""
     return round(value, digits) if math.isfinite(value) else None

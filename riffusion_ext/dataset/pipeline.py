@@ -1,4 +1,4 @@
-"""The whole way from a folder of songs to a training set."""
+"""The pipeline from a folder of songs to a training set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from riffusion_ext.audio.integrity.truncation import losses
 from riffusion_ext.convert.parallel import cores
 from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
-from riffusion_ext.dataset.curation.apply import SOURCE, export_set, judge
+from riffusion_ext.dataset.curation.apply import SOURCE, curate_set, export_set
 from riffusion_ext.dataset.curation.target import shortfall
 from riffusion_ext.dataset.decisions import merge_review
-from riffusion_ext.dataset.executor import Cut, Task, cut_songs, loudest_cells
+from riffusion_ext.dataset.executor import SongResult, Task, cut_songs, loudest_cells
 from riffusion_ext.dataset.export.formats import ExportResult, check_export_settings
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.settings import DatasetSettings, SliceSettings
@@ -27,61 +27,61 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.kinds import passed_over_line
 from riffusion_ext.progress import Stage, Stages, time_left
 
-__all__ = ["Built", "Progress", "build", "check_settings"]
+__all__ = ["BuildResult", "Progress", "build", "check_settings"]
 
-_LOOK_AGAIN = 0.2  # seconds
+_POLL_INTERVAL_S = 0.2  # seconds
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run through the songs.
 
     Attributes
     ----------
     done, total
-        Songs.
-    cut
+        Number of songs.
+    result
         What became of the last one.
     seconds
         Since the first song was begun.
-    fresh
+    processed
         Songs worked through in this run, without those that were there already.
     """
 
     done: int
     total: int
-    cut: Cut
+    result: SongResult
     seconds: float
-    fresh: int
+    processed: int
 
     @property
     def left(self) -> float:
-        """Seconds that the other songs will take, if it goes on as before. The stages after them are not counted."""
-        return self.seconds / self.fresh * (self.total - self.done) if self.fresh else 0.0
+        """Estimated time for the remaining songs, in seconds, without the stages that follow."""
+        return self.seconds / self.processed * (self.total - self.done) if self.processed else 0.0
 
     @property
-    def pace(self) -> str:
-        """Songs a second, and the time left for reading the others, in words."""
-        text = f"{self.fresh / max(self.seconds, 1e-9):.2f} songs/s"
-        return f"{text}, {time_left(self.left)} for reading" if self.done < self.total and self.fresh else text
+    def speed_text(self) -> str:
+        """Songs per second and the time left for the remaining songs, as text."""
+        text = f"{self.processed / max(self.seconds, 1e-9):.2f} songs/s"
+        return f"{text}, {time_left(self.left)} for reading" if self.done < self.total and self.processed else text
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a run brought.
+class BuildResult:
+    """Result of a run.
 
     Attributes
     ----------
     manifest, exported
-        The training set, and what was written of it.
+        The training set, and the result of its export.
     failed
-        Files and folders that could not be used, or not all of them, each with the reason.
+        Files and folders that could not be used, or only in part, each with the reason.
     notes
         Sentences for the user.
     songs, resumed
-        Songs that the set consists of, and how many of them were there before.
+        Number of songs in the set, and how many of them were sliced by an earlier run.
     seconds
-        The whole run.
+        Duration of the run.
     stopped
         Whether songs are missing because the run was stopped.
     """
@@ -107,132 +107,134 @@ def build(
     progress: Callable[[Progress], None] | None = None,
     stages: Callable[[Stage], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Built:
-    """Make or complete a training set.
+) -> BuildResult:
+    """Build or complete a training set.
 
-    Songs that were cut before with the same settings are not read again, and what the user decided is kept. A song
-    that cannot be read costs one line; the others go on.
+    Songs that were sliced before with the same settings are not read again, and the user's decisions are kept. A song
+    that cannot be read is reported in :attr:`BuildResult.failed`; the others are still used.
 
     Parameters
     ----------
     collection
-        Folder of songs, with the folders below it; or one song.
+        Folder of songs, searched recursively; or one song.
     out
         Folder of the training set.
     settings
-        What to make.
+        Settings of the training set.
     jobs
-        Processes at once; 0 for one on each core.
+        Number of processes; 0 for one per core.
     cluster
-        Address of a Dask scheduler, to work there instead.
+        Address of a Dask scheduler that runs the work instead.
     reviews
-        Files of decisions, as the contact sheet saves them.
+        Files of decisions saved by contact sheets.
     progress
-        Called after each song that was read and cut.
+        Called after each song that was sliced.
     stages
-        Called at the beginning of every other stage, and as it goes on: separating, measuring the level of the whole
-        set, curating, exporting.
+        Called at the beginning and during every other stage: separating, measuring the level of the whole set,
+        curating, exporting.
     cancelled
-        Asked several times a second; once it is true the run ends within seconds. What is done is judged and written
-        all the same.
+        Polled several times a second; once it is true the run ends within seconds. Finished songs are still curated
+        and exported.
 
     Raises
     ------
     RiffusionError
-        There are no songs, a setting is not allowed, the folder is in use or cannot be written to, or the cluster does
-        not answer.
+        There are no songs, a setting is invalid, the folder is in use or cannot be written to, or the cluster does not
+        answer.
     """
-    began = time.perf_counter()
-    told = Stages(stages)
+    started = time.perf_counter()
+    reporter = Stages(stages)
     check_settings(settings)
     if not collection.exists():
         raise RiffusionError(f"no such file or folder: {collection}")
     if collection.resolve() == out.resolve():
         raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
-    passed: list[Path] = []
-    songs, failed = find_songs(collection, leave_out=out, passed=passed)
-    over = [passed_over_line(passed)] if passed else []
+    skipped: list[Path] = []
+    songs, failed = find_songs(collection, leave_out=out, skipped=skipped)
+    skipped_notes = [passed_over_line(skipped)] if skipped else []
     if not songs:
-        closed = [f"{path}: {why}" for path, why in failed]
-        raise RiffusionError("; ".join([f"no sound files in {collection}", *over, *closed]))
+        unreadable = [f"{path}: {why}" for path, why in failed]
+        raise RiffusionError("; ".join([f"no sound files in {collection}", *skipped_notes, *unreadable]))
     store = Store(out)
     with store.locked():
         for review in reviews:
             merge_review(store, review)
         jobs = jobs or cores()
-        cuts: dict[Song, Cut] = {}
-        fresh = 0
-        with _watching(cancelled, store.stop):
+        results: dict[Song, SongResult] = {}
+        processed = 0
+        with _watch_cancellation(cancelled, store.stop):
             if settings.slicing.stems:
-                songs = _stems_of(store, songs, settings.slicing, failed, told)
+                songs = _separate_all(store, songs, settings.slicing, failed, reporter)
             tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
-                count = told.begin("measuring the level", "songs", len(tasks))
+                count = reporter.begin("measuring the level", "songs", len(tasks))
                 max_value = 0.0
                 for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
                     max_value = max(max_value, loudest)
                     count(number)
                 tasks = [replace(task, max_value=max_value) for task in tasks]
-            reading = time.perf_counter()
-            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as results:
-                for cut in results:
-                    if cut.stopped:
+            reading_since = time.perf_counter()
+            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
+                for result in sliced:
+                    if result.stopped:
                         continue
-                    cuts[cut.song] = cut
-                    fresh += not cut.was_there
+                    results[result.song] = result
+                    processed += not result.resumed
                     if progress is not None:
-                        progress(Progress(len(cuts), len(songs), cut, time.perf_counter() - reading, fresh))
+                        progress(
+                            Progress(len(results), len(songs), result, time.perf_counter() - reading_since, processed)
+                        )
         for song in songs:
-            if song in cuts and cuts[song].error:
-                failed.append((song.path, cuts[song].error))
-            elif song in cuts and cuts[song].trouble:
-                failed.append((song.path, f"{song.path} {cuts[song].trouble}"))
-        repaired = [f"{song.path}: {note}" for song in songs if song in cuts for note in cuts[song].notes]
-        done = [(song, cuts[song].key) for song in songs if song in cuts and not cuts[song].error]
-        waiting = {song.name for song in songs if song not in cuts}
+            if song in results and results[song].error:
+                failed.append((song.path, results[song].error))
+            elif song in results and results[song].trouble:
+                failed.append((song.path, f"{song.path} {results[song].trouble}"))
+        repair_notes = [f"{song.path}: {note}" for song in songs if song in results for note in results[song].notes]
+        done = [(song, results[song].key) for song in songs if song in results and not results[song].error]
+        unfinished = {song.name for song in songs if song not in results}
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
         store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
         unmatched = unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root)
-        windows = sum(cut.windows for cut in cuts.values())
-        count = told.begin("curating", "windows", windows)
-        judged = judge(store, done, settings, root=root, waiting=waiting)
+        windows = sum(result.windows for result in results.values())
+        count = reporter.begin("curating", "windows", windows)
+        curated = curate_set(store, done, settings, root=root, unfinished=unfinished)
         count(windows)
-        kept = len(judged.manifest.kept)
-        short = [] if waiting else shortfall(judged.manifest, settings.curation.target)
-        exported = export_set(store, judged.manifest, told.begin_parts("exporting", "windows", kept))
-    return Built(
-        manifest=judged.manifest,
+        kept = len(curated.manifest.kept)
+        shortfall_notes = [] if unfinished else shortfall(curated.manifest, settings.curation.target)
+        exported = export_set(store, curated.manifest, reporter.begin_parts("exporting", "windows", kept))
+    return BuildResult(
+        manifest=curated.manifest,
         exported=exported,
         failed=failed,
-        notes=(*short, *over, *repaired, *judged.notes, *unmatched, *exported.notes),
+        notes=(*shortfall_notes, *skipped_notes, *repair_notes, *curated.notes, *unmatched, *exported.notes),
         songs=len(done),
-        resumed=sum(cut.was_there for cut in cuts.values()),
-        seconds=time.perf_counter() - began,
-        stopped=bool(waiting),
+        resumed=sum(result.resumed for result in results.values()),
+        seconds=time.perf_counter() - started,
+        stopped=bool(unfinished),
     )
 
 
 def check_settings(settings: DatasetSettings) -> None:
-    """Raise a RiffusionError about captions or formats that cannot be written, before hours of work."""
+    """Raise a RiffusionError if captions or formats cannot be written, before hours of work."""
     caption_for({}, settings.captions)
     check_export_settings(settings.export)
 
 
-def _stems_of(
-    store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]], told: Stages
+def _separate_all(
+    store: Store, songs: Sequence[Song], settings: SliceSettings, failed: list[tuple[Path, str]], reporter: Stages
 ) -> list[Song]:
-    """Take all songs apart, one after the other: the model that does it takes all cores, or the GPU, by itself."""
+    """Separate songs into stems, one after the other, since the model uses all cores or the GPU by itself."""
     check_model(settings.stems_model, settings.stems)
     found: list[Song] = []
-    count = told.begin("separating", "songs", len(songs))
+    count = reporter.begin("separating", "songs", len(songs))
     for number, song in enumerate(songs, 1):
-        if store.stop_wanted:  # they are waiting still
+        if store.stop_requested:  # unfinished, left for the next run
             found += [replace(song, name=f"{song.name}/{stem}", whole=song.path) for stem in settings.stems]
             continue
         try:
             found += separate(store, song, settings.stems, settings.stems_model)
-            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # the stems are whole
+            failed += [(song.path, f"{song.path} {loss}") for loss in losses(song.path)]  # not of stems
         except RiffusionError as error:
             failed.append((song.path, str(error)))
         count(number)
@@ -240,14 +242,14 @@ def _stems_of(
 
 
 @contextmanager
-def _watching(wanted: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
-    """Ask again and again, in a thread, and act once it is so."""
-    over = threading.Event()
+def _watch_cancellation(cancelled: Callable[[], bool], stop: Callable[[], None]) -> Iterator[None]:
+    """Poll `cancelled` in a thread, and call `stop` once it is true."""
+    skipped_notes = threading.Event()
 
     def watch() -> None:
-        while not over.wait(_LOOK_AGAIN):
-            if wanted():
-                act()
+        while not skipped_notes.wait(_POLL_INTERVAL_S):
+            if cancelled():
+                stop()
                 return
 
     thread = threading.Thread(target=watch, daemon=True, name="riffusion-stop")
@@ -255,5 +257,5 @@ def _watching(wanted: Callable[[], bool], act: Callable[[], None]) -> Iterator[N
     try:
         yield
     finally:
-        over.set()
+        skipped_notes.set()
         thread.join()

@@ -1,4 +1,4 @@
-"""What a training set shall be made of, as plain values that can be written down and compared."""
+"""Settings of a training set: slicing, curation, captions and export."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from riffusion_ext.validation.typed import typed
 __all__ = [
     "ALIGNMENTS",
     "BOUNDS",
+    "COUNT_BOUNDS",
+    "END_MODES",
     "FORMATS",
-    "LASTS",
     "REASONS",
     "SCALES",
     "STEMS",
-    "WORK",
     "CaptionSettings",
     "CurateSettings",
     "DatasetSettings",
@@ -31,15 +31,15 @@ __all__ = [
 ]
 
 ALIGNMENTS = ("none", "beat", "bar")
-LASTS = ("drop", "pad", "back")
+END_MODES = ("drop", "pad", "back")
 SCALES = ("window", "song", "set")
 FORMATS = ("dreambooth", "kohya", "diffusers", "audio")
-"""What a training set can be written as."""
+"""Export formats of a training set."""
 REASONS = ("intro", "ending", "silence", "transition", "duplicate", "clipping", "broken", "surplus")
-"""Why windows are left out."""
+"""Reasons for rejecting windows."""
 
 STEMS = ("drums", "bass", "other", "vocals", "guitar", "piano")
-"""What models of demucs take songs apart into; most have the first four."""
+"""Stems that demucs models separate; most models have the first four."""
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "columns": (16, 16384),
@@ -55,15 +55,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "audio_rate": (8000, 192_000),
     "audio_seconds": (0.1, 600),
 }
-"""Least and greatest value of each number below."""
+"""Minimum and maximum of each numeric setting."""
 
-WORK = (0, math.inf)
-"""Songs at once, windows with sound, and windows that are verified."""
+COUNT_BOUNDS = (0, math.inf)
+"""Bounds of counts: parallel songs, windows with sound, windows to verify."""
 
 
 @dataclass(frozen=True)
 class SliceSettings:
-    """How songs are cut and drawn. Together with a song's bytes these decide every pixel.
+    """Settings for slicing songs into images. Together with a song's bytes they determine every pixel.
 
     Parameters
     ----------
@@ -72,19 +72,19 @@ class SliceSettings:
     columns
         Width of an image; 512 for riffusion-model-v1.
     overlap
-        Share of a window that the next one repeats, 0 to 0.9.
+        Fraction of a window that the next one repeats, 0 to 0.9.
     align
-        Where windows may start: ``"none"``, one after the other from the song's beginning; ``"beat"`` or ``"bar"``, at
-        the nearest beat or bar.
+        Where windows may start: ``"none"``, back to back from the song's beginning; ``"beat"`` or ``"bar"``, at the
+        nearest beat or bar.
     last
-        What becomes of the end that fills no whole window: ``"drop"``; ``"pad"``, filled up with silence; ``"back"``,
-        the last window reaches back over the one before. A song shorter than a window is padded unless it is dropped.
+        How to treat the end that fills no whole window: ``"drop"`` it; ``"pad"`` it with silence; ``"back"``, let the
+        last window overlap the one before. A song shorter than a window is padded unless it is dropped.
     scale
-        What black is: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
+        Which magnitude is black: the loudest cell of each ``"window"``, of the ``"song"``, or of the whole ``"set"``.
     stems
-        Cut these stems of each song instead of the whole, as in ``("drums", "vocals")``; needs demucs.
+        Slice these stems of each song instead of the whole, as in ``("drums", "vocals")``; needs demucs.
     stems_model
-        Model that takes songs apart.
+        Name of the demucs model.
 
     Raises
     ------
@@ -102,50 +102,51 @@ class SliceSettings:
     stems_model: str = "htdemucs"
 
     def __post_init__(self) -> None:
-        _number("columns", self.columns)
-        _number("overlap", self.overlap)
-        _choice("align", self.align, ALIGNMENTS)
-        _choice("last", self.last, LASTS)
-        _choice("scale", self.scale, SCALES)
+        _check_number("columns", self.columns)
+        _check_number("overlap", self.overlap)
+        _check_choice("align", self.align, ALIGNMENTS)
+        _check_choice("last", self.last, END_MODES)
+        _check_choice("scale", self.scale, SCALES)
         for stem in self.stems:
-            _choice("a stem", stem, STEMS)
+            _check_choice("a stem", stem, STEMS)
 
     @property
     def step(self) -> int:
-        """Columns from a window to the next."""
+        """Columns from the start of a window to the start of the next."""
         return max(round(self.columns * (1.0 - self.overlap)), 1)
 
     @property
     def fingerprint(self) -> str:
-        """Short text that differs whenever the images would."""
+        """Short hash of the settings, which changes whenever the images would."""
         return _digest(asdict(self))
 
 
 @dataclass(frozen=True)
 class CurateSettings:
-    """Which windows are left out. None switches a check off.
+    """Settings for rejecting windows. None turns a check off.
 
     Parameters
     ----------
     first, last
-        Windows to leave out at the beginning and the end of each song. A song that has no more than twice as many in
-        all is left whole.
+        Number of windows to reject at the beginning and the end of each song. A song that has no more than twice as
+        many in all keeps them.
     silence_db
-        Level in dBFS, -120 to 0, of what the image shows, under which a window is silence. So is one that consists of
-        pauses for the most part.
+        Level in dBFS of what the image shows, -120 to 0, below which a window counts as silence. So does a window that
+        consists mostly of pauses.
     transition
-        Largest likeness to a cut between two unrelated pieces, 0 to 1.
+        Maximum likeness to a cut between two unrelated pieces, 0 to 1.
     duplicate
-        Likeness from which two windows count as the same, 0 to 1. At the default the same sound from another file is
-        found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
-        are kept. In different songs it is found at any other moment, too: a window is left out for one that is the
+        Similarity from which two windows count as the same, 0 to 1. At the default, the same sound from another file
+        is found (compressed, louder or softer, up to 0.06 s earlier or later), and other notes by the same instruments
+        are kept. In different songs it is found at any other moment, too: a window is rejected for one that is the
         same recording and begins no more than 0.55 of a step earlier or later.
     clipping
-        Largest share of clipped samples, 0 to 1.
+        Maximum fraction of clipped samples, 0 to 1.
     broken
-        Leave out windows in which the sound drops out, or whose image an offset outshines.
+        Reject windows in which the sound drops out, or in which a DC offset outweighs the rest of the image.
     target
-        How many windows to choose, as different from each other as can be, from all songs alike; None keeps all.
+        Number of windows to choose, as different from each other as possible and evenly from all songs; None keeps
+        all.
 
     Raises
     ------
@@ -166,21 +167,21 @@ class CurateSettings:
         for name in ("first", "last", "silence_db", "transition", "duplicate", "clipping", "target"):
             value = getattr(self, name)
             if value is not None:
-                _number(name, value)
+                _check_number(name, value)
 
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """How windows are described.
+    """Settings for captions.
 
     Parameters
     ----------
     template
         Text with names in braces, such as ``"{trigger}, {artist}, {genre}"``.
     trigger
-        The word that shall call up what is learnt.
+        Word that triggers the trained style.
     replace
-        (find, replacement) pairs, applied to every caption.
+        Pairs (find, replacement), applied to every caption in order.
     """
 
     template: str = "{trigger}, {stem}, {artist}, {song_caption|title|file}, {genre}"
@@ -190,18 +191,18 @@ class CaptionSettings:
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What is written for which trainer.
+    """Settings for export to trainers.
 
     Parameters
     ----------
     formats
         Of ``"dreambooth"``, ``"kohya"``, ``"diffusers"`` and ``"audio"``.
     kohya_repeats, kohya_name
-        The folder ``<repeats>_<name>``; without a name, ``music``.
+        Parts of the folder name ``<repeats>_<name>``; an empty name means ``music``.
     audio_rate
-        Samples a second of the audio chunks, in Hz; None for that of each song.
+        Sample rate of the audio chunks, in Hz; None for that of each song.
     audio_seconds
-        Length of the audio chunks; None for that of each image.
+        Length of the audio chunks, in seconds; None for that of each image.
     """
 
     formats: tuple[str, ...] = ("dreambooth",)
@@ -220,18 +221,18 @@ class DatasetSettings:
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for a manifest."""
+    def as_dict(self) -> dict[str, object]:
+        """Return the settings as values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
-        """Return the settings of :meth:`as_dict`; unknown names are left out, absent ones take their default.
+    def from_dict(cls, values: Mapping[str, object]) -> DatasetSettings:
+        """Build settings from the values of :meth:`as_dict`; unknown names are ignored, missing ones get the default.
 
         Raises
         ------
         RiffusionError
-            A value is none that a setting can have.
+            A value has the wrong type or is out of range.
         """
         try:
             return cls._from_dict(values)
@@ -241,41 +242,41 @@ class DatasetSettings:
             raise RiffusionError(f"the settings of the training set cannot be read: {error}") from error
 
     @classmethod
-    def _from_dict(cls, values: Mapping[str, Any]) -> DatasetSettings:
-        slicing = _known(SliceSettings, values.get("slicing"))
+    def _from_dict(cls, values: Mapping[str, object]) -> DatasetSettings:
+        slicing = _known_values(SliceSettings, values.get("slicing"))
         if "stems" in slicing:
             slicing["stems"] = tuple(map(str, slicing["stems"]))
         if isinstance(slicing.get("params"), Mapping):
             slicing["params"] = SpectrogramParams.from_mapping(slicing["params"])
-        captions = _known(CaptionSettings, values.get("captions"))
+        captions = _known_values(CaptionSettings, values.get("captions"))
         if "replace" in captions:
             captions["replace"] = tuple((str(find), str(put)) for find, put in captions["replace"])
-        export = _known(ExportSettings, values.get("export"))
+        export = _known_values(ExportSettings, values.get("export"))
         if "formats" in export:
             export["formats"] = tuple(map(str, export["formats"]))
         return cls(
             SliceSettings(**slicing),
-            CurateSettings(**_known(CurateSettings, values.get("curation"))),
+            CurateSettings(**_known_values(CurateSettings, values.get("curation"))),
             CaptionSettings(**captions),
             ExportSettings(**export),
         )
 
 
-def _known(kind: Any, values: Any) -> dict[str, Any]:
+def _known_values(kind: type[object], values: object) -> dict[str, Any]:
     return typed(kind, values or {})
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def _digest(values: Mapping[str, object]) -> str:
     text = json.dumps(values, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _number(name: str, value: Any) -> None:
+def _check_number(name: str, value: float) -> None:
     if not is_finite(value):
         raise RiffusionError(f"{name} must be a number, got {shown(value)}")
     in_range(name, value, *BOUNDS[name])
 
 
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise RiffusionError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")

@@ -1,4 +1,4 @@
-"""Which files are songs."""
+"""Find the songs of a collection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from riffusion_ext.files.kinds import SOUND_SUFFIXES, is_known, passed_over
 from riffusion_ext.files.paths import folders_below, natural_key
 from riffusion_ext.files.regular import open_regular
 
-__all__ = ["WORKINGS", "Song", "find_songs"]
+__all__ = ["WORK_FOLDER", "Song", "find_songs"]
 
-WORKINGS = ".riffusion"
-"""The folder that makes a folder a training set."""
+WORK_FOLDER = ".riffusion"
+"""Folder with the internal files of a training set; its presence marks one."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Song:
     path
         The file.
     name
-        Path below the collection, with slashes: what tells it from the others on any system. A stem's ends in its own.
+        Path below the collection, with forward slashes: the identifier on any system. For a stem, the song's name
+        and the stem's.
     whole
-        The song that a stem is a part of.
+        File of the song that a stem was separated from; None for a whole song.
     """
 
     path: Path
@@ -44,21 +45,21 @@ class Song:
 
 
 def find_songs(
-    collection: Path, *, leave_out: Path | None = None, passed: list[Path] | None = None
+    collection: Path, *, leave_out: Path | None = None, skipped: list[Path] | None = None
 ) -> tuple[list[Song], list[tuple[Path, str]]]:
-    """Find the sound files of a folder and the folders below it.
+    """Find the sound files in a folder and the folders below it.
 
-    Links to folders are followed; each folder is looked into once, whatever links lead to it.
+    Links to folders are followed; each folder is visited once, whatever links lead to it.
 
     Parameters
     ----------
     collection
         The folder, or a single sound file.
     leave_out
-        A folder whose files are not songs: the training set, where it lies inside the collection. Other training sets
-        in it are known by their workings and left out too.
-    passed
-        Gets the files that were passed over, as of :func:`~riffusion_ext.files.kinds.passed_over`.
+        Folder to skip: the training set, if it lies inside the collection. Other training sets are recognised by their
+        work folder and skipped, too.
+    skipped
+        Receives the files that were skipped, as from :func:`~riffusion_ext.files.kinds.passed_over`.
 
     Returns
     -------
@@ -73,19 +74,19 @@ def find_songs(
     outside = leave_out.resolve() if leave_out is not None else None
     found: list[Song] = []
 
-    def complain(error: OSError) -> None:
+    def on_error(error: OSError) -> None:
         missing.append((Path(error.filename or collection), f"the folder cannot be read: {error.strerror}"))
 
-    def is_wanted(folder: Path, names: list[str]) -> bool:
-        if folder != collection and WORKINGS in names:  # another training set: its chunks of sound are no songs
+    def should_enter(folder: Path, names: list[str]) -> bool:
+        if folder != collection and WORK_FOLDER in names:  # another training set, whose audio chunks are not songs
             return False
         return outside is None or folder == collection or folder.resolve() != outside
 
-    for folder, names in folders_below(collection, enter=is_wanted, closed=complain):
-        there = [folder / name for name in names if not name.startswith(".")]
+    for folder, names in folders_below(collection, enter=should_enter, closed=on_error):
+        paths = [folder / name for name in names if not name.startswith(".")]
         found += [
-            Song(path, path.relative_to(collection).as_posix()) for path in there if is_known(path, SOUND_SUFFIXES)
+            Song(path, path.relative_to(collection).as_posix()) for path in paths if is_known(path, SOUND_SUFFIXES)
         ]
-        if passed is not None:
-            passed += passed_over(sorted(there, key=natural_key), SOUND_SUFFIXES)
+        if skipped is not None:
+            skipped += passed_over(sorted(paths, key=natural_key), SOUND_SUFFIXES)
     return sorted(found, key=lambda song: (natural_key(song.name), song.name)), missing

@@ -2,13 +2,13 @@
 
 ::
 
-    OUT/pictures/         what a trainer gets: kept images and their captions
-    OUT/rejected/         images that were left out
+    OUT/pictures/         for the trainer: kept images and their captions
+    OUT/rejected/         rejected images
     OUT/manifest.json     every window with its source, reasons and parameters; manifest.csv for spreadsheets
-    OUT/review.json       what the user decided; read, never thrown away
-    OUT/.riffusion/       workings: images that were not yet judged, one record a song, the lock
+    OUT/review.json       the user's decisions; never discarded
+    OUT/.riffusion/       work folder: images not yet curated, one record per song, the lock
 
-Every file appears whole or not at all, so a run that is cut off anywhere goes on where it was.
+Every file is written atomically, so an interrupted run resumes where it was.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.export import ledger
 from riffusion_ext.dataset.slicing.slice_song import SongRecord
-from riffusion_ext.dataset.songs import WORKINGS
+from riffusion_ext.dataset.songs import WORK_FOLDER
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import remove_leftovers, write_atomically
 from riffusion_ext.files.regular import read_regular
@@ -38,15 +37,16 @@ from riffusion_ext.validation.names import bare_name, check_folders, is_bare, is
 from riffusion_ext.validation.numbers import LONGEST, read_float
 from riffusion_ext.validation.typed import typed
 
-__all__ = ["LARGEST_JSON", "Store", "record_key"]
+__all__ = ["MAX_JSON_BYTES", "Store", "record_key"]
 
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of members of archives, which would else tell when they were written
-_FORMAT = 3  # of the records: another whenever one of their features means something else
-LARGEST_JSON = 1 << 28
-"""Bytes of a file of a training set; a hundred thousand windows take a fifth of it."""
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # timestamp of archive members, so that archives are reproducible
+_FORMAT = 3  # version of the records; raise it when a feature changes its meaning
+MAX_JSON_BYTES = 1 << 28
+"""Maximum size of a JSON file of a training set; a hundred thousand windows take a fifth of it."""
 
-_LARGEST_RECORD = 1 << 28
-_OURS = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")  # as cut_song names images; a user's own stay where they are
+_MAX_RECORD_BYTES = 1 << 28
+# As cut_song names images; the user's own images are left alone.
+_GENERATED_NAME = re.compile(r".+_[0-9]{8,}_[0-9a-f]{12}\.png")
 
 
 class Store:
@@ -55,42 +55,42 @@ class Store:
     Parameters
     ----------
     out
-        The folder.
+        Folder of the training set.
 
     Raises
     ------
     RiffusionError
-        A folder in it is a link: a set of somebody else could have this one write and remove files anywhere.
+        A folder in it is a link: a foreign training set could make us write and remove files anywhere.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.images, self.rejected = out / "pictures", out / "rejected"
-        self.workings = out / WORKINGS
-        self.fresh, self._songs = self.workings / "fresh", self.workings / "songs"
-        self._stop = self.workings / "stop"
-        for path in (self.images, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._others()):
+        self.work_folder = out / WORK_FOLDER
+        self.fresh, self._songs = self.work_folder / "fresh", self.work_folder / "songs"
+        self._stop = self.work_folder / "stop"
+        for path in (self.images, self.rejected, self.fresh, self._songs, out / ledger.FOLDER, *self._other_folders()):
             check_folders(out, path)
 
-    def _others(self) -> Iterator[Path]:
-        yield from (self.workings / name for name in ("heard", "lock", "loudest", "stems", "thumbnails"))
+    def _other_folders(self) -> Iterator[Path]:
+        yield from (self.work_folder / name for name in ("heard", "lock", "loudest", "stems", "thumbnails"))
         yield from (self.out / name for name in ("audio", "kohya"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other run out of the folder; the system lets go of the lock if this one is killed.
+        """Lock the folder against other runs; the system releases the lock if this process is killed.
 
         Raises
         ------
         RiffusionError
-            Another run has it, or the folder cannot be written to.
+            Another run holds the lock, or the folder cannot be written to.
         """
         from filelock import FileLock, Timeout  # torch needs it, so it is wherever torch is
 
         try:
             self.fresh.mkdir(parents=True, exist_ok=True)
             self._songs.mkdir(exist_ok=True)
-            lock = FileLock(self.workings / "lock", timeout=0)
+            lock = FileLock(self.work_folder / "lock", timeout=0)
             lock.acquire()
         except Timeout:
             raise RiffusionError(
@@ -107,41 +107,41 @@ class Store:
             with suppress(OSError):
                 self._stop.unlink()
             with suppress(OSError):
-                self._clean()  # workers that were stopped in the middle
+                self._clean()  # leftovers of workers that were stopped
             lock.release()
 
     def _clean(self) -> None:
-        """Remove what runs that were killed had begun to write."""
-        for folder in (self.out, self.images, self.rejected, self.workings, self.out / ledger.FOLDER):
+        """Remove temporary files of killed runs."""
+        for folder in (self.out, self.images, self.rejected, self.work_folder, self.out / ledger.FOLDER):
             remove_leftovers(folder)
-        for parent in (self.workings, self.out / "kohya", self.out / "audio"):
+        for parent in (self.work_folder, self.out / "kohya", self.out / "audio"):
             for folder in (parent, *parent.glob("*/")):
                 if not is_link(folder):
                     remove_leftovers(folder)
 
     def stop(self) -> None:
-        """Ask all workers of the present run to stop, on whatever machine they are."""
-        with suppress(OSError):  # the folder is gone, and they with it
+        """Ask all workers of the current run to stop, on any machine."""
+        with suppress(OSError):  # the folder is gone, and so are the workers
             self._stop.touch()
 
     @property
-    def stop_wanted(self) -> bool:
-        """Whether the present run shall end."""
+    def stop_requested(self) -> bool:
+        """Whether the current run was asked to stop."""
         return self._stop.exists()
 
     # -- songs
 
     @property
     def has_records(self) -> bool:
-        """Whether anything is known of any song."""
+        """Whether any song has a record."""
         return self._songs.is_dir() and any(self._songs.iterdir())
 
-    def record_of(self, key: str) -> SongRecord | None:
-        """Return what is known of a song, unless it is missing, damaged, or one of its images is gone."""
+    def load_record(self, key: str) -> SongRecord | None:
+        """Load the record of a song; None if it is missing or damaged, or one of its images is gone."""
         try:
-            data = read_regular(self._songs / f"{key}.npz", _LARGEST_RECORD)  # np.load leaves a damaged file open
+            data = read_regular(self._songs / f"{key}.npz", _MAX_RECORD_BYTES)  # np.load leaves a damaged file open
             with zipfile.ZipFile(io.BytesIO(data)) as packed:
-                if sum(item.file_size for item in packed.infolist()) > _LARGEST_RECORD:
+                if sum(item.file_size for item in packed.infolist()) > _MAX_RECORD_BYTES:
                     return None
             with np.load(io.BytesIO(data)) as archive:
                 arrays = {name: archive[name] for name in archive.files}
@@ -157,8 +157,8 @@ class Store:
             return None
         return record if all(self.find(file) for file in record.files) else None
 
-    def keep_record(self, key: str, record: SongRecord) -> None:
-        """Write down what became of a song."""
+    def save_record(self, key: str, record: SongRecord) -> None:
+        """Save the record of a song."""
         values = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "features"}
         text = json.dumps({**values, "format": _FORMAT}, allow_nan=True).encode()
         arrays = {**record.features.to_arrays(), "record": np.frombuffer(text, np.uint8)}
@@ -167,30 +167,30 @@ class Store:
             for name, array in arrays.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _LONG_AGO), member.getvalue(), zipfile.ZIP_DEFLATED)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED)
         write_atomically(self._songs / f"{key}.npz", lambda file: file.write(buffer.getvalue()))
 
-    def loudest_of(self, key: str) -> float | None:
-        """Return the largest mel magnitude of a song, where an earlier run found it."""
+    def load_loudest(self, key: str) -> float | None:
+        """Load the largest mel magnitude of a song; None if no earlier run saved it."""
         try:
-            return read_float(read_regular(self.workings / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
+            return read_float(read_regular(self.work_folder / "loudest" / f"{key}.txt", LONGEST).decode("ascii"))
         except (OSError, ValueError):
             return None
 
-    def keep_loudest(self, key: str, loudest: float) -> None:
-        """Write down the largest mel magnitude of a song: finding it takes a whole pass over the file."""
+    def save_loudest(self, key: str, loudest: float) -> None:
+        """Save the largest mel magnitude of a song, since finding it takes a whole pass over the file."""
         data = repr(loudest).encode("ascii")
-        write_atomically(self.workings / "loudest" / f"{key}.txt", lambda file: file.write(data))
+        write_atomically(self.work_folder / "loudest" / f"{key}.txt", lambda file: file.write(data))
 
     # -- images
 
     def find(self, file: str) -> Path | None:
-        """Return where an image is; links to files elsewhere are none.
+        """Return the path of an image; None if it is missing or a link.
 
         Raises
         ------
         RiffusionError
-            It is no name of a file.
+            The name is not a plain file name.
         """
         bare_name(file, "an image")
         for folder in (self.images, self.rejected, self.fresh):
@@ -200,19 +200,19 @@ class Store:
         return None
 
     def place(self, file: str, *, kept: bool) -> Path:
-        """Put an image among the kept or the rejected ones; its caption follows it out of the way.
+        """Move an image to the kept or the rejected ones, and remove its caption file if it moves.
 
         Raises
         ------
         RiffusionError
-            It is gone, or cannot be moved.
+            The image is gone, or cannot be moved.
         """
         found = self.find(file)
         target = (self.images if kept else self.rejected) / file
         if found is None:
             raise RiffusionError(f"the image {file} is gone from {self.out}")
         if found != target:
-            with suppress(OSError):  # first, lest a run that is killed in between leaves a caption without its image
+            with suppress(OSError):  # first, so that a killed run leaves no caption without its image
                 found.with_suffix(".txt").unlink()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -222,35 +222,35 @@ class Store:
         return target
 
     def drop_caption(self, file: str) -> None:
-        """Remove the text beside a kept image, whoever wrote it."""
+        """Remove the text file beside a kept image, whoever wrote it."""
         with suppress(OSError):
             (self.images / bare_name(file, "an image")).with_suffix(".txt").unlink()
 
-    def forget_others(self, files: Collection[str]) -> None:
-        """Move our images but these out of the training set, to the rejected ones: no song has them any more."""
+    def reject_others(self, files: Collection[str]) -> None:
+        """Move all other generated images from the kept to the rejected ones: no song has them any more."""
         for path in sorted(self.images.glob("*.png")):
-            if path.name not in files and _OURS.fullmatch(path.name) and not is_link(path):
+            if path.name not in files and _GENERATED_NAME.fullmatch(path.name) and not is_link(path):
                 self.place(path.name, kept=False)
 
-    def empty_fresh(self) -> None:
-        """Remove images that belong to no record: of songs that were cut half, or cut again."""
+    def clear_fresh(self) -> None:
+        """Remove images that belong to no record: of songs that were sliced in part, or sliced again."""
         for path in self.fresh.glob("*.png"):
             with suppress(OSError):
                 path.unlink()
 
     # -- texts
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the folder; {} where there is none.
+    def read_json(self, name: str) -> dict[str, object]:
+        """Read a JSON object from the folder; {} if there is no file.
 
         Raises
         ------
         RiffusionError
-            It is damaged: it may hold the user's work and must not be written over.
+            The file is damaged. It may hold the user's work, so it must not be overwritten.
         """
         path = self.out / name
         try:
-            values = loads(read_regular(path, LARGEST_JSON))
+            values = loads(read_regular(path, MAX_JSON_BYTES))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -260,13 +260,13 @@ class Store:
             raise RiffusionError(f"{path} must hold a JSON object; repair it or move it away")
         return values
 
-    def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
-        """Write a JSON file of the folder."""
+    def write_json(self, name: str, values: Mapping[str, object]) -> Path:
+        """Write a JSON file to the folder."""
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
         return self.write_text(name, text)
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a text file of the folder, unless it holds that text already."""
+        """Write a text file to the folder, unless it already has that content."""
         path, data = self.out / name, text.encode("utf-8", "backslashreplace")  # names need not be UTF-8
         with suppress(OSError):
             if read_regular(path) == data:
@@ -275,6 +275,6 @@ class Store:
 
 
 def record_key(name: str, digest: str, fingerprint: str, max_value: float | None) -> str:
-    """Return the name of a song's record: another one whenever the song or its images would be others."""
+    """Return the key of a song's record: a hash of its name, its bytes and all that determines its images."""
     text = f"{name}\n{digest}\n{fingerprint}\n{max_value!r}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

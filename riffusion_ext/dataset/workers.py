@@ -1,9 +1,8 @@
-"""Processes that work for this one, and end with it, however it ends.
+"""Worker processes that end with their parent, however it ends.
 
-A worker of joblib that loses its parent works through what it was handed, then waits five minutes for more, and all the
-while it holds the pipes of the program. So each of ours looks four times a second whether its parent is still there.
-The system could tell it (PR_SET_PDEATHSIG), but on Linux only, and it takes the end of the thread that started a worker
-for the end of the process: in a webui, such threads come and go.
+A joblib worker that loses its parent finishes its items, then waits five minutes for more, holding the program's pipes
+all the while. So each of ours checks four times a second whether its parent still runs. PR_SET_PDEATHSIG exists only on
+Linux, and fires when the thread that started the worker ends, not the process: in a webui, such threads come and go.
 """
 
 from __future__ import annotations
@@ -15,85 +14,86 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import riffusion_ext
 
-__all__ = ["AHEAD", "handed_out"]
+__all__ = ["AHEAD", "map_unordered"]
 
 AHEAD = 2
-"""Items handed out for each process, so that none waits for the next."""
+"""Items dispatched ahead for each process, so that none waits for its next item."""
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
-def handed_out(
-    function: Callable[[_Item], Any], numbered: Sequence[tuple[int, _Item]], jobs: int
-) -> Iterator[tuple[int, Any]]:
-    """Call ``function(item)`` in other processes; yields numbers and results as they come, in any order.
+def map_unordered(
+    function: Callable[[_Item], _Result], numbered: Sequence[tuple[int, _Item]], jobs: int
+) -> Iterator[tuple[int, _Result]]:
+    """Call ``function(item)`` in other processes, and yield numbers and results as they arrive, in any order.
 
     Parameters
     ----------
     function, numbered
-        What to do, and with what; both are pickled.
+        Function and numbered items; both are pickled.
     jobs
-        Processes at once, 2 or more.
+        Number of processes, 2 or more.
 
     Raises
     ------
     BrokenProcessPool
-        A process has died. Errors of the function come through.
+        A process died. Errors of the function are raised as they are.
     """
     import joblib
 
-    # joblib replaces a process whose memory grew or that stopped after five idle minutes, and nothing is lost. But it
-    # warns in the thread that does so: where warnings are errors, that thread ends, and the results never come.
+    # joblib replaces a process whose memory grew or that stopped after five idle minutes, and no item is lost. But it
+    # warns in its own thread: where warnings are errors, that thread ends, and the results never arrive.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
-    # Songs are minutes of work: handed out one by one, so that a long one at the end does not keep others waiting.
+    # Songs take minutes each, so they are dispatched singly: no process waits for another's batch at the end.
     pool = joblib.Parallel(
         jobs, backend=_backend()(), batch_size=1, pre_dispatch=AHEAD * jobs, return_as="generator_unordered"
     )
-    carried = _carrier()
+    call = _portable_call()
     root = str(Path(riffusion_ext.__file__).resolve().parents[1])
-    work = (joblib.delayed(carried)(root, number, pickle.dumps((function, item))) for number, item in numbered)
-    with closing(pool(work)) as results:
+    calls = (joblib.delayed(call)(root, number, pickle.dumps((function, item))) for number, item in numbered)
+    with closing(pool(calls)) as results:
         for number, packed in results:
             yield number, pickle.loads(packed)
 
 
 @lru_cache(maxsize=1)
-def _backend() -> Any:
-    """Return joblib's usual backend, but for what its processes begin with."""
+def _backend() -> type[object]:
+    """Return joblib's default backend class with our initializer for its processes."""
     from joblib._parallel_backends import LokyBackend
 
     class Backend(LokyBackend):
-        """Processes that end with this one."""
+        """Loky backend whose processes end with this one."""
 
-        def configure(self, *args: Any, **options: Any) -> int:
-            options.update(initializer=_beginning(), initargs=(os.getpid(),))
+        def configure(self, *args: object, **options: object) -> int:
+            options.update(initializer=_initializer(), initargs=(os.getpid(),))
             return int(super().configure(*args, **options))
 
     return Backend
 
 
-@lru_cache(maxsize=1)  # joblib keeps its processes from one run to the next if they began with the same function
-def _beginning() -> Callable[[int], None]:
-    """Return what each process begins with; it goes there by value, as below."""
+@lru_cache(maxsize=1)  # joblib reuses its processes only if the initializer is the same object
+def _initializer() -> Callable[[int], None]:
+    """Return the initializer of worker processes; it is pickled by value, as in :func:`_portable_call`."""
 
-    def begin(parent: int) -> None:
+    def initialize(parent: int) -> None:
         import os
         import signal
         import threading
         import time
 
-        # Ctrl-C, a closed terminal and the signals of `timeout` or systemd reach every process of a run; the one that
-        # handed the songs out stops the others.
+        # Ctrl-C, a closed terminal and the signals of `timeout` or systemd reach every process of a run; the parent
+        # stops its workers itself.
         for name in ("SIGINT", "SIGHUP", "SIGTERM"):
             if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
 
         def watch() -> None:
-            if os.name == "nt":  # where a process keeps the number of its parent when that is gone
+            if os.name == "nt":  # there, getppid() does not change when the parent ends
                 import ctypes
 
                 kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
@@ -109,16 +109,16 @@ def _beginning() -> Callable[[int], None]:
 
         threading.Thread(target=watch, daemon=True, name="riffusion-parent").start()
 
-    return begin
+    return initialize
 
 
-def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
-    """Return a function that goes to other processes by value, since they may not know where this package is.
+def _portable_call() -> Callable[[str, int, bytes], tuple[int, bytes]]:
+    """Return a function that is pickled by value, since worker processes may not know where this package is.
 
-    A webui takes the folders of extensions off the path again, and its processes may have been started by another one.
+    A webui removes the folders of extensions from the path again, and another extension may have started the processes.
     """
 
-    def carried(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
+    def call(root: str, number: int, packed: bytes) -> tuple[int, bytes]:
         import pickle
         import sys
 
@@ -127,4 +127,4 @@ def _carrier() -> Callable[[str, int, bytes], tuple[int, bytes]]:
         function, item = pickle.loads(packed)
         return number, pickle.dumps(function(item))
 
-    return carried
+    return call

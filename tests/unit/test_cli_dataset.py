@@ -234,7 +234,7 @@ def test_ctrl_c_ends_with_130_and_a_sentence(
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "judge", stop)
+    monkeypatch.setattr(building, "curate_set", stop)
     assert main(["dataset", str(songs), str(tmp_path / "out"), *QUICK]) == 130
     assert "the songs done so far are kept, the same command goes on from there" in capsys.readouterr().err
     monkeypatch.undo()

@@ -26,7 +26,7 @@ from riffusion_ext.options.dataset import OPTIONS, settings_of
 from riffusion_ext.progress import Stages
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.pipeline import Built, Progress
+    from riffusion_ext.dataset.pipeline import BuildResult, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
     from riffusion_ext.library import ClipRecord
     from riffusion_ext.progress import Stage
@@ -127,7 +127,7 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
+def _result(service: ApiContext, built: BuildResult, folder: Path, stages: Stages) -> dict[str, Any]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.pipeline import Built, Progress
+    from riffusion_ext.dataset.pipeline import BuildResult, Progress
     from riffusion_ext.dataset.verify import Check
     from riffusion_ext.progress import Stage
 
@@ -38,10 +38,12 @@ class Teller:
         if sys.stderr.isatty():
             self._show("reading", "songs", progress.done, progress.total)
             return
-        what = progress.cut.error or _windows(progress.cut.windows) + (
-            " (there already)" if progress.cut.was_there else ""
+        what = progress.result.error or _windows(progress.result.windows) + (
+            " (there already)" if progress.result.resumed else ""
         )
-        sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
+        sys.stderr.write(
+            f"{progress.done}/{progress.total}  {progress.result.song.name}: {what}  [{progress.speed_text}]\n"
+        )
 
     def tell_stage(self, stage: Stage) -> None:
         """Say how far another stage is."""
@@ -68,7 +70,7 @@ class Teller:
             self._bar = None
 
 
-def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
+def summary(built: BuildResult, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
     """Return the report as plain values; `seconds` is how long all of it took."""
     manifest = built.manifest
     return {
@@ -93,9 +95,11 @@ def _windows(count: int) -> str:
     return f"{count} windows" if count != 1 else "1 window"
 
 
-def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> Sequence[str]:
+def lines(
+    built: BuildResult, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float
+) -> Sequence[str]:
     """Return the report as people read it; `seconds` is how long all of it took."""
-    from riffusion_ext.dataset.verify import described
+    from riffusion_ext.dataset.verify import summarize
 
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
@@ -107,7 +111,7 @@ def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Pat
     told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
     told += [f"{form}: {path}" for form, path in built.exported.places.items()]
     if checks:
-        told += [f"turned back into sound and measured: {described(checks)}"]
+        told += [f"turned back into sound and measured: {summarize(checks)}"]
         told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
     told += [f"contact sheet: {sheet}" for sheet in sheets]
     told += [f"note: {note}" for note in built.notes]

@@ -1,1 +1,1 @@
-"""What is measured of songs and of their windows."""
+"""Measurements of songs and features of their windows."""

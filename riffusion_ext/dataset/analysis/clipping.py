@@ -1,16 +1,15 @@
-"""Which samples were cut off at a limit, and which belong to a wave that is flat by itself.
+"""Clipping detection: distinguish clipped samples from waveforms that are flat by themselves.
 
-A wave that was clipped comes up to the limit as it would go on, and stops there: the last steps before the flat top are
-about as large as each other. A square or pulse wave jumps from one flat part to the next, a staircase climbs from step
-to step, and most of their samples equal their neighbours at other levels, too. So a run of equal samples counts where
+A clipped wave rises to the limit as if it would go on, and stops there: the last steps before the flat top are about
+equal. A square or pulse wave jumps from one flat part to the next, a staircase climbs from step to step, and most of
+their samples equal their neighbours at other levels, too. So a run of equal samples counts as clipped if
 
-- the last two steps before it, or the first two after it, lead to it, the one beside it is no jump, and the wave does
-  not stand still in the next few samples either;
-- on the way there, in as many samples as half the run has, the wave has changed by more than rounding makes of a round
-  top;
-- the samples around, lower than the limit, do not stand still, too.
+- the last two steps before it, or the first two after it, lead to it, the one beside it is no jump, and the wave is not
+  constant in the next few samples either;
+- over half the run's length beside it, the wave changes by more than a rounded top does;
+- the surrounding samples below the limit are not constant, too.
 
-What limit is the file's own can be told at its end only.
+The file's own limit is known only at its end.
 """
 
 from __future__ import annotations
@@ -23,17 +22,19 @@ import numpy.typing as npt
 __all__ = ["REACH", "Cuts", "find_cuts"]
 
 REACH = 256
-"""Samples before and after a stretch that help to judge its runs."""
+"""Context samples before and after a block that are needed to judge its runs."""
 
-_LOUD = 0.05  # of full scale: runs at a lower level are rounding
-_ROUND, _GRAINS = 0.03, 5.0  # of the limit, and steps of its numbers, by which a wave changes beside its flat top
-_BEYOND = 0.02  # of the limit, by which it would have gone on
-_GROWTH, _LEAST = 2.5, 3.0  # one that settles at its top has steps that grow by more on the way down, or are this small
-_SOON, _LATER = 2, 6  # steps from the third on beside a flat top: a wave that stands still there may be a pulse
+_MIN_LEVEL = 0.05  # of full scale: runs at a lower level are due to rounding
+_ROUND, _GRAINS = 0.03, 5.0  # minimum change beside a flat top: fraction of the limit, quantization steps
+_BEYOND = 0.02  # of the limit, by which the wave would have exceeded it
+# A wave that settles at its top has steps that grow by more on the way down, or are as small as this many grains.
+_GROWTH, _MIN_STEPS = 2.5, 3.0
+_SOON, _LATER = 2, 6  # steps from the third on beside a flat top: a wave that is constant there may be a pulse
 _STRAIGHT = 0.004  # of the limit: steps that differ by less are a straight line
-_VALUES, _ODD = 4096, 0.1  # samples that tell the step of the numbers; they lie that near its multiples
-_BELOW = 0.9  # of the limit: what is above may be clipped itself
-_STANDING = 0.15  # share of samples under the limit that equal the one before, from which a wave is flat by itself
+_VALUES, _MAX_DEVIATION = 4096, 0.1  # samples to estimate the quantization step; maximum deviation from its multiples
+_BELOW_LIMIT = 0.9  # of the limit: samples above may be clipped themselves
+# Fraction of samples below the limit that equal the one before, above which a wave is flat by itself.
+_MAX_FLAT_SHARE = 0.15
 
 _Array = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.int64]
@@ -45,13 +46,13 @@ class Cuts(NamedTuple):
     Attributes
     ----------
     column
-        Number of the column.
+        Index of the column.
     side
-        Twice the number of the channel, and one more for the negative side.
+        Twice the index of the channel, plus one for the negative polarity.
     share
-        Of the column's samples that are in flat tops.
+        Fraction of the column's samples that are in flat tops.
     level
-        Size of the highest of them.
+        Absolute value of the highest of them.
     """
 
     column: _Places
@@ -61,27 +62,27 @@ class Cuts(NamedTuple):
 
 
 def find_cuts(samples: _Array, edges: _Places) -> Cuts:
-    """Find flat tops where a wave was cut off.
+    """Find flat tops where a wave was clipped.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(C, S)]
-        The columns' samples, and up to :data:`REACH` before and after them.
+        Samples of the columns, and up to :data:`REACH` before and after them.
     edges : np.ndarray [shape=(n + 1,)]
-        Where the columns begin, and where the last one ends.
+        First sample of each column, and end of the last one.
     """
     found = [
-        _of_side(sign * wave, edges, 2 * channel + (sign < 0))
+        _find_side(sign * wave, edges, 2 * channel + (sign < 0))
         for channel, wave in enumerate(samples)
         for sign in (1, -1)
     ]
     return Cuts(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
+def _find_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     """Find the flat tops of one polarity in samples [S]."""
     same = wave[1:] == wave[:-1]
-    first, last = _runs(same & (wave[1:] >= _LOUD))
+    first, last = _runs(same & (wave[1:] >= _MIN_LEVEL))
     cut = _is_cut(wave, first, last, _grain(wave, first))
     first, last = first[cut], last[cut]
     sizes = last - first + 1
@@ -91,15 +92,15 @@ def _of_side(wave: _Array, edges: _Places, side: int) -> Cuts:
     counts = np.bincount(columns, minlength=len(edges) - 1)
     level = np.zeros(len(counts), np.float32)
     np.maximum.at(level, columns, wave[places])
-    there = np.array(
-        [n for n in np.flatnonzero(counts) if not _stands(wave, same, edges[n], edges[n + 1], level[n])], np.int64
+    clipped_columns = np.array(
+        [n for n in np.flatnonzero(counts) if not _is_flat(wave, same, edges[n], edges[n + 1], level[n])], np.int64
     )
-    share = (counts[there] / np.diff(edges)[there]).astype(np.float32)
-    return Cuts(there, np.full(len(there), side), share, level[there])
+    share = (counts[clipped_columns] / np.diff(edges)[clipped_columns]).astype(np.float32)
+    return Cuts(clipped_columns, np.full(len(clipped_columns), side), share, level[clipped_columns])
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:
-    """Return the first and last samples of runs of three and more, from which ones equal the one before."""
+    """Return first and last samples of runs of three or more, from flags of samples that equal the one before."""
     places = np.flatnonzero(flags)  # few, in most music
     breaks = np.flatnonzero(np.diff(places) > 1)
     first = places[np.concatenate([[0], breaks + 1])[: len(places)]]
@@ -109,7 +110,7 @@ def _runs(flags: npt.NDArray[np.bool_]) -> tuple[_Places, _Places]:
 
 
 def _grain(wave: _Array, first: _Places) -> float:
-    """Return the step of a wave's numbers, as the thousands around its first run tell it; 0 for one too fine to see."""
+    """Estimate the quantization step of a wave from the samples around its first run; 0 if it is too fine."""
     if not len(first):
         return 0.0
     start = max(int(first[0]) - _VALUES // 2, 0)
@@ -118,41 +119,41 @@ def _grain(wave: _Array, first: _Places) -> float:
     if not len(gaps):
         return 0.0
     times = gaps / gaps.min()
-    # A tone whose periods are all the same has few values, too, but they are no multiples of anything.
-    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _ODD else 0.0
+    # A tone with identical periods has few values, too, but they are not multiples of a common step.
+    return float(gaps.min()) if float(np.abs(times - np.rint(times)).mean()) < _MAX_DEVIATION else 0.0
 
 
 def _is_cut(wave: _Array, first: _Places, last: _Places, grain: float) -> npt.NDArray[np.bool_]:
-    """Whether runs are tops at which a wave was cut off, as seen from one side at least."""
+    """Whether runs are clipped tops, judged from at least one side."""
     sizes = last - first + 1
-    return _cut_from(wave, first, -1, sizes, grain) | _cut_from(wave, last, 1, sizes, grain)
+    return _is_cut_from(wave, first, -1, sizes, grain) | _is_cut_from(wave, last, 1, sizes, grain)
 
 
-def _cut_from(wave: _Array, edge: _Places, way: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
-    """Judge the slopes from the edges of runs on, backwards or forwards."""
+def _is_cut_from(wave: _Array, edge: _Places, direction: int, sizes: _Places, grain: float) -> npt.NDArray[np.bool_]:
+    """Whether runs are clipped tops, judged by the slope from their edges, backwards (-1) or forwards (1)."""
     limit = wave[edge]
-    inside = (edge + 3 * way >= 0) & (edge + 3 * way < len(wave))
+    inside = (edge + 3 * direction >= 0) & (edge + 3 * direction < len(wave))
 
     def drop(samples: int | _Places) -> _Array:
-        down: _Array = limit - wave[np.clip(edge + samples * way, 0, len(wave) - 1)]
+        down: _Array = limit - wave[np.clip(edge + samples * direction, 0, len(wave) - 1)]
         return down
 
     one, two, three = drop(1), drop(2), drop(3)
     last, middle, early = one, two - one, three - two
-    smooth = (last > 0) & (middle >= _LEAST * grain) & (middle > 0) & (early != 0)
+    smooth = (last > 0) & (middle >= _MIN_STEPS * grain) & (middle > 0) & (early != 0)
     smooth &= (last <= np.maximum(middle, early)) & (early <= _GROWTH * middle)
-    away = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
-    # The side of a pulse that was interpolated is a straight line, or very short, and leads to another flat part.
-    side = wave[np.clip(edge[:, None] + way * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
+    drops_enough = drop(np.minimum((sizes + 1) // 2, REACH)) >= np.maximum(_ROUND * limit, _GRAINS * grain)
+    # The flank of an interpolated pulse is a straight line, or very short, and leads to another flat part.
+    side = wave[np.clip(edge[:, None] + direction * np.arange(2, _LATER + 3), 0, len(wave) - 1)]
     flat = (side[:, 1:] == side[:, :-1]) & (side[:, 1:] != limit[:, None])
     straight = np.abs(middle - early) <= _STRAIGHT * limit
     smooth &= ~(flat[:, :_SOON].any(axis=1) | straight & flat.any(axis=1))
-    found: npt.NDArray[np.bool_] = inside & smooth & away & (three / 3 * sizes / 4 >= _BEYOND * limit)
+    found: npt.NDArray[np.bool_] = inside & smooth & drops_enough & (three / 3 * sizes / 4 >= _BEYOND * limit)
     return found
 
 
-def _stands(wave: _Array, same: npt.NDArray[np.bool_], start: int, stop: int, level: float) -> bool:
-    """Whether a wave with tops at that level is flat at other levels, too."""
+def _is_flat(wave: _Array, same: npt.NDArray[np.bool_], start: int, stop: int, level: float) -> bool:
+    """Whether a wave with tops at `level` is flat at other levels, too."""
     start = max(start, 1)
-    below = np.abs(wave[start:stop]) < _BELOW * level
-    return int((same[start - 1 : stop - 1] & below).sum()) > _STANDING * int(below.sum())
+    below = np.abs(wave[start:stop]) < _BELOW_LIMIT * level
+    return int((same[start - 1 : stop - 1] & below).sum()) > _MAX_FLAT_SHARE * int(below.sum())

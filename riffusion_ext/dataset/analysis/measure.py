@@ -1,6 +1,6 @@
-"""What is known about a song before it is cut: everything the later steps look at, in one pass over the file.
+"""Measure a song before it is sliced: everything that later steps need, in one pass over the file.
 
-Nothing here grows with the song but a few numbers for each 10 ms: three hours are some 100 MB.
+Memory grows only by a few numbers for each 10 ms: about 100 MB for three hours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from riffusion_ext.audio.fit import fit_pieces
 from riffusion_ext.audio.loudness import Loudness
 from riffusion_ext.audio.stream import read_pieces
 from riffusion_ext.dataset.analysis.column_stats import ColumnStats
-from riffusion_ext.dataset.analysis.shown_energy import LOWEST, ShownEnergy
+from riffusion_ext.dataset.analysis.shown_energy import LOWEST_HZ, ShownEnergy
 from riffusion_ext.dataset.analysis.transitions import FineChange, SpectralChange
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.spectrogram.encode import mel_pieces
@@ -27,7 +27,7 @@ from riffusion_ext.spectrogram.mel import hz_to_mel
 __all__ = ["BANDS", "SongMeasure", "measure_song", "mel_of_song", "sketch_of"]
 
 BANDS = 32
-"""Bands of the sketch."""
+"""Number of bands of the sketch."""
 
 _FULL_SCALE = 32768.0
 _FLOOR_DB = -120.0
@@ -41,44 +41,44 @@ def _no_tick() -> None:
 
 @dataclass(frozen=True, eq=False)
 class SongMeasure:
-    """A song in numbers, T columns long.
+    """Measurements of a song of T columns.
 
     Attributes
     ----------
     sample_rate, channels
-        Of the file.
+        Properties of the file.
     duration
-        In seconds.
+        Duration in seconds.
     sketch : np.ndarray [shape=(T, 32), float16]
         Level of the strongest of 16 neighbouring mel rows, lowest first, in dB. A full-scale sine reads 4 in the lowest
-        bands and up to 17 in the highest, whose rows are wider.
-        Rows under 20 Hz are left out: there is the offset.
+        bands and up to 17 in the highest, whose rows are wider. Rows below 20 Hz, which hold the DC offset, are left
+        out.
     low : np.ndarray [shape=(T,), float16]
-        Level of the strongest of those rows, likewise; -120 where there are none.
+        Level of the strongest of those rows, in dB; -120 if there are none.
     peak : np.ndarray [shape=(T,), float32]
         Largest absolute sample of the file; full scale is 1.
     energy : np.ndarray [shape=(T,), float32]
-        Mean square of what the image shows: mixed to its channels, without offset, in its range of frequencies.
+        Mean square of what the image shows: mixed to its channels, without DC offset, within its frequency range.
     file_energy, mixed_energy : np.ndarray [shape=(T,), float32]
         Mean square of the file's own samples, and of those mixed to the channels of the image.
     clipped : np.ndarray [shape=(T,), float32]
-        Share of the file's samples that were cut off at its own limit.
+        Fraction of the file's samples that are clipped at its own limit.
     still : np.ndarray [shape=(T,), bool]
-        Whether the mixed samples are of one value.
+        Whether the mixed samples are constant.
     last_step, least_step : np.ndarray [shape=(T,), float32]
-        The last change from a mixed sample to the next, and the smallest; 0 and infinity where there is none.
+        Last and smallest nonzero difference between consecutive mixed samples; 0 and infinity if there is none.
     chroma : np.ndarray [shape=(12,), float64]
-        Energy of the pitch classes from C on.
+        Strength of the pitch classes, C first.
     loudness
-        Integrated, in LUFS (ITU-R BS.1770-4); -inf for silence.
-    black
+        Integrated loudness in LUFS (ITU-R BS.1770-4); -inf for silence.
+    max_value
         Largest mel magnitude.
     change
-        How the partials change around every fourth column.
+        Change of the partials around every fourth column.
     column_seconds
-        Length of a column.
+        Duration of a column.
     notes
-        Sentences about samples that were repaired.
+        Sentences about repaired samples.
     """
 
     sample_rate: int
@@ -93,40 +93,40 @@ class SongMeasure:
     clipped: _Array
     still: npt.NDArray[np.bool_]
     last_step: _Array
-    least_step: _Array
+    min_step: _Array
     chroma: npt.NDArray[np.float64]
     loudness: float
-    black: float
+    max_value: float
     change: FineChange
     column_seconds: float
     notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> int:
-        """Length in columns."""
+        """Number of columns."""
         return len(self.sketch)
 
 
 def measure_song(
     path: Path, params: SpectrogramParams, *, keep_columns: int = 0, tick: Tick = _no_tick
 ) -> tuple[SongMeasure, _Array | None]:
-    """Go through a song once.
+    """Measure a song in one pass.
 
     Parameters
     ----------
     path
-        Any sound file that can be read.
+        Any readable sound file.
     params
-        Parameters of the images: columns are ``hop_length`` long.
+        Parameters of the images; a column is ``hop_length`` samples long.
     keep_columns
-        Keep the mel magnitudes of a song that has no more columns than this.
+        Return the mel magnitudes, too, if the song has at most this many columns.
     tick
-        Called after each piece of 20 s. What it raises ends the work.
+        Called for each piece of 20 s; may raise to end the work.
 
     Returns
     -------
     measure
-        The numbers.
+        The measurements.
     mel : np.ndarray [shape=(C, T, n_mels), float32], optional
         What :func:`mel_of_song` would yield, in one piece; None for a longer song.
 
@@ -135,33 +135,33 @@ def measure_song(
     AudioError
         The file cannot be read, or not to its end.
     """
-    listener = _Listener(params)
+    stats = _SampleStats(params)
     sketches: list[npt.NDArray[np.float16]] = []
     lows: list[npt.NDArray[np.float16]] = []
-    inaudible = _rows_below(LOWEST, params)
-    chroma, black, columns = np.zeros(12), 0.0, 0
+    rows_below = _rows_below(LOWEST_HZ, params)
+    chroma, max_value, columns = np.zeros(12), 0.0, 0
     change = SpectralChange()
-    # One block: the system gives memory as it is written to, and has all of it back where a song turns out too long.
-    # Pieces would leave holes behind.
+    # One block: the system commits memory as it is written, and gets all of it back if the song turns out too long.
+    # Separate pieces would fragment the heap.
     kept: _Array | None = np.empty((params.channels, keep_columns, params.num_frequencies), np.float32)
-    for mel in _mel(listener.pass_on(read_pieces(path)), params, tick, listener.pass_on_shown):
+    for mel in _mel(stats.measure_file(read_pieces(path)), params, tick, stats.measure_shown):
         mono = mel.mean(axis=0)
         sketches.append(sketch_of(mono, params))
-        lows.append(_level(mono[:, :inaudible].max(axis=1, initial=0.0), params))
+        lows.append(_level(mono[:, :rows_below].max(axis=1, initial=0.0), params))
         change.add(mono)
         chroma += chroma_of_mel(mono, params)
-        black = max(black, float(mel.max()))
+        max_value = max(max_value, float(mel.max()))
         columns += mel.shape[1]
         if columns > keep_columns:
             kept = None
         elif kept is not None:
             kept[:, columns - mel.shape[1] : columns] = mel
-    measure = listener.result(np.concatenate(sketches), np.concatenate(lows), chroma, black, change.finish())
+    measure = stats.result(np.concatenate(sketches), np.concatenate(lows), chroma, max_value, change.finish())
     return measure, None if kept is None else kept[:, :columns]
 
 
 def mel_of_song(path: Path, params: SpectrogramParams, tick: Tick = _no_tick) -> Iterator[_Array]:
-    """Mel magnitudes of a song [C, t, n_mels], piece by piece, in 16-bit sample units; as for :func:`measure_song`."""
+    """Yield the mel magnitudes of a song [C, t, n_mels], piece by piece, in 16-bit sample units."""
     return _mel(read_pieces(path), params, tick)
 
 
@@ -169,19 +169,19 @@ def _mel(
     pieces: Iterable[AudioClip],
     params: SpectrogramParams,
     tick: Tick,
-    watched: Callable[[Iterator[_Array]], Iterator[_Array]] = iter,
+    tap: Callable[[Iterator[_Array]], Iterator[_Array]] = iter,
 ) -> Iterator[_Array]:
-    def ticking() -> Iterator[AudioClip]:
+    def with_ticks() -> Iterator[AudioClip]:
         for piece in pieces:
             tick()
             yield piece
 
-    fitted = watched(fit_pieces(ticking(), params.sample_rate, params.channels))
+    fitted = tap(fit_pieces(with_ticks(), params.sample_rate, params.channels))
     return mel_pieces((piece * np.float32(_FULL_SCALE) for piece in fitted), params)
 
 
-class _Listener:
-    """Learns what the samples themselves say while they pass."""
+class _SampleStats:
+    """Sample-level measurements of a song, taken while its pieces are streamed."""
 
     def __init__(self, params: SpectrogramParams) -> None:
         self._channels, self._column_seconds = params.channels, params.hop_length / params.sample_rate
@@ -192,8 +192,8 @@ class _Listener:
         self._format = (0, 0)
         self._notes: tuple[str, ...] = ()
 
-    def pass_on(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
-        """Learn from the file's pieces; passes them on mixed."""
+    def measure_file(self, pieces: Iterable[AudioClip]) -> Iterator[AudioClip]:
+        """Measure the file's pieces, and yield them mixed to the channels of the image."""
         for piece in pieces:
             if self._stats is None or self._loudness is None:
                 self._format = (piece.sample_rate, piece.channels)
@@ -206,8 +206,8 @@ class _Listener:
             self._loudness.add(piece.samples)
             yield mixed
 
-    def pass_on_shown(self, pieces: Iterator[_Array]) -> Iterator[_Array]:
-        """Learn from the samples that are drawn."""
+    def measure_shown(self, pieces: Iterator[_Array]) -> Iterator[_Array]:
+        """Measure the samples that the image shows, and yield them unchanged."""
         for samples in pieces:
             self._shown.add(samples)
             yield samples
@@ -217,10 +217,10 @@ class _Listener:
         sketch: npt.NDArray[np.float16],
         low: npt.NDArray[np.float16],
         chroma: npt.NDArray[np.float64],
-        black: float,
+        max_value: float,
         change: FineChange,
     ) -> SongMeasure:
-        assert self._stats is not None  # there was a piece, else reading had failed
+        assert self._stats is not None  # reading raises for a file without samples
         assert self._loudness is not None
         sample_rate, channels = self._format
         return SongMeasure(
@@ -232,7 +232,7 @@ class _Listener:
             energy=self._shown.finish(len(sketch)),
             chroma=chroma,
             loudness=self._loudness.integrated(),
-            black=black,
+            max_value=max_value,
             change=change,
             column_seconds=self._column_seconds,
             notes=self._notes,
@@ -241,33 +241,33 @@ class _Listener:
 
 
 def _rows_below(frequency: float, params: SpectrogramParams) -> int:
-    """Count the rows whose middle lies below a frequency, in Hz."""
+    """Count the mel rows whose centre is below a frequency, in Hz."""
     lowest, highest = hz_to_mel(params.min_frequency), hz_to_mel(params.max_frequency)
     corners = np.linspace(lowest, highest, params.num_frequencies + 2)
     return int((corners[1:-1] < hz_to_mel(frequency)).sum())
 
 
 def sketch_of(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
-    """Return levels of 32 bands.
+    """Return the levels of 32 bands.
 
     Parameters
     ----------
     mel : np.ndarray [shape=(t, n_mels)]
         Mel magnitudes of sound in 16-bit sample units.
     params
-        Their parameters.
+        Parameters of the spectrogram.
 
     Returns
     -------
     np.ndarray [shape=(t, 32)]
-        In dB, without the rows under 20 Hz; see :class:`SongMeasure`.
+        Levels in dB, without the rows below 20 Hz; see :class:`SongMeasure`.
     """
     edges = np.linspace(0, mel.shape[1], BANDS + 1).astype(int)[:-1]
-    return _level(np.maximum.reduceat(mel, np.maximum(edges, _rows_below(LOWEST, params)), axis=1), params)
+    return _level(np.maximum.reduceat(mel, np.maximum(edges, _rows_below(LOWEST_HZ, params)), axis=1), params)
 
 
 def _level(mel: _Array, params: SpectrogramParams) -> npt.NDArray[np.float16]:
-    """Mel magnitudes in dB over a full-scale sine's strongest bin."""
-    # A full-scale sine puts this into its strongest bin: half the sum of the window, which is half its length.
+    """Convert mel magnitudes to dB relative to the strongest bin of a full-scale sine."""
+    # Magnitude of a full-scale sine in its strongest bin: half the sum of the window, which is half its length.
     full = _FULL_SCALE * params.win_length / 4
     return np.maximum(20 * np.log10(np.maximum(mel / full, 1e-7)), _FLOOR_DB).astype(np.float16)

@@ -1,8 +1,8 @@
-r"""Tags whose bytes are in another encoding than they say: recognised where that is certain, else left out.
+r"""Repair tags in another encoding than declared, if it can be detected with certainty; else leave them out.
 
-Old taggers put whatever the system used into fields that are Latin-1 by definition. The text is then signs without
-sense, such as ``"F\u00c3\u00bcr"`` for UTF-8. UTF-8 proves itself; Cyrillic is told by its capitals and the frequency
-of its letters, Japanese by its kana. Anything else that is no Latin text is not guessed.
+Old taggers wrote the system's encoding into fields that are Latin-1 by definition. The text is then mojibake, such as
+``"F\u00c3\u00bcr"`` for UTF-8. UTF-8 is recognised by its structure, Cyrillic by its capitals and letter frequencies,
+Japanese by its kana. Other text that is not Latin is not guessed.
 
 Standard library only.
 """
@@ -14,16 +14,16 @@ import math
 import re
 from collections.abc import Mapping
 
-__all__ = ["repaired"]
+__all__ = ["repair_encoding"]
 
 _SIGNS = (
     "\u00ab\u00bb\u00a1\u00bf\u2018\u2019\u201c\u201d\u201e\u2013"
     "\u2014\u2026\u00b0\u00b4\u00b7\u00a9\u00ae\u2122\u00a7\u00b9\u00b2\u00b3\u00bd\u00bc\u00be\u20ac"
 )
-"""Not ASCII, and usual beside letters in Latin text."""
+"""Punctuation and symbols outside ASCII that are common in Latin text."""
 
-_LEAST_RUN = 3  # accented letters in a row, as Latin text hardly has
-_LEAST_SCORE, _MARGIN = -3.6, 0.3
+_MIN_RUN = 3  # accented letters in a row, which Latin text hardly ever has
+_MIN_SCORE, _MARGIN = -3.6, 0.3
 
 # Letters of Russian by frequency, per 10,000: https://en.wikipedia.org/wiki/Russian_alphabet#Letter_frequency
 _LETTERS = (
@@ -40,48 +40,50 @@ _FREQUENCY = dict(zip(_LETTERS, _COUNTS, strict=True))
 _NAMES = {"utf-8": "UTF-8", "cp1251": "Windows-1251", "koi8-r": "KOI8-R", "cp932": "Shift-JIS"}
 
 
-def repaired(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Set the texts of a tag right.
+def repair_encoding(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Repair the encoding of a tag's texts.
 
     Parameters
     ----------
     texts
-        By name, decoded as Latin-1 or Windows-1252 where they were not known to be something else.
+        By name, decoded as Latin-1 or Windows-1252 unless known to be something else.
 
     Returns
     -------
     texts
-        The same; read as what they are, and without those that cannot be told.
+        Texts in their true encoding, without those whose encoding cannot be detected.
     notes
-        Sentences about both, without a subject.
+        Sentences about both, without the file's name.
     """
-    found = {name: _encoding_of(text) for name, text in texts.items()}
-    # What one field shows is a reason to read the others of the same tag so, if they can be.
-    sure = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
+    found = {name: _detect_encoding(text) for name, text in texts.items()}
+    # An encoding detected in one field is used for the other fields of the tag, too, if they can be decoded so.
+    certain = {encoding for encoding in found.values() if encoding in ("cp1251", "koi8-r", "cp932")}
     fixed: dict[str, str] = {}
     read_as: dict[str, None] = {}
-    lost: list[str] = []
+    unreadable: list[str] = []
     for name, text in texts.items():
         encoding = found[name]
-        if encoding == "?" and len(sure) == 1:
-            (other,) = sure
-            encoding = other if _decoded(_bytes_of(text) or b"", other) else "?"
+        if encoding == "?" and len(certain) == 1:
+            (other,) = certain
+            encoding = other if _decode(_bytes_of(text) or b"", other) else "?"
         if encoding == "?":
-            lost.append(name)
+            unreadable.append(name)
         elif encoding:
-            fixed[name] = _decoded(_bytes_of(text) or b"", encoding) or text
+            fixed[name] = _decode(_bytes_of(text) or b"", encoding) or text
             if encoding in _NAMES:
                 read_as[_NAMES[encoding]] = None
         else:
             fixed[name] = text
     notes = [f"its tags are in {encoding}, not as they say, and were read so" for encoding in read_as]
-    if lost:
-        notes.append(f"{', '.join(lost)} of its tags left out: the encoding is not what they say, and cannot be told")
+    if unreadable:
+        notes.append(
+            f"{', '.join(unreadable)} of its tags left out: the encoding is not what they say, and cannot be told"
+        )
     return fixed, tuple(notes)
 
 
 def _bytes_of(text: str) -> bytes | None:
-    """Return the bytes that were taken for Latin-1 or Windows-1252; None where they were not."""
+    """Return the bytes of a text that was decoded as Latin-1 or Windows-1252; None if it was not."""
     for encoding in ("latin-1", "cp1252"):
         try:
             return text.encode(encoding)
@@ -90,9 +92,9 @@ def _bytes_of(text: str) -> bytes | None:
     return None
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    """Return the text, or "" where it is not in that encoding."""
-    if encoding == "utf-8":  # old tags end after 30 bytes, in the middle of a letter
+def _decode(data: bytes, encoding: str) -> str:
+    """Decode bytes; "" if they are not in that encoding."""
+    if encoding == "utf-8":  # old tags are cut after 30 bytes, perhaps inside a character
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             return decoder.decode(data, final=len(data) < 28)
@@ -104,39 +106,39 @@ def _decoded(data: bytes, encoding: str) -> str:
         return ""
 
 
-def _encoding_of(text: str) -> str:
-    """Return the encoding that a text is really in: "" where it is right as it is, "?" where that cannot be told."""
+def _detect_encoding(text: str) -> str:
+    """Detect the true encoding of a text: "" if it is right as it is, "?" if it cannot be detected."""
     if "\ufffd" in text:
         return "?"
     data = _bytes_of(text)
     if data is None or data.isascii():
         return ""
-    if any(character > "\x7f" for character in _decoded(data, "utf-8")):
+    if any(character > "\x7f" for character in _decode(data, "utf-8")):
         return "utf-8"
-    if _is_japanese(_decoded(data, "cp932")):
+    if _is_japanese(_decode(data, "cp932")):
         return "cp932"
-    latin = _decoded(data, "cp1252")
+    latin = _decode(data, "cp1252")
     longest = max(map(len, re.findall(rf"[^\x00-\x7f{_SIGNS}]+", latin)), default=0)
     accented = sum(character.isalpha() and not character.isascii() for character in latin)
-    is_bare = accented >= 2 and sum(byte > 0x7F for byte in data) >= _LEAST_RUN and not re.search("[A-Za-z]", latin)
-    if not latin or longest >= _LEAST_RUN or is_bare:
-        scores = {encoding: _cyrillic_score(_decoded(data, encoding)) for encoding in ("cp1251", "koi8-r")}
+    all_accented = accented >= 2 and sum(byte > 0x7F for byte in data) >= _MIN_RUN and not re.search("[A-Za-z]", latin)
+    if not latin or longest >= _MIN_RUN or all_accented:
+        scores = {encoding: _cyrillic_score(_decode(data, encoding)) for encoding in ("cp1251", "koi8-r")}
         best, other = sorted(scores, key=lambda encoding: -scores[encoding])
-        if scores[best] > _LEAST_SCORE and scores[best] > scores[other] + _MARGIN:
+        if scores[best] > _MIN_SCORE and scores[best] > scores[other] + _MARGIN:
             return best
         return "?"
-    return "" if latin == text else "cp1252"  # curly quotes and dashes, where Latin-1 has control characters
+    return "" if latin == text else "cp1252"  # curly quotes and dashes, which are control characters in Latin-1
 
 
 def _is_japanese(text: str) -> bool:
-    """Whether a text has kana as Japanese has, and no half-width ones, which any bytes would give."""
+    """Whether a text has as many kana as Japanese, and no half-width kana, which any bytes can give."""
     wide = [character for character in text if not character.isascii()]
     kana = sum("\u3041" <= character <= "\u30fe" for character in wide)
     return kana >= 2 and kana * 4 >= len(wide) and not any("\uff61" <= character <= "\uff9f" for character in wide)
 
 
 def _cyrillic_score(text: str) -> float:
-    """Mean logarithm of the frequency of the letters of a text; -inf where it is not written as Cyrillic is."""
+    """Return the mean log frequency of the letters of a text; -inf if its capitals or symbols do not fit Cyrillic."""
     words = re.findall(r"[^\W\d_]+", text)
     cyrillic = [word for word in words if any(not character.isascii() for character in word)]
     if not cyrillic or any(not (word.islower() or word.isupper() or word.istitle()) for word in cyrillic):

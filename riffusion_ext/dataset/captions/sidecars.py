@@ -1,6 +1,6 @@
-"""Captions and facts that people keep beside their songs: a text or JSON file each, or one table for a folder.
+"""Sidecar files with captions and metadata of songs: a text or JSON file per song, or a table per folder.
 
-Standard library only. Nothing here raises: a file that cannot be used is described in a note, and passed over.
+Standard library only. Nothing here raises: a file that cannot be used is skipped, and described in a note.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 from unicodedata import normalize
 
-from riffusion_ext.dataset.captions.fields import as_text, known_fields, named_fields
+from riffusion_ext.dataset.captions.fields import as_text, extract_fields, select_fields
 from riffusion_ext.dataset.captions.text import decode, one_line
 from riffusion_ext.files.regular import check_regular, read_regular
 from riffusion_ext.validation.json_text import loads
 
-__all__ = ["TABLE_NAMES", "beside", "in_tables", "unmatched_rows"]
+__all__ = ["TABLE_NAMES", "read_sidecars", "read_tables", "unmatched_rows"]
 
 TABLE_NAMES = ("captions.csv", "captions.tsv", "captions.json", "captions.jsonl")
-"""What a table of a whole folder may be called; the first that knows the song counts."""
+"""File names of tables for a whole folder, in order of precedence."""
 
-_MOST_TOLD = 5
-_LARGEST_SIDECAR = 1 << 20
-_LARGEST_TABLE = 1 << 26
+_MAX_SHOWN = 5
+_MAX_SIDECAR_BYTES = 1 << 20
+_MAX_TABLE_BYTES = 1 << 26
 _FILE_COLUMNS = ("file", "file name", "filename", "file path", "filepath", "path", "audio", "song", "track", "name")
 _DELIMITERS = ",;\t|"
 
 Found = tuple[dict[str, str], tuple[str, ...]]
-"""Fields, and notes about what was passed over."""
+"""Fields, and notes about skipped files."""
 
 _T = TypeVar("_T")
 
 
-def beside(song: Path) -> Found:
-    """Read ``song.json`` and ``song.txt`` (or ``song.mp3.json``, ``song.mp3.txt``); JSON wins.
+def read_sidecars(song: Path) -> Found:
+    """Read ``song.json`` and ``song.txt`` (or ``song.mp3.json``, ``song.mp3.txt``); JSON takes precedence.
 
     A text file holds a caption, or lines such as ``Genre: folk``, or both.
     """
@@ -45,23 +45,24 @@ def beside(song: Path) -> Found:
     notes: list[str] = []
     for suffix, parse in ((".json", _parse_json_sidecar), (".txt", _parse_text_sidecar)):
         for path in (song.with_suffix(suffix), song.with_name(song.name + suffix)):
-            found, said = _read(path, parse, _LARGEST_SIDECAR)
-            notes += said
+            found, more = _read(path, parse, _MAX_SIDECAR_BYTES)
+            notes += more
             fields = {**(found or {}), **fields}
     return fields, tuple(notes)
 
 
-def in_tables(song: Path, root: Path | None = None) -> Found:
-    """Read what the tables of the song's folder say about it, and those of the folders above it up to ``root``.
+def read_tables(song: Path, root: Path | None = None) -> Found:
+    """Read a song's rows from the tables in its folder and in the folders above, up to ``root``.
 
-    A table names files relative to its own folder, with or without suffix, in any case. The nearest table wins.
+    A table names files relative to its own folder, with or without suffix, in any case. The nearest table takes
+    precedence.
     """
     fields: dict[str, str] = {}
     notes: list[str] = []
     for folder in _folders(song, root):
         for name in TABLE_NAMES:
-            table, said = _table(folder / name)
-            notes += said
+            table, more = _table(folder / name)
+            notes += more
             relative = PurePosixPath(song.relative_to(folder).as_posix())
             rows = (table.get(_as_key(key)) for key in (str(relative), str(relative.with_suffix(""))))
             row = next((row for row in rows if row is not None), {})
@@ -70,14 +71,14 @@ def in_tables(song: Path, root: Path | None = None) -> Found:
 
 
 def unmatched_rows(songs: Collection[Path], root: Path | None = None) -> tuple[str, ...]:
-    """Return notes about rows of tables that no song matches, with the folder of each table.
+    """Return notes about table rows that match no song, with the folder of each table.
 
     Parameters
     ----------
     songs
         All songs of the collection.
     root
-        As for :func:`in_tables`.
+        As for :func:`read_tables`.
     """
     below: dict[Path, set[str]] = {}
     for song in songs:
@@ -89,9 +90,9 @@ def unmatched_rows(songs: Collection[Path], root: Path | None = None) -> tuple[s
         for name in TABLE_NAMES:
             rows = [key for key in _table(folder / name)[0] if key not in names]
             if rows:
-                shown = ", ".join(rows[:_MOST_TOLD]) + (", ..." if len(rows) > _MOST_TOLD else "")
-                many = f"{len(rows)} rows match" if len(rows) > 1 else "1 row matches"
-                notes.append(f"{name} in {folder}: {many} no song: {shown}")
+                shown = ", ".join(rows[:_MAX_SHOWN]) + (", ..." if len(rows) > _MAX_SHOWN else "")
+                match_text = f"{len(rows)} rows match" if len(rows) > 1 else "1 row matches"
+                notes.append(f"{name} in {folder}: {match_text} no song: {shown}")
     return tuple(notes)
 
 
@@ -101,13 +102,13 @@ def _folders(song: Path, root: Path | None) -> Iterator[Path]:
         yield from _folders(song.parent, root)
 
 
-def _read(path: Path, parse: Callable[[str], _T], largest: int) -> tuple[_T | None, tuple[str, ...]]:
-    """Parse a text file; (None, ()) where there is none, (None, (why,)) where it cannot be used."""
+def _read(path: Path, parse: Callable[[str], _T], max_bytes: int) -> tuple[_T | None, tuple[str, ...]]:
+    """Parse a text file; (None, ()) if there is none, (None, (reason,)) if it cannot be used."""
     try:
         size = check_regular(path).st_size
-        if size > largest:
-            return None, (f"{path.name} was passed over: it has {size} bytes, more than {largest}",)
-        text, note = decode(read_regular(path, largest))
+        if size > max_bytes:
+            return None, (f"{path.name} was passed over: it has {size} bytes, more than {max_bytes}",)
+        text, note = decode(read_regular(path, max_bytes))
         parsed = parse(text)
     except (FileNotFoundError, NotADirectoryError):
         return None, ()
@@ -127,9 +128,9 @@ def _parse_text_sidecar(text: str) -> dict[str, str]:
     free: list[str] = []
     for line in lines:
         name, colon, value = line.partition(":")
-        field = known_fields({name: value}) if colon else {}
+        field = extract_fields({name: value}) if colon else {}
         named.update({name: value for name, value in field.items() if name not in named})
-        if not field and not (colon and named_fields({name: value})):
+        if not field and not (colon and select_fields({name: value})):
             free.append(line)
     if free:
         named.setdefault("song_caption", _as_sentence(free))
@@ -137,7 +138,7 @@ def _parse_text_sidecar(text: str) -> dict[str, str]:
 
 
 def _as_sentence(lines: Iterable[str]) -> str:
-    """Join lines: what ends with a mark goes on after a space, what does not is one tag of several."""
+    """Join lines with a space after punctuation, and with a comma otherwise, as for a list of tags."""
     joined = ""
     for line in lines:
         joined += ("" if not joined else " " if joined[-1] in ".,;:!?" else ", ") + line
@@ -149,12 +150,12 @@ def _parse_json_sidecar(text: str) -> dict[str, str]:
 
 
 def _entry(value: object) -> dict[str, str]:
-    """Fields of one song out of JSON: an object, a caption, or a list of tags."""
+    """Return the fields of one song from JSON: an object, a caption, or a list of tags."""
     if not isinstance(value, dict):
-        return known_fields({"caption": value})
-    # Some programs keep the tags in an object of their own, as ffprobe does.
+        return extract_fields({"caption": value})
+    # Some programs, such as ffprobe, put the tags into an object of their own.
     inner = [_entry(value[name]) for name in ("format", "metadata", "tags") if isinstance(value.get(name), dict)]
-    fields = known_fields(value)
+    fields = extract_fields(value)
     for more in inner:
         fields = {**more, **fields}
     return fields
@@ -166,7 +167,7 @@ Table = Mapping[str, Mapping[str, str]]
 
 
 def _as_key(name: str) -> str:
-    """Name of a file as tables are searched: macOS decomposes accents, Windows has backslashes and drives."""
+    """Normalize a file name for table lookup: macOS decomposes accents, Windows has backslashes and drives."""
     name = normalize("NFC", name).strip()
     if "\\" in name or re.match("[A-Za-z]:", name):
         name = PureWindowsPath(name).as_posix()
@@ -186,16 +187,16 @@ def _table(path: Path) -> tuple[Table, tuple[str, ...]]:
 @lru_cache(maxsize=16)
 def _cached_table(path: Path, changed: int, size: int) -> tuple[Table, tuple[str, ...]]:
     parse = _parse_csv if path.suffix in (".csv", ".tsv") else _parse_json_table
-    table, notes = _read(path, parse, _LARGEST_TABLE)
+    table, notes = _read(path, parse, _MAX_TABLE_BYTES)
     return table or {}, notes
 
 
 def _parse_csv(text: str) -> Table:
     first, _, rest = text.partition("\n")
-    stated = re.fullmatch(r"sep=(.)", first.strip())  # Excel's own way to name the delimiter
-    if stated:
+    declared = re.fullmatch(r"sep=(.)", first.strip())  # Excel's way to declare the delimiter
+    if declared:
         first, text = rest.partition("\n")[0], rest
-    delimiter = stated.group(1) if stated else max(_DELIMITERS, key=lambda mark: _outside_quotes(first, mark))
+    delimiter = declared.group(1) if declared else max(_DELIMITERS, key=lambda mark: _outside_quotes(first, mark))
     read = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = [row for row in read if any(cell.strip() for cell in row)]
     if not rows:
@@ -209,7 +210,7 @@ def _parse_csv(text: str) -> Table:
     table: dict[str, dict[str, str]] = {}
     for row in rows[1:]:
         cells = dict(zip(header, row, strict=False))
-        _add(table, cells.pop(column, ""), known_fields(cells))
+        _add(table, cells.pop(column, ""), extract_fields(cells))
     return table
 
 
@@ -221,7 +222,7 @@ def _parse_json_table(text: str) -> Table:
     try:
         content = loads(text)
     except ValueError:
-        content = [loads(line) for line in text.splitlines() if line.strip()]  # one object a line
+        content = [loads(line) for line in text.splitlines() if line.strip()]  # one object per line
     table: dict[str, dict[str, str]] = {}
     for name, entry in _json_rows(content):
         _add(table, name, _entry(entry))
@@ -231,7 +232,7 @@ def _parse_json_table(text: str) -> Table:
 
 
 def _json_rows(content: object) -> Iterator[tuple[str, object]]:
-    """Yield file and entry: of {file: entry}, [{"file": ..., ...}] or [[file, entry]], or of a list in an object."""
+    """Yield file and entry from {file: entry}, [{"file": ..., ...}] or [[file, entry]], or from a list in an object."""
     if isinstance(content, dict):
         lists = [value for value in content.values() if isinstance(value, list)]
         if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):

@@ -1,4 +1,4 @@
-"""What is known about a song before anyone listens: its tags, and the files beside it."""
+"""Metadata of a song: its embedded tags, and the sidecar files beside it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from riffusion_ext.audio.io import read_tags
-from riffusion_ext.dataset.captions.fields import known_fields, named_fields, odd_tempo
-from riffusion_ext.dataset.captions.mojibake import repaired
-from riffusion_ext.dataset.captions.sidecars import beside, in_tables
+from riffusion_ext.dataset.captions.fields import extract_fields, invalid_tempo, select_fields
+from riffusion_ext.dataset.captions.mojibake import repair_encoding
+from riffusion_ext.dataset.captions.sidecars import read_sidecars, read_tables
 from riffusion_ext.errors import AudioError
 from riffusion_ext.files.regular import open_regular
 
 __all__ = ["SongTags", "song_tags"]
 
-_MOST_READS, _MOST_BYTES = 50_000, 1 << 26
+_MAX_READS, _MAX_BYTES = 50_000, 1 << 26
 
 
 @dataclass(frozen=True)
 class SongTags:
-    """What is known about a song.
+    """Metadata of a song.
 
     Attributes
     ----------
     fields
-        Of :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS` those that say something: each one line, the year
-        four digits, the bpm a whole number, the key as ``"A minor"``.
+        Non-empty values by name, from :data:`~riffusion_ext.dataset.captions.fields.SONG_FIELDS`: each one line, the
+        year four digits, the bpm a whole number, the key as ``"A minor"``.
     notes
-        Sentences about files beside the song that were passed over, or are in an odd encoding.
+        Sentences about sidecar files that were skipped, or are in an unexpected encoding.
     """
 
     fields: Mapping[str, str]
@@ -38,37 +38,37 @@ class SongTags:
 
 
 def song_tags(path: str | PathLike[str], root: str | PathLike[str] | None = None) -> SongTags:
-    """Read what a song says about itself, and what the files beside it say.
+    """Read the metadata of a song from its tags and its sidecar files.
 
-    For each field the first of these counts: ``song.json``, ``song.txt``, a table of the folder
-    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables of the folders above it, the tags in the
-    file. What is beside the song wins, because somebody put it there for this.
+    Each field comes from the first source that has it: ``song.json``, ``song.txt``, a table in the folder
+    (:data:`~riffusion_ext.dataset.captions.sidecars.TABLE_NAMES`), tables in the folders above, the embedded tags.
+    Sidecar files take precedence, because somebody put them there for this purpose.
 
     Parameters
     ----------
     path
-        The sound file. It need not be readable, or even be there.
+        The sound file. It need not be readable, or even exist.
     root
-        The uppermost folder whose tables are asked; None for the song's own folder.
+        Topmost folder whose tables are read; None for the song's own folder.
 
     Returns
     -------
     SongTags
-        Never raises: what cannot be read is as if it were absent.
+        Never raises: unreadable sources count as missing.
     """
     song = Path(path)
     try:
-        own, own_notes = beside(song)
-        shared, shared_notes = in_tables(song, None if root is None else Path(root))
-    except (OSError, ValueError) as error:  # a name that no system would look up
+        sidecar, sidecar_notes = read_sidecars(song)
+        table, table_notes = read_tables(song, None if root is None else Path(root))
+    except (OSError, ValueError) as error:  # an impossible file name
         return SongTags({}, (f"{song.name} cannot be looked up: {error}",))
-    embedded, said = _embedded(song)
-    notes = (*own_notes, *shared_notes, *(f"{song.name}: {note}" for note in said))
-    return SongTags({**embedded, **shared, **own}, tuple(dict.fromkeys(notes)))
+    embedded, embedded_notes = _read_embedded(song)
+    notes = (*sidecar_notes, *table_notes, *(f"{song.name}: {note}" for note in embedded_notes))
+    return SongTags({**embedded, **table, **sidecar}, tuple(dict.fromkeys(notes)))
 
 
-class _Patient:
-    """A file that is not read on for ever: some hold millions of empty parts, each of which is looked at.
+class _LimitedFile:
+    """File wrapper that limits reads and bytes, since some files have millions of empty parts to parse.
 
     Parameters
     ----------
@@ -82,55 +82,55 @@ class _Patient:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, or raise an OSError when it has been enough."""
-        data = self._file.read(size if 0 <= size <= _MOST_BYTES else _MOST_BYTES)
+        """Read up to `size` bytes; raise an OSError once a limit is exceeded."""
+        data = self._file.read(size if 0 <= size <= _MAX_BYTES else _MAX_BYTES)
         self._reads += 1
         self._bytes += len(data)
-        if self._reads > _MOST_READS or self._bytes > _MOST_BYTES:
+        if self._reads > _MAX_READS or self._bytes > _MAX_BYTES:
             raise OSError("it has too many parts")
         return data
 
 
-def _embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the fields that the tags in a song fill, and notes about them."""
+def _read_embedded(song: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fields of the tags embedded in a song, and notes about them."""
     values: dict[str, object] = {}
     try:
         values = dict(read_tags(song))
     except (AudioError, OSError, ValueError):
         values = {}
     fields, notes = _fields_of(values)
-    better, more = _fields_of(_by_tinytag(song))
-    fields.update(better)
-    fields.pop("song_caption", None)  # descriptions in songs are credits and addresses
+    from_tinytag, more = _fields_of(_read_with_tinytag(song))
+    fields.update(from_tinytag)
+    fields.pop("song_caption", None)  # descriptions in tags are credits and URLs
     return fields, tuple(dict.fromkeys((*notes, *more)))
 
 
 def _fields_of(values: Mapping[str, object]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the fields of a tag, each in its true encoding, and notes about what is odd in it."""
-    texts, notes = repaired(named_fields(values))
-    odd = odd_tempo(values)
-    if odd:
-        notes = (*notes, f"its tags say a tempo of {odd[:40]}, which is none, and was left out")
-    return known_fields(texts), notes
+    """Return the fields of a tag in their true encoding, and notes about the tag."""
+    texts, notes = repair_encoding(select_fields(values))
+    tempo = invalid_tempo(values)
+    if tempo:
+        notes = (*notes, f"its tags say a tempo of {tempo[:40]}, which is none, and was left out")
+    return extract_fields(texts), notes
 
 
-def _by_tinytag(song: Path) -> dict[str, object]:
-    """Read the tags by tinytag, which knows more formats and fields; {} where it is not installed or fails."""
+def _read_with_tinytag(song: Path) -> dict[str, object]:
+    """Read the tags with tinytag, which supports more formats and fields; {} if it is not installed or fails."""
     try:
         from tinytag import TinyTag
     except ImportError:
         return {}
-    # A file is what its first bytes say; some MP3 files begin with other things, and then the suffix has to do.
+    # The format is detected by the first bytes; some MP3 files begin with other data, and then the suffix decides.
     for by_name in (False, True):
         try:
             with open_regular(song) as file:
-                patient = cast(BinaryIO, _Patient(file))
-                tag = TinyTag.get(str(song) if by_name else None, file_obj=patient, duration=False)
-        except Exception:  # whatever a damaged file makes it do: it means no tags
+                limited = cast(BinaryIO, _LimitedFile(file))
+                tag = TinyTag.get(str(song) if by_name else None, file_obj=limited, duration=False)
+        except Exception:  # damaged files raise errors of any kind; they count as files without tags
             continue
         values: dict[str, object] = dict(tag.other)
         for name in ("title", "artist", "album", "genre", "year"):
             values[name] = [getattr(tag, name), *tag.other.get(name, ())]
-        if known_fields(values):
+        if extract_fields(values):
             return values
     return {}

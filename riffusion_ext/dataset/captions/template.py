@@ -1,4 +1,4 @@
-"""Captions of training images: a template filled with what is known about a song.
+"""Captions of training images: templates filled with the metadata of a song.
 
 Standard library only.
 """
@@ -19,11 +19,11 @@ __all__ = [
     "CAPTION_FIELDS",
     "TOKEN_LIMIT",
     "caption_for",
-    "check_template",
-    "edited_caption",
+    "clean_caption",
     "estimate_tokens",
     "file_fields",
-    "tidy",
+    "normalize_caption",
+    "parse_template",
 ]
 
 CAPTION_FIELDS = (
@@ -44,83 +44,84 @@ CAPTION_FIELDS = (
     "measured_key",
     "loudness",
 )
-"""The names a template may use. What the tags and the files beside a song say comes first; ``tempo``,
-``measured_key`` and ``loudness`` are measured."""
+"""Names that a template may use. The first come from tags, sidecar files and paths; ``tempo``, ``measured_key`` and
+``loudness`` are measured."""
 
 TOKEN_LIMIT = 75
-"""Tokens that trainers of Stable Diffusion 1 read of a caption, unless told otherwise."""
+"""Tokens of a caption that trainers of Stable Diffusion 1 use by default."""
 
-_LAST_RESORT = "music"
-_LONGEST_TEMPLATE = 4000
+_FALLBACK = "music"
+_MAX_TEMPLATE = 4000
 
 _STEM = re.compile(
     r"(?:.*[ _.(\[-])?(vocals|drums|bass|other|guitar|piano|instrumental|accompaniment)[)\]]?", re.IGNORECASE
 )
 
-# Words that lead to a name, or follow it as its unit, and mean nothing without it.
+# Words before a value, or units after it, that mean nothing without it.
 _LEADING = frozenset(
     "a an the by in at from of on with and for to key tempo feat feat. ft ft. featuring".split()  # noqa: SIM905
 )
 _UNITS = frozenset(["bpm", "lufs", "db", "dbfs"])
 _DASHES = "-\u2013\u2014/|:;&+~"
 _BRACKETS = "()[]"
-_KNOWN = "\0"  # stands for a value while the words around it are set right: values have none
+_VALUE = "\0"  # placeholder for a value while the words around it are cleaned; values never contain it
 
 
 def caption_for(fields: Mapping[str, str], settings: CaptionSettings) -> str:
-    """Return the caption of one image.
+    """Fill the caption template for one image.
 
-    The template's parts between commas are filled one by one. A part none of whose names is known vanishes with its
-    words (``"{bpm} bpm"``), so no comma is left over; where only some are known, the words that lead to the others go
-    (``"{title} by {artist}"`` becomes the title alone), and brackets that are left empty. ``{bpm|tempo}`` takes the
-    first of the two that is known. ``{{`` stands for a brace. A part that says the same as an earlier one is dropped.
+    The parts of the template between commas are filled one by one. A part with no known value is dropped together with
+    its words (``"{bpm} bpm"``), so that no comma is left over. If only some values are known, the words that lead to
+    the missing ones are dropped (``"{title} by {artist}"`` becomes the title alone), and so are empty brackets.
+    ``{bpm|tempo}`` takes the first known of the two. ``{{`` is a literal brace. A part that repeats an earlier one is
+    dropped.
 
     Parameters
     ----------
     fields
-        What is known, of :data:`CAPTION_FIELDS`; absent and empty are the same. The settings' trigger is added.
+        Values by name, from :data:`CAPTION_FIELDS`; empty means unknown. The settings' trigger is added.
     settings
-        Template, trigger word, and pairs of texts to find and to put in their place, in turn, in the finished caption.
+        Template, trigger word, and pairs of texts to find and to replace, in order, in the finished caption.
 
     Returns
     -------
     str
         One line, never empty, without doubled commas and without backslashes (the Dreambooth extension drops them).
-        Where nothing else is left: the title, else the file's name without the number in front, else ``"music"``.
+        If nothing else is left: the title, else the file's name without its track number, else ``"music"``.
 
     Raises
     ------
     RiffusionError
-        The template uses an unknown name or has a brace that does not close, or a text to find is empty.
+        The template has an unknown name or an unclosed brace, or a text to find is empty.
     """
-    values = {name: tidy(str(fields.get(name, ""))) for name in CAPTION_FIELDS}
-    values["trigger"] = tidy(settings.trigger) or values["trigger"]
+    values = {name: clean_caption(str(fields.get(name, ""))) for name in CAPTION_FIELDS}
+    values["trigger"] = clean_caption(settings.trigger) or values["trigger"]
     parts: dict[str, str] = {}
-    for part in check_template(settings.template):
-        text = tidy(_fill(part, values))
+    for part in parse_template(settings.template):
+        text = clean_caption(_fill(part, values))
         parts.setdefault(text.casefold(), text)
     caption = _replace(", ".join(parts.values()), settings.replace)
-    return edited_caption(caption, fields)
+    return normalize_caption(caption, fields)
 
 
-def edited_caption(text: str, fields: Mapping[str, str]) -> str:
-    """Return a caption that somebody typed as one that can be written: tidy, and never empty.
+def normalize_caption(text: str, fields: Mapping[str, str]) -> str:
+    """Normalize an edited caption: one clean line, never empty.
 
     Parameters
     ----------
     text
-        Anything.
+        Any text.
     fields
-        What is known of the song: where nothing is left of the text, its ``title`` or ``file`` stands in.
+        Values of the song: its ``title`` or ``file`` is used if nothing is left of the text.
     """
-    spare = (fields.get("title", ""), readable_name(str(fields.get("file", ""))))
-    return next(filter(None, map(tidy, (text, *map(str, spare)))), _LAST_RESORT)
+    fallbacks = (fields.get("title", ""), readable_name(str(fields.get("file", ""))))
+    return next(filter(None, map(clean_caption, (text, *map(str, fallbacks)))), _FALLBACK)
 
 
 def file_fields(path: Path) -> dict[str, str]:
-    """Return the fields that a song's place gives: its name as words, its folder, the folder above that, its stem.
+    """Return the fields from a song's path: file name as words, folder, parent folder, stem.
 
-    A file is a stem if its name is that of one or ends so: ``vocals.wav``, ``Song (Drums).flac``, ``song_bass.ogg``.
+    A file is a stem if its name is or ends with that of one: ``vocals.wav``, ``Song (Drums).flac``, ``song_bass.ogg``.
     """
     parent = path.parent
     stem = _STEM.fullmatch(path.stem)
@@ -133,8 +134,8 @@ def file_fields(path: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)  # the images of a song share their caption
-def tidy(text: str) -> str:
-    """Return a text as a caption holds it: one line, no backslashes, no comma without words on both sides."""
+def clean_caption(text: str) -> str:
+    """Clean a text for use in a caption: one line, no backslashes, no comma without words on both sides."""
     text = one_line(text.replace("\\", ""))
     text = re.sub(r" ?,(?: ?,)*", ",", text).strip(" ,")
     return "" if is_blank(text) else text
@@ -145,7 +146,7 @@ def _replace(caption: str, pairs: Iterable[Sequence[str]]) -> str:
         if not find:
             raise RiffusionError(f"the text to find is empty, there is nothing to replace by {put!r}")
         caption = caption.replace(find, put)
-    return tidy(caption)
+    return clean_caption(caption)
 
 
 # --- templates -------------------------------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ def _replace(caption: str, pairs: Iterable[Sequence[str]]) -> str:
 
 @dataclass(frozen=True)
 class _Slot:
-    """A place in a template: the first of these names that is known goes there."""
+    """A slot in a template, filled with the first of these names that has a value."""
 
     names: tuple[str, ...]
 
@@ -162,18 +163,16 @@ Part = tuple["str | _Slot", ...]
 
 
 @lru_cache(maxsize=64)
-def check_template(template: str) -> tuple[Part, ...]:
-    """Return the parts of a template, which commas outside brackets divide; each is words and slots in turn.
+def parse_template(template: str) -> tuple[Part, ...]:
+    """Parse a template into parts, divided by commas outside brackets; each is a sequence of words and slots.
 
     Raises
     ------
     RiffusionError
-        It uses an unknown name, has a brace that does not close, or is very long.
+        The template has an unknown name or an unclosed brace, or is too long.
     """
-    if len(template) > _LONGEST_TEMPLATE:
-        raise RiffusionError(
-            f"the caption template must have at most {_LONGEST_TEMPLATE} characters, got {len(template)}"
-        )
+    if len(template) > _MAX_TEMPLATE:
+        raise RiffusionError(f"the caption template must have at most {_MAX_TEMPLATE} characters, got {len(template)}")
     parts: list[list[str | _Slot]] = [[]]
     depth = 0
     for token in re.findall(r"\{\{|\}\}|\{[^{}]*\}|[^{}]|[{}]", one_line(template)):
@@ -208,31 +207,31 @@ def _append(part: list[str | _Slot], character: str) -> None:
 
 
 def _fill(part: Part, values: Mapping[str, str]) -> str:
-    """Return a part with its slots filled; "" where it has slots and none is known."""
+    """Fill the slots of a part; "" if it has slots but no value for any."""
     found = [
         next(filter(None, map(values.__getitem__, piece.names)), "") if isinstance(piece, _Slot) else None
         for piece in part
     ]
     known = [value for value in found if value]
     if known or all(value is None for value in found):
-        text = "".join(_KNOWN if value else piece for piece, value in zip(_words(part, found), found, strict=True))
-        return re.sub(_KNOWN, lambda _: known.pop(0), text if "" not in found else _without_litter(text))
+        text = "".join(_VALUE if value else piece for piece, value in zip(_words(part, found), found, strict=True))
+        return re.sub(_VALUE, lambda _: known.pop(0), text if "" not in found else _strip_remains(text))
     return ""
 
 
 def _words(part: Part, found: Sequence[str | None]) -> list[str]:
-    """Return the pieces of a part, a space for each slot, without the words that belong to unknown slots."""
+    """Return the pieces of a part with a space for each slot, without the words that belong to empty slots."""
     pieces = [piece if isinstance(piece, str) else " " for piece in part]
     for number, value in enumerate(found):
         if value is None:
             leads, follows = found[number + 1 : number + 2] == [""], found[number - 1 : number] == [""]
             first = not any(found[:number]) and not "".join(pieces[:number]).strip()
-            if 0 < number < len(part) - 1 and (leads or first) and _only_joins(pieces[number]):
+            if 0 < number < len(part) - 1 and (leads or first) and _is_joiner(pieces[number]):
                 pieces[number] = " ".join(token for token in _tokens(pieces[number]) if token in _BRACKETS) or " "
             if leads:
-                pieces[number] = _without_leading(pieces[number])
+                pieces[number] = _strip_leading(pieces[number])
             if follows:
-                pieces[number] = _without_unit(pieces[number])
+                pieces[number] = _strip_unit(pieces[number])
     return pieces
 
 
@@ -240,28 +239,28 @@ def _tokens(text: str) -> list[str]:
     return re.findall(r"[()\[\]]|[^\s()\[\]]+", text)
 
 
-def _only_joins(text: str) -> bool:
-    """Whether words between two names do no more than join them: a mark, or one short word of any language."""
+def _is_joiner(text: str) -> bool:
+    """Whether the words between two slots only join them: a punctuation mark, or one short word of any language."""
     words = [token for token in _tokens(text) if token not in _BRACKETS]
     return len(words) < 2 and all(len(word) < 4 or not word.strip(_DASHES) for word in words)
 
 
-def _without_leading(text: str) -> str:
-    """Return a text without the words and dashes at its end that lead to something."""
+def _strip_leading(text: str) -> str:
+    """Remove words and dashes from the end of a text that introduce a value."""
     tokens = _tokens(text)
     while tokens and (tokens[-1].casefold() in _LEADING or not tokens[-1].strip(_DASHES)):
         tokens.pop()
     return f" {' '.join(tokens)} "
 
 
-def _without_unit(text: str) -> str:
-    """Return a text without a unit at its start."""
+def _strip_unit(text: str) -> str:
+    """Remove a unit from the start of a text."""
     tokens = _tokens(text)
     return f" {' '.join(tokens[1:])} " if tokens and tokens[0].casefold() in _UNITS else text
 
 
-def _without_litter(text: str) -> str:
-    """Return a text without empty brackets, marks beside brackets and at its ends, and doubled spaces."""
+def _strip_remains(text: str) -> str:
+    """Remove empty brackets, punctuation beside brackets and at both ends, and doubled spaces."""
     marks = rf"[\s,{re.escape(_DASHES)}]*"
     before = None
     while before != text:
@@ -277,11 +276,11 @@ def _without_litter(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def estimate_tokens(caption: str) -> int:
-    """Return about how many tokens CLIP makes of a caption.
+    """Estimate the number of CLIP tokens of a caption.
 
-    Exactly known is how its tokenizer splits a text: words, single digits, runs of marks. How many tokens a word
-    becomes depends on a vocabulary of 49,408 entries; six letters for a token, or two bytes of other alphabets, come
-    within a fifth of the truth for nine of ten English texts.
+    The text is split exactly as by CLIP's tokenizer: words, single digits, runs of punctuation. The number of tokens of
+    a word depends on a vocabulary of 49,408 entries; assuming six letters per token, or two bytes of other alphabets,
+    is within a fifth of the true count for nine of ten English texts.
 
     Source: Radford et al., "Learning transferable visual models from natural language supervision" (2021).
     """

@@ -1,4 +1,4 @@
-"""Texts of people and programs, in whatever encoding and with whatever is in them, made one clean line.
+"""Decode text files of unknown encoding, and normalize text to one clean line.
 
 Standard library only.
 """
@@ -12,7 +12,7 @@ import unicodedata
 __all__ = ["decode", "is_blank", "one_line", "readable_name"]
 
 _MARKS = (
-    # UTF-32 first: its mark in little endian begins with that of UTF-16.
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
@@ -29,24 +29,24 @@ _TRACK = re.compile(
     )[\s.)\]-]*""",
     re.VERBOSE,
 )
-"""A number of a track, with what divides it from the name."""
+"""Track number with its separator."""
 
 _INVISIBLE = ("Cc", "Cf", "Cs")
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, but Persian words and emoji of several signs fall apart without them."""
+"""Invisible, but Persian words and composed emoji need them."""
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """Return the text of a file, and a note about its encoding ("" for UTF-8 and what a byte order mark names).
+    """Decode a text file; also return a note about its encoding ("" for UTF-8 or with a byte order mark).
 
-    Without a mark it is UTF-8; or UTF-16 where every other byte is mostly zero; else Windows-1252, in which any byte
-    means something.
+    Without a byte order mark, the text is UTF-8; UTF-16 if every other byte is mostly zero; else Windows-1252, in which
+    any byte is valid.
 
     Raises
     ------
     ValueError
-        It is no text: it has NUL bytes, or breaks the encoding that its mark promises.
+        It is not text: it has NUL bytes, or does not match its byte order mark.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -58,12 +58,12 @@ def decode(data: bytes) -> tuple[str, str]:
     if text and "\0" not in text:
         return text, ""
     if b"\0" in data:
-        return _without_mark(data)
+        return _decode_without_mark(data)
     note = "it is not UTF-8 and was read as Windows-1252" if data else ""
     return data.decode("cp1252", "replace").replace("\ufffd", ""), note
 
 
-def _without_mark(data: bytes) -> tuple[str, str]:
+def _decode_without_mark(data: bytes) -> tuple[str, str]:
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         high = data[first::2]
         if len(data) % 2 == 0 and high.count(0) * 2 > len(high) and b"\0\0" not in data:
@@ -72,25 +72,25 @@ def _without_mark(data: bytes) -> tuple[str, str]:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line: composed characters, single spaces, nothing invisible.
+    """Normalize text to one line: composed characters, single spaces, nothing invisible.
 
-    Whatever counts as white space or as a line break becomes a space. Control and format characters (byte order mark,
-    zero-width space, direction marks, soft hyphen) and half surrogates go; joiners stay. Once more changes nothing.
+    White space and line breaks of any kind become single spaces. Control and format characters (byte order mark,
+    zero-width space, direction marks, soft hyphen) and lone surrogates are removed; joiners are kept. Idempotent.
     """
     kept = "".join(c for c in text if c.isspace() or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
     return " ".join(unicodedata.normalize("NFC", kept).split())
 
 
 def is_blank(text: str) -> bool:
-    """Whether a reader would see nothing of a text: only white space, joiners and combining marks."""
+    """Whether a text has nothing visible: only white space, joiners and combining marks."""
     return all(unicodedata.category(c) in (*_INVISIBLE, "Zs", "Zl", "Zp", "Mn", "Mc", "Me") for c in text)
 
 
 def readable_name(stem: str) -> str:
-    """Return a file's name without suffix as words: no number of a track in front, spaces for underscores.
+    """Convert a file's stem to words: without a leading track number, with spaces for underscores.
 
-    ``"03 - Slow_Air"`` becomes ``"Slow Air"``; ``""`` if nothing is left. A number is a track's where it begins with a
-    zero or a mark follows it. Other numbers belong to the name: ``"2Pac"``, ``"50 Cent"``, ``"99 Luftballons"``.
+    ``"03 - Slow_Air"`` becomes ``"Slow Air"``; ``""`` if nothing is left. A number is a track number if it begins with
+    a zero or punctuation follows. Other numbers belong to the name: ``"2Pac"``, ``"50 Cent"``, ``"99 Luftballons"``.
     """
     name, before = one_line(stem.replace("_", " ")).lstrip("-. "), ""
     while name != before:

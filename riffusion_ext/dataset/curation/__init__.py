@@ -1,1 +1,1 @@
-"""Which windows are kept: checks, duplicates, and the choice of a target number."""
+"""Curation of windows: quality checks, duplicate detection, and choice of a target number."""

@@ -1,25 +1,24 @@
-"""From what was measured to what is kept: curation, captions, and every image in its place.
+"""Apply curation and captions to a training set: decide about windows, move images, write the manifest.
 
-Reads no song, so that thresholds and captions can be changed in seconds.
+No song is read, so thresholds and captions can be changed in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from riffusion_ext.analysis.beat_tracking import SURE
+from riffusion_ext.analysis.beat_tracking import MIN_CONFIDENCE
 from riffusion_ext.dataset.analysis.features import Features
 from riffusion_ext.dataset.captions.tags import SongTags, song_tags
-from riffusion_ext.dataset.captions.template import caption_for, edited_caption, file_fields
+from riffusion_ext.dataset.captions.template import caption_for, file_fields, normalize_caption
 from riffusion_ext.dataset.curation.curate import Verdict, curate
-from riffusion_ext.dataset.decisions import REVIEW, decisions_of
+from riffusion_ext.dataset.decisions import REVIEW, StoredDecision, collect_decisions
 from riffusion_ext.dataset.export.formats import ExportItem, ExportResult, export
-from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, finite
+from riffusion_ext.dataset.manifest import Manifest, SongEntry, WindowEntry, round_finite
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.slicing.slice_song import SongRecord
 from riffusion_ext.dataset.songs import Song
@@ -29,62 +28,62 @@ from riffusion_ext.errors import RiffusionError
 __all__ = [
     "MANIFEST",
     "SOURCE",
-    "Judged",
-    "decided",
+    "CuratedSet",
+    "apply_decision",
+    "curate_set",
     "export_set",
-    "judge",
     "read_manifest",
-    "song_places",
+    "song_locator",
     "write_manifest",
 ]
 
 MANIFEST = "manifest.json"
-SOURCE = ".riffusion/source.json"  # where the songs are: another place on another machine, so not in the manifest
-_SURE = 0.3  # confidence from which on a measured key is worth a word
+SOURCE = ".riffusion/source.json"  # paths of the songs, which differ between machines, so not in the manifest
+_MIN_KEY_CONFIDENCE = 0.3  # confidence from which a measured key is used in captions
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The training set as it is now, and sentences about files beside songs that were passed over."""
+class CuratedSet:
+    """The manifest after curation, and notes such as sidecar files that were skipped."""
 
     manifest: Manifest
     notes: tuple[str, ...] = ()
 
 
-def judge(
+def curate_set(
     store: Store,
     songs: Sequence[tuple[Song, str]],
     settings: DatasetSettings,
     *,
     root: Path | None = None,
-    waiting: Collection[str] = (),
-) -> Judged:
-    """Decide about every window and arrange the folder accordingly.
+    unfinished: Collection[str] = (),
+) -> CuratedSet:
+    """Decide about every window, and move images and write the manifest accordingly.
 
     Parameters
     ----------
     store
-        The folder, locked.
+        Folder of the training set, locked.
     songs
         Songs with the keys of their records.
     settings
-        Thresholds and captions.
+        Settings of the training set.
     root
-        The uppermost folder whose tables of captions are asked; None for each song's own.
-    waiting
-        Names of songs that the run did not come to. What is there of them stays as it is.
+        Topmost folder whose caption tables are read; None for each song's own folder.
+    unfinished
+        Names of songs that the run did not reach. Their windows from earlier runs stay as they are.
 
     Raises
     ------
     RiffusionError
-        Something cannot be written, or the user's decisions cannot be read.
+        A file cannot be written, or the user's decisions cannot be read.
     """
-    records = [(song, record) for song, key in songs if (record := store.record_of(key)) is not None]
+    records = [(song, record) for song, key in songs if (record := store.load_record(key)) is not None]
     verdicts = _verdicts([record for _, record in records], settings)
     before = read_manifest(store)
-    decisions = decisions_of(store, [window.file for window in before.windows])
+    decisions = collect_decisions(store, [window.file for window in before.windows])
     seconds = settings.slicing.params.hop_length / settings.slicing.params.sample_rate
-    renamed = _follow(decisions, before, [record for _, record in records], seconds)
+    renamed = _carry_over(decisions, before, [record for _, record in records], seconds)
     files = [file for _, record in records for file in record.files]
     entries: list[SongEntry] = []
     windows: list[WindowEntry] = []
@@ -101,42 +100,44 @@ def judge(
         fields = _fields(song, record, tags)
         caption = caption_for(fields, settings.captions)
         for number, file in enumerate(record.files):
-            said: dict[str, Any] = decisions.get(file, {})
-            words = edited_caption(str(said["caption"]), fields) if said.get("caption") else caption
+            decision: StoredDecision = decisions.get(file, {})
+            text = normalize_caption(str(decision["caption"]), fields) if decision.get("caption") else caption
             verdict = verdicts[len(windows)]
-            windows.append(_window_entry(record, number, seconds, settings, verdict, said, words, files))
-    there = [window for window in before.windows if window.song in waiting and store.find(window.file)]
-    names = {window.song for window in there}
+            windows.append(_window_entry(record, number, seconds, settings, verdict, decision, text, files))
+    leftover = [window for window in before.windows if window.song in unfinished and store.find(window.file)]
+    names = {window.song for window in leftover}
     entries += [song for song in before.songs if song.name in names]
-    windows += [decided(window, decisions.get(window.file, {})) for window in there]
+    windows += [apply_decision(window, decisions.get(window.file, {})) for window in leftover]
     manifest = Manifest(settings.as_dict(), entries, windows)
-    if decisions:  # before captions move: some are known from their files alone
+    if decisions:  # before captions move: some exist only in their text files
         store.write_json(REVIEW, {"windows": decisions})
-    _arrange(store, manifest)
-    if not waiting:
-        store.empty_fresh()
+    _move_images(store, manifest)
+    if not unfinished:
+        store.clear_fresh()
     write_manifest(store, manifest)
-    return Judged(manifest, tuple(dict.fromkeys(notes)))
+    return CuratedSet(manifest, tuple(dict.fromkeys(notes)))
 
 
-def _follow(
-    decisions: dict[str, dict[str, Any]], before: Manifest, records: Sequence[SongRecord], seconds: float
+def _carry_over(
+    decisions: dict[str, StoredDecision], before: Manifest, records: Sequence[SongRecord], seconds: float
 ) -> list[str]:
-    """Let decisions about windows follow songs that got another name since: their bytes tell which they are.
+    """Carry decisions over to songs that were renamed since, which are recognised by their bytes.
 
     Parameters
     ----------
     decisions
-        By name of image; what follows is added.
+        Decisions by image name; those carried over are added.
     before
-        The manifest of the last run.
+        Manifest of the last run.
     records
-        The songs as they are now, with columns that last so many `seconds`.
+        Records of the current songs.
+    seconds
+        Duration of a column.
 
     Returns
     -------
     notes
-        One sentence for each song that was followed.
+        One sentence for each renamed song.
     """
     present = {record.name for record in records}
     old_names: dict[str, str] = {}
@@ -151,9 +152,9 @@ def _follow(
             continue
         count = 0
         for start, file in zip(record.starts, record.files, strict=True):
-            said = decisions.get(old_files.get((old, round(start * seconds, 3)), ""))
-            if said and file not in decisions:
-                decisions[file] = dict(said)
+            decision = decisions.get(old_files.get((old, round(start * seconds, 3)), ""))
+            if decision and file not in decisions:
+                decisions[file] = decision.copy()
                 count += 1
         if count:
             windows = f"{count} windows" if count > 1 else "1 window"
@@ -167,12 +168,12 @@ def _window_entry(
     seconds: float,
     settings: DatasetSettings,
     verdict: Verdict,
-    said: Mapping[str, Any],
+    decision: StoredDecision,
     caption: str,
     files: Sequence[str],
 ) -> WindowEntry:
-    """Describe a window of a song, whose columns last so many seconds; `files` are the images of all windows."""
-    reasons: list[dict[str, Any]] = []
+    """Build a window's manifest entry; `seconds` is the duration of a column, `files` are the images of all windows."""
+    reasons: list[dict[str, str]] = []
     for reason in verdict.reasons:
         other = {} if reason.other is None else {"other": files[reason.other]}
         reasons.append({"kind": reason.kind, "text": reason.text, **other})
@@ -181,8 +182,8 @@ def _window_entry(
         song=record.name,
         start=round(record.starts[number] * seconds, 3),
         duration=round(settings.slicing.columns * seconds, 3),
-        kept=bool(said.get("keep", verdict.kept)),
-        decided="keep" in said,
+        kept=bool(decision.get("keep", verdict.kept)),
+        decided="keep" in decision,
         reasons=tuple(reasons),
         caption=caption,
         level_db=round(float(record.features.level_db[number]), 2),
@@ -192,12 +193,12 @@ def _window_entry(
 
 
 def read_manifest(store: Store) -> Manifest:
-    """Return the manifest of the last run; an empty one where there was none.
+    """Read the manifest of the last run; an empty one if there was none.
 
     Raises
     ------
     RiffusionError
-        It is damaged.
+        The manifest is damaged.
     """
     values = store.read_json(MANIFEST)
     if not values:
@@ -208,27 +209,27 @@ def read_manifest(store: Store) -> Manifest:
         raise RiffusionError(f"{store.out / MANIFEST} is damaged ({error}); repair it or move it away") from None
 
 
-def decided(window: WindowEntry, said: Mapping[str, Any]) -> WindowEntry:
-    """Return a window of an earlier run with what the user said since."""
-    caption = edited_caption(str(said.get("caption") or window.caption), {"title": window.caption})
-    return replace(window, kept=bool(said.get("keep", window.kept)), decided="keep" in said, caption=caption)
+def apply_decision(window: WindowEntry, decision: StoredDecision) -> WindowEntry:
+    """Return a window with the user's decision applied."""
+    caption = normalize_caption(str(decision.get("caption") or window.caption), {"title": window.caption})
+    return replace(window, kept=bool(decision.get("keep", window.kept)), decided="keep" in decision, caption=caption)
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:
-    """Write the manifest, for programs and for spreadsheets."""
+    """Write the manifest as JSON and as CSV."""
     store.write_json(MANIFEST, manifest.as_dict())
     store.write_text("manifest.csv", manifest.as_csv())
 
 
 def export_set(store: Store, manifest: Manifest, progress: Callable[[float], None] | None = None) -> ExportResult:
-    """Write the kept windows in the formats that the manifest's settings name."""
-    place = song_places(store)
+    """Export the kept windows in the formats of the manifest's settings."""
+    locate = song_locator(store)
     digests = {song.name: song.sha256 for song in manifest.songs}
     items = [
         ExportItem(
             store.images / window.file,
             window.caption,
-            place(window.song),
+            locate(window.song),
             window.start,
             window.duration,
             digests.get(window.song, ""),
@@ -238,20 +239,17 @@ def export_set(store: Store, manifest: Manifest, progress: Callable[[float], Non
     return export(items, store.out, DatasetSettings.from_dict(manifest.settings).export, progress=progress)
 
 
-def song_places(store: Store) -> Callable[[str], Path]:
-    """Return a function that says where the song of a name is, or was in the last run."""
+def song_locator(store: Store) -> Callable[[str], Path]:
+    """Return a function from a song's name to its path in the last run."""
     source = store.read_json(SOURCE)
     stems, collection = source.get("stems", {}), source.get("collection", "")
-    places = (collection, *(stems.values() if isinstance(stems, dict) else [None]))
-    if not all(map(_is_place, places)):
+    if not isinstance(stems, dict) or not all(map(_is_path, (collection, *stems.values()))):
         raise RiffusionError(f"{store.out / SOURCE} must say where the songs are; repair it or move it away")
-    collection = Path(collection)
-    return lambda name: (
-        Path(stems[name]) if name in stems else collection if collection.is_file() else collection / name
-    )
+    songs = Path(str(collection))
+    return lambda name: Path(stems[name]) if name in stems else songs if songs.is_file() else songs / name
 
 
-def _is_place(value: object) -> bool:
+def _is_path(value: object) -> bool:
     return isinstance(value, str) and "\0" not in value and len(value) < 1 << 14
 
 
@@ -267,15 +265,15 @@ def _verdicts(records: Sequence[SongRecord], settings: DatasetSettings) -> list[
 
 
 def _fields(song: Song, record: SongRecord, tags: SongTags) -> dict[str, str]:
-    """Words a caption may use."""
+    """Return the values of the fields for caption templates."""
     fields = {**file_fields(song.whole or song.path), **tags.fields}
     if song.whole is not None:
         fields["stem"] = song.path.stem
-    if record.tempo_confidence >= SURE:
+    if record.tempo_confidence >= MIN_CONFIDENCE:
         fields["tempo"] = f"{record.tempo:.0f}"
-    if record.key_confidence >= _SURE:
+    if record.key_confidence >= _MIN_KEY_CONFIDENCE:
         fields["measured_key"] = record.key
-    loudness = finite(record.loudness, 0)
+    loudness = round_finite(record.loudness, 0)
     if loudness is not None:
         fields["loudness"] = f"{loudness:.0f}"
     return fields
@@ -288,14 +286,14 @@ def _song_entry(record: SongRecord) -> SongEntry:
         duration=round(record.duration, 3),
         sample_rate=record.sample_rate,
         channels=record.channels,
-        loudness=finite(record.loudness, 2),
-        tempo=finite(record.tempo, 2) if record.tempo_confidence >= SURE else None,
-        key=record.key if record.key_confidence >= _SURE else None,
+        loudness=round_finite(record.loudness, 2),
+        tempo=round_finite(record.tempo, 2) if record.tempo_confidence >= MIN_CONFIDENCE else None,
+        key=record.key if record.key_confidence >= _MIN_KEY_CONFIDENCE else None,
     )
 
 
-def _arrange(store: Store, manifest: Manifest) -> None:
-    """Move every image where it belongs, and out of the set what is no window of it."""
+def _move_images(store: Store, manifest: Manifest) -> None:
+    """Move every image to the kept or rejected ones, and images that belong to no window out of the set."""
     for window in manifest.windows:
         store.place(window.file, kept=window.kept)
-    store.forget_others({window.file for window in manifest.windows})
+    store.reject_others({window.file for window in manifest.windows})

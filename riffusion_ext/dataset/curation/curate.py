@@ -1,4 +1,4 @@
-"""Which windows are kept, and why the others are not."""
+"""Decide which windows are kept, and give reasons for the others."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from riffusion_ext.errors import RiffusionError
 
 __all__ = ["Reason", "Verdict", "curate"]
 
-_MOST_QUIET = 0.5  # share of a window that may be pauses
-_MOST_EMPTY = 0.35  # share of a window that may be empty before it bursts
-_SHORTEST_DROPOUT = 0.03  # s
-_SHIFTED = 2.5  # distance up to which shifted windows are one recording, in those up to which windows are alike
-_FARTHEST = 0.6  # that distance at most: nearer than that, other music never is
-_MOST_RUMBLE = 20.0  # dB: the loudest of the music is then half as dark as it should be, and less
-_LOST = 10.0  # dB by which mixing or the image's range makes a sound softer, from which that is worth telling
+_MAX_QUIET = 0.5  # fraction of a window that may be pauses
+_MAX_EMPTY = 0.35  # fraction of a window that may be nearly silent before the music bursts out
+_MIN_DROPOUT_S = 0.03  # s
+_SHIFTED_FACTOR = 2.5  # limit for shifted windows of one recording, relative to that for duplicates
+_MAX_SHIFTED_DISTANCE = 0.6  # maximum of that limit: other music is never nearer
+_MAX_RUMBLE_DB = 20.0  # above this, the loudest of the music is half as dark as it should be, or less
+_MIN_LOSS_DB = 10.0  # loss of level by mixing or by the image's frequency range, from which it is reported
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a window is left out.
+    """Reason for rejecting a window.
 
     Attributes
     ----------
     kind
         One of :data:`~riffusion_ext.dataset.settings.REASONS`.
     text
-        Part of a sentence, with what was measured and the limit.
+        Clause with the measured value and the limit.
     other
-        Number of the window it is a duplicate of, or None.
+        Index of the window it is a duplicate of, or None.
     """
 
     kind: str
@@ -45,8 +45,8 @@ class Reason:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """Where windows lie: song and first column of each, their width, columns from one to the next, and their length."""
+class _Layout:
+    """Layout of the windows: song and first column of each, width, step in columns, and seconds per column."""
 
     song: np.ndarray
     first: np.ndarray
@@ -57,7 +57,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a window is kept; if not, all the reasons."""
+    """Whether a window is kept, and all reasons if it is not."""
 
     kept: bool
     reasons: tuple[Reason, ...] = ()
@@ -73,37 +73,37 @@ def curate(
     step: int | None = None,
     column_seconds: float = 0.01,
 ) -> list[Verdict]:
-    """Judge all windows of a set.
+    """Decide about all windows of a set.
 
-    Duplicates are looked for among the windows that have no other fault, so that one which is kept stands for them.
-    From what remains the target is chosen.
+    Duplicates are searched among the windows that pass all other checks, so that each has a kept representative. The
+    target number is chosen from the rest.
 
     Parameters
     ----------
     features
-        Of N windows.
+        Features of N windows.
     song_of : np.ndarray [shape=(N,), int]
-        Number of the song of each window.
+        Index of the song of each window.
     first_columns : np.ndarray [shape=(N,), int]
-        Where in the song each window begins.
+        First column of each window in its song.
     columns
         Width of the windows.
     settings
-        The limits.
+        Limits of the checks.
     step
         Columns from a window of a song to the next; `columns` unless windows overlap.
     column_seconds
-        Length of a column.
+        Duration of a column.
 
     Returns
     -------
     list of Verdict
-        One for each window. The same input gives the same verdicts.
+        One for each window; deterministic.
 
     Raises
     ------
     RiffusionError
-        The arrays are of different lengths.
+        The arrays have different lengths.
     """
     song_of, first_columns = np.asarray(song_of), np.asarray(first_columns)
     if not len(features) == len(song_of) == len(first_columns):
@@ -112,119 +112,123 @@ def curate(
             f"{len(song_of)} and {len(first_columns)} of them"
         )
     reasons: list[list[Reason]] = [[] for _ in song_of]
-    _judge_place(reasons, song_of, first_columns, settings)
-    _judge_sound(reasons, features, settings)
+    _check_position(reasons, song_of, first_columns, settings)
+    _check_sound(reasons, features, settings)
     if settings.duplicate is not None:
-        place = _Place(song_of, first_columns, columns, step or columns, column_seconds)
-        _judge_likeness(reasons, features, place, settings.duplicate)
+        place = _Layout(song_of, first_columns, columns, step or columns, column_seconds)
+        _check_duplicates(reasons, features, place, settings.duplicate)
     if settings.target is not None:
-        _judge_surplus(reasons, features, song_of, settings.target)
+        _choose_target(reasons, features, song_of, settings.target)
     return [Verdict(not found, tuple(found)) for found in reasons]
 
 
-def _faultless(reasons: list[list[Reason]]) -> np.ndarray:
+def _unrejected(reasons: list[list[Reason]]) -> np.ndarray:
     return np.array([n for n, found in enumerate(reasons) if not found], np.int64)
 
 
-def _judge_place(
+def _check_position(
     reasons: list[list[Reason]], song_of: np.ndarray, first_columns: np.ndarray, settings: CurateSettings
 ) -> None:
-    """Leave out the beginning and the end of each song that is long enough."""
+    """Reject the first and last windows of each song that is long enough."""
     order = np.lexsort((first_columns, song_of))
     for windows in np.split(order, np.flatnonzero(np.diff(song_of[order])) + 1):
         if len(windows) <= 2 * (settings.first + settings.last):
             continue
         for place, window in enumerate(windows[: settings.first].tolist(), 1):
-            reasons[window].append(Reason("intro", _place_text(place, settings.first, "first")))
+            reasons[window].append(Reason("intro", _position_text(place, settings.first, "first")))
         for place, window in enumerate(windows[::-1][: settings.last].tolist(), 1):
-            reasons[window].append(Reason("ending", _place_text(place, settings.last, "last")))
+            reasons[window].append(Reason("ending", _position_text(place, settings.last, "last")))
 
 
-def _place_text(place: int, count: int, end: str) -> str:
+def _position_text(place: int, count: int, end: str) -> str:
     if count == 1:
         return f"it is the {end} window of the song, which is left out"
     return f"it is number {place} of the song's {end} {count} windows, which are left out"
 
 
-def _judge_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:
-    """Leave out what is silent, cut, clipped or broken by itself."""
+def _check_sound(reasons: list[list[Reason]], features: Features, settings: CurateSettings) -> None:
+    """Reject windows that are silent, clipped, broken, or contain an abrupt transition."""
 
-    def judge(kind: str, guilty: np.ndarray, text: Callable[[int], str]) -> None:
-        for window in np.flatnonzero(guilty).tolist():
+    def reject(kind: str, flags: np.ndarray, text: Callable[[int], str]) -> None:
+        for window in np.flatnonzero(flags).tolist():
             reasons[window].append(Reason(kind, text(window)))
 
     level, quiet, clipped, dropout, rumble = (
         getattr(features, name) for name in ("level_db", "quiet", "clipped", "dropout", "rumble")
     )
-    least, steepest, most = settings.silence_db, settings.transition, settings.clipping
-    if least is not None:
-        judge("silence", level < least, lambda n: _silence_text(features, n, least))
-        judge(
+    min_level, max_transition, max_clipped = settings.silence_db, settings.transition, settings.clipping
+    if min_level is not None:
+        reject("silence", level < min_level, lambda n: _silence_text(features, n, min_level))
+        reject(
             "silence",
-            (quiet > _MOST_QUIET) & (level >= least),
-            lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MOST_QUIET:.0%}",
+            (quiet > _MAX_QUIET) & (level >= min_level),
+            lambda n: f"{quiet[n]:.0%} of it are pauses, more than {_MAX_QUIET:.0%}",
         )
-        judge(
+        reject(
             "silence",
-            (features.burst > _MOST_EMPTY) & (quiet <= _MOST_QUIET) & (level >= least),
+            (features.burst > _MAX_EMPTY) & (quiet <= _MAX_QUIET) & (level >= min_level),
             lambda n: (
                 f"the first {features.burst[n]:.0%} of it are nearly silent before the music bursts out, "
-                f"more than {_MOST_EMPTY:.0%}"
+                f"more than {_MAX_EMPTY:.0%}"
             ),
         )
-    if steepest is not None:
-        judge(
+    if max_transition is not None:
+        reject(
             "transition",
-            features.transition > steepest,
+            features.transition > max_transition,
             lambda n: (
                 f"{features.transition_at[n]:.2f} s into it the music changes as at a cut between two pieces: "
-                f"{features.transition[n]:.2f} on a scale to 1, more than {steepest:.2f}"
+                f"{features.transition[n]:.2f} on a scale to 1, more than {max_transition:.2f}"
             ),
         )
-    if most is not None:
-        judge(
-            "clipping", clipped > most, lambda n: f"{clipped[n]:.2%} of its samples are clipped, more than {most:.2%}"
+    if max_clipped is not None:
+        reject(
+            "clipping",
+            clipped > max_clipped,
+            lambda n: f"{clipped[n]:.2%} of its samples are clipped, more than {max_clipped:.2%}",
         )
     if settings.broken:
-        judge(
+        reject(
             "broken",
-            dropout >= _SHORTEST_DROPOUT,
-            lambda n: f"the sound drops out for {dropout[n]:.2f} s, {_SHORTEST_DROPOUT:g} s or longer",
+            dropout >= _MIN_DROPOUT_S,
+            lambda n: f"the sound drops out for {dropout[n]:.2f} s, {_MIN_DROPOUT_S:g} s or longer",
         )
-        judge(
+        reject(
             "broken",
-            (rumble > _MOST_RUMBLE) & (level >= (-120.0 if least is None else least)),
+            (rumble > _MAX_RUMBLE_DB) & (level >= (-120.0 if min_level is None else min_level)),
             lambda n: (
                 f"an offset from zero, or what lies under 20 Hz, is {rumble[n]:.0f} dB above the rest of its image, "
-                f"more than {_MOST_RUMBLE:.0f} dB"
+                f"more than {_MAX_RUMBLE_DB:.0f} dB"
             ),
         )
 
 
-def _silence_text(features: Features, window: int, least: float) -> str:
-    """Say how silent a window is, and why, if its file is not."""
+def _silence_text(features: Features, window: int, min_level: float) -> str:
+    """Return the level of a silent window as text, and the cause if its file is not silent."""
     level, own, mixed = (float(values[window]) for values in (features.level_db, features.file_db, features.mixed_db))
-    if own < least or own - level < _LOST:
-        return f"its level is {level:.1f} dBFS, under {least:g} dBFS"
+    if own < min_level or own - level < _MIN_LOSS_DB:
+        return f"its level is {level:.1f} dBFS, under {min_level:g} dBFS"
     why = (
         "its channels cancel each other out when they are mixed"
-        if own - mixed >= _LOST
+        if own - mixed >= _MIN_LOSS_DB
         else "all else is an offset from zero, or lies outside the image's range of frequencies"
     )
-    return f"its level in the image is {level:.1f} dBFS, under {least:g} dBFS, though its file has {own:.1f}: {why}"
+    return f"its level in the image is {level:.1f} dBFS, under {min_level:g} dBFS, though its file has {own:.1f}: {why}"
 
 
-def _judge_likeness(reasons: list[list[Reason]], features: Features, place: _Place, likeness: float) -> None:
-    """Leave out what is nearly the same as a window that is kept, or the same recording for the most part."""
-    windows = _faultless(reasons)
+def _check_duplicates(reasons: list[list[Reason]], features: Features, place: _Layout, likeness: float) -> None:
+    """Reject windows that nearly equal a kept one, or are mostly the same recording."""
+    windows = _unrejected(reasons)
     embedding, song, first = features.embedding[windows], place.song[windows], place.first[windows]
-    # Rounded, so that of a copy and its original it is the same one in all windows.
-    faults = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
+    # Rounded, so that either the copy or the original is preferred in all windows.
+    penalty = np.round(features.transition + features.quiet + 10.0 * features.clipped, 1)[windows]
     limit = 1.0 - likeness
-    shifted = find_shifted(features.levels[windows], -faults, song, first, place.step, min(_SHIFTED * limit, _FARTHEST))
+    shifted = find_shifted(
+        features.levels[windows], -penalty, song, first, place.step, min(_SHIFTED_FACTOR * limit, _MAX_SHIFTED_DISTANCE)
+    )
     found = find_duplicates(
         embedding,
-        -faults,
+        -penalty,
         limit,
         song=song,
         first_column=first,
@@ -232,24 +236,24 @@ def _judge_likeness(reasons: list[list[Reason]], features: Features, place: _Pla
         pairs=(shifted.one, shifted.other),
     )
     for n in np.flatnonzero(found != np.arange(len(found))).tolist():
-        apart = float(np.linalg.norm(embedding[n] - embedding[found[n]]))
-        later = shifted.of(n, found[n])
-        if later is None or apart <= limit:
-            text = f"{1.0 - apart:.0%} like another window, and {likeness:.0%} count as the same"
+        distance = float(np.linalg.norm(embedding[n] - embedding[found[n]]))
+        lag = shifted.of(n, found[n])
+        if lag is None or distance <= limit:
+            text = f"{1.0 - distance:.0%} like another window, and {likeness:.0%} count as the same"
         else:
-            text = _shifted_text(later, place)
+            text = _shifted_text(lag, place)
         reasons[windows[n]].append(Reason("duplicate", text, int(windows[found[n]])))
 
 
-def _shifted_text(later: int, place: _Place) -> str:
-    share = max(1.0 - abs(later) / place.columns, 0.0)
-    when = f"{abs(later) * place.seconds:.2f} s {'later' if later >= 0 else 'earlier'}"
+def _shifted_text(lag: int, place: _Layout) -> str:
+    share = max(1.0 - abs(lag) / place.columns, 0.0)
+    when = f"{abs(lag) * place.seconds:.2f} s {'later' if lag >= 0 else 'earlier'}"
     return f"{share:.0%} of it is the same recording as another window, which begins {when}"
 
 
-def _judge_surplus(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:
-    """Leave out what is not among the most different ones of those that remain."""
-    windows = _faultless(reasons)
+def _choose_target(reasons: list[list[Reason]], features: Features, song_of: np.ndarray, target: int) -> None:
+    """Reject all but the `target` most diverse of the remaining windows."""
+    windows = _unrejected(reasons)
     chosen = choose_diverse(features.embedding[windows], song_of[windows], target)
     text = f"{len(windows)} windows are good and {target} are wanted; the chosen ones differ more from each other"
     for window in np.delete(windows, chosen).tolist():

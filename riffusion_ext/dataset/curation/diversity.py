@@ -1,9 +1,9 @@
-"""Which windows to choose where there are more than wanted: as different as can be, from all songs alike.
+"""Choose a given number of windows, as different from each other as possible, evenly from all songs.
 
-Songs take turns. Each turn goes to the window that is farthest from all chosen so far (Gonzalez 1985, "Clustering to
-minimize the maximum intercluster distance"), of that song. Who has few windows leaves the rest to the others. Where
-fewer are wanted than there are songs, neighbouring songs share a turn; a long song is divided into parts that take its
-turns one after the other, which spreads the choice over its length.
+Songs take turns. Each turn chooses that song's window which is farthest from all chosen so far (Gonzalez 1985,
+"Clustering to minimize the maximum intercluster distance"). Songs with few windows leave their share to the others. If
+the target is smaller than the number of songs, neighbouring songs share a turn. A long song is divided into parts that
+take its turns one after the other, which spreads the choice over its length.
 """
 
 from __future__ import annotations
@@ -14,70 +14,70 @@ import numpy as np
 
 __all__ = ["choose_diverse"]
 
-_PART = 512  # windows of a song that share a turn, at most
-_BLOCK = 4096  # places looked at in one product
+_PART = 512  # maximum number of windows of a song that share a turn
+_BLOCK = 4096  # chosen points per matrix product
 
 
 def choose_diverse(embedding: np.ndarray, song: np.ndarray, target: int) -> np.ndarray:
-    """Choose windows that are spread over the embedding, from all songs alike.
+    """Choose windows that are spread over the embedding, evenly from all songs.
 
     Parameters
     ----------
     embedding : np.ndarray [shape=(N, D), float32]
-        What windows are compared by.
+        Embedding of the windows.
     song : np.ndarray [shape=(N,), int]
-        Number of the song of each window.
+        Index of the song of each window.
     target
-        How many to choose, 0 or more.
+        Number of windows to choose, 0 or more.
 
     Returns
     -------
     np.ndarray [shape=(min(target, N),), int]
-        Windows in rising order; always the same for the same input.
+        Indices of the chosen windows, ascending; deterministic.
     """
     count = len(embedding)
     if target >= count or target <= 0:
         return np.arange(count if target > 0 else 0)
     embedding = embedding - embedding.mean(axis=0)
     square = (embedding**2).sum(axis=1, keepdims=True)
-    # The squared distance of a and b, less the square of a, is a product of these: [a, 1] and [-2 b, square of b].
+    # The squared distance of a and b, less the square of a, is the product of [a, 1] and [-2 b, square of b].
     points, others = np.hstack([embedding, np.ones_like(square)]), np.hstack([-2.0 * embedding, square])
     cells = [_Cell(members, quota, square[members, 0], points[members]) for members, quota in _cells(song, target)]
     chosen = np.zeros(target, np.int64)
-    places = np.zeros((target, others.shape[1]), np.float32)
+    chosen_points = np.zeros((target, others.shape[1]), np.float32)
     done = 0
     for turn in range(max(cell.quota for cell in cells)):
         for cell in cells:
             if turn < cell.quota:
-                chosen[done] = cell.pick(places[:done])
-                places[done] = others[chosen[done]]
+                chosen[done] = cell.pick(chosen_points[:done])
+                chosen_points[done] = others[chosen[done]]
                 done += 1
     return np.sort(chosen)
 
 
 class _Cell:
-    """Windows that take turns together, and how far each is from what has been chosen so far."""
+    """Windows that share turns, and the distance of each from the nearest chosen window."""
 
     def __init__(self, members: np.ndarray, quota: int, square: np.ndarray, points: np.ndarray) -> None:
         self.members, self.quota, self.square, self.points = members, quota, square, points
         self.nearest = np.full(len(members), np.inf, np.float32)
-        self.seen = 0
+        self.compared = 0
 
-    def pick(self, places: np.ndarray) -> int:
-        """Return the window farthest from all places; of all windows the most ordinary one if there are none yet."""
-        for start in range(self.seen, len(places), _BLOCK):
-            distance = (self.points @ places[start : start + _BLOCK].T).min(axis=1) + self.square
+    def pick(self, chosen_points: np.ndarray) -> int:
+        """Return the window farthest from all chosen points; if there are none yet, the one nearest to the mean."""
+        for start in range(self.compared, len(chosen_points), _BLOCK):
+            distance = (self.points @ chosen_points[start : start + _BLOCK].T).min(axis=1) + self.square
             np.minimum(self.nearest, distance, out=self.nearest)
-        self.seen = len(places)
-        # Rounded, so that the last bits of a sum decide nothing.
-        far = np.round(self.nearest, 4) if len(places) else -self.square
-        best = int(far.argmax())
-        self.square[best] = -np.inf  # never again
-        return int(self.members[best])
+        self.compared = len(chosen_points)
+        # Rounded, so that the last bits of a sum do not matter.
+        score = np.round(self.nearest, 4) if len(chosen_points) else -self.square
+        choice = int(score.argmax())
+        self.square[choice] = -np.inf  # do not choose it again
+        return int(self.members[choice])
 
 
 def _cells(song: np.ndarray, target: int) -> list[tuple[np.ndarray, int]]:
-    """Divide windows into those that take turns together, with how many of them to choose; at least one of each."""
+    """Divide windows into groups that share turns, each with the number to choose from it, at least 1."""
     order = np.argsort(song, kind="stable")
     songs = np.split(order, np.flatnonzero(np.diff(np.asarray(song)[order])) + 1)
     if target < len(songs):
@@ -91,10 +91,10 @@ def _cells(song: np.ndarray, target: int) -> list[tuple[np.ndarray, int]]:
 
 
 def _quotas(sizes: list[int], total: int) -> list[int]:
-    """Share out `total` so that all get the same, or all they have; who gets one more lies evenly among them."""
+    """Distribute `total` equally, limited by `sizes`; the remainder goes to evenly spread entries."""
     has = np.array(sizes)
     level = 0
-    for bit in reversed(range(int(total).bit_length())):  # the highest that does not pass the total
+    for bit in reversed(range(int(total).bit_length())):  # the highest level that does not exceed the total
         if np.minimum(has, level + (1 << bit)).sum() <= total:
             level += 1 << bit
     quotas = np.minimum(has, level)

@@ -1,20 +1,20 @@
-"""Near-duplicates: windows that sound the same, found without comparing all pairs.
+"""Near-duplicate detection: find windows that sound the same without comparing all pairs.
 
-A window is a duplicate if a better one that is kept lies within the limit. Going from the best window to the worst,
-each that is not yet taken by another is kept and takes its whole neighbourhood. So no two kept windows are nearer to
-each other than the limit, and none is left out for another that is left out itself: likeness does not run on from
-link to link.
+A window is a duplicate if a better, kept window lies within the limit. From the best window to the worst, each one that
+is not yet a duplicate is kept, and its whole neighbourhood becomes its duplicates. So no two kept windows are nearer to
+each other than the limit, and none is rejected in favour of a rejected one: similarity is not chained.
 
-For this the windows are sorted into the leaves of a k-d tree (Bentley 1975) on the main directions of the embedding.
-A batch of windows at a time is settled, and looks for its neighbours in the leaves that come near enough::
+The windows are sorted into the leaves of a k-d tree (Bentley 1975) on the principal components of the embedding.
+Batches of windows are resolved one after the other, each searching its neighbours in the leaves within the limit::
 
     by quality:  | batch | batch | batch | ...
                      |
-                     +-> those kept -> leaves within the limit -> near in the main directions -> near
+                     +-> kept ones -> leaves within the limit -> near in the main components -> near
 
-Distances in the main directions, and to the box around a leaf, are never larger than the real ones: nothing is missed.
+Distances in the main components, and to the bounding box of a leaf, are never larger than the real ones, so none is
+missed.
 
-Other pairs that count as the same may be given besides, and are settled in the same way.
+Extra pairs that count as duplicates can be passed, and are resolved in the same way.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import numpy as np
 
 __all__ = ["find_duplicates"]
 
-_DIRECTIONS = 24  # in which windows are compared first
-_EDGES = 8  # of these, in which leaves have edges
+_DIRECTIONS = 24  # principal components in which windows are compared first
+_EDGES = 8  # of these, the number used for bounding boxes
 _LEAF, _BATCH = 512, 1024  # windows
-_PAIRS = 16384  # of which the real distance is measured at once: 12 MB
-_ROUNDING = 1e-4  # by which a squared distance in the main directions may come out too large
+_PAIRS = 16384  # whose real distance is computed at once: 12 MB
+_ROUNDING = 1e-4  # by which a squared distance in the main components may be too large
 
 
 def find_duplicates(
@@ -42,28 +42,28 @@ def find_duplicates(
     columns: int = 0,
     pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Find which windows are near-duplicates of which.
+    """Find near-duplicates among windows.
 
     Parameters
     ----------
     embedding : np.ndarray [shape=(N, D), float32]
         Unit vectors.
     quality : np.ndarray [shape=(N,)]
-        The better of two duplicates is kept; of equals, the one that comes first.
+        The better of two duplicates is kept; of equal ones, the first.
     limit
-        Largest distance of duplicates, 0 to 2.
+        Maximum distance of duplicates, 0 to 2.
     song, first_column : np.ndarray [shape=(N,), int], optional
-        Windows of one song that share columns are no duplicates of each other, however alike they are.
+        Windows of one song that share columns are never duplicates of each other.
     columns
-        Width of the windows, for the same.
+        Width of the windows, for the same rule.
     pairs : tuple of np.ndarray [shape=(P,), int], optional
         Windows that are duplicates of each other, whatever their distance: each pair in both directions, the first
-        ones in rising order.
+        array ascending.
 
     Returns
     -------
     np.ndarray [shape=(N,), int]
-        The window that each is a duplicate of; its own number where it is kept.
+        Index of the window that each is a duplicate of; its own index if it is kept.
     """
     count = len(embedding)
     representative = np.arange(count)
@@ -85,56 +85,56 @@ def find_duplicates(
         batch = order[start : start + _BATCH]
         batch = batch[free[batch]]
         free[batch] = False
-        kept = batch[_settle(windows, batch, representative)]
+        kept = batch[_resolve_batch(windows, batch, representative)]
         reached, was_free = windows.reach(kept, boxes), free.copy()
         for number in np.flatnonzero(reached.any(axis=0)).tolist():
             leaf = leaves[number] = leaves[number][free[leaves[number]]]
             near = kept[reached[:, number]]
-            takers, taken = windows.pairs(near, leaf)
-            # Of several takers the best comes first, and is written last.
-            representative[leaf[taken[::-1]]] = near[takers[::-1]]
-            free[leaf[taken]] = False
-        takers, taken = windows.given.of(kept)
+            keepers, duplicates = windows.pairs(near, leaf)
+            # Of several keepers the best comes first, and is written last.
+            representative[leaf[duplicates[::-1]]] = near[keepers[::-1]]
+            free[leaf[duplicates]] = False
+        keepers, duplicates = windows.extra.of(kept)
         place = np.full(count, len(kept))
         place[kept] = np.arange(len(kept))
-        better = was_free[taken] & (takers < place[representative[taken]])
-        takers, taken = takers[better], taken[better]
-        representative[taken[::-1]] = kept[takers[::-1]]
-        free[taken] = False
+        better = was_free[duplicates] & (keepers < place[representative[duplicates]])
+        keepers, duplicates = keepers[better], duplicates[better]
+        representative[duplicates[::-1]] = kept[keepers[::-1]]
+        free[duplicates] = False
     return representative
 
 
-def _settle(windows: _Windows, batch: np.ndarray, representative: np.ndarray) -> np.ndarray:
-    """Decide between the windows of a batch, the best first; return which are kept, and note who takes the others."""
+def _resolve_batch(windows: _Windows, batch: np.ndarray, representative: np.ndarray) -> np.ndarray:
+    """Resolve duplicates within a batch, best first: return which are kept, and set the others' representatives."""
     kept = np.ones(len(batch), bool)
     first, second = windows.pairs(batch, batch)
-    more, others = windows.given.of(batch)
+    position, others = windows.extra.of(batch)
     place = np.full(len(representative), -1)
     place[batch] = np.arange(len(batch))
-    first, second = np.concatenate([first, more]), np.concatenate([second, place[others]])
+    first, second = np.concatenate([first, position]), np.concatenate([second, place[others]])
     later = first < second
     first, second = first[later], second[later]
     order = np.argsort(first, kind="stable")
     first, second = first[order], second[order]
     edges = np.searchsorted(first, np.arange(len(batch) + 1))
-    for taker in np.flatnonzero(np.diff(edges)).tolist():
-        if kept[taker]:
-            others = second[edges[taker] : edges[taker + 1]]
+    for keeper in np.flatnonzero(np.diff(edges)).tolist():
+        if kept[keeper]:
+            others = second[edges[keeper] : edges[keeper + 1]]
             others = others[kept[others]]
             kept[others] = False
-            representative[batch[others]] = batch[taker]
+            representative[batch[others]] = batch[keeper]
     return kept
 
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Pairs that were given, in rising order of the first ones."""
+    """Extra pairs of duplicates, sorted by the first window."""
 
     one: np.ndarray
     other: np.ndarray
 
     def of(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions, in `windows`, of those that have pairs, and the others: in the order of `windows`."""
+        """Return positions in `windows` that have pairs, and their partners, in the order of `windows`."""
         start, stop = np.searchsorted(self.one, [windows, windows + 1])
         position = np.repeat(np.arange(len(windows)), stop - start)
         place = np.arange(len(position)) + np.repeat(stop - np.cumsum(stop - start), stop - start)
@@ -143,25 +143,25 @@ class _Pairs:
 
 @dataclass(eq=False)
 class _Windows:
-    """All windows, and their places in the main directions."""
+    """All windows, and their coordinates in the principal components."""
 
     embedding: np.ndarray
     song: np.ndarray
     first: np.ndarray
     columns: int
     limit: float
-    given: _Pairs
+    extra: _Pairs
 
     def __post_init__(self) -> None:
         centred = self.embedding - self.embedding.mean(axis=0)
         _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         self.places = centred @ directions[:, : -_DIRECTIONS - 1 : -1].astype(np.float32)
         square, one = (self.places**2).sum(axis=1, keepdims=True), np.ones((len(centred), 1), np.float32)
-        # The squared distance of a and b is the product of these: [a, 1, square of a] and [-2 b, square of b, 1].
+        # The squared distance of a and b is the product of [a, 1, square of a] and [-2 b, square of b, 1].
         self._left, self._right = np.hstack([self.places, one, square]), np.hstack([-2 * self.places, square, one])
 
     def leaves(self, windows: np.ndarray) -> list[np.ndarray]:
-        """Divide windows at the median of the direction in which they are spread most, again and again."""
+        """Divide windows recursively at the median of the component with the largest spread."""
         if len(windows) <= _LEAF:
             return [windows]
         places = self.places[windows, :_EDGES]
@@ -169,7 +169,7 @@ class _Windows:
         return self.leaves(order[: len(order) // 2]) + self.leaves(order[len(order) // 2 :])
 
     def reach(self, windows: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Return which windows [n] may have neighbours in which boxes [m, 2, directions]: [n, m]."""
+        """Return which windows [n] may have neighbours in which boxes [m, 2, components]: [n, m]."""
         squared = np.zeros((len(windows), len(boxes)), np.float32)
         for direction in range(min(_EDGES, boxes.shape[2])):
             place = self.places[windows, direction, None]
@@ -178,7 +178,7 @@ class _Windows:
         return squared <= self.limit**2 + _ROUNDING
 
     def pairs(self, some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions, in `some` and in `others`, of windows that are duplicates; in the order of `some`."""
+        """Return the positions in `some` and in `others` of duplicate pairs, in the order of `some`."""
         row, column = np.nonzero(self._left[some] @ self._right[others].T <= self.limit**2 + _ROUNDING)
         one, other = some[row], others[column]
         shared = (self.song[one] == self.song[other]) & (np.abs(self.first[one] - self.first[other]) < self.columns)

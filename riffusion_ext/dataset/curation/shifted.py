@@ -1,17 +1,17 @@
-"""The same recording in two songs, at whatever moment: another file of it, a later start, a piece of it.
+"""Fingerprinting: find the same recording in two songs at any offset (another file of it, a later start, an excerpt).
 
-Each window's levels are read as words of 30 bits every other column: which bands rise more than their neighbours, now
-and a little later (after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system"). Levels, equalisers
-and codecs leave most of these bits alone. Two songs that have a word in common have so at an offset, and where many
-words agree on one it is looked closer at::
+Every other column of a window's levels gives a word of 30 bits: which bands rise more than their neighbours, now and a
+little later (after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system"). Gain, equalisers and codecs
+leave most of these bits unchanged. Each word that two songs have in common votes for an offset, and offsets with many
+votes are examined more closely::
 
     song A   |....a....b.c......|            words in common: a, b, c
     song B         |....a....b.c......|      all at the same offset: the windows there are compared
                    ^ offset
 
-Then the windows decide, by the levels of what they share, each band without its mean: as a music's time runs on, these
-rise and fall alike only if it is the same recording. Words that are in very many windows tell nothing, and are left
-out; so no music, however many loops it has, makes this slow.
+The final decision compares the levels of what two windows share, each band without its mean: over time, these rise and
+fall alike only in the same recording. Words that occur in very many windows carry no information and are left out, so
+that no music, however many loops it has, makes this slow.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from riffusion_ext.dataset.analysis.levels import BANDS, HOP, decibels, powers
 
 __all__ = ["Shifted", "find_shifted"]
 
-_LAG = 2  # frames over which levels rise or fall: 160 ms
-_DETAIL = 4  # words in the time of a frame
+_LAG = 2  # frames over which a rise is measured: 160 ms
+_DETAIL = 4  # words per frame
 _RISE = 1.0  # dB by which a band must rise more than its neighbour
-_RANGE_DB = 25.0  # under the mean level of the window, over which levels are looked at
-_SAMPLE = 2  # of so many words one is used, the same one everywhere
-_COMMON = 64  # windows that have a word, from which on it tells nothing
-_HUBS = 8  # the best windows that have a word are compared with all others that have it
-_MOST = 1 << 24  # such pairs; of the words that make more, a part is used
-_AGREE = 8  # columns by which offsets may differ that are the same
-_VOTES = 4  # words that must agree on an offset
-_OFFSETS = 24  # of two songs, that are looked closer at
-_REACH = 0.55  # of a step, by which two windows may lie apart
-_STILL = 1.0  # dB by which levels must change in what is compared, on average
+_RANGE_DB = 25.0  # below the mean level of the window, down to which levels are used
+_SAMPLE = 2  # one of this many words is used, chosen by its hash
+_MAX_WINDOWS_PER_WORD = 64  # more common words are left out
+_HUBS = 8  # the best windows with a word are compared with all others that have it
+_MAX_PAIRS = 1 << 24  # maximum number of such pairs; if there are more, words are sampled
+_OFFSET_TOLERANCE = 8  # columns by which equal offsets may differ
+_MIN_VOTES = 4  # words that must agree on an offset
+_MAX_OFFSETS = 24  # offsets of two songs that are examined more closely
+_MAX_SHIFT = 0.55  # of a step: maximum distance of two windows in time
+_MIN_CHANGE_DB = 1.0  # RMS change of the compared levels over time, in dB
 _WORDS_BATCH, _PAIRS_BATCH = 1024, 1024  # windows
 
 
@@ -47,7 +47,7 @@ class Shifted:
     Attributes
     ----------
     one, other : np.ndarray [shape=(P,), int]
-        Numbers of the windows.
+        Indices of the windows.
     later : np.ndarray [shape=(P,), int]
         Columns by which the other window begins later in the recording.
     """
@@ -57,7 +57,7 @@ class Shifted:
     later: np.ndarray
 
     def of(self, one: int, other: int) -> int | None:
-        """Return by how many columns the other window begins later; None for no pair."""
+        """Return by how many columns the other window begins later; None if they are not a pair."""
         start, stop = np.searchsorted(self.one, [one, one + 1])
         place = np.flatnonzero(self.other[start:stop] == other)
         return int(self.later[start + place[0]]) if len(place) else None
@@ -71,21 +71,21 @@ def find_shifted(
     step: int,
     limit: float,
 ) -> Shifted:
-    """Find windows of different songs that hold the same recording, for the most part.
+    """Find windows of different songs that hold mostly the same recording.
 
     Parameters
     ----------
     levels : np.ndarray [shape=(N, F, 16), uint8]
-        As of :func:`~riffusion_ext.dataset.analysis.levels.window_levels`.
+        As from :func:`~riffusion_ext.dataset.analysis.levels.window_levels`.
     quality : np.ndarray [shape=(N,)]
-        Where very many windows are alike, the best are compared with the others.
+        If very many windows are alike, only the best are compared with the others.
     song, first_column : np.ndarray [shape=(N,), int]
-        Song of each window, and where in it the window begins.
+        Song of each window, and first column of the window in it.
     step
-        Columns from a window to the next. Windows of one recording are a pair if they are no more than 0.55 of it
-        apart: a window that was cut elsewhere has one or two such partners in the other song, and not more.
+        Columns from a window to the next. Windows of one recording are a pair if they are no more than 0.55 of a step
+        apart, so that a shifted window has one or two partners in the other song, and not more.
     limit
-        Largest distance of what they share, 0 to 2. Copies were up to 0.4 apart, other music 0.8 and more.
+        Maximum distance of what two windows share, 0 to 2. Copies were up to 0.4 apart, other music 0.8 and more.
     """
     songs, song = np.unique(song, return_inverse=True)
     if len(songs) < 2 or levels.shape[1] <= 3 * _LAG:
@@ -95,7 +95,7 @@ def find_shifted(
     rank[np.lexsort((np.arange(len(levels)), -np.asarray(quality)))] = np.arange(len(levels))
     window, column, starts = _entries(levels, rank)
     one, other, offset = _offsets(window, column, starts, song, first_column)
-    one, other, later, alignment = _neighbours((one, other), offset, song, first_column, round(_REACH * step))
+    one, other, later, alignment = _neighbours((one, other), offset, song, first_column, round(_MAX_SHIFT * step))
     near = _distances(levels, one, other, later) <= limit
     one, other, later, alignment = (values[near] for values in (one, other, later, alignment))
     best = _best_alignments(one, other, alignment, song)
@@ -112,9 +112,9 @@ def _pairs_of(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> Shifted:
 
 
 def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List words that several windows have: window and column of each, ordered by word, and where each word begins.
+    """List the occurrences of words that several windows have: window, column, and where each word's entries begin.
 
-    Of the same word the best window comes first.
+    Entries are sorted by word, then by quality, best first.
     """
     found = []
     for start in range(0, len(levels), _WORDS_BATCH):
@@ -125,10 +125,10 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
     words = (keys >> np.uint64(33)).astype(np.int64)
     begins = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(begins, append=len(words))
-    useful = (counts > 1) & (counts <= _COMMON)
+    useful = (counts > 1) & (counts <= _MAX_WINDOWS_PER_WORD)
     pairs = int(np.minimum(counts[useful], _HUBS).astype(np.int64) @ counts[useful])
-    if pairs > _MOST:
-        useful &= _scrambled(words[begins]) < (1 << 32) * _MOST // pairs
+    if pairs > _MAX_PAIRS:
+        useful &= _hash(words[begins]) < (1 << 32) * _MAX_PAIRS // pairs
     place = (keys[np.repeat(useful, counts)] & np.uint64((1 << 33) - 1)).astype(np.int64)
     order = np.argsort(rank)
     place, column = np.divmod(place, levels.shape[1] * HOP)
@@ -137,10 +137,10 @@ def _entries(levels: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return words of windows that are used, with window and column of each."""
+    """Return the sampled words of windows, with window and column of each."""
     power = powers(levels)
-    ground = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
-    height = decibels(power, ground[:, None, None])
+    floor = power.sum(axis=2).mean(axis=1) * np.float32(10.0 ** (-_RANGE_DB / 10.0))
+    height = decibels(power, floor[:, None, None])
     rise = np.diff(height[:, _LAG:] - height[:, :-_LAG], axis=2)
     bits = np.zeros((len(levels), (rise.shape[1] - 1) * _DETAIL, BANDS), bool)
     for part in range(_DETAIL):
@@ -151,13 +151,13 @@ def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     words = (now << np.uint32(15)) | (later >> np.uint32(1))  # the last bit of each half is 0
     fresh = np.ones(words.shape, bool)
     fresh[:, 1:] = words[:, 1:] != words[:, :-1]
-    sampled = _scrambled(words) % _SAMPLE == 0
+    sampled = _hash(words) % _SAMPLE == 0
     window, place = np.nonzero(fresh & sampled & (now != 0) & (later != 0))
     return words[window, place], window, place * (HOP // _DETAIL)
 
 
-def _scrambled(words: np.ndarray) -> np.ndarray:
-    """Return numbers of 32 bits that have nothing to do with what the words mean, the same one for the same word."""
+def _hash(words: np.ndarray) -> np.ndarray:
+    """Return a 32-bit hash of each word."""
     mixed = words.astype(np.uint32) * np.uint32(2654435761)
     return (mixed ^ (mixed >> np.uint32(15))) * np.uint32(2246822519)
 
@@ -168,9 +168,9 @@ def _scrambled(words: np.ndarray) -> np.ndarray:
 def _offsets(
     window: np.ndarray, column: np.ndarray, begins: np.ndarray, song: np.ndarray, first_column: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of songs, each with an offset in columns that several words agree on."""
+    """Return pairs of songs, each with an offset in columns for which several words vote."""
     place = first_column[window] + column
-    most, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
+    span_columns, songs = int(place.max(initial=0)) + 1, int(song.max()) + 1
     begins_of = np.repeat(begins[:-1], np.diff(begins))
     found = []
     for hub in range(_HUBS):
@@ -179,25 +179,25 @@ def _offsets(
         one, other = song[window[best]], song[window[later]]
         offset = np.where(one < other, 1, -1) * (place[later] - place[best])
         pair = np.minimum(one, other) * songs + np.maximum(one, other)
-        found.append((pair * (4 * most) + offset + most)[one != other])
-    pair, offset = np.divmod(_agreed(np.sort(np.concatenate(found)), 4 * most), 4 * most)
-    return pair // songs, pair % songs, offset - most
+        found.append((pair * (4 * span_columns) + offset + span_columns)[one != other])
+    pair, offset = np.divmod(_peak_offsets(np.sort(np.concatenate(found)), 4 * span_columns), 4 * span_columns)
+    return pair // songs, pair % songs, offset - span_columns
 
 
-def _agreed(keys: np.ndarray, span: int) -> np.ndarray:
-    """Return those of sorted keys, of pairs and offsets, near which there are many; for each pair the best few."""
-    votes = np.searchsorted(keys, keys + _AGREE, "right") - np.arange(len(keys))
-    strong = np.flatnonzero(votes >= _VOTES)
-    # Of those that lie near each other one: the middle of what the best one counts. Where one of two recordings runs a
-    # little faster, the offset drifts, and there are many.
-    bin_ = keys[strong] // (2 * _AGREE)
-    order = np.lexsort((strong, -votes[strong], bin_))
-    peaks = strong[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
+def _peak_offsets(keys: np.ndarray, span: int) -> np.ndarray:
+    """Return the peaks among sorted keys, each a pair of songs and an offset; for each pair the best few."""
+    votes = np.searchsorted(keys, keys + _OFFSET_TOLERANCE, "right") - np.arange(len(keys))
+    candidates = np.flatnonzero(votes >= _MIN_VOTES)
+    # One peak of each neighbourhood: the median of the keys that vote for its best one. If one recording runs slightly
+    # faster, the offset drifts, and there are many.
+    bin_ = keys[candidates] // (2 * _OFFSET_TOLERANCE)
+    order = np.lexsort((candidates, -votes[candidates], bin_))
+    peaks = candidates[order[np.flatnonzero(np.diff(bin_[order], prepend=-1))]]
     keys, votes = keys[peaks + votes[peaks] // 2], votes[peaks]
     order = np.lexsort((-votes, keys // span))
     begins = np.flatnonzero(np.diff(keys[order] // span, prepend=-1))
     number = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
-    return keys[order[number < _OFFSETS]]
+    return keys[order[number < _MAX_OFFSETS]]
 
 
 # -- windows
@@ -206,16 +206,16 @@ def _agreed(keys: np.ndarray, span: int) -> np.ndarray:
 def _neighbours(
     songs: tuple[np.ndarray, np.ndarray], offset: np.ndarray, song: np.ndarray, first_column: np.ndarray, reach: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of windows that lie near each other at these offsets.
+    """Return pairs of windows that are near each other in time at the given offsets.
 
     Returns
     -------
     one, other
-        Windows.
+        Indices of windows.
     later
         Columns by which the other begins later.
     alignment
-        Number of the offset.
+        Index of the offset.
     """
     span = 4 * (int(first_column.max()) + 1 + reach)
     keys = song * span + first_column
@@ -226,25 +226,25 @@ def _neighbours(
     target = first_column[order[one]] + offset[alignment]
     inside = (target >= -reach) & (target < span // 2)
     one, alignment, target = one[inside], alignment[inside], target[inside]
-    wanted = songs[1][alignment] * span + target
+    targets = songs[1][alignment] * span + target
     lowest, highest = (edges[songs[1][alignment] + side] for side in (0, 1))
     other, number = _ranges(
-        np.maximum(np.searchsorted(keys, wanted - reach), lowest),
-        np.minimum(np.searchsorted(keys, wanted + reach, "right"), highest),
+        np.maximum(np.searchsorted(keys, targets - reach), lowest),
+        np.minimum(np.searchsorted(keys, targets + reach, "right"), highest),
     )
     one, other = order[one[number]], order[other]
     return one, other, first_column[other] - target[number], alignment[number]
 
 
 def _ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return all numbers from each start to its stop, and which range each is of."""
+    """Concatenate the ranges from each start to its stop; return the numbers and the index of each one's range."""
     count = np.maximum(stop - start, 0)
     which = np.repeat(np.arange(len(count)), count)
     return np.arange(len(which)) + np.repeat(start - np.cumsum(count) + count, count), which
 
 
 def _distances(levels: np.ndarray, one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarray:
-    """Return how far apart windows are in what they share, 0 to 2; infinite where nothing goes on there."""
+    """Return the distances of windows in what they share, 0 to 2; infinite if the levels there hardly change."""
     found = np.full(len(one), np.inf, np.float32)
     for start in range(0, len(one), _PAIRS_BATCH):
         part = slice(start, start + _PAIRS_BATCH)
@@ -254,7 +254,7 @@ def _distances(levels: np.ndarray, one: np.ndarray, other: np.ndarray, later: np
 
 def _distance(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarray:
     whole, rest = np.divmod(later, HOP)
-    frame = np.arange(one.shape[1]) - whole[:, None]  # of the other, for each of the one; the rest is between two
+    frame = np.arange(one.shape[1]) - whole[:, None]  # in the other, for each frame of the one; `rest` interpolates
     shared = (frame >= 1) & (frame < one.shape[1])
     frame = np.clip(frame, 1, one.shape[1] - 1)[:, :, None]
     rest = (rest / HOP).astype(np.float32)[:, None, None]
@@ -265,17 +265,17 @@ def _distance(one: np.ndarray, other: np.ndarray, later: np.ndarray) -> np.ndarr
     count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
     vectors = []
     for power in (left, right):
-        ground = (power * weight).sum(axis=(1, 2), keepdims=True) / count * np.float32(10.0 ** (-_RANGE_DB / 10.0))
-        height = decibels(power, ground)
+        floor = (power * weight).sum(axis=(1, 2), keepdims=True) / count * np.float32(10.0 ** (-_RANGE_DB / 10.0))
+        height = decibels(power, floor)
         vectors.append((height - (height * weight).sum(axis=1, keepdims=True) / count) * weight)
     sizes = [np.sqrt((vector**2).sum(axis=(1, 2))) for vector in vectors]
-    still = np.minimum(*sizes) < _STILL * np.sqrt(count[:, 0, 0] * one.shape[2])
+    still = np.minimum(*sizes) < _MIN_CHANGE_DB * np.sqrt(count[:, 0, 0] * one.shape[2])
     product = (vectors[0] * vectors[1]).sum(axis=(1, 2)) / np.maximum(sizes[0] * sizes[1], 1e-9)
     return np.where(still, np.inf, np.sqrt(np.maximum(2.0 - 2.0 * product, 0.0)))
 
 
 def _best_alignments(one: np.ndarray, other: np.ndarray, alignment: np.ndarray, song: np.ndarray) -> np.ndarray:
-    """Choose, of pairs, for each window and each other song those of one alignment: that of the most pairs."""
+    """Keep, for each window and each other song, only the pairs of one alignment: the one with the most pairs."""
     count = np.bincount(alignment, minlength=1)
     order = np.lexsort((alignment, -count[alignment]))
     chosen = np.ones(len(one), bool)

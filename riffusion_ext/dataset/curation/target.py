@@ -1,4 +1,4 @@
-"""A training set that has fewer windows than were wanted says so, and why."""
+"""Report a training set that has fewer windows than its target, and why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from riffusion_ext.dataset.manifest import Manifest
 
 __all__ = ["shortfall"]
 
-_AS = {
+_REASON_PHRASES = {
     "intro": "as beginnings of songs",
     "ending": "as endings of songs",
     "silence": "as silence",
@@ -18,21 +18,21 @@ _AS = {
 
 
 def shortfall(manifest: Manifest, target: int | None) -> list[str]:
-    """Say in one sentence that fewer windows are kept than were wanted, and which check took most.
+    """Report in one sentence that fewer windows are kept than the target, and which check rejected most.
 
-    Where the songs have fewer windows than that, kept or not, it says so, too: no other limit would help.
+    If the songs have fewer windows than the target, kept or not, it says so, too: no other limit would help.
 
     Parameters
     ----------
     manifest
         The training set.
     target
-        How many windows were wanted; None for all.
+        Number of windows requested; None for all.
 
     Returns
     -------
     list of str
-        The sentence; nothing where there are enough.
+        The sentence; empty if there are enough windows.
     """
     kept = len(manifest.kept)
     if target is None or kept >= target:
@@ -40,10 +40,10 @@ def shortfall(manifest: Manifest, target: int | None) -> list[str]:
     verb = "window is" if kept == 1 else "windows are"
     text = f"{kept:,} {verb} kept, {target:,} {'was' if target == 1 else 'were'} wanted"
     counts = manifest.counts()
-    counts.pop("surplus", None)  # some of them were chosen once, and left out by hand since
+    counts.pop("surplus", None)  # some were chosen by an earlier run, and rejected by hand since
     if not counts:
         return [f"{text}; the songs have no more"]
     kind, count = next(iter(counts.items()))
-    text = f"{text}; the most were left out {_AS.get(kind, kind)} ({count:,})"
-    there = len(manifest.windows)
-    return [text if there >= target else f"{text}, and the songs have no more than {there:,} in all"]
+    text = f"{text}; the most were left out {_REASON_PHRASES.get(kind, kind)} ({count:,})"
+    available = len(manifest.windows)
+    return [text if available >= target else f"{text}, and the songs have no more than {available:,} in all"]

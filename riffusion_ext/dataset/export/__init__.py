@@ -1,1 +1,1 @@
-"""Training sets in the formats that trainers read."""
+"""Export of training sets in the formats that trainers read."""

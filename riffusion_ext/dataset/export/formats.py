@@ -1,4 +1,4 @@
-"""Training sets in the forms that trainers read: Dreambooth, kohya's scripts, diffusers, and sound for audio models."""
+"""Export formats: the Dreambooth extension, kohya's scripts, diffusers, and audio chunks for audio models."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from riffusion_ext.dataset.captions.template import TOKEN_LIMIT, edited_caption, estimate_tokens
+from riffusion_ext.dataset.captions.template import TOKEN_LIMIT, estimate_tokens, normalize_caption
 from riffusion_ext.dataset.captions.text import decode
 from riffusion_ext.dataset.export import ledger
-from riffusion_ext.dataset.export.audio import audio_files, audio_texts
+from riffusion_ext.dataset.export.audio import audio_files, audio_text_files
 from riffusion_ext.dataset.export.images import diffusers_files, dreambooth_files, kohya_files, stem
 from riffusion_ext.dataset.export.item import ExportItem
-from riffusion_ext.dataset.export.ledger import LARGEST_CAPTION, OutFile, Synced, sync
+from riffusion_ext.dataset.export.ledger import MAX_CAPTION_BYTES, OutFile, SyncResult, sync
 from riffusion_ext.dataset.settings import BOUNDS, FORMATS, ExportSettings
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import read_regular
@@ -23,25 +23,25 @@ from riffusion_ext.validation.numbers import is_finite, shown
 __all__ = ["FORMATS", "IMAGES", "ExportItem", "ExportResult", "check_export_settings", "export"]
 
 IMAGES = "pictures"
-"""The folder of the images, within the one that is exported into."""
+"""Folder of the images, within the export folder."""
 
 _FORBIDDEN = '/\\:*?"<>|'
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export did.
+    """Result of an export.
 
     Attributes
     ----------
     places
-        By format, what to give to the trainer.
+        Path to give to the trainer, by format.
     written, unchanged, removed
-        How many files.
+        Number of files.
     notes
-        Sentences for the user: files that were kept because somebody changed them, long captions, sound left out.
+        Sentences for the user about files kept because they were edited, long captions, and omitted audio.
     errors
-        Sentences about songs whose sound could not be read.
+        Sentences about songs whose audio could not be read.
     """
 
     places: Mapping[str, Path]
@@ -59,21 +59,21 @@ def export(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> ExportResult:
-    """Write a training set in the chosen formats, and remove what an earlier export wrote that is no longer wanted.
+    """Write a training set in the chosen formats, and remove files of earlier exports that are no longer needed.
 
-    The same items and settings give the same bytes, a second time changes nothing, and a run that was killed is
-    finished by the next. Captions that somebody edited in ``pictures/*.txt`` are taken over into every format.
+    The export is deterministic and idempotent, and the next run completes a killed one. Captions that were edited in
+    ``pictures/*.txt`` are used in every format.
 
     Parameters
     ----------
     items
-        In any order; none of them removes what was exported.
+        In any order; an empty sequence removes the previous export.
     out
-        The folder that holds ``images``.
+        Export folder, which holds the folder of images.
     settings
-        The formats and what they need.
+        Formats and their settings.
     progress
-        Called with the part done, 0 to 1. What it raises ends the work.
+        Called with the fraction done, 0 to 1; may raise to end the work.
 
     Raises
     ------
@@ -82,43 +82,47 @@ def export(
     """
     check_export_settings(settings)
     on_progress = progress or (lambda part: None)
-    given = _named(items, out)
-    typed = _typed(given, out)
-    named = {name: replace(item, caption=typed.get(name, item.caption)) for name, item in given.items()}
-    share = 1 / max(len(settings.formats), 1)  # the others only remove what is there
-    before = 0.0
-    done: dict[str, Synced] = {}
+    original = _items_by_name(items, out)
+    edited = _edited_captions(original, out)
+    named = {name: replace(item, caption=edited.get(name, item.caption)) for name, item in original.items()}
+    share = 1 / max(len(settings.formats), 1)  # the other formats only remove files
+    finished = 0.0
+    synced: dict[str, SyncResult] = {}
     notes: list[str] = []
-    for form in FORMATS:
-        wanted = named if form in settings.formats else {}
+    for format_name in FORMATS:
+        selected = named if format_name in settings.formats else {}
 
-        def tell_part(part: float, before: float = before, share: float = share if wanted else 0.0) -> None:
-            on_progress(min(before + part * share, 1.0))
+        def report_part(part: float, finished: float = finished, share: float = share if selected else 0.0) -> None:
+            on_progress(min(finished + part * share, 1.0))
 
-        if form == "audio":
-            sounds, more = audio_files(wanted, settings)
-            notes += more
-            done[form] = sync(out, form, sounds, progress=tell_part)
-            done["audio-texts"] = sync(out, "audio-texts", audio_texts(wanted, settings, done[form].failed))
+        if format_name == "audio":
+            audio, audio_notes = audio_files(selected, settings)
+            notes += audio_notes
+            synced[format_name] = sync(out, format_name, audio, progress=report_part)
+            synced["audio-texts"] = sync(
+                out, "audio-texts", audio_text_files(selected, settings, synced[format_name].failed)
+            )
         else:
-            done[form] = sync(out, form, _files(form, wanted, typed, settings), progress=tell_part)
-        tell_part(1.0)
-        before += share if form in settings.formats else 0.0
-    edited = [name for name, caption in typed.items() if caption != given[name].caption]
-    return _result(out, settings, named, edited, done, notes)
+            synced[format_name] = sync(
+                out, format_name, _files(format_name, selected, edited, settings), progress=report_part
+            )
+        report_part(1.0)
+        finished += share if format_name in settings.formats else 0.0
+    changed = [name for name, caption in edited.items() if caption != original[name].caption]
+    return _result(out, settings, named, changed, synced, notes)
 
 
 def _files(
-    form: str, named: Mapping[str, ExportItem], typed: Collection[str], settings: ExportSettings
+    format_name: str, named: Mapping[str, ExportItem], edited: Collection[str], settings: ExportSettings
 ) -> list[OutFile]:
-    if form == "dreambooth":
-        return dreambooth_files(named, typed)
-    return kohya_files(named, settings) if form == "kohya" else diffusers_files(named)
+    if format_name == "dreambooth":
+        return dreambooth_files(named, edited)
+    return kohya_files(named, settings) if format_name == "kohya" else diffusers_files(named)
 
 
 def check_export_settings(settings: ExportSettings) -> None:
-    """Raise a RiffusionError that says which setting is out of range."""
-    unknown = [form for form in settings.formats if form not in FORMATS]
+    """Raise a RiffusionError if a setting is out of range."""
+    unknown = [format_name for format_name in settings.formats if format_name not in FORMATS]
     if unknown:
         raise RiffusionError(f"unknown format {unknown[0]!r}, a training set can be written as {', '.join(FORMATS)}")
     repeats, (low, high) = settings.kohya_repeats, BOUNDS["kohya_repeats"]
@@ -135,10 +139,10 @@ def check_export_settings(settings: ExportSettings) -> None:
         raise RiffusionError(f"the length of audio chunks must be {low} to {high} s, got {shown(seconds)}")
 
 
-def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
-    """Items by the names of their images within the folder of images, sorted, with captions fit to be written.
+def _items_by_name(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
+    """Return the items by the name of their image within the folder of images, sorted, with normalized captions.
 
-    Of windows that share an image, because they sound the same to the last sample, the first counts.
+    Windows that are identical to the last sample share an image; the first of them is used.
     """
     folder = (out / IMAGES).absolute()
     named: dict[str, ExportItem] = {}
@@ -148,58 +152,62 @@ def _named(items: Sequence[ExportItem], out: Path) -> dict[str, ExportItem]:
             raise RiffusionError(f"{item.image} is not in {folder}")
         if not image.is_file() or is_link(image):
             raise RiffusionError(f"no such image: {item.image}")
-        caption = edited_caption(item.caption, {"file": item.source.stem})
+        caption = normalize_caption(item.caption, {"file": item.source.stem})
         named.setdefault(image.relative_to(folder).as_posix(), replace(item, caption=caption))
     return dict(sorted(named.items()))
 
 
-def _typed(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
-    """Return the captions that somebody typed into the files beside the images, by the names of the images.
+def _edited_captions(named: Mapping[str, ExportItem], out: Path) -> dict[str, str]:
+    """Return the captions that were edited in the text files beside the images, by image name.
 
-    Where nothing is left of what was typed, it is the item's own.
+    If nothing remains of an edited caption once it is normalized, the item's own is used.
     """
     entries = ledger.load(out, "dreambooth")
-    typed: dict[str, str] = {}
+    edited: dict[str, str] = {}
     for name, item in named.items():
-        text = f"{IMAGES}/{stem(name)}.txt"
-        if ledger.is_edited(out / text, entries.get(text)):
+        text_name = f"{IMAGES}/{stem(name)}.txt"
+        if ledger.is_edited(out / text_name, entries.get(text_name)):
             with suppress(OSError, ValueError):
-                said = decode(read_regular(out / text, LARGEST_CAPTION))[0]
-                typed[name] = edited_caption(said, {"title": item.caption})
-    return typed
+                caption = decode(read_regular(out / text_name, MAX_CAPTION_BYTES))[0]
+                edited[name] = normalize_caption(caption, {"title": item.caption})
+    return edited
 
 
 def _result(
     out: Path,
     settings: ExportSettings,
     named: Mapping[str, ExportItem],
-    edited: Sequence[str],
-    done: Mapping[str, Synced],
+    changed: Sequence[str],
+    synced: Mapping[str, SyncResult],
     notes: Sequence[str],
 ) -> ExportResult:
     places = {"dreambooth": "concepts_list.json", "kohya": "kohya", "diffusers": IMAGES, "audio": "audio"}
     sentences = list(notes)
-    if edited:
-        sentences.append(f"captions edited by hand were taken over into every format: {_few(edited)}")
-    kept = sorted(name for synced in done.values() for name in synced.kept)
+    if changed:
+        sentences.append(f"captions edited by hand were taken over into every format: {_first_names(changed)}")
+    kept = sorted(name for result in synced.values() for name in result.kept)
     if kept:
-        sentences.append(f"changed or made by somebody else, and left as they are: {_few(kept)}")
+        sentences.append(f"changed or made by somebody else, and left as they are: {_first_names(kept)}")
     long = [name for name, item in named.items() if estimate_tokens(item.caption) > TOKEN_LIMIT]
     if long and settings.formats:
         sentences.append(
-            f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_few(long)}"
+            f"captions longer than about {TOKEN_LIMIT} tokens, of which trainers read no more: {_first_names(long)}"
         )
-    failed = dict.fromkeys(why for synced in done.values() for why in synced.failed.values())
+    failed = dict.fromkeys(why for result in synced.values() for why in result.failed.values())
     return ExportResult(
-        places={form: out / places[form] for form in FORMATS if form in settings.formats and named},
-        written=sum(len(synced.written) for synced in done.values()),
-        unchanged=sum(len(synced.unchanged) for synced in done.values()),
-        removed=sum(len(synced.removed) for synced in done.values()),
+        places={
+            format_name: out / places[format_name]
+            for format_name in FORMATS
+            if format_name in settings.formats and named
+        },
+        written=sum(len(result.written) for result in synced.values()),
+        unchanged=sum(len(result.unchanged) for result in synced.values()),
+        removed=sum(len(result.removed) for result in synced.values()),
         notes=tuple(sentences),
         errors=tuple(failed),
     )
 
 
-def _few(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     rest = f" and {len(names) - 3} more" if len(names) > 4 else ""
     return ", ".join(names[: 3 if rest else 4]) + rest

@@ -1,4 +1,4 @@
-"""Files beside and around the images, for trainers of image models.
+"""Files for trainers of image models: captions, concept lists, metadata, links to images.
 
 Sources: the Dreambooth extension (d8ahazard/sd_dreambooth_extension), kohya-ss/sd-scripts and Hugging Face datasets'
 "imagefolder", as they read folders.
@@ -26,30 +26,31 @@ __all__ = ["CONCEPTS_FILE", "concepts_json", "diffusers_files", "dreambooth_file
 CONCEPTS_FILE = "concepts_list.json"
 
 Items = Mapping[str, "ExportItem"]
-"""By the names of their images within the folder of images."""
+"""Items by the name of their image within the folder of images."""
 
 
-def dreambooth_files(named: Items, typed: Collection[str] = ()) -> list[OutFile]:
-    """Return a text beside each image, and the list of concepts.
+def dreambooth_files(named: Items, edited: Collection[str] = ()) -> list[OutFile]:
+    """Return a text file beside each image, and the list of concepts.
 
-    ``typed`` names the images whose texts a person wrote.
+    ``edited`` names the images whose captions were edited in their text files.
     """
     files = [
-        text_file(f"pictures/{stem(name)}.txt", item.caption, adopted=name in typed) for name, item in named.items()
+        text_file(f"pictures/{stem(name)}.txt", item.caption, from_edited=name in edited)
+        for name, item in named.items()
     ]
     return [*files, text_file(CONCEPTS_FILE, concepts_json("pictures"))] if files else []
 
 
 def concepts_json(folder: str) -> str:
-    """Return the list of concepts with one concept that takes its captions from the texts, as it stands.
+    """Return a list of one concept that uses the captions from the text files unchanged.
 
-    Both tokens are blank, so the extension puts nothing in front of captions; no class images; one sample at a time,
-    made from a caption. ASCII, because the extension reads it in the system's own encoding.
+    Both tokens are blank, so the extension puts nothing in front of captions. There are no class images, and one sample
+    at a time is generated from a caption. The text is ASCII, because the extension reads it in the system's encoding.
 
     Parameters
     ----------
     folder
-        Of the images. The extension takes it relative to the list's own place.
+        Folder of the images. The extension resolves it relative to the list's own folder.
     """
     concept = {
         "instance_data_dir": folder,
@@ -74,21 +75,21 @@ def concepts_json(folder: str) -> str:
 
 
 def kohya_files(named: Items, settings: ExportSettings) -> list[OutFile]:
-    """Return links to the images and their texts in ``kohya/<repeats>_<name>/``.
+    """Return links to the images and their text files in ``kohya/<repeats>_<name>/``.
 
-    The scripts look into that folder only, not below it, so images in folders of their own get longer names.
+    The scripts do not search below that folder, so images from subfolders get the folder's name in their own.
     """
     folder = f"kohya/{settings.kohya_repeats}_{settings.kohya_name or 'music'}"
     files: list[OutFile] = []
     for name, item in named.items():
         flat = name.replace("/", "_")
-        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.image), like=item.image))
+        files.append(OutFile(f"{folder}/{flat}", "", _linker(item.image), same_as=item.image))
         files.append(text_file(f"{folder}/{stem(flat)}.txt", item.caption))
     return files
 
 
 def diffusers_files(named: Items) -> list[OutFile]:
-    """Return ``pictures/metadata.jsonl``, as ``load_dataset("imagefolder", data_dir="pictures")`` reads it."""
+    """Return ``pictures/metadata.jsonl`` for ``load_dataset("imagefolder", data_dir="pictures")``."""
     lines = [json_line({"file_name": name, "text": item.caption}) for name, item in named.items()]
     return [text_file("pictures/metadata.jsonl", "".join(lines))] if lines else []
 
@@ -110,14 +111,14 @@ def _linker(target: Path) -> Callable[[Path], object]:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.link(target, temporary)
             temporary.replace(path)
-        except OSError:  # another disk, a file system without links; or a trouble that a copy has too, and can name
+        except OSError:  # another disk, or no hard links; any other error recurs when copying, which reports it
             try:
                 with open_regular(target) as source:
                     write_atomically(path, lambda file: shutil.copyfileobj(source, file))
             except OSError as error:
                 raise RiffusionError(f"{target} cannot be read: {error.strerror or error}") from error
         finally:
-            with suppress(OSError):  # it stays where the path was a link to the same image already
+            with suppress(OSError):  # it remains if the path was already a link to the same image
                 temporary.unlink()
 
     return link

@@ -1,4 +1,4 @@
-"""What is exported of each window of a training set."""
+"""Items of an export: one per window of a training set."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["ExportItem"]
 
 @dataclass(frozen=True)
 class ExportItem:
-    """An image of the training set.
+    """An image of the training set, with its caption and its part of the song.
 
     Attributes
     ----------
     image
-        An existing PNG in the folder ``images``.
+        An existing PNG in the folder of images.
     caption
         One line.
     source
-        The song it was cut from.
+        File of the song.
     start, duration
-        The part of the song, in seconds.
+        Part of the song, in seconds.
     digest
-        SHA-256 of the song as it was when the part was chosen; without one, its bytes are read.
+        SHA-256 of the song when it was sliced; if empty, it is computed from the file.
     """
 
     image: Path

@@ -1,7 +1,7 @@
-"""A folder is made to hold certain files, again and again, without touching what somebody else put there.
+"""Synchronize a folder with a list of files, without touching files of anybody else.
 
-A ledger, one for each purpose, remembers what was written. It is brought up to date before the first file is written
-and after the last is removed, so a program that is killed in between finds out next time which files are its own.
+A ledger for each purpose records what was written. It is updated before the first file is written and after the last
+is removed, so that after a crash the next run still knows which files are its own.
 """
 
 from __future__ import annotations
@@ -20,71 +20,71 @@ from riffusion_ext.files.regular import open_regular, read_regular
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.names import below, check_folders, is_below
 
-__all__ = ["FOLDER", "LARGEST_CAPTION", "OutFile", "Synced", "is_edited", "load", "sync", "text_file"]
+__all__ = ["FOLDER", "MAX_CAPTION_BYTES", "OutFile", "SyncResult", "is_edited", "load", "sync", "text_file"]
 
 FOLDER = ".export"
-"""Where the ledgers lie, within the folder that they are about."""
+"""Folder of the ledgers, within the folder that they describe."""
 
-LARGEST_CAPTION = 1 << 20
-"""Bytes of a text beside an image."""
+MAX_CAPTION_BYTES = 1 << 20
+"""Maximum size of a caption file."""
 
 _PENDING = "pending"
 _BLOCK = 1 << 20
-_LARGEST_LEDGER = 1 << 28
+_MAX_LEDGER_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class OutFile:
-    """A file that is wanted.
+    """A file that the folder should hold.
 
     Attributes
     ----------
     name
-        Relative to the folder, with forward slashes.
+        Path relative to the folder, with forward slashes.
     recipe
-        What it is made from; the same recipe gives the same bytes.
+        Description of what the file is made from; the same recipe gives the same bytes.
     write
-        Puts it at a path, whole or not at all.
+        Function that writes the file to a path, atomically.
     data
-        Its bytes, where they are known: then they are compared, and what somebody has changed stays.
-    like
-        A file that it must have the bytes of, or be another name of.
-    adopted
-        It may replace a file that somebody has changed: it was made from that.
+        Content, if it is known. It is then compared with the file, and an edited file is kept.
+    same_as
+        File that this one must equal or be a hard link to.
+    from_edited
+        Whether it may replace an edited file, because it was made from that edit.
     """
 
     name: str
     recipe: str
     write: Callable[[Path], object]
     data: bytes | None = None
-    adopted: bool = False
-    like: Path | None = None
+    from_edited: bool = False
+    same_as: Path | None = None
 
 
-def text_file(name: str, text: str, *, adopted: bool = False) -> OutFile:
-    """Return a wanted file of text: UTF-8, no byte order mark, line ends as they are."""
+def text_file(name: str, text: str, *, from_edited: bool = False) -> OutFile:
+    """Return a text file: UTF-8 without byte order mark, line ends unchanged."""
     data = text.encode("utf-8")
-    return OutFile(name, "", lambda path: write_atomically(path, lambda file: file.write(data)), data, adopted)
+    return OutFile(name, "", lambda path: write_atomically(path, lambda file: file.write(data)), data, from_edited)
 
 
 @dataclass
-class Synced:
-    """What became of the wanted files; lists of names."""
+class SyncResult:
+    """Names of files by what was done with them."""
 
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    """Not ours, or changed since: left as they are, wanted or not."""
+    """Files of somebody else, or edited since: left as they are, whether wanted or not."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Name -> why it could not be made."""
+    """Error message by name, for files that could not be written."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a ledger knows of a file: how it may look if it is still ours, and what it was made from."""
+    """Ledger entry of a file: signatures (digest or size) by which it is still ours, and its recipe."""
 
-    looks: tuple[str, ...]
+    signatures: tuple[str, ...]
     recipe: str = ""
 
 
@@ -93,8 +93,8 @@ Ledger = Mapping[str, Entry]
 
 def sync(
     folder: Path, purpose: str, wanted: Sequence[OutFile], *, progress: Callable[[float], None] | None = None
-) -> Synced:
-    """Make a folder hold the wanted files of one purpose, and no others that were written for it before.
+) -> SyncResult:
+    """Write the wanted files of one purpose, and remove the others that were written for it before.
 
     Parameters
     ----------
@@ -103,76 +103,76 @@ def sync(
     purpose
         Name of the ledger.
     wanted
-        In any order, each name once. None of them: what was written for this purpose goes.
+        Files in any order, each name once. An empty sequence removes all files of this purpose.
     progress
-        Called with the part done, 0 to 1. What it raises ends the work; the next run goes on.
+        Called with the fraction done, 0 to 1; may raise to end the work, which the next run resumes.
 
     Raises
     ------
     RiffusionError
-        A file cannot be written. A sound that cannot be read is no reason; it is among the failed.
+        A file cannot be written. Audio that cannot be read does not raise; it is listed in :attr:`SyncResult.failed`.
     """
     before = load(folder, purpose)
     if not before and not wanted:
-        return Synced()
+        return SyncResult()
     for file in wanted:
         below(folder, file.name)
-    twice = [name for name, times in Counter(file.name for file in wanted).items() if times > 1]
-    if twice:
-        raise RiffusionError(f"two files would be called {twice[0]}")
-    ahead = {**before, **{f.name: _reserved(folder / f.name, f, before.get(f.name)) for f in wanted}}
-    _save(folder, purpose, ahead)
-    done, after = Synced(), {}
+    duplicates = [name for name, times in Counter(file.name for file in wanted).items() if times > 1]
+    if duplicates:
+        raise RiffusionError(f"two files would be called {duplicates[0]}")
+    reserved = {**before, **{f.name: _reserve(folder / f.name, f, before.get(f.name)) for f in wanted}}
+    _save(folder, purpose, reserved)
+    result, after = SyncResult(), {}
     for number, file in enumerate(wanted):
-        entry = _one(folder / file.name, file, before.get(file.name), ahead[file.name], done)
+        entry = _write_one(folder / file.name, file, before.get(file.name), reserved[file.name], result)
         if entry is not None:
             after[file.name] = entry
         if progress is not None:
             progress((number + 1) / len(wanted))
-    stays = {file.name for file in wanted} - done.failed.keys()
-    _remove(folder, {name: entry for name, entry in ahead.items() if name not in stays}, done)
+    current = {file.name for file in wanted} - result.failed.keys()
+    _remove(folder, {name: entry for name, entry in reserved.items() if name not in current}, result)
     _save(folder, purpose, after)
-    return done
+    return result
 
 
-def _reserved(path: Path, file: OutFile, before: Entry | None) -> Entry:
-    """Return what the ledger says while the file may be in the making."""
-    looks = before.looks if before else ()
-    if file.adopted:
-        return Entry(looks)
-    if file.like is not None:
-        return Entry(tuple(dict.fromkeys((*looks, _size(file.like)))) if before or not path.exists() else ())
+def _reserve(path: Path, file: OutFile, before: Entry | None) -> Entry:
+    """Return the ledger entry for the time in which the file may be half written."""
+    signatures = before.signatures if before else ()
+    if file.from_edited:
+        return Entry(signatures)
+    if file.same_as is not None:
+        return Entry(tuple(dict.fromkeys((*signatures, _size(file.same_as)))) if before or not path.exists() else ())
     if file.data is not None:
-        return Entry(tuple(dict.fromkeys((*looks, _digest(file.data)))))
+        return Entry(tuple(dict.fromkeys((*signatures, _digest(file.data)))))
     if before is not None and before.recipe == file.recipe:
         return before
-    if not path.exists():  # one that is there next time was made from this recipe
+    if not path.exists():  # if it exists next time, it was made from this recipe
         return Entry((_PENDING,), file.recipe)
-    return Entry((*looks, _PENDING)) if before else Entry(())
+    return Entry((*signatures, _PENDING)) if before else Entry(())
 
 
-def _one(path: Path, file: OutFile, before: Entry | None, ahead: Entry, done: Synced) -> Entry | None:
-    """Write one file where it is not there yet; return its entry, None where it is not ours."""
+def _write_one(path: Path, file: OutFile, before: Entry | None, reserved: Entry, result: SyncResult) -> Entry | None:
+    """Write a file unless it is up to date; return its ledger entry, None if the file is not ours."""
     if path.is_file():
-        if file.like is not None:
-            same = _is_like(path, file.like)
+        if file.same_as is not None:
+            same = _has_same_bytes(path, file.same_as)
         elif file.data is None:
-            same = ahead.recipe == file.recipe and _is_ours(path, ahead)
+            same = reserved.recipe == file.recipe and _is_ours(path, reserved)
         else:
             same = _content(path) == file.data
         if same:
-            done.unchanged.append(file.name)
-            return before if file.adopted else _entry(path, file)
-        if not file.adopted and not _is_ours(path, before):
-            done.kept.append(file.name)
+            result.unchanged.append(file.name)
+            return before if file.from_edited else _entry(path, file)
+        if not file.from_edited and not _is_ours(path, before):
+            result.kept.append(file.name)
             return before
     try:
         file.write(path)
     except AudioError as error:
-        done.failed[file.name] = str(error)
+        result.failed[file.name] = str(error)
         return None
-    done.written.append(file.name)
-    return before if file.adopted else _entry(path, file)
+    result.written.append(file.name)
+    return before if file.from_edited else _entry(path, file)
 
 
 def _entry(path: Path, file: OutFile) -> Entry:
@@ -180,20 +180,23 @@ def _entry(path: Path, file: OutFile) -> Entry:
 
 
 def is_edited(path: Path, entry: Entry | None) -> bool:
-    """Whether somebody has changed a file since it was written."""
+    """Whether a file was edited since it was written."""
     return entry is not None and path.is_file() and not _is_ours(path, entry)
 
 
 def _is_ours(path: Path, entry: Entry | None) -> bool:
-    """Whether a file looks as the ledger says: texts are compared whole, others by their size."""
-    looks = entry.looks if entry else ()
-    if _PENDING in looks or _size(path) in looks:
+    """Whether a file matches its ledger entry: texts by their digest, others by their size."""
+    signatures = entry.signatures if entry else ()
+    if _PENDING in signatures or _size(path) in signatures:
         return True
-    return any(look.startswith("sha256:") for look in looks) and _digest(_content(path) or b"") in looks
+    return (
+        any(signature.startswith("sha256:") for signature in signatures)
+        and _digest(_content(path) or b"") in signatures
+    )
 
 
-def _is_like(path: Path, other: Path) -> bool:
-    """Whether two names mean one file, or files of the same bytes."""
+def _has_same_bytes(path: Path, other: Path) -> bool:
+    """Whether two paths are the same file, or files with the same bytes."""
     try:
         if path.samefile(other):
             return True
@@ -220,32 +223,32 @@ def _digest(data: bytes) -> str:
 def _size(path: Path) -> str:
     try:
         return f"size:{path.stat().st_size}"
-    except OSError:  # it is gone by now
+    except OSError:  # removed meanwhile
         return "gone"
 
 
-def _remove(folder: Path, entries: Ledger, done: Synced) -> None:
+def _remove(folder: Path, entries: Ledger, result: SyncResult) -> None:
     for name, entry in entries.items():
         try:
             path = below(folder, name)
-        except RiffusionError:  # through a link: whatever lies there is not ours
-            done.kept.append(name)
+        except RiffusionError:  # below a link: not our file
+            result.kept.append(name)
             continue
         if not path.is_file() and not path.is_symlink():
             continue
         if not _is_ours(path, entry):
-            done.kept.append(name)
+            result.kept.append(name)
             continue
         try:
             path.unlink()
         except OSError as error:
             raise RiffusionError(why_not(path, error)) from error
-        done.removed.append(name)
+        result.removed.append(name)
         _remove_empty(path.parent, folder)
 
 
 def _remove_empty(folder: Path, within: Path) -> None:
-    """Remove folders that are empty now, the inner ones first; pictures/ is not ours to remove."""
+    """Remove empty folders, innermost first, but not pictures/."""
     with suppress(OSError):
         while folder != within and folder != within / "pictures":
             folder.rmdir()
@@ -256,14 +259,14 @@ def _remove_empty(folder: Path, within: Path) -> None:
 
 
 def load(folder: Path, purpose: str) -> dict[str, Entry]:
-    """Read a ledger; {} where there is none, or none that can be used: then nothing in the folder is ours."""
+    """Load a ledger; {} if it is missing or unusable, so that no file counts as ours."""
     try:
         path = _path(folder, purpose)
         check_folders(folder, path.parent)
-        files = loads(read_regular(path, _LARGEST_LEDGER))["files"]
+        files = loads(read_regular(path, _MAX_LEDGER_BYTES))["files"]
         return {
-            name: Entry(tuple(map(str, looks)), str(recipe))
-            for name, (looks, recipe) in files.items()
+            name: Entry(tuple(map(str, signatures)), str(recipe))
+            for name, (signatures, recipe) in files.items()
             if is_below(name)
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -274,7 +277,7 @@ def _save(folder: Path, purpose: str, ledger: Ledger) -> None:
     path = _path(folder, purpose)
     check_folders(folder, path.parent)
     if ledger:
-        files = {name: [entry.looks, entry.recipe] for name, entry in sorted(ledger.items())}
+        files = {name: [entry.signatures, entry.recipe] for name, entry in sorted(ledger.items())}
         data = json.dumps({"version": 1, "files": files}, separators=(",", ":")).encode()
         if _content(path) != data:
             write_atomically(path, lambda file: file.write(data))

@@ -1,1 +1,1 @@
-"""Songs cut into windows."""
+"""Slice songs into windows."""

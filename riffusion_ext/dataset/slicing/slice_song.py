@@ -1,4 +1,4 @@
-"""One song to its images, and to the record of what they are."""
+"""Slice one song into images, and describe them in a record."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from riffusion_ext.files.paths import shorten_name
 __all__ = ["SongRecord", "cut_song", "draw_windows", "loudest_cell"]
 
 _Array = npt.NDArray[np.float32]
-_LONGEST_STEM = 80
-_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
+_MAX_STEM_LENGTH = 80
+_MAX_CELLS_IN_MEMORY = 120_000 * 512  # in float32: 245 MB; 20 minutes of a mono song
 
 
 @dataclass(frozen=True, eq=False)
 class SongRecord:
-    """What became of a song.
+    """Measurements, images and features of a sliced song.
 
     Attributes
     ----------
     name, digest
         As in :class:`~riffusion_ext.dataset.songs.Song`.
     duration, sample_rate, channels, loudness
-        Of the file; s, Hz, LUFS.
+        Properties of the file, in s, Hz and LUFS.
     tempo, tempo_confidence, key, key_confidence
-        Measured; beats per minute, and for example ``"A minor"``. The tempo's is that of
+        Measured tempo in beats per minute, and key such as ``"A minor"``. The tempo's confidence is that of
         :class:`~riffusion_ext.analysis.beat_tracking.Beats`.
     starts
         First column of each window.
     files
         Name of each window's image.
     blacks
-        Magnitude of each image's black.
+        Mel magnitude that black stands for in each image.
     features
-        What curation looks at.
+        Features of the windows, for curation.
     trouble
-        What is missing in the file, or was not used of it; empty if all was.
+        Parts of the file that are missing or were not used; empty if all of it was used.
     notes
-        Sentences about samples that were repaired, and about windows that do not begin where was asked.
+        Sentences about repaired samples, and about windows that do not begin where requested.
     """
 
     name: str
@@ -75,29 +75,29 @@ class SongRecord:
 
 
 def loudest_cell(song: Song, settings: SliceSettings, tick: Tick) -> float:
-    """Largest mel magnitude of a song, for images on one scale with those of other songs."""
+    """Return the largest mel magnitude of a song, to draw several songs on one scale."""
     return max((float(mel.max()) for mel in mel_of_song(song.path, settings.params, tick)), default=0.0)
 
 
 def cut_song(
     song: Song, digest: str, settings: SliceSettings, folder: Path, tick: Tick, max_value: float | None = None
 ) -> SongRecord:
-    """Measure a song, cut it into windows and write their images.
+    """Measure a song, slice it into windows and write their images.
 
-    Memory does not grow with the length of the song, but for a few numbers for each column.
+    Memory use does not grow with the length of the song, except for a few numbers per column.
 
     Parameters
     ----------
     song, digest
         The song, and the digest of its bytes.
     settings
-        How to cut and draw.
+        Settings for slicing.
     folder
-        Where the images go.
+        Folder for the images.
     tick
-        Called again and again. What it raises ends the work; images drawn so far are found by the next run.
+        Called regularly; may raise to end the work. The next run reuses the images written so far.
     max_value
-        The magnitude of black where ``settings.scale`` is ``"set"``.
+        Magnitude of black if ``settings.scale`` is ``"set"``.
 
     Raises
     ------
@@ -107,16 +107,16 @@ def cut_song(
         An image cannot be written.
     """
     params = settings.params
-    measure, whole = measure_song(
-        song.path, params, keep_columns=_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
+    measure, full_mel = measure_song(
+        song.path, params, keep_columns=_MAX_CELLS_IN_MEMORY // params.num_frequencies // params.channels, tick=tick
     )
     beats = beats_of.track(
         beats_of.onset_strength(measure.sketch), params.sample_rate / params.hop_length, sketch=measure.sketch
     )
-    marks, unsure = _marks(beats, settings, params.sample_rate / params.hop_length)
+    marks, alignment_notes = _alignment_columns(beats, settings, params.sample_rate / params.hop_length)
     starts = window_starts(measure.columns, settings, marks)
-    scale = {"window": None, "song": measure.black, "set": max_value}[settings.scale]
-    mels = mel_of_song(song.path, params, tick) if whole is None else [whole]
+    scale = {"window": None, "song": measure.max_value, "set": max_value}[settings.scale]
+    mels = mel_of_song(song.path, params, tick) if full_mel is None else [full_mel]
     files, blacks = draw_windows(mels, starts, song, settings, folder, scale, tick)
     key = estimate_key(measure.chroma)
     trouble, notes = told_apart(measure.notes)
@@ -136,7 +136,7 @@ def cut_song(
         blacks=blacks,
         features=window_features(measure, np.array(starts, dtype=np.int64), settings.columns),
         trouble="; ".join(trouble),
-        notes=[*notes, *unsure],
+        notes=[*notes, *alignment_notes],
     )
 
 
@@ -154,7 +154,7 @@ def draw_windows(
     Parameters
     ----------
     mels
-        The song's mel magnitudes, as of :func:`~riffusion_ext.dataset.analysis.measure.mel_of_song`.
+        Mel magnitudes of the song, as from :func:`~riffusion_ext.dataset.analysis.measure.mel_of_song`.
     starts
         First column of each window, ascending.
     song, settings, folder, tick
@@ -165,7 +165,7 @@ def draw_windows(
     Returns
     -------
     files, blacks
-        Name of each image, and the magnitude of its black.
+        Name of each image, and the magnitude that its black stands for.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def draw_windows(
         An image cannot be written.
     """
     files, blacks = [], []
-    for start, window in _windows(mels, starts, settings.columns):
+    for start, window in _iter_windows(mels, starts, settings.columns):
         tick()
         file, peak = _draw(window, max_value, song, start, settings, folder)
         files.append(file)
@@ -181,46 +181,46 @@ def draw_windows(
     return files, blacks
 
 
-def _marks(
+def _alignment_columns(
     beats: beats_of.Beats, settings: SliceSettings, columns_per_second: float
 ) -> tuple[npt.NDArray[np.int64] | None, list[str]]:
-    """Return the columns where windows may begin, None for anywhere, and a sentence where that is not as was asked.
+    """Return the columns where windows may begin (None for anywhere), and a note if that differs from the setting.
 
-    Half or twice as many beats as somebody would count are on beats, too; two thirds of them are not.
+    Beats tracked at half or twice the tempo are still on beats; at two thirds of it they are not.
     """
     if settings.align == "none":
         return None, []
-    if beats.on_beats < beats_of.SURE:
+    if beats.on_beats < beats_of.MIN_CONFIDENCE:
         return None, [f"where its beats are is not sure, so its windows do not begin on a {settings.align}"]
     notes = []
-    if settings.align == "bar" and beats.confidence < beats_of.SURE:
+    if settings.align == "bar" and beats.confidence < beats_of.MIN_CONFIDENCE:
         notes = ["how many beats it has is not sure, so some windows may begin on a beat inside a bar"]
     times = beats.downbeats if settings.align == "bar" else beats.times
     return np.unique(np.rint(times * columns_per_second).astype(np.int64)), notes
 
 
-def _windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
-    """Windows [C, columns, n_mels] at the given columns, from consecutive pieces; silence follows the end."""
+def _iter_windows(mels: Iterable[_Array], starts: list[int], columns: int) -> Iterator[tuple[int, _Array]]:
+    """Yield windows [C, columns, n_mels] and their start columns from consecutive pieces, padded with silence."""
     held: _Array | None = None
-    first = 0  # column that `held` begins with
-    waiting = list(reversed(starts))
+    first = 0  # first column of `held`
+    pending = list(reversed(starts))
     for mel in mels:
         held = mel if held is None else np.concatenate([held, mel], axis=1)
-        while waiting and waiting[-1] + columns <= first + held.shape[1]:
-            start = waiting.pop()
+        while pending and pending[-1] + columns <= first + held.shape[1]:
+            start = pending.pop()
             yield start, held[:, start - first : start - first + columns]
-        keep = min(waiting[-1] - first if waiting else held.shape[1], held.shape[1])
+        keep = min(pending[-1] - first if pending else held.shape[1], held.shape[1])
         held, first = held[:, keep:], first + keep
-    while waiting and held is not None:
-        start = waiting.pop()
-        rest = held[:, max(start - first, 0) :]
-        yield start, np.pad(rest, ((0, 0), (0, columns - rest.shape[1]), (0, 0)))
+    while pending and held is not None:
+        start = pending.pop()
+        tail = held[:, max(start - first, 0) :]
+        yield start, np.pad(tail, ((0, 0), (0, columns - tail.shape[1]), (0, 0)))
 
 
 def _draw(
     window: _Array, max_value: float | None, song: Song, start: int, settings: SliceSettings, folder: Path
 ) -> tuple[str, float]:
-    """Write a window's image; returns its name and its black."""
+    """Write a window's image; return its name and the magnitude of its black."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.image import mel_to_image
 
@@ -230,7 +230,7 @@ def _draw(
     origin = f"{song.name}\n{start}\n{params}\n{peak!r}\n".encode("utf-8", "surrogatepass")  # names need not be UTF-8
     content = hashlib.sha256(origin + image.tobytes()).hexdigest()[:12]
     milliseconds = round(1000 * start * params.hop_length / params.sample_rate)
-    name = shorten_name(f"{_plain(_title(song))}_{milliseconds:08d}_{content}", ".png")
+    name = shorten_name(f"{_ascii_slug(_title(song))}_{milliseconds:08d}_{content}", ".png")
     path = folder / name
     if not path.exists():
         save_image(image, path, params, peak)
@@ -241,7 +241,7 @@ def _title(song: Song) -> str:
     return Path(song.name).stem if song.whole is None else f"{song.whole.stem} {song.path.stem}"
 
 
-def _plain(stem: str) -> str:
-    """Name without what trainers and shells stumble over: letters, digits and dashes of ASCII, at most 80."""
+def _ascii_slug(stem: str) -> str:
+    """Reduce a name to at most 80 ASCII letters, digits and dashes, which are safe for trainers and shells."""
     text = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_LONGEST_STEM] or "song"
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:_MAX_STEM_LENGTH] or "song"

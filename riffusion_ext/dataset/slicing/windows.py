@@ -1,4 +1,4 @@
-"""Where a song is cut into windows."""
+"""Window positions in a song."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from riffusion_ext.dataset.settings import SliceSettings
 
 __all__ = ["window_starts"]
 
-_EARLY = 3  # columns by which a mark may come before its time: bars are not measured to the millisecond
+_TOLERANCE = 3  # columns by which a mark may come early: bars are not measured to the millisecond
 
 
 def window_starts(columns: int, settings: SliceSettings, marks: npt.NDArray[np.int64] | None = None) -> list[int]:
-    """First columns of a song's windows.
+    """Return the first columns of a song's windows.
 
     ::
 
@@ -28,15 +28,15 @@ def window_starts(columns: int, settings: SliceSettings, marks: npt.NDArray[np.i
     columns
         Length of the song.
     settings
-        Width, overlap, and what becomes of the end.
+        Width and overlap of windows, and treatment of the end.
     marks : np.ndarray [shape=(M,), ascending], optional
-        Columns of beats or bars. Each window then starts at the first mark a step after the one before. Without marks
-        they start one step after the other, from the beginning.
+        Columns of beats or bars. Each window starts at the first mark at least a step after the previous start. Without
+        marks, windows start one step apart from the beginning.
 
     Returns
     -------
     list of int
-        Ascending and distinct. A window that reaches past the end is to be padded.
+        Ascending and distinct. Windows that reach past the end must be padded.
     """
     width, step = settings.columns, settings.step
     if columns < width:
@@ -61,5 +61,5 @@ def _on_marks(marks: npt.NDArray[np.int64], step: int) -> list[int]:
     place = 0
     while place < len(marks):
         starts.append(int(marks[place]))
-        place = int(np.searchsorted(marks, starts[-1] + step - _EARLY))
+        place = int(np.searchsorted(marks, starts[-1] + step - _TOLERANCE))
     return starts

@@ -59,7 +59,7 @@ def look_up(
     before
         What the page showed before.
     out, show, words
-        The folder as the user named it, and the filter as of :func:`riffusion_ext.dataset.review.chosen`.
+        The folder as the user named it, and the filter as of :func:`riffusion_ext.dataset.review.filter_windows`.
     page
         Number of the page; there is a nearest one to every number. Another filter begins at the first.
     anew
@@ -70,7 +70,7 @@ def look_up(
     RiffusionError
         There is no training set.
     """
-    from riffusion_ext.dataset.review import chosen, open_set
+    from riffusion_ext.dataset.review import filter_windows, open_set
 
     if not out.strip():
         raise RiffusionError("No training set yet: make one above, or name the folder of one made before.")
@@ -81,7 +81,7 @@ def look_up(
     if same and not anew:
         files = tuple(file for file in before.files if file in windows)
     else:
-        files = tuple(dict.fromkeys(window.file for window in chosen(manifest, show, words)))
+        files = tuple(dict.fromkeys(window.file for window in filter_windows(manifest, show, words)))
     sheet = Sheet(base, show, words, files)
     wanted = int(page or 1) if same or page != before.page else 1
     number = min(max(wanted, 1), sheet.pages)
@@ -138,12 +138,14 @@ def replace_words(sheet: Sheet, find: str, put: str) -> str:
     RiffusionError
         As :func:`save`, or nothing to find is given.
     """
-    from riffusion_ext.dataset.review import decide, open_set, replaced
+    from riffusion_ext.dataset.review import decide, open_set, replace_in_captions
 
     if sheet.out is None or not find:
         raise RiffusionError("Nothing to replace: show a training set, and name the words to find in its captions.")
     fitting = set(sheet.files)
-    changes = replaced((window for window in open_set(sheet.out)[1].windows if window.file in fitting), find, put)
+    changes = replace_in_captions(
+        (window for window in open_set(sheet.out)[1].windows if window.file in fitting), find, put
+    )
     if changes:
         decide(sheet.out, changes)
     return f"{len(changes)} caption{'' if len(changes) == 1 else 's'} changed."

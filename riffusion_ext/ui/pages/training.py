@@ -17,7 +17,7 @@ from riffusion_ext.ui.pages import review
 from riffusion_ext.ui.players import message
 
 if TYPE_CHECKING:
-    from riffusion_ext.dataset.pipeline import Built, Progress
+    from riffusion_ext.dataset.pipeline import BuildResult, Progress
     from riffusion_ext.dataset.settings import DatasetSettings
     from riffusion_ext.progress import Stage
 
@@ -38,9 +38,9 @@ def make(
 ) -> Iterator[tuple[str, str]]:
     """Make a training set; yields what the page shows, and the folder of the set once there is one."""
     from riffusion_ext.convert import explain
-    from riffusion_ext.dataset.pipeline import Built, Progress, build
+    from riffusion_ext.dataset.pipeline import BuildResult, Progress, build
     from riffusion_ext.dataset.store import Store
-    from riffusion_ext.dataset.verify import described, sample_of, verify
+    from riffusion_ext.dataset.verify import sample_windows, summarize, verify
     from riffusion_ext.progress import Stage, Stages
 
     summary = made = stage = ""
@@ -55,12 +55,12 @@ def make(
             on_progress(built)
             if not built.manifest.kept or cancelled():
                 return ""
-            sample, checks = sample_of(built.manifest, _CHECKED), []
+            sample, checks = sample_windows(built.manifest, _CHECKED), []
             count = Stages(on_progress).begin("verifying", "images", len(sample))
             for check in verify(Store(folder), sample):
                 checks.append(check)
                 count(len(checks))
-            return described(checks)
+            return summarize(checks)
 
         failed: list[str] = []
         shown = bar(0.0, "Looking at the songs ...", "Songs")
@@ -68,12 +68,12 @@ def make(
         for item in runs.follow(work):
             if isinstance(item, Progress):
                 stage = ""
-                if item.cut.error:
-                    failed.append(_failure(item.cut.song.path, item.cut.error))
+                if item.result.error:
+                    failed.append(_failure(item.result.song.path, item.result.error))
                 shown = bar(item.done / item.total, _how_far(item), "Songs") + "".join(failed[-_MOST_FAILURES:])
             elif isinstance(item, Stage):
                 stage = "" if item.done == item.total else message(_sentence(item))
-            elif isinstance(item, Built):
+            elif isinstance(item, BuildResult):
                 stage = ""
                 summary, made = _summary(item, folder), str(folder)
             elif item:
@@ -111,10 +111,10 @@ def _sentence(stage: Stage) -> str:
 
 
 def _how_far(progress: Progress) -> str:
-    return f"{progress.done} of {progress.total} songs, {progress.pace}. {progress.cut.song.name}"
+    return f"{progress.done} of {progress.total} songs, {progress.speed_text}. {progress.result.song.name}"
 
 
-def _summary(built: Built, out: Path) -> str:
+def _summary(built: BuildResult, out: Path) -> str:
     manifest = built.manifest
     left_out = ", ".join(f"{kind} {count}" for kind, count in manifest.counts().items())
     text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept, in {out / 'pictures'}."

@@ -204,11 +204,11 @@ def test_inaudible_sound_has_no_onsets() -> None:
 def test_long_songs_are_worked_through_in_parts(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sketch = random_sketch(2, 1000)
     places = np.arange(20, 980, 47)
-    whole = onset_strength(sketch), downbeats.accents_of(places, sketch, 4, 100.0)
+    whole = onset_strength(sketch), downbeats.bar_accents(places, sketch, 4, 100.0)
     monkeypatch.setattr(onset, "_BLOCK", block)
     monkeypatch.setattr(downbeats, "_BLOCK", block)
     np.testing.assert_allclose(onset_strength(sketch), whole[0], atol=1e-6)
-    np.testing.assert_allclose(downbeats.accents_of(places, sketch, 4, 100.0), whole[1], atol=1e-6)
+    np.testing.assert_allclose(downbeats.bar_accents(places, sketch, 4, 100.0), whole[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("background", [0, 0.0005])
@@ -317,7 +317,7 @@ def test_no_other_bars_have_stronger_accents(accents: list[float], beats_per_bar
         return sum(standard[n] for n, place in enumerate(places) if place == 0) - 4 * early
 
     best = max(score(places) for places in itertools.product(range(beats_per_bar), repeat=len(accents)))
-    firsts = set(downbeats.begin_bars(values, beats_per_bar).tolist())
+    firsts = set(downbeats.choose_downbeats(values, beats_per_bar).tolist())
     chosen = max(
         score(places)
         for places in itertools.product(range(beats_per_bar), repeat=len(accents))
@@ -330,7 +330,7 @@ def test_the_count_goes_on_through_a_beat_too_many() -> None:
     accents = np.tile([1.0, 0, 0, 0], 20)
     accents = np.insert(accents, 41, 0.0)
     expected = [*range(0, 41, 4), *range(45, 81, 4)]
-    assert downbeats.begin_bars(accents, 4).tolist() == expected
+    assert downbeats.choose_downbeats(accents, 4).tolist() == expected
 
 
 # --- clicks -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riffusion_ext.analysis.image_beats import BeatFinder, Beats, find_beats, strength_row
+from riffusion_ext.analysis.image_beats import BeatFinder, ImageBeats, find_beats, strength_row
 from riffusion_ext.convert.crop import darkness_of
 from riffusion_ext.errors import RiffusionError
 from tests.unit.convert.conftest import drum_image, pulses
@@ -20,7 +20,7 @@ WHOLE = BeatFinder(band_start=0.0, band_length=1.0)
 periods = st.floats(32.0, 100.0)
 
 
-def off_beat(found: Beats, phase: float) -> float:
+def off_beat(found: ImageBeats, phase: float) -> float:
     """Columns from a beat found to the nearest one that is there."""
     return abs((found.first - EARLY - phase + found.period / 2) % found.period - found.period / 2)
 

@@ -30,4 +30,4 @@ def test_where_there_is_no_peak_the_offset_is_zero() -> None:
 
 def test_a_flatter_peak_than_the_least_counts_as_none() -> None:
     assert vertex_offset(0.0, 1e-3, 5e-4) > 0
-    assert vertex_offset(0.0, 1e-3, 5e-4, least_bend=2e-3) == 0
+    assert vertex_offset(0.0, 1e-3, 5e-4, min_bend=2e-3) == 0

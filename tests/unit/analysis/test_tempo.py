@@ -10,7 +10,7 @@ import torch
 
 from bench.groove_sound import RATE, play
 from bench.grooves import STYLES, Groove
-from riffusion_ext.analysis.beat_tracking import SURE, Beats, onset_strength, track
+from riffusion_ext.analysis.beat_tracking import MIN_CONFIDENCE, Beats, onset_strength, track
 from riffusion_ext.dataset.analysis.measure import sketch_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.encode import mel_spectrogram
@@ -47,7 +47,7 @@ def heard(sound: np.ndarray) -> Beats:
 def test_clear_grooves_are_sure_and_right(style: str, tempo: float) -> None:
     beats = heard(play(Groove(BY_NAME[style], tempo, 31), 24.0))
     assert beats.tempo == pytest.approx(tempo, rel=0.01)
-    assert beats.confidence >= SURE
+    assert beats.confidence >= MIN_CONFIDENCE
 
 
 def test_confident_tempi_are_almost_always_right() -> None:
@@ -55,7 +55,7 @@ def test_confident_tempi_are_almost_always_right() -> None:
     for number, style in enumerate(STYLES):
         tempo = style.tempos[number % len(style.tempos)] + 1.5
         beats = heard(play(Groove(style, tempo, 900 + number), 16.0))
-        if beats.confidence >= SURE:
+        if beats.confidence >= MIN_CONFIDENCE:
             sure += 1
             right += abs(beats.tempo / tempo - 1) < 0.04
     assert right >= sure - 1
@@ -85,15 +85,15 @@ def rubato() -> np.ndarray:
     ids=["three against two", "rubato", "noise", "silence"],
 )
 def test_songs_without_a_single_tempo_have_low_confidence(sound: Callable[[], np.ndarray]) -> None:
-    assert heard(sound()).confidence < SURE
+    assert heard(sound()).confidence < MIN_CONFIDENCE
 
 
 @pytest.mark.parametrize(("first", "then", "sure"), [(122, 122, True), (122, 140, False), (140, 122, False)])
 def test_a_song_of_two_tempi_has_no_one_tempo(first: float, then: float, sure: bool) -> None:
     parts = [play(Groove(BY_NAME["house"], tempo, 31), 20.0) for tempo in (first, then)]
     beats = heard(np.concatenate(parts))
-    assert (beats.confidence >= SURE) == sure
-    assert beats.on_beats >= SURE, "where its beats are is clear all the same"
+    assert (beats.confidence >= MIN_CONFIDENCE) == sure
+    assert beats.on_beats >= MIN_CONFIDENCE, "where its beats are is clear all the same"
 
 
 def test_half_the_beats_are_still_on_beats() -> None:

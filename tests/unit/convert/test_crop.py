@@ -10,7 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from riffusion_ext.analysis.image_beats import BeatFinder, Beats
+from riffusion_ext.analysis.image_beats import BeatFinder, ImageBeats
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.convert.crop import (
     CROPS,
@@ -34,8 +34,8 @@ PARAMS = PRESETS["riffusion-v1"]
 STEP = 0.01
 
 
-def beats(period: float, first: float, columns: int = 512) -> Beats:
-    return Beats(np.zeros(columns), 0.0, period, first)
+def beats(period: float, first: float, columns: int = 512) -> ImageBeats:
+    return ImageBeats(np.zeros(columns), 0.0, period, first)
 
 
 def spectrogram(darkness: np.ndarray) -> Image.Image:

@@ -15,7 +15,7 @@ import pytest
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.cli import main
-from riffusion_ext.dataset.pipeline import Built, build
+from riffusion_ext.dataset.pipeline import BuildResult, build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -23,7 +23,7 @@ from riffusion_ext.errors import RiffusionError
 MakeSong = Callable[..., Path]
 
 
-def failures(built: Built, root: Path) -> dict[str, str]:
+def failures(built: BuildResult, root: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): why for path, why in built.failed}
 
 

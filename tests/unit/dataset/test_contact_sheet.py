@@ -108,8 +108,8 @@ def test_images_are_made_small_once(made: tuple[Store, Manifest], monkeypatch: p
     store, manifest = made
     first, _ = page_of(store, manifest)
     again: list[Path] = []
-    shrunk = contact_sheet._shrunk
-    monkeypatch.setattr(contact_sheet, "_shrunk", lambda path: again.append(path) or shrunk(path))
+    shrunk = contact_sheet._shrink
+    monkeypatch.setattr(contact_sheet, "_shrink", lambda path: again.append(path) or shrunk(path))
     assert page_of(store, manifest)[0] == first
     assert not again
     path = store.images / manifest.kept[0].file

@@ -29,27 +29,27 @@ DEADLY = "__import__('os').kill(__import__('os').getpid(), 9)"
 def test_a_song_that_kills_its_process_costs_nothing_else() -> None:
     texts = [repr(letter) for letter in "abcdefgh"]
     texts.insert(2, DEADLY)
-    found = list(executor._on_cores(eval, lambda text: f"lost {text}", texts, 2))
+    found = list(executor._run_on_cores(eval, lambda text: f"lost {text}", texts, 2))
     assert sorted(found) == sorted([*"abcdefgh", f"lost {DEADLY}"])
 
 
 def test_lost_song_is_reported_in_one_sentence() -> None:
     (task,) = tasks("a.wav")
-    assert executor._lost(task).error == "the process that worked on it was killed; maybe memory ran out"
+    assert executor._killed(task).error == "the process that worked on it was killed; maybe memory ran out"
 
 
 def test_one_job_or_no_joblib_means_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     three, here = [PROCESS] * 3, {os.getpid()}
-    assert set(executor._mapped(eval, eval, three, 1, "")) == here
-    assert set(executor._mapped(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
-    assert not here & set(executor._mapped(eval, eval, three, 2, ""))
+    assert set(executor._run_tasks(eval, eval, three, 1, "")) == here
+    assert set(executor._run_tasks(eval, eval, three[:1], 8, "")) == here, "of one song, no other process is started"
+    assert not here & set(executor._run_tasks(eval, eval, three, 2, ""))
     monkeypatch.setattr(executor, "find_spec", lambda name: None)
-    assert set(executor._mapped(eval, eval, three, 2, "")) == here
+    assert set(executor._run_tasks(eval, eval, three, 2, "")) == here
 
 
 def test_songs_are_read_only_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
-    monkeypatch.setattr(executor, "_cut_one", lambda task: begun.append(task.song.name))
+    monkeypatch.setattr(executor, "_process", lambda task: begun.append(task.song.name))
     results = cut_songs(tasks("a", "b", "c"), jobs=1)
     next(results)
     results.close()
@@ -67,7 +67,7 @@ def test_finished_songs_need_no_other_process(
         assert not args[2], "a song is handed out"
         yield from ()
 
-    monkeypatch.setattr(executor, "_mapped", none)
+    monkeypatch.setattr(executor, "_run_tasks", none)
     again = build(tmp_path / "songs", tmp_path / "out", narrow, jobs=2, progress=told.append)
     assert again.manifest == first.manifest
-    assert [(tell.done, tell.fresh, tell.left) for tell in told] == [(1, 0, 0.0)]
+    assert [(tell.done, tell.processed, tell.left) for tell in told] == [(1, 0, 0.0)]

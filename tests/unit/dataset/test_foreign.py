@@ -189,7 +189,7 @@ def test_names_in_the_records_of_songs(name: str, world: Path) -> None:
         arrays["record"] = np.frombuffer(json.dumps(values).encode(), np.uint8)
         np.savez(path, **arrays)
         if name != "metadata.jsonl":
-            assert Store(world / "sets" / "out").record_of(path.stem) is None
+            assert Store(world / "sets" / "out").load_record(path.stem) is None
     use(world)
     assert outside(world) == before
 
@@ -317,7 +317,7 @@ def test_an_archive_that_becomes_large_is_not_unpacked(world: Path, monkeypatch:
         arrays = dict(archive)
     np.savez_compressed(path, **arrays, more=np.zeros((1 << 28) + 1, np.uint8))
     monkeypatch.setattr(np, "load", lambda *_: pytest.fail("it was unpacked"))
-    assert Store(out).record_of(path.stem) is None
+    assert Store(out).load_record(path.stem) is None
 
 
 # --- the same bytes --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from PIL import Image
 
 from riffusion_ext.audio import AudioClip, write_audio
 from riffusion_ext.dataset import executor
-from riffusion_ext.dataset.pipeline import Built, Progress, build
+from riffusion_ext.dataset.pipeline import BuildResult, Progress, build
 from riffusion_ext.dataset.settings import CaptionSettings, CurateSettings, DatasetSettings, ExportSettings
 from riffusion_ext.errors import RiffusionError
 from tests.unit.dataset.export.dreambooth import dreambooth_problems
@@ -47,7 +47,7 @@ def captions(out: Path) -> dict[str, str]:
     return {path.stem: path.read_text("utf-8") for path in sorted((out / "pictures").glob("*.txt"))}
 
 
-def check_whole(built: Built, out: Path) -> None:
+def check_whole(built: BuildResult, out: Path) -> None:
     """Check that the folder is what its manifest says: nothing missing, nothing over, nothing half, nothing empty."""
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     kept = sorted(window["file"] for window in manifest["windows"] if window["kept"])
@@ -91,7 +91,7 @@ def test_songs_become_a_training_set(collection: Path, out: Path, narrow: Datase
     assert built.manifest.counts() == {"ending": 2, "intro": 2}, "a song of four windows is left whole"
     assert [(tell.done, tell.total) for tell in told] == [(1, 3), (2, 3), (3, 3)]
     assert told[-1].left == 0
-    assert told[-1].fresh == 3
+    assert told[-1].processed == 3
 
 
 def test_images_of_the_model_s_size_pass_the_trainer_s_own_rules(make_song: MakeSong, tmp_path: Path) -> None:
@@ -316,24 +316,24 @@ class Once:
 
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make each song last so long that the wish to stop is seen before the next."""
-    cut_one = executor._cut_one
+    cut_one = executor._process
 
-    def cut_and_wait(task: executor.Task) -> executor.Cut:
+    def cut_and_wait(task: executor.Task) -> executor.SongResult:
         done = cut_one(task)
         for _ in range(10):
             if not done.stopped and not (task.out / ".riffusion" / "stop").exists():
                 time.sleep(0.02)
         return done
 
-    monkeypatch.setattr(executor, "_cut_one", cut_and_wait)
+    monkeypatch.setattr(executor, "_process", cut_and_wait)
 
 
 def stopped_after(
     songs: int, collection: Path, out: Path, settings: DatasetSettings, monkeypatch: pytest.MonkeyPatch
-) -> Built:
+) -> BuildResult:
     once = Once(songs)
     with monkeypatch.context() as patch:
-        patch.setattr("riffusion_ext.dataset.pipeline._LOOK_AGAIN", 0.01)
+        patch.setattr("riffusion_ext.dataset.pipeline._POLL_INTERVAL_S", 0.01)
         slowly(patch)
         return build(collection, out, settings, jobs=1, progress=once.tell, cancelled=once.wanted)
 
@@ -368,7 +368,7 @@ def test_stopping_at_once_leaves_a_finished_set_as_it_is(
     from riffusion_ext.dataset.store import Store
 
     class Stopped(Store):
-        stop_wanted = True  # type: ignore[assignment]
+        stop_requested = True  # type: ignore[assignment]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("riffusion_ext.dataset.store.Store", Stopped)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset import review
-from riffusion_ext.dataset.decisions import decisions_of, merge_review
+from riffusion_ext.dataset.decisions import collect_decisions, merge_review
 from riffusion_ext.dataset.manifest import Manifest
 from riffusion_ext.dataset.pipeline import build
-from riffusion_ext.dataset.review import Decision, chosen, decide, open_set, replaced
+from riffusion_ext.dataset.review import Decision, decide, filter_windows, open_set, replace_in_captions
 from riffusion_ext.dataset.settings import DatasetSettings
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
@@ -140,20 +140,20 @@ def test_a_folder_without_a_training_set(tmp_path: Path) -> None:
 
 def test_replacing_never_empties_a_caption(out: Path) -> None:
     windows = open_set(out)[1].windows
-    assert {decision.caption for decision in replaced(windows, "one", "uno").values()} == {"uno"}
-    assert replaced(windows, "one", "") == {}
-    assert replaced(windows, "", "x") == {}
-    assert replaced(windows, "absent", "x") == {}
+    assert {decision.caption for decision in replace_in_captions(windows, "one", "uno").values()} == {"uno"}
+    assert replace_in_captions(windows, "one", "") == {}
+    assert replace_in_captions(windows, "", "x") == {}
+    assert replace_in_captions(windows, "absent", "x") == {}
 
 
 def test_windows_are_filtered(out: Path) -> None:
     manifest = open_set(out)[1]
-    assert chosen(manifest, "all") == manifest.windows
-    assert chosen(manifest, "kept") == manifest.kept
-    assert all(not window.kept for window in chosen(manifest, "left out"))
-    assert {reason["kind"] for window in chosen(manifest, "intro") for reason in window.reasons} == {"intro"}
-    assert {window.song for window in chosen(manifest, "all", "ONE  wav")} == {"one.wav"}
-    assert chosen(manifest, "all", "one nothing") == []
+    assert filter_windows(manifest, "all") == manifest.windows
+    assert filter_windows(manifest, "kept") == manifest.kept
+    assert all(not window.kept for window in filter_windows(manifest, "left out"))
+    assert {reason["kind"] for window in filter_windows(manifest, "intro") for reason in window.reasons} == {"intro"}
+    assert {window.song for window in filter_windows(manifest, "all", "ONE  wav")} == {"one.wav"}
+    assert filter_windows(manifest, "all", "one nothing") == []
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -162,12 +162,12 @@ def test_windows_are_filtered(out: Path) -> None:
 def test_typed_captions_are_decisions_and_generated_ones_are_not(out: Path) -> None:
     store = Store(out)
     files = [window.file for window in open_set(out)[1].windows]
-    assert decisions_of(store, files) == {}
+    assert collect_decisions(store, files) == {}
     kept = open_set(out)[1].kept
     text_of(out, kept[0].file).write_bytes("getippt: 名\r\nzwei".encode())
     text_of(out, kept[1].file).write_text(" \n")
     text_of(out, kept[2].file).unlink()
-    assert decisions_of(store, files) == {kept[0].file: {"caption": "getippt: 名 zwei"}}
+    assert collect_decisions(store, files) == {kept[0].file: {"caption": "getippt: 名 zwei"}}
 
 
 def test_later_decisions_add_to_earlier_ones(out: Path, tmp_path: Path) -> None:

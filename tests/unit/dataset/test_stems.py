@@ -62,7 +62,7 @@ def demucs(monkeypatch: pytest.MonkeyPatch) -> None:
     apply.apply_model = _apply_model  # type: ignore[attr-defined]
     for module in (package, pretrained, apply):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    stems._loaded.cache_clear()
+    stems._load_model.cache_clear()
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_separation_model_without_the_wanted_stems_is_refused(
 
 
 def test_without_demucs_one_sentence_says_so(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stems._loaded.cache_clear()
+    stems._load_model.cache_clear()
     monkeypatch.setitem(sys.modules, "demucs", None)
     monkeypatch.setitem(sys.modules, "demucs.pretrained", None)
     with pytest.raises(RiffusionError, match=r"stems need the package demucs.*put stems as files"):

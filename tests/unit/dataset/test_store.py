@@ -35,7 +35,7 @@ def record(store: Store, make_song: MakeSong, tmp_path: Path) -> SongRecord:
     song = Song(make_song(tmp_path / "a.wav", 2.0), "a.wav")
     with store.locked():
         made = cut_song(song, "d", SliceSettings(columns=64), store.fresh, lambda: None)
-        store.keep_record(KEY, made)
+        store.save_record(KEY, made)
     return made
 
 
@@ -46,7 +46,7 @@ def test_a_second_run_is_refused_in_a_sentence(store: Store) -> None:
     with store.locked():
         with pytest.raises(RiffusionError, match=r"another run is working in .*out"), Store(store.out).locked():
             pass
-        assert (store.workings / "lock").exists()
+        assert (store.work_folder / "lock").exists()
     with Store(store.out).locked():
         pass
 
@@ -85,13 +85,13 @@ def test_a_place_that_cannot_be_written_to_says_so(tmp_path: Path) -> None:
 
 def test_stop_request_is_seen_by_other_processes_and_ends_with_the_run(store: Store) -> None:
     with store.locked():
-        assert not store.stop_wanted
+        assert not store.stop_requested
         store.stop()
-        assert Store(store.out).stop_wanted
-    assert not store.stop_wanted
+        assert Store(store.out).stop_requested
+    assert not store.stop_requested
     store.stop()
     with store.locked():
-        assert not store.stop_wanted, "it was meant for another run"
+        assert not store.stop_requested, "it was meant for another run"
 
 
 def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:
@@ -113,7 +113,7 @@ def test_temporary_files_of_killed_runs_are_removed(store: Store) -> None:
 
 
 def test_a_record_comes_back_as_it_was(store: Store, record: SongRecord) -> None:
-    back = store.record_of(KEY)
+    back = store.load_record(KEY)
     assert back is not None
     for item in fields(SongRecord):
         if item.name != "features":
@@ -123,35 +123,35 @@ def test_a_record_comes_back_as_it_was(store: Store, record: SongRecord) -> None
 
 
 def test_a_record_is_the_same_bytes_at_another_time(store: Store, record: SongRecord) -> None:
-    path = store.workings / "songs" / f"{KEY}.npz"
+    path = store.work_folder / "songs" / f"{KEY}.npz"
     first = path.read_bytes()
     time.sleep(2.1)  # archives tell times in steps of two seconds
-    store.keep_record(KEY, record)
+    store.save_record(KEY, record)
     assert path.read_bytes() == first
 
 
 def test_non_finite_numbers_survive_the_store(store: Store, record: SongRecord) -> None:
     silent = SongRecord(**{item.name: getattr(record, item.name) for item in fields(record)} | {"loudness": -np.inf})
-    store.keep_record(KEY, silent)
-    back = store.record_of(KEY)
+    store.save_record(KEY, silent)
+    back = store.load_record(KEY)
     assert back is not None
     assert back.loudness == -np.inf
 
 
 def test_a_record_without_one_of_its_images_does_not_count(store: Store, record: SongRecord) -> None:
     (store.fresh / record.files[1]).unlink()
-    assert store.record_of(KEY) is None
+    assert store.load_record(KEY) is None
 
 
 def test_there_is_no_record_of_an_unknown_song(store: Store) -> None:
-    assert store.record_of("f" * 32) is None
+    assert store.load_record("f" * 32) is None
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_record_is_read_whole_or_not_at_all(data: st.DataObject, store: Store, record: SongRecord) -> None:
-    store.keep_record(KEY, record)
-    path = store.workings / "songs" / f"{KEY}.npz"
+    store.save_record(KEY, record)
+    path = store.work_folder / "songs" / f"{KEY}.npz"
     good = path.read_bytes()
     kind = data.draw(st.sampled_from(["cut", "flip", "empty", "noise"]))
     if kind == "cut":
@@ -162,15 +162,15 @@ def test_damaged_record_is_read_whole_or_not_at_all(data: st.DataObject, store: 
         path.write_bytes(bytes(bad))
     else:
         path.write_bytes(b"" if kind == "empty" else data.draw(st.binary(max_size=200)))
-    back = store.record_of(KEY)
+    back = store.load_record(KEY)
     assert back is None or back.files == record.files
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"format": 1}', '{"format": 9}', '{"format": 1, "name": "x"}'])
 def test_a_record_of_another_kind_does_not_count(text: str, store: Store, record: SongRecord) -> None:
     arrays = {**record.features.to_arrays(), "record": np.frombuffer(text.encode(), np.uint8)}
-    np.savez(store.workings / "songs" / f"{KEY}.npz", **arrays)
-    assert store.record_of(KEY) is None
+    np.savez(store.work_folder / "songs" / f"{KEY}.npz", **arrays)
+    assert store.load_record(KEY) is None
 
 
 def test_keys_differ_with_all_that_makes_the_images() -> None:
@@ -229,7 +229,7 @@ def test_only_our_own_images_are_forgotten(store: Store, record: SongRecord) -> 
     for file in record.files:
         store.place(file, kept=True)
     (store.images / "mine.png").write_bytes(b"x")
-    store.forget_others({record.files[0]})
+    store.reject_others({record.files[0]})
     assert sorted(path.name for path in store.images.iterdir()) == sorted(["mine.png", record.files[0]])
     assert sorted(path.name for path in store.rejected.iterdir()) == sorted(record.files[1:])
 

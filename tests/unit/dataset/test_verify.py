@@ -14,7 +14,7 @@ from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 from riffusion_ext.dataset.pipeline import build
 from riffusion_ext.dataset.settings import CurateSettings, DatasetSettings, SliceSettings
 from riffusion_ext.dataset.store import Store
-from riffusion_ext.dataset.verify import Check, described, sample_of, verify
+from riffusion_ext.dataset.verify import Check, sample_windows, summarize, verify
 from riffusion_ext.metadata import read_record, save_image
 from riffusion_ext.params import PRESETS
 
@@ -110,7 +110,7 @@ def test_the_image_of_another_song_is_noticed(plain: tuple[Store, Manifest]) -> 
     shutil.copy(store.images / two.file, store.images / one.file)
     (check,) = checks(store, [one])
     assert "it is not that part of the song, from which it differs by" in check.problem
-    assert "with a problem" in described([check])
+    assert "with a problem" in summarize([check])
 
 
 def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manifest], tmp_path: Path) -> None:
@@ -123,22 +123,22 @@ def test_windows_that_cannot_be_verified_give_a_reason(plain: tuple[Store, Manif
     assert [check.file for check in found] == [gone.file, damaged.file, away.file]
     assert all(check.problem for check in found)
     assert away.song in found[2].problem
-    assert described(found) == "none of 3 images can be heard"
+    assert summarize(found) == "none of 3 images can be heard"
 
 
 def test_the_sample_is_spread_over_the_kept_ones(songs: Path, tmp_path: Path) -> None:
     _, manifest = made(songs, tmp_path / "out", columns=64)
     kept = manifest.kept
-    assert sample_of(manifest, 0) == []
-    assert sample_of(manifest, 1) == [kept[0]]
-    assert sample_of(manifest, 3) == [kept[0], kept[round((len(kept) - 1) / 2)], kept[-1]]
-    assert sample_of(manifest, 1000) == kept
-    assert sample_of(Manifest({}), 8) == []
+    assert sample_windows(manifest, 0) == []
+    assert sample_windows(manifest, 1) == [kept[0]]
+    assert sample_windows(manifest, 3) == [kept[0], kept[round((len(kept) - 1) / 2)], kept[-1]]
+    assert sample_windows(manifest, 1000) == kept
+    assert sample_windows(Manifest({}), 8) == []
 
 
 def test_one_line_about_all() -> None:
     good = Check("a.png", level_db=0.4, error=1.2)
-    assert described([good]) == ("1 image: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
+    assert summarize([good]) == ("1 image: level +0.4 dB, drawn again 1.2 of 255 levels off, nothing clipped")
     loud = Check("b.png", level_db=5.0, error=1.4, clipped=0.02, problem="5.0 dB louder than the song")
-    assert described([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
-    assert described([good, loud, good]).startswith("3 images: level +0.4 dB")
+    assert summarize([good, loud, good]).endswith("up to 2.00% clipped; 1 with a problem")
+    assert summarize([good, loud, good]).startswith("3 images: level +0.4 dB")

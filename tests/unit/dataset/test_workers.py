@@ -78,8 +78,8 @@ def grow(item):
 """
 GROW = """
 from growing import grow
-from riffusion_ext.dataset.workers import handed_out
-print(sorted(handed_out(grow, list(enumerate("abcdef")), 2)))
+from riffusion_ext.dataset.workers import map_unordered
+print(sorted(map_unordered(grow, list(enumerate("abcdef")), 2)))
 """
 
 

@@ -299,7 +299,7 @@ class Held:
                 self.ended.set()
 
         monkeypatch.setattr(building, "build", build)
-        monkeypatch.setattr(building, "_LOOK_AGAIN", 0.001)  # short songs are done sooner than it looks again
+        monkeypatch.setattr(building, "_POLL_INTERVAL_S", 0.001)  # short songs are done sooner than it looks again
 
 
 @pytest.fixture

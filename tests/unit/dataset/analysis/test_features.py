@@ -39,10 +39,10 @@ def made_up(columns: int, seed: int = 0) -> SongMeasure:
         clipped=np.zeros(columns, np.float32),
         still=np.zeros(columns, bool),
         last_step=np.full(columns, 0.05, np.float32),
-        least_step=np.full(columns, 2.0**-15, np.float32),
+        min_step=np.full(columns, 2.0**-15, np.float32),
         chroma=np.ones(12),
         loudness=-20.0,
-        black=1000.0,
+        max_value=1000.0,
         change=FineChange(*rng.uniform(0, 2, (5, -(-columns // 4))).astype(np.float32)),
         column_seconds=0.01,
     )
@@ -66,7 +66,7 @@ COLUMNS = (
     "clipped",
     "still",
     "last_step",
-    "least_step",
+    "min_step",
 )
 SILENT = {"energy": 0.0, "file_energy": 0.0, "mixed_energy": 0.0, "peak": 0.0, "still": True, "sketch": -120.0}
 
@@ -283,8 +283,8 @@ def test_musical_pauses_are_no_drop_outs(measure: SongMeasure) -> None:
 )
 def test_a_stop_is_no_drop_out(length: int, last: float, least: float, expected: float) -> None:
     where = slice(200, 200 + length)
-    measure = changed(changed(made_up(600), slice(0, 200), last_step=last, least_step=least), where, last_step=0.0)
-    measure = changed(measure, where, least_step=np.inf, **SILENT)
+    measure = changed(changed(made_up(600), slice(0, 200), last_step=last, min_step=least), where, last_step=0.0)
+    measure = changed(measure, where, min_step=np.inf, **SILENT)
     assert windows_of(measure, 0).dropout[0] == pytest.approx(expected)
 
 

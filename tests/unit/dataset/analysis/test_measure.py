@@ -51,7 +51,8 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
     whole = found[0]
     assert whole.duration == pytest.approx(clip.samples.shape[1] / rate)
     assert (whole.sample_rate, whole.channels) == (rate, channels)
-    assert found[-1].black == max(float(mel.max()) for mel in mel_of_song(Path("a"), V1)), "the loudest, not the last"
+    loudest = max(float(mel.max()) for mel in mel_of_song(Path("a"), V1))
+    assert found[-1].max_value == loudest, "the loudest, not the last"
     for other in found[1:]:
         for name in (
             "sketch",
@@ -67,7 +68,7 @@ def test_pieces_of_any_length_give_the_numbers_of_the_whole(
         ):
             assert getattr(other, name) == pytest.approx(getattr(whole, name), rel=2e-3, abs=2e-5), name
         assert other.loudness == pytest.approx(whole.loudness, abs=1e-6)
-        assert other.black == pytest.approx(whole.black, rel=1e-5)
+        assert other.max_value == pytest.approx(whole.max_value, rel=1e-5)
 
 
 def test_all_numbers_speak_of_the_same_columns(make_song: MakeSong, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_silence_is_at_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     measure, _ = measure_song(Path("a"), V1)
     assert (measure.sketch == -120).all()
     assert measure.loudness == -np.inf
-    assert measure.black == 0
+    assert measure.max_value == 0
     assert measure.still.all()
     assert measure.energy.max() == measure.file_energy.max() == 0
 
@@ -116,7 +117,7 @@ def test_gain_moves_levels_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> 
     in_pieces(monkeypatch, AudioClip(wave / 4, 44100), 60.0)
     soft, _ = measure_song(Path("a"), V1)
     assert loud.loudness - soft.loudness == pytest.approx(12.04, abs=0.01)
-    assert loud.black / soft.black == pytest.approx(4, rel=1e-5)
+    assert loud.max_value / soft.max_value == pytest.approx(4, rel=1e-5)
     assert loud.chroma / loud.chroma.sum() == pytest.approx(soft.chroma / soft.chroma.sum(), rel=1e-4)
 
 
@@ -127,7 +128,7 @@ def test_magnitudes_are_kept_for_a_short_song_only(params: object, make_song: Ma
     assert kept is not None
     assert kept.shape[1] == measure.columns == 201
     assert np.array_equal(kept, np.concatenate(list(mel_of_song(path, params)), axis=1))
-    assert measure.black == kept.max()
+    assert measure.max_value == kept.max()
     assert measure_song(path, params, keep_columns=200)[1] is None
 
 
@@ -183,7 +184,7 @@ _ARRAYS = {
     "clipped",
     "still",
     "last_step",
-    "least_step",
+    "min_step",
 }
 
 

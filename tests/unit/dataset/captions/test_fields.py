@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.captions.fields import SONG_FIELDS, as_text, known_fields, tidy_key, tidy_value
+from riffusion_ext.dataset.captions.fields import SONG_FIELDS, as_text, extract_fields, normalize_key, normalize_value
 from riffusion_ext.dataset.captions.text import is_blank, one_line
 
 JSON = st.recursive(
@@ -21,12 +21,12 @@ PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 @given(st.dictionaries(st.sampled_from([*SONG_FIELDS, "Tempo", "initial_key", "Genres", "x"]) | st.text(), JSON))
 def test_fields_are_known_lines(values) -> None:
-    for name, text in known_fields(values).items():
+    for name, text in extract_fields(values).items():
         assert name in SONG_FIELDS
         assert text == one_line(text)
         assert not is_blank(text)
-        assert tidy_value(name, text) == text
-    assert known_fields(known_fields(values)) == known_fields(values)
+        assert normalize_value(name, text) == text
+    assert extract_fields(extract_fields(values)) == extract_fields(values)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_fields_are_known_lines(values) -> None:
     ],
 )  # fmt: skip
 def test_names_and_values_of_many_programs(values, fields) -> None:
-    assert known_fields(values) == fields
+    assert extract_fields(values) == fields
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_names_and_values_of_many_programs(values, fields) -> None:
     ],
 )  # fmt: skip
 def test_keys(text: str, key: str) -> None:
-    assert tidy_key(text) == key
+    assert normalize_key(text) == key
 
 
 @given(st.integers(1, 12), st.booleans())
 def test_an_hour_on_the_wheel_is_a_fifth(hour: int, major: bool) -> None:
     def pitch(text: str) -> int:
-        note, mode = tidy_key(text).split()
+        note, mode = normalize_key(text).split()
         assert mode == ("major" if major else "minor")
         return (PITCHES[note[0]] + note.count("#") - note.count("b")) % 12
 
@@ -75,7 +75,7 @@ def test_an_hour_on_the_wheel_is_a_fifth(hour: int, major: bool) -> None:
 
 @given(st.sampled_from("ABCDEFG"), st.sampled_from(["", "#", "b"]), st.sampled_from(["major", "minor"]))
 def test_a_key_by_name_stays(note: str, sign: str, mode: str) -> None:
-    assert tidy_key(f"{note}{sign} {mode}") == f"{note}{sign} {mode}"
+    assert normalize_key(f"{note}{sign} {mode}") == f"{note}{sign} {mode}"
 
 
 @given(JSON)
@@ -87,5 +87,5 @@ def test_any_value_is_a_text(value: object) -> None:
 
 @given(st.text(st.characters()))
 def test_years_and_tempos_are_numbers(text: str) -> None:
-    assert re.fullmatch(r"([12]\d{3})?", tidy_value("year", text))
-    assert re.fullmatch(r"\d{0,4}", tidy_value("bpm", text))
+    assert re.fullmatch(r"([12]\d{3})?", normalize_value("year", text))
+    assert re.fullmatch(r"\d{0,4}", normalize_value("bpm", text))

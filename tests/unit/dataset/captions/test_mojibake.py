@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riffusion_ext.dataset.captions.mojibake import repaired
+from riffusion_ext.dataset.captions.mojibake import repair_encoding
 
 UTF_8 = ["Für Élise", "Песня друга", "宇多田ヒカル", "Beyoncé", "Γιώργος", "Don\u2019t Stop", "Ágætis byrjun"]
 CYRILLIC = [
@@ -31,18 +31,18 @@ def test_utf_8_in_latin_1(text: str, wrong: str) -> None:
     if wrong == "cp1252" and set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:  # they mean nothing there
         wrong = "latin-1"
     fixed = ({"title": text}, ("its tags are in UTF-8, not as they say, and were read so",))
-    assert repaired({"title": data.decode(wrong)}) == fixed
+    assert repair_encoding({"title": data.decode(wrong)}) == fixed
 
 
 def test_utf_8_that_was_cut_off_in_the_middle_of_a_letter() -> None:
     text = "Звезда по имени Солнце".encode()[:30].decode("latin-1")
-    assert repaired({"title": text})[0] == {"title": "Звезда по имени "}
+    assert repair_encoding({"title": text})[0] == {"title": "Звезда по имени "}
 
 
 @pytest.mark.parametrize("text", CYRILLIC)
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
 def test_cyrillic(text: str, encoding: str) -> None:
-    found, notes = repaired({"artist": text.encode(encoding).decode("latin-1")})
+    found, notes = repair_encoding({"artist": text.encode(encoding).decode("latin-1")})
     assert found.get("artist", text) == text, "right, or left out"
     assert len(notes) == 1
     if len(text) > 5:
@@ -51,7 +51,7 @@ def test_cyrillic(text: str, encoding: str) -> None:
 
 @pytest.mark.parametrize("text", JAPANESE)
 def test_japanese(text: str) -> None:
-    found, notes = repaired({"title": text.encode("cp932").decode("latin-1")})
+    found, notes = repair_encoding({"title": text.encode("cp932").decode("latin-1")})
     assert found == {"title": text}
     assert notes == ("its tags are in Shift-JIS, not as they say, and were read so",)
 
@@ -59,15 +59,15 @@ def test_japanese(text: str) -> None:
 def test_encoding_of_one_field_applies_to_the_whole_tag() -> None:
     texts = {"title": "さくら", "artist": "森山直太朗", "album": "Best"}
     seen = {name: text.encode("cp932").decode("latin-1") for name, text in texts.items()}
-    assert repaired(seen)[0] == texts
-    assert repaired({"artist": seen["artist"]})[0] == {}, "kanji alone could be Chinese"
+    assert repair_encoding(seen)[0] == texts
+    assert repair_encoding({"artist": seen["artist"]})[0] == {}, "kanji alone could be Chinese"
 
 
 @pytest.mark.parametrize("text", ["周杰伦", "稻香", "青花瓷"])
 @pytest.mark.parametrize("encoding", ["gbk", "euc_kr"])
 def test_undecodable_fields_are_left_out(text: str, encoding: str) -> None:
     data = text.encode(encoding) if encoding != "euc_kr" else "안녕하세요".encode(encoding)
-    found, notes = repaired({"artist": data.decode("latin-1"), "album": "One"})
+    found, notes = repair_encoding({"artist": data.decode("latin-1"), "album": "One"})
     assert found == {"album": "One"}
     assert notes == ("artist of its tags left out: the encoding is not what they say, and cannot be told",)
 
@@ -76,13 +76,13 @@ def test_undecodable_fields_are_left_out(text: str, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_latin_texts_stay_as_they_are(text: str, encoding: str) -> None:
     seen = text.encode("cp1252").decode(encoding)
-    assert repaired({"title": seen}) == ({"title": text}, ())
+    assert repair_encoding({"title": seen}) == ({"title": text}, ())
 
 
 @pytest.mark.parametrize("text", ["宇多田ヒカル", "Кино", "Þú ert 曲", "plain", ""])
 def test_unicode_text_is_unchanged(text: str) -> None:
-    assert repaired({"title": text}) == ({"title": text}, ())
+    assert repair_encoding({"title": text}) == ({"title": text}, ())
 
 
 def test_signs_that_stand_for_lost_bytes_are_left_out() -> None:
-    assert repaired({"title": "a\ufffdb"})[0] == {}
+    assert repair_encoding({"title": "a\ufffdb"})[0] == {}

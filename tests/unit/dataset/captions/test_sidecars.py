@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.dataset.captions.fields import SONG_FIELDS
-from riffusion_ext.dataset.captions.sidecars import TABLE_NAMES, beside, in_tables
+from riffusion_ext.dataset.captions.sidecars import TABLE_NAMES, read_sidecars, read_tables
 
 
 def song(folder: Path, name: str = "song.mp3") -> Path:
@@ -25,7 +25,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_a_caption_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     write(tmp_path / "song.txt", "Genre: Schlager\nein müdes Lied\r\n", encoding)
-    fields, notes = beside(song(tmp_path))
+    fields, notes = read_sidecars(song(tmp_path))
     assert fields == {"genre": "Schlager", "song_caption": "ein müdes Lied"}
     unmarked = encoding in ("cp1252", "utf-16-le", "utf-16-be")
     assert len(notes) == unmarked
@@ -48,7 +48,7 @@ def test_a_caption_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 )
 def test_text_files(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
     write(tmp_path / "song.txt", text)
-    assert beside(song(tmp_path)) == (fields, ())
+    assert read_sidecars(song(tmp_path)) == (fields, ())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_text_files(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
 )  # fmt: skip
 def test_json_files(tmp_path: Path, content: object, fields: dict[str, str]) -> None:
     write(tmp_path / "song.json", json.dumps(content))
-    assert beside(song(tmp_path)) == (fields, ())
+    assert read_sidecars(song(tmp_path)) == (fields, ())
 
 
 def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) ->
     write(tmp_path / "song.mp3.json", '{"title": "2", "genre": "2"}')
     write(tmp_path / "song.txt", "title: 3\ngenre: 3\nyear: 2003")
     write(tmp_path / "song.mp3.txt", "title: 4\nyear: 2004\nbpm: 4")
-    assert beside(song(tmp_path))[0] == {"title": "1", "genre": "2", "year": "2003", "bpm": "4"}
+    assert read_sidecars(song(tmp_path))[0] == {"title": "1", "genre": "2", "year": "2003", "bpm": "4"}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_json_wins_over_text_and_the_short_name_over_the_long(tmp_path: Path) ->
 def test_unusable_sidecars_are_skipped_with_a_note(tmp_path: Path, data: bytes, why: str) -> None:
     (tmp_path / "song.json").write_bytes(data)
     write(tmp_path / "song.txt", "slow")
-    fields, (note,) = beside(song(tmp_path))
+    fields, (note,) = read_sidecars(song(tmp_path))
     assert fields == {"song_caption": "slow"}
     assert note.startswith("song.json was passed over: ")
     assert why in note
@@ -99,7 +99,7 @@ def test_unusable_sidecars_are_skipped_with_a_note(tmp_path: Path, data: bytes, 
 
 def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "song.txt").mkdir()
-    fields, (note,) = beside(song(tmp_path))
+    fields, (note,) = read_sidecars(song(tmp_path))
     assert fields == {}
     assert note == "song.txt was passed over: it is a folder, not a file"
 
@@ -114,9 +114,9 @@ CSV = 'file{0}Artist{0}caption{0}bpm\nsong.mp3{0}A{0}"slow, sad"{0}\n\nb/other.o
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_tables_with_any_delimiter(tmp_path: Path, delimiter: str, encoding: str) -> None:
     write(tmp_path / "captions.csv", CSV.format(delimiter), encoding)
-    assert in_tables(song(tmp_path)) == (ROWS["song.mp3"], ())
-    assert in_tables(tmp_path / "b" / "other.ogg", tmp_path) == (ROWS["b/other.ogg"], ())
-    assert in_tables(tmp_path / "b" / "other.ogg") == ({}, ())
+    assert read_tables(song(tmp_path)) == (ROWS["song.mp3"], ())
+    assert read_tables(tmp_path / "b" / "other.ogg", tmp_path) == (ROWS["b/other.ogg"], ())
+    assert read_tables(tmp_path / "b" / "other.ogg") == ({}, ())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_tables_with_any_delimiter(tmp_path: Path, delimiter: str, encoding: str
 )
 def test_tables_of_many_programs(tmp_path: Path, text: str) -> None:
     write(tmp_path / "captions.csv", text)
-    assert in_tables(song(tmp_path)) == ({"song_caption": "slow, sad"}, ())
+    assert read_tables(song(tmp_path)) == ({"song_caption": "slow, sad"}, ())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_tables_of_many_programs(tmp_path: Path, text: str) -> None:
 )
 def test_json_tables_of_many_shapes(tmp_path: Path, content: object) -> None:
     write(tmp_path / "captions.json", json.dumps(content))
-    assert in_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
+    assert read_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
 
 
 def test_one_object_a_line(tmp_path: Path) -> None:
@@ -159,27 +159,27 @@ def test_one_object_a_line(tmp_path: Path) -> None:
         tmp_path / "captions.jsonl",
         '{"file_name": "x.mp3", "text": "fast"}\n{"file_name": "song.mp3", "text": "slow"}\n',
     )
-    assert in_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
+    assert read_tables(song(tmp_path)) == ({"song_caption": "slow"}, ())
 
 
 def test_accents_written_in_two_ways_are_one_name(tmp_path: Path) -> None:
     write(tmp_path / "captions.json", json.dumps({"Ame\u0301lie.mp3": "slow"}))
-    assert in_tables(tmp_path / "Am\u00e9lie.mp3")[0] == {"song_caption": "slow"}
+    assert read_tables(tmp_path / "Am\u00e9lie.mp3")[0] == {"song_caption": "slow"}
 
 
 def test_the_nearest_table_wins_and_a_bare_name_means_its_own_folder(tmp_path: Path) -> None:
     write(tmp_path / "captions.csv", "file,artist,genre\nalbum/01.mp3,far,folk\n01.mp3,wrong,wrong\n")
     write(tmp_path / "album" / "captions.csv", "file,artist\n01.mp3,near\n")
-    assert in_tables(tmp_path / "album" / "01.mp3", tmp_path)[0] == {"artist": "near", "genre": "folk"}
+    assert read_tables(tmp_path / "album" / "01.mp3", tmp_path)[0] == {"artist": "near", "genre": "folk"}
     # A folder that does not hold the song is not asked.
-    assert in_tables(tmp_path / "album" / "01.mp3", tmp_path / "else")[0] == {"artist": "near"}
+    assert read_tables(tmp_path / "album" / "01.mp3", tmp_path / "else")[0] == {"artist": "near"}
 
 
 def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
     write(tmp_path / "captions.json", '{"song": "slow"}')
-    assert in_tables(song(tmp_path))[0] == {"song_caption": "slow"}
+    assert read_tables(song(tmp_path))[0] == {"song_caption": "slow"}
     write(tmp_path / "captions.json", '{"song": "faster"}')
-    assert in_tables(song(tmp_path))[0] == {"song_caption": "faster"}
+    assert read_tables(song(tmp_path))[0] == {"song_caption": "faster"}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
 )
 def test_a_table_that_cannot_be_used_is_a_note(tmp_path: Path, text: str, why: str) -> None:
     write(tmp_path / "captions.csv", text)
-    fields, (note,) = in_tables(song(tmp_path))
+    fields, (note,) = read_tables(song(tmp_path))
     assert fields == {}
     assert note.startswith("captions.csv was passed over: ")
     assert why in note
@@ -206,6 +206,6 @@ def test_a_table_that_cannot_be_used_is_a_note(tmp_path: Path, text: str, why: s
 def test_damaged_sidecars_never_raise(tmp_path: Path, data: bytes) -> None:
     for name in ("song.txt", "song.json", *TABLE_NAMES):
         (tmp_path / name).write_bytes(data)
-    for fields, notes in (beside(song(tmp_path)), in_tables(song(tmp_path), tmp_path)):
+    for fields, notes in (read_sidecars(song(tmp_path)), read_tables(song(tmp_path), tmp_path)):
         assert fields.keys() <= set(SONG_FIELDS)
         assert all(len(note.splitlines()) == 1 for note in notes)

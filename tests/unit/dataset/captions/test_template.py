@@ -13,11 +13,11 @@ from riffusion_ext.dataset.captions.template import (
     CAPTION_FIELDS,
     TOKEN_LIMIT,
     caption_for,
-    check_template,
-    edited_caption,
+    clean_caption,
     estimate_tokens,
     file_fields,
-    tidy,
+    normalize_caption,
+    parse_template,
 )
 from riffusion_ext.dataset.captions.text import is_blank
 from riffusion_ext.dataset.settings import CaptionSettings
@@ -65,18 +65,18 @@ def is_fit(text: str) -> bool:
 def test_any_caption_is_fit_to_be_written(fields, template: str, trigger: str, pairs) -> None:
     made = caption_for(fields, CaptionSettings(template, trigger, pairs))
     assert is_fit(made)
-    assert tidy(made) == made
+    assert clean_caption(made) == made
 
 
 @given(ANY, FIELDS)
 def test_any_typed_caption_is_made_fit(text: str, fields) -> None:
-    made = edited_caption(text, fields)
+    made = normalize_caption(text, fields)
     assert is_fit(made)
-    assert edited_caption(made, fields) == made
+    assert normalize_caption(made, fields) == made
 
 
 NAMES = st.text(st.characters(whitelist_categories=("Lu", "Ll", "Lo", "Nd")), min_size=1, max_size=12).filter(
-    lambda text: tidy(text) == text
+    lambda text: clean_caption(text) == text
 )
 
 
@@ -148,7 +148,7 @@ def test_commas_within_a_name_stay_as_they_are() -> None:
 def test_something_always_stands_in(fields: dict[str, str], made: str) -> None:
     assert caption_for(fields, CaptionSettings(template="{genre}")) == made
     assert caption_for(fields, CaptionSettings(template="x", replace=(("x", ""),))) == made
-    assert edited_caption(" ,\n", fields) == made
+    assert normalize_caption(" ,\n", fields) == made
 
 
 def test_texts_are_replaced_in_turn() -> None:
@@ -174,7 +174,7 @@ def test_the_trigger_comes_from_the_settings() -> None:
     ],
 )
 def test_a_template_that_cannot_be_filled_is_a_sentence(template: str, problem: str) -> None:
-    for attempt in (check_template, lambda text: caption_for(SONG, CaptionSettings(template=text))):
+    for attempt in (parse_template, lambda text: caption_for(SONG, CaptionSettings(template=text))):
         with pytest.raises(RiffusionError, match=problem):
             attempt(template)
 

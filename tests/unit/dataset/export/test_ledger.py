@@ -92,7 +92,7 @@ def test_an_adopted_text_stays_edited(tmp_path: Path) -> None:
     sync(tmp_path, "test", texts(a="ours"))
     (tmp_path / "a.txt").write_text("edited\n")
     for _ in range(3):
-        sync(tmp_path, "test", [text_file("a.txt", "edited", adopted=True)])
+        sync(tmp_path, "test", [text_file("a.txt", "edited", from_edited=True)])
         assert (tmp_path / "a.txt").read_bytes() == b"edited"
         assert is_edited(tmp_path / "a.txt", load(tmp_path, "test")["a.txt"])
     assert sync(tmp_path, "test", []).kept == ["a.txt"]
@@ -106,7 +106,7 @@ def test_an_adopted_text_is_not_ours_after_a_killed_run_either(tmp_path: Path) -
         raise StopHereError
 
     with pytest.raises(StopHereError):
-        sync(tmp_path, "test", [text_file("a.txt", "edited", adopted=True)], progress=stop)
+        sync(tmp_path, "test", [text_file("a.txt", "edited", from_edited=True)], progress=stop)
     assert is_edited(tmp_path / "a.txt", load(tmp_path, "test")["a.txt"])
 
 
@@ -140,9 +140,9 @@ def test_a_ledger_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -> No
     folder = tmp_path / "out"
     (tmp_path / "victim.txt").write_text("x")
     (folder / ledger.FOLDER).mkdir(parents=True)
-    looks = [["pending"], ""]
+    signatures = [["pending"], ""]
     (folder / ledger.FOLDER / "test.json").write_text(
-        json.dumps({"files": {name: looks, str(tmp_path / "victim.txt"): looks}})
+        json.dumps({"files": {name: signatures, str(tmp_path / "victim.txt"): signatures}})
     )
     assert sync(folder, "test", []).removed == []
     assert (tmp_path / "victim.txt").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from riffusion_ext.analysis.beat_tracking import Beats
 from riffusion_ext.dataset.settings import SliceSettings
-from riffusion_ext.dataset.slicing.slice_song import _marks
+from riffusion_ext.dataset.slicing.slice_song import _alignment_columns
 
 TIMES = np.arange(0, 10, 0.5)
 
@@ -28,6 +28,6 @@ def test_beats_that_are_not_sure_are_not_cut_at(
     align: str, confidence: float, on_beats: float, marks: int | None, said: str
 ) -> None:
     beats = Beats(120.0, TIMES, confidence, TIMES[::4], on_beats)
-    found, notes = _marks(beats, SliceSettings(align=align), 100.0)
+    found, notes = _alignment_columns(beats, SliceSettings(align=align), 100.0)
     assert (None if found is None else len(found)) == marks
     assert [said in note for note in notes] == [True] * bool(said)

@@ -194,7 +194,7 @@ def test_a_long_song_is_read_twice_and_gives_the_same(
     params = PRESETS["riffusion-v1"].replace(num_frequencies=64)
     settings = SliceSettings(params, 300, last=last, overlap=overlap)
     first = cut(song, tmp_path / "kept", settings)
-    monkeypatch.setattr(cutting, "_CELLS_IN_MEMORY", 10 * params.num_frequencies)
+    monkeypatch.setattr(cutting, "_MAX_CELLS_IN_MEMORY", 10 * params.num_frequencies)
     second = cut(song, tmp_path / "again", settings)
     assert (second.files, second.blacks, second.starts) == (first.files, first.blacks, first.starts)
     assert all((tmp_path / "kept" / f).read_bytes() == (tmp_path / "again" / f).read_bytes() for f in first.files)

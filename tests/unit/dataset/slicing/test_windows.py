@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riffusion_ext.dataset.settings import LASTS, SliceSettings
+from riffusion_ext.dataset.settings import END_MODES, SliceSettings
 from riffusion_ext.dataset.slicing.windows import window_starts
 
 
-@given(columns=st.integers(0, 5000), width=st.integers(16, 600), overlap=st.floats(0, 0.9), last=st.sampled_from(LASTS))
+@given(
+    columns=st.integers(0, 5000), width=st.integers(16, 600), overlap=st.floats(0, 0.9), last=st.sampled_from(END_MODES)
+)
 def test_properties_of_any_cut(columns: int, width: int, overlap: float, last: str) -> None:
     settings = SliceSettings(columns=width, overlap=overlap, last=last)
     starts = window_starts(columns, settings)
