@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from riffusion_ext.audio.integrity.truncation import losses
 from riffusion_ext.convert.parallel import cores
 from riffusion_ext.dataset.captions.sidecars import unmatched_rows
 from riffusion_ext.dataset.captions.template import caption_for
-from riffusion_ext.dataset.curation.apply import SOURCE, curate_set, export_set
+from riffusion_ext.dataset.curation.apply import SOURCE, CuratedSet, curate_set, export_set
 from riffusion_ext.dataset.curation.target import shortfall
 from riffusion_ext.dataset.decisions import merge_review
 from riffusion_ext.dataset.executor import SongResult, Task, cut_songs, loudest_cells
@@ -145,70 +145,41 @@ def build(
     started = time.perf_counter()
     reporter = Stages(stages)
     check_settings(settings)
-    if not collection.exists():
-        raise RiffusionError(f"no such file or folder: {collection}")
-    if collection.resolve() == out.resolve():
-        raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
-    skipped: list[Path] = []
-    songs, failed = find_songs(collection, leave_out=out, skipped=skipped)
-    skipped_notes = [passed_over_line(skipped)] if skipped else []
-    if not songs:
-        unreadable = [f"{path}: {why}" for path, why in failed]
-        raise RiffusionError("; ".join([f"no sound files in {collection}", *skipped_notes, *unreadable]))
+    songs, failed, skipped_notes = _find_all(collection, out)
     store = Store(out)
+    jobs = jobs or cores()
     with store.locked():
         for review in reviews:
             merge_review(store, review)
-        jobs = jobs or cores()
-        results: dict[Song, SongResult] = {}
-        processed = 0
         with _watch_cancellation(cancelled, store.stop):
             if settings.slicing.stems:
                 songs = _separate_all(store, songs, settings.slicing, failed, reporter)
             tasks = [Task(song, settings.slicing, out.absolute()) for song in songs]
             if settings.slicing.scale == "set":
-                count = reporter.begin("measuring the level", "songs", len(tasks))
-                max_value = 0.0
-                for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
-                    max_value = max(max_value, loudest)
-                    count(number)
-                tasks = [replace(task, max_value=max_value) for task in tasks]
-            reading_since = time.perf_counter()
-            with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
-                for result in sliced:
-                    if result.stopped:
-                        continue
-                    results[result.song] = result
-                    processed += not result.resumed
-                    if progress is not None:
-                        progress(
-                            Progress(len(results), len(songs), result, time.perf_counter() - reading_since, processed)
-                        )
-        for song in songs:
-            if song in results and results[song].error:
-                failed.append((song.path, results[song].error))
-            elif song in results and results[song].trouble:
-                failed.append((song.path, f"{song.path} {results[song].trouble}"))
-        repair_notes = [f"{song.path}: {note}" for song in songs if song in results for note in results[song].notes]
-        done = [(song, results[song].key) for song in songs if song in results and not results[song].error]
-        unfinished = {song.name for song in songs if song not in results}
+                tasks = _share_max_value(tasks, jobs, cluster, reporter)
+            results = _slice_all(tasks, jobs, cluster, progress)
+        failed += _troubles(results)
         stems = {song.name: str(song.path) for song in songs if song.whole is not None}
         store.write_json(SOURCE, {"collection": str(collection.absolute()), "stems": stems})
         root = collection if collection.is_dir() else collection.parent
-        unmatched = unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root)
-        windows = sum(result.windows for result in results.values())
-        count = reporter.begin("curating", "windows", windows)
-        curated = curate_set(store, done, settings, root=root, unfinished=unfinished)
-        count(windows)
+        unfinished = {song.name for song in songs if song not in results}
+        curated = _curate_all(store, results, settings, root, unfinished, reporter)
         kept = len(curated.manifest.kept)
-        shortfall_notes = [] if unfinished else shortfall(curated.manifest, settings.curation.target)
         exported = export_set(store, curated.manifest, reporter.begin_parts("exporting", "windows", kept))
+    notes = (
+        *([] if unfinished else shortfall(curated.manifest, settings.curation.target)),
+        *skipped_notes,
+        *(f"{song.path}: {note}" for song, result in results.items() for note in result.notes),
+        *curated.notes,
+        *unmatched_rows(dict.fromkeys(song.whole or song.path for song in songs), root),
+        *exported.notes,
+    )
     return BuildResult(
         manifest=curated.manifest,
         exported=exported,
         failed=failed,
-        notes=(*shortfall_notes, *skipped_notes, *repair_notes, *curated.notes, *unmatched, *exported.notes),
-        songs=len(done),
+        notes=notes,
+        songs=sum(not result.error for result in results.values()),
         resumed=sum(result.resumed for result in results.values()),
         seconds=time.perf_counter() - started,
         stopped=bool(unfinished),
@@ -219,6 +190,21 @@ def check_settings(settings: DatasetSettings) -> None:
     """Raise a RiffusionError if captions or formats cannot be written, before hours of work."""
     caption_for({}, settings.captions)
     check_export_settings(settings.export)
+
+
+def _find_all(collection: Path, out: Path) -> tuple[list[Song], list[tuple[Path, str]], list[str]]:
+    """Find the songs; returns them, what cannot be read and why, and a note about skipped files."""
+    if not collection.exists():
+        raise RiffusionError(f"no such file or folder: {collection}")
+    if collection.resolve() == out.resolve():
+        raise RiffusionError(f"the training set needs a folder of its own, got that of the songs: {out}")
+    skipped: list[Path] = []
+    songs, failed = find_songs(collection, leave_out=out, skipped=skipped)
+    notes = [passed_over_line(skipped)] if skipped else []
+    if not songs:
+        unreadable = [f"{path}: {why}" for path, why in failed]
+        raise RiffusionError("; ".join([f"no sound files in {collection}", *notes, *unreadable]))
+    return songs, failed, notes
 
 
 def _separate_all(
@@ -241,13 +227,66 @@ def _separate_all(
     return found
 
 
+def _share_max_value(tasks: list[Task], jobs: int, cluster: str, reporter: Stages) -> list[Task]:
+    """Give all songs the largest magnitude of the whole set, which is drawn black."""
+    count = reporter.begin("measuring the level", "songs", len(tasks))
+    max_value = 0.0
+    for number, loudest in enumerate(loudest_cells(tasks, jobs=jobs, cluster=cluster), 1):
+        max_value = max(max_value, loudest)
+        count(number)
+    return [replace(task, max_value=max_value) for task in tasks]
+
+
+def _slice_all(
+    tasks: list[Task], jobs: int, cluster: str, progress: Callable[[Progress], None] | None
+) -> dict[Song, SongResult]:
+    """Slice the songs; returns the results of the finished ones, in the order of the songs."""
+    results: dict[Song, SongResult] = {}
+    processed, since = 0, time.perf_counter()
+    with closing(cut_songs(tasks, jobs=jobs, cluster=cluster)) as sliced:
+        for result in sliced:
+            if result.stopped:
+                continue
+            results[result.song] = result
+            processed += not result.resumed
+            if progress is not None:
+                progress(Progress(len(results), len(tasks), result, time.perf_counter() - since, processed))
+    return {task.song: results[task.song] for task in tasks if task.song in results}
+
+
+def _troubles(results: Mapping[Song, SongResult]) -> list[tuple[Path, str]]:
+    """Return the songs that could not be used, or only in part, each with the reason."""
+    return [
+        (song.path, result.error or f"{song.path} {result.trouble}")
+        for song, result in results.items()
+        if result.error or result.trouble
+    ]
+
+
+def _curate_all(
+    store: Store,
+    results: Mapping[Song, SongResult],
+    settings: DatasetSettings,
+    root: Path,
+    unfinished: set[str],
+    reporter: Stages,
+) -> CuratedSet:
+    """Judge and caption the windows of all sliced songs."""
+    windows = sum(result.windows for result in results.values())
+    count = reporter.begin("curating", "windows", windows)
+    done = [(song, result.key) for song, result in results.items() if not result.error]
+    curated = curate_set(store, done, settings, root=root, unfinished=unfinished)
+    count(windows)
+    return curated
+
+
 @contextmanager
 def _watch_cancellation(cancelled: Callable[[], bool], stop: Callable[[], None]) -> Iterator[None]:
     """Poll `cancelled` in a thread, and call `stop` once it is true."""
-    skipped_notes = threading.Event()
+    finished = threading.Event()
 
     def watch() -> None:
-        while not skipped_notes.wait(_POLL_INTERVAL_S):
+        while not finished.wait(_POLL_INTERVAL_S):
             if cancelled():
                 stop()
                 return
@@ -257,5 +296,5 @@ def _watch_cancellation(cancelled: Callable[[], bool], stop: Callable[[], None])
     try:
         yield
     finally:
-        skipped_notes.set()
+        finished.set()
         thread.join()
