@@ -14,7 +14,8 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGES
 from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.ui.gradio_compat import component, file_input, private, row, transient_line
+from riffusion_ext.ui.fields.files import files_and_folder
+from riffusion_ext.ui.gradio_compat import component, private, row
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, image_url, images, message, panel
 
@@ -101,14 +102,7 @@ def build_page(place: PageContext) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            # same shape as ui.pages.images_to_audio: both begin with files and options, and no field is the same
-            files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
-            folder = transient_line(
-                label="Or a folder of songs on this machine",
-                placeholder="/path/to/songs or /path/to/*.mp3",
-                visible=place.folders,
-                elem_id="riffusion_songs_folder",
-            )
+            files, folder = files_and_folder(place, "songs", "riffusion_songs", kind="audio", example="*.mp3")
             cut = component(TO_IMAGES["cut"], "riffusion_songs_cut")
             scale = component(replace(TO_IMAGES["tile_level"], choices=(SONG, TILE)), "riffusion_songs_scale")
             with row():

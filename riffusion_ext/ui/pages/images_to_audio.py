@@ -13,7 +13,8 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_IMAGE, chosen_params, control
-from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row, transient_line
+from riffusion_ext.ui.fields.files import files_and_folder
+from riffusion_ext.ui.gradio_compat import component, on_change, private, row
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_images, preview, preview_html
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
 from riffusion_ext.ui.players import download, message, panel, player
@@ -158,13 +159,7 @@ def build_page(place: PageContext) -> None:
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = file_input("Images", "riffusion_pictures", file_count="multiple", file_types=["image"])
-            folder = transient_line(
-                label="Or a folder of images on this machine",
-                placeholder="/path/to/images or /path/to/*.png",
-                visible=place.folders,
-                elem_id="riffusion_pictures_folder",
-            )
+            files, folder = files_and_folder(place, "images", "riffusion_pictures", kind="image", example="*.png")
             patterns = component(TO_AUDIO["patterns"], "riffusion_pictures_patterns")
             kind = component(TO_AUDIO["kind"], "riffusion_pictures_kind")
             with gr.Column(visible=False) as fading:
