@@ -60,7 +60,7 @@ Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
-PROMPT = Option("prompt", "Prompt", "text", "", "prompt", hint="", longest=LONGEST_TEXT, lines=(1, 4))
+PROMPT = Option("prompt", "Prompt", "text", "", "prompt", hint="", longest=LONGEST_TEXT, lines=(1, 4), transient=True)
 NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="negative prompt")
 SEED = Option(
     "seed",
@@ -71,6 +71,7 @@ SEED = Option(
     hint="",
     bounds=bounds.SEED,
     step=1,
+    transient=True,
 )
 STEPS = Option("steps", "Steps", "slider", 30, "steps of the sampler", hint="", bounds=bounds.STEPS, step=1)
 SAMPLER = Option(

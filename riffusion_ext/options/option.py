@@ -69,6 +69,8 @@ class Option:
         What an empty text box of a page shows.
     lines
         Least and most lines of the text box of a page.
+    transient
+        Whether webuis keep no default of the user's own for it in ``ui-config.json``, as for prompts and seeds.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Option:
     command_name: str = ""
     placeholder: str | None = None
     lines: tuple[int, int] = (1, 1)
+    transient: bool = False
 
     @property
     def is_number(self) -> bool:

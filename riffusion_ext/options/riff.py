@@ -49,6 +49,7 @@ OPTIONS: tuple[Option, ...] = (
         faces=("page", "command"),
         placeholder="0:20 | jazz piano\n0:20 | heavy metal -- vocals | denoise 0.4",
         lines=(3, 20),
+        transient=True,
     ),
     Option(
         "stretch",
@@ -87,6 +88,7 @@ OPTIONS: tuple[Option, ...] = (
         "begin at this time of the song",
         hint="",
         faces=("page", "command"),  # seconds in the API
+        transient=True,
     ),
     Option(
         "duration",
@@ -97,6 +99,7 @@ OPTIONS: tuple[Option, ...] = (
         hint="",
         faces=("page", "command"),
         placeholder="to the end",
+        transient=True,
     ),
     Option(
         "channels",

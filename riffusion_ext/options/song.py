@@ -42,6 +42,7 @@ OPTIONS: tuple[Option, ...] = (
         api_default=None,  # or keyframes
         placeholder=EXAMPLE,
         lines=(5, 30),
+        transient=True,
     ),
     Option(
         "negative",

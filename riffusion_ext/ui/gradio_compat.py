@@ -17,6 +17,7 @@ __all__ = [
     "file_input",
     "fold",
     "image",
+    "keep_out_of_config",
     "live_html",
     "mount_options",
     "on_change",
@@ -34,8 +35,6 @@ __all__ = [
 
 def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
     """Make the component of an option inside the gradio context that is open; `more` is for gradio."""
-    import gradio as gr
-
     common: dict[str, Any] = {
         "label": item.label,
         "value": item.on_page if value is None else value,
@@ -43,6 +42,16 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
         "elem_id": elem_id,
         **more,
     }
+    made = _of_kind(item, common)
+    if item.transient:
+        keep_out_of_config(made)
+    return made
+
+
+def _of_kind(item: Option, common: dict[str, Any]) -> Any:
+    """Make the component of the option's kind."""
+    import gradio as gr
+
     if item.kind == "radio":
         return gr.Radio(choices=list(item.offered()), **common)
     if item.kind == "dropdown":
@@ -63,6 +72,12 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
         f"option {item.id!r} is of kind {item.kind!r}; known are "
         "radio, dropdown, several, checkbox, slider, number, text"
     )
+
+
+def keep_out_of_config(*components: Any) -> None:
+    """Let webuis keep no default of the user's own for components in ``ui-config.json``."""
+    for made in components:
+        made.do_not_save_to_config = True
 
 
 def fold(label: str, elem_id: str) -> Any:
@@ -92,7 +107,7 @@ def file_input(label: str, elem_id: str, **more: Any) -> Any:
     import gradio as gr
 
     made = only_uploads(gr.File)(label=label, elem_id=elem_id, **more)
-    made.do_not_save_to_config = True
+    keep_out_of_config(made)
     return made
 
 
@@ -101,7 +116,7 @@ def transient_line(label: str, elem_id: str, **more: Any) -> Any:
     import gradio as gr
 
     made = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
-    made.do_not_save_to_config = True
+    keep_out_of_config(made)
     return made
 
 

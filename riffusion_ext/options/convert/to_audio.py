@@ -59,6 +59,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         faces=("page", "command"),
         command_name="glob",
         placeholder="*.jpg, *.png",
+        transient=True,
     ),
     Option("each", "", "checkbox", True, "write a sound file for each image (yes)", faces=("command",)),
     Option("join", "", "checkbox", True, "write one track of them all (yes)", faces=("command",)),
@@ -70,6 +71,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "name of the track; {date} stands for the time, {folder} for its folder's name",
         hint="{date} stands for the time",
         faces=("page", "command"),
+        transient=True,
     ),
 )
 """What is made of many images: the page chooses a kind, the command says what to write."""

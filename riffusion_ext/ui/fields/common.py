@@ -8,7 +8,7 @@ from typing import Any
 from riffusion_ext.options import generation
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
-from riffusion_ext.ui.gradio_compat import component, row
+from riffusion_ext.ui.gradio_compat import component, keep_out_of_config, row
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["common_controls", "components", "styles_control", "window_controls"]
@@ -80,7 +80,7 @@ def styles_control(place: PageContext, page: str) -> dict[str, Any]:
     if names is None:
         return {}
     styles = gr.Dropdown(list(names), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles")
-    styles.do_not_save_to_config = True
+    keep_out_of_config(styles)
     return {"styles": styles}
 
 

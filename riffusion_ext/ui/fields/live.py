@@ -34,6 +34,4 @@ def live_controls(place: PageContext) -> dict[str, Any]:
     made |= common_controls(place, "live", LIVE)
     with row():
         made |= some("recordings")
-    for transient in ("prompt", "negative", "seed"):
-        made[transient].do_not_save_to_config = True
     return made

@@ -27,6 +27,4 @@ def loop_controls(place: PageContext) -> dict[str, Any]:
     with row():
         made |= some("beat", "denoise")
     made |= common_controls(place, "loop", LOOP, level=LEVEL)
-    for transient in ("prompt", "negative", "seed"):
-        made[transient].do_not_save_to_config = True
     return made

@@ -6,7 +6,7 @@ from typing import Any
 
 from riffusion_ext.options.riff import LEVEL, RIFF
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
-from riffusion_ext.ui.gradio_compat import on_change, row
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, on_change, row
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import message
 
@@ -49,9 +49,7 @@ def riff_controls(place: PageContext) -> dict[str, Any]:
             made |= some("wet", "law")
         made |= window_controls("riff", RIFF)
     made |= common_controls(place, "riff", RIFF, level=LEVEL)
-    for transient in ("prompt", "negative", "score", "seed", "start", "duration"):
-        made[transient].do_not_save_to_config = True
-    recipe.do_not_save_to_config = True
+    keep_out_of_config(recipe)
 
     def fill(name: str) -> tuple[Any, ...]:
         if name not in PRESETS_RIFF:

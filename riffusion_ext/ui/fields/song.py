@@ -33,6 +33,4 @@ def song_controls(place: PageContext) -> dict[str, Any]:
             made |= some("join", "seeds")
         made |= window_controls("song", SONG)
     made |= common_controls(place, "song", SONG, level=LEVEL)
-    for transient in ("score", "seed"):
-        made[transient].do_not_save_to_config = True
     return made

@@ -181,8 +181,6 @@ def build_page(place: PageContext) -> None:
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
-    for transient in (patterns, joined_name):
-        transient.do_not_save_to_config = True
 
     # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
     def press(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.live import RECORDINGS, settings_of
 from riffusion_ext.ui.fields.live import live_controls
-from riffusion_ext.ui.gradio_compat import private, row
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, private, row
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message, panel, player
@@ -163,7 +163,7 @@ def build_page(place: PageContext) -> None:
             status = gr.HTML(value="", elem_id="riffusion_live_status")
             gr.HTML(value=_STAGE, elem_id="riffusion_live_stage")
             mark = gr.HTML(value="", elem_id="riffusion_live_jam")
-    prompt.do_not_save_to_config = True
+    keep_out_of_config(prompt)
     names = list(controls)
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.gradio_compat import private, row
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, private, row
 from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message
@@ -118,8 +118,7 @@ def build(place: PageContext) -> Opened:
             find = gr.Textbox(label="Find in captions", value="", max_lines=1, elem_id="riffusion_review_find")
             put = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
             change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
-    for transient in (folder, page, words, find, put):
-        transient.do_not_save_to_config = True
+    keep_out_of_config(folder, page, words, find, put)
 
     def fill(manifest: Manifest, sheet: Sheet, said: str) -> list[Any]:
         text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {sheet.page} of {sheet.pages}."
@@ -187,6 +186,5 @@ def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
         caption = gr.Textbox(
             label="Caption of the window", value="", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
         )
-    for transient in (keep, caption):
-        transient.do_not_save_to_config = True
+    keep_out_of_config(keep, caption)
     return column, image, sound, play, keep, caption

@@ -202,7 +202,7 @@ def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
             )
         image = gradio_compat.image("Window", "riffusion_song_picture", interactive=False)
         text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
-    number.do_not_save_to_config = text.do_not_save_to_config = True
+    gradio_compat.keep_out_of_config(number, text)
     if place.send is not None:
         place.send(button, image)
     if place.send_text is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.dataset import page_values, settings_of
 from riffusion_ext.ui.fields.training import training_controls
-from riffusion_ext.ui.gradio_compat import private
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, private
 from riffusion_ext.ui.layout.background_task import BackgroundTask, bar
 from riffusion_ext.ui.layout.page_context import PageContext, named_error, named_folder
 from riffusion_ext.ui.pages import review
@@ -163,8 +163,7 @@ def build_page(place: PageContext) -> None:
                 stop = gr.Button("Stop", elem_id="riffusion_training_stop")
         with gr.Column(scale=1, min_width=320):
             status = gr.HTML(value=message("What was kept and why appears here."), elem_id="riffusion_training_status")
-    for transient in (songs, out):
-        transient.do_not_save_to_config = True
+    keep_out_of_config(songs, out)
     names = list(controls)
     opened = review.build(place)
 

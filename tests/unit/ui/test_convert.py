@@ -243,6 +243,16 @@ def test_pages_can_be_built(tmp_path: Path):
     assert build_app(tmp_path) is not None
 
 
+def test_webuis_keep_no_default_of_options_that_are_declared_transient():
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.options.convert.to_audio import TO_AUDIO
+    from riffusion_ext.ui.gradio_compat import component
+
+    with gr.Blocks():
+        kept_out = {name: getattr(component(TO_AUDIO[name]), "do_not_save_to_config", False) for name in TO_AUDIO}
+    assert {name for name, out in kept_out.items() if out} == {"patterns", "joined_name"}
+
+
 def test_the_preset_of_the_page_wins_over_the_image(place: PageContext, tmp_path: Path):
     path = str(image(tmp_path / "a.png"))
     values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
