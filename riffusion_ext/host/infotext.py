@@ -17,7 +17,7 @@ __all__ = ["KEYS", "reader", "remove", "write"]
 KEYS = tuple(item.infotext for item in CONTROLS)
 """Keys that belong to us, for "Send to" buttons."""
 
-_MARK = control("mode").infotext
+_MARKER_KEY = control("mode").infotext
 
 
 def write(params: MutableMapping[str, object], options: SoundOptions) -> None:
@@ -29,7 +29,7 @@ def write(params: MutableMapping[str, object], options: SoundOptions) -> None:
         value = getattr(options, item.id)
         if item.id == "custom" and options.preset != CUSTOM:
             value = item.default  # not in use
-        if item.infotext == _MARK or value != item.default:
+        if item.infotext == _MARKER_KEY or value != item.default:
             params[item.infotext] = f"{value:g}" if item.kind == "slider" else str(value)
         else:
             params.pop(item.infotext, None)
@@ -45,7 +45,7 @@ def reader(item: Option) -> Callable[[Mapping[str, object]], str | bool | float 
     """Return the function that takes the control's value out of parsed parameters; None leaves the control alone."""
 
     def read(params: Mapping[str, object]) -> str | bool | float | None:
-        if _MARK not in params:
+        if _MARKER_KEY not in params:
             return None
         try:
             value = item.clean(params.get(item.infotext, item.default))

@@ -19,7 +19,7 @@ from riffusion_ext.validation.json_text import loads
 __all__ = ["Panels", "render_generation_info"]
 
 _TABS = ("txt2img", "img2img")
-_MOST_PLAYERS = 200
+_MAX_PLAYERS = 200
 
 
 def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBRARY) -> str:
@@ -38,17 +38,17 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
     if not host.setting("riffusion_players", DEFAULTS["riffusion_players"]):
         return ""
     info = _parse(text)
-    payload = _as(_as(info.get("extra_generation_params"), dict).get(PAYLOAD_KEY), dict)
+    payload = _typed_or_empty(_typed_or_empty(info.get("extra_generation_params"), dict).get(PAYLOAD_KEY), dict)
     records = _records(info, payload, library)
     shown = [record for record in records if record.path.is_file()]
     notes = [
         players.message(str(entry.get("text", "")), _kind(entry.get("kind")))
-        for entry in _as(payload.get("messages"), list)[:_MOST_PLAYERS]
+        for entry in _typed_or_empty(payload.get("messages"), list)[:_MAX_PLAYERS]
         if isinstance(entry, dict)
     ]
     if len(shown) < len(records):
         notes.append(players.message("Some sound files of this batch are no longer on disk.", "info"))
-    many = len(shown) > 1
+    numbered = len(shown) > 1
     clips = [
         players.player(
             record.url,
@@ -56,17 +56,17 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
             record.duration,
             record.download_name,
             seed=record.seed,
-            number=number if many else None,
+            number=number if numbered else None,
             image=record.image,
         )
-        for number, record in enumerate(shown[:_MOST_PLAYERS], 1)
+        for number, record in enumerate(shown[:_MAX_PLAYERS], 1)
     ]
     return players.panel(clips, notes)
 
 
 def _parse(text: object) -> dict[str, Any]:
     try:
-        return _as(loads(str(text)), dict)
+        return _typed_or_empty(loads(str(text)), dict)
     except ValueError:
         return {}
 
@@ -75,7 +75,7 @@ def _kind(value: object) -> str:
     return str(value) if value in ("warning", "error") else "info"
 
 
-def _as(value: Any, kind: type) -> Any:
+def _typed_or_empty(value: Any, kind: type) -> Any:
     return value if isinstance(value, kind) else kind()
 
 
@@ -86,12 +86,12 @@ def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary
     those of the job before.
     """
     found: dict[str, ClipRecord] = {}
-    for entry in _as(payload.get("clips"), list):
-        record = library.get(str(_as(entry, dict).get("id")))
+    for entry in _typed_or_empty(payload.get("clips"), list):
+        record = library.get(str(_typed_or_empty(entry, dict).get("id")))
         if record is not None:
             found[record.id] = record
     known = {record.infotext for record in found.values()}
-    for infotext in _as(info.get("infotexts"), list):
+    for infotext in _typed_or_empty(info.get("infotexts"), list):
         if isinstance(infotext, str) and infotext not in known:
             record = library.find(infotext)
             if record is not None:
@@ -132,10 +132,10 @@ class Panels:
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._areas:
                 # Made while the gallery's own group is not yet open, so it lands below that group.
-                self._areas[tab] = gradio_compat.live_html("", f"{tab}_riffusion_players")
+                self._areas[tab] = gradio_compat.dynamic_html("", f"{tab}_riffusion_players")
             elif elem_id == f"generation_info_{tab}" and tab not in self._wired:
                 if tab not in self._areas:
-                    self._areas[tab] = gradio_compat.live_html("", f"{tab}_riffusion_players")
+                    self._areas[tab] = gradio_compat.dynamic_html("", f"{tab}_riffusion_players")
                 self._wired.add(tab)
                 gradio_compat.on_change(component, self._renderer(), [component], [self._areas[tab]])
 

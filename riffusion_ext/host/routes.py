@@ -32,9 +32,9 @@ class Routes:
 
     def __init__(self, host: Host, model: Callable[[], ModelProvider]) -> None:
         self._host, self._model = host, model
-        self._service: ApiContext | None = None
+        self._api_context: ApiContext | None = None
 
-    def started(self, _demo: Any, app: Any) -> None:
+    def on_app_started(self, _demo: Any, app: Any) -> None:
         """Put the routes into the server that was just started; whatever goes wrong, the webui runs on."""
         try:
             self._add_to(app)
@@ -55,9 +55,9 @@ class Routes:
         credentials = self._credentials()
         from riffusion_ext.api.app import mount
 
-        if self._service is None:
-            self._service = self._new_service()
-        mount(app, self._service, credentials, visitors=api_visitors())
+        if self._api_context is None:
+            self._api_context = self._new_api_context()
+        mount(app, self._api_context, credentials, visitors=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
         """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""
@@ -69,7 +69,7 @@ class Routes:
             raise RiffusionError("the passwords of the API are in a file, so Riffusion's routes are left out")
         return parse_credentials(text)
 
-    def _new_service(self) -> ApiContext:
+    def _new_api_context(self) -> ApiContext:
         from riffusion_ext.api.context import ApiContext
 
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")

@@ -12,13 +12,13 @@ from modules import scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
-from riffusion_ext.host.images.audio_saver import SoundMaker
+from riffusion_ext.host.images.audio_saver import AudioSaver
 from riffusion_ext.host.images.generated_images import (
     GeneratedImage,
-    Made,
-    back_to_first_pass,
+    ImageOrigin,
     first_pass_size,
-    pick,
+    pick_generated,
+    resize_to_first_pass,
     saved_path,
     start_record,
 )
@@ -49,11 +49,11 @@ class RiffusionScript(scripts.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the panel; returns the components whose values the hooks get."""
-        with gradio_compat.fold("Riffusion", self.elem_id("panel")):
+        with gradio_compat.closed_accordion("Riffusion", self.elem_id("panel")):
             mode = gradio_compat.component(CONTROLS[0], self.elem_id("mode"))
             components = {"mode": mode}
             # Asked when a page is opened; by then the host has put the user's own default into the component.
-            status = gradio_compat.live_html(lambda: status_html(HOST, mode.value), self.elem_id("status"))
+            status = gradio_compat.dynamic_html(lambda: status_html(HOST, mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
                 with gradio_compat.row():
                     for item in CONTROLS[start : start + 2]:
@@ -72,7 +72,7 @@ class RiffusionScript(scripts.Script):
 
     def process(self, p: Any, *args: object) -> None:
         """Before the first batch: write our settings into the images' texts."""
-        _job(p).made.clear()
+        _job(p).origins.clear()
         if PAYLOAD_KEY in p.extra_generation_params:  # of the run before, for the reply; texts are written from here on
             without = {key: value for key, value in p.extra_generation_params.items() if key != PAYLOAD_KEY}
             p.extra_generation_params = without
@@ -90,7 +90,7 @@ class RiffusionScript(scripts.Script):
         """After each image, masks and grids apart: note whose it is. Lists at the end drift from the images."""
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
-        _job(p).made.append(Made(str(p.prompts[index]), int(p.seeds[index]), unfinished))
+        _job(p).origins.append(ImageOrigin(str(p.prompts[index]), int(p.seeds[index]), unfinished))
         if not hasattr(scripts.Script, "postprocess_image_after_composite"):  # SD.Next: this hook is the last one
             self.postprocess_image_after_composite(p, pp, *args)
 
@@ -113,28 +113,28 @@ class RiffusionScript(scripts.Script):
         """After the last batch: make the sound. The images are saved and listed by now, whatever happens here."""
         job = _job(p)
         before = len(job.payload["messages"])
-        on = True
+        is_on = True
         try:
             options = _options(p, args)
-            on = _is_on(p, options)
-            if not on:
+            is_on = _is_on(p, options)
+            if not is_on:
                 return
             _warn_of_other_model(p, job)
             _make_sound(p, processed, job, options)
         except Exception as error:
             expected = isinstance(error, RiffusionError)
             HOST.report(f"Riffusion: no sound: {error}", None if expected else error)
-            job.say(str(error) if expected else f"No sound: {type(error).__name__}: {error}", "error")
+            job.add_message(str(error) if expected else f"No sound: {type(error).__name__}: {error}", "error")
         finally:
-            job.announce(processed, announced=on)
+            job.attach_payload(processed, relevant=is_on)
             _repeat_in_comments(processed, job.payload["messages"][before:])
 
 
 def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
     """Put errors among the host's own remarks too: they must be seen. Warnings only where there are no players."""
     kinds = {"error"} if HOST.setting("riffusion_players", DEFAULTS["riffusion_players"]) else {"error", "warning"}
-    said = [entry["text"] for entry in messages if entry["kind"] in kinds]
-    processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *said])
+    texts = [entry["text"] for entry in messages if entry["kind"] in kinds]
+    processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *texts])
 
 
 def _job(p: Any) -> GenerationJob:
@@ -163,15 +163,15 @@ def _checkpoint(p: Any) -> tuple[bool, str]:
 def _warn_of_other_model(p: Any, job: GenerationJob) -> None:
     known, name = _checkpoint(p)
     if not known and HOST.setting("riffusion_warn", DEFAULTS["riffusion_warn"]):
-        job.say(other_model_warning(name), "warning")
+        job.add_message(other_model_warning(name), "warning")
 
 
 def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOptions) -> None:
     shared.state.textinfo = "Riffusion: making sound"
     was_interrupted = shared.state.interrupted
     try:
-        maker = SoundMaker(HOST, job, options, cancelled=lambda: shared.state.interrupted and not was_interrupted)
-        maker.run(_images(p, processed, job))
+        saver = AudioSaver(HOST, job, options, cancelled=lambda: shared.state.interrupted and not was_interrupted)
+        saver.run(_images(p, processed, job))
     finally:
         shared.state.textinfo = None
 
@@ -179,21 +179,23 @@ def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOption
 def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
     """Pair each generated image with what belongs to it."""
     first = processed.index_of_first_image
-    chosen = pick(processed.images, processed.infotexts, first, _images_per_image(p))
+    chosen = pick_generated(processed.images, processed.infotexts, first, _images_per_image(p))
     starts = start_images(p)
     images = []
-    for number, (place, image) in enumerate(chosen):
-        if len(job.made) == len(chosen):
-            made = job.made[number]
+    for number, (index, image) in enumerate(chosen):
+        if len(job.origins) == len(chosen):
+            origin = job.origins[number]
         else:  # a script added or removed images after we saw them
-            made = Made(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
+            origin = ImageOrigin(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
         size = first_pass_size(p, image)
-        pixels = back_to_first_pass(image, *size)
+        pixels = resize_to_first_pass(image, *size)
         if pixels is not image:
             width, height = size
-            job.say(f"The sound is that of the first pass, {width} x {height}: enlarging an image changes its pitch.")
+            job.add_message(
+                f"The sound is that of the first pass, {width} x {height}: enlarging an image changes its pitch."
+            )
         start = start_record(starts, number)
-        images.append(GeneratedImage(pixels, made, processed.infotexts[place], saved_path(image), start))
+        images.append(GeneratedImage(pixels, origin, processed.infotexts[index], saved_path(image), start))
     return images
 
 

@@ -23,7 +23,7 @@ def page_visitors() -> Visitors:
     The ids of clips and jams are known to the pages only. So where the webui itself is open to other machines, under
     names that it does not know (a tunnel, a rented machine), our players work under these names, too.
     """
-    return _visitors(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_wide())
+    return _visitors(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_exposed())
 
 
 def api_visitors() -> Visitors:
@@ -32,8 +32,8 @@ def api_visitors() -> Visitors:
 
 
 def _visitors(any_host: bool) -> Visitors:
-    names = _listed("riffusion_allow_host")
-    origins = [text.rstrip("/") for flag in _ORIGINS for text in _listed(flag)]
+    names = _split_flag("riffusion_allow_host")
+    origins = [text.rstrip("/") for flag in _ORIGINS for text in _split_flag(flag)]
     patterns = [str(_flag(flag)) for flag in _PATTERNS if _flag(flag)]
     if "*" in origins:
         patterns = [".*"]
@@ -42,13 +42,13 @@ def _visitors(any_host: bool) -> Visitors:
         [name for name in (*names, server_name) if name == "*" or _is_valid(parse_host, name)],
         [text for text in origins if _is_valid(parse_origin, text)],
         any_host=any_host,
-        any_address=_is_wide(),
+        any_address=_is_exposed(),
         origin_pattern="|".join(f"(?:{pattern})" for pattern in patterns),
         option="--riffusion-allow-host",
     )
 
 
-def _is_wide() -> bool:
+def _is_exposed() -> bool:
     """Whether other machines can reach the webui."""
     server_name = _flag("server_name")
     return any(_flag(name) for name in ("listen", "share", "ngrok")) or bool(
@@ -64,7 +64,7 @@ def _flag(name: str) -> Any:
     return getattr(shared.cmd_opts, name, None)
 
 
-def _listed(name: str) -> list[str]:
+def _split_flag(name: str) -> list[str]:
     return [text.strip() for text in str(_flag(name) or "").split(",") if text.strip()]
 
 

@@ -50,9 +50,9 @@ class Webui:
 
     def device(self) -> str:
         """Return the device of the command line, else the host's own, or the processor when the setting says so."""
-        wanted = getattr(shared.cmd_opts, "riffusion_device", None)  # preload.py; it wins, as webui's own flags do
-        if wanted:
-            return str(wanted)
+        requested = getattr(shared.cmd_opts, "riffusion_device", None)  # preload.py; it wins, as webui's own flags do
+        if requested:
+            return str(requested)
         if self.setting("riffusion_device", settings.DEFAULTS["riffusion_device"]) == "Processor":
             return "cpu"
         return str(getattr(devices, "device", "auto"))
@@ -120,7 +120,7 @@ def _data_path() -> str:
 
 HOST = Webui()
 _panels = Panels(HOST)
-_hand_over: SendTo | None = None
+_send_to: SendTo | None = None
 
 
 def registered_panels() -> Panels:
@@ -134,18 +134,18 @@ def register() -> None:
     Called each time the host executes ``scripts/riffusion.py``: by then it has forgotten all callbacks, while this
     module is still the one of the first start.
     """
-    global _panels, _hand_over
-    _panels, _hand_over = Panels(HOST), None
-    _on("ui_settings", _add_settings)
-    _on("before_ui", _add_axes)
-    _on("after_component", _after_component)
-    _on("before_image_saved", saved.add_record)
-    _on("image_saved", _image_saved)
-    _on("ui_tabs", _add_tab)
-    _on("app_started", _routes.started)
+    global _panels, _send_to
+    _panels, _send_to = Panels(HOST), None
+    _add_callback("ui_settings", _add_settings)
+    _add_callback("before_ui", _add_axes)
+    _add_callback("after_component", _after_component)
+    _add_callback("before_image_saved", saved.add_record)
+    _add_callback("image_saved", _image_saved)
+    _add_callback("ui_tabs", _add_tab)
+    _add_callback("app_started", _routes.on_app_started)
 
 
-def _on(category: str, callback: Callable[..., Any]) -> None:
+def _add_callback(category: str, callback: Callable[..., Any]) -> None:
     """Register a callback, and tell the host whose it is where it can be told.
 
     ``on_ui_tabs`` and its like find that out from the source of every function on the stack. That costs up to 0.1 s a
@@ -162,9 +162,9 @@ def _on(category: str, callback: Callable[..., Any]) -> None:
 def _after_component(component: Any, **kwargs: Any) -> None:
     elem_id = kwargs.get("elem_id")
     _panels.after_component(component, elem_id)
-    _offered_hand_over(elem_id)
-    if _hand_over is not None:
-        _hand_over.after_component(component, elem_id)
+    _offer_send_to(elem_id)
+    if _send_to is not None:
+        _send_to.after_component(component, elem_id)
     forge_chooser = kwargs.get("label") == "Checkpoint" and "model_selection" in (kwargs.get("elem_classes") or ())
     if elem_id == "setting_sd_model_checkpoint" or forge_chooser:
         _panels.wire_checkpoint(component, lambda *values: statuses(HOST, *values))
@@ -185,7 +185,7 @@ def _add_tab() -> list[tuple[Any, str, str]]:
     from riffusion_ext.ui.layout.page_context import PageContext
     from riffusion_ext.ui.pages.tab import build_tab
 
-    place = PageContext(
+    context = PageContext(
         output_dir=HOST.output_folder,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(
@@ -195,13 +195,13 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
         model=_model(),
     )
-    if _hand_over is not None:
-        place = replace(place, receive=_hand_over.receive, send=_hand_over.send, send_text=_hand_over.send_text)
-    tab = build_tab(place)
+    if _send_to is not None:
+        context = replace(context, receive=_send_to.receive, send=_send_to.send, send_text=_send_to.send_text)
+    tab = build_tab(context)
     with suppress(Exception):  # a default is no reason to lose the tab
         apply_stored_defaults(tab, read_stored(getattr(shared.cmd_opts, "ui_config_file", "")), "riffusion")
-    if _hand_over is not None:
-        _hand_over.connect()
+    if _send_to is not None:
+        _send_to.connect()
     return [(tab, "Riffusion", "riffusion")]
 
 
@@ -211,17 +211,17 @@ _NO_PANEL = (
 )
 
 
-def _offered_hand_over(elem_id: str | None) -> None:
+def _offer_send_to(elem_id: str | None) -> None:
     """Begin with the buttons of this page when its first gallery is made, where they lead somewhere."""
-    global _hand_over
-    if _hand_over is None and elem_id in ("txt2img_gallery_container", "img2img_gallery_container"):
+    global _send_to
+    if _send_to is None and elem_id in ("txt2img_gallery_container", "img2img_gallery_container"):
         try:
             from modules import infotext_utils
         except ImportError:  # hosts older than A1111 1.8 have it by another name
             return
-        offered = SendTo(infotext_utils)
-        if offered.offered and _model().available:
-            _hand_over = offered
+        send_to = SendTo(infotext_utils)
+        if send_to.available and _model().available:
+            _send_to = send_to
 
 
 def _model() -> ModelProvider:
@@ -232,7 +232,7 @@ def _model() -> ModelProvider:
         generation.sampler_names()
     except Exception as error:  # whatever a host lacks: its other pages work all the same
         _LOG.info("no model to generate with", exc_info=error)
-        why = f"it {_lack(error)}, without which prompts and noises cannot be mixed"
+        why = f"it {_missing_feature(error)}, without which prompts and noises cannot be mixed"
         return NoModel(f"Songs, riffs, loops and live music cannot be made in this webui: {why}.")
     return OwnModel()
 
@@ -247,7 +247,7 @@ class OwnModel:
         """Return what generates with the checkpoint of now."""
         from riffusion_ext.host.model import generation
 
-        return generation.WebuiBackend(max_batch=_MOST_AT_ONCE)
+        return generation.WebuiBackend(max_batch=_MAX_BATCH)
 
     def samplers(self) -> Sequence[str]:
         """Return the webui's samplers."""
@@ -273,11 +273,14 @@ class OwnModel:
 
     def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         """Put styles into prompts as the webui does."""
-        kept = shared.prompt_styles
-        return kept.apply_styles_to_prompt(prompt, styles), kept.apply_negative_styles_to_prompt(negative, styles)
+        database = shared.prompt_styles
+        return (
+            database.apply_styles_to_prompt(prompt, styles),
+            database.apply_negative_styles_to_prompt(negative, styles),
+        )
 
 
-def _lack(error: Exception) -> str:
+def _missing_feature(error: Exception) -> str:
     """Say what is missing; never an error's own text, which for imports has folders of the server in it."""
     missing = re.search(r"cannot import name '(\w+)' from '(\w[\w.]*)'", str(error))
     if missing:
@@ -286,7 +289,7 @@ def _lack(error: Exception) -> str:
     return f"has no {name}" if name else f"fails to name its samplers ({type(error).__name__})"
 
 
-_MOST_AT_ONCE = 16
+_MAX_BATCH = 16
 
 _routes = Routes(HOST, _model)
 

@@ -220,7 +220,7 @@ CAPTIONS: tuple[Option, ...] = (
         _CAPTION.template,
         "empty fields are left out",
         hint="also {album}, {year}, {bpm}, {key}, {folder}, {tempo}, {measured_key}; empty fields are left out",
-        longest=2000,
+        max_length=2000,
         command_name="caption",
         api_name="caption",
         api_default=None,
@@ -233,7 +233,7 @@ CAPTIONS: tuple[Option, ...] = (
         _CAPTION.trigger,
         "word that triggers the style",
         hint="word that triggers the style",
-        longest=200,
+        max_length=200,
     ),
 )
 
@@ -341,17 +341,17 @@ def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
         A value is not allowed.
     """
 
-    def given(*ids: str, **other: str) -> dict[str, Any]:
+    def pick(*ids: str, **other: str) -> dict[str, Any]:
         names = {**{id_: id_ for id_ in ids}, **other}
         return {name: values[id_] for name, id_ in names.items() if id_ in values}
 
     return DatasetSettings(
-        SliceSettings(**given("params", "columns", "overlap", "align", "last", "scale", "stems", "stems_model")),
+        SliceSettings(**pick("params", "columns", "overlap", "align", "last", "scale", "stems", "stems_model")),
         CurateSettings(
-            **given("first", "silence_db", "transition", "duplicate", "clipping", "broken", "target", last="final")
+            **pick("first", "silence_db", "transition", "duplicate", "clipping", "broken", "target", last="final")
         ),
-        CaptionSettings(**given("template", "trigger", "replace")),
-        ExportSettings(**given("formats", "kohya_repeats", "kohya_name", "audio_rate", "audio_seconds")),
+        CaptionSettings(**pick("template", "trigger", "replace")),
+        ExportSettings(**pick("formats", "kohya_repeats", "kohya_name", "audio_rate", "audio_seconds")),
     )
 
 

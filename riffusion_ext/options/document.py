@@ -27,7 +27,7 @@ from riffusion_ext.options import (
 from riffusion_ext.options.convert import sampling, to_audio, to_images
 from riffusion_ext.options.option import REQUIRED, Option
 
-__all__ = ["PAGE", "TABLES", "main", "table", "updated"]
+__all__ = ["PAGE", "TABLES", "main", "render_table", "update_tables"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 
@@ -61,7 +61,7 @@ _MARKED = re.compile(r"(<!-- options: (?P<name>[^>]+?) -->\n).*?(<!-- end of opt
 _KINDS = {"checkbox": "on or off", "text": "text"}
 
 
-def updated(text: str) -> str:
+def update_tables(text: str) -> str:
     """Return the text of the page with its tables written anew.
 
     Raises
@@ -73,13 +73,13 @@ def updated(text: str) -> str:
     if sorted(names) != sorted(TABLES):
         raise ValueError(f"the markers are {', '.join(names)}, and the tables {', '.join(TABLES)}")
 
-    def written(match: re.Match[str]) -> str:
-        return f"{match[1]}{table(match['name'])}{match[3]}"
+    def new_table(match: re.Match[str]) -> str:
+        return f"{match[1]}{render_table(match['name'])}{match[3]}"
 
-    return _MARKED.sub(written, text)
+    return _MARKED.sub(new_table, text)
 
 
-def table(name: str) -> str:
+def render_table(name: str) -> str:
     """Return one table as Markdown; columns without an entry are left out."""
     options = TABLES[name]
     columns: dict[str, Callable[[Option], str]] = {
@@ -112,8 +112,8 @@ def _values(item: Option) -> str:
 
 def _default(item: Option) -> str:
     """Describe the default, and that of the API or the page where it is another one."""
-    default = _shown(item.default)
-    others = {"page": _shown(item.on_page), "api": _shown(item.in_api)}
+    default = _value_text(item.default)
+    others = {"page": _value_text(item.on_page), "api": _value_text(item.in_api)}
     if item.faces == ("api",):
         return others["api"]
     names = {"page": "page", "api": "API"}
@@ -121,7 +121,7 @@ def _default(item: Option) -> str:
     return f"{default} ({', '.join(apart)})" if apart else default
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is REQUIRED:
         return "required"
     if value is None or value == "" or value == []:
@@ -144,7 +144,7 @@ def _cell(text: str) -> str:
 def main(arguments: Iterable[str] = ()) -> int:
     """Write the tables, or with ``--check`` say whether they are up to date; return the exit code."""
     before = PAGE.read_text("utf-8")
-    after = updated(before)
+    after = update_tables(before)
     if "--check" in arguments:
         return int(before != after)
     PAGE.write_text(after, "utf-8")

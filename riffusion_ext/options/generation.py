@@ -27,7 +27,7 @@ __all__ = [
     "CFG",
     "DENOISE",
     "LEVEL",
-    "LONGEST_TEXT",
+    "MAX_TEXT_LENGTH",
     "NEGATIVE",
     "OVERLAP",
     "POWER",
@@ -44,15 +44,15 @@ __all__ = [
     "model_params",
     "prompt_fields",
     "sampler_of",
-    "unstyled",
     "values_of_common",
     "with_styles",
+    "without_styles",
 ]
 
 AUTOMATIC = "automatic"
 """What pages show for the sampler that is the host's choice."""
 
-LONGEST_TEXT = 20_000
+MAX_TEXT_LENGTH = 20_000
 """Most characters of a prompt or a score in the API."""
 
 Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
@@ -60,7 +60,9 @@ Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
-PROMPT = Option("prompt", "Prompt", "text", "", "prompt", hint="", longest=LONGEST_TEXT, lines=(1, 4), transient=True)
+PROMPT = Option(
+    "prompt", "Prompt", "text", "", "prompt", hint="", max_length=MAX_TEXT_LENGTH, lines=(1, 4), transient=True
+)
 NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="negative prompt")
 SEED = Option(
     "seed",
@@ -81,7 +83,7 @@ SAMPLER = Option(
     "",
     "sampler, as the webui names it (its usual one)",
     hint="avoid SDE samplers: they do not interpolate between seeds",
-    longest=100,
+    max_length=100,
     page_default=AUTOMATIC,
 )
 """Pages offer the names that the host has."""
@@ -170,7 +172,7 @@ PRESET = Option(
 PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", infotext="")
 
 
-def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+def without_styles(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
     """Return the two prompts as they are, whatever the styles."""
     return prompt, negative
 

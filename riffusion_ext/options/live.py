@@ -12,8 +12,8 @@ from riffusion_ext.options.generation import (
     Styled,
     check_values,
     prompt_fields,
-    unstyled,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
 
@@ -84,7 +84,7 @@ OPTIONS: tuple[Option, ...] = (
 LIVE = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> JamSettings:
+def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> JamSettings:
     """Return the settings that values of the options mean.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.

@@ -12,9 +12,9 @@ from riffusion_ext.options.generation import (
     Styled,
     check_values,
     prompt_fields,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
 
@@ -50,7 +50,7 @@ OPTIONS: tuple[Option, ...] = (
 LOOP = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSettings:
+def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> LoopSettings:
     """Return the settings that values of the options mean.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.

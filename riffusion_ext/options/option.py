@@ -59,7 +59,7 @@ class Option:
         One short line below the control of a page: None for `help`, empty for none.
     faces
         Where the setting appears, some of :data:`FACES`.
-    longest
+    max_length
         Most characters of a text in the API.
     page_default, api_default
         Default on the page and in the API where it is another one.
@@ -86,7 +86,7 @@ class Option:
     page_bounds: tuple[float, float] | None = None
     hint: str | None = None
     faces: tuple[str, ...] = FACES
-    longest: int | None = None
+    max_length: int | None = None
     page_default: Any = UNSET
     api_default: Any = UNSET
     api_name: str = ""

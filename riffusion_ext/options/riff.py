@@ -13,9 +13,9 @@ from riffusion_ext.options.generation import (
     check_values,
     model_params,
     sampler_of,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
 
@@ -33,7 +33,7 @@ LEVEL = replace(
     hint="recorded: the level of the song; peak: as loud as possible; loudness: the same for all",
 )
 
-_LONGEST_CURVE = 500
+_MAX_CURVE_LENGTH = 500
 _BPM = 120.0  # bars of a score for a riff count in proportion, so any tempo does
 
 OPTIONS: tuple[Option, ...] = (
@@ -67,7 +67,7 @@ OPTIONS: tuple[Option, ...] = (
         "0.3",
         "0.2 to 0.4 keeps the song; may change over time: 0:00 0.2, 0:30 0.4",
         hint="0.2 to 0.4 keeps the song; above 0.5 it is lost.",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -77,7 +77,7 @@ OPTIONS: tuple[Option, ...] = (
         "6",
         "CFG scale, 4 to 8; may change over time",
         hint="4 to 8; above 12 the sound becomes harsh.",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -126,7 +126,7 @@ OPTIONS: tuple[Option, ...] = (
         "1",
         "share of the result in the mix, 0 to 1; may change over time",
         hint="0: only the song, 1: only the result",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -153,18 +153,18 @@ OPTIONS: tuple[Option, ...] = (
 
 RIFF = by_id(OPTIONS)
 
-_LONGEST_SONG_S = 86400
+_MAX_SONG_S = 86400
 
 PART: dict[str, Option] = by_id(
     (
-        Option("start", "", "number", 0.0, "seconds", bounds=(0, _LONGEST_SONG_S), step=0.01, faces=("api",)),
+        Option("start", "", "number", 0.0, "seconds", bounds=(0, _MAX_SONG_S), step=0.01, faces=("api",)),
         Option(
             "duration",
             "",
             "number",
             None,
             "length in seconds; null: to the end",
-            bounds=(0.001, _LONGEST_SONG_S),
+            bounds=(0.001, _MAX_SONG_S),
             step=0.001,
             faces=("api",),
         ),
@@ -173,7 +173,7 @@ PART: dict[str, Option] = by_id(
 """The part of a song in the API, in seconds."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> RiffSettings:
+def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> RiffSettings:
     """Return the settings that values of the options mean.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.

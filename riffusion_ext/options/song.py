@@ -10,14 +10,14 @@ from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     LEVEL,
-    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
     Styled,
     check_values,
     model_params,
     sampler_of,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
 
@@ -38,7 +38,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "a line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7",
         faces=("page", "api"),  # lines or files after the command's name
-        longest=LONGEST_TEXT,
+        max_length=MAX_TEXT_LENGTH,
         api_default=None,  # or keyframes
         placeholder=EXAMPLE,
         lines=(5, 30),
@@ -129,7 +129,7 @@ KEYFRAME: dict[str, Option] = by_id(
 """Options of a part of a song in the API; elsewhere a line of the score."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> SongSettings:
+def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> SongSettings:
     """Return the settings that values of the options mean.
 
     Parameters

@@ -184,14 +184,14 @@ def options_from_args(args: Sequence[object], override: Mapping[str, object] | N
     RiffusionError
         A name is unknown, or a value is not allowed.
     """
-    given: dict[str, object]
+    values: dict[str, object]
     if args and isinstance(args[0], Mapping):
-        given = {str(key): value for key, value in args[0].items()}
+        values = {str(key): value for key, value in args[0].items()}
     else:
-        given = {item.id: value for item, value in zip(CONTROLS, args, strict=False)}
-    given.update(override or {})
-    unknown = sorted(set(given) - set(_BY_ID))
+        values = {item.id: value for item, value in zip(CONTROLS, args, strict=False)}
+    values.update(override or {})
+    unknown = sorted(set(values) - set(_BY_ID))
     if unknown:
         raise RiffusionError(f"Riffusion: unknown argument {', '.join(unknown)}; known are {', '.join(_BY_ID)}.")
-    clean = {key: _BY_ID[key].clean(value) for key, value in given.items() if value is not None}
+    clean = {key: _BY_ID[key].clean(value) for key, value in values.items() if value is not None}
     return SoundOptions(**clean)  # type: ignore[arg-type]

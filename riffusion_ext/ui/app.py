@@ -49,10 +49,10 @@ def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | 
     """
     import gradio as gr
 
-    place = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
+    context = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
     with page("Riffusion", _beside("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram images to sound, and sound to images.")
-        add_pages(place)
+        add_pages(context)
         run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays
         for part in ("_player", "_screen", ""):
             run_script(app, _beside(f"javascript/riffusion_live{part}.js"))

@@ -10,26 +10,26 @@ from inspect import signature
 from typing import Any
 
 from riffusion_ext.options.option import Option
-from riffusion_ext.ui.uploads import only_uploads
+from riffusion_ext.ui.uploads import restrict_to_uploads
 
 __all__ = [
+    "closed_accordion",
     "component",
+    "dynamic_html",
     "file_input",
-    "fold",
     "image",
     "keep_out_of_config",
-    "live_html",
     "mount_options",
     "on_change",
     "open_queue",
     "page",
-    "private",
+    "private_event",
     "queue_token",
     "radio_class",
     "row",
     "run_script",
     "small_buttons",
-    "transient_line",
+    "transient_textbox",
 ]
 
 
@@ -66,8 +66,8 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
     if item.kind == "number":  # its bounds are checked later, by the core, which says what is wrong
         return gr.Number(precision=0 if item.is_whole else None, **common)
     if item.kind == "text":
-        least, most = item.lines
-        return gr.Textbox(lines=least, max_lines=most, placeholder=item.placeholder, **common)
+        min_lines, max_lines = item.lines
+        return gr.Textbox(lines=min_lines, max_lines=max_lines, placeholder=item.placeholder, **common)
     raise ValueError(
         f"option {item.id!r} is of kind {item.kind!r}; known are "
         "radio, dropdown, several, checkbox, slider, number, text"
@@ -80,7 +80,7 @@ def keep_out_of_config(*components: Any) -> None:
         made.do_not_save_to_config = True
 
 
-def fold(label: str, elem_id: str) -> Any:
+def closed_accordion(label: str, elem_id: str) -> Any:
     """Return a closed accordion, for a ``with``."""
     import gradio as gr
 
@@ -99,19 +99,19 @@ def image(label: str, elem_id: str, **more: Any) -> Any:
     import gradio as gr
 
     exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}
-    return only_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
+    return restrict_to_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
 
 
 def file_input(label: str, elem_id: str, **more: Any) -> Any:
     """Return a place to upload files; webuis do not keep its value."""
     import gradio as gr
 
-    made = only_uploads(gr.File)(label=label, elem_id=elem_id, **more)
+    made = restrict_to_uploads(gr.File)(label=label, elem_id=elem_id, **more)
     keep_out_of_config(made)
     return made
 
 
-def transient_line(label: str, elem_id: str, **more: Any) -> Any:
+def transient_textbox(label: str, elem_id: str, **more: Any) -> Any:
     """Return a text box of one line; webuis do not keep its value."""
     import gradio as gr
 
@@ -135,7 +135,7 @@ def radio_class() -> Any:
     return gr.Radio
 
 
-def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
+def dynamic_html(value: Callable[[], str] | str, elem_id: str) -> Any:
     """HTML that a function fills each time a page is opened."""
     import gradio as gr
 
@@ -144,23 +144,23 @@ def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
 
 def open_queue(app: Any) -> None:
     """Let a page work on several things at once: gradio's own default is one, which a long run would keep to itself."""
-    name = "concurrency_count" if _gradio() == 3 else "default_concurrency_limit"
-    app.queue(**{name: _AT_ONCE})
+    name = "concurrency_count" if _gradio_major() == 3 else "default_concurrency_limit"
+    app.queue(**{name: _MAX_CONCURRENT})
 
 
-_AT_ONCE = 8
+_MAX_CONCURRENT = 8
 
 
-def _gradio() -> int:
+def _gradio_major() -> int:
     """Return the first number of gradio's version."""
     import gradio as gr
 
     return int(gr.__version__.split(".")[0])
 
 
-def private() -> dict[str, Any]:
+def private_event() -> dict[str, Any]:
     """Return the option of an event that keeps it out of gradio's own API for other programs."""
-    return {"api_name": False} if _gradio() < 6 else {"api_visibility": "private"}
+    return {"api_name": False} if _gradio_major() < 6 else {"api_visibility": "private"}
 
 
 def page(title: str, css: str) -> Any:
@@ -170,14 +170,14 @@ def page(title: str, css: str) -> Any:
     fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
     # gradio's own grey for hints has a contrast of 2:1 on white, which many cannot read.
-    look = {
+    style = {
         "css": css,
         "theme": theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500"),
     }
-    if _gradio() < 6:
-        return gr.Blocks(title=title, analytics_enabled=False, **look)
+    if _gradio_major() < 6:
+        return gr.Blocks(title=title, analytics_enabled=False, **style)
     blocks = gr.Blocks(title=title, analytics_enabled=False)
-    blocks.riffusion_look = look
+    blocks.riffusion_style = style
     return blocks
 
 
@@ -204,8 +204,8 @@ def mount_options(app: Any) -> dict[str, Any]:
         "pwa": False,
         "ssr_mode": False,
     }
-    known = signature(gr.mount_gradio_app).parameters
-    return {name: value for name, value in wanted.items() if name in known}
+    accepted = signature(gr.mount_gradio_app).parameters
+    return {name: value for name, value in wanted.items() if name in accepted}
 
 
 def queue_token(app: Any, url: str) -> str:
@@ -227,7 +227,7 @@ def queue_token(app: Any, url: str) -> str:
 
 def run_script(app: Any, script: str) -> None:
     """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
-    name = "_js" if _gradio() == 3 else "js"
+    name = "_js" if _gradio_major() == 3 else "js"
     app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
@@ -236,5 +236,5 @@ def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: l
 
     Never call this with an HTML component as ``source``: in gradio 4.40 its change event fires for ever.
     """
-    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
+    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private_event()}
     source.change(fn=fn, inputs=inputs, outputs=outputs, **options)

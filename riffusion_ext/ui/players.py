@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["details", "download", "escape", "format_duration", "image_url", "images", "message", "panel", "player"]
 
-_LONGEST_LABEL = 120
+_MAX_LABEL = 120
 
 
 def escape(text: str) -> str:
@@ -63,9 +63,9 @@ def player(
         finds the image in the gallery by. None where it belongs to no single one.
     """
     text = " ".join(label.split())
-    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
+    short = text if len(text) <= _MAX_LABEL else text[: _MAX_LABEL - 1].rstrip() + "…"
     heading = (f"{number}. " if number is not None else "") + (short or download_name)
-    spoken = f"{heading}, seed {seed}" if seed is not None else heading
+    aria_label = f"{heading}, seed {seed}" if seed is not None else heading
     data = f' data-picture="{escape(image)}"' if image is not None else ""
     facts = []
     if seed is not None:
@@ -75,7 +75,7 @@ def player(
         f'<li class="riffusion-clip"{data}>'
         f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
         f'<audio controls{" loop" if loop else ""} preload="metadata" src="{escape(src_url)}"'
-        f' aria-label="{escape(spoken)}"></audio>'
+        f' aria-label="{escape(aria_label)}"></audio>'
         f'<div class="riffusion-facts">{"".join(facts)}'
         f'<a class="riffusion-download" href="{escape(src_url)}" download="{escape(download_name)}"'
         f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
@@ -100,9 +100,9 @@ def images(items: Iterable[tuple[str, str, str]]) -> str:
         Of each the URL of what is shown, that of the file, and the file's name.
     """
     shown = "".join(
-        f'<figure><a href="{escape(file)}" target="_blank" rel="noopener"><img src="{escape(small)}" loading="lazy"'
+        f'<figure><a href="{escape(file)}" target="_blank" rel="noopener"><img src="{escape(thumbnail)}" loading="lazy"'
         f' alt="{escape(name)}"></a><figcaption>{download(file, name)}</figcaption></figure>'
-        for small, file, name in items
+        for thumbnail, file, name in items
     )
     return f'<div class="riffusion-pictures">{shown}</div>' if shown else ""
 

@@ -2,8 +2,8 @@
 
 A browser sends the *path* of a file that it has uploaded. Whoever writes such a request by hand can name any file, or
 an address in a network, and gradio 3 copies the file before the function of the page is called; so does a later gradio
-that was mounted into another application. Hence two checks with one rule, :func:`accepted`: the components of
-:func:`only_uploads` refuse such a path before gradio touches it, and :func:`uploaded` before a page does.
+that was mounted into another application. Hence two checks with one rule, :func:`check_uploaded`: the components of
+:func:`restrict_to_uploads` refuse such a path before gradio touches it, and :func:`uploads_of` before a page does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["Upload", "accepted", "only_uploads", "upload_folder", "uploaded"]
+__all__ = ["Upload", "check_uploaded", "restrict_to_uploads", "upload_folder", "uploads_of"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def upload_folder() -> Path:
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").absolute()
 
 
-def accepted(path: object) -> Path:
+def check_uploaded(path: object) -> Path:
     """Return the path of a file that was uploaded.
 
     Raises
@@ -69,7 +69,7 @@ def _name(path: object) -> str:
     return repr(str(path).replace("\\", "/").rsplit("/", 1)[-1][:80])
 
 
-def uploaded(value: Any) -> list[Upload]:
+def uploads_of(value: Any) -> list[Upload]:
     """Return the files of a File component's value: None, a single file or a list.
 
     Raises
@@ -83,12 +83,12 @@ def uploaded(value: Any) -> list[Upload]:
 
 def _upload(value: Any) -> Upload:
     # gradio 3 gives a wrapper with both names, later ones a str with its attributes.
-    path = accepted(str(getattr(value, "name", value)))
+    path = check_uploaded(str(getattr(value, "name", value)))
     return Upload(path, Path(str(getattr(value, "orig_name", None) or path.name)).name)
 
 
 @cache
-def only_uploads(kind: Any) -> Any:
+def restrict_to_uploads(kind: Any) -> Any:
     """Return the class of a component, File or Image, that refuses what was not uploaded before gradio touches it."""
 
     def preprocess(self: Any, payload: Any) -> Any:
@@ -116,7 +116,7 @@ def only_uploads(kind: Any) -> Any:
 def _check(path: Any) -> Any:
     if path is not None:
         try:
-            accepted(path)
+            check_uploaded(path)
         except RiffusionError as error:
             _refuse(str(error))
     return path

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GeneratedImage",
-    "Made",
-    "back_to_first_pass",
+    "ImageOrigin",
     "first_pass_size",
     "newest_of_sequence",
-    "pick",
+    "pick_generated",
+    "resize_to_first_pass",
     "saved_path",
     "start_record",
 ]
@@ -28,7 +28,7 @@ SAVED_AS = "riffusion_saved_as"
 
 
 @dataclass(frozen=True)
-class Made:
+class ImageOrigin:
     """What was true when one image was finished."""
 
     prompt: str
@@ -42,14 +42,16 @@ class GeneratedImage:
     """One generated image: the pixels, what it came from, and its file if it has one."""
 
     image: Image.Image
-    made: Made
+    origin: ImageOrigin
     infotext: str = ""
     saved_as: Path | None = None
     start: ImageRecord | None = None
     """What the image it was redrawn from records (img2img)."""
 
 
-def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_image: int = 1) -> list[tuple[int, Any]]:
+def pick_generated(
+    images: Sequence[Any], infotexts: Sequence[str], first: int, per_image: int = 1
+) -> list[tuple[int, Any]]:
     """Return (place in ``infotexts``, image) of the generated images.
 
     Parameters
@@ -67,16 +69,16 @@ def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_image:
     An image usually carries its own text, which settles the question; the arithmetic is for hosts told not to write
     it.
     """
-    wanted = list(infotexts[first:])
-    found: list[tuple[int, Any]] = []
+    texts = list(infotexts[first:])
+    generated: list[tuple[int, Any]] = []
     for image in images[first:]:
-        place = len(found)
-        if place < len(wanted) and getattr(image, "info", {}).get("parameters") == wanted[place]:
-            found.append((first + place, image))
-    if wanted and len(found) == len(wanted):
-        return found
-    plain = list(images[first:])[:: max(per_image, 1)][: len(wanted)]
-    return [(first + place, image) for place, image in enumerate(plain)]
+        index = len(generated)
+        if index < len(texts) and getattr(image, "info", {}).get("parameters") == texts[index]:
+            generated.append((first + index, image))
+    if texts and len(generated) == len(texts):
+        return generated
+    every_nth = list(images[first:])[:: max(per_image, 1)][: len(texts)]
+    return [(first + index, image) for index, image in enumerate(every_nth)]
 
 
 _LATENT = 8
@@ -101,7 +103,7 @@ def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
     return image.size if put_back or image.height <= height else (width, height)
 
 
-def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
+def resize_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
     """Return the image at the size of the first pass.
 
     Hires fix enlarges an image, but a row still means a frequency and a column a moment: of an image of 1024 rows the

@@ -34,10 +34,10 @@ class SendTo:
         self._utils: Any = utils if all(hasattr(utils, name) for name in names) else None
         self._buttons: dict[str, dict[str, Any]] = {}
         self._galleries: dict[str, Any] = {}
-        self._received: set[str] = set()
+        self._receivers: set[str] = set()
 
     @property
-    def offered(self) -> bool:
+    def available(self) -> bool:
         """Whether the host can hand images over."""
         return self._utils is not None
 
@@ -55,7 +55,7 @@ class SendTo:
         """Let an Image component of ours take the images of the buttons of that name."""
         if f"riffusion_{name}" in TARGETS:
             self._utils.add_paste_fields(f"riffusion_{name}", image, None)
-            self._received.add(f"riffusion_{name}")
+            self._receivers.add(f"riffusion_{name}")
 
     def send(self, button: Any, image: Any) -> None:
         """Let a button of ours send an Image component's image to img2img."""
@@ -70,7 +70,7 @@ class SendTo:
         for tab, buttons in self._buttons.items():
             for elem_id, button in buttons.items():
                 target = elem_id.removeprefix(f"{tab}_")
-                if tab in self._galleries and target in self._received:
+                if tab in self._galleries and target in self._receivers:
                     self._register(button, target, source_image_component=self._galleries[tab])
 
     def _register(self, button: Any, target: str, **source: Any) -> None:

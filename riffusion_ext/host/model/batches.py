@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Kind", "UnevenError", "check_even"]
+__all__ = ["MixedBatchError", "PromptKind", "check_uniform"]
 
-Kind = tuple[int, tuple[float, ...]]
+PromptKind = tuple[int, tuple[float, ...]]
 """Tokens of a prompt's longest part; and the weights of its parts, where the host takes them to be the same for all."""
 
 
-class UnevenError(Exception):
+class MixedBatchError(Exception):
     """Prompts of a batch are not all of one kind.
 
     Attributes
@@ -20,12 +20,12 @@ class UnevenError(Exception):
         That of each prompt.
     """
 
-    def __init__(self, kinds: list[Kind]) -> None:
+    def __init__(self, kinds: list[PromptKind]) -> None:
         super().__init__(kinds)
         self.kinds = kinds
 
 
-def check_even(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
+def check_uniform(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
     """Raise where the host would not generate each prompt of a batch as if alone.
 
     webui pads the shorter embeddings. Forge and reForge leave out the parts (those between AND) that not every prompt
@@ -40,12 +40,12 @@ def check_even(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
 
     Raises
     ------
-    UnevenError
+    MixedBatchError
         They are of several kinds.
     """
     kinds = [(max(map(_length, parts)), _weights(parts) if one_weight else ()) for parts in batch]
     if len(set(kinds)) > 1:
-        raise UnevenError(kinds)
+        raise MixedBatchError(kinds)
 
 
 def _weights(parts: Sequence[Any]) -> tuple[float, ...]:

@@ -40,16 +40,16 @@ def chosen_name() -> str:
 def _chosen(title: str) -> tuple[str, Any]:
     title = title or str(getattr(shared.opts, "sd_model_checkpoint", None) or "")
     if title not in _UNSET:
-        return title, _known(title)
-    info = _loaded() or next(iter(_listed().values()), None)
+        return title, _find(title)
+    info = _loaded() or next(iter(_checkpoints().values()), None)
     return str(getattr(info, "title", "")), info
 
 
-def _known(title: str) -> Any:
-    return getattr(sd_models, "checkpoint_aliases", {}).get(title) or _listed().get(title)
+def _find(title: str) -> Any:
+    return getattr(sd_models, "checkpoint_aliases", {}).get(title) or _checkpoints().get(title)
 
 
-def _listed() -> dict[str, Any]:
+def _checkpoints() -> dict[str, Any]:
     return getattr(sd_models, "checkpoints_list", {})
 
 

@@ -19,18 +19,18 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, OnImage, Request
-from riffusion_ext.host.model.batches import UnevenError, check_even
+from riffusion_ext.host.model.batches import MixedBatchError, check_uniform
 from riffusion_ext.host.model.checkpoint import chosen_name
 from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.model.noise import MixedNoise
-from riffusion_ext.host.model.tiling import looped
+from riffusion_ext.host.model.tiling import wrap_in_time
 
 __all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
 _PREFERRED = ("DPM++ 2M", "Euler")
 """Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
 
-_NETWORKS = re.compile(r"<\w+:[^<>]+>")
+_EXTRA_NETWORK = re.compile(r"<\w+:[^<>]+>")
 
 _SETTINGS = {  # what else would change an image behind our back
     "img2img_color_correction": False,
@@ -57,11 +57,11 @@ def usual_sampler() -> str:
     return next((name for name in _PREFERRED if name in names), names[0])
 
 
-class _Between:
+class _Interpolating:
     """What the two Processing classes below have in common."""
 
     requests: Sequence[Request] = ()
-    closed: ExitStack
+    exit_stack: ExitStack
     prompts: Any
     negative_prompts: Any
     c: Any
@@ -80,10 +80,10 @@ class _Between:
     def setup_conds(self) -> None:
         super().setup_conds()  # type: ignore[misc]
         if any(request.loop for request in self.requests):
-            self.closed.enter_context(looped(_convolutional(self.sd_model)))  # type: ignore[attr-defined]
+            self.exit_stack.enter_context(wrap_in_time(_convolutional_models(self.sd_model)))  # type: ignore[attr-defined]
         if any(request.alpha > 0 for request in self.requests):
             self._mix()
-        check_even(self.c.batch, one_weight=hasattr(self.sd_model, "forge_objects"))  # type: ignore[attr-defined]
+        check_uniform(self.c.batch, one_weight=hasattr(self.sd_model, "forge_objects"))  # type: ignore[attr-defined]
 
     def _mix(self) -> None:
         first, first_negative, texts = self.c, self.uc, (self.prompts, self.negative_prompts)
@@ -91,8 +91,8 @@ class _Between:
         self.negative_prompts = [request.negatives[1] for request in self.requests]
         try:
             super().setup_conds()  # type: ignore[misc]
-            self.c = _mixed(first, self.c, self.requests)
-            self.uc = _mixed_negative(first_negative, self.uc, self.requests)
+            self.c = _mix_conditioning(first, self.c, self.requests)
+            self.uc = _mix_negative(first_negative, self.uc, self.requests)
         finally:
             self.prompts, self.negative_prompts = texts
 
@@ -104,11 +104,11 @@ class _Between:
         return super().sample(*args, **kwargs)  # type: ignore[misc]
 
 
-class _FromNoise(_Between, processing.StableDiffusionProcessingTxt2Img):
+class _FromNoise(_Interpolating, processing.StableDiffusionProcessingTxt2Img):
     """Text to image, between two prompts."""
 
 
-class _FromImage(_Between, processing.StableDiffusionProcessingImg2Img):
+class _FromImage(_Interpolating, processing.StableDiffusionProcessingImg2Img):
     """Image to image, between two prompts."""
 
 
@@ -125,8 +125,8 @@ class WebuiBackend:
         self.max_batch = max_batch
         self.interrupted = False
         self._model = chosen_name()
-        self._wish = self._waits = self._at_work = False
-        self._turn = threading.Lock()  # from looking whose turn it is to interrupting
+        self._interrupt_requested = self._waiting = self._generating = False
+        self._lock = threading.Lock()  # from looking whose turn it is to interrupting
 
     @property
     def name(self) -> str:
@@ -136,9 +136,9 @@ class WebuiBackend:
     @property
     def activity(self) -> Activity | None:
         """The host's own count of steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
-        if self._waits:
+        if self._waiting:
             return Activity(waiting=True)
-        if self._at_work and shared.state.sampling_steps:
+        if self._generating and shared.state.sampling_steps:
             steps = shared.state.sampling_steps
             return Activity(min(shared.state.sampling_step + 1, steps), steps)
         return None
@@ -149,11 +149,11 @@ class WebuiBackend:
         Waits for its turn where the host is at work. Every image carries the host's own record of how it was made,
         as ``info["parameters"]``.
         """
-        self.interrupted = self._wish = False
+        self.interrupted = self._interrupt_requested = False
         generated: list[Image.Image] = []
         numbered = list(enumerate(requests))
         # LoRAs change the model itself, so they count for a whole batch.
-        for _, group in groupby(numbered, key=lambda pair: _networks(pair[1])):
+        for _, group in groupby(numbered, key=lambda pair: _extra_networks(pair[1])):
             batch = list(group)
             images = self._generate([request for _, request in batch])
             for (number, _), image in zip(batch, images):  # noqa: B905 - fewer when interrupted
@@ -165,30 +165,30 @@ class WebuiBackend:
 
     def interrupt(self) -> None:
         """Stop what is being generated for this object; also while it still waits for its turn."""
-        self._wish = True
-        with self._turn:
-            if self._at_work:  # else the host is at work for somebody else
+        self._interrupt_requested = True
+        with self._lock:
+            if self._generating:  # else the host is at work for somebody else
                 shared.state.interrupt()
 
     def _generate(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
             return [request.init.copy() for request in requests if request.init is not None]
-        self._waits = True
+        self._waiting = True
         with call_queue.queue_lock:
-            self._waits = False
-            if self._wish:
+            self._waiting = False
+            if self._interrupt_requested:
                 self.interrupted = True
                 return []
             self._check_model()
             shared.state.begin(job="riffusion")
             shared.state.sampling_steps = 0  # those of the job before
-            self._at_work = True
+            self._generating = True
             try:
-                done = self._evenly(requests)
+                done = self._process_uniform(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
-                with self._turn:
-                    self._at_work = False
+                with self._lock:
+                    self._generating = False
                 shared.state.end()
                 shared.total_tqdm.clear()
         # One that was interrupted half-way is noise still.
@@ -203,11 +203,11 @@ class WebuiBackend:
                 f"what was begun goes on with {self._model} only"
             )
 
-    def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
+    def _process_uniform(self, requests: Sequence[Request]) -> list[Image.Image]:
         """Generate a batch; in parts where its prompts are of several kinds, so that each is generated as if alone."""
         try:
             return self._process(requests)
-        except UnevenError as error:
+        except MixedBatchError as error:
             kinds = error.kinds
         images: dict[int, Image.Image] = {}
         for kind in sorted(set(kinds)):
@@ -254,7 +254,7 @@ class WebuiBackend:
         p = kind(**values)
         p.requests = requests
         p.scripts, p.script_args = scripts.ScriptRunner(), ()
-        with ExitStack() as p.closed, closing(p):
+        with ExitStack() as p.exit_stack, closing(p):
             done = processing.process_images(p)
         images = done.images[done.index_of_first_image :][: len(requests)]
         if len(images) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
@@ -276,11 +276,11 @@ def _check_generated(image: Image.Image, mask: Image.Image | None) -> None:
         )
 
 
-def _networks(request: Request) -> tuple[str, ...]:
-    return tuple(sorted({found for prompt in request.prompts for found in _NETWORKS.findall(prompt)}))
+def _extra_networks(request: Request) -> tuple[str, ...]:
+    return tuple(sorted({found for prompt in request.prompts for found in _EXTRA_NETWORK.findall(prompt)}))
 
 
-def _convolutional(model: Any) -> list[Any]:
+def _convolutional_models(model: Any) -> list[Any]:
     """Return the denoiser and the autoencoder of a model, in A1111's and in Forge's place."""
     forge = getattr(model, "forge_objects", None)
     if forge is not None:
@@ -288,7 +288,7 @@ def _convolutional(model: Any) -> list[Any]:
     return [model.model.diffusion_model, model.first_stage_model]
 
 
-def _mixed(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+def _mix_conditioning(first: Any, second: Any, requests: Sequence[Request]) -> Any:
     def entry_like(schedule: Any) -> Any:
         return type(schedule[0].schedules[0])
 
@@ -299,7 +299,7 @@ def _mixed(first: Any, second: Any, requests: Sequence[Request]) -> Any:
     return type(first)(shape=first.shape, batch=batch)
 
 
-def _mixed_negative(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+def _mix_negative(first: Any, second: Any, requests: Sequence[Request]) -> Any:
     if first is None or second is None:  # Forge at CFG 1
         return second if first is None else first
     return [

@@ -13,7 +13,7 @@ KNOWN_HASHES = (
 )
 """Hashes of published Riffusion checkpoints. webui also shows the first ten digits of a sha256."""
 
-_SHORTEST_HASH = 8
+_MIN_HASH_DIGITS = 8
 
 
 def patterns_from_text(text: str) -> tuple[str, ...]:
@@ -21,9 +21,9 @@ def patterns_from_text(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in re.split(r"[,\n]", text or "") if part.strip())
 
 
-def _known_hash(given: str) -> bool:
-    digits = given.strip().strip("[]").lower()
-    return len(digits) >= _SHORTEST_HASH and any(known.startswith(digits) for known in KNOWN_HASHES)
+def _is_known_hash(text: str) -> bool:
+    digits = text.strip().strip("[]").lower()
+    return len(digits) >= _MIN_HASH_DIGITS and any(known.startswith(digits) for known in KNOWN_HASHES)
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -53,9 +53,9 @@ def looks_like_riffusion(
     """
     patterns = tuple(patterns)
     names = [name for name in names if name]
-    if any(_known_hash(given) for given in hashes if given):
+    if any(_is_known_hash(text) for text in hashes if text):
         return True
     # A title ends with its short hash in brackets, which a host shows even before the checkpoint is loaded.
-    if any(_known_hash(found) for name in names for found in re.findall(r"\[([0-9a-fA-F]{8,64})\]", name)):
+    if any(_is_known_hash(found) for name in names for found in re.findall(r"\[([0-9a-fA-F]{8,64})\]", name)):
         return True
     return any(_matches(pattern, name) for pattern in patterns for name in names)

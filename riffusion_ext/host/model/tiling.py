@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-__all__ = ["looped"]
+__all__ = ["wrap_in_time"]
 
 
 @contextmanager
-def looped(models: Iterable[torch.nn.Module]) -> Iterator[None]:
+def wrap_in_time(models: Iterable[torch.nn.Module]) -> Iterator[None]:
     """Close models' convolutions in the direction of time, for a ``with``; they are as before after it.
 
     Parameters
@@ -29,7 +29,7 @@ def looped(models: Iterable[torch.nn.Module]) -> Iterator[None]:
             for layer in model.modules():
                 if isinstance(layer, torch.nn.Conv2d) and _time_padding(layer):
                     padding: Any = layer.padding
-                    handle = layer.register_forward_pre_hook(_wrapping(_time_padding(layer)))
+                    handle = layer.register_forward_pre_hook(_padding_hook(_time_padding(layer)))
                     undo.append((layer, padding, handle))
                     layer.padding = (padding[0], 0)
         yield
@@ -43,7 +43,7 @@ def _time_padding(layer: torch.nn.Conv2d) -> int:
     return int(layer.padding[1]) if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros" else 0
 
 
-def _wrapping(width: int) -> Any:
+def _padding_hook(width: int) -> Any:
     def wrap(layer: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return (torch.nn.functional.pad(inputs[0], (width, width, 0, 0), mode="circular"), *inputs[1:])
 

@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
 TO_IMAGES = by_id(OPTIONS)
 
 PRESET_TEXT = replace(
-    TO_IMAGES["preset"], label="", kind="text", choices=(), longest=300, faces=("api",), api_name="preset"
+    TO_IMAGES["preset"], label="", kind="text", choices=(), max_length=300, faces=("api",), api_name="preset"
 )
 """The parameters in the API: a preset, or parameters by name."""
 

@@ -23,7 +23,7 @@ def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> 
 
 
 def common_controls(
-    place: PageContext,
+    context: PageContext,
     page: str,
     options: Mapping[str, Option],
     *,
@@ -35,7 +35,7 @@ def common_controls(
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     page
         Its name in element ids.
@@ -46,12 +46,12 @@ def common_controls(
     """
     import gradio as gr
 
-    made: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
     with row():
-        made |= components(options, page, ["steps"])
+        controls |= components(options, page, ["steps"])
         sampler = options["sampler"]
-        made["sampler"] = gr.Dropdown(
-            [sampler.on_page, *place.model.samplers()],
+        controls["sampler"] = gr.Dropdown(
+            [sampler.on_page, *context.model.samplers()],
             value=sampler.on_page,
             label=sampler.label,
             info=sampler.page_hint,
@@ -59,24 +59,24 @@ def common_controls(
         )
     with gr.Accordion("Sound and model", open=False):
         with row():
-            made["engine"] = component(control("engine"), f"riffusion_{page}_engine")
+            controls["engine"] = component(control("engine"), f"riffusion_{page}_engine")
             if level is not None:
-                made["format"] = component(control("format"), f"riffusion_{page}_format")
+                controls["format"] = component(control("format"), f"riffusion_{page}_format")
         with row():
             if level is not None:
-                made["level"] = component(level, f"riffusion_{page}_level")
-            made |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
+                controls["level"] = component(level, f"riffusion_{page}_level")
+            controls |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
         with row():
-            made["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
-            made["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
-    return made
+            controls["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
+            controls["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
+    return controls
 
 
-def styles_control(place: PageContext, page: str) -> dict[str, Any]:
+def styles_control(context: PageContext, page: str) -> dict[str, Any]:
     """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
     import gradio as gr
 
-    names = place.model.styles()
+    names = context.model.styles()
     if names is None:
         return {}
     styles = gr.Dropdown(list(names), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from riffusion_ext.ui.gradio_compat import file_input, transient_line
+from riffusion_ext.ui.gradio_compat import file_input, transient_textbox
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["files_and_folder"]
 
 
-def files_and_folder(place: PageContext, noun: str, elem_id: str, *, kind: str, example: str) -> tuple[Any, Any]:
+def files_and_folder(context: PageContext, noun: str, elem_id: str, *, kind: str, example: str) -> tuple[Any, Any]:
     """Lay out an upload of several files, and a text box for a folder or pattern on the server.
 
     Parameters
     ----------
-    place
+    context
         Where the page runs; without folders, the text box is hidden.
     noun
         Plural of what the files are called: "songs".
@@ -34,10 +34,10 @@ def files_and_folder(place: PageContext, noun: str, elem_id: str, *, kind: str, 
         Text box.
     """
     files = file_input(noun.capitalize(), elem_id, file_count="multiple", file_types=[kind])
-    folder = transient_line(
+    folder = transient_textbox(
         label=f"Or a folder of {noun} on this machine",
         placeholder=f"/path/to/{noun} or /path/to/{example}",
-        visible=place.folders,
+        visible=context.folders,
         elem_id=f"{elem_id}_folder",
     )
     return files, folder

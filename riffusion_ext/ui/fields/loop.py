@@ -12,19 +12,19 @@ from riffusion_ext.ui.layout.page_context import PageContext
 __all__ = ["loop_controls"]
 
 
-def loop_controls(place: PageContext) -> dict[str, Any]:
+def loop_controls(context: PageContext) -> dict[str, Any]:
     """Lay out the components inside the gradio context that is open; returns them by id."""
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Any]:
         return components(LOOP, "loop", ids)
 
-    made = some("prompt", "negative")
-    made |= styles_control(place, "loop")
+    controls = make("prompt", "negative")
+    controls |= styles_control(context, "loop")
     with row():
-        made |= some("bars", "bpm", "beats_per_bar")
+        controls |= make("bars", "bpm", "beats_per_bar")
     with row():
-        made |= some("seed", "cfg")
+        controls |= make("seed", "cfg")
     with row():
-        made |= some("beat", "denoise")
-    made |= common_controls(place, "loop", LOOP, level=LEVEL)
-    return made
+        controls |= make("beat", "denoise")
+    controls |= common_controls(context, "loop", LOOP, level=LEVEL)
+    return controls

@@ -12,43 +12,43 @@ from riffusion_ext.ui.players import message
 
 __all__ = ["riff_controls"]
 
-_OWN = "own numbers"
+_CUSTOM = "own numbers"
 
 
-def riff_controls(place: PageContext) -> dict[str, Any]:
+def riff_controls(context: PageContext) -> dict[str, Any]:
     """Lay out the components inside the gradio context that is open; returns them by id."""
     import gradio as gr
 
     from riffusion_ext.generate.riff_settings import PRESETS_RIFF
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Any]:
         return components(RIFF, "riff", ids)
 
-    made = some("prompt", "negative")
-    made |= styles_control(place, "riff")
+    controls = make("prompt", "negative")
+    controls |= styles_control(context, "riff")
     with row():
         recipe = gr.Dropdown(
-            [_OWN, *PRESETS_RIFF],
-            value=_OWN,
+            [_CUSTOM, *PRESETS_RIFF],
+            value=_CUSTOM,
             label="Recipe",
             info="fills in denoising, CFG scale and steps",
             elem_id="riffusion_riff_recipe",
         )
-        made |= some("seed")
+        controls |= make("seed")
     with row():
-        made |= some("denoise", "cfg")
+        controls |= make("denoise", "cfg")
     gr.HTML(value=message("Both, and the share of the result, can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2"))
     with gr.Accordion("More than one prompt", open=False):
-        made |= some("score", "stretch")
+        controls |= make("score", "stretch")
     with gr.Accordion("Which part, and how it is heard", open=False):
         with row():
-            made |= some("start", "duration")
+            controls |= make("start", "duration")
         with row():
-            made |= some("channels", "spread")
+            controls |= make("channels", "spread")
         with row():
-            made |= some("wet", "law")
-        made |= window_controls("riff", RIFF)
-    made |= common_controls(place, "riff", RIFF, level=LEVEL)
+            controls |= make("wet", "law")
+        controls |= window_controls("riff", RIFF)
+    controls |= common_controls(context, "riff", RIFF, level=LEVEL)
     keep_out_of_config(recipe)
 
     def fill(name: str) -> tuple[Any, ...]:
@@ -57,5 +57,5 @@ def riff_controls(place: PageContext) -> dict[str, Any]:
         numbers = PRESETS_RIFF[name]
         return f"{numbers['denoise']:g}", f"{numbers['cfg']:g}", numbers["steps"]
 
-    on_change(recipe, fill, [recipe], [made["denoise"], made["cfg"], made["steps"]])
-    return made
+    on_change(recipe, fill, [recipe], [controls["denoise"], controls["cfg"], controls["steps"]])
+    return controls

@@ -18,13 +18,13 @@ def training_controls() -> dict[str, Any]:
 
     from riffusion_ext.dataset.stems import can_separate
 
-    made: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
 
     def add(*ids: str, **more: Any) -> None:
-        made.update({id_: component(DATASET[id_], **more) for id_ in ids})
+        controls.update({id_: component(DATASET[id_], **more) for id_ in ids})
 
     def renamed(id_: str, choices: Sequence[str], kind: str, **more: Any) -> None:
-        made[id_] = component(replace(DATASET[id_], choices=tuple(choices), kind=kind), **more)
+        controls[id_] = component(replace(DATASET[id_], choices=tuple(choices), kind=kind), **more)
 
     with gr.Accordion("Captions", open=True):
         add("trigger", "template")
@@ -51,4 +51,4 @@ def training_controls() -> dict[str, Any]:
         with row():
             renamed("audio_rate", PAGE_RATES, "dropdown")
             add("audio_seconds")
-    return made
+    return controls

@@ -11,10 +11,10 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message
 
-__all__ = ["BackgroundTask", "bar", "clock"]
+__all__ = ["BackgroundTask", "format_minutes", "progress_bar"]
 
-_LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
-_PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
+_POLL_INTERVAL_S = 0.4  # seconds between two looks at how far the work is
+_TIMEOUT_S = 20.0  # seconds without a look, after which nobody is looking any more
 
 OnProgress = Callable[[Any], None]
 Cancelled = Callable[[], bool]
@@ -61,37 +61,37 @@ class BackgroundTask:
         if not self._busy.acquire(blocking=False):
             raise RiffusionError(self._busy_text)
         stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
-        news: queue.Queue[tuple[bool, Any]] = queue.Queue()
-        looked = time.monotonic()
+        events: queue.Queue[tuple[bool, Any]] = queue.Queue()
+        last_poll = time.monotonic()
 
         def cancelled() -> bool:
-            return stop.is_set() or time.monotonic() - looked > _PATIENCE
+            return stop.is_set() or time.monotonic() - last_poll > _TIMEOUT_S
 
         def run() -> None:
             try:
-                outcome = work(lambda item: news.put((False, item)), cancelled)
+                outcome = work(lambda item: events.put((False, item)), cancelled)
             except Exception as error:
                 outcome = error
             self._busy.release()
-            news.put((True, outcome))
+            events.put((True, outcome))
 
         threading.Thread(target=run, daemon=True, name="riffusion-run").start()
         try:
-            over = False
-            while not over:
+            finished = False
+            while not finished:
                 try:
-                    over, item = news.get(timeout=_LOOK_AGAIN)
+                    finished, item = events.get(timeout=_POLL_INTERVAL_S)
                 except queue.Empty:
                     item = None
                 if isinstance(item, Exception):
                     raise item
                 yield item
-                looked = time.monotonic()
+                last_poll = time.monotonic()
         finally:
             stop.set()
 
 
-def bar(share: float, text: str, label: str) -> str:
+def progress_bar(share: float, text: str, label: str) -> str:
     """Return how far the work is, as HTML.
 
     Parameters
@@ -110,7 +110,7 @@ def bar(share: float, text: str, label: str) -> str:
     )
 
 
-def clock(seconds: float) -> str:
+def format_minutes(seconds: float) -> str:
     """Write a time left: ``2:05 min``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min"

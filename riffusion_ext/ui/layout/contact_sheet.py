@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.layout.page_context import named_folder
+from riffusion_ext.ui.layout.page_context import parse_folder
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 
-__all__ = ["CELLS", "Sheet", "look_up", "replace_words", "save"]
+__all__ = ["CELLS", "Sheet", "load_page", "replace_words", "save"]
 
 CELLS = 12
 """Windows on a page."""
@@ -49,8 +49,8 @@ class Sheet:
         return max(-(-len(self.files) // CELLS), 1)
 
 
-def look_up(
-    before: Sheet, out: str, show: str, words: str, page: float | None, *, anew: bool = True
+def load_page(
+    before: Sheet, out: str, show: str, words: str, page: float | None, *, refresh: bool = True
 ) -> tuple[Manifest, Sheet]:
     """Look up the windows of a page.
 
@@ -62,7 +62,7 @@ def look_up(
         The folder as the user named it, and the filter as of :func:`riffusion_ext.dataset.review.chosen`.
     page
         Number of the page; there is a nearest one to every number. Another filter begins at the first.
-    anew
+    refresh
         Filter again, though folder and filter are what they were.
 
     Raises
@@ -74,17 +74,17 @@ def look_up(
 
     if not out.strip():
         raise RiffusionError("No training set yet: make one above, or name the folder of one made before.")
-    base = named_folder(out)
+    base = parse_folder(out)
     _, manifest = open_set(base)
     windows = {window.file: window for window in manifest.windows}
     same = (before.out, before.show, before.words) == (base, show, words)
-    if same and not anew:
+    if same and not refresh:
         files = tuple(file for file in before.files if file in windows)
     else:
         files = tuple(dict.fromkeys(window.file for window in chosen(manifest, show, words)))
     sheet = Sheet(base, show, words, files)
-    wanted = int(page or 1) if same or page != before.page else 1
-    number = min(max(wanted, 1), sheet.pages)
+    requested = int(page or 1) if same or page != before.page else 1
+    number = min(max(requested, 1), sheet.pages)
     shown = tuple(windows[file] for file in files[(number - 1) * CELLS : number * CELLS])
     return manifest, replace(sheet, page=number, windows=shown)
 
@@ -120,17 +120,17 @@ def save(sheet: Sheet, values: Sequence[Any]) -> str:
         return ""
     if not (sheet.out / MANIFEST).is_file():
         return f"{_changes(len(changes))} lost: there is no training set in {sheet.out} any more."
-    there = {window.file for window in decide(sheet.out, changes).windows}
-    lost = len(changes.keys() - there)
-    said = f"{_changes(len(changes) - lost)} saved."
-    return said + (f" {_changes(lost)} lost: another run cut these windows anew." if lost else "")
+    existing = {window.file for window in decide(sheet.out, changes).windows}
+    lost = len(changes.keys() - existing)
+    saved = f"{_changes(len(changes) - lost)} saved."
+    return saved + (f" {_changes(lost)} lost: another run cut these windows anew." if lost else "")
 
 
 def _changes(count: int) -> str:
     return f"{count} changed window" if count == 1 else f"{count} changed windows"
 
 
-def replace_words(sheet: Sheet, find: str, put: str) -> str:
+def replace_words(sheet: Sheet, find: str, replacement: str) -> str:
     """Replace a text in the captions of all windows that fit the filter, on every page; returns a sentence about it.
 
     Raises
@@ -142,8 +142,10 @@ def replace_words(sheet: Sheet, find: str, put: str) -> str:
 
     if sheet.out is None or not find:
         raise RiffusionError("Nothing to replace: show a training set, and name the words to find in its captions.")
-    fitting = set(sheet.files)
-    changes = replaced((window for window in open_set(sheet.out)[1].windows if window.file in fitting), find, put)
+    matching = set(sheet.files)
+    changes = replaced(
+        (window for window in open_set(sheet.out)[1].windows if window.file in matching), find, replacement
+    )
     if changes:
         decide(sheet.out, changes)
     return f"{len(changes)} caption{'' if len(changes) == 1 else 's'} changed."

@@ -16,25 +16,25 @@ from riffusion_ext.ui.gradio_compat import component, on_change
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
 from riffusion_ext.ui.players import image_url, message
 
-__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
+__all__ = ["PREVIEW", "CropPanel", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
 
 PREVIEW = "Beats and cut"
 
 
 def chosen_images(
-    place: PageContext, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
+    context: PageContext, files: Any, folder: str | None, patterns: str, skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
     """Return the images in natural order, and sentences about what was not found.
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     files, folder
         Uploaded images, and a folder or pattern on the server.
     patterns
         Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
-    passed
+    skipped
         Gets the files of the folder that were passed over.
 
     Raises
@@ -42,15 +42,15 @@ def chosen_images(
     RiffusionError
         There is nothing to work on.
     """
-    uploads, missing = chosen_files(files, folder if place.folders else None, IMAGE_SUFFIXES, passed)
-    fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
-    if not fitting:
+    uploads, missing = chosen_files(files, folder if context.folders else None, IMAGE_SUFFIXES, skipped)
+    matching = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    if not matching:
         raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
-    return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing
+    return sorted(matching, key=lambda upload: natural_key(upload.name)), missing
 
 
 def preview(
-    place: PageContext,
+    context: PageContext,
     files: Any,
     folder: str | None,
     patterns: str,
@@ -73,7 +73,7 @@ def preview(
     from riffusion_ext.spectrogram.source import source_from_image
 
     try:
-        uploads, _ = chosen_images(place, files, folder, patterns)
+        uploads, _ = chosen_images(context, files, folder, patterns)
         first = uploads[0]
     except RiffusionError as error:
         return None, message(str(error), "error")
@@ -81,26 +81,28 @@ def preview(
         chosen = chosen_params(str(control("preset").clean(preset)), custom)
         image = read_image(first.path)
         params = source_from_image(image, DecodeSettings(params=chosen)).params
-        shown, look = draw(image, Cutter(crop_settings(crop)), params)
+        picture, crop_found = draw(image, Cutter(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
-    told = "; ".join(look.notes) or ("the image is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
-    return shown, message(f"{first.name}: {told}", "info")
+    summary = "; ".join(crop_found.notes) or (
+        "the image is heard whole" if crop_found.cut is None else f"{crop_found.cut.duration:.2f} s"
+    )
+    return picture, message(f"{first.name}: {summary}", "info")
 
 
 @dataclass(frozen=True)
-class Crop:
+class CropPanel:
     """Components of the cut."""
 
     controls: list[Any]
     button: Any
 
-    def values(self, given: Sequence[object]) -> dict[str, object]:
+    def values(self, in_order: Sequence[object]) -> dict[str, object]:
         """Return values of the controls, in their order, by id."""
-        return {item.id: value for item, value in zip(CROP_CONTROLS, given, strict=True)}
+        return {item.id: value for item, value in zip(CROP_CONTROLS, in_order, strict=True)}
 
 
-def build_crop() -> Crop:
+def build_crop() -> CropPanel:
     """Lay out the controls of the cut; those that a choice does not use are hidden."""
     import gradio as gr
 
@@ -123,7 +125,7 @@ def build_crop() -> Crop:
         return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
 
     on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, button])
-    return Crop([made[item.id] for item in CROP_CONTROLS], button)
+    return CropPanel([made[item.id] for item in CROP_CONTROLS], button)
 
 
 def preview_html(image: Any) -> str:

@@ -17,7 +17,7 @@ from riffusion_ext.files.paths import expand
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.services.model_provider import ModelProvider, NoModel
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.uploads import Upload, uploaded
+from riffusion_ext.ui.uploads import Upload, uploads_of
 
 __all__ = [
     "PageContext",
@@ -25,12 +25,12 @@ __all__ = [
     "chosen_files",
     "media_url",
     "named_error",
-    "named_folder",
+    "parse_folder",
     "result_messages",
-    "zip_or_tidy",
+    "zip_or_remove",
 ]
 
-_MOST_MESSAGES = 12
+_MAX_MESSAGES = 12
 _NO_MODEL = "Songs, riffs and loops need a model: open this page inside a webui, or start it with --webui."
 
 
@@ -105,7 +105,7 @@ class PageContext:
 
 
 def chosen_files(
-    files: Any, folder: str | None, suffixes: Iterable[str], passed: list[Path] | None = None
+    files: Any, folder: str | None, suffixes: Iterable[str], skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
     """Return the files a page was given, and sentences about what was not found.
 
@@ -117,7 +117,7 @@ def chosen_files(
         Folder or pattern on the server, or blank.
     suffixes
         What is taken from a folder.
-    passed
+    skipped
         Gets the files of the folder that were passed over.
 
     Raises
@@ -125,18 +125,18 @@ def chosen_files(
     RiffusionError
         There is nothing at all to work on, or a file was not uploaded.
     """
-    uploads = uploaded(files)
+    uploads = uploads_of(files)
     missing: list[str] = []
     if folder and folder.strip():
-        found, absent = expand([folder.strip().strip('"')], suffixes, passed=passed)
+        found, not_found = expand([folder.strip().strip('"')], suffixes, passed=skipped)
         uploads += [Upload(path, path.name) for path in found]
-        missing = [why for _, why in absent]
+        missing = [why for _, why in not_found]
     if not uploads:
         raise RiffusionError(" ".join(missing) or "Nothing to do yet: choose files first.")
     return uploads, missing
 
 
-def named_folder(text: str) -> Path:
+def parse_folder(text: str) -> Path:
     """Return the folder that a user named, in full; quotes around it, as file managers copy them, are taken off.
 
     Raises
@@ -160,9 +160,9 @@ def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[s
             lines.append((named_error(name, result.source, result.error), "error"))
         lines += [(f"{name}: {note}", "info") for note in result.notes]
     lines.sort(key=lambda line: line[1] != "error")
-    shown = [message(text, kind) for text, kind in lines[:_MOST_MESSAGES]]
-    if len(lines) > _MOST_MESSAGES:
-        shown.append(message(f"... and {len(lines) - _MOST_MESSAGES} more of these.", "info"))
+    shown = [message(text, kind) for text, kind in lines[:_MAX_MESSAGES]]
+    if len(lines) > _MAX_MESSAGES:
+        shown.append(message(f"... and {len(lines) - _MAX_MESSAGES} more of these.", "info"))
     return shown
 
 
@@ -172,7 +172,7 @@ def named_error(name: str, path: Path, error: str) -> str:
     return text if name in text else f"{name}: {text}"
 
 
-def zip_or_tidy(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
+def zip_or_remove(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
     """Put the files of a press into one archive, or remove its folder where there are none.
 
     The files are stored as they are: images and sound are packed already.
@@ -181,7 +181,7 @@ def zip_or_tidy(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | 
     -------
     archive
         The archive in the folder; None for fewer than two files, or where it cannot be written.
-    trouble
+    errors
         Messages about what went wrong, as HTML. The files themselves are there all the same.
     """
     if len(paths) < 2:

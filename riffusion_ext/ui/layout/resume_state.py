@@ -31,7 +31,7 @@ class ResumeState:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept = b""
+        self._saved = b""
 
     @property
     def _path(self) -> Path:
@@ -39,10 +39,10 @@ class ResumeState:
 
     def save(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
         """Remember a press: values as JSON can hold them, and images by name."""
-        kept = {name: self._image(image) for name, image in images.items() if image is not None}
-        text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
-        self._kept = text.encode("utf-8", "replace")
-        write_atomically(self._path, lambda file: file.write(self._kept))
+        image_files = {name: self._image(image) for name, image in images.items() if image is not None}
+        text = json.dumps({"values": dict(values), "pictures": image_files}, ensure_ascii=False, indent=1)
+        self._saved = text.encode("utf-8", "replace")
+        write_atomically(self._path, lambda file: file.write(self._saved))
 
     def _image(self, image: Image.Image) -> str:
         from riffusion_ext.generate.checkpoint.recipe import image_id
@@ -86,9 +86,11 @@ class ResumeState:
             raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
-        begun = str(values.get("model", ""))
-        if begun and model and begun != model:
-            raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
+        saved_model = str(values.get("model", ""))
+        if saved_model and model and saved_model != model:
+            raise RiffusionError(
+                f"What was stopped was begun with the model {saved_model}; choose it to go on, not {model}."
+            )
         try:
             files = {name: bare_name(file, "an image in unfinished.json") for name, file in names.items()}
             images = {name: read_image(self._folder / "pictures" / file) for name, file in files.items()}
@@ -99,5 +101,5 @@ class ResumeState:
     def forget(self) -> None:
         """Forget the press that this object was told of, as it has come to its end; a later one stays."""
         with suppress(OSError):  # an old one does no harm
-            if self._path.read_bytes() == self._kept:
+            if self._path.read_bytes() == self._saved:
                 self._path.unlink()

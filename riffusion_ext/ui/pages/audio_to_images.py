@@ -15,21 +15,21 @@ from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGE
 from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.ui.fields.files import files_and_folder
-from riffusion_ext.ui.gradio_compat import component, private, row
-from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
+from riffusion_ext.ui.gradio_compat import component, private_event, row
+from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, image_url, images, message, panel
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
 TILES, WIDE = CUTS
 SONG, TILE = LEVEL_LABELS
-_MOST_SHOWN = 60
-_WIDEST_SHOWN = 4096
-_NARROW = 1024
+_MAX_SHOWN = 60
+_MAX_SHOWN_WIDTH = 4096
+_THUMBNAIL_WIDTH = 1024
 
 
 def convert(
-    place: PageContext,
+    context: PageContext,
     files: Any,
     folder: str | None,
     cut: str,
@@ -52,11 +52,11 @@ def convert(
     """
     try:
         params = chosen_params(preset, custom) or SpectrogramParams()
-        passed: list[Path] = []
-        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES, passed)
-        target = place.new_folder("pictures")
+        skipped: list[Path] = []
+        uploads, missing = chosen_files(files, folder if context.folders else None, SOUND_SUFFIXES, skipped)
+        target = context.new_folder("pictures")
         sources = [upload.source for upload in uploads]
-        targets, told = result_names(sources, lambda source: target, f".{image_format}")
+        targets, renamed = result_names(sources, lambda source: target, f".{image_format}")
         pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
         columns = TO_IMAGES["columns"].default if cut == TILES else None
@@ -71,38 +71,38 @@ def convert(
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), "", ""
     paths = [path for result in results for path in result.outputs]
     notes = [message(text, "error") for text in missing]
-    notes += [message(text, "info") for text in [*([passed_over_line(passed)] if passed else []), *told]]
+    notes += [message(text, "info") for text in [*([passed_over_line(skipped)] if skipped else []), *renamed]]
     notes += result_messages(results, {upload.path: upload.name for upload in uploads})
-    archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
-    notes += trouble
+    archive, zip_errors = zip_or_remove(paths, target, "pictures.zip")
+    notes += zip_errors
     if not paths:
         return panel([], notes), "", ""
-    more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
+    more = f"; the first {_MAX_SHOWN} are shown" if len(paths) > _MAX_SHOWN else ""
     noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
-    link = "" if archive is None else download(place.serve(archive), archive.name)
-    return panel([], notes), images(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
+    link = "" if archive is None else download(context.serve(archive), archive.name)
+    return panel([], notes), images(_shown(context, path) for path in paths[:_MAX_SHOWN]), link
 
 
-def _shown(place: PageContext, path: Path) -> tuple[str, str, str]:
+def _shown(context: PageContext, path: Path) -> tuple[str, str, str]:
     """Return what :func:`images` takes; a very wide image is shown narrower: browsers stop at 32,000 pixels."""
     from PIL import Image
 
-    url = place.serve(path)
+    url = context.serve(path)
     with Image.open(path) as whole:
-        if whole.width <= _WIDEST_SHOWN:
+        if whole.width <= _MAX_SHOWN_WIDTH:
             return url, url, path.name
-        narrow = whole.convert("RGB").resize((_NARROW, min(whole.height, _NARROW // 4)))
+        narrow = whole.convert("RGB").resize((_THUMBNAIL_WIDTH, min(whole.height, _THUMBNAIL_WIDTH // 4)))
     return image_url(narrow, "JPEG"), url, path.name
 
 
-def build_page(place: PageContext) -> None:
+def build_page(context: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files, folder = files_and_folder(place, "songs", "riffusion_songs", kind="audio", example="*.mp3")
+            files, folder = files_and_folder(context, "songs", "riffusion_songs", kind="audio", example="*.mp3")
             cut = component(TO_IMAGES["cut"], "riffusion_songs_cut")
             scale = component(replace(TO_IMAGES["tile_level"], choices=(SONG, TILE)), "riffusion_songs_scale")
             with row():
@@ -127,7 +127,7 @@ def build_page(place: PageContext) -> None:
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, Any, Any]:
         values = (files, folder, cut, scale, preset, image_format, custom)
-        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Converting to images"))
+        html, *more = convert(context, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
         return html, shown, archive
 
@@ -135,5 +135,5 @@ def build_page(place: PageContext) -> None:
         fn=press,
         inputs=[files, folder, cut, scale, preset, image_format, custom],
         outputs=[messages, gallery, made],
-        **private(),
+        **private_event(),
     )

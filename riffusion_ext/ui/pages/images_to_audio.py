@@ -14,20 +14,20 @@ from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_IMAGE, chosen_params, control
 from riffusion_ext.ui.fields.files import files_and_folder
-from riffusion_ext.ui.gradio_compat import component, on_change, private, row
+from riffusion_ext.ui.gradio_compat import component, on_change, private_event, row
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_images, preview, preview_html
-from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
+from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, message, panel, player
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
 EACH, SONG, CLIPS, JOINED = KINDS
-_MOST_PLAYERS = 100
+_MAX_PLAYERS = 100
 _EMPTY = "The clips appear here."
 
 
 def convert(
-    place: PageContext,
+    context: PageContext,
     files: Any,
     folder: str | None,
     kind: str,
@@ -48,7 +48,7 @@ def convert(
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     files, folder, patterns
         The images: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
@@ -71,43 +71,43 @@ def convert(
         Link to a zip file of all sounds where there are several, as HTML; else empty.
     """
     try:
-        told: list[str] = []
-        passed: list[Path] = []
-        uploads, missing = chosen_images(place, files, folder, patterns, passed)
+        renamed: list[str] = []
+        skipped: list[Path] = []
+        uploads, missing = chosen_images(context, files, folder, patterns, skipped)
         check_format(sound_format)
         cut = crop_settings(crop or {})
-        settings = _settings(place, engine, level, channels, preset, custom)
+        settings = _settings(context, engine, level, channels, preset, custom)
         joined_path(Path(), joined_name, f".{sound_format}")  # a name that cannot be is refused before the work
-        target = place.new_folder("sounds")
+        target = context.new_folder("sounds")
         ending = f".{control('format').clean(sound_format)}"
         if kind == SONG:
             sources = [upload.path for upload in uploads]
             results = song_to_sound(
-                sources, target / f"song{ending}", settings, subtype=place.subtype(), progress=progress
+                sources, target / f"song{ending}", settings, subtype=context.subtype(), progress=progress
             )
         else:
             joined = joined_path(target, joined_name, ending)
-            results, told = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
+            results, renamed = _clips(uploads, joined, kind, settings, crossfade, cut, context.subtype(), progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), ""
     except Exception as error:
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), ""
     names = {upload.path: upload.name for upload in uploads}
     made = [result for result in results if result.outputs]
-    archive, trouble = zip_or_tidy([r.outputs[0] for r in made], target, "sounds.zip")
-    players = [_player(place, result, number) for number, result in enumerate(made[:_MOST_PLAYERS], 1)]
-    told = [passed_over_line(passed), *told] if passed else told
-    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in told]
+    archive, zip_errors = zip_or_remove([r.outputs[0] for r in made], target, "sounds.zip")
+    players = [_player(context, result, number) for number, result in enumerate(made[:_MAX_PLAYERS], 1)]
+    renamed = [passed_over_line(skipped), *renamed] if skipped else renamed
+    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in renamed]
     notes += result_messages(results, names)
     if made:
-        many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
+        many = f"; the first {_MAX_PLAYERS} are shown" if len(made) > _MAX_PLAYERS else ""
         noun = "sound file" if len(made) == 1 else "sound files"
         notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
-    link = "" if archive is None else download(place.serve(archive), archive.name)
-    return panel(players, notes + trouble), link
+    link = "" if archive is None else download(context.serve(archive), archive.name)
+    return panel(players, notes + zip_errors), link
 
 
-def _settings(place: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
+def _settings(context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
@@ -115,7 +115,7 @@ def _settings(place: PageContext, engine: str, level: str, channels: str, preset
         level=str(control("level").clean(level)),
         channels=str(control("channels").clean(channels)),
         params=chosen_params(str(control("preset").clean(preset)), custom),
-        device=place.device(),
+        device=context.device(),
     )
 
 
@@ -129,37 +129,37 @@ def _clips(
     subtype: str,
     progress: Callable[[float], None] | None,
 ) -> tuple[list[Result], list[str]]:
-    wanted = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
+    join = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
     # An image of the track's name has to give way.
-    targets, told = result_names(
+    targets, renamed = result_names(
         [upload.source for upload in uploads],
         lambda source: joined.parent,
         joined.suffix,
-        taken=[joined] if wanted else [],
+        taken=[joined] if join else [],
     )
     pairs = [(upload.path, None if kind == JOINED else target) for upload, target in zip(uploads, targets, strict=True)]
     results: list[Result] = []
     for result in images_to_clips(
-        pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade), subtype=subtype
+        pairs, settings, joined=joined if join else None, crop=cut, crossfade=float(crossfade), subtype=subtype
     ):
         results.append(result)
         if progress:
             progress(min(1.0, len(results) / len(pairs)))
-    return results, [] if kind == JOINED else told
+    return results, [] if kind == JOINED else renamed
 
 
-def _player(place: PageContext, result: Result, number: int) -> str:
+def _player(context: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
-    return player(place.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
+    return player(context.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
 
 
-def build_page(place: PageContext) -> None:
+def build_page(context: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files, folder = files_and_folder(place, "images", "riffusion_pictures", kind="image", example="*.png")
+            files, folder = files_and_folder(context, "images", "riffusion_pictures", kind="image", example="*.png")
             patterns = component(TO_AUDIO["patterns"], "riffusion_pictures_patterns")
             kind = component(TO_AUDIO["kind"], "riffusion_pictures_kind")
             with gr.Column(visible=False) as fading:
@@ -208,7 +208,7 @@ def build_page(place: PageContext) -> None:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
         cut = (crop, crop_width, rhythm, ignore_range, band_start, band_length, threshold)
         html, link = convert(
-            place,
+            context,
             *values,
             progress=lambda part: progress(part, desc="Converting to audio"),
             patterns=patterns,
@@ -218,7 +218,7 @@ def build_page(place: PageContext) -> None:
         return html, gr.update(value=link, visible=bool(link))
 
     def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
-        image, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
+        image, html = preview(context, files, folder, patterns, preset, custom, crops.values(cut))
         return gr.update(value=preview_html(image), visible=image is not None), html
 
     on_change(
@@ -232,11 +232,11 @@ def build_page(place: PageContext) -> None:
         fn=press,
         inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls],
         outputs=[players, archive],
-        **private(),
+        **private_event(),
     )
     crops.button.click(
         fn=show,
         inputs=[files, folder, patterns, preset, custom, *crops.controls],
         outputs=[drawing, note],
-        **private(),
+        **private_event(),
     )

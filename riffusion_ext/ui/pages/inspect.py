@@ -11,7 +11,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import file_input, on_change
 from riffusion_ext.ui.layout.page_context import named_error
 from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.uploads import uploaded
+from riffusion_ext.ui.uploads import uploads_of
 
 __all__ = ["build_page", "inspect"]
 
@@ -23,7 +23,7 @@ def inspect(file: Any) -> str:
     if file is None:
         return message(_EMPTY)
     try:
-        (upload,) = uploaded(file)
+        (upload,) = uploads_of(file)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")])
     try:

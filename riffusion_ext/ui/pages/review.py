@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.gradio_compat import keep_out_of_config, private, row
-from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
+from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, load_page, replace_words, save
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message
 
 if TYPE_CHECKING:
     from riffusion_ext.dataset.manifest import Manifest, WindowEntry
 
-__all__ = ["Opened", "build", "cell_html", "hear"]
+__all__ = ["ReviewPanel", "build", "cell_html", "play_window"]
 
-_KEPT_SOUNDS = 40
-_ALONE = "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
+_MAX_CLIPS = 40
+_PAUSE_OTHERS = (
+    "for (const other of document.querySelectorAll('.riffusion-cell audio')) if (other !== this) other.pause()"
+)
 
 
 @dataclass(frozen=True)
-class Opened:
+class ReviewPanel:
     """The sheet's way to be filled: the folder's component, and an event's function, inputs and outputs."""
 
     folder: Any
@@ -57,7 +59,7 @@ def cell_html(out: Path, window: WindowEntry) -> str:
     )
 
 
-def hear(place: PageContext, sheet: Sheet, number: int) -> str:
+def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
     """Turn the image of a window of the page into sound; returns a player that begins by itself."""
     from riffusion_ext.audio import write_audio
     from riffusion_ext.convert import explain
@@ -69,17 +71,17 @@ def hear(place: PageContext, sheet: Sheet, number: int) -> str:
         path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
         if path is None:
             raise RiffusionError("the image is gone")
-        clip = image_to_audio(read_image(path), DecodeSettings(device=place.device())).clip
-        folder = place.output_dir() / "listening"
-        for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_KEPT_SOUNDS]:
+        clip = image_to_audio(read_image(path), DecodeSettings(device=context.device())).clip
+        folder = context.output_dir() / "listening"
+        for old in sorted(folder.glob("*.wav"), key=lambda file: file.stat().st_mtime_ns)[:-_MAX_CLIPS]:
             old.unlink(missing_ok=True)
         sound = write_audio(clip, folder / f"{path.stem}-{secrets.token_hex(3)}.wav")
     except Exception as error:
         return message(explain(error), "error")
-    return f'<audio controls autoplay onplay="{_ALONE}" src="{escape(place.serve(sound))}"></audio>'
+    return f'<audio controls autoplay onplay="{_PAUSE_OTHERS}" src="{escape(context.serve(sound))}"></audio>'
 
 
-def build(place: PageContext) -> Opened:
+def build(context: PageContext) -> ReviewPanel:
     """Lay out the sheet inside the gradio context that is open."""
     import gradio as gr
 
@@ -101,8 +103,8 @@ def build(place: PageContext) -> Opened:
             page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
         with gr.Row():
             back = gr.Button("Previous page", elem_id="riffusion_review_back")
-            onward = gr.Button("Next page", elem_id="riffusion_review_onward")
-            look = gr.Button("Show", elem_id="riffusion_review_show")
+            forward = gr.Button("Next page", elem_id="riffusion_review_onward")
+            show_button = gr.Button("Show", elem_id="riffusion_review_show")
             keep = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
             send = gr.Button(  # javascript/riffusion.js does the rest
                 "Send to Dreambooth", elem_id="riffusion_to_dreambooth", elem_classes=["riffusion-hand-over"]
@@ -116,11 +118,11 @@ def build(place: PageContext) -> Opened:
                     cells.append(_cell(number + 1))
         with row():
             find = gr.Textbox(label="Find in captions", value="", max_lines=1, elem_id="riffusion_review_find")
-            put = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
+            replacement = gr.Textbox(label="Replace with", value="", max_lines=1, elem_id="riffusion_review_put")
             change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
-    keep_out_of_config(folder, page, words, find, put)
+    keep_out_of_config(folder, page, words, find, replacement)
 
-    def fill(manifest: Manifest, sheet: Sheet, said: str) -> list[Any]:
+    def fill(manifest: Manifest, sheet: Sheet, saved: str) -> list[Any]:
         text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {sheet.page} of {sheet.pages}."
         if not sheet.files:
             text += " None fits the filter."
@@ -136,42 +138,42 @@ def build(place: PageContext) -> Opened:
             ]
         hidden = [gr.update(visible=False), "", "", False, ""] * (CELLS - len(sheet.windows))
         sendable = gr.update(interactive=(base / CONCEPTS_FILE).is_file())
-        return [message(f"{said} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
+        return [message(f"{saved} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
 
-    def act(step: int = 0, *, anew: bool = False, exchange: bool = False) -> Any:
+    def action(step: int = 0, *, refresh: bool = False, replace: bool = False) -> Any:
         """Return what a button does. Every one saves first, so that no edit is lost."""
 
         def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Any) -> list[Any]:
-            said = ""
+            text = ""
             try:
-                said = save(sheet, values)
-                if exchange:
-                    said = f"{said} {replace_words(sheet, *values[-2:])}".strip()
-                return fill(*look_up(sheet, out, show, words, (page or 1) + step, anew=anew), said)
+                text = save(sheet, values)
+                if replace:
+                    text = f"{text} {replace_words(sheet, *values[-2:])}".strip()
+                return fill(*load_page(sheet, out, show, words, (page or 1) + step, refresh=refresh), text)
             except Exception as error:
-                kind = "error" if said or out.strip() or sheet.out else "info"
-                return [message(f"{said} {explain(error)}".strip(), kind), *[gr.update()] * (len(outputs) - 1)]
+                kind = "error" if text or out.strip() or sheet.out else "info"
+                return [message(f"{text} {explain(error)}".strip(), kind), *[gr.update()] * (len(outputs) - 1)]
 
         return go
 
     edits = [part for cell in cells for part in (cell[4], cell[5])]
     inputs = [shown, folder, show, words, page, *edits]
     outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
-    quiet: dict[str, Any] = {"outputs": outputs, "show_progress": "hidden", **private()}
-    load = act(anew=True)
-    back.click(fn=act(-1), inputs=inputs, **quiet)
-    onward.click(fn=act(1), inputs=inputs, **quiet)
-    keep.click(fn=act(), inputs=inputs, **quiet)
-    change.click(fn=act(exchange=True), inputs=[*inputs, find, put], **quiet)
-    for event in (look.click, folder.submit, words.submit, page.submit, show.input):
-        event(fn=load, inputs=inputs, **quiet)
+    event_options: dict[str, Any] = {"outputs": outputs, "show_progress": "hidden", **private_event()}
+    load = action(refresh=True)
+    back.click(fn=action(-1), inputs=inputs, **event_options)
+    forward.click(fn=action(1), inputs=inputs, **event_options)
+    keep.click(fn=action(), inputs=inputs, **event_options)
+    change.click(fn=action(replace=True), inputs=[*inputs, find, replacement], **event_options)
+    for event in (show_button.click, folder.submit, words.submit, page.submit, show.input):
+        event(fn=load, inputs=inputs, **event_options)
     for number, (_, _, sound, play, _, _) in enumerate(cells):
 
-        def listen(sheet: Sheet, number: int = number) -> str:
-            return hear(place, sheet, number)
+        def play_cell(sheet: Sheet, number: int = number) -> str:
+            return play_window(context, sheet, number)
 
-        play.click(fn=listen, inputs=[shown], outputs=[sound], **private())
-    return Opened(folder, load, inputs, outputs)
+        play.click(fn=play_cell, inputs=[shown], outputs=[sound], **private_event())
+    return ReviewPanel(folder, load, inputs, outputs)
 
 
 def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:

@@ -16,12 +16,12 @@ from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
-from riffusion_ext.ui.layout.generation_page import Made, Shown
+from riffusion_ext.ui.layout.generation_page import Outcome, PageUpdate
 from riffusion_ext.ui.layout.page_context import PageContext
-from riffusion_ext.ui.layout.result_panel import ResultPanel, restored
+from riffusion_ext.ui.layout.result_panel import ResultPanel, values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.players import message, player
-from riffusion_ext.ui.uploads import uploaded
+from riffusion_ext.ui.uploads import uploads_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,8 +32,8 @@ __all__ = [
     "build_page",
     "last_end",
     "make",
-    "new_runs",
-    "restored_images",
+    "new_task",
+    "restore_images",
     "resume",
     "window_image",
 ]
@@ -42,26 +42,26 @@ KIND = "songs"
 IMAGES = {"seed_picture": "init image", "mask": "mask", "before": "clip to continue"}
 _OPTIONS = ("batch", "engine", "format")
 _ENDS = "ends"
-_NOTHING = "There is no song yet: make one first."
+_NO_SONG = "There is no song yet: make one first."
 
 
-def new_runs() -> BackgroundTask:
+def new_task() -> BackgroundTask:
     """Return the runs of this page."""
     return BackgroundTask("A song is being made already; stop it first.", generation_page.STOPPING)
 
 
 def make(
-    runs: BackgroundTask,
-    place: PageContext,
+    task: BackgroundTask,
+    context: PageContext,
     settings: SongSettings,
     options: Mapping[str, Any],
     images: Mapping[str, Image.Image | None],
-) -> Iterator[Shown]:
+) -> Iterator[PageUpdate]:
     """Make a song, or go on with it where its windows are there already.
 
     Parameters
     ----------
-    runs, place
+    task, context
         Of the page.
     settings
         What the song is.
@@ -70,43 +70,45 @@ def make(
     images
         By the names in :data:`IMAGES`.
     """
-    settings = generation_page.with_sampler(settings, place)
+    settings = generation_page.with_sampler(settings, context)
 
-    def work(on_progress: OnProgress, cancelled: Cancelled) -> Made:
+    def work(on_progress: OnProgress, cancelled: Cancelled) -> Outcome:
         from riffusion_ext.generate.checkpoint.recipe import to_record
         from riffusion_ext.generate.song import Song
 
-        folder = place.output_dir() / KIND
+        folder = context.output_dir() / KIND
         song = Song(
             settings,
             folder / "windows",
-            decode=generation_page.decode_settings(options, place),
+            decode=generation_page.decode_settings(options, context),
             **{name: images.get(name) for name in IMAGES},
         )
         ending = f".{control('format').clean(options['format'])}"
         unfinished = ResumeState(folder)
-        backend = place.model.backend()
+        backend = context.model.backend()
         unfinished.save({"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, images)
         generated = generation_page.generate(
             song, backend, folder / "parts", on_progress, cancelled, batch=int(options["batch"])
         )
         clip = sound_of_piece(song, generated, on_progress)
         if clip is None:
-            return Made(generated)
+            return Outcome(generated)
         title = song.settings.score.keyframes[0].prompt
-        path = generation_page.result_path(place, KIND, title + ("" if generated.complete else " (unfinished)"), ending)
-        song.write(path, clip, title=title, subtype=place.subtype())
-        _keep_end(song, folder / _ENDS)
+        path = generation_page.result_path(
+            context, KIND, title + ("" if generated.complete else " (unfinished)"), ending
+        )
+        song.write(path, clip, title=title, subtype=context.subtype())
+        _save_end(song, folder / _ENDS)
         if generated.complete:
             unfinished.forget()
-        shown = player(place.serve(path), title or path.stem, clip.duration, path.name, seed=song.seed)
+        shown = player(context.serve(path), title or path.stem, clip.duration, path.name, seed=song.seed)
         extra = {"windows": str(song.windows_folder)}
-        return Made(generated, (shown,), generation_page.told(path, song.infotext(), song.notes), extra)
+        return Outcome(generated, (shown,), generation_page.result_notes(path, song.infotext(), song.notes), extra)
 
-    return generation_page.show(runs, place, work)
+    return generation_page.run_and_show(task, context, work)
 
 
-def _keep_end(song: Song, folder: Path) -> None:
+def _save_end(song: Song, folder: Path) -> None:
     """Keep the end of a song as an image that another one can go on from."""
     end = song.image(columns=song.settings.width)
     if end is not None:
@@ -115,24 +117,24 @@ def _keep_end(song: Song, folder: Path) -> None:
         generation_page.keep_newest(folder)
 
 
-def last_end(place: PageContext) -> tuple[Image.Image | None, str]:
+def last_end(context: PageContext) -> tuple[Image.Image | None, str]:
     """Return the end of the song that was made last; else why not, as HTML."""
     from riffusion_ext.spectrogram.image import read_image
 
     try:
-        paths = sorted((place.output_dir() / KIND / _ENDS).glob("*.png"))
+        paths = sorted((context.output_dir() / KIND / _ENDS).glob("*.png"))
         if not paths:
-            raise RiffusionError(_NOTHING)
+            raise RiffusionError(_NO_SONG)
         return read_image(paths[-1]).convert("RGB"), ""
     except RiffusionError as error:
         return None, message(str(error), "error")
 
 
-def restored_images(place: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
+def restore_images(context: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
     """Return the images that a song began with, all of :data:`IMAGES`, and what to say of them, as HTML."""
     from riffusion_ext.generate.restore import images_in
 
-    kept, identities = ResumeState(place.output_dir() / KIND), images_in(path)
+    kept, identities = ResumeState(context.output_dir() / KIND), images_in(path)
     found = {name: kept.image(identities[name]) if name in identities else None for name in IMAGES}
     gone = [IMAGES[name] for name in identities if name in found and found[name] is None]
     if not gone:
@@ -141,21 +143,21 @@ def restored_images(place: PageContext, path: Path) -> tuple[dict[str, Image.Ima
     return found, message(f"The settings are those of the file. Choose its {which}: that is not kept here.", "warning")
 
 
-def resume(runs: BackgroundTask, place: PageContext) -> Iterator[Shown]:
+def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
     """Go on with the last song that was stopped before its end."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.song import SongSettings
 
     try:
-        values, images = ResumeState(place.output_dir() / KIND).load(place.model_name())
+        values, images = ResumeState(context.output_dir() / KIND).load(context.model_name())
         settings = read_record(SongSettings, values["settings"])
     except RiffusionError as error:
-        yield Shown(message(str(error), "error"))
+        yield PageUpdate(message(str(error), "error"))
         return
-    yield from make(runs, place, settings, values["options"], images)
+    yield from make(task, context, settings, values["options"], images)
 
 
-def _images() -> tuple[dict[str, Any], dict[str, Any]]:
+def _layout_images() -> tuple[dict[str, Any], dict[str, Any]]:
     """Lay out the images, and buttons that fill some of them from the last song; both by name of the image."""
     import gradio as gr
 
@@ -179,7 +181,7 @@ def window_image(folder: str, number: float | None) -> tuple[Image.Image | None,
     try:
         files = sorted(Path(folder).glob("*.png")) if folder else []
         if not files:
-            raise RiffusionError(_NOTHING)
+            raise RiffusionError(_NO_SONG)
         path = Path(folder) / f"{int(number or 1) - 1:05d}.png"
         if path not in files:
             raise RiffusionError(f"Window {int(number or 1)} is not generated yet; there are {len(files)}.")
@@ -188,7 +190,7 @@ def window_image(folder: str, number: float | None) -> tuple[Image.Image | None,
         return None, message(str(error), "error")
 
 
-def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
+def _layout_windows(context: PageContext, windows: Any, results: ResultPanel) -> None:
     """Lay out a way for windows to img2img, and for how they were made to txt2img."""
     import gradio as gr
 
@@ -198,77 +200,79 @@ def _hand_over(place: PageContext, windows: Any, screen: ResultPanel) -> None:
             show = gr.Button("Show the window", elem_id="riffusion_song_show")
             button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
             again = gr.Button(
-                "Send to txt2img", elem_id="riffusion_song_send_text", visible=place.send_text is not None
+                "Send to txt2img", elem_id="riffusion_song_send_text", visible=context.send_text is not None
             )
         image = gradio_compat.image("Window", "riffusion_song_picture", interactive=False)
         text = gr.Textbox(value="", visible=False, show_label=False, elem_id="riffusion_song_parameters")
     gradio_compat.keep_out_of_config(number, text)
-    if place.send is not None:
-        place.send(button, image)
-    if place.send_text is not None:
-        place.send_text(again, text)
+    if context.send is not None:
+        context.send(button, image)
+    if context.send_text is not None:
+        context.send_text(again, text)
 
-    def look(folder: str, number: float | None) -> tuple[Any, Any, Any]:
+    def show_window(folder: str, number: float | None) -> tuple[Any, Any, Any]:
         image, why = window_image(folder, number)
         return image, str(image.info.get("parameters", "")) if image else "", why or gr.update()
 
-    show.click(fn=look, inputs=[windows, number], outputs=[image, text, screen.status], **screen.quiet)
+    show.click(fn=show_window, inputs=[windows, number], outputs=[image, text, results.status], **results.event_options)
 
 
-def build_page(place: PageContext) -> None:
+def build_page(context: PageContext) -> None:
     """Lay out the page inside the gradio context that is open."""
     import gradio as gr
 
-    runs = new_runs()
+    task = new_task()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            controls = song_controls(place)
-            images, last = _images()
+            controls = song_controls(context)
+            images, last = _layout_images()
         with gr.Column(scale=1, min_width=320) as right:
-            screen = ResultPanel(
+            results = ResultPanel(
                 "song", "Make the song", "The song appears here; finished parts can be played before the end."
             )
             windows = gr.State("")
-            if place.send is not None:
-                _hand_over(place, windows, screen)
+            if context.send is not None:
+                _layout_windows(context, windows, results)
     for name in ("seed_picture", "before"):
-        place.receive(name, images[name])
+        context.receive(name, images[name])
     names, kinds = list(controls), list(images)
-    outputs = [*screen.outputs, windows]
+    outputs = [*results.outputs, windows]
 
-    def updates(shown: Shown) -> list[Any]:
-        return [*screen.updates(shown), shown.extra.get("windows", gr.update())]
+    def updates(shown: PageUpdate) -> list[Any]:
+        return [*results.updates(shown), shown.extra.get("windows", gr.update())]
 
-    def press(*given: Any) -> Iterator[list[Any]]:
-        values = dict(zip(names, given, strict=False))
+    def press(*field_values: Any) -> Iterator[list[Any]]:
+        values = dict(zip(names, field_values, strict=False))
         try:
-            settings = settings_of(values, place.model.styled)
+            settings = settings_of(values, context.model.styled)
         except RiffusionError as error:
-            yield updates(Shown(message(str(error), "error")))
+            yield updates(PageUpdate(message(str(error), "error")))
             return
         options = {name: values[name] for name in _OPTIONS}
-        for shown in make(runs, place, settings, options, dict(zip(kinds, given[len(names) :], strict=True))):
+        for shown in make(task, context, settings, options, dict(zip(kinds, field_values[len(names) :], strict=True))):
             yield updates(shown)
 
-    def go_on() -> Iterator[list[Any]]:
-        for shown in resume(runs, place):
+    def resume_last() -> Iterator[list[Any]]:
+        for shown in resume(task, context):
             yield updates(shown)
 
     def restore(file: Any) -> list[Any]:
-        values, note = restored(file, "song", values_of)
-        begun: dict[str, Image.Image | None] = {}
+        values, note = values_from_file(file, "song", values_of)
+        start_images: dict[str, Image.Image | None] = {}
         if values:
-            begun, note = restored_images(place, uploaded(file)[0].path)
-        found = values | begun
+            start_images, note = restore_images(context, uploads_of(file)[0].path)
+        found = values | start_images
         return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
 
-    def take_last() -> tuple[Any, Any]:
-        image, why = last_end(place)
+    def use_last_end() -> tuple[Any, Any]:
+        image, why = last_end(context)
         return image if image is not None else gr.update(), why or gr.update()
 
     for name, button in last.items():
-        button.click(fn=take_last, outputs=[images[name], screen.status], **screen.quiet)
-    screen.start.click(fn=press, inputs=[*controls.values(), *images.values()], outputs=outputs, **screen.quiet)
-    screen.resume.click(fn=go_on, outputs=outputs, **screen.quiet)
+        button.click(fn=use_last_end, outputs=[images[name], results.status], **results.event_options)
+    results.start.click(
+        fn=press, inputs=[*controls.values(), *images.values()], outputs=outputs, **results.event_options
+    )
+    results.resume.click(fn=resume_last, outputs=outputs, **results.event_options)
     with right:
-        screen.end(runs, restore, [*controls.values(), *images.values()])
+        results.finish_layout(task, restore, [*controls.values(), *images.values()])

@@ -206,12 +206,12 @@ def test_a_body_has_what_is_declared(id_: str) -> None:
 
 
 def test_parameters_by_name_are_as_long_as_declared() -> None:
-    longest = to_images.PRESET_TEXT.longest
-    assert longest is not None
+    max_length = to_images.PRESET_TEXT.max_length
+    assert max_length is not None
     for body in (schemas.AudioToImages, schemas.ImageToAudio):
-        body(preset="a" * longest)
+        body(preset="a" * max_length)
         with pytest.raises(ValueError, match="preset"):
-            body(preset="a" * (longest + 1))
+            body(preset="a" * (max_length + 1))
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
