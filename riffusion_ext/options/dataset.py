@@ -94,14 +94,14 @@ CUTTING: tuple[Option, ...] = (
     Option(
         "stems",
         "Stems instead of whole songs",
-        "several",
+        "multiple",
         list(_SLICE.stems),
         "cut these stems instead of the whole song (needs demucs)",
         hint="separated by the package demucs",
         choices=STEMS,
-        faces=_NO_API,
+        interfaces=_NO_API,
     ),
-    Option("stems_model", "", "text", _SLICE.stems_model, "demucs's model", faces=_COMMAND),
+    Option("stems_model", "", "text", _SLICE.stems_model, "demucs's model", interfaces=_COMMAND),
     Option(
         "preset",
         "Spectrogram of the set",
@@ -110,7 +110,7 @@ CUTTING: tuple[Option, ...] = (
         "what the model was trained on",
         hint="",
         choices=(*PRESETS, CUSTOM),
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "custom",
@@ -118,13 +118,13 @@ CUTTING: tuple[Option, ...] = (
         "text",
         "",
         control("custom").help,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
 )
 
 
 def _check(id_: str, label: str) -> Option:
-    return Option(f"check_{id_}", label, "checkbox", True, "whether the check is made", hint="", faces=_PAGE)
+    return Option(f"check_{id_}", label, "checkbox", True, "whether the check is made", hint="", interfaces=_PAGE)
 
 
 def _threshold(id_: str, label: str, help_: str, step: float, page_bounds: tuple[float, float] | None = None) -> Option:
@@ -174,7 +174,7 @@ CHOOSING: tuple[Option, ...] = (
         _CURATE.broken,
         "leave out windows with drop-outs or an offset",
         hint="",
-        faces=("page", "api"),  # --keep-broken means the opposite
+        interfaces=("page", "api"),  # --keep-broken means the opposite
     ),
     Option(
         "first",
@@ -241,7 +241,7 @@ WRITING: tuple[Option, ...] = (
     Option(
         "formats",
         "For which trainer",
-        "several",
+        "multiple",
         list(_EXPORT.formats),
         "layouts to write",
         hint="",
@@ -259,7 +259,7 @@ WRITING: tuple[Option, ...] = (
         bounds=BOUNDS["kohya_repeats"],
         page_bounds=(1, 100),
         step=1,
-        faces=_NO_API,
+        interfaces=_NO_API,
         command_name="repeats",
     ),
     Option(
@@ -269,7 +269,7 @@ WRITING: tuple[Option, ...] = (
         _EXPORT.kohya_name,
         "kohya: name in the folder's name (music)",
         hint="",
-        faces=_NO_API,
+        interfaces=_NO_API,
         command_name="name",
         placeholder="music",
     ),
@@ -282,7 +282,7 @@ WRITING: tuple[Option, ...] = (
         hint="",
         bounds=BOUNDS["audio_rate"],
         step=1,
-        faces=_NO_API,
+        interfaces=_NO_API,
         page_default=OWN_RATE,
     ),
     Option(
@@ -296,12 +296,12 @@ WRITING: tuple[Option, ...] = (
         page_bounds=(0, 60),
         page_default=0,
         step=0.5,
-        faces=_NO_API,
+        interfaces=_NO_API,
     ),
 )
 
 WORKING: tuple[Option, ...] = (
-    Option("jobs", "", "number", 0, "songs at once (0: one for each core)", bounds=WORK, step=1, faces=_COMMAND),
+    Option("jobs", "", "number", 0, "songs at once (0: one for each core)", bounds=WORK, step=1, interfaces=_COMMAND),
     Option(
         "sounds",
         "",
@@ -310,9 +310,9 @@ WORKING: tuple[Option, ...] = (
         "windows that the contact sheet can play, or all",
         bounds=WORK,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
-    Option("verify", "", "number", 8, "images to convert back and compare", bounds=WORK, step=1, faces=_COMMAND),
+    Option("verify", "", "number", 8, "images to convert back and compare", bounds=WORK, step=1, interfaces=_COMMAND),
 )
 """How the command works, and what it checks at the end; not part of the set's settings."""
 

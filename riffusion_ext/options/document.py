@@ -83,11 +83,11 @@ def render_table(name: str) -> str:
     """Return one table as Markdown; columns without an entry are left out."""
     options = TABLES[name]
     columns: dict[str, Callable[[Option], str]] = {
-        "Page": lambda item: item.label if "page" in item.faces else "",
-        "Command line": lambda item: _code(item.flag) if "command" in item.faces else "",
-        "API": lambda item: _code(item.field) if "api" in item.faces else "",
-        "Setting": lambda item: item.label if "settings" in item.faces else "",
-        "Key": lambda item: _code(item.id) if "settings" in item.faces else "",
+        "Page": lambda item: item.label if "page" in item.interfaces else "",
+        "Command line": lambda item: _code(item.flag) if "command" in item.interfaces else "",
+        "API": lambda item: _code(item.field) if "api" in item.interfaces else "",
+        "Setting": lambda item: item.label if "settings" in item.interfaces else "",
+        "Key": lambda item: _code(item.id) if "settings" in item.interfaces else "",
         "Values": _values,
         "Default": _default,
         "Infotext": lambda item: _code(item.infotext) if item.infotext else "",
@@ -107,17 +107,21 @@ def _values(item: Option) -> str:
         return _KINDS[item.kind]
     on_page = "{:.10g} to {:.10g}".format(*item.page_range)
     shown = [*(["whole number"] if item.is_whole else []), *([item.range_text] if item.range_text else [])]
-    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.faces else "")
+    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.interfaces else "")
 
 
 def _default(item: Option) -> str:
     """Describe the default, and that of the API or the page where it is another one."""
     default = _value_text(item.default)
     others = {"page": _value_text(item.on_page), "api": _value_text(item.in_api)}
-    if item.faces == ("api",):
+    if item.interfaces == ("api",):
         return others["api"]
     names = {"page": "page", "api": "API"}
-    apart = [f"{names[face]}: {text}" for face, text in others.items() if face in item.faces and text != default]
+    apart = [
+        f"{names[interface]}: {text}"
+        for interface, text in others.items()
+        if interface in item.interfaces and text != default
+    ]
     return f"{default} ({', '.join(apart)})" if apart else default
 
 

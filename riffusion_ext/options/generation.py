@@ -167,7 +167,7 @@ PRESET = Option(
     "riffusion-v1",
     "what the model was trained on",
     choices=(*PRESETS, CUSTOM),
-    faces=("page",),
+    interfaces=("page",),
 )
 PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", infotext="")
 

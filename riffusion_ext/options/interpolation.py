@@ -14,17 +14,17 @@ _API = ("api",)
 
 END: dict[str, Option] = by_id(
     (
-        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
-        replace(generation.NEGATIVE, faces=_API),
+        replace(generation.PROMPT, interfaces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, interfaces=_API),
         replace(
             generation.SEED,
             default=0,
             help="seed of the noise, taken modulo 2 ** 32",
             bounds=bounds.SIGNED_SEED,
-            faces=_API,
+            interfaces=_API,
         ),
-        replace(generation.DENOISE, faces=_API),
-        replace(generation.CFG, faces=_API),
+        replace(generation.DENOISE, interfaces=_API),
+        replace(generation.CFG, interfaces=_API),
     )
 )
 """Options of each end."""
@@ -39,9 +39,9 @@ INTERPOLATION: dict[str, Option] = by_id(
             "images; the first is the start, the last the end",
             bounds=bounds.COUNT,
             step=1,
-            faces=_API,
+            interfaces=_API,
         ),
-        replace(generation.POWER, faces=_API),
-        replace(generation.WIDTH, help="without an init image", faces=_API),
+        replace(generation.POWER, interfaces=_API),
+        replace(generation.WIDTH, help="without an init image", interfaces=_API),
     )
 )

@@ -29,7 +29,7 @@ _PAGE = ("page",)
 
 OPTIONS: tuple[Option, ...] = (
     *(
-        replace(item, faces=_PAGE)
+        replace(item, interfaces=_PAGE)
         for item in (
             generation.PROMPT,
             generation.NEGATIVE,
@@ -55,7 +55,7 @@ OPTIONS: tuple[Option, ...] = (
         bounds=bounds.TRAVEL,
         page_bounds=(1, 16),
         step=1,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "ahead",
@@ -67,7 +67,7 @@ OPTIONS: tuple[Option, ...] = (
         page_bounds=(5, 120),
         step=1,
         whole=False,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "recordings",
@@ -76,7 +76,7 @@ OPTIONS: tuple[Option, ...] = (
         RECORDINGS[0],
         "both formats are lossless; flac is half as large",
         choices=RECORDINGS,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
 )
 """Every option of a live session."""

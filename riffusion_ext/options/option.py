@@ -10,11 +10,11 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import read_float, shown
 
-__all__ = ["AUTO", "FACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
+__all__ = ["AUTO", "INTERFACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
 
 AUTO, ON, OFF = "Auto", "On", "Off"
 
-FACES = ("page", "command", "api")
+INTERFACES = ("page", "command", "api")
 """Where a setting can appear: on a page, as an option of the command line, as a field of a request body. What users set
 on the webui's page Settings has the face ``"settings"``."""
 
@@ -37,7 +37,7 @@ class Option:
         What the page shows; also the key of translations and of stored defaults.
     kind
         ``"radio"``, ``"dropdown"``, ``"checkbox"``, ``"slider"``, ``"number"`` (a box for a number), ``"text"`` or
-        ``"several"`` (any number of the choices).
+        ``"multiple"`` (any number of the choices).
     default
         Value when nothing is given.
     help
@@ -45,7 +45,7 @@ class Option:
     infotext
         Key in the generation parameters that the webui writes into images; letters, digits, blanks, ``-`` and ``/``.
     choices
-        Values of a radio, dropdown or several.
+        Values of a radio, dropdown or multiple.
     bounds
         Least and greatest number, both included; infinite where there is none. They come from the core; a declaration
         with a narrower range says why.
@@ -57,8 +57,8 @@ class Option:
         A narrower range for the slider of a page, where the whole range would make it unwieldy.
     hint
         One short line below the control of a page: None for `help`, empty for none.
-    faces
-        Where the setting appears, some of :data:`FACES`.
+    interfaces
+        Where the setting appears, some of :data:`INTERFACES`.
     max_length
         Most characters of a text in the API.
     page_default, api_default
@@ -85,7 +85,7 @@ class Option:
     whole: bool | None = None
     page_bounds: tuple[float, float] | None = None
     hint: str | None = None
-    faces: tuple[str, ...] = FACES
+    interfaces: tuple[str, ...] = INTERFACES
     max_length: int | None = None
     page_default: Any = UNSET
     api_default: Any = UNSET

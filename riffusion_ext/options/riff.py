@@ -46,7 +46,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "lines or files as of the command song, used instead of the prompt",
         hint="a line for each part, as on the page Song; it is used instead of the prompt above",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         placeholder="0:20 | jazz piano\n0:20 | heavy metal -- vocals | denoise 0.4",
         lines=(3, 20),
         transient=True,
@@ -58,7 +58,7 @@ OPTIONS: tuple[Option, ...] = (
         True,
         "stretch the lines to the length of the song",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
     Option(
         "denoise",
@@ -87,7 +87,7 @@ OPTIONS: tuple[Option, ...] = (
         "0:00",
         "begin at this time of the song",
         hint="",
-        faces=("page", "command"),  # seconds in the API
+        interfaces=("page", "command"),  # seconds in the API
         transient=True,
     ),
     Option(
@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "length, such as 0:30 (to the end)",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         placeholder="to the end",
         transient=True,
     ),
@@ -146,8 +146,8 @@ OPTIONS: tuple[Option, ...] = (
     replace(generation.STEPS, hint="25 to 50; more takes longer and changes little."),
     generation.SAMPLER,
     generation.BATCH,
-    replace(generation.SEEDS, default="fixed", help="noise of the windows", faces=("command", "api")),
-    replace(generation.POWER, help="power of the way between prompts", faces=("command",)),
+    replace(generation.SEEDS, default="fixed", help="noise of the windows", interfaces=("command", "api")),
+    replace(generation.POWER, help="power of the way between prompts", interfaces=("command",)),
 )
 """Every option of a riff, in the order of the command line's."""
 
@@ -157,7 +157,7 @@ _MAX_SONG_S = 86400
 
 PART: dict[str, Option] = by_id(
     (
-        Option("start", "", "number", 0.0, "seconds", bounds=(0, _MAX_SONG_S), step=0.01, faces=("api",)),
+        Option("start", "", "number", 0.0, "seconds", bounds=(0, _MAX_SONG_S), step=0.01, interfaces=("api",)),
         Option(
             "duration",
             "",
@@ -166,7 +166,7 @@ PART: dict[str, Option] = by_id(
             "length in seconds; null: to the end",
             bounds=(0.001, _MAX_SONG_S),
             step=0.001,
-            faces=("api",),
+            interfaces=("api",),
         ),
     )
 )

@@ -16,18 +16,18 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "127.0.0.1",
         "address to listen on; 0.0.0.0 lets other machines in, see --auth",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
-    Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, faces=_COMMAND),
-    Option("open", "", "checkbox", False, "open the page in the browser", faces=_COMMAND),
-    Option("output_dir", "", "text", "riffusion-output", "folder for results", faces=_COMMAND),
+    Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, interfaces=_COMMAND),
+    Option("open", "", "checkbox", False, "open the page in the browser", interfaces=_COMMAND),
+    Option("output_dir", "", "text", "riffusion-output", "folder for results", interfaces=_COMMAND),
     Option(
         "api",
         "",
         "checkbox",
         False,
         "let other programs convert by HTTP, too: /riffusion/v1/docs has the routes",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
 )
 """Every option with a default, in the order of the command line's."""

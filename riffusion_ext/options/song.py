@@ -37,7 +37,7 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "",
         "a line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7",
-        faces=("page", "api"),  # lines or files after the command's name
+        interfaces=("page", "api"),  # lines or files after the command's name
         max_length=MAX_TEXT_LENGTH,
         api_default=None,  # or keyframes
         placeholder=EXAMPLE,
@@ -51,15 +51,15 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "negative prompt, for lines that set none",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         lines=(1, 3),
     ),
     replace(
         generation.DENOISE,
         help="denoising strength of beat or init image, for lines that set none",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
-    replace(generation.CFG, help="CFG scale, for lines that set none", faces=("page", "command")),
+    replace(generation.CFG, help="CFG scale, for lines that set none", interfaces=("page", "command")),
     replace(generation.BPM, api_default=None),  # needed for bars and beats only
     generation.BEATS_PER_BAR,
     generation.BEAT,
@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
         "denoising strength of windows between two, without an init image",
         bounds=bounds.DENOISE,
         step=0.01,
-        faces=("command", "api"),
+        interfaces=("command", "api"),
     ),
 )
 """Every option of a song, in the order of the command line's."""
@@ -108,11 +108,11 @@ _API = ("api",)
 
 KEYFRAME: dict[str, Option] = by_id(
     (
-        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
-        replace(generation.NEGATIVE, faces=_API),
-        replace(generation.SEED, help="-1: that of the part before", faces=_API),
-        replace(generation.DENOISE, faces=_API),
-        replace(generation.CFG, faces=_API),
+        replace(generation.PROMPT, interfaces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, interfaces=_API),
+        replace(generation.SEED, help="-1: that of the part before", interfaces=_API),
+        replace(generation.DENOISE, interfaces=_API),
+        replace(generation.CFG, interfaces=_API),
         Option(
             "seconds",
             "",
@@ -121,9 +121,11 @@ KEYFRAME: dict[str, Option] = by_id(
             "length in seconds; or give bars",
             bounds=bounds.PART_SECONDS,
             step=0.01,
-            faces=_API,
+            interfaces=_API,
         ),
-        Option("bars", "", "number", None, "length in bars; needs bpm", bounds=bounds.PART_BARS, step=0.01, faces=_API),
+        Option(
+            "bars", "", "number", None, "length in bars; needs bpm", bounds=bounds.PART_BARS, step=0.01, interfaces=_API
+        ),
     )
 )
 """Options of a part of a song in the API; elsewhere a line of the score."""

@@ -40,7 +40,7 @@ CONTROLS: tuple[Option, ...] = (
         default=AUTO,
         help="Auto: while a Riffusion checkpoint is loaded. The sound file is saved beside the image.",
         infotext="Riffusion sound",
-        faces=("page",),
+        interfaces=("page",),
         choices=(AUTO, ON, OFF),
     ),
     Option(
@@ -86,7 +86,7 @@ CONTROLS: tuple[Option, ...] = (
         default=False,
         help="writes one more sound file with all clips in sequence",
         infotext="Riffusion joined",
-        faces=("page",),
+        interfaces=("page",),
     ),
     Option(
         id="crossfade",
@@ -95,7 +95,7 @@ CONTROLS: tuple[Option, ...] = (
         default=0.0,
         help="length of the fade from each clip to the next; 0 puts them end to end",
         infotext="Riffusion crossfade",
-        faces=("page",),
+        interfaces=("page",),
         bounds=(0.0, 4.0),
         step=0.05,
     ),
@@ -106,7 +106,7 @@ CONTROLS: tuple[Option, ...] = (
         default=FROM_IMAGE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
-        faces=("page",),
+        interfaces=("page",),
         choices=(FROM_IMAGE, *PRESETS, CUSTOM),
     ),
     Option(
@@ -116,7 +116,7 @@ CONTROLS: tuple[Option, ...] = (
         default="",
         help="used when Spectrogram is custom, e.g. max_frequency=16000, stereo=true; the rest is as in riffusion-v1",
         infotext="Riffusion parameters",
-        faces=("page",),
+        interfaces=("page",),
     ),
 )
 """Every control of the Script, in the order of its API arguments."""

@@ -22,7 +22,7 @@ _HELP = {
 def _option(name: str, help_: str) -> Option:
     default = getattr(SpectrogramParams(), name)
     step = 1 if isinstance(default, int) else 0.01
-    return Option(name, "", "number", default, help_, bounds=BOUNDS[name], step=step, faces=("command",))
+    return Option(name, "", "number", default, help_, bounds=BOUNDS[name], step=step, interfaces=("command",))
 
 
 OPTIONS: tuple[Option, ...] = tuple(_option(name, help_) for name, help_ in _HELP.items())

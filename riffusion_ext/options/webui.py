@@ -20,7 +20,7 @@ SAME_DEVICE = "Same as webui"
 
 def _setting(id_: str, default: bool | str, label: str, help_: str, choices: Sequence[str] = ()) -> Option:
     kind = "radio" if choices else "checkbox" if isinstance(default, bool) else "text"
-    return Option(f"riffusion_{id_}", label, kind, default, help_, choices=tuple(choices), faces=("settings",))
+    return Option(f"riffusion_{id_}", label, kind, default, help_, choices=tuple(choices), interfaces=("settings",))
 
 
 OPTIONS: tuple[Option, ...] = (

@@ -56,7 +56,7 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
         return gr.Radio(choices=list(item.offered()), **common)
     if item.kind == "dropdown":
         return gr.Dropdown(choices=list(item.offered()), **common)
-    if item.kind == "several":
+    if item.kind == "multiple":
         return gr.CheckboxGroup(choices=list(item.choices), **common)
     if item.kind == "checkbox":
         return gr.Checkbox(**common)
@@ -70,7 +70,7 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
         return gr.Textbox(lines=min_lines, max_lines=max_lines, placeholder=item.placeholder, **common)
     raise ValueError(
         f"option {item.id!r} is of kind {item.kind!r}; known are "
-        "radio, dropdown, several, checkbox, slider, number, text"
+        "radio, dropdown, multiple, checkbox, slider, number, text"
     )
 
 

@@ -12,7 +12,7 @@ from riffusion_ext.options.sound import control
 __all__ = ["OPTIONS", "SAMPLING"]
 
 _COMMAND = ("command",)
-_CLIPS = Option("num_clips", "", "number", 1, "number of clips", bounds=CLIPS, step=1, faces=_COMMAND)
+_CLIPS = Option("num_clips", "", "number", 1, "number of clips", bounds=CLIPS, step=1, interfaces=_COMMAND)
 
 OPTIONS: tuple[Option, ...] = (
     _CLIPS,
@@ -23,7 +23,7 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "*",
         "which files of the folder, as *.mp3; **/*.mp3 takes its subfolders too (* takes all that are sound)",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     LIMIT,
     THREADS_OPTION,
@@ -35,9 +35,9 @@ OPTIONS: tuple[Option, ...] = (
         "length of a clip; an image of 512 columns needs 5110 to 5119 ms, 5120 make 513 columns",
         bounds=CUT_DURATION_MS,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
-    Option("mono", "", "checkbox", False, "mix to one channel", faces=_COMMAND),
+    Option("mono", "", "checkbox", False, "mix to one channel", interfaces=_COMMAND),
     Option(
         "extension",
         "",
@@ -45,7 +45,7 @@ OPTIONS: tuple[Option, ...] = (
         "wav",
         "format of the clips; mp3 and ogg lose some; sample-clips-batch writes mp3 where none is named",
         choices=control("format").choices,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     Option(
         "seed",
@@ -55,7 +55,7 @@ OPTIONS: tuple[Option, ...] = (
         "the same number gives the same clips; -1: others each time",
         bounds=SAMPLE_SEED,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
 )
 """Every option of both commands."""

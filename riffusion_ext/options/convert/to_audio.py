@@ -23,7 +23,7 @@ BITS = Option(
     "16",
     "sample format of WAV and FLAC",
     choices=tuple(SUBTYPES),
-    faces=("command",),
+    interfaces=("command",),
 )
 
 _CROSSFADE = replace(
@@ -31,7 +31,7 @@ _CROSSFADE = replace(
     infotext="",
     help="seconds by which each clip of the track fades into the next; shorter where no sound is left around a cut",
     hint=control("crossfade").help,
-    faces=("page", "command"),
+    interfaces=("page", "command"),
     bounds=CROSSFADE_S,
     page_bounds=control("crossfade").bounds,
     whole=False,
@@ -47,7 +47,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "what becomes of the images",
         hint="One song: the images are consecutive parts of it; it is rebuilt as a whole, without seams.",
         choices=KINDS,
-        faces=("page",),
+        interfaces=("page",),
     ),
     Option(
         "patterns",
@@ -56,13 +56,13 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "",
         'only files whose names match, such as "*.jpg, *.png" (all images)',
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         command_name="glob",
         placeholder="*.jpg, *.png",
         transient=True,
     ),
-    Option("each", "", "checkbox", True, "write a sound file for each image (yes)", faces=("command",)),
-    Option("join", "", "checkbox", True, "write one track of them all (yes)", faces=("command",)),
+    Option("each", "", "checkbox", True, "write a sound file for each image (yes)", interfaces=("command",)),
+    Option("join", "", "checkbox", True, "write one track of them all (yes)", interfaces=("command",)),
     Option(
         "joined_name",
         "Name of the joined file",
@@ -70,7 +70,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "joined",
         "name of the track; {date} stands for the time, {folder} for its folder's name",
         hint="{date} stands for the time",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         transient=True,
     ),
 )
@@ -85,7 +85,7 @@ OPTIONS: tuple[Option, ...] = (
         "of images that are named one after the other. natural: by the numbers in their names, whatever order a "
         "shell put them in; given: as named",
         choices=("natural", "given"),
-        faces=("command",),
+        interfaces=("command",),
     ),
     _CROSSFADE,
     BITS,
@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
         "seed of the reference engine's random phases; the others use none",
         bounds=(float("-inf"), float("inf")),  # torch takes any
         step=1,
-        faces=("command",),
+        interfaces=("command",),
     ),
 )
 """What both commands have."""
@@ -112,6 +112,6 @@ JOIN = Option(
     "one sound file of all images. song: they are tiles of one song, rebuilt as a whole, without seams; clips: each "
     "by itself, put end to end",
     choices=("song", "clips"),
-    faces=("command",),
+    interfaces=("command",),
 )
 """Of the command ``image-to-audio``."""

@@ -20,14 +20,14 @@ LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
 """Scales of the tiles as the page names them."""
 
 OPTIONS: tuple[Option, ...] = (
-    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one image", hint="", choices=CUTS, faces=("page",)),
+    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one image", hint="", choices=CUTS, interfaces=("page",)),
     Option(
         "tiles",
         "",
         "checkbox",
         False,
         "cut into images of --columns, the last filled up with silence",
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "columns",
@@ -37,7 +37,7 @@ OPTIONS: tuple[Option, ...] = (
         "width of a tile; without tiles, one image as wide as the sound is long",
         bounds=TILE_COLUMNS,
         step=1,
-        faces=("command", "api"),
+        interfaces=("command", "api"),
     ),
     Option(
         "tile_level",
@@ -58,7 +58,7 @@ OPTIONS: tuple[Option, ...] = (
         "begin at this second of the sound",
         bounds=PART_S,
         step=0.01,
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "duration",
@@ -68,7 +68,7 @@ OPTIONS: tuple[Option, ...] = (
         "use so many seconds of it (all)",
         bounds=PART_S,
         step=0.01,
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "preset",
@@ -78,7 +78,7 @@ OPTIONS: tuple[Option, ...] = (
         "riffusion-v1, 20khz-stereo, or parameters by name as in max_frequency=16000, stereo=true",
         hint="Use the values that the model was trained with.",
         choices=(*PRESETS, CUSTOM),
-        faces=("page",),
+        interfaces=("page",),
     ),
     replace(control("custom"), label="Custom parameters", infotext=""),
     Option(
@@ -89,7 +89,7 @@ OPTIONS: tuple[Option, ...] = (
         "format of the images in a folder",
         hint="png is exact.",
         choices=IMAGE_FORMATS,
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
 )
 """Every option of a conversion, in the order of the page and the command line."""
@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
 TO_IMAGES = by_id(OPTIONS)
 
 PRESET_TEXT = replace(
-    TO_IMAGES["preset"], label="", kind="text", choices=(), max_length=300, faces=("api",), api_name="preset"
+    TO_IMAGES["preset"], label="", kind="text", choices=(), max_length=300, interfaces=("api",), api_name="preset"
 )
 """The parameters in the API: a preset, or parameters by name."""
 
@@ -109,7 +109,7 @@ LIMIT = Option(
     "stop after so many files (-1: all)",
     bounds=(float("-inf"), float("inf")),  # what is not above 0 means all
     step=1,
-    faces=("command",),
+    interfaces=("command",),
 )
 THREADS_OPTION = Option(
     "num_threads",
@@ -119,7 +119,7 @@ THREADS_OPTION = Option(
     "files to work on at once (one for each core)",
     bounds=THREADS,
     step=1,
-    faces=("command",),
+    interfaces=("command",),
 )
 BATCH_OPTIONS: tuple[Option, ...] = (
     Option(
@@ -129,9 +129,9 @@ BATCH_OPTIONS: tuple[Option, ...] = (
         "png",
         "format of the images; jpg is not exact",
         choices=("png", "jpg", "jpeg", "webp"),
-        faces=("command",),
+        interfaces=("command",),
     ),
-    Option("mono", "", "checkbox", False, "one channel; so it is without --stereo", faces=("command",)),
+    Option("mono", "", "checkbox", False, "one channel; so it is without --stereo", interfaces=("command",)),
     THREADS_OPTION,
     LIMIT,
 )

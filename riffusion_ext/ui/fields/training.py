@@ -45,7 +45,7 @@ def training_controls() -> dict[str, Any]:
                 add(f"check_{id_}", id_)
         add("broken", "target")
     with gr.Accordion("Writing", open=False):
-        renamed("formats", list(FORMAT_LABELS), "several", elem_id="riffusion_training_for")
+        renamed("formats", list(FORMAT_LABELS), "multiple", elem_id="riffusion_training_for")
         with row():
             add("kohya_repeats", "kohya_name")
         with row():

@@ -30,7 +30,9 @@ def test_a_table_without_a_marker_is_an_error() -> None:
 def test_a_table_says_where_ranges_and_defaults_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: dict[str, Any] = {"bounds": (1, 10), "page_bounds": (2, 5), "step": 1}
     shown = Option("speed", "Speed", "slider", 1, "how fast | slow", **ends, api_default=None)
-    hidden = Option("deep", "", "dropdown", "a", "which", choices=("a", "b"), faces=("command",), command_name="blue")
+    hidden = Option(
+        "deep", "", "dropdown", "a", "which", choices=("a", "b"), interfaces=("command",), command_name="blue"
+    )
     monkeypatch.setitem(document.TABLES, "test", (shown, hidden))
     assert document.render_table("test").splitlines() == [
         "| Page | Command line | API | Values | Default | Meaning |",
