@@ -11,8 +11,8 @@
 
     const TABS = ["txt2img", "img2img"];
     const PLAYERS = ".riffusion-clip audio, .riffusion-cell audio"; // all of ours, also in our own tab
-    const STILL = matchMedia("(prefers-reduced-motion: reduce)");
-    const STEPS = 40; // from one end to the other with an arrow key
+    const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
+    const KEY_STEPS = 40; // from one end to the other with an arrow key
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
     const setting = (name) => (typeof opts === "object" && opts ? opts[name] : undefined);
@@ -77,8 +77,8 @@
             this.audio = null;
             this.frame = 0; // asked for, until it comes
             this.pressed = false;
-            this.before = null; // where the sound was, until a click is known not to be the first half of two
-            this.lets = false; // a click through to webui
+            this.beforeClick = null; // where the sound was, until a click is known not to be the first half of two
+            this.passThrough = false; // a click through to webui
             this.build();
             this.mutations = new MutationObserver((records) => {
                 if (records.some((record) => !this.timeline.contains(record.target))) {
@@ -218,7 +218,7 @@
                 strip.setAttribute("aria-valuenow", at.toFixed(1));
                 strip.setAttribute("aria-valuetext", text);
             }
-            if (!this.frame && !audio.paused && !STILL.matches) {
+            if (!this.frame && !audio.paused && !REDUCED_MOTION.matches) {
                 this.frame = requestAnimationFrame(() => {
                     this.frame = 0;
                     if (this.audio && !this.timeline.hidden) {
@@ -243,7 +243,7 @@
 
         // A click on the large image, before anybody else hears of it.
         clicked(event) {
-            if (event.target !== this.image || !this.whole || this.lets || event.button !== 0) {
+            if (event.target !== this.image || !this.whole || this.passThrough || event.button !== 0) {
                 return;
             }
             const box = drawnBox(this.image);
@@ -258,28 +258,28 @@
                 this.undo();
                 this.enlarge();
             } else if (event.detail < 2) {
-                this.before = {audio: this.audio, paused: this.audio.paused, at: this.audio.currentTime};
+                this.beforeClick = {audio: this.audio, paused: this.audio.paused, at: this.audio.currentTime};
                 this.start(event);
             }
         }
 
         // Two clicks were one wish for the viewer, and none for sound.
         undo() {
-            const before = this.before;
+            const before = this.beforeClick;
             if (before && before.audio === this.audio) {
                 if (before.paused) {
                     this.audio.pause();
                 }
                 this.audio.currentTime = before.at;
             }
-            this.before = null;
+            this.beforeClick = null;
         }
 
         // As webui does at a click.
         enlarge() {
-            this.lets = true;
+            this.passThrough = true;
             this.image.click();
-            this.lets = false;
+            this.passThrough = false;
         }
 
         // A mouse plays when it is pressed, a finger when it is lifted: it may be about to scroll the page.
@@ -311,12 +311,12 @@
             const all = duration(this.audio);
             const at = all ? this.audio.currentTime / all : 0;
             const target = {
-                ArrowLeft: at - 1 / STEPS,
-                ArrowDown: at - 1 / STEPS,
-                ArrowRight: at + 1 / STEPS,
-                ArrowUp: at + 1 / STEPS,
-                PageDown: at - 5 / STEPS,
-                PageUp: at + 5 / STEPS,
+                ArrowLeft: at - 1 / KEY_STEPS,
+                ArrowDown: at - 1 / KEY_STEPS,
+                ArrowRight: at + 1 / KEY_STEPS,
+                ArrowUp: at + 1 / KEY_STEPS,
+                PageDown: at - 5 / KEY_STEPS,
+                PageUp: at + 5 / KEY_STEPS,
                 Home: 0,
                 End: 1,
             }[event.key];

@@ -96,25 +96,25 @@
                 source.connect(fader).connect(this.volume);
                 source.onended = () => fader.disconnect();
                 const frame = this.anchor.frame + start - this.anchor.sample;
-                const over = (frame + stop - start) / this.rate;
-                const out = over - FADE;
+                const end = (frame + stop - start) / this.rate;
+                const fadeOut = end - FADE;
                 if (this.last) {
-                    this.last.fader.gain.cancelScheduledValues(this.last.out); // it goes on: no fade
+                    this.last.fader.gain.cancelScheduledValues(this.last.fadeOut); // it goes on: no fade
                 } else {
                     fader.gain.setValueAtTime(0, frame / this.rate);
                     fader.gain.linearRampToValueAtTime(1, frame / this.rate + FADE);
                 }
                 // Until the next one is there, this is where it ends; nobody has to be awake then.
-                fader.gain.setValueAtTime(1, out);
-                fader.gain.linearRampToValueAtTime(0, over);
+                fader.gain.setValueAtTime(1, fadeOut);
+                fader.gain.linearRampToValueAtTime(0, end);
                 source.start(frame / this.rate);
-                this.last = {fader, out};
+                this.last = {fader, fadeOut};
                 this.end = stop;
             }
         }
 
         // After the last sample there is no clock to play by; begin() sets another one.
-        forgetIfDry() {
+        stopClockAtEnd() {
             if (this.anchor && this.position() >= this.end) {
                 this.anchor = null;
             }

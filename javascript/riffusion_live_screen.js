@@ -37,17 +37,17 @@
             [this.canvas, this.meter, this.button] = [find("canvas"), find(".riffusion-live-meter"), find("button")];
             this.ahead = find(".riffusion-live-ahead");
             this.now = find(".riffusion-live-now");
-            this.said = find(".riffusion-live-said");
+            this.status = find(".riffusion-live-said");
             this.volume = find("input");
             this.queue = find(".riffusion-live-queue");
-            this.takes = find(".riffusion-live-takes");
+            this.recordings = find(".riffusion-live-takes");
             const label = translated("Spectrogram of what is heard. Space pauses and goes on.");
             this.canvas.setAttribute("aria-label", label);
             this.meter.setAttribute("aria-label", translated("Seconds generated ahead"));
             this.queue.setAttribute("aria-label", translated("Prompts that wait"));
             find("label span").textContent = translated("Volume");
             this.text(this.button, translated("Pause"));
-            this.text(this.said, translated("Press Start the jam to hear it here."));
+            this.text(this.status, translated("Press Start the jam to hear it here."));
         }
 
         text(element, text) {
@@ -117,11 +117,11 @@
         }
 
         showQueue(queue, drop) {
-            const wanted = JSON.stringify(queue);
-            if (this.queued === wanted) {
+            const serialized = JSON.stringify(queue);
+            if (this.shownQueue === serialized) {
                 return;
             }
-            this.queued = wanted;
+            this.shownQueue = serialized;
             this.queue.replaceChildren(
                 ...queue.map(({key, prompt}) => {
                     const item = document.createElement("li");
@@ -136,10 +136,10 @@
             );
         }
 
-        addTake(html) {
+        addRecording(html) {
             const box = document.createElement("div");
             box.innerHTML = html; // the server has escaped all of it
-            this.takes.prepend(box);
+            this.recordings.prepend(box);
         }
     };
 })();
