@@ -1,4 +1,4 @@
-// The page "Live": asks the server how far the jam is, fetches what is new, and lets it play.
+// The page "Live": polls the server for the state of the jam, fetches new chunks and strips, and plays them.
 
 (() => {
     "use strict";
@@ -7,16 +7,16 @@
 
     const STAGE = "#riffusion_live_stage .riffusion-live-stage";
     const MARK = "#riffusion_live_jam [data-jam]";
-    const POLL_INTERVAL_MS = 400; // milliseconds
-    const MAX_LOAD_MS = 2000; // milliseconds; then the server is told again how far it is
-    const REQUEST_TIMEOUT_MS = 15000; // milliseconds until a question without an answer is asked again
-    const KEPT_COLUMNS = 4096; // columns of the image that are kept behind the playhead
-    const MAX_BLOCKED_POLLS = 3; // a context takes a moment to begin
+    const POLL_INTERVAL_MS = 400;
+    const MAX_LOAD_MS = 2000; // after that long, the server is told the playback position before more is loaded
+    const REQUEST_TIMEOUT_MS = 15000; // then the request is sent again
+    const KEPT_COLUMNS = 4096; // columns of the spectrogram that are kept to the left of the playhead
+    const MAX_BLOCKED_POLLS = 3; // an audio context takes a moment to start
     const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
 
-    // Ticks also while the tab is hidden: timers of such a page may rest for a minute, those of a worker do not.
+    // Calls `work` at each interval. In hidden tabs, browsers throttle timers to one a minute, but not those of workers.
     function ticker(work) {
         try {
             const code = `setInterval(() => postMessage(0), ${POLL_INTERVAL_MS})`;
@@ -42,7 +42,7 @@
             this.shownCount = this.nextChunk = this.nextStrip = 0;
             this.report = null;
             this.busy = this.over = this.muted = false;
-            this.blockedPolls = 0; // times in a row that it was to sound, and the browser did not let it
+            this.blockedPolls = 0; // polls in a row in which playback was due and the browser did not start the context
             this.autoplayBlocked = false;
             this.stopTicking = ticker(() => this.poll());
             this.showStatus(shared.translated("Generating the first window ..."));
@@ -71,7 +71,7 @@
             try {
                 await this.request(`/drop/${key}`, {method: "POST"});
             } catch {
-                // The next report says what has become of it.
+                // The next report shows whether the prompt is still queued.
             }
             this.poll();
         }
@@ -124,7 +124,7 @@
                 this.player.add(start, data);
                 this.nextChunk = number + 1;
                 if (performance.now() - began > MAX_LOAD_MS) {
-                    return; // the rest with the next report
+                    return; // the rest comes with the next report
                 }
             }
         }
@@ -137,7 +137,7 @@
             report.shown.forEach((html) => screen.addRecording(html));
             this.shownCount += report.shown.length;
             screen.showQueue(report.queue, (key) => this.drop(key));
-            const last = report.state === "failed" || report.state === "ended"; // nothing more will come
+            const last = report.state === "failed" || report.state === "ended"; // no more chunks will come
             player.stopClockAtEnd();
             const ahead = (player.loaded - player.position()) / player.rate;
             if (!player.anchor && !this.muted && ahead > 0 && (ahead >= report.needed || last)) {
@@ -157,7 +157,7 @@
             this.showChanges(report);
         }
 
-        // What is rare is said aloud; what changes all the time is only written.
+        // The status line is announced by screen readers, so it has only what changes seldom.
         updateStatus(report) {
             const {player} = this;
             if (this.muted) {
@@ -232,7 +232,7 @@
             }
         }
 
-        // The user has pressed Stop: silence at once; the server finishes a recording, which is still waited for.
+        // After Stop: silence at once. Polling goes on, because the server still finishes a recording.
         mute() {
             this.muted = true;
             if (this.player) {
@@ -240,8 +240,8 @@
             }
         }
 
-        // Another jam takes its place. The server has finished its recording by then; where Start was pressed twice at
-        // once, it has not even heard which jam to stop.
+        // For a jam that another one replaces. By then, the server has finished its recording. The request to stop is for
+        // two presses of Start in a row, of which the second did not know the first one's jam.
         async stopAndClose() {
             this.finish("");
             try {
@@ -250,7 +250,7 @@
                 const report = await (await this.request(`?${values}`)).json();
                 report.shown.forEach((html) => this.screen.addRecording(html));
             } catch {
-                // It is over.
+                // The jam is gone already.
             }
         }
 
@@ -273,7 +273,7 @@
 
     let screen = null;
     let live = null;
-    let allowedPlayer = null; // a context that a press of the button has allowed to sound
+    let allowedPlayer = null; // player whose audio context was allowed by a press of Start
 
     function unlock() {
         if (!allowedPlayer) {
@@ -282,7 +282,7 @@
         }
     }
 
-    // A player of that rate; the one that was allowed to sound where it fits.
+    // Returns a player of a sample rate: the allowed one if its rate fits, else a new one.
     function takePlayer(rate, channels, volume) {
         const old = allowedPlayer;
         allowedPlayer = null;
@@ -346,7 +346,7 @@
         },
         true
     );
-    // One plays at a time. Events of media do not bubble, but they are seen on their way down.
+    // Only one player plays at a time. Media events do not bubble, but they can be captured.
     document.addEventListener(
         "play",
         (event) => {
