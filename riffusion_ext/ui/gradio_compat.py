@@ -1,6 +1,6 @@
-"""From declared options to gradio components, in gradio 3, 4 and 6.
+"""gradio components of options, and the differences among gradio 3, 4 and 6.
 
-What differs between the versions stays in this file. gradio is imported by the functions, not by the module.
+Only this module depends on the version of gradio. The functions import gradio, not the module.
 """
 
 from __future__ import annotations
@@ -34,7 +34,24 @@ __all__ = [
 
 
 def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
-    """Make the component of an option inside the gradio context that is open; `more` is for gradio."""
+    """Create the component of an option in the open gradio context.
+
+    Parameters
+    ----------
+    item
+        The option.
+    elem_id
+        Element id.
+    value
+        Initial value; None for the option's default on the page.
+    **more
+        Further arguments of the gradio component.
+
+    Raises
+    ------
+    ValueError
+        There is no component for the option's kind.
+    """
     common: dict[str, Any] = {
         "label": item.label,
         "value": item.on_page if value is None else value,
@@ -49,7 +66,7 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
 
 
 def _of_kind(item: Option, common: dict[str, Any]) -> Any:
-    """Make the component of the option's kind."""
+    """Create the component of the option's kind."""
     import gradio as gr
 
     if item.kind == "radio":
@@ -63,7 +80,7 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
     if item.kind == "slider":
         low, high = item.page_range
         return gr.Slider(minimum=low, maximum=high, step=item.step, **common)
-    if item.kind == "number":  # its bounds are checked later, by the core, which says what is wrong
+    if item.kind == "number":  # the core checks the bounds, with a message
         return gr.Number(precision=0 if item.is_whole else None, **common)
     if item.kind == "text":
         min_lines, max_lines = item.lines
@@ -75,27 +92,27 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
 
 
 def keep_out_of_config(*components: Any) -> None:
-    """Let webuis keep no default of the user's own for components in ``ui-config.json``."""
+    """Exclude components from ``ui-config.json``, in which webuis store the user's defaults."""
     for made in components:
         made.do_not_save_to_config = True
 
 
 def closed_accordion(label: str, elem_id: str) -> Any:
-    """Return a closed accordion, for a ``with``."""
+    """Return a closed accordion, as a context manager."""
     import gradio as gr
 
     return gr.Accordion(label, open=False, elem_id=elem_id)
 
 
 def row() -> Any:
-    """Return a row whose controls stand on one line, for a ``with``."""
+    """Return a row that aligns its components at the bottom, as a context manager."""
     import gradio as gr
 
     return gr.Row(elem_classes=["riffusion-row"])
 
 
 def image(label: str, elem_id: str, **more: Any) -> Any:
-    """Return an image that arrives as it was sent: newer gradios would make a lossy WebP of it, which can be heard."""
+    """Create an Image component without lossy compression: later gradios convert to WebP, which is audible."""
     import gradio as gr
 
     exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}
@@ -103,7 +120,7 @@ def image(label: str, elem_id: str, **more: Any) -> Any:
 
 
 def file_input(label: str, elem_id: str, **more: Any) -> Any:
-    """Return a place to upload files; webuis do not keep its value."""
+    """Create a File component that accepts uploads only; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
     made = restrict_to_uploads(gr.File)(label=label, elem_id=elem_id, **more)
@@ -112,7 +129,7 @@ def file_input(label: str, elem_id: str, **more: Any) -> Any:
 
 
 def transient_textbox(label: str, elem_id: str, **more: Any) -> Any:
-    """Return a text box of one line; webuis do not keep its value."""
+    """Create a text box of one line; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
     made = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
@@ -121,7 +138,18 @@ def transient_textbox(label: str, elem_id: str, **more: Any) -> Any:
 
 
 def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Make a row of small buttons, from ids and texts, that is shown where there are players; returns them by id."""
+    """Create a row of small buttons, shown only when there are players.
+
+    Parameters
+    ----------
+    texts
+        Text of each button by element id.
+
+    Returns
+    -------
+    dict
+        Buttons by element id.
+    """
     import gradio as gr
 
     with gr.Row(elem_classes=["riffusion-row", "riffusion-with-players"]):
@@ -129,21 +157,21 @@ def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def radio_class() -> Any:
-    """Return the class of a choice, for hosts that make the component themselves."""
+    """Return gradio's class of radio buttons, for the webui's settings, which create the component themselves."""
     import gradio as gr
 
     return gr.Radio
 
 
 def dynamic_html(value: Callable[[], str] | str, elem_id: str) -> Any:
-    """HTML that a function fills each time a page is opened."""
+    """Create an HTML component. A function as its value is called each time the page is opened."""
     import gradio as gr
 
     return gr.HTML(value=value, elem_id=elem_id)
 
 
 def open_queue(app: Any) -> None:
-    """Let a page work on several things at once: gradio's own default is one, which a long run would keep to itself."""
+    """Let events of a page run concurrently. gradio's default is one at a time, which a long run would block."""
     name = "concurrency_count" if _gradio_major() == 3 else "default_concurrency_limit"
     app.queue(**{name: _MAX_CONCURRENT})
 
@@ -152,24 +180,24 @@ _MAX_CONCURRENT = 8
 
 
 def _gradio_major() -> int:
-    """Return the first number of gradio's version."""
+    """Return gradio's major version."""
     import gradio as gr
 
     return int(gr.__version__.split(".")[0])
 
 
 def private_event() -> dict[str, Any]:
-    """Return the option of an event that keeps it out of gradio's own API for other programs."""
+    """Return the argument of an event listener that hides it from gradio's own API."""
     return {"api_name": False} if _gradio_major() < 6 else {"api_visibility": "private"}
 
 
 def page(title: str, css: str) -> Any:
-    """Return the ``gr.Blocks`` of a page of its own, for a ``with``; :func:`mount_options` completes it."""
+    """Return the ``gr.Blocks`` of a standalone page, as a context manager; :func:`mount_options` completes it."""
     import gradio as gr
 
-    fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
+    fonts = ["system-ui", "sans-serif"]  # of the system: gradio's are loaded from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    # gradio's own grey for hints has a contrast of 2:1 on white, which many cannot read.
+    # gradio's grey of hints has a contrast of only 2:1 on white.
     style = {
         "css": css,
         "theme": theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500"),
@@ -182,15 +210,15 @@ def page(title: str, css: str) -> Any:
 
 
 def mount_options(app: Any) -> dict[str, Any]:
-    """Return what ``gr.mount_gradio_app(fastapi, app, path, ...)`` has to be given for a page of :func:`page`.
+    """Return the arguments of ``gr.mount_gradio_app`` for a page of :func:`page`.
 
-    Its other parameters are the server's own affair: login, sizes of uploads, the path of a proxy.
+    Login, limits of uploads and the path of a proxy are left to the server.
     """
     import gradio as gr
 
-    app.show_api = False  # of gradio 3 and 4, where mounting knows no such option
-    app.show_error = False  # what a function says is for the log; gr.Error is shown all the same
-    # gradio 6 asks whether a file was uploaded only where a page was launched, which mounting forgets to note.
+    app.show_api = False  # in gradio 3 and 4, mounting has no such argument
+    app.show_error = False  # exceptions go to the log only; gr.Error is shown anyway
+    # gradio 6 checks that files were uploaded only if this is set, and mounting does not set it.
     app.has_launched = True
     wanted = {
         **getattr(app, "riffusion_look", {}),
@@ -209,14 +237,14 @@ def mount_options(app: Any) -> dict[str, Any]:
 
 
 def queue_token(app: Any, url: str) -> str:
-    """Return the token by which gradio 3's queue calls the functions of a page that was mounted; "" in later ones.
+    """Return the token with which gradio 3's queue calls the functions of a mounted page; "" in later versions.
 
     Parameters
     ----------
     app
         The page.
     url
-        Where it shall call them.
+        Address at which the queue calls them.
     """
     queue: Any = getattr(app, "_queue", None)
     token = str(getattr(queue, "access_token", None) or "")
@@ -226,15 +254,15 @@ def queue_token(app: Any, url: str) -> str:
 
 
 def run_script(app: Any, script: str) -> None:
-    """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
+    """Run JavaScript in the browser each time the page is loaded. The page must be the open gradio context."""
     name = "_js" if _gradio_major() == 3 else "js"
     app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
 def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
-    """Run ``fn`` when a component changes, beside the queue and without a progress mark.
+    """Call ``fn`` when a component changes, outside the queue and without a progress indicator.
 
-    Never call this with an HTML component as ``source``: in gradio 4.40 its change event fires for ever.
+    Do not pass an HTML component as ``source``: in gradio 4.40 its change event fires endlessly.
     """
     options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private_event()}
     source.change(fn=fn, inputs=inputs, outputs=outputs, **options)

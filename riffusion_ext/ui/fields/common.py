@@ -14,11 +14,11 @@ from riffusion_ext.ui.layout.page_context import PageContext
 __all__ = ["common_controls", "components", "styles_control", "window_controls"]
 
 _SHORT = {"beats_per_bar": "beats"}
-"""Ends of element ids that are shorter than the option's id."""
+"""Options whose id is shortened in element ids."""
 
 
 def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> dict[str, Any]:
-    """Make the components of some options of a page inside the gradio context that is open; returns them by id."""
+    """Create the components of options of a page in the open gradio context; return them by id."""
     return {id_: component(options[id_], f"riffusion_{page}_{_SHORT.get(id_, id_)}") for id_ in ids}
 
 
@@ -29,20 +29,20 @@ def common_controls(
     *,
     level: Option | None = None,
 ) -> dict[str, Any]:
-    """Lay out what all pages have, inside the gradio context that is open; returns the components by id.
+    """Lay out the components of all pages in the open gradio context; return them by id.
 
-    A webui keeps a user's defaults by label, and the pages are in one tab: where labels are equal, so are the values.
+    A webui stores a user's defaults by label, and all pages are in one tab: components of the same label share them.
 
     Parameters
     ----------
     context
         Where the page runs.
     page
-        Its name in element ids.
+        Name of the page in element ids.
     options
-        Its options by id; those of the batch are shown where it has them.
+        Options of the page by id; the batch size is shown if it is one of them.
     level
-        That of a sound file that is finished some time; None for no such file, and then no format either.
+        Option of the level; None for a page without a result file, which shows no format, either.
     """
     import gradio as gr
 
@@ -73,7 +73,7 @@ def common_controls(
 
 
 def styles_control(context: PageContext, page: str) -> dict[str, Any]:
-    """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
+    """Lay out the choice of prompt styles, if the webui has any."""
     import gradio as gr
 
     names = context.model.styles()
@@ -85,6 +85,6 @@ def styles_control(context: PageContext, page: str) -> dict[str, Any]:
 
 
 def window_controls(page: str, options: Mapping[str, Option]) -> dict[str, Any]:
-    """Lay out how large windows are, for pages that make more than one."""
+    """Lay out width and overlap of windows, for pages that generate more than one."""
     with row():
         return components(options, page, ["width", "overlap"])

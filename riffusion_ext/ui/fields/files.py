@@ -1,4 +1,4 @@
-"""Components with which a page is given files."""
+"""Input components for files."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _CUSTOM = "own numbers"
 
 
 def riff_controls(context: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     from riffusion_ext.generate.riff_settings import PRESETS_RIFF

@@ -13,7 +13,7 @@ __all__ = ["song_controls"]
 
 
 def song_controls(context: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     def make(*ids: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ __all__ = ["training_controls"]
 
 
 def training_controls() -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     from riffusion_ext.dataset.stems import can_separate

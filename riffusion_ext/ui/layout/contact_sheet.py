@@ -1,4 +1,4 @@
-"""What the contact sheet on the page shows, and what becomes of edits: the part of it that needs no page."""
+"""State of the contact sheet, and its edits: the part that is independent of gradio."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 __all__ = ["CELLS", "Sheet", "load_page", "replace_words", "save"]
 
 CELLS = 12
-"""Windows on a page."""
+"""Windows per page."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the page shows. Its edits belong to these windows, whatever has been typed above them since.
+    """State of the contact sheet. Edits apply to these windows, even if the folder or the filter was changed since.
 
     Attributes
     ----------
     out, show, words
-        The folder, and the filter.
+        Folder of the training set, and the filter.
     files
-        Names of all images that fitted when they were looked up: what is dropped stays in its place, so that no
-        window slips by on the way to the next page.
+        Names of all images that matched the filter. A window that is left out afterwards keeps its position, so that
+        none is skipped on the way to the next page.
     page
         Number of the page, from 1.
     windows
-        Those on the page.
+        Windows on the page.
     """
 
     out: Path | None = None
@@ -45,25 +45,25 @@ class Sheet:
 
     @property
     def pages(self) -> int:
-        """How many pages there are."""
+        """Number of pages."""
         return max(-(-len(self.files) // CELLS), 1)
 
 
 def load_page(
     before: Sheet, out: str, show: str, words: str, page: float | None, *, refresh: bool = True
 ) -> tuple[Manifest, Sheet]:
-    """Look up the windows of a page.
+    """Read the windows of a page from the manifest.
 
     Parameters
     ----------
     before
-        What the page showed before.
+        State before.
     out, show, words
-        The folder as the user named it, and the filter as of :func:`riffusion_ext.dataset.review.chosen`.
+        The folder as the user named it, and the filter of :func:`riffusion_ext.dataset.review.chosen`.
     page
-        Number of the page; there is a nearest one to every number. Another filter begins at the first.
+        Number of the page, clipped to those that exist. With a changed filter, the first one is read.
     refresh
-        Filter again, though folder and filter are what they were.
+        Whether to filter again if folder and filter are unchanged.
 
     Raises
     ------
@@ -90,19 +90,24 @@ def load_page(
 
 
 def save(sheet: Sheet, values: Sequence[Any]) -> str:
-    """Put into effect what was changed on the page; returns a sentence about it, or nothing.
+    """Save the edits of a page.
 
     Parameters
     ----------
     sheet
-        What the page showed.
+        State of the page.
     values
-        Of each window whether to keep it and its caption, one after the other.
+        For each window in turn, whether to keep it, and its caption.
+
+    Returns
+    -------
+    str
+        One sentence on what was saved; "" if nothing was edited.
 
     Raises
     ------
     RiffusionError
-        Another run is working in the folder, or something cannot be written.
+        Another run is working in the folder, or a file cannot be written.
     """
     from riffusion_ext.dataset.curation.apply import MANIFEST
     from riffusion_ext.dataset.review import Decision, decide
@@ -131,12 +136,17 @@ def _changes(count: int) -> str:
 
 
 def replace_words(sheet: Sheet, find: str, replacement: str) -> str:
-    """Replace a text in the captions of all windows that fit the filter, on every page; returns a sentence about it.
+    """Replace a text in the captions of all windows that match the filter, on every page.
+
+    Returns
+    -------
+    str
+        One sentence with the number of changed captions.
 
     Raises
     ------
     RiffusionError
-        As :func:`save`, or nothing to find is given.
+        As :func:`save`, or `find` is empty.
     """
     from riffusion_ext.dataset.review import decide, open_set, replaced
 

@@ -1,4 +1,4 @@
-"""Cutting images, on the page "Images to audio": the controls, and a preview of what they do."""
+"""Cropping on the page "Images to audio": controls and preview."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREVIEW = "Beats and cut"
 def chosen_images(
     context: PageContext, files: Any, folder: str | None, patterns: str, skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
-    """Return the images in natural order, and sentences about what was not found.
+    """Return the chosen images in natural order, and an error message for each name that was not found.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def chosen_images(
     files, folder
         Uploaded images, and a folder or pattern on the server.
     patterns
-        Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
+        Patterns of file names, as ``"*.jpg, *.png"``; blank for all.
     skipped
-        Gets the files of the folder that were passed over.
+        List to which skipped files of the folder are appended.
 
     Raises
     ------
     RiffusionError
-        There is nothing to work on.
+        There are no images.
     """
     uploads, missing = chosen_files(files, folder if context.folders else None, IMAGE_SUFFIXES, skipped)
     matching = [upload for upload in uploads if fits(upload.name, patterns or "")]
@@ -58,14 +58,14 @@ def preview(
     custom: str,
     crop: Mapping[str, object],
 ) -> tuple[Any, str]:
-    """Draw where the first of the chosen images is cut.
+    """Draw the beats and the crop of the first of the chosen images.
 
     Returns
     -------
     image
-        A PIL image; None where there is none.
+        The drawing; None after an error.
     html
-        What was found, or why there is no image.
+        Length of the crop and notes, or the error, as HTML.
     """
     from riffusion_ext.convert.crop import Cutter
     from riffusion_ext.convert.crop_preview import preview as draw
@@ -92,18 +92,26 @@ def preview(
 
 @dataclass(frozen=True)
 class CropPanel:
-    """Components of the cut."""
+    """Components of the crop.
+
+    Attributes
+    ----------
+    controls
+        Components in the order of :data:`~riffusion_ext.options.crop.CROP_CONTROLS`.
+    button
+        Button that shows the preview.
+    """
 
     controls: list[Any]
     button: Any
 
     def values(self, in_order: Sequence[object]) -> dict[str, object]:
-        """Return values of the controls, in their order, by id."""
+        """Map values in the order of the controls to the ids of the options."""
         return {item.id: value for item, value in zip(CROP_CONTROLS, in_order, strict=True)}
 
 
 def build_crop() -> CropPanel:
-    """Lay out the controls of the cut; those that a choice does not use are hidden."""
+    """Lay out the controls of the crop; those without effect are hidden."""
     import gradio as gr
 
     def make(name: str) -> Any:
@@ -129,7 +137,7 @@ def build_crop() -> CropPanel:
 
 
 def preview_html(image: Any) -> str:
-    """Return the image of a preview as HTML; none gives the empty string."""
+    """Return the HTML of a preview; "" for None."""
     if image is None:
         return ""
     drawn = f'<img src="{image_url(image)}" alt="The image with its beats, and what is cut off">'
@@ -137,7 +145,7 @@ def preview_html(image: Any) -> str:
 
 
 def build_preview() -> tuple[Any, Any]:
-    """Lay out what a preview fills: the image, and a line about it."""
+    """Lay out the outputs of the preview: the image, and a message."""
     import gradio as gr
 
     image = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")

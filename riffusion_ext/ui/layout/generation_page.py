@@ -1,8 +1,7 @@
-"""What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
+"""What the pages Song, Riff, Loop and Live have in common: generation in the background, and its display.
 
-What is generated can be heard long before the end. A sound that grows would begin again in the middle of listening each
-time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
-is there.
+Finished parts can be played before the end. A player restarts whenever its file is replaced, so a song is divided into
+a few segments, each with its own player that does not change any more.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ __all__ = [
 ]
 
 MAX_SEGMENTS = 8
-"""Players at most for what can be heard before the end."""
+"""Maximum number of segments, and of their players."""
 
 _MAX_FILES = 40
 _PROGRESS_LABEL = "Windows"
@@ -59,20 +58,20 @@ STOPPING = message("Stopping; finished windows are kept ...")
 
 
 def decode_settings(values: Mapping[str, Any], context: PageContext) -> DecodeSettings:
-    """Return how images become sound, by the option ``engine``."""
+    """Return the settings with which images are decoded, by the option ``engine``."""
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=context.device())
 
 
 def with_sampler(settings: Settings, context: PageContext) -> Settings:
-    """Return settings that name their sampler, so that what is made can be made again."""
+    """Return settings that name their sampler, so that the result can be reproduced."""
     return settings if settings.sampler else replace(settings, sampler=context.model.usual_sampler())
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch that can be heard: its number, its file, and where it lies in the song, in seconds."""
+    """A finished segment of a piece: number, sound file, and position and duration in seconds."""
 
     number: int
     path: Path
@@ -82,7 +81,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a press: how it ended, and the players and messages to show."""
+    """Result of a run: what was rendered, HTML of players and messages, and values for the page."""
 
     rendered: Rendered
     players: tuple[str, ...] = ()
@@ -92,7 +91,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class PageUpdate:
-    """What changes on the page: texts as HTML, None where they stay; and values for the page's own use."""
+    """Changes of the page: HTML, None where it stays as it is; and values for the page itself."""
 
     status: str | None = None
     result: str | None = None
@@ -110,7 +109,7 @@ def generate(
     batch: int = 1,
     limit: int | None = None,
 ) -> Rendered:
-    """Render a piece, and make its stretches sound as soon as they can.
+    """Render a piece, and write each segment as soon as its windows are finished.
 
     Parameters
     ----------
@@ -119,15 +118,15 @@ def generate(
     backend
         Generates the images.
     folder
-        For the sounds of stretches.
+        Folder for the sound files of segments.
     on_progress
-        Is told the events of the generation, and each stretch as :class:`Segment`.
+        Called with the events of the generation, and with each :class:`Segment`.
     cancelled
-        Asked after each batch.
+        Called after each batch; True stops.
     batch
-        Images at once, at most.
+        Maximum number of images in a batch.
     limit
-        See :func:`~riffusion_ext.generate.checkpoint.runner.run`; without stretches.
+        As of :func:`~riffusion_ext.generate.checkpoint.runner.run`; then no segments are written.
     """
     from riffusion_ext.generate.windows.segments import segments_of
 
@@ -165,20 +164,20 @@ def _write_segment(piece: Piece, number: int, windows: tuple[int, int], folder: 
 
 
 def result_notes(path: Path, infotext: str, notes: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return where a result lies, what is to be said of it, and how it was made, as HTML."""
+    """Return messages on a result as HTML: its path, warnings, and the generation parameters."""
     warnings = (message(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes)
     return message(f"Saved as {path}"), *warnings, details("Generation parameters", infotext)
 
 
 def keep_newest(folder: Path, count: int = _MAX_FILES) -> None:
-    """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
+    """Delete all but the newest files of a folder, whose names begin with the time."""
     for path in sorted(folder.glob("[0-9]*"))[:-count]:
-        with suppress(OSError):  # open elsewhere: another time
+        with suppress(OSError):  # in use: deleted by a later call
             path.unlink()
 
 
 def html_or_error(work: Callable[[], str]) -> str:
-    """Return the HTML that the work makes, or why it cannot."""
+    """Return the HTML that a function makes, or its error as HTML."""
     try:
         return work()
     except Exception as error:
@@ -186,7 +185,7 @@ def html_or_error(work: Callable[[], str]) -> str:
 
 
 def error_html(error: Exception) -> str:
-    """Return why something did not work, as HTML."""
+    """Return the HTML of an error message."""
     from riffusion_ext.convert import explain
 
     return message(_sentence(error, explain(error)), "error")
@@ -199,7 +198,7 @@ def _sentence(error: Exception, text: str) -> str:
 def run_and_show(
     task: BackgroundTask, context: PageContext, work: Callable[[OnProgress, Cancelled], Outcome]
 ) -> Iterator[PageUpdate]:
-    """Do the work behind a press; yields what changes on the page, last what came of it."""
+    """Run the work in the background; yield the changes of the page, last the outcome."""
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Progress
     from riffusion_ext.progress import Stage
@@ -209,11 +208,11 @@ def run_and_show(
     started, warning = False, ""
     try:
         for item in task.follow(work):
-            if not started:  # not before it is certain that no other run fills these players
+            if not started:  # only now is it certain that no other run uses these players
                 started = True
                 why = context.model.doubt()
                 warning = message(why, "warning") if why else ""
-                # Not in the status, which changes all the time: a screen reader would say it again and again.
+                # Not in the status: screen readers would repeat it at each change.
                 yield PageUpdate(status, warning, dict.fromkeys(range(MAX_SEGMENTS), ""))
             if isinstance(item, Progress):
                 progress = item
@@ -227,7 +226,7 @@ def run_and_show(
             elif isinstance(item, Outcome):
                 yield PageUpdate("".join(_closing_notes(item)) + warning, panel(item.players), extra=item.extra)
                 return
-            # Also where nothing moved: only in sending gradio notices that the page was closed.
+            # Also without news: gradio notices only while sending that the page was closed.
             yield PageUpdate(status + (task.stopping_html if task.stopping else ""))
     except Exception as error:
         yield PageUpdate(error_html(error))

@@ -1,4 +1,4 @@
-"""Where the pages run, and what all of them need: folders for results, uploaded files, links, messages."""
+"""The environment of the pages, and what all of them need: folders of results, uploads, links, messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_MODEL = "Songs, riffs and loops need a model: open this page inside a webui,
 
 
 def media_url(path: Path) -> str:
-    """Return the URL of a file that was just made, relative to the page: an id of our own, which names no file."""
+    """Return the URL of a new file, relative to the page. It has an id of the library instead of a path."""
     return LIBRARY.add(path, title=path.stem, duration=0.0).url
 
 
@@ -46,25 +46,25 @@ class PageContext:
     Parameters
     ----------
     output_dir
-        Returns the folder for results; asked anew at every press, as a webui's settings may change.
+        Returns the folder for results; called at every press, as a webui's settings may change.
     serve
-        Returns the URL of a file that was just written.
+        Returns the URL of a new file.
     device
-        Returns the torch device to use.
+        Returns the name of the torch device.
     subtype
-        Returns the resolution of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
+        Returns the sample format of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
     folders
-        Whether users may name folders of the machine the server runs on.
+        Whether users may name folders of the machine on which the server runs.
     model
-        What generates images there.
+        Generates images.
     notice
-        One sentence that stands above all pages; none where it is empty.
+        One sentence above all pages; "" for none.
     receive
-        Called with the name of an Image component and the component, which may be given images from elsewhere.
+        Called with an Image component that can receive images from the webui's galleries, and its name.
     send
-        Lets a button send the image of an Image component to img2img; None where there is no such place.
+        Connects a button that sends the image of an Image component to img2img; None without img2img.
     send_text
-        Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
+        Connects a button that sends the generation parameters in a Textbox component to txt2img; None without txt2img.
     """
 
     output_dir: Callable[[], Path]
@@ -79,15 +79,15 @@ class PageContext:
     send_text: Callable[[Any, Any], None] | None = None
 
     def model_name(self) -> str:
-        """Return the name of the model; empty where there is none."""
+        """Return the name of the model; "" without one."""
         return self.model.backend().name if self.model.available else ""
 
     def no_model(self) -> str:
-        """Return one sentence why there is no model."""
+        """Return one sentence on why there is no model."""
         return self.model.absence or _NO_MODEL
 
     def new_folder(self, kind: str) -> Path:
-        """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
+        """Create a folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
         parent = self.output_dir() / kind
         name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         for number in range(1, 1000):
@@ -107,7 +107,7 @@ class PageContext:
 def chosen_files(
     files: Any, folder: str | None, suffixes: Iterable[str], skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
-    """Return the files a page was given, and sentences about what was not found.
+    """Return the chosen files of a page, and an error message for each name that was not found.
 
     Parameters
     ----------
@@ -116,14 +116,14 @@ def chosen_files(
     folder
         Folder or pattern on the server, or blank.
     suffixes
-        What is taken from a folder.
+        Suffixes of the files that are taken from a folder.
     skipped
-        Gets the files of the folder that were passed over.
+        List to which skipped files of the folder are appended.
 
     Raises
     ------
     RiffusionError
-        There is nothing at all to work on, or a file was not uploaded.
+        There are no files, or a file was not uploaded.
     """
     uploads = uploads_of(files)
     missing: list[str] = []
@@ -137,12 +137,12 @@ def chosen_files(
 
 
 def parse_folder(text: str) -> Path:
-    """Return the folder that a user named, in full; quotes around it, as file managers copy them, are taken off.
+    """Return the absolute path of a folder that a user typed or pasted, without quotes around it.
 
     Raises
     ------
     RiffusionError
-        It begins with ``~`` and the name of nobody.
+        It begins with ``~`` and an unknown user.
     """
     path = Path(text.strip().strip("\"'"))
     try:
@@ -152,7 +152,7 @@ def parse_folder(text: str) -> Path:
 
 
 def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[str]:
-    """Return the errors and notes of results as HTML, each named as the user knows it; many are cut short."""
+    """Return errors and notes of results as HTML, with the user's file names, at most :data:`_MAX_MESSAGES`."""
     lines: list[tuple[str, str]] = []
     for result in results:
         name = names.get(result.source, result.source.name)
@@ -167,22 +167,22 @@ def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[s
 
 
 def named_error(name: str, path: Path, error: str) -> str:
-    """Return an error's sentence with the name the user knows instead of the server's path."""
+    """Return an error message with the user's file name in place of the path on the server."""
     text = error.replace(str(path), path.name).replace(path.name, name)
     return text if name in text else f"{name}: {text}"
 
 
 def zip_or_remove(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
-    """Put the files of a press into one archive, or remove its folder where there are none.
+    """Write the files of a press into one zip archive, or remove the folder if there are none.
 
-    The files are stored as they are: images and sound are packed already.
+    The archive is not compressed, as images and sound files are already.
 
     Returns
     -------
     archive
-        The archive in the folder; None for fewer than two files, or where it cannot be written.
+        Path of the archive; None for fewer than two files, or if it cannot be written.
     errors
-        Messages about what went wrong, as HTML. The files themselves are there all the same.
+        Error messages as HTML. The files exist in any case.
     """
     if len(paths) < 2:
         if not paths:

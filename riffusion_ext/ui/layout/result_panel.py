@@ -1,4 +1,4 @@
-"""Buttons, progress and players of a page that makes music."""
+"""Buttons, status and players of a page that generates music."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["ResultPanel", "values_from_file"]
 class ResultPanel:
     """Buttons, status, result and segments of a page, in the open gradio context; :meth:`finish_layout` comes last.
 
-    Each has an HTML component of its own: gradio builds the whole content of one anew when any of it changes, and a
-    sound that is playing there would stop.
+    Each segment has its own HTML component: when a part of one changes, gradio replaces its whole content, and playback
+    would stop.
 
     Parameters
     ----------
     page
-        Part of the ids: "song".
+        Name of the page in element ids: "song".
     button_text
-        Text of the button.
+        Text of the button that starts.
     placeholder
-        What stands where the result will be.
+        Message before the first result.
     segments
-        Whether there are players for what is finished meanwhile.
+        Whether there are players for finished segments.
     extra_buttons
-        Further buttons: name to text.
+        Texts of further buttons by name.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class ResultPanel:
         self.event_options: dict[str, Any] = {"show_progress": "hidden", **private_event()}
 
     def finish_layout(self, task: BackgroundTask, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
-        """Lay out what stands last, and wire it and Stop.
+        """Lay out the last part, "Restore from a file", and connect it and Stop.
 
         Parameters
         ----------
         task
-            What Stop stops.
+            Stopped by Stop.
         restore
-            Takes a file; returns what the controls become, and the status.
+            Takes the value of a File component; returns updates of the controls and the status.
         controls
-            Of the page.
+            Components of the page.
         """
         import gradio as gr
 
@@ -87,7 +87,7 @@ class ResultPanel:
         self.stop.click(fn=lambda: task.stop() or gr.update(), outputs=[self.status], queue=False, **self.event_options)
 
     def updates(self, shown: PageUpdate) -> list[Any]:
-        """Return what the outputs become; what does not change is not sent."""
+        """Return updates of the outputs; without a value for those that stay."""
         import gradio as gr
 
         def update(html: str | None) -> Any:
@@ -98,23 +98,23 @@ class ResultPanel:
 
 
 def values_from_file(file: Any, kind: str, values_of: Callable[[Any], dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Read a file that was made here.
+    """Read the values of a page's controls from a file that was made with the extension.
 
     Parameters
     ----------
     file
         Value of a File component.
     kind
-        Of this page, one of :data:`~riffusion_ext.generate.restore.KINDS`.
+        Kind of the page, one of :data:`~riffusion_ext.generate.restore.KINDS`.
     values_of
-        Settings to values of the page's controls.
+        Converts settings to values of the page's controls.
 
     Returns
     -------
     values
-        By name of the control; none where the file does not serve.
+        By id of the control; empty after an error.
     note
-        Why not, as HTML, or "".
+        The error as HTML, or "".
     """
     from riffusion_ext.generate.restore import settings_in
 

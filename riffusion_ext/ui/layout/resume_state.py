@@ -1,4 +1,4 @@
-"""What Resume goes on with."""
+"""Saved state of a page, from which Resume continues."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["ResumeState"]
 
 
 class ResumeState:
-    """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
+    """Values and images of the last unfinished run of a page, stored in a file.
 
     Parameters
     ----------
     folder
-        Of the page's results.
+        Folder of the page's results.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class ResumeState:
         return self._folder / "unfinished.json"
 
     def save(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
-        """Remember a press: values as JSON can hold them, and images by name."""
+        """Store the values of a run, which must be JSON, and its images by name."""
         image_files = {name: self._image(image) for name, image in images.items() if image is not None}
         text = json.dumps({"values": dict(values), "pictures": image_files}, ensure_ascii=False, indent=1)
         self._saved = text.encode("utf-8", "replace")
@@ -56,7 +56,7 @@ class ResumeState:
         return self._folder / "pictures" / f"{Path(identity).name}.png"
 
     def image(self, identity: str) -> Image.Image | None:
-        """Return an image that some press was given, by its identity; None where it is not there any more."""
+        """Return a stored image by its identity; None if it no longer exists."""
         from riffusion_ext.spectrogram.image import read_image
 
         try:
@@ -65,17 +65,17 @@ class ResumeState:
             return None
 
     def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
-        """Return values and images of the press.
+        """Return values and images of the unfinished run.
 
         Parameters
         ----------
         model
-            What would generate now; windows of two models make no song, so it would be generated from its beginning.
+            Name of the model that would generate now. Another model's windows cannot be continued.
 
         Raises
         ------
         RiffusionError
-            There is none, its images are gone, or it was begun with another model.
+            There is no unfinished run, its images are missing, or it was started with another model.
         """
         from riffusion_ext.spectrogram.image import read_image
 
@@ -99,7 +99,7 @@ class ResumeState:
         return values, images
 
     def forget(self) -> None:
-        """Forget the press that this object was told of, as it has come to its end; a later one stays."""
+        """Delete the state that this object has saved, after the run has finished; a later run's state stays."""
         with suppress(OSError):  # an old one does no harm
             if self._path.read_bytes() == self._saved:
                 self._path.unlink()

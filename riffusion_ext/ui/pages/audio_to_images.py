@@ -39,16 +39,16 @@ def convert(
     custom: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, str, str]:
-    """Turn the chosen songs into images.
+    """Convert the chosen songs to images.
 
     Returns
     -------
     html
         Messages.
     shown
-        The images, as HTML; empty where there are none.
+        The images, as HTML; "" for none.
     archive
-        Link to a zip file of all where there are several, as HTML; else empty.
+        Link to a zip file of all images, as HTML; "" for fewer than two.
     """
     try:
         params = chosen_params(preset, custom) or SpectrogramParams()
@@ -85,7 +85,7 @@ def convert(
 
 
 def _shown(context: PageContext, path: Path) -> tuple[str, str, str]:
-    """Return what :func:`images` takes; a very wide image is shown narrower: browsers stop at 32,000 pixels."""
+    """Return an item of :func:`images`; wide images get a thumbnail, as browsers stop at 32,000 pixels."""
     from PIL import Image
 
     url = context.serve(path)
@@ -97,7 +97,7 @@ def _shown(context: PageContext, path: Path) -> tuple[str, str, str]:
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
@@ -115,7 +115,7 @@ def build_page(context: PageContext) -> None:
             made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
 
-    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
         files: Any,
         folder: str,

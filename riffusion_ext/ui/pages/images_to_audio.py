@@ -44,31 +44,31 @@ def convert(
     joined_name: str = "",
     crop: Mapping[str, object] | None = None,
 ) -> tuple[str, str]:
-    """Turn the chosen images into sound.
+    """Convert the chosen images to sound files.
 
     Parameters
     ----------
     context
         Where the page runs.
     files, folder, patterns
-        The images: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
+        Uploaded images, a folder or pattern on the server, and patterns that file names of both must match.
     kind
         :data:`EACH`, :data:`SONG`, :data:`CLIPS` or :data:`JOINED`.
     crossfade, joined_name
-        Of the joined track.
+        Crossfade in seconds, and file name, of the joined track.
     engine, level, sound_format, channels, preset, custom
-        As the controls of those ids.
+        Values of the controls with these ids.
     progress
-        Called with the part done.
+        Called with the finished share, 0 to 1.
     crop
-        Values of :data:`~riffusion_ext.options.crop.CROP_CONTROLS` by id. A song is not cut.
+        Values of :data:`~riffusion_ext.options.crop.CROP_CONTROLS` by id. Not used for a song.
 
     Returns
     -------
     html
         Players and messages.
     archive
-        Link to a zip file of all sounds where there are several, as HTML; else empty.
+        Link to a zip file of all sound files, as HTML; "" for fewer than two.
     """
     try:
         renamed: list[str] = []
@@ -77,7 +77,7 @@ def convert(
         check_format(sound_format)
         cut = crop_settings(crop or {})
         settings = _settings(context, engine, level, channels, preset, custom)
-        joined_path(Path(), joined_name, f".{sound_format}")  # a name that cannot be is refused before the work
+        joined_path(Path(), joined_name, f".{sound_format}")  # refuses a bad name before any work
         target = context.new_folder("sounds")
         ending = f".{control('format').clean(sound_format)}"
         if kind == SONG:
@@ -130,7 +130,7 @@ def _clips(
     progress: Callable[[float], None] | None,
 ) -> tuple[list[Result], list[str]]:
     join = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
-    # An image of the track's name has to give way.
+    # The joined track keeps its name; a clip of the same name is renamed.
     targets, renamed = result_names(
         [upload.source for upload in uploads],
         lambda source: joined.parent,
@@ -154,7 +154,7 @@ def _player(context: PageContext, result: Result, number: int) -> str:
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
@@ -182,7 +182,7 @@ def build_page(context: PageContext) -> None:
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
 
-    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
         files: Any,
         folder: str,

@@ -1,4 +1,4 @@
-"""Page "Inspect": what is recorded in a file."""
+"""Page "Inspect": the metadata of a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EMPTY = "What is recorded in the file appears here."
 
 
 def inspect(file: Any) -> str:
-    """Return what is recorded in an image or sound file as an HTML table, or why it cannot be read."""
+    """Return the metadata of an image or sound file as an HTML table, or the error."""
     if file is None:
         return message(_EMPTY)
     try:
@@ -37,7 +37,7 @@ def inspect(file: Any) -> str:
 
 
 def build_page() -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):

@@ -1,7 +1,7 @@
-"""Page "Live": an endless jam, played while it is generated.
+"""Page "Live": endless music that plays while it is generated.
 
-gradio has the controls and buttons; javascript/riffusion_live.js plays, shows how far the generation is, and asks the
-routes of :mod:`riffusion_ext.api.routes.live` for what is new. gradio itself cannot hand over sound without a gap.
+Controls and buttons are gradio's. javascript/riffusion_live.js polls the routes of
+:mod:`riffusion_ext.api.routes.live`, plays the chunks and shows the progress, because gradio cannot play without gaps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["build_page", "queue", "record", "start", "stop"]
 
 KIND = "jams"
-_MAX_AGE_S = 24 * 3600.0  # seconds since anything was written
+_MAX_AGE_S = 24 * 3600.0  # since the last write
 NO_JAM = "Start the jam first."
 RECORD, RECORDING = "Record", "Stop recording"
 
@@ -39,12 +39,12 @@ _STAGE = (
 
 
 def start(context: PageContext, before: str, values: Mapping[str, Any]) -> str:
-    """Start a jam in the place of the one before; returns its id.
+    """Start a jam that replaces the previous one; return its id.
 
     Raises
     ------
     RiffusionError
-        A value is missing or not allowed, or too many jams play already.
+        A value is missing or not allowed, or too many jams are playing.
     """
     from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.generate.live.session import Jam
@@ -70,7 +70,7 @@ def start(context: PageContext, before: str, values: Mapping[str, Any]) -> str:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove what jams have left whose program was ended from outside."""
+    """Delete folders of jams whose process was killed."""
     for path in folder.glob("[0-9]*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _MAX_AGE_S:
@@ -88,7 +88,7 @@ def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending
 
 
 def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) -> None:
-    """Queue a prompt of a jam, with the page's negative prompt and styles.
+    """Add a prompt to the queue of a jam, with the page's negative prompt and styles.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, Any]
 
 
 def record(id_: str) -> bool:
-    """Begin or finish a recording; returns whether the jam records now.
+    """Start or finish a recording; return whether the jam is now recording.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def record(id_: str) -> bool:
 
 
 def stop(id_: str) -> None:
-    """Stop a jam; one that is over is none."""
+    """Stop a jam, if it is still running."""
     from riffusion_ext.generate.live.registry import JAMS
 
     jam = JAMS.get(id_) if id_ else None
@@ -138,7 +138,7 @@ def _jam(id_: str) -> Jam:
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     id_ = gr.State("")

@@ -1,4 +1,4 @@
-"""Page "Loop": a few bars that go round without a seam."""
+"""Page "Loop": a few bars that repeat without a seam."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KIND = "loops"
 
 
 def new_task() -> BackgroundTask:
-    """Return the runs of this page."""
+    """Return the background task of this page."""
     return BackgroundTask("A loop is being made already; stop it first.", generation_page.STOPPING)
 
 
@@ -40,18 +40,18 @@ def make(
     options: Mapping[str, Any],
     image: Image.Image | None = None,
 ) -> Iterator[PageUpdate]:
-    """Make a loop.
+    """Generate a loop.
 
     Parameters
     ----------
     task, context
-        Of the page.
+        Task and context of the page.
     settings
-        What it is.
+        Settings of the loop.
     options
-        ``engine`` and ``format``, as the controls of those names.
+        Values of the controls ``engine`` and ``format``.
     image
-        What it starts from.
+        Init image.
     """
     settings = generation_page.with_sampler(settings, context)
 
@@ -83,7 +83,7 @@ def make(
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     task = new_task()

@@ -1,4 +1,4 @@
-"""The contact sheet on the page: look at windows, hear them, keep or drop them, and word their captions."""
+"""Contact sheet of the page "Training set": view and play windows, keep or drop them, and edit captions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAUSE_OTHERS = (
 
 @dataclass(frozen=True)
 class ReviewPanel:
-    """The sheet's way to be filled: the folder's component, and an event's function, inputs and outputs."""
+    """Component of the folder, and the event that loads the sheet: function, inputs and outputs."""
 
     folder: Any
     load: Any
@@ -35,7 +35,7 @@ class ReviewPanel:
 
 
 def cell_html(out: Path, window: WindowEntry) -> str:
-    """Return the image of a window, where it comes from, and what speaks against it."""
+    """Return the HTML of a window: image, position in its song, and reasons to leave it out."""
     from riffusion_ext.dataset.contact_sheet import thumbnail
     from riffusion_ext.dataset.manifest import reason_text
     from riffusion_ext.dataset.store import Store
@@ -60,7 +60,7 @@ def cell_html(out: Path, window: WindowEntry) -> str:
 
 
 def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
-    """Turn the image of a window of the page into sound; returns a player that begins by itself."""
+    """Convert a window of the page to sound; return a player that starts by itself, or the error, as HTML."""
     from riffusion_ext.audio import write_audio
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.store import Store
@@ -82,7 +82,7 @@ def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
 
 
 def build(context: PageContext) -> ReviewPanel:
-    """Lay out the sheet inside the gradio context that is open."""
+    """Lay out the sheet in the open gradio context."""
     import gradio as gr
 
     from riffusion_ext.convert import explain
@@ -141,7 +141,7 @@ def build(context: PageContext) -> ReviewPanel:
         return [message(f"{saved} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
 
     def action(step: int = 0, *, refresh: bool = False, replace: bool = False) -> Any:
-        """Return what a button does. Every one saves first, so that no edit is lost."""
+        """Return the function of a button. Each saves first, so that no edit is lost."""
 
         def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Any) -> list[Any]:
             text = ""
@@ -177,7 +177,7 @@ def build(context: PageContext) -> ReviewPanel:
 
 
 def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Column, image, sound, play button, keep, caption of a window."""
+    """Lay out the column, image, sound, play button, checkbox and caption of a window."""
     import gradio as gr
 
     with gr.Column(visible=False, min_width=180, elem_classes=["riffusion-cell"]) as column:

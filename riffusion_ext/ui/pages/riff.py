@@ -1,4 +1,4 @@
-"""Page "Riff": a whole song is regenerated."""
+"""Page "Riff": regenerate a whole song."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = ["build_page", "make", "new_task", "play_difference", "remix", "resume
 
 KIND = "riffs"
 _OPTIONS = ("batch", "engine", "format")
-_MAX_WET_FILES = 4  # results to mix anew: 20 MB for each minute in stereo
+_MAX_WET_FILES = 4  # results that can be remixed; 20 MB per minute in stereo
 _NO_RIFF = "There is no riff yet: make one first."
 
 
 def new_task() -> BackgroundTask:
-    """Return the runs of this page."""
+    """Return the background task of this page."""
     return BackgroundTask("A riff is being made already; stop it first.", generation_page.STOPPING)
 
 
@@ -47,25 +47,25 @@ def make(
     *,
     limit: int | None = None,
 ) -> Iterator[PageUpdate]:
-    """Generate a song over, or go on with it where its windows are there already.
+    """Regenerate a song; windows that are finished already are reused.
 
     Parameters
     ----------
     task, context
-        Of the page.
+        Task and context of the page.
     song
         A sound file.
     settings
-        What becomes of it.
+        Settings of the riff.
     options
-        ``batch``, ``engine`` and ``format``, as the controls of those names.
+        Values of the controls ``batch``, ``engine`` and ``format``.
     limit
-        Only the first so many windows, to listen.
+        Number of windows, for a preview; None for all.
 
     Yields
     ------
     PageUpdate
-        The last one's ``extra`` has ``seed``, and ``done``: what :func:`remix` and :func:`play_difference` take.
+        The last one's ``extra`` has ``seed``, and ``done``, the argument of :func:`remix` and :func:`play_difference`.
     """
     settings = generation_page.with_sampler(settings, context)
 
@@ -127,7 +127,7 @@ def _riff(context: PageContext, song: Upload, settings: RiffSettings, options: M
 
 
 def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
-    """Go on with the last riff that was stopped before its end."""
+    """Continue the last unfinished riff."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
 
@@ -147,7 +147,7 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
 
 
 def _remixed_riff(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any]) -> Riff:
-    """Return the riff that was made, with the mix of now."""
+    """Return the finished riff with the present values of the mix."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.score.automation import parse_curve
@@ -161,16 +161,16 @@ def _remixed_riff(context: PageContext, result: Mapping[str, Any], values: Mappi
 
 
 def remix(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Mix what was generated with the song anew.
+    """Mix the generated sound with the song again.
 
     Parameters
     ----------
     context
-        Of the page.
+        Context of the page.
     result
-        From :func:`make`.
+        Value ``done`` of :func:`make`.
     values
-        ``wet``, ``law``, ``level`` and ``format``, as the controls of those names.
+        Values of the controls ``wet``, ``law``, ``level`` and ``format``.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def remix(context: PageContext, result: Mapping[str, Any], values: Mapping[str, 
 
 
 def play_difference(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any], *, lost: bool) -> str:
-    """Make heard what the result has more than the song, or less where `lost`. Parameters as :func:`remix`."""
+    """Return a player of what the result adds to the song, or lacks if `lost`. Parameters as :func:`remix`."""
 
     def work() -> str:
         riff = _remixed_riff(context, result, values)
@@ -212,7 +212,7 @@ def play_difference(context: PageContext, result: Mapping[str, Any], values: Map
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     task = new_task()
@@ -247,7 +247,7 @@ def build_page(context: PageContext) -> None:
             return
         options = {name: values[name] for name in _OPTIONS}
         for shown in make(task, context, uploads[0], settings, options, limit=limit):
-            # The seed that was chosen for the preview is that of the whole, so that it begins with what was heard.
+            # The seed of the preview goes into its field, so that the whole riff begins like the preview.
             chosen = gr.update(value=shown.extra["seed"]) if limit and "seed" in shown.extra else gr.update()
             yield [*results.updates(shown), shown.extra.get("done", gr.update()), chosen]
 

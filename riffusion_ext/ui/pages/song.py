@@ -1,4 +1,4 @@
-"""Page "Song": prompts over time in, minutes of music out."""
+"""Page "Song": minutes of music from prompts over time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NO_SONG = "There is no song yet: make one first."
 
 
 def new_task() -> BackgroundTask:
-    """Return the runs of this page."""
+    """Return the background task of this page."""
     return BackgroundTask("A song is being made already; stop it first.", generation_page.STOPPING)
 
 
@@ -57,18 +57,18 @@ def make(
     options: Mapping[str, Any],
     images: Mapping[str, Image.Image | None],
 ) -> Iterator[PageUpdate]:
-    """Make a song, or go on with it where its windows are there already.
+    """Generate a song; windows that are finished already are reused.
 
     Parameters
     ----------
     task, context
-        Of the page.
+        Task and context of the page.
     settings
-        What the song is.
+        Settings of the song.
     options
-        ``batch``, ``engine`` and ``format``, as the controls of those names.
+        Values of the controls ``batch``, ``engine`` and ``format``.
     images
-        By the names in :data:`IMAGES`.
+        Images by the names in :data:`IMAGES`.
     """
     settings = generation_page.with_sampler(settings, context)
 
@@ -109,7 +109,7 @@ def make(
 
 
 def _save_end(song: Song, folder: Path) -> None:
-    """Keep the end of a song as an image that another one can go on from."""
+    """Save the end of a song as an image with which another song can begin."""
     end = song.image(columns=song.settings.width)
     if end is not None:
         path = folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.png"
@@ -118,7 +118,7 @@ def _save_end(song: Song, folder: Path) -> None:
 
 
 def last_end(context: PageContext) -> tuple[Image.Image | None, str]:
-    """Return the end of the song that was made last; else why not, as HTML."""
+    """Return the end of the last song, and "", or None and the error as HTML."""
     from riffusion_ext.spectrogram.image import read_image
 
     try:
@@ -131,7 +131,7 @@ def last_end(context: PageContext) -> tuple[Image.Image | None, str]:
 
 
 def restore_images(context: PageContext, path: Path) -> tuple[dict[str, Image.Image | None], str]:
-    """Return the images that a song began with, all of :data:`IMAGES`, and what to say of them, as HTML."""
+    """Return the images that a song began with, by the names in :data:`IMAGES`, and a message as HTML."""
     from riffusion_ext.generate.restore import images_in
 
     kept, identities = ResumeState(context.output_dir() / KIND), images_in(path)
@@ -144,7 +144,7 @@ def restore_images(context: PageContext, path: Path) -> tuple[dict[str, Image.Im
 
 
 def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
-    """Go on with the last song that was stopped before its end."""
+    """Continue the last unfinished song."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.song import SongSettings
 
@@ -158,7 +158,7 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
 
 
 def _layout_images() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Lay out the images, and buttons that fill some of them from the last song; both by name of the image."""
+    """Lay out Image components, and buttons that fill them from the last song; return both by name of the image."""
     import gradio as gr
 
     made: dict[str, Any] = {}
@@ -175,7 +175,7 @@ def _layout_images() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def window_image(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
-    """Return the image of a window of the song on the page, by its number from 1; else why not, as HTML."""
+    """Return the image of a window by its number from 1, and "", or None and the error as HTML."""
     from riffusion_ext.spectrogram.image import read_image
 
     try:
@@ -191,7 +191,7 @@ def window_image(folder: str, number: float | None) -> tuple[Image.Image | None,
 
 
 def _layout_windows(context: PageContext, windows: Any, results: ResultPanel) -> None:
-    """Lay out a way for windows to img2img, and for how they were made to txt2img."""
+    """Lay out the buttons that send windows to img2img, and their generation parameters to txt2img."""
     import gradio as gr
 
     with gr.Accordion("Windows of the song", open=False, elem_id="riffusion_song_windows"):
@@ -218,7 +218,7 @@ def _layout_windows(context: PageContext, windows: Any, results: ResultPanel) ->
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     task = new_task()

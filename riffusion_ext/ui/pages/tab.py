@@ -1,6 +1,6 @@
-"""The Riffusion tab: files in, files out, and music from a model where there is one.
+"""The Riffusion tab: conversions of files, training sets, and music from a model.
 
-The same pages stand in a webui's tab (registered by :mod:`riffusion_ext.host.webui`) and by themselves
+The same pages are shown in a webui's tab (registered by :mod:`riffusion_ext.host.webui`) and by the standalone server
 (:mod:`riffusion_ext.ui.app`).
 """
 
@@ -16,7 +16,7 @@ __all__ = ["add_pages", "build_tab"]
 
 
 def build_tab(context: PageContext) -> Any:
-    """Build the tab for a place; returns its ``gr.Blocks``."""
+    """Return the ``gr.Blocks`` of the tab."""
     import gradio as gr
 
     with gr.Blocks(analytics_enabled=False) as blocks:
@@ -25,7 +25,7 @@ def build_tab(context: PageContext) -> Any:
 
 
 def add_pages(context: PageContext) -> None:
-    """Lay out the pages inside the gradio context that is open."""
+    """Lay out the pages in the open gradio context."""
     import gradio as gr
 
     if context.notice:

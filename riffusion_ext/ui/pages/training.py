@@ -1,4 +1,4 @@
-"""Page "Training set": a folder of songs in, curated images with captions out."""
+"""Page "Training set": curated images with captions from a folder of songs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["build_page", "make", "new_task", "own_folder"]
 
 _MAX_FAILURES = 12
-_VERIFIED_IMAGES = 6  # images that are turned back into sound
+_VERIFIED_IMAGES = 6  # converted back to sound, to measure the error
 _STOPPING = message("Stopping; what is done stays ...")
 
 
 def new_task() -> BackgroundTask:
-    """Return the runs of this page."""
+    """Return the background task of this page."""
     return BackgroundTask("A training set is being made already; stop it first.", _STOPPING)
 
 
 def make(
     task: BackgroundTask, songs: str, out: str, context: PageContext, settings: DatasetSettings
 ) -> Iterator[tuple[str, str]]:
-    """Make a training set; yields what the page shows, and the folder of the set once there is one."""
+    """Build a training set; yield the status as HTML, and the folder of the set, "" before it exists."""
     from riffusion_ext.convert import explain
     from riffusion_ext.dataset.pipeline import Built, Progress, build
     from riffusion_ext.dataset.store import Store
@@ -81,7 +81,7 @@ def make(
             elif item:
                 stage = ""
                 summary += message(f"Turned back into sound and measured: {item}.")
-            # Also where nothing moved: only in sending gradio notices that the page was closed.
+            # Also without news: gradio notices only while sending that the page was closed.
             yield (summary or shown) + stage + (task.stopping_html if task.stopping else ""), made
     except Exception as error:
         text = explain(error)
@@ -90,12 +90,12 @@ def make(
 
 
 def own_folder(parent: Path, collection: Path) -> Path:
-    """Return the folder for the training set of a collection: its namesake, unless that is another collection's.
+    """Return a folder for the training set of a collection: of the same name, with a number if that is taken.
 
     Raises
     ------
     RiffusionError
-        A folder of that name is damaged.
+        A training set in a folder of that name is damaged.
     """
     from riffusion_ext.dataset.curation.apply import SOURCE
     from riffusion_ext.dataset.store import Store
@@ -138,7 +138,7 @@ def _failure(path: Path, why: str) -> str:
 
 
 def build_page(context: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     task = new_task()
