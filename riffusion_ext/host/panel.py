@@ -1,7 +1,7 @@
-"""The players under webui's gallery.
+"""The players below the webui's gallery.
 
-webui writes a job's JSON into a hidden text box of each results panel. When that text changes, the clips named in it
-are looked up and shown. The JSON belongs to one page, so every page shows its own clips.
+The webui writes the generation info of a job, as JSON, into a hidden text box of each results panel. When that text
+changes, the clips named in it are shown. Each open page has its own text box, so it shows its own clips.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _MAX_PLAYERS = 200
 
 
 def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBRARY) -> str:
-    """Return the players and messages of a job.
+    """Return the HTML of a job's players and messages.
 
     Parameters
     ----------
     text
-        webui's generation info, JSON, as it came back from the browser: nothing in it is trusted. Only ids and texts
-        are taken from it; files, titles and names come from the library.
+        The webui's generation info as JSON. It comes from the browser and is not trusted: only ids and messages are
+        taken from it; files, titles and names come from the library.
     host
-        Says whether players are wanted.
+        Has the setting that shows players.
     library
-        Where the ids lead.
+        Clips by id.
     """
     if not host.setting("riffusion_players", DEFAULTS["riffusion_players"]):
         return ""
@@ -80,10 +80,10 @@ def _typed_or_empty(value: Any, kind: type) -> Any:
 
 
 def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary) -> list[ClipRecord]:
-    """Return clips by id, then by the images' texts.
+    """Return the clips whose ids are listed, and then those found by the infotexts of images.
 
-    The latter are for images that reached the gallery by another way: webui's upscale button puts a new image among
-    those of the job before.
+    The latter are for images that were added to the gallery later: the webui's upscale button adds an image to those of
+    the previous job.
     """
     found: dict[str, ClipRecord] = {}
     for entry in _typed_or_empty(payload.get("clips"), list):
@@ -100,7 +100,7 @@ def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary
 
 
 class Panels:
-    """Puts an area for players into each results panel while the host builds its page."""
+    """Adds an area for players to each results panel while the host builds its page."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -110,16 +110,16 @@ class Panels:
         self._follows_chooser = False
 
     def add_status(self, tab: str, mode: Any, status: Any) -> None:
-        """Keep a tab's mode control and status line: the first of each tab.
+        """Register the mode control and the status line of a tab. Only the first call for each tab counts.
 
-        With ``--api`` the host builds every panel again, off the page, to learn the defaults.
+        With ``--api``, the host builds every panel a second time, outside the page, to read the defaults.
         """
         self._statuses.setdefault(tab, (mode, status))
 
     def wire_checkpoint(self, chooser: Any, fn: Callable[..., Any]) -> None:
-        """Refresh the status lines when another checkpoint is chosen.
+        """Update the status lines when another checkpoint is selected.
 
-        Only the first chooser is the page's: Forge makes another, off the page, each time a page is opened.
+        Only the first chooser is on the page: Forge creates another one, outside it, each time a page is opened.
         """
         modes = [mode for mode, _ in self._statuses.values()]
         lines = [status for _, status in self._statuses.values()]
@@ -128,10 +128,10 @@ class Panels:
             gradio_compat.on_change(chooser, fn, [chooser, *modes], lines)
 
     def after_component(self, component: Any, elem_id: str | None) -> None:
-        """Take note of a component the host has just made."""
+        """Handle a component that the host has just created."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._areas:
-                # Made while the gallery's own group is not yet open, so it lands below that group.
+                # The gallery's group is not open yet, so this HTML is placed below that group.
                 self._areas[tab] = gradio_compat.dynamic_html("", f"{tab}_riffusion_players")
             elif elem_id == f"generation_info_{tab}" and tab not in self._wired:
                 if tab not in self._areas:

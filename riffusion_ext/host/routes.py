@@ -1,4 +1,4 @@
-"""Our routes in the webui's own server: for other programs where it runs with ``--api``, and for our players always."""
+"""Routes in the webui's server: always those of the players, and with ``--api`` those for other programs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Routes"]
 
 
 class Routes:
-    """What was uploaded and is being made; it outlives "Reload UI", which starts another server.
+    """Adds the routes, and keeps uploads and jobs across "Reload UI", which starts another server.
 
     Parameters
     ----------
     host
         The webui.
     model
-        Returns what generates images.
+        Returns the provider of the model that generates images.
     """
 
     def __init__(self, host: Host, model: Callable[[], ModelProvider]) -> None:
@@ -35,7 +35,7 @@ class Routes:
         self._api_context: ApiContext | None = None
 
     def on_app_started(self, _demo: Any, app: Any) -> None:
-        """Put the routes into the server that was just started; whatever goes wrong, the webui runs on."""
+        """Add the routes to the server that was just started. Errors are reported, and the webui runs on."""
         try:
             self._add_to(app)
         except Exception as error:
@@ -60,7 +60,7 @@ class Routes:
         mount(app, self._api_context, credentials, visitors=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
-        """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""
+        """Return the passwords of the host's API, or raise a RiffusionError if they cannot be read."""
         from riffusion_ext.api.access.auth import parse_credentials
 
         flags = shared.cmd_opts

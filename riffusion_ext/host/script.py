@@ -1,7 +1,7 @@
-"""The Script: the panel in txt2img and img2img, and what happens when images are done.
+"""The webui's Script: the panel in txt2img and img2img, and the sound of generated images.
 
-The host swallows exceptions of scripts, so everything here that may fail says so itself. The arguments of every hook
-are the values of the components that :meth:`RiffusionScript.ui` returns, in the order of the table of controls.
+The host swallows exceptions of scripts, so each hook reports its own errors. The arguments of every hook are the values
+of the components that :meth:`RiffusionScript.ui` returns, in the order of the table of controls.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ __all__ = ["RiffusionScript"]
 
 
 class RiffusionScript(scripts.Script):
-    """Makes sound of every image that webui generates, when it is on."""
+    """Converts every generated image to sound, when it is on."""
 
     def title(self) -> str:
-        """Return the name of the panel; in lower case it is the key in API requests."""
+        """Return the title of the panel; in lower case it is the key in API requests."""
         return "Riffusion"
 
     def show(self, is_img2img: bool) -> object:
-        """Show the panel in both tabs, always: it works together with any other script."""
+        """Show the panel in both tabs, together with any other script."""
         return scripts.AlwaysVisible
 
     # -- page
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        """Build the panel; returns the components whose values the hooks get."""
+        """Build the panel; return the components whose values the hooks receive."""
         with gradio_compat.closed_accordion("Riffusion", self.elem_id("panel")):
             mode = gradio_compat.component(CONTROLS[0], self.elem_id("mode"))
             components = {"mode": mode}
-            # Asked when a page is opened; by then the host has put the user's own default into the component.
+            # Called when a page is opened. By then, the host has set the user's default of the component.
             status = gradio_compat.dynamic_html(lambda: status_html(HOST, mode.value), self.elem_id("status"))
             for start in range(1, len(CONTROLS), 2):
                 with gradio_compat.row():
@@ -67,50 +67,50 @@ class RiffusionScript(scripts.Script):
     # -- one press of Generate
 
     def setup(self, p: Any, *args: object) -> None:
-        """Begin a press of Generate: scripts that run many jobs copy ``p``, and with it the reference to this."""
+        """Start a job. Scripts that run many jobs copy ``p``, and with it the reference to the GenerationJob."""
         setattr(p, JOB_ATTRIBUTE, GenerationJob(p))
 
     def process(self, p: Any, *args: object) -> None:
-        """Before the first batch: write our settings into the images' texts."""
+        """Write the settings into the infotext, before the first batch."""
         _job(p).origins.clear()
-        if PAYLOAD_KEY in p.extra_generation_params:  # of the run before, for the reply; texts are written from here on
+        if PAYLOAD_KEY in p.extra_generation_params:  # the previous run's, for its reply only
             without = {key: value for key, value in p.extra_generation_params.items() if key != PAYLOAD_KEY}
             p.extra_generation_params = without
         try:
             options = _options(p, args)
         except RiffusionError:
             infotext.remove(p.extra_generation_params)
-            return  # postprocess says why
+            return  # postprocess reports the error
         if _is_on(p, options):
             infotext.write(p.extra_generation_params, options)
-        else:  # in an X/Y/Z plot the cell before may have been on
+        else:  # in an X/Y/Z plot, the previous cell may have been on
             infotext.remove(p.extra_generation_params)
 
     def postprocess_image(self, p: Any, pp: Any, *args: object) -> None:
-        """After each image, masks and grids apart: note whose it is. Lists at the end drift from the images."""
+        """Record prompt and seed of each image. At the end, the lists of the host may not match the images."""
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
         _job(p).origins.append(ImageOrigin(str(p.prompts[index]), int(p.seeds[index]), unfinished))
-        if not hasattr(scripts.Script, "postprocess_image_after_composite"):  # SD.Next: this hook is the last one
+        if not hasattr(scripts.Script, "postprocess_image_after_composite"):  # SD.Next has no later hook
             self.postprocess_image_after_composite(p, pp, *args)
 
     def postprocess_image_after_composite(self, p: Any, pp: Any, *args: object) -> None:
-        """Each image as it will be saved: give it the parameters of its spectrogram, which go into its file."""
+        """Attach the spectrogram's parameters to each image before it is saved."""
         from riffusion_ext.metadata import TEXT_KEY
 
         try:
             options = _options(p, args)
-            # An enlarged image's columns are closer together than the parameters say.
+            # In an enlarged image, a column is shorter than the parameters say.
             if _is_on(p, options) and pp.image.size == first_pass_size(p, pp.image):
                 start = start_record(start_images(p), getattr(p, "batch_index", 0))
                 record = record_of(options.params, start, pp.image.height)
                 if record:
                     pp.image.info[TEXT_KEY] = record
         except RiffusionError:
-            return  # postprocess says why
+            return  # postprocess reports the error
 
     def postprocess(self, p: Any, processed: Any, *args: object) -> None:
-        """After the last batch: make the sound. The images are saved and listed by now, whatever happens here."""
+        """Make the sound after the last batch. The images are saved already, so errors do not affect them."""
         job = _job(p)
         before = len(job.payload["messages"])
         is_on = True
@@ -131,7 +131,7 @@ class RiffusionScript(scripts.Script):
 
 
 def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
-    """Put errors among the host's own remarks too: they must be seen. Warnings only where there are no players."""
+    """Append errors to the host's comments, and without players warnings, too."""
     kinds = {"error"} if HOST.setting("riffusion_players", DEFAULTS["riffusion_players"]) else {"error", "warning"}
     texts = [entry["text"] for entry in messages if entry["kind"] in kinds]
     processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *texts])
@@ -139,7 +139,7 @@ def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
 
 def _job(p: Any) -> GenerationJob:
     job = getattr(p, JOB_ATTRIBUTE, None)
-    if job is None:  # a script that fills in the arguments by hand
+    if job is None:  # a script called the hooks without setup
         job = GenerationJob()
         setattr(p, JOB_ATTRIBUTE, job)
     return job
@@ -156,7 +156,7 @@ def _is_on(p: Any, options: SoundOptions) -> bool:
 
 
 def _checkpoint(p: Any) -> tuple[bool, str]:
-    # What the job was made with: an override or an X/Y/Z cell may differ from what the page shows.
+    # The job's own checkpoint: an override or an X/Y/Z cell may use another one than the page shows.
     return HOST.checkpoint_is_riffusion(getattr(p, "sd_model_name", None) or "")
 
 
@@ -177,7 +177,7 @@ def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOption
 
 
 def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
-    """Pair each generated image with what belongs to it."""
+    """Pair each generated image with its prompt, seed, infotext, file and start image."""
     first = processed.index_of_first_image
     chosen = pick_generated(processed.images, processed.infotexts, first, _images_per_image(p))
     starts = start_images(p)
@@ -185,7 +185,7 @@ def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
     for number, (index, image) in enumerate(chosen):
         if len(job.origins) == len(chosen):
             origin = job.origins[number]
-        else:  # a script added or removed images after we saw them
+        else:  # a script added or removed images afterwards
             origin = ImageOrigin(str(_at(processed.all_prompts, number)), int(_at(processed.all_seeds, number)))
         size = first_pass_size(p, image)
         pixels = resize_to_first_pass(image, *size)

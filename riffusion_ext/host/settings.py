@@ -1,4 +1,4 @@
-"""Our section on webui's Settings page. Every value is read with a default: the host may not know the key (yet)."""
+"""Section of the webui's page Settings. Each value is read with a default, as the host may not have the key yet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add_to(opts: Any, option_info: Callable[..., Any], radio: Any) -> None:
     Parameters
     ----------
     opts
-        The host's settings; has ``add_option(key, info)``.
+        The host's settings, with ``add_option(key, info)``.
     option_info
-        The host's class of one setting.
+        The host's class of a setting.
     radio
-        The component for a choice.
+        gradio's class of radio buttons.
     """
     for item in OPTIONS:
         extra = {"component": radio, "component_args": {"choices": list(item.choices)}} if item.choices else {}

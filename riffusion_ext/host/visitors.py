@@ -1,4 +1,4 @@
-"""Who may reach our routes in the webui's server, by the webui's own flags."""
+"""Access to the extension's routes in the webui's server, according to the webui's flags."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _PATTERNS = ("cors_allow_origins_regex", "cors_regex")
 
 
 def page_visitors() -> Visitors:
-    """Return who may reach what our pages need.
+    """Return who may use the routes of the pages.
 
-    The ids of clips and jams are known to the pages only. So where the webui itself is open to other machines, under
-    names that it does not know (a tunnel, a rented machine), our players work under these names, too.
+    Only the pages know the ids of clips and jams. So if the webui is open to other machines, possibly under host names
+    that it does not know (a tunnel, a rented machine), any host name is allowed.
     """
     return _visitors(any_host=_has_password("gradio_auth", "gradio_auth_path", "auth", "auth_file") or _is_exposed())
 
 
 def api_visitors() -> Visitors:
-    """Return who may reach the routes for other programs."""
+    """Return who may use the routes for other programs."""
     return _visitors(any_host=_has_password("api_auth", "auth", "auth_file"))
 
 
@@ -49,7 +49,7 @@ def _visitors(any_host: bool) -> Visitors:
 
 
 def _is_exposed() -> bool:
-    """Whether other machines can reach the webui."""
+    """Return whether other machines can reach the webui."""
     server_name = _flag("server_name")
     return any(_flag(name) for name in ("listen", "share", "ngrok")) or bool(
         server_name and not is_loopback(str(server_name))
@@ -69,7 +69,7 @@ def _split_flag(name: str) -> list[str]:
 
 
 def _is_valid(parse: Any, text: str) -> bool:
-    """Whether a text can be read; the webui takes anything for these flags, and passes over what makes no sense."""
+    """Return whether a text can be parsed; the webui accepts any text in these flags, and ignores invalid ones."""
     try:
         parse(text)
     except RiffusionError:

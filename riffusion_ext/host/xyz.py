@@ -1,4 +1,4 @@
-"""Axes of our own in webui's X/Y/Z plot."""
+"""The extension's axes in the webui's X/Y/Z plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riffusion_ext.options.sound import control
 __all__ = ["AXES", "OVERRIDE", "add_axes"]
 
 OVERRIDE = "_riffusion_override"
-"""Attribute of the host's job in which a cell's values wait for the Script."""
+"""Attribute of the host's job that holds a cell's values for the Script."""
 
 AXES = {
     "[Riffusion] Sound": "mode",
@@ -22,12 +22,12 @@ AXES = {
     "[Riffusion] Channels": "channels",
     "[Riffusion] Spectrogram": "preset",
 }
-"""Label of each axis -> id of the control it sets."""
+"""Id of the control that an axis sets, by label of the axis."""
 
 
 def _apply(item: Option) -> Callable[[Any, Any, Any], None]:
     def apply(p: Any, value: Any, _: Any) -> None:
-        # A new mapping each time: the cells' jobs are shallow copies of one another.
+        # A new mapping: the jobs of the cells are shallow copies of one another.
         setattr(p, OVERRIDE, {**getattr(p, OVERRIDE, {}), item.id: item.clean(value)})
 
     return apply
@@ -48,7 +48,7 @@ def _choices(item: Option) -> Callable[[], list[str]]:
 
 
 def add_axes(scripts_data: Iterable[Any]) -> int:
-    """Add our axes to the plot, unless it has them; returns how many were added.
+    """Add the axes to the plot if they are missing; return the number of added ones.
 
     Parameters
     ----------

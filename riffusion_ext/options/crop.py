@@ -1,6 +1,6 @@
-"""Options for cutting images on their way to sound, for the tab and the command line.
+"""Options for cropping images before their conversion to sound, on the tab and the command line.
 
-Apart from the Script's (:mod:`riffusion_ext.options.sound`), whose order and labels are a stored contract.
+They are separate from the Script's options (:mod:`riffusion_ext.options.sound`), whose order and labels are stored.
 """
 
 from __future__ import annotations
@@ -94,18 +94,18 @@ CROP_CONTROLS: tuple[Option, ...] = (
         step=0.05,
     ),
 )
-"""Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
+"""Options of the crop, in the order of the page. Those of the beat finder are from sd-webui-riffusion."""
 
 CROP = by_id(CROP_CONTROLS)
 
 
 def crop_settings(values: Mapping[str, object]) -> CropSettings:
-    """Return what the controls say together.
+    """Return the settings of the crop.
 
     Parameters
     ----------
     values
-        By id; what is missing, or None, takes its default.
+        Values by id; a missing one, or None, takes its default.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Options of training sets, and the settings made from their values."""
+"""Options of training sets, and their conversion to settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FORMAT_LABELS = {
     "diffusers (metadata.jsonl)": "diffusers",
     "sound chunks (WAV)": "audio",
 }
-"""Formats as the page names them."""
+"""Formats by their names on the page."""
 
 CUTTING: tuple[Option, ...] = (
     Option(
@@ -314,26 +314,26 @@ WORKING: tuple[Option, ...] = (
     ),
     Option("verify", "", "number", 8, "images to convert back and compare", bounds=WORK, step=1, interfaces=_COMMAND),
 )
-"""How the command works, and what it checks at the end; not part of the set's settings."""
+"""Options of the command alone, which are no settings of the training set."""
 
 WORK_OPTIONS = by_id(WORKING)
 
 PAGE_RATES = (OWN_RATE, "16000", "22050", "32000", "44100", "48000")
 
 OPTIONS = (*CUTTING, *CHOOSING, *CAPTIONS, *WRITING)
-"""Every option of a training set."""
+"""Options of a training set."""
 
 DATASET = by_id(OPTIONS)
 
 
 def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
-    """Return the settings that values of the options mean.
+    """Convert values of the options to settings.
 
     Parameters
     ----------
     values
-        By id; also ``params``, of the images, and ``replace``, pairs of texts. What is missing takes its default; a
-        check that is None is not made.
+        Values by id; also ``params``, those of the images, and ``replace``, pairs of texts. A missing value takes its
+        default; None switches a check off.
 
     Raises
     ------
@@ -356,12 +356,12 @@ def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
 
 
 def page_values(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of the options from what the page's components hold.
+    """Convert values of the page's components to values of the options.
 
     Raises
     ------
     RiffusionError
-        A value is missing, or the custom parameters make no spectrogram.
+        A value is missing, or the custom parameters are invalid.
     """
     missing = [name.replace("_", " ") for name, value in shown.items() if value is None]
     if missing:

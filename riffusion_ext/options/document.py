@@ -1,6 +1,6 @@
-"""Tables of all options, written into ``docs/options.md`` between their markers.
+"""Tables of all options in ``docs/options.md``, between markers.
 
-``python3 dev.py options`` writes them; ``python3 dev.py options --check`` only says whether they are up to date.
+``python3 dev.py options`` writes them; ``python3 dev.py options --check`` only checks whether they are up to date.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ TABLES: dict[str, tuple[Option, ...]] = {
     "server": server.OPTIONS,
     "webui": webui.OPTIONS,
 }
-"""The options of each table, by the name in its markers."""
+"""Options of each table by the name in its marker."""
 
 _MARKED = re.compile(r"(<!-- options: (?P<name>[^>]+?) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 _KINDS = {"checkbox": "on or off", "text": "text"}
 
 
 def update_tables(text: str) -> str:
-    """Return the text of the page with its tables written anew.
+    """Return the text of the page with updated tables.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def update_tables(text: str) -> str:
 
 
 def render_table(name: str) -> str:
-    """Return one table as Markdown; columns without an entry are left out."""
+    """Return a table as Markdown, without empty columns."""
     options = TABLES[name]
     columns: dict[str, Callable[[Option], str]] = {
         "Page": lambda item: item.label if "page" in item.interfaces else "",
@@ -100,7 +100,7 @@ def render_table(name: str) -> str:
 
 
 def _values(item: Option) -> str:
-    """Describe the values that an option takes."""
+    """Describe the values of an option."""
     if item.choices:
         return ", ".join(_code(choice) for choice in item.choices)
     if not item.is_number:
@@ -111,7 +111,7 @@ def _values(item: Option) -> str:
 
 
 def _default(item: Option) -> str:
-    """Describe the default, and that of the API or the page where it is another one."""
+    """Describe the default, with that of the API or the page if it differs."""
     default = _value_text(item.default)
     others = {"page": _value_text(item.on_page), "api": _value_text(item.in_api)}
     if item.interfaces == ("api",):
@@ -146,7 +146,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: Iterable[str] = ()) -> int:
-    """Write the tables, or with ``--check`` say whether they are up to date; return the exit code."""
+    """Write the tables, or with ``--check`` only check whether they are up to date; return the exit code."""
     before = PAGE.read_text("utf-8")
     after = update_tables(before)
     if "--check" in arguments:

@@ -1,4 +1,4 @@
-"""Options that songs, riffs, loops and live sessions have in common, and what their values stand for."""
+"""Options that songs, riffs, loops and live sessions have in common, and conversions of their values."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ __all__ = [
 ]
 
 AUTOMATIC = "automatic"
-"""What pages show for the sampler that is the host's choice."""
+"""Choice of the host's default sampler on pages."""
 
 MAX_TEXT_LENGTH = 20_000
-"""Most characters of a prompt or a score in the API."""
+"""Maximum number of characters of a prompt or score in the API."""
 
 Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
-"""Puts styles, by name, into a prompt and a negative prompt."""
+"""Function that applies styles, by name, to a prompt and a negative prompt."""
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
@@ -86,10 +86,10 @@ SAMPLER = Option(
     max_length=100,
     page_default=AUTOMATIC,
 )
-"""Pages offer the names that the host has."""
+"""The choices on pages are the host's samplers."""
 
 LEVEL = replace(control("level"), infotext="")
-"""Level of a file that is generated."""
+"""Level of a generated file."""
 
 BATCH = Option(
     "batch",
@@ -98,7 +98,7 @@ BATCH = Option(
     4,
     "windows at once, on each webui",
     hint="more is faster and needs more memory",
-    bounds=(1, 64),  # what is needed in memory is for the host to say
+    bounds=(1, 64),  # the limit by memory depends on the host
     page_bounds=(1, 16),
     step=1,
 )
@@ -173,12 +173,12 @@ PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model
 
 
 def without_styles(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-    """Return the two prompts as they are, whatever the styles."""
+    """Return the prompts unchanged, for use without styles."""
     return prompt, negative
 
 
 def with_styles(keyframe: _Prompted, values: Mapping[str, Any], styled: Styled) -> _Prompted:
-    """Return a keyframe, or settings with a prompt of their own, with the chosen styles in its prompts."""
+    """Apply the chosen styles to the prompts of a keyframe, or of settings with a prompt of their own."""
     names = list(values.get("styles") or ())
     if not names:
         return keyframe
@@ -187,14 +187,14 @@ def with_styles(keyframe: _Prompted, values: Mapping[str, Any], styled: Styled) 
 
 
 def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
-    """Raise a RiffusionError that names the options without a value; a number box that was emptied has none."""
+    """Raise a RiffusionError that names options without a value, such as empty number boxes."""
     missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
     if missing:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
 
 
 def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
-    """Return the parameters of the model's images: ``params``, or what ``preset`` and ``custom`` say together."""
+    """Return the spectrogram parameters of the model: ``params``, or those of ``preset`` and ``custom``."""
     if "params" in values:
         params: SpectrogramParams = values["params"]
         return params
@@ -202,7 +202,7 @@ def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
 
 
 def prompt_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that settings made from one prompt share, those of a loop and of a live session, by name."""
+    """Return the fields that the settings of a loop and of a live session have in common, by name."""
     return {
         "prompt": str(values["prompt"]).strip(),
         "negative": str(values["negative"]).strip(),
@@ -219,14 +219,14 @@ def prompt_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def values_of_common(settings: Any) -> dict[str, Any]:
-    """Return values of the common options that mean the settings of a song, riff or loop."""
+    """Convert settings of a song, riff or loop to values of the common options."""
     named = next((name for name, params in PRESETS.items() if params == settings.params), CUSTOM)
     custom = "" if named != CUSTOM else _text_of(settings.params)
     return {
         "steps": settings.steps,
         "sampler": settings.sampler or AUTOMATIC,
         "level": settings.level,
-        "styles": [],  # they are in the prompts
+        "styles": [],  # already applied to the prompts
         "preset": named,
         "custom": custom,
     }
@@ -239,5 +239,5 @@ def _text_of(params: SpectrogramParams) -> str:
 
 
 def sampler_of(values: Mapping[str, Any]) -> str:
-    """Return the sampler's name as a backend takes it."""
+    """Return the sampler's name for a backend; "" for the default."""
     return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])

@@ -1,4 +1,4 @@
-"""Options of interpolations, which only the API makes."""
+"""Options of interpolations, a function of the API only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END: dict[str, Option] = by_id(
         replace(generation.CFG, interfaces=_API),
     )
 )
-"""Options of each end."""
+"""Options of each end of an interpolation."""
 
 INTERPOLATION: dict[str, Option] = by_id(
     (

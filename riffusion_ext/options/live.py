@@ -1,4 +1,4 @@
-"""Options of live sessions, and the settings made from their values."""
+"""Options of live sessions, and their conversion to settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LIVE", "OPTIONS", "RECORDINGS", "settings_of"]
 
 RECORDINGS = ("wav", "flac")
-"""Formats of recordings: those that lose nothing."""
+"""Formats of recordings, all lossless."""
 
 _PAGE = ("page",)
 
@@ -79,13 +79,13 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=_PAGE,
     ),
 )
-"""Every option of a live session."""
+"""Options of a live session."""
 
 LIVE = by_id(OPTIONS)
 
 
 def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> JamSettings:
-    """Return the settings that values of the options mean.
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 

@@ -1,4 +1,4 @@
-"""Options of loops, and the settings made from their values."""
+"""Options of loops, and their conversion to settings and back."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ OPTIONS: tuple[Option, ...] = (
     generation.STEPS,
     generation.SAMPLER,
 )
-"""Every option of a loop, in the order of the command line's."""
+"""Options of a loop, in the order of the command line."""
 
 LOOP = by_id(OPTIONS)
 
 
 def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> LoopSettings:
-    """Return the settings that values of the options mean.
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 
@@ -68,6 +68,6 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> L
 
 
 def values_of(settings: LoopSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings."""
+    """Convert settings to values of the page's options by id."""
     names = ("prompt", "negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat")
     return {name: getattr(settings, name) for name in names} | values_of_common(settings)

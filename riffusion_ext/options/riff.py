@@ -1,4 +1,4 @@
-"""Options of riffs, and the settings made from their values."""
+"""Options of riffs, and their conversion to settings and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LEVEL = replace(
 )
 
 _MAX_CURVE_LENGTH = 500
-_BPM = 120.0  # bars of a score for a riff count in proportion, so any tempo does
+_BPM = 120.0  # any value: bars in the score of a riff are only proportions
 
 OPTIONS: tuple[Option, ...] = (
     replace(generation.PROMPT, api_default=None),  # or keyframes
@@ -149,7 +149,7 @@ OPTIONS: tuple[Option, ...] = (
     replace(generation.SEEDS, default="fixed", help="noise of the windows", interfaces=("command", "api")),
     replace(generation.POWER, help="power of the way between prompts", interfaces=("command",)),
 )
-"""Every option of a riff, in the order of the command line's."""
+"""Options of a riff, in the order of the command line."""
 
 RIFF = by_id(OPTIONS)
 
@@ -170,11 +170,11 @@ PART: dict[str, Option] = by_id(
         ),
     )
 )
-"""The part of a song in the API, in seconds."""
+"""Options of the part of the song in the API, in seconds."""
 
 
 def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> RiffSettings:
-    """Return the settings that values of the options mean.
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 
@@ -221,7 +221,7 @@ def _curve(id_: str, name: str, values: Mapping[str, Any]) -> Curve:
 
 
 def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
-    """Return what the song becomes: the lines of the score, else the prompt; what a line says goes first."""
+    """Return the keyframes: those of the score, or one of the prompt. Values in a line take precedence."""
     from riffusion_ext.generate.score.keyframes import Keyframe
     from riffusion_ext.generate.score.parser import parse_score
 
@@ -243,7 +243,7 @@ def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[K
 
 
 def values_of(settings: RiffSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings."""
+    """Convert settings to values of the page's options by id."""
     from riffusion_ext.generate.score.keyframes import Score
     from riffusion_ext.generate.score.parser import format_score
     from riffusion_ext.generate.score.timecode import format_time, number_text
@@ -251,7 +251,7 @@ def values_of(settings: RiffSettings) -> dict[str, Any]:
     first = settings.keyframes[0]
     alone = len(settings.keyframes) == 1
     score = "" if alone else format_score(Score(settings.keyframes, bpm=_BPM))
-    # A line of a score does not say what is usual in scores.
+    # Lines of a score omit values that are the defaults of scores.
     denoise, cfg = (first.denoise, first.cfg) if alone else (generation.DENOISE.default, generation.CFG.default)
     return {
         "prompt": first.prompt if alone else "",

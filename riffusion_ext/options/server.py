@@ -1,4 +1,4 @@
-"""Options of the standalone server. Who may come in (passwords, names, origins) is no setting with a default."""
+"""Options of the standalone server, except those of access (passwords, hosts, origins), which have no defaults."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=_COMMAND,
     ),
 )
-"""Every option with a default, in the order of the command line's."""
+"""Options with a default, in the order of the command line."""
 
 SERVER = by_id(OPTIONS)

@@ -1,4 +1,4 @@
-"""Options of songs, and the settings made from their values."""
+"""Options of songs, and their conversion to settings and back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "",
         "a line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7",
-        interfaces=("page", "api"),  # lines or files after the command's name
+        interfaces=("page", "api"),  # positional arguments on the command line
         max_length=MAX_TEXT_LENGTH,
         api_default=None,  # or keyframes
         placeholder=EXAMPLE,
@@ -60,7 +60,7 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=("page", "command"),
     ),
     replace(generation.CFG, help="CFG scale, for lines that set none", interfaces=("page", "command")),
-    replace(generation.BPM, api_default=None),  # needed for bars and beats only
+    replace(generation.BPM, api_default=None),  # needed only for bars and beats
     generation.BEATS_PER_BAR,
     generation.BEAT,
     generation.POWER,
@@ -100,7 +100,7 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=("command", "api"),
     ),
 )
-"""Every option of a song, in the order of the command line's."""
+"""Options of a song, in the order of the command line."""
 
 SONG = by_id(OPTIONS)
 
@@ -128,18 +128,18 @@ KEYFRAME: dict[str, Option] = by_id(
         ),
     )
 )
-"""Options of a part of a song in the API; elsewhere a line of the score."""
+"""Options of a keyframe in the API; elsewhere keyframes are lines of the score."""
 
 
 def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> SongSettings:
-    """Return the settings that values of the options mean.
+    """Convert values of the options to settings.
 
     Parameters
     ----------
     values
-        By id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
+        Values by id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
     styled
-        Puts the styles that are chosen by name (``styles``) into the prompts.
+        Applies the chosen styles (``styles``) to the prompts.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> S
         defaults=defaults,
     )
     first = score.keyframes[0]
-    if first.seed == -1:  # lines that name a seed keep it
+    if first.seed == -1:  # seeds in lines take precedence
         score = replace(score, keyframes=(replace(first, seed=int(values["seed"])), *score.keyframes[1:]))
     score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
     return SongSettings(
@@ -182,7 +182,7 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> S
 
 
 def values_of(settings: SongSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings; those that have no say are left out."""
+    """Convert settings to values of the page's options by id; options without effect are left out."""
     from riffusion_ext.generate.score.parser import format_score
 
     score = settings.score

@@ -1,10 +1,9 @@
-"""Options for turning images into sound.
+"""Options of the conversion of images to sound.
 
-The Script in txt2img and img2img, the tab, the command line and the API derive from :data:`CONTROLS`;
-:mod:`riffusion_ext.ui.gradio_compat` turns them into components.
+The Script in txt2img and img2img, the tab, the command line and the API derive from :data:`CONTROLS`.
 
-Labels and the order are a stored contract: webui keeps a user's defaults by label (``ui-config.json``), and API callers
-give the values by position. New controls go to the end.
+Labels and order must not change: the webui stores a user's defaults by label (``ui-config.json``), and API clients pass
+the values by position. New controls go to the end.
 """
 
 from __future__ import annotations
@@ -119,25 +118,25 @@ CONTROLS: tuple[Option, ...] = (
         interfaces=("page",),
     ),
 )
-"""Every control of the Script, in the order of its API arguments."""
+"""Controls of the Script, in the order of its API arguments."""
 
 _BY_ID = by_id(CONTROLS)
 
 
 def control(id_: str) -> Option:
-    """Return the control of that id.
+    """Return a control by its id.
 
     Raises
     ------
     KeyError
-        There is none.
+        There is no such control.
     """
     return _BY_ID[id_]
 
 
 @dataclass(frozen=True)
 class SoundOptions:
-    """Values of all controls, each already checked. See :data:`CONTROLS` for what they mean."""
+    """Checked values of all controls of :data:`CONTROLS`."""
 
     mode: str = AUTO
     engine: str = "fast"
@@ -151,17 +150,17 @@ class SoundOptions:
 
     @property
     def params(self) -> SpectrogramParams | None:
-        """Parameters of the spectrogram; None leaves them to the image. Raises as :func:`chosen_params`."""
+        """Spectrogram parameters; None for those of the image. Raises as :func:`chosen_params`."""
         return chosen_params(self.preset, self.custom)
 
 
 def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
-    """Return what the controls ``preset`` and ``custom`` say together; None leaves the parameters to the image.
+    """Return the spectrogram parameters of the controls ``preset`` and ``custom``; None for those of the image.
 
     Raises
     ------
     RiffusionError
-        The preset is custom, and the text makes no spectrogram.
+        The preset is custom, and the text is invalid.
     """
     if preset == CUSTOM:
         return SpectrogramParams.from_text(str(control("custom").clean(custom)))
@@ -169,15 +168,15 @@ def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
 
 
 def options_from_args(args: Sequence[object], override: Mapping[str, object] | None = None) -> SoundOptions:
-    """Read the arguments of the Script.
+    """Convert the arguments of the Script to options.
 
     Parameters
     ----------
     args
-        Either values by position, in the order of :data:`CONTROLS`, or one mapping of ids to values. What is missing,
-        or None, takes its default.
+        Values in the order of :data:`CONTROLS`, or one mapping of values by id. A missing value, or None, takes its
+        default.
     override
-        Values by id that win over ``args`` (an axis of the X/Y/Z plot).
+        Values by id that take precedence over ``args`` (of the X/Y/Z plot).
 
     Raises
     ------

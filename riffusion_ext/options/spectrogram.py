@@ -1,4 +1,4 @@
-"""Options of spectrograms: the parameters one by one. Their names are those of the original library."""
+"""Options of the spectrogram parameters. Their names are those of the original library."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def _option(name: str, help_: str) -> Option:
 
 
 OPTIONS: tuple[Option, ...] = tuple(_option(name, help_) for name, help_ in _HELP.items())
-"""Every number of a spectrogram, in the order of the command line's."""
+"""Numeric parameters of a spectrogram, in the order of the command line."""
 
 PARAMS = by_id(OPTIONS)

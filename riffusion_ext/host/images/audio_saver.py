@@ -1,7 +1,7 @@
-"""From a host's finished images to sound files, players and messages.
+"""Sound files, players and messages for a host's finished images.
 
-Knows nothing of webui: a :class:`~riffusion_ext.host.base.Host` answers what it needs. Whatever goes wrong becomes a
-message; the images are the host's and are never touched.
+Independent of the webui: settings and folders come from a :class:`~riffusion_ext.host.base.Host`. Errors become
+messages, and the host's images are never changed.
 """
 
 from __future__ import annotations
@@ -30,27 +30,29 @@ __all__ = ["AudioSaver", "Cancelled"]
 
 _TRAINED_HEIGHT = 512
 _BATCH_SIZE = 8
-"""Images inverted together. Their sound is written before the next are begun, so that any batch fits in memory."""
+"""Images inverted together. Their sound is written before the next ones start, so that any batch fits in memory."""
 _LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
 
 
 class Cancelled(Exception):
-    """The user pressed Interrupt while the sound was being made."""
+    """The user pressed Interrupt while sound was being made."""
 
 
 class AudioSaver:
-    """Makes the sound of one batch.
+    """Decodes the images of one run and saves their sound.
 
     Parameters
     ----------
-    host, job
-        Where settings come from and messages go to; what the batch belongs to.
+    host
+        Provides settings and folders.
+    job
+        Collects clips and messages.
     options
-        The user's choices.
+        Values of the panel's controls.
     library
-        Where clips get their ids.
+        Library of clips, which assigns ids.
     cancelled
-        Asked now and then; True stops the work.
+        Called repeatedly; True stops the work.
     """
 
     def __init__(
@@ -64,10 +66,10 @@ class AudioSaver:
     ) -> None:
         self.host, self.job, self.options, self.library = host, job, options, library
         self._cancelled = cancelled
-        self._params = options.params  # None leaves them to each image
+        self._params = options.params  # None: those of each image
 
     def run(self, images: Sequence[GeneratedImage]) -> None:
-        """Make, save and announce the sound of every finished image, then the joined clip if it is wanted."""
+        """Save the sound of every finished image, and the joined clip if it is requested."""
         finished = [image for image in images if not image.origin.unfinished]
         if len(finished) < len(images):
             count = len(images) - len(finished)
@@ -77,7 +79,7 @@ class AudioSaver:
         self._warn_of_height(finished)
         self._warn_of_level(finished)
         ending = "." + self._format()
-        clips: list[Decoded] = []  # without a level yet
+        clips: list[Decoded] = []  # before their level is set
         for start in range(0, len(finished), _BATCH_SIZE):
             try:
                 clips += self._make(finished[start : start + _BATCH_SIZE], ending)
@@ -92,7 +94,7 @@ class AudioSaver:
             self._guard("Joined clip", self._save_joined, finished[0], clips, ending)
 
     def _make(self, images: Sequence[GeneratedImage], ending: str) -> list[Decoded]:
-        """Make the sound of a few images; returns the clips to join later, none where they are not to be joined."""
+        """Save the sound of a few images; return the clips if they are to be joined, else an empty list."""
         clips: list[Decoded] = []
         for image, decoded in zip(images, self._decode(images), strict=True):
             if isinstance(decoded, Exception):
@@ -106,11 +108,11 @@ class AudioSaver:
         return clips
 
     def _warn_of_height(self, images: Sequence[GeneratedImage]) -> None:
-        # Forge starts with a height of 640; a frequency then lies where the model never saw it.
+        # Forge's default height is 640. Then a frequency is in another row than in the model's training images.
         odd = sorted({image.image.height for image in images} - {_TRAINED_HEIGHT})
         if odd:
             heights = ", ".join(map(str, odd))
-            self.job.add_message(  # the same words for every image and cell, so that it is said once
+            self.job.add_message(  # the same text for every image and cell, so that it is shown once
                 f"The height is {heights} px. Riffusion models are trained on images {_TRAINED_HEIGHT} px high; at "
                 f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
             )
@@ -127,17 +129,17 @@ class AudioSaver:
     # -- image -> clip
 
     def _decode(self, images: Sequence[GeneratedImage]) -> list[Decoded | Exception]:
-        """Turn the images of a batch into sound, an error in the place of one that cannot be."""
+        """Decode images to clips, with an error in place of each clip that failed."""
         from riffusion_ext.audio import RAW
         from riffusion_ext.convert.decode import decode_all
         from riffusion_ext.spectrogram.settings import DecodeSettings
 
-        # Without a level: each clip gets its own, and all of them joined get one together.
+        # Without a level: it is set for each clip, and once for the joined clip.
         options = self.options
         settings = DecodeSettings(
             engine=options.engine, level=RAW, channels=options.channels, device=self.host.device()
         )
-        # The parameters go in as the image's own record, the same that its file carries.
+        # The parameters are passed as metadata of the image, the same as in its file.
         recorded = [with_record(image.image, self._record(image)) for image in images]
 
         def progress(_: float) -> None:
@@ -206,7 +208,15 @@ class AudioSaver:
         self.job.add_clip(record)
 
     def _write(self, save: Callable[..., Path], image_path: Path | None, ending: str) -> tuple[Path, bool]:
-        """Write beside the image; where that is not saved, or its folder takes nothing, into the scratch folder."""
+        """Write beside the image, or into the scratch folder if it is not saved or its folder is not writable.
+
+        Returns
+        -------
+        path
+            The sound file.
+        temporary
+            Whether it is in the scratch folder.
+        """
         subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"]), "pcm16")
         if ending.endswith(".flac") and subtype == "float":
             subtype = "pcm24"
@@ -229,7 +239,7 @@ class AudioSaver:
         ):
             return
         sidecar = path.with_suffix(".png")
-        if sidecar.exists():  # it may be the user's own
+        if sidecar.exists():  # possibly the user's own file
             self.job.add_message(f"{sidecar.name} exists already, so no PNG was kept beside {path.name}.", "warning")
             return
         from riffusion_ext.metadata import save_image
@@ -258,5 +268,5 @@ class AudioSaver:
 
 
 def _slug(prompt: str) -> str:
-    """Return the prompt as part of a file name that any system takes."""
+    """Return the prompt in a form that is valid in file names of any system."""
     return "-".join(re.findall(r"\w+", prompt))[:60].rstrip("-") or "riffusion"

@@ -1,4 +1,4 @@
-"""What one press of Generate made, in the form that travels to the page and to API clients."""
+"""Clips and messages of one press of Generate, as they are sent to the page and to API clients."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from riffusion_ext.library import ClipRecord
 __all__ = ["JOB_ATTRIBUTE", "PAYLOAD_KEY", "GenerationJob", "Payload"]
 
 PAYLOAD_KEY = "riffusion"
-"""Key of the payload in webui's extra generation parameters."""
+"""Key of the payload in the webui's extra generation parameters."""
 
 
 JOB_ATTRIBUTE = "_riffusion_job"
-"""Attribute of the host's job that holds ours."""
+"""Attribute of the host's job that holds the :class:`GenerationJob`."""
 
 
 class Payload(dict[str, Any]):
-    """``{"clips": [...], "messages": [...]}``, which goes into replies and never into an image's text.
+    """``{"clips": [...], "messages": [...]}``, a part of replies, never of an image's infotext.
 
     :meth:`GenerationJob.attach_payload` adds it to the extra generation parameters of replies after the texts of the
     images are written. Should a webui of A1111's family write a text later all the same: it calls every value that is
@@ -30,17 +30,17 @@ class Payload(dict[str, Any]):
         super().__init__(clips=[], messages=[])
 
     def __call__(self, **_: object) -> None:
-        """Answer webui's question for a text: there is none."""
+        """Return None, with which the webui omits the payload from an infotext."""
 
 
 class GenerationJob:
-    """One press of Generate. Scripts that copy the host's job for each cell share it.
+    """One press of Generate. The copies that scripts make of the host's job share it.
 
     Parameters
     ----------
     host_job
-        The host's job as it was given to the first hook. Scripts run copies of it ("prompts from file"), and make the
-        reply of its own parameters at the end.
+        The host's job of the first hook. Scripts such as "Prompts from file" run copies of it, but make the final reply
+        from its own parameters.
     """
 
     def __init__(self, host_job: Any = None) -> None:
@@ -49,20 +49,20 @@ class GenerationJob:
         self._replies: list[dict[str, Any]] = []
         self._relevant = False
         self.origins: list[ImageOrigin] = []
-        """Images finished so far in the run that is going on; emptied when the next cell begins."""
+        """Finished images of the current run; cleared when the next cell starts."""
 
     def attach_payload(self, processed: Any, *, relevant: bool) -> None:
-        """Give a reply the payload; also those before it, of which the script that runs the jobs may make one.
+        """Add the payload to a reply, and to earlier ones, as a script may combine them into one.
 
         Parameters
         ----------
         processed
             The host's result of a run.
         relevant
-            Whether this run has anything to tell.
+            Whether sound is on in this run. The payload is added once this was so in any run of the job.
         """
         reply = dict(processed.extra_generation_params)
-        processed.extra_generation_params = reply  # its own: the job's is what the texts of images are written from
+        processed.extra_generation_params = reply  # a copy: infotexts are written from the job's
         self._replies.append(reply)
         self._relevant = self._relevant or relevant
         if self._relevant:
@@ -73,7 +73,7 @@ class GenerationJob:
                 self._host_job.extra_generation_params = {**known, PAYLOAD_KEY: self.payload}
 
     def add_clip(self, record: ClipRecord) -> None:
-        """Tell the page and API clients of a clip. File names without their folders: the path stays here."""
+        """Add a clip, with its file name but without the folders on the server."""
         self.payload["clips"].append(
             {
                 "id": record.id,
@@ -86,7 +86,7 @@ class GenerationJob:
         )
 
     def add_message(self, text: str, kind: str = "info") -> bool:
-        """Add a message, once, without the folders in it; returns whether it is new."""
+        """Add a message, without folders of the server, unless it is there already; return whether it is new."""
         entry = {"text": without_folders(text), "kind": kind}
         if entry in self.payload["messages"]:
             return False

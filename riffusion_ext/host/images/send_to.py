@@ -1,7 +1,7 @@
-"""Buttons that hand images from webui's galleries to our pages and back, by webui's own means.
+"""Buttons that send images from the webui's galleries to the tab and back.
 
-webui connects such buttons when its whole page is there, and does not start where one leads to nowhere. So ours are
-only registered once both of their ends exist.
+They use the webui's own "Send to" mechanism. The webui connects the buttons once its whole page is built, and does not
+start if a target is missing. So each button is registered only when both of its ends exist.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ TARGETS = {
     "riffusion_seed_picture": "Use as init image of a song",
     "riffusion_before": "Continue this clip as a song",
 }
-"""Name for the host, which calls switch_to_<name> in the page, and text of the button."""
+"""Text of each button by the name of its target; in the page, the host calls ``switch_to_<name>``."""
 
 
 class SendTo:
-    """The buttons of one page of the host.
+    """The "Send to" buttons of one page of the host.
 
     Parameters
     ----------
     utils
-        The host's ``modules.infotext_utils``; None where it has none, and there are no buttons then.
+        The host's ``modules.infotext_utils``. If it lacks a function, there are no buttons.
     """
 
     def __init__(self, utils: Any) -> None:
@@ -38,11 +38,11 @@ class SendTo:
 
     @property
     def available(self) -> bool:
-        """Whether the host can hand images over."""
+        """Whether the host can send images."""
         return self._utils is not None
 
     def after_component(self, component: Any, elem_id: str | None) -> None:
-        """Take note of a component that the host has just made."""
+        """Handle a component that the host has just created."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._buttons:
                 self._buttons[tab] = gradio_compat.small_buttons(
@@ -52,21 +52,21 @@ class SendTo:
                 self._galleries.setdefault(tab, component)
 
     def receive(self, name: str, image: Any) -> None:
-        """Let an Image component of ours take the images of the buttons of that name."""
+        """Make an Image component the target of the buttons of a name."""
         if f"riffusion_{name}" in TARGETS:
             self._utils.add_paste_fields(f"riffusion_{name}", image, None)
             self._receivers.add(f"riffusion_{name}")
 
     def send(self, button: Any, image: Any) -> None:
-        """Let a button of ours send an Image component's image to img2img."""
+        """Connect a button that sends the image of an Image component to img2img."""
         self._register(button, "img2img", source_image_component=image)
 
     def send_text(self, button: Any, text: Any) -> None:
-        """Let a button of ours send generation parameters, in a Textbox component, to txt2img."""
+        """Connect a button that sends the generation parameters in a Textbox component to txt2img."""
         self._register(button, "txt2img", source_text_component=text)
 
     def connect(self) -> None:
-        """Register the buttons under the galleries that lead somewhere."""
+        """Register the buttons below the galleries that have a target."""
         for tab, buttons in self._buttons.items():
             for elem_id, button in buttons.items():
                 target = elem_id.removeprefix(f"{tab}_")

@@ -1,7 +1,7 @@
-"""webui's own model, LoRAs and samplers as a :class:`~riffusion_ext.generate.backends.base.Backend`.
+"""The webui's model, LoRAs and samplers as a :class:`~riffusion_ext.generate.backends.base.Backend`.
 
-Between two prompts only two things differ from an ordinary generation: what the model is told, and the noise it begins
-with. So webui's two Processing classes are used as they are, and those two are put in their place.
+Generation between two prompts differs from an ordinary one only in the conditioning and the initial noise. So the
+webui's two Processing classes are used, with these two replaced.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from riffusion_ext.host.model.tiling import wrap_in_time
 __all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
 _PREFERRED = ("DPM++ 2M", "Euler")
-"""Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
+"""Default samplers. Neither adds noise in its steps, which would be the same throughout a song."""
 
 _EXTRA_NETWORK = re.compile(r"<\w+:[^<>]+>")
 
-_SETTINGS = {  # what else would change an image behind our back
+_SETTINGS = {  # settings that would change the images otherwise
     "img2img_color_correction": False,
     "img2img_fix_steps": False,
     "sd_vae_encode_method": "Full",
@@ -52,13 +52,13 @@ def sampler_names() -> list[str]:
 
 
 def usual_sampler() -> str:
-    """Return the name of the sampler for those who name none."""
+    """Return the name of the default sampler."""
     names = sampler_names()
     return next((name for name in _PREFERRED if name in names), names[0])
 
 
 class _Interpolating:
-    """What the two Processing classes below have in common."""
+    """Mixin of the two Processing classes below: interpolates conditioning and noise of the requests."""
 
     requests: Sequence[Request] = ()
     exit_stack: ExitStack
@@ -105,20 +105,20 @@ class _Interpolating:
 
 
 class _FromNoise(_Interpolating, processing.StableDiffusionProcessingTxt2Img):
-    """Text to image, between two prompts."""
+    """Text to image between two prompts."""
 
 
 class _FromImage(_Interpolating, processing.StableDiffusionProcessingImg2Img):
-    """Image to image, between two prompts."""
+    """Image to image between two prompts."""
 
 
 class WebuiBackend:
-    """The model that is chosen in the webui when this is made; it generates with no other.
+    """Backend of the checkpoint that is selected when it is created; it generates with no other one.
 
     Parameters
     ----------
     max_batch
-        How many images it is given at once.
+        Maximum number of images in a batch.
     """
 
     def __init__(self, *, max_batch: int = 4) -> None:
@@ -126,16 +126,16 @@ class WebuiBackend:
         self.interrupted = False
         self._model = chosen_name()
         self._interrupt_requested = self._waiting = self._generating = False
-        self._lock = threading.Lock()  # from looking whose turn it is to interrupting
+        self._lock = threading.Lock()  # held from the check of _generating to the interrupt
 
     @property
     def name(self) -> str:
-        """The checkpoint that is chosen, loaded or not."""
+        """Name of the checkpoint, loaded or not."""
         return self._model or "webui"
 
     @property
     def activity(self) -> Activity | None:
-        """The host's own count of steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
+        """The host's progress in steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
         if self._waiting:
             return Activity(waiting=True)
         if self._generating and shared.state.sampling_steps:
@@ -146,13 +146,12 @@ class WebuiBackend:
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         """Generate images; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
 
-        Waits for its turn where the host is at work. Every image carries the host's own record of how it was made,
-        as ``info["parameters"]``.
+        Waits while the host is working. Every image has its infotext as ``info["parameters"]``.
         """
         self.interrupted = self._interrupt_requested = False
         generated: list[Image.Image] = []
         numbered = list(enumerate(requests))
-        # LoRAs change the model itself, so they count for a whole batch.
+        # LoRAs change the model's weights, so they are the same for a whole batch.
         for _, group in groupby(numbered, key=lambda pair: _extra_networks(pair[1])):
             batch = list(group)
             images = self._generate([request for _, request in batch])
@@ -164,10 +163,10 @@ class WebuiBackend:
         return generated
 
     def interrupt(self) -> None:
-        """Stop what is being generated for this object; also while it still waits for its turn."""
+        """Stop the current generation of this backend, also while it waits for the host."""
         self._interrupt_requested = True
         with self._lock:
-            if self._generating:  # else the host is at work for somebody else
+            if self._generating:  # otherwise the host is working for somebody else
                 shared.state.interrupt()
 
     def _generate(self, requests: Sequence[Request]) -> list[Image.Image]:
@@ -181,7 +180,7 @@ class WebuiBackend:
                 return []
             self._check_model()
             shared.state.begin(job="riffusion")
-            shared.state.sampling_steps = 0  # those of the job before
+            shared.state.sampling_steps = 0  # the previous job's
             self._generating = True
             try:
                 done = self._process_uniform(requests)
@@ -191,11 +190,11 @@ class WebuiBackend:
                     self._generating = False
                 shared.state.end()
                 shared.total_tqdm.clear()
-        # One that was interrupted half-way is noise still.
+        # Interrupted images are still noisy.
         return [] if self.interrupted else done
 
     def _check_model(self) -> None:
-        """Windows of two models make no song; between two batches, anybody may choose another one."""
+        """Raise an error if another checkpoint was selected: a song's windows must be of one model."""
         now = chosen_name()
         if self._model and now != self._model:
             raise RiffusionError(
@@ -204,7 +203,7 @@ class WebuiBackend:
             )
 
     def _process_uniform(self, requests: Sequence[Request]) -> list[Image.Image]:
-        """Generate a batch; in parts where its prompts are of several kinds, so that each is generated as if alone."""
+        """Generate a batch, divided by kinds of prompts, so that each image is the same as if generated alone."""
         try:
             return self._process(requests)
         except MixedBatchError as error:
@@ -266,7 +265,7 @@ class WebuiBackend:
 
 
 def _check_generated(image: Image.Image, mask: Image.Image | None) -> None:
-    """Refuse what comes of numbers that are none (NaN), where the host does not: black, the loudest sound there is."""
+    """Raise an error for black images, which hosts make of NaN. As a spectrogram, black is the loudest sound."""
     pixels = np.asarray(image.convert("L"))
     generated = pixels if mask is None else pixels[np.asarray(mask) == 255]
     if generated.size and not generated.any():
@@ -281,7 +280,7 @@ def _extra_networks(request: Request) -> tuple[str, ...]:
 
 
 def _convolutional_models(model: Any) -> list[Any]:
-    """Return the denoiser and the autoencoder of a model, in A1111's and in Forge's place."""
+    """Return the denoiser and the autoencoder of a model of A1111 or Forge."""
     forge = getattr(model, "forge_objects", None)
     if forge is not None:
         return [forge.unet.model.diffusion_model, forge.vae.first_stage_model]

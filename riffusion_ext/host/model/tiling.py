@@ -1,6 +1,6 @@
-"""Images without ends in time: while a loop is generated, all convolutions see the left edge behind the right one.
+"""Seamless images in time, for loops: circular padding of all convolutions in the horizontal direction.
 
-webui's own tiling closes top and bottom, too, which would let the highest notes sound into the lowest.
+The webui's own tiling also joins top and bottom, by which the highest notes would affect the lowest.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["wrap_in_time"]
 
 @contextmanager
 def wrap_in_time(models: Iterable[torch.nn.Module]) -> Iterator[None]:
-    """Close models' convolutions in the direction of time, for a ``with``; they are as before after it.
+    """Make the convolutions of models circular in time, inside a ``with`` statement.
 
     Parameters
     ----------
     models
-        The denoiser and the decoder. What has no padding in time stays as it is.
+        The denoiser and the decoder. Layers without zero padding in time are not changed.
     """
     undo: list[tuple[torch.nn.Conv2d, Any, Any]] = []
     try:

@@ -1,4 +1,4 @@
-"""Options of cutting clips at random from sound files. Their names are those of the original library's commands."""
+"""Options of random clips from sound files. Their names are those of the original library's commands."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=_COMMAND,
     ),
 )
-"""Every option of both commands."""
+"""Options of both commands."""
 
 SAMPLING = by_id(OPTIONS)

@@ -1,4 +1,4 @@
-"""Options of turning images into sound files, beside those of the sound and of the cut."""
+"""Options of the conversion of images to sound files, other than those of the sound and the crop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from riffusion_ext.options.sound import control
 __all__ = ["BITS", "EACH_OR_JOINED", "JOIN", "KINDS", "OPTIONS", "SUBTYPES", "TO_AUDIO"]
 
 KINDS = ("One clip each", "One song", "One clip each, and all joined", "One track of all")
-"""What the page Images to audio makes, as it says it."""
+"""Results of the page "Images to audio"."""
 
 SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
-"""Sample formats of WAV and FLAC: what users write -> what the writer of sound files takes."""
+"""Sample formats of :func:`~riffusion_ext.audio.io.write_audio` by the values of ``--bits``."""
 
 BITS = Option(
     "bits",
@@ -36,7 +36,7 @@ _CROSSFADE = replace(
     page_bounds=control("crossfade").bounds,
     whole=False,
 )
-"""The Script's own has a range that its API arguments keep."""
+"""Not the Script's option, whose range is that of its API arguments."""
 
 EACH_OR_JOINED: tuple[Option, ...] = (
     Option(
@@ -74,7 +74,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         transient=True,
     ),
 )
-"""What is made of many images: the page chooses a kind, the command says what to write."""
+"""Options of the results: a kind on the page, and switches on the command line."""
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -100,7 +100,7 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=("command",),
     ),
 )
-"""What both commands have."""
+"""Options of both commands."""
 
 TO_AUDIO = by_id((*EACH_OR_JOINED, *OPTIONS))
 
@@ -114,4 +114,4 @@ JOIN = Option(
     choices=("song", "clips"),
     interfaces=("command",),
 )
-"""Of the command ``image-to-audio``."""
+"""Option of the command ``image-to-audio``."""

@@ -1,4 +1,4 @@
-"""Options of turning sound files into images."""
+"""Options of the conversion of sound files to images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["BATCH", "BATCH_OPTIONS", "CUTS", "LEVEL_LABELS", "OPTIONS", "PRESET_
 _COLUMNS = 512
 
 CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide image")
-"""How the page Audio to images cuts a song, as it says it."""
+"""Choices of the page "Audio to images" for the shape of images."""
 
 LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
-"""Scales of the tiles as the page names them."""
+"""Scales of the tiles by their names on the page."""
 
 OPTIONS: tuple[Option, ...] = (
     Option("cut", "Cut", "radio", CUTS[0], "tiles, or one image", hint="", choices=CUTS, interfaces=("page",)),
@@ -92,14 +92,14 @@ OPTIONS: tuple[Option, ...] = (
         interfaces=("page", "command"),
     ),
 )
-"""Every option of a conversion, in the order of the page and the command line."""
+"""Options of a conversion, in the order of the page and the command line."""
 
 TO_IMAGES = by_id(OPTIONS)
 
 PRESET_TEXT = replace(
     TO_IMAGES["preset"], label="", kind="text", choices=(), max_length=300, interfaces=("api",), api_name="preset"
 )
-"""The parameters in the API: a preset, or parameters by name."""
+"""Spectrogram parameters in the API: a preset, or parameters by name."""
 
 LIMIT = Option(
     "limit",
@@ -107,7 +107,7 @@ LIMIT = Option(
     "number",
     -1,
     "stop after so many files (-1: all)",
-    bounds=(float("-inf"), float("inf")),  # what is not above 0 means all
+    bounds=(float("-inf"), float("inf")),  # 0 and less mean all
     step=1,
     interfaces=("command",),
 )
@@ -135,6 +135,6 @@ BATCH_OPTIONS: tuple[Option, ...] = (
     THREADS_OPTION,
     LIMIT,
 )
-"""Those of ``audio-to-images-batch``, whose names are the original library's."""
+"""Options of ``audio-to-images-batch``, with the names of the original library."""
 
 BATCH = by_id(BATCH_OPTIONS)
