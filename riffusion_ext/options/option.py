@@ -15,8 +15,8 @@ __all__ = ["AUTO", "INTERFACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by
 AUTO, ON, OFF = "Auto", "On", "Off"
 
 INTERFACES = ("page", "command", "api")
-"""Interfaces of a setting: a page, an option of the command line, a field of a request body. Settings of the webui's page
-Settings have the interface ``"settings"``."""
+"""Interfaces of a setting: a page, an option of the command line, a field of a request body. Settings of the webui's
+page Settings have the interface ``"settings"``."""
 
 UNSET: Any = object()
 """Marks a value that is not set, where None is a value."""
