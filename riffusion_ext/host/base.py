@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Host"]
+__all__ = ["Host", "HostObject"]
+
+HostObject: TypeAlias = Any
+"""An object of the webui's own, such as a job (``p``), its result or a module. They have no types, and differ among
+webuis."""
 
 
 class Host(Protocol):
@@ -21,7 +25,7 @@ class Host(Protocol):
         """Return the name of the torch device; ``"auto"`` leaves the choice to the codec."""
         ...
 
-    def setting(self, key: str, default: Any) -> Any:
+    def setting(self, key: str, default: object) -> object:
         """Return the value of a setting, or the default if the host does not have it."""
         ...
 

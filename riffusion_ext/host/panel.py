@@ -6,17 +6,20 @@ changes, the clips named in it are shown. Each open page has its own text box, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from riffusion_ext.host.base import Host
 from riffusion_ext.host.images.generation_job import PAYLOAD_KEY
 from riffusion_ext.host.settings import DEFAULTS
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
 from riffusion_ext.ui import gradio_compat, players
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["Panels", "render_generation_info"]
+
+Kind = TypeVar("Kind", dict[str, object], list[object])
 
 _TABS = ("txt2img", "img2img")
 _MAX_PLAYERS = 200
@@ -64,7 +67,7 @@ def render_generation_info(text: object, host: Host, library: ClipLibrary = LIBR
     return players.panel(clips, notes)
 
 
-def _parse(text: object) -> dict[str, Any]:
+def _parse(text: object) -> dict[str, object]:
     try:
         return _typed_or_empty(loads(str(text)), dict)
     except ValueError:
@@ -75,11 +78,11 @@ def _kind(value: object) -> str:
     return str(value) if value in ("warning", "error") else "info"
 
 
-def _typed_or_empty(value: Any, kind: type) -> Any:
+def _typed_or_empty(value: object, kind: type[Kind]) -> Kind:
     return value if isinstance(value, kind) else kind()
 
 
-def _records(info: dict[str, Any], payload: dict[str, Any], library: ClipLibrary) -> list[ClipRecord]:
+def _records(info: Mapping[str, object], payload: Mapping[str, object], library: ClipLibrary) -> list[ClipRecord]:
     """Return the clips whose ids are listed, and then those found by the infotexts of images.
 
     The latter are for images that were added to the gallery later: the webui's upscale button adds an image to those of
@@ -104,19 +107,19 @@ class Panels:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._areas: dict[str, Any] = {}
-        self._statuses: dict[str, tuple[Any, Any]] = {}
+        self._areas: dict[str, Component] = {}
+        self._statuses: dict[str, tuple[Component, Component]] = {}
         self._wired: set[str] = set()
         self._follows_chooser = False
 
-    def add_status(self, tab: str, mode: Any, status: Any) -> None:
+    def add_status(self, tab: str, mode: Component, status: Component) -> None:
         """Register the mode control and the status line of a tab. Only the first call for each tab counts.
 
         With ``--api``, the host builds every panel a second time, outside the page, to read the defaults.
         """
         self._statuses.setdefault(tab, (mode, status))
 
-    def wire_checkpoint(self, chooser: Any, fn: Callable[..., Any]) -> None:
+    def wire_checkpoint(self, chooser: Component, fn: Callable[..., object]) -> None:
         """Update the status lines when another checkpoint is selected.
 
         Only the first chooser is on the page: Forge creates another one, outside it, each time a page is opened.
@@ -127,7 +130,7 @@ class Panels:
             self._follows_chooser = True
             gradio_compat.on_change(chooser, fn, [chooser, *modes], lines)
 
-    def after_component(self, component: Any, elem_id: str | None) -> None:
+    def after_component(self, component: Component, elem_id: str | None) -> None:
         """Handle a component that the host has just created."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._areas:

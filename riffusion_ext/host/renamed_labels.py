@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import read_regular
+from riffusion_ext.ui.gradio_types import Blocks, Component
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["OLD_CHOICES", "OLD_LABELS", "apply_stored_defaults", "read_stored"]
@@ -35,7 +36,7 @@ OLD_CHOICES: dict[str, str] = {"One wide picture": "One wide image"}
 _FIELDS = ("value", "visible", "minimum", "maximum", "step")
 
 
-def read_stored(path: str | Path) -> dict[str, Any]:
+def read_stored(path: str | Path) -> dict[str, object]:
     """Return the content of ``ui-config.json``; {} if it cannot be read, which the webui itself reports."""
     with suppress(OSError, ValueError, RiffusionError):
         stored = loads(read_regular(path))
@@ -44,7 +45,7 @@ def read_stored(path: str | Path) -> dict[str, Any]:
     return {}
 
 
-def apply_stored_defaults(blocks: Any, stored: Mapping[str, Any], tab: str) -> None:
+def apply_stored_defaults(blocks: Blocks, stored: Mapping[str, object], tab: str) -> None:
     """Apply defaults that are stored under former labels, or as former choices, to components.
 
     Parameters
@@ -70,7 +71,7 @@ def apply_stored_defaults(blocks: Any, stored: Mapping[str, Any], tab: str) -> N
                 _apply(component, field, stored[key])
 
 
-def _label(component: Any) -> str | None:
+def _label(component: Component) -> str | None:
     """Return the label under which the webui stores a component; of a button its text."""
     label = getattr(component, "label", None)
     if label is None and _is_button(component):
@@ -78,15 +79,15 @@ def _label(component: Any) -> str | None:
     return label if isinstance(label, str) else None
 
 
-def _is_old_choice(value: Any) -> bool:
+def _is_old_choice(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value in OLD_CHOICES
 
 
-def _is_button(component: Any) -> bool:
+def _is_button(component: Component) -> bool:
     return type(component).__name__ == "Button"
 
 
-def _apply(component: Any, field: str, value: Any) -> None:
+def _apply(component: Component, field: str, value: object) -> None:
     """Set a field as the webui does: values that are not among the choices are ignored."""
     choices = getattr(component, "choices", None)
     if field == "value" and choices:
@@ -99,5 +100,5 @@ def _apply(component: Any, field: str, value: Any) -> None:
     setattr(component, field, value)
 
 
-def _are_numbers(*values: Any) -> bool:
+def _are_numbers(*values: object) -> bool:
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modules import shared
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
@@ -34,7 +35,7 @@ class Routes:
         self._host, self._model = host, model
         self._api_context: ApiContext | None = None
 
-    def on_app_started(self, _demo: Any, app: Any) -> None:
+    def on_app_started(self, _demo: object, app: HostObject) -> None:
         """Add the routes to the server that was just started. Errors are reported, and the webui runs on."""
         try:
             self._add_to(app)
@@ -42,7 +43,7 @@ class Routes:
             unexpected = None if isinstance(error, RiffusionError) else error
             self._host.report(f"Riffusion: no routes for other programs: {error}", unexpected)
 
-    def _add_to(self, app: Any) -> None:
+    def _add_to(self, app: HostObject) -> None:
         from riffusion_ext.api.routes.live import mount_live
         from riffusion_ext.api.routes.page import mount_media
         from riffusion_ext.generate.live.registry import JAMS

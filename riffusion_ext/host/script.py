@@ -6,12 +6,14 @@ of the components that :meth:`RiffusionScript.ui` returns, in the order of the t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 from modules import scripts, shared
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.host import infotext
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.images.audio_saver import AudioSaver
 from riffusion_ext.host.images.generated_images import (
     GeneratedImage,
@@ -30,8 +32,11 @@ from riffusion_ext.host.webui import HOST, registered_panels, start_images
 from riffusion_ext.host.xyz import OVERRIDE
 from riffusion_ext.options.sound import AUTO, CONTROLS, ON, SoundOptions, options_from_args
 from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["RiffusionScript"]
+
+Item = TypeVar("Item")
 
 
 class RiffusionScript(scripts.Script):
@@ -47,7 +52,7 @@ class RiffusionScript(scripts.Script):
 
     # -- page
 
-    def ui(self, is_img2img: bool) -> list[Any]:
+    def ui(self, is_img2img: bool) -> list[Component]:
         """Build the panel; return the components whose values the hooks receive."""
         with gradio_compat.closed_accordion("Riffusion", self.elem_id("panel")):
             mode = gradio_compat.component(CONTROLS[0], self.elem_id("mode"))
@@ -66,11 +71,11 @@ class RiffusionScript(scripts.Script):
 
     # -- one press of Generate
 
-    def setup(self, p: Any, *args: object) -> None:
+    def setup(self, p: HostObject, *args: object) -> None:
         """Start a job. Scripts that run many jobs copy ``p``, and with it the reference to the GenerationJob."""
         setattr(p, JOB_ATTRIBUTE, GenerationJob(p))
 
-    def process(self, p: Any, *args: object) -> None:
+    def process(self, p: HostObject, *args: object) -> None:
         """Write the settings into the infotext, before the first batch."""
         _job(p).origins.clear()
         if PAYLOAD_KEY in p.extra_generation_params:  # the previous run's, for its reply only
@@ -86,7 +91,7 @@ class RiffusionScript(scripts.Script):
         else:  # in an X/Y/Z plot, the previous cell may have been on
             infotext.remove(p.extra_generation_params)
 
-    def postprocess_image(self, p: Any, pp: Any, *args: object) -> None:
+    def postprocess_image(self, p: HostObject, pp: HostObject, *args: object) -> None:
         """Record prompt and seed of each image. At the end, the lists of the host may not match the images."""
         index = getattr(p, "batch_index", 0)
         unfinished = bool(shared.state.interrupted or shared.state.skipped)
@@ -94,7 +99,7 @@ class RiffusionScript(scripts.Script):
         if not hasattr(scripts.Script, "postprocess_image_after_composite"):  # SD.Next has no later hook
             self.postprocess_image_after_composite(p, pp, *args)
 
-    def postprocess_image_after_composite(self, p: Any, pp: Any, *args: object) -> None:
+    def postprocess_image_after_composite(self, p: HostObject, pp: HostObject, *args: object) -> None:
         """Attach the spectrogram's parameters to each image before it is saved."""
         from riffusion_ext.metadata import TEXT_KEY
 
@@ -109,7 +114,7 @@ class RiffusionScript(scripts.Script):
         except RiffusionError:
             return  # postprocess reports the error
 
-    def postprocess(self, p: Any, processed: Any, *args: object) -> None:
+    def postprocess(self, p: HostObject, processed: HostObject, *args: object) -> None:
         """Make the sound after the last batch. The images are saved already, so errors do not affect them."""
         job = _job(p)
         before = len(job.payload["messages"])
@@ -130,43 +135,43 @@ class RiffusionScript(scripts.Script):
             _repeat_in_comments(processed, job.payload["messages"][before:])
 
 
-def _repeat_in_comments(processed: Any, messages: list[dict[str, str]]) -> None:
+def _repeat_in_comments(processed: HostObject, messages: list[dict[str, object]]) -> None:
     """Append errors to the host's comments, and without players warnings, too."""
     kinds = {"error"} if HOST.setting("riffusion_players", DEFAULTS["riffusion_players"]) else {"error", "warning"}
-    texts = [entry["text"] for entry in messages if entry["kind"] in kinds]
+    texts = [str(entry["text"]) for entry in messages if entry["kind"] in kinds]
     processed.comments = "".join(f"{line}\n" for line in [*processed.comments.splitlines(), *texts])
 
 
-def _job(p: Any) -> GenerationJob:
-    job = getattr(p, JOB_ATTRIBUTE, None)
+def _job(p: HostObject) -> GenerationJob:
+    job: GenerationJob | None = getattr(p, JOB_ATTRIBUTE, None)
     if job is None:  # a script called the hooks without setup
         job = GenerationJob()
         setattr(p, JOB_ATTRIBUTE, job)
     return job
 
 
-def _options(p: Any, args: tuple[object, ...]) -> SoundOptions:
+def _options(p: HostObject, args: tuple[object, ...]) -> SoundOptions:
     return options_from_args(args, getattr(p, OVERRIDE, None))
 
 
-def _is_on(p: Any, options: SoundOptions) -> bool:
+def _is_on(p: HostObject, options: SoundOptions) -> bool:
     if options.mode == AUTO:
         return bool(HOST.setting("riffusion_auto", DEFAULTS["riffusion_auto"])) and _checkpoint(p)[0]
     return options.mode == ON
 
 
-def _checkpoint(p: Any) -> tuple[bool, str]:
+def _checkpoint(p: HostObject) -> tuple[bool, str]:
     # The job's own checkpoint: an override or an X/Y/Z cell may use another one than the page shows.
     return HOST.checkpoint_is_riffusion(getattr(p, "sd_model_name", None) or "")
 
 
-def _warn_of_other_model(p: Any, job: GenerationJob) -> None:
+def _warn_of_other_model(p: HostObject, job: GenerationJob) -> None:
     known, name = _checkpoint(p)
     if not known and HOST.setting("riffusion_warn", DEFAULTS["riffusion_warn"]):
         job.add_message(other_model_warning(name), "warning")
 
 
-def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOptions) -> None:
+def _make_sound(p: HostObject, processed: HostObject, job: GenerationJob, options: SoundOptions) -> None:
     shared.state.textinfo = "Riffusion: making sound"
     was_interrupted = shared.state.interrupted
     try:
@@ -176,7 +181,7 @@ def _make_sound(p: Any, processed: Any, job: GenerationJob, options: SoundOption
         shared.state.textinfo = None
 
 
-def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
+def _images(p: HostObject, processed: HostObject, job: GenerationJob) -> list[GeneratedImage]:
     """Pair each generated image with its prompt, seed, infotext, file and start image."""
     first = processed.index_of_first_image
     chosen = pick_generated(processed.images, processed.infotexts, first, _images_per_image(p))
@@ -199,11 +204,11 @@ def _images(p: Any, processed: Any, job: GenerationJob) -> list[GeneratedImage]:
     return images
 
 
-def _images_per_image(p: Any) -> int:
+def _images_per_image(p: HostObject) -> int:
     if getattr(p, "mask_for_overlay", None) is None:
         return 1
     return 1 + bool(HOST.setting("return_mask", False)) + bool(HOST.setting("return_mask_composite", False))
 
 
-def _at(values: list[Any], index: int) -> Any:
+def _at(values: Sequence[Item], index: int) -> Item:
     return values[min(index, len(values) - 1)]

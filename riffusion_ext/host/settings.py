@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.options.webui import OPTIONS, SUBTYPES
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["DEFAULTS", "SECTION", "SUBTYPES", "add_to"]
 
 SECTION = ("riffusion", "Riffusion")
 
-DEFAULTS: dict[str, Any] = {item.id: item.default for item in OPTIONS}
+DEFAULTS: dict[str, object] = {item.id: item.default for item in OPTIONS}
 """Default of every setting."""
 
 
-def add_to(opts: Any, option_info: Callable[..., Any], radio: Any) -> None:
+def add_to(opts: HostObject, option_info: Callable[..., HostObject], radio: Component) -> None:
     """Add the section to a host's settings.
 
     Parameters

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from modules import shared
 
 from riffusion_ext.addresses import is_loopback
 from riffusion_ext.api.access.door import Visitors, parse_host, parse_origin
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["api_visitors", "page_visitors"]
 
@@ -60,7 +61,7 @@ def _has_password(*flags: str) -> bool:
     return any(_flag(name) for name in flags)
 
 
-def _flag(name: str) -> Any:
+def _flag(name: str) -> HostObject:
     return getattr(shared.cmd_opts, name, None)
 
 
@@ -68,7 +69,7 @@ def _split_flag(name: str) -> list[str]:
     return [text.strip() for text in str(_flag(name) or "").split(",") if text.strip()]
 
 
-def _is_valid(parse: Any, text: str) -> bool:
+def _is_valid(parse: Callable[[str], object], text: str) -> bool:
     """Return whether a text can be parsed; the webui accepts any text in these flags, and ignores invalid ones."""
     try:
         parse(text)

@@ -17,12 +17,13 @@ from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modules import devices, errors, script_callbacks, scripts, shared
 
 from riffusion_ext.files import scratch
 from riffusion_ext.host import settings, xyz
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.images import saved
 from riffusion_ext.host.images.send_to import SendTo
 from riffusion_ext.host.model.checkpoint import chosen_checkpoint
@@ -33,8 +34,11 @@ from riffusion_ext.host.routes import Routes
 from riffusion_ext.host.status import other_model_warning, statuses
 from riffusion_ext.services.model_provider import ModelProvider, NoModel
 from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.gradio_types import Blocks, Component
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from riffusion_ext.generate.backends.base import Backend
 
 __all__ = ["HOST", "Webui", "register", "registered_panels"]
@@ -57,7 +61,7 @@ class Webui:
             return "cpu"
         return str(getattr(devices, "device", "auto"))
 
-    def setting(self, key: str, default: Any) -> Any:
+    def setting(self, key: str, default: object) -> object:
         """Return a setting. Hosts started for their API alone may not have it, and API clients may unset it."""
         value = getattr(shared.opts, key, None)
         return default if value is None else value
@@ -70,10 +74,10 @@ class Webui:
     def scratch_folder(self) -> Path:
         """Return a folder for clips of images that are not saved, in the host's temporary folder if it has one."""
         if self._scratch is None or not self._scratch.is_dir():
-            parent = self.setting("temp_dir", "") or None
-            if parent is not None:
+            parent = str(self.setting("temp_dir", "") or "")
+            if parent:
                 Path(parent).mkdir(parents=True, exist_ok=True)
-            self._scratch = scratch.new(None if parent is None else Path(parent))
+            self._scratch = scratch.new(Path(parent) if parent else None)
         return self._scratch
 
     def report(self, text: str, error: BaseException | None = None) -> None:
@@ -100,7 +104,7 @@ class Webui:
         """
         names, hashes = chosen_checkpoint(title)
         patterns = patterns_from_text(
-            self.setting("riffusion_model_patterns", settings.DEFAULTS["riffusion_model_patterns"])
+            str(self.setting("riffusion_model_patterns", settings.DEFAULTS["riffusion_model_patterns"]))
         )
         return looks_like_riffusion(names, hashes, patterns), next((name for name in names if name), "")
 
@@ -145,7 +149,7 @@ def register() -> None:
     _add_callback("app_started", _routes.on_app_started)
 
 
-def _add_callback(category: str, callback: Callable[..., Any]) -> None:
+def _add_callback(category: str, callback: Callable[..., object]) -> None:
     """Register a callback, with its file name if the host takes it.
 
     ``on_ui_tabs`` and its relatives find the file from the source of every function on the stack. That takes up to
@@ -159,7 +163,7 @@ def _add_callback(category: str, callback: Callable[..., Any]) -> None:
         add(callbacks, callback, category=category, filename=__file__)
 
 
-def _after_component(component: Any, **kwargs: Any) -> None:
+def _after_component(component: Component, **kwargs: HostObject) -> None:
     elem_id = kwargs.get("elem_id")
     _panels.after_component(component, elem_id)
     _offer_send_to(elem_id)
@@ -181,7 +185,7 @@ def _add_axes() -> None:
         HOST.report("Riffusion: no axes in the X/Y/Z plot", error)
 
 
-def _add_tab() -> list[tuple[Any, str, str]]:
+def _add_tab() -> list[tuple[Blocks, str, str]]:
     from riffusion_ext.ui.layout.page_context import PageContext
     from riffusion_ext.ui.pages.tab import build_tab
 
@@ -189,7 +193,7 @@ def _add_tab() -> list[tuple[Any, str, str]]:
         output_dir=HOST.output_folder,
         device=HOST.device,
         subtype=lambda: settings.SUBTYPES.get(
-            HOST.setting("riffusion_subtype", settings.DEFAULTS["riffusion_subtype"]), "pcm16"
+            str(HOST.setting("riffusion_subtype", settings.DEFAULTS["riffusion_subtype"])), "pcm16"
         ),
         folders=not getattr(shared.cmd_opts, "hide_ui_dir_config", False),
         notice=_NO_PANEL if getattr(shared.opts, "theme_type", None) == "Modern" else "",
@@ -294,7 +298,7 @@ _MAX_BATCH = 16
 _routes = Routes(HOST, _model)
 
 
-def start_images(p: Any) -> list[Any]:
+def start_images(p: HostObject) -> list[Image.Image | None]:
     """Return img2img's start images, with None for those whose metadata may be another image's.
 
     The canvas of Forge's page gives every image the metadata of the one that was last *sent* to it, even if the user
@@ -306,7 +310,7 @@ def start_images(p: Any) -> list[Any]:
     return [None if getattr(image, "mode", "") == "RGBA" else image for image in images]
 
 
-def _image_saved(params: Any) -> None:
+def _image_saved(params: HostObject) -> None:
     renamed = getattr(shared.opts, "save_images_replace_action", "Replace") != "Replace"
     try:
         saved.after_saving(params, renamed=renamed)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 
@@ -25,16 +25,16 @@ AXES = {
 """Id of the control that an axis sets, by label of the axis."""
 
 
-def _apply(item: Option) -> Callable[[Any, Any, Any], None]:
-    def apply(p: Any, value: Any, _: Any) -> None:
+def _apply(item: Option) -> Callable[[HostObject, object, object], None]:
+    def apply(p: HostObject, value: object, _: object) -> None:
         # A new mapping: the jobs of the cells are shallow copies of one another.
         setattr(p, OVERRIDE, {**getattr(p, OVERRIDE, {}), item.id: item.clean(value)})
 
     return apply
 
 
-def _confirm(item: Option) -> Callable[[Any, Iterable[Any]], None]:
-    def confirm(_: Any, values: Iterable[Any]) -> None:
+def _confirm(item: Option) -> Callable[[HostObject, Iterable[object]], None]:
+    def confirm(_: HostObject, values: Iterable[object]) -> None:
         for value in values:
             chosen = item.clean(value)
             if chosen not in item.offered():
@@ -47,7 +47,7 @@ def _choices(item: Option) -> Callable[[], list[str]]:
     return lambda: list(item.offered())
 
 
-def add_axes(scripts_data: Iterable[Any]) -> int:
+def add_axes(scripts_data: Iterable[HostObject]) -> int:
     """Add the axes to the plot if they are missing; return the number of added ones.
 
     Parameters

@@ -22,6 +22,7 @@ from riffusion_ext.dataset.settings import (
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.option import Option, by_id
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
+from riffusion_ext.options.values import number, texts, whole
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
 __all__ = ["DATASET", "OPTIONS", "WORKING", "WORK_OPTIONS", "page_values", "settings_of"]
@@ -326,7 +327,7 @@ OPTIONS = (*CUTTING, *CHOOSING, *CAPTIONS, *WRITING)
 DATASET = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
+def settings_of(values: Mapping[str, object]) -> DatasetSettings:
     """Convert values of the options to settings.
 
     Parameters
@@ -355,7 +356,7 @@ def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
     )
 
 
-def page_values(shown: Mapping[str, Any]) -> dict[str, Any]:
+def page_values(shown: Mapping[str, object]) -> dict[str, object]:
     """Convert values of the page's components to values of the options.
 
     Raises
@@ -368,21 +369,21 @@ def page_values(shown: Mapping[str, Any]) -> dict[str, Any]:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
     checks = {id_: shown[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
     return {
-        "params": chosen_params(shown["preset"], shown["custom"]) or SpectrogramParams(),
-        "columns": int(shown["columns"]),
-        "overlap": float(shown["overlap"]),
+        "params": chosen_params(str(shown["preset"]), str(shown["custom"])) or SpectrogramParams(),
+        "columns": whole(shown["columns"]),
+        "overlap": number(shown["overlap"]),
         **{id_: shown[id_] for id_ in ("align", "last", "scale")},
-        "stems": tuple(shown["stems"]),
-        "first": int(shown["first"]),
-        "final": int(shown["final"]),
-        **{id_: float(shown[id_]) if made else None for id_, made in checks.items()},
+        "stems": texts(shown["stems"]),
+        "first": whole(shown["first"]),
+        "final": whole(shown["final"]),
+        **{id_: number(shown[id_]) if made else None for id_, made in checks.items()},
         "broken": bool(shown["broken"]),
-        "target": int(shown["target"]) or None,
+        "target": whole(shown["target"]) or None,
         "template": str(shown["template"]),
         "trigger": str(shown["trigger"]).strip(),
-        "formats": tuple(FORMAT_LABELS[name] for name in shown["formats"]),
-        "kohya_repeats": int(shown["kohya_repeats"]),
+        "formats": tuple(FORMAT_LABELS[name] for name in texts(shown["formats"])),
+        "kohya_repeats": whole(shown["kohya_repeats"]),
         "kohya_name": str(shown["kohya_name"]).strip(),
-        "audio_rate": None if shown["audio_rate"] == OWN_RATE else int(shown["audio_rate"]),
-        "audio_seconds": float(shown["audio_seconds"]) or None,
+        "audio_rate": None if shown["audio_rate"] == OWN_RATE else whole(shown["audio_rate"]),
+        "audio_seconds": number(shown["audio_seconds"]) or None,
     }

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.options import (
     crop,
@@ -125,7 +124,7 @@ def _default(item: Option) -> str:
     return f"{default} ({', '.join(apart)})" if apart else default
 
 
-def _value_text(value: Any) -> str:
+def _value_text(value: object) -> str:
     if value is REQUIRED:
         return "required"
     if value is None or value == "" or value == []:
@@ -134,7 +133,7 @@ def _value_text(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_code, value))
-    return f"{value:.10g}" if isinstance(value, (int, float)) else _code(value)
+    return f"{value:.10g}" if isinstance(value, (int, float)) else _code(str(value))
 
 
 def _code(text: str) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
-from riffusion_ext.params import PRESETS
+from riffusion_ext.options.values import number, texts, whole
+from riffusion_ext.params import PRESETS, SpectrogramParams
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings
     from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.score.keyframes import Keyframe
-    from riffusion_ext.params import SpectrogramParams
+    from riffusion_ext.generate.song import SongSettings
 
 __all__ = [
     "AUTOMATIC",
@@ -39,6 +41,7 @@ __all__ = [
     "SEEDS",
     "STEPS",
     "WIDTH",
+    "PromptFields",
     "Styled",
     "check_values",
     "model_params",
@@ -57,6 +60,23 @@ MAX_TEXT_LENGTH = 20_000
 
 Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
 """Function that applies styles, by name, to a prompt and a negative prompt."""
+
+
+class PromptFields(TypedDict):
+    """Fields that the settings of a loop and of a live session have in common."""
+
+    prompt: str
+    negative: str
+    seed: int
+    cfg: float
+    denoise: float
+    bpm: float
+    beats_per_bar: int
+    beat: str
+    steps: int
+    sampler: str
+    params: SpectrogramParams
+
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
@@ -177,48 +197,48 @@ def without_styles(prompt: str, negative: str, styles: Sequence[str]) -> tuple[s
     return prompt, negative
 
 
-def with_styles(keyframe: _Prompted, values: Mapping[str, Any], styled: Styled) -> _Prompted:
+def with_styles(keyframe: _Prompted, values: Mapping[str, object], styled: Styled) -> _Prompted:
     """Apply the chosen styles to the prompts of a keyframe, or of settings with a prompt of their own."""
-    names = list(values.get("styles") or ())
+    names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if not names:
         return keyframe
     prompt, negative = styled(keyframe.prompt, keyframe.negative, names)
     return replace(keyframe, prompt=prompt, negative=negative)
 
 
-def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
+def check_values(values: Mapping[str, object], *, optional: Sequence[str] = ()) -> None:
     """Raise a RiffusionError that names options without a value, such as empty number boxes."""
     missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
     if missing:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
 
 
-def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
+def model_params(values: Mapping[str, object]) -> SpectrogramParams:
     """Return the spectrogram parameters of the model: ``params``, or those of ``preset`` and ``custom``."""
-    if "params" in values:
-        params: SpectrogramParams = values["params"]
+    params = values.get("params")
+    if isinstance(params, SpectrogramParams):
         return params
     return chosen_params(str(values["preset"]), str(values["custom"])) or PRESETS[PRESET.default]
 
 
-def prompt_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def prompt_fields(values: Mapping[str, object]) -> PromptFields:
     """Return the fields that the settings of a loop and of a live session have in common, by name."""
     return {
         "prompt": str(values["prompt"]).strip(),
         "negative": str(values["negative"]).strip(),
-        "seed": int(values["seed"]),
-        "cfg": float(values["cfg"]),
-        "denoise": float(values["denoise"]),
-        "bpm": float(values["bpm"]),
-        "beats_per_bar": int(values["beats_per_bar"]),
+        "seed": whole(values["seed"]),
+        "cfg": number(values["cfg"]),
+        "denoise": number(values["denoise"]),
+        "bpm": number(values["bpm"]),
+        "beats_per_bar": whole(values["beats_per_bar"]),
         "beat": str(values["beat"]),
-        "steps": int(values["steps"]),
+        "steps": whole(values["steps"]),
         "sampler": sampler_of(values),
         "params": model_params(values),
     }
 
 
-def values_of_common(settings: Any) -> dict[str, Any]:
+def values_of_common(settings: SongSettings | RiffSettings | LoopSettings) -> dict[str, object]:
     """Convert settings of a song, riff or loop to values of the common options."""
     named = next((name for name, params in PRESETS.items() if params == settings.params), CUSTOM)
     custom = "" if named != CUSTOM else _text_of(settings.params)
@@ -238,6 +258,6 @@ def _text_of(params: SpectrogramParams) -> str:
     return ", ".join(f"{name}={str(value).lower()}" for name, value in to_record(params).items())
 
 
-def sampler_of(values: Mapping[str, Any]) -> str:
+def sampler_of(values: Mapping[str, object]) -> str:
     """Return the sampler's name for a backend; "" for the default."""
     return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
@@ -16,6 +16,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings
@@ -84,7 +85,7 @@ OPTIONS: tuple[Option, ...] = (
 LIVE = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> JamSettings:
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> JamSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -99,9 +100,9 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> J
     check_values(values)
     settings = JamSettings(
         **prompt_fields(values),
-        travel=int(values["travel"]),
-        ahead=float(values["ahead"]),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        travel=whole(values["travel"]),
+        ahead=number(values["ahead"]),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
     )
     return with_styles(settings, values, styled)

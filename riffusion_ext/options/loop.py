@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
@@ -17,6 +17,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.values import number
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
@@ -50,7 +51,7 @@ OPTIONS: tuple[Option, ...] = (
 LOOP = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> LoopSettings:
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> LoopSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -63,11 +64,11 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> L
     from riffusion_ext.generate.loop import LoopSettings
 
     check_values(values)
-    settings = LoopSettings(**prompt_fields(values), bars=float(values["bars"]), level=str(values["level"]))
+    settings = LoopSettings(**prompt_fields(values), bars=number(values["bars"]), level=str(values["level"]))
     return with_styles(settings, values, styled)
 
 
-def values_of(settings: LoopSettings) -> dict[str, Any]:
+def values_of(settings: LoopSettings) -> dict[str, object]:
     """Convert settings to values of the page's options by id."""
     names = ("prompt", "negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat")
     return {name: getattr(settings, name) for name in names} | values_of_common(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
@@ -18,6 +18,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -173,7 +174,7 @@ PART: dict[str, Option] = by_id(
 """Options of the part of the song in the API, in seconds."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> RiffSettings:
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> RiffSettings:
     """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
@@ -199,28 +200,28 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> R
         start=parse_time(str(values["start"]) or "0"),
         duration=parse_time(duration) if duration else None,
         channels=str(values["channels"]),
-        spread=float(values["spread"]),
+        spread=number(values["spread"]),
         wet=parse_curve(str(values["wet"]), name="the share of the result", low=0.0, high=1.0),
         law=str(values["law"]),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
         seeds=str(values.get("seeds", RIFF["seeds"].default)),
-        steps=int(values["steps"]),
+        steps=whole(values["steps"]),
         sampler=sampler_of(values),
         params=model_params(values),
-        power=float(values.get("power", RIFF["power"].default)),
+        power=number(values.get("power", RIFF["power"].default)),
         level=str(values["level"]),
     )
 
 
-def _curve(id_: str, name: str, values: Mapping[str, Any]) -> Curve:
+def _curve(id_: str, name: str, values: Mapping[str, object]) -> Curve:
     from riffusion_ext.generate.score.automation import parse_curve
 
     low, high = {"denoise": bounds.DENOISE, "cfg": bounds.CFG}[id_]
     return parse_curve(str(values[id_]), name=name, low=low, high=high)
 
 
-def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
+def _keyframes(values: Mapping[str, object], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
     """Return the keyframes: those of the score, or one of the prompt. Values in a line take precedence."""
     from riffusion_ext.generate.score.keyframes import Keyframe
     from riffusion_ext.generate.score.parser import parse_score
@@ -228,7 +229,7 @@ def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[K
     default = Keyframe(
         str(values["prompt"]).strip(),
         str(values["negative"]).strip(),
-        seed=int(values["seed"]),
+        seed=whole(values["seed"]),
         denoise=denoise.points[0][1],
         cfg=cfg.points[0][1],
         seconds=1.0,
@@ -242,7 +243,7 @@ def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[K
     return tuple(frames)
 
 
-def values_of(settings: RiffSettings) -> dict[str, Any]:
+def values_of(settings: RiffSettings) -> dict[str, object]:
     """Convert settings to values of the page's options by id."""
     from riffusion_ext.generate.score.keyframes import Score
     from riffusion_ext.generate.score.parser import format_score

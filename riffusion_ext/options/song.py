@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
@@ -20,6 +20,7 @@ from riffusion_ext.options.generation import (
     without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -131,7 +132,7 @@ KEYFRAME: dict[str, Option] = by_id(
 """Options of a keyframe in the API; elsewhere keyframes are lines of the score."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> SongSettings:
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> SongSettings:
     """Convert values of the options to settings.
 
     Parameters
@@ -152,36 +153,36 @@ def settings_of(values: Mapping[str, Any], styled: Styled = without_styles) -> S
 
     check_values(values)
     defaults = Keyframe(
-        "", str(values["negative"]).strip(), denoise=float(values["denoise"]), cfg=float(values["cfg"]), seconds=1.0
+        "", str(values["negative"]).strip(), denoise=number(values["denoise"]), cfg=number(values["cfg"]), seconds=1.0
     )
     score = parse_score(
         str(values["score"]),
-        bpm=float(values["bpm"]),
-        beats_per_bar=int(values["beats_per_bar"]),
-        power=float(values["power"]),
+        bpm=number(values["bpm"]),
+        beats_per_bar=whole(values["beats_per_bar"]),
+        power=number(values["power"]),
         loop=bool(values["back"]),
         defaults=defaults,
     )
     first = score.keyframes[0]
     if first.seed == -1:  # seeds in lines take precedence
-        score = replace(score, keyframes=(replace(first, seed=int(values["seed"])), *score.keyframes[1:]))
+        score = replace(score, keyframes=(replace(first, seed=whole(values["seed"])), *score.keyframes[1:]))
     score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
     return SongSettings(
         score,
         join=str(values["join"]),
         beat=str(values["beat"]),
-        bridge_denoise=float(values.get("bridge_denoise", SONG["bridge_denoise"].default)),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        bridge_denoise=number(values.get("bridge_denoise", SONG["bridge_denoise"].default)),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
         seeds=str(values["seeds"]),
-        steps=int(values["steps"]),
+        steps=whole(values["steps"]),
         sampler=sampler_of(values),
         params=model_params(values),
         level=str(values["level"]),
     )
 
 
-def values_of(settings: SongSettings) -> dict[str, Any]:
+def values_of(settings: SongSettings) -> dict[str, object]:
     """Convert settings to values of the page's options by id; options without effect are left out."""
     from riffusion_ext.generate.score.parser import format_score
 

@@ -19,6 +19,7 @@ from riffusion_ext.files import scratch
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.services.model_provider import ModelProvider, NoModel, RemoteModel
 from riffusion_ext.ui.gradio_compat import mount_options, open_queue, page, queue_token, run_script
+from riffusion_ext.ui.gradio_types import Blocks
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages.tab import add_pages
 
@@ -31,7 +32,7 @@ def _beside(name: str) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | None = None) -> Any:
+def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | None = None) -> Blocks:
     """Build the page: a heading and the tab's pages.
 
     Parameters

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any
 
 from riffusion_ext.options.option import Option
+from riffusion_ext.ui.gradio_types import Blocks, Component
 from riffusion_ext.ui.uploads import restrict_to_uploads
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
+def component(item: Option, elem_id: str | None = None, value: object = None, **more: object) -> Component:
     """Create the component of an option in the open gradio context.
 
     Parameters
@@ -52,7 +52,7 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
     ValueError
         There is no component for the option's kind.
     """
-    common: dict[str, Any] = {
+    common: dict[str, object] = {
         "label": item.label,
         "value": item.on_page if value is None else value,
         "info": item.page_hint,
@@ -65,7 +65,7 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
     return made
 
 
-def _of_kind(item: Option, common: dict[str, Any]) -> Any:
+def _of_kind(item: Option, common: dict[str, object]) -> Component:
     """Create the component of the option's kind."""
     import gradio as gr
 
@@ -91,27 +91,27 @@ def _of_kind(item: Option, common: dict[str, Any]) -> Any:
     )
 
 
-def keep_out_of_config(*components: Any) -> None:
+def keep_out_of_config(*components: Component) -> None:
     """Exclude components from ``ui-config.json``, in which webuis store the user's defaults."""
     for made in components:
         made.do_not_save_to_config = True
 
 
-def closed_accordion(label: str, elem_id: str) -> Any:
+def closed_accordion(label: str, elem_id: str) -> Component:
     """Return a closed accordion, as a context manager."""
     import gradio as gr
 
     return gr.Accordion(label, open=False, elem_id=elem_id)
 
 
-def row() -> Any:
+def row() -> Component:
     """Return a row that aligns its components at the bottom, as a context manager."""
     import gradio as gr
 
     return gr.Row(elem_classes=["riffusion-row"])
 
 
-def image(label: str, elem_id: str, **more: Any) -> Any:
+def image(label: str, elem_id: str, **more: object) -> Component:
     """Create an Image component without lossy compression: later gradios convert to WebP, which is audible."""
     import gradio as gr
 
@@ -119,7 +119,7 @@ def image(label: str, elem_id: str, **more: Any) -> Any:
     return restrict_to_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
 
 
-def file_input(label: str, elem_id: str, **more: Any) -> Any:
+def file_input(label: str, elem_id: str, **more: object) -> Component:
     """Create a File component that accepts uploads only; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
@@ -128,7 +128,7 @@ def file_input(label: str, elem_id: str, **more: Any) -> Any:
     return made
 
 
-def transient_textbox(label: str, elem_id: str, **more: Any) -> Any:
+def transient_textbox(label: str, elem_id: str, **more: object) -> Component:
     """Create a text box of one line; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
@@ -137,7 +137,7 @@ def transient_textbox(label: str, elem_id: str, **more: Any) -> Any:
     return made
 
 
-def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
+def small_buttons(texts: Mapping[str, str]) -> dict[str, Component]:
     """Create a row of small buttons, shown only when there are players.
 
     Parameters
@@ -156,21 +156,21 @@ def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
         return {elem_id: gr.Button(text, size="sm", elem_id=elem_id) for elem_id, text in texts.items()}
 
 
-def radio_class() -> Any:
+def radio_class() -> Component:
     """Return gradio's class of radio buttons, for the webui's settings, which create the component themselves."""
     import gradio as gr
 
     return gr.Radio
 
 
-def dynamic_html(value: Callable[[], str] | str, elem_id: str) -> Any:
+def dynamic_html(value: Callable[[], str] | str, elem_id: str) -> Component:
     """Create an HTML component. A function as its value is called each time the page is opened."""
     import gradio as gr
 
     return gr.HTML(value=value, elem_id=elem_id)
 
 
-def open_queue(app: Any) -> None:
+def open_queue(app: Blocks) -> None:
     """Let events of a page run concurrently. gradio's default is one at a time, which a long run would block."""
     name = "concurrency_count" if _gradio_major() == 3 else "default_concurrency_limit"
     app.queue(**{name: _MAX_CONCURRENT})
@@ -186,12 +186,12 @@ def _gradio_major() -> int:
     return int(gr.__version__.split(".")[0])
 
 
-def private_event() -> dict[str, Any]:
+def private_event() -> dict[str, object]:
     """Return the argument of an event listener that hides it from gradio's own API."""
     return {"api_name": False} if _gradio_major() < 6 else {"api_visibility": "private"}
 
 
-def page(title: str, css: str) -> Any:
+def page(title: str, css: str) -> Blocks:
     """Return the ``gr.Blocks`` of a standalone page, as a context manager; :func:`mount_options` completes it."""
     import gradio as gr
 
@@ -209,7 +209,7 @@ def page(title: str, css: str) -> Any:
     return blocks
 
 
-def mount_options(app: Any) -> dict[str, Any]:
+def mount_options(app: Blocks) -> dict[str, object]:
     """Return the arguments of ``gr.mount_gradio_app`` for a page of :func:`page`.
 
     Login, limits of uploads and the path of a proxy are left to the server.
@@ -236,7 +236,7 @@ def mount_options(app: Any) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name in accepted}
 
 
-def queue_token(app: Any, url: str) -> str:
+def queue_token(app: Blocks, url: str) -> str:
     """Return the token with which gradio 3's queue calls the functions of a mounted page; "" in later versions.
 
     Parameters
@@ -246,23 +246,23 @@ def queue_token(app: Any, url: str) -> str:
     url
         Address at which the queue calls them.
     """
-    queue: Any = getattr(app, "_queue", None)
+    queue = getattr(app, "_queue", None)
     token = str(getattr(queue, "access_token", None) or "")
-    if token:
+    if queue is not None and token:
         queue.set_url(url)
     return token
 
 
-def run_script(app: Any, script: str) -> None:
+def run_script(app: Blocks, script: str) -> None:
     """Run JavaScript in the browser each time the page is loaded. The page must be the open gradio context."""
     name = "_js" if _gradio_major() == 3 else "js"
     app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
-def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+def on_change(source: Component, fn: Callable[..., object], inputs: list[Component], outputs: list[Component]) -> None:
     """Call ``fn`` when a component changes, outside the queue and without a progress indicator.
 
     Do not pass an HTML component as ``source``: in gradio 4.40 its change event fires endlessly.
     """
-    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private_event()}
+    options: Mapping[str, object] = {"queue": False, "show_progress": "hidden", **private_event()}
     source.change(fn=fn, inputs=inputs, outputs=outputs, **options)

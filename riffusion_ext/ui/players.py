@@ -9,7 +9,10 @@ import base64
 import io
 from collections.abc import Iterable
 from html import escape as escape_html
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["details", "download", "escape", "format_duration", "image_url", "images", "message", "panel", "player"]
 
@@ -107,7 +110,7 @@ def images(items: Iterable[tuple[str, str, str]]) -> str:
     return f'<div class="riffusion-pictures">{shown}</div>' if shown else ""
 
 
-def image_url(image: Any, format: str = "PNG") -> str:
+def image_url(image: Image.Image, format: str = "PNG") -> str:
     """Encode an image as a data URL, for images that are in no file."""
     file = io.BytesIO()
     image.save(file, format=format)

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_types import Component, Value
 
 __all__ = ["Upload", "check_uploaded", "restrict_to_uploads", "upload_folder", "uploads_of"]
 
@@ -69,7 +69,7 @@ def _name(path: object) -> str:
     return repr(str(path).replace("\\", "/").rsplit("/", 1)[-1][:80])
 
 
-def uploads_of(value: Any) -> list[Upload]:
+def uploads_of(value: object) -> list[Upload]:
     """Return the uploads in a value of a File component: None, a single file or a list.
 
     Raises
@@ -81,17 +81,17 @@ def uploads_of(value: Any) -> list[Upload]:
     return [_upload(item) for item in listed]
 
 
-def _upload(value: Any) -> Upload:
+def _upload(value: object) -> Upload:
     # gradio 3 passes a wrapper with both names, later versions a str that may have the attributes.
     path = check_uploaded(str(getattr(value, "name", value)))
     return Upload(path, Path(str(getattr(value, "orig_name", None) or path.name)).name)
 
 
 @cache
-def restrict_to_uploads(kind: Any) -> Any:
+def restrict_to_uploads(kind: Component) -> Component:
     """Derive a class from File or Image that refuses files that were not uploaded before gradio reads them."""
 
-    def preprocess(self: Any, payload: Any) -> Any:
+    def preprocess(self: Component, payload: object) -> Value:
         for path in _paths(payload):
             _check(path)
         value = kind.preprocess(self, payload)
@@ -100,20 +100,20 @@ def restrict_to_uploads(kind: Any) -> Any:
         return value
 
     # gradio 4 and later copy a file into their folder, or download a URL, before they call preprocess.
-    def move(self: Any, path: Any) -> Any:
+    def move(self: Component, path: object) -> object:
         return kind.move_resource_to_block_cache(self, _check(path))
 
-    async def move_async(self: Any, path: Any) -> Any:
+    async def move_async(self: Component, path: object) -> object:
         return await kind.async_move_resource_to_block_cache(self, _check(path))
 
-    body: dict[str, Any] = {"__module__": kind.__module__, "__doc__": kind.__doc__, "preprocess": preprocess}
+    body: dict[str, object] = {"__module__": kind.__module__, "__doc__": kind.__doc__, "preprocess": preprocess}
     if hasattr(kind, "async_move_resource_to_block_cache"):
         body |= {"move_resource_to_block_cache": move, "async_move_resource_to_block_cache": move_async}
     # Without a class statement: at each, gradio 4 and later write a .pyi file beside the module.
     return ABCMeta.__new__(type(kind) if issubclass(type(kind), ABCMeta) else ABCMeta, kind.__name__, (kind,), body)
 
 
-def _check(path: Any) -> Any:
+def _check(path: object) -> object:
     if path is not None:
         try:
             check_uploaded(path)
@@ -128,7 +128,7 @@ def _refuse(why: str) -> None:
     raise gr.Error(why)
 
 
-def _paths(payload: Any) -> Iterator[Any]:
+def _paths(payload: Value) -> Iterator[object]:
     """Yield all paths in the value of a component, as the browser sent it or after gradio has parsed it."""
     if isinstance(payload, (list, tuple)):
         for item in payload:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import shorten_name
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from riffusion_ext.spectrogram.codec import Decoded
 
 __all__ = ["AudioSaver", "Cancelled"]
+
+P = ParamSpec("P")
 
 _TRAINED_HEIGHT = 512
 _BATCH_SIZE = 8
@@ -217,7 +219,7 @@ class AudioSaver:
         temporary
             Whether it is in the scratch folder.
         """
-        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"]), "pcm16")
+        subtype = SUBTYPES.get(str(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"])), "pcm16")
         if ending.endswith(".flac") and subtype == "float":
             subtype = "pcm24"
         if image_path is not None:
@@ -250,9 +252,9 @@ class AudioSaver:
 
     # -- trouble
 
-    def _guard(self, name: str, work: Callable[..., Any], *args: Any) -> None:
+    def _guard(self, name: str, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            work(*args)
+            work(*args, **kwargs)
         except Exception as error:
             self._failed(name, error)
 

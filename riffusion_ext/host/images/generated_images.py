@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
+
+from riffusion_ext.host.base import HostObject
 
 if TYPE_CHECKING:
     from riffusion_ext.metadata import ImageRecord
@@ -50,8 +52,8 @@ class GeneratedImage:
 
 
 def pick_generated(
-    images: Sequence[Any], infotexts: Sequence[str], first: int, per_image: int = 1
-) -> list[tuple[int, Any]]:
+    images: Sequence[HostObject], infotexts: Sequence[str], first: int, per_image: int = 1
+) -> list[tuple[int, HostObject]]:
     """Select the generated images from those that a host returns.
 
     Usually an image has its own infotext, by which it is found. `per_image` is for hosts whose settings omit it.
@@ -75,7 +77,7 @@ def pick_generated(
         Index in `infotexts`, and image.
     """
     texts = list(infotexts[first:])
-    generated: list[tuple[int, Any]] = []
+    generated: list[tuple[int, HostObject]] = []
     for image in images[first:]:
         index = len(generated)
         if index < len(texts) and getattr(image, "info", {}).get("parameters") == texts[index]:
@@ -90,7 +92,7 @@ _LATENT = 8
 """Pixels per latent cell: hosts round sizes down to whole cells."""
 
 
-def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
+def first_pass_size(p: HostObject, image: Image.Image) -> tuple[int, int]:
     """Return the size (width, height) of a job's image before it was upscaled.
 
     Parameters
@@ -121,7 +123,7 @@ def resize_to_first_pass(image: Image.Image, width: int, height: int) -> Image.I
     return small
 
 
-def start_record(start_images: Sequence[Any] | None, number: int) -> ImageRecord | None:
+def start_record(start_images: Sequence[Image.Image | None] | None, number: int) -> ImageRecord | None:
     """Return the metadata of the start image of an image; None without a start image or metadata.
 
     Parameters
@@ -140,7 +142,7 @@ def start_record(start_images: Sequence[Any] | None, number: int) -> ImageRecord
     return None if record is None or record.source == "none" else record
 
 
-def saved_path(image: Any) -> Path | None:
+def saved_path(image: object) -> Path | None:
     """Return the absolute path at which the host saved an image; None if it was not saved or is gone."""
     name = getattr(image, SAVED_AS, None) or getattr(image, "already_saved_as", None)
     if not name:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.files.paths import without_folders
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.images.generated_images import ImageOrigin
 from riffusion_ext.library import ClipRecord
 
@@ -18,7 +17,7 @@ JOB_ATTRIBUTE = "_riffusion_job"
 """Attribute of the host's job that holds the :class:`GenerationJob`."""
 
 
-class Payload(dict[str, Any]):
+class Payload(dict[str, list[dict[str, object]]]):
     """``{"clips": [...], "messages": [...]}``, a part of replies, never of an image's infotext.
 
     :meth:`GenerationJob.attach_payload` adds it to the extra generation parameters of replies after the texts of the
@@ -43,15 +42,15 @@ class GenerationJob:
         from its own parameters.
     """
 
-    def __init__(self, host_job: Any = None) -> None:
+    def __init__(self, host_job: HostObject = None) -> None:
         self.payload = Payload()
         self._host_job = host_job
-        self._replies: list[dict[str, Any]] = []
+        self._replies: list[dict[str, object]] = []
         self._relevant = False
         self.origins: list[ImageOrigin] = []
         """Finished images of the current run; cleared when the next cell starts."""
 
-    def attach_payload(self, processed: Any, *, relevant: bool) -> None:
+    def attach_payload(self, processed: HostObject, *, relevant: bool) -> None:
         """Add the payload to a reply, and to earlier ones, as a script may combine them into one.
 
         Parameters
@@ -87,7 +86,7 @@ class GenerationJob:
 
     def add_message(self, text: str, kind: str = "info") -> bool:
         """Add a message, without folders of the server, unless it is there already; return whether it is new."""
-        entry = {"text": without_folders(text), "kind": kind}
+        entry: dict[str, object] = {"text": without_folders(text), "kind": kind}
         if entry in self.payload["messages"]:
             return False
         self.payload["messages"].append(entry)

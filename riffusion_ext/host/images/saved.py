@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.images.generated_images import SAVED_AS, newest_of_sequence
 from riffusion_ext.validation.json_text import loads
 
@@ -14,7 +14,7 @@ _RECORD_KEY = "riffusion"  # as riffusion_ext.metadata.TEXT_KEY, without loading
 _WITH_EXIF = (".jpg", ".jpeg", ".webp")
 
 
-def add_record(params: Any) -> None:
+def add_record(params: HostObject) -> None:
     """Add the parameters that the Script attached to an image to the texts of its PNG file.
 
     Also for an earlier image that is saved by the button below the gallery. Masks, grids and intermediate images have
@@ -25,7 +25,7 @@ def add_record(params: Any) -> None:
         params.pnginfo[_RECORD_KEY] = record
 
 
-def after_saving(params: Any, *, renamed: bool) -> None:
+def after_saving(params: HostObject, *, renamed: bool) -> None:
     """Write the parameters into a JPEG or WebP file, which the host does not do, and record the file's name.
 
     Parameters

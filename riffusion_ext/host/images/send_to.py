@@ -6,9 +6,9 @@ start if a target is missing. So each button is registered only when both of its
 
 from __future__ import annotations
 
-from typing import Any
-
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["TARGETS", "SendTo"]
 
@@ -29,11 +29,11 @@ class SendTo:
         The host's ``modules.infotext_utils``. If it lacks a function, there are no buttons.
     """
 
-    def __init__(self, utils: Any) -> None:
+    def __init__(self, utils: HostObject) -> None:
         names = ("ParamBinding", "add_paste_fields", "register_paste_params_button")
-        self._utils: Any = utils if all(hasattr(utils, name) for name in names) else None
-        self._buttons: dict[str, dict[str, Any]] = {}
-        self._galleries: dict[str, Any] = {}
+        self._utils: HostObject = utils if all(hasattr(utils, name) for name in names) else None
+        self._buttons: dict[str, dict[str, Component]] = {}
+        self._galleries: dict[str, Component] = {}
         self._receivers: set[str] = set()
 
     @property
@@ -41,7 +41,7 @@ class SendTo:
         """Whether the host can send images."""
         return self._utils is not None
 
-    def after_component(self, component: Any, elem_id: str | None) -> None:
+    def after_component(self, component: Component, elem_id: str | None) -> None:
         """Handle a component that the host has just created."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._buttons:
@@ -51,17 +51,17 @@ class SendTo:
             elif elem_id == f"{tab}_gallery":
                 self._galleries.setdefault(tab, component)
 
-    def receive(self, name: str, image: Any) -> None:
+    def receive(self, name: str, image: Component) -> None:
         """Make an Image component the target of the buttons of a name."""
         if f"riffusion_{name}" in TARGETS:
             self._utils.add_paste_fields(f"riffusion_{name}", image, None)
             self._receivers.add(f"riffusion_{name}")
 
-    def send(self, button: Any, image: Any) -> None:
+    def send(self, button: Component, image: Component) -> None:
         """Connect a button that sends the image of an Image component to img2img."""
         self._register(button, "img2img", source_image_component=image)
 
-    def send_text(self, button: Any, text: Any) -> None:
+    def send_text(self, button: Component, text: Component) -> None:
         """Connect a button that sends the generation parameters in a Textbox component to txt2img."""
         self._register(button, "txt2img", source_text_component=text)
 
@@ -73,6 +73,6 @@ class SendTo:
                 if tab in self._galleries and target in self._receivers:
                     self._register(button, target, source_image_component=self._galleries[tab])
 
-    def _register(self, button: Any, target: str, **source: Any) -> None:
+    def _register(self, button: Component, target: str, **source: Component) -> None:
         binding = self._utils.ParamBinding(paste_button=button, tabname=target, **source)
         self._utils.register_paste_params_button(binding)

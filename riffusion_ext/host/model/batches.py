@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["MixedBatchError", "PromptKind", "check_uniform"]
 
@@ -25,7 +26,7 @@ class MixedBatchError(Exception):
         self.kinds = kinds
 
 
-def check_uniform(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
+def check_uniform(batch: Sequence[Sequence[HostObject]], *, one_weight: bool) -> None:
     """Raise an error if the host would not generate each prompt of a batch as if alone.
 
     The webui pads shorter embeddings. Forge and reForge drop parts (separated by AND) that not every prompt has, and
@@ -48,11 +49,11 @@ def check_uniform(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
         raise MixedBatchError(kinds)
 
 
-def _weights(parts: Sequence[Any]) -> tuple[float, ...]:
+def _weights(parts: Sequence[HostObject]) -> tuple[float, ...]:
     return tuple(float(part.weight) for part in parts)
 
 
-def _length(composable: Any) -> int:
+def _length(composable: HostObject) -> int:
     """Return the number of tokens of the longest embedding."""
     conds = (entry.cond for entry in composable.schedules)
     return max(int((cond["crossattn"] if isinstance(cond, dict) else cond).shape[0]) for cond in conds)

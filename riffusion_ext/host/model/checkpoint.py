@@ -7,9 +7,10 @@ first one of its list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from modules import sd_models, shared
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["chosen_checkpoint", "chosen_name"]
 
@@ -38,7 +39,7 @@ def chosen_name() -> str:
     return title if info is None else _name_of(info)
 
 
-def _chosen(title: str) -> tuple[str, Any]:
+def _chosen(title: str) -> tuple[str, HostObject]:
     title = title or str(getattr(shared.opts, "sd_model_checkpoint", None) or "")
     if title not in _UNSET:
         return title, _find(title)
@@ -46,20 +47,20 @@ def _chosen(title: str) -> tuple[str, Any]:
     return str(getattr(info, "title", "")), info
 
 
-def _find(title: str) -> Any:
+def _find(title: str) -> HostObject:
     return getattr(sd_models, "checkpoint_aliases", {}).get(title) or _checkpoints().get(title)
 
 
-def _checkpoints() -> dict[str, Any]:
+def _checkpoints() -> dict[str, HostObject]:
     return getattr(sd_models, "checkpoints_list", {})
 
 
-def _loaded() -> Any:
+def _loaded() -> HostObject:
     """Return the checkpoint info of the loaded model. Reading ``shared.sd_model`` would load one."""
     model = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
     return getattr(model, "sd_checkpoint_info", None)
 
 
-def _name_of(info: Any) -> str:
+def _name_of(info: HostObject) -> str:
     # model_name is the name in SD.Next's infotexts.
     return str(getattr(info, "name_for_extra", None) or getattr(info, "model_name", None) or getattr(info, "title", ""))

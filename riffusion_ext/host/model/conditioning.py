@@ -7,14 +7,15 @@ A conditioning is a list of composables (parts separated by AND), each with a we
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["mix_composables", "mix_embeddings", "mix_schedules"]
 
 
-def mix_embeddings(a: Any, b: Any, alpha: float) -> Any:
+def mix_embeddings(a: HostObject, b: HostObject, alpha: float) -> HostObject:
     """Interpolate two embeddings linearly.
 
     Parameters
@@ -37,7 +38,9 @@ def mix_embeddings(a: Any, b: Any, alpha: float) -> Any:
     return torch.lerp(_padded(a, tokens), _padded(b, tokens), alpha)
 
 
-def mix_schedules(a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callable[[int, Any], Any]) -> list[Any]:
+def mix_schedules(
+    a: Sequence[HostObject], b: Sequence[HostObject], alpha: float, make: Callable[[int, HostObject], HostObject]
+) -> list[HostObject]:
     """Interpolate two schedules; the result has an entry wherever one of them changes.
 
     Parameters
@@ -55,8 +58,12 @@ def mix_schedules(a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callab
 
 
 def mix_composables(
-    a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callable[[list[Any], float], Any], entry: Callable[..., Any]
-) -> list[Any]:
+    a: Sequence[HostObject],
+    b: Sequence[HostObject],
+    alpha: float,
+    make: Callable[[list[HostObject], float], HostObject],
+    entry: Callable[..., HostObject],
+) -> list[HostObject]:
     """Interpolate two lists of composables pairwise; surplus ones fade in or out by their weights.
 
     Parameters
@@ -84,7 +91,7 @@ def mix_composables(
     return mixed + [make(list(rest.schedules), rest.weight * alpha) for rest in b[shared:]]
 
 
-def _valid(schedule: Sequence[Any], step: int) -> Any:
+def _valid(schedule: Sequence[HostObject], step: int) -> HostObject:
     return next((entry.cond for entry in schedule if entry.end_at_step >= step), schedule[-1].cond)
 
 

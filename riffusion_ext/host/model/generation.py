@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from modules import call_queue, extra_networks, processing, rng, scripts, sd_samplers, shared
@@ -19,11 +19,15 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, OnImage, Request
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.model.batches import MixedBatchError, check_uniform
 from riffusion_ext.host.model.checkpoint import chosen_name
 from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.model.noise import MixedNoise
 from riffusion_ext.host.model.tiling import wrap_in_time
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
@@ -62,11 +66,11 @@ class _Interpolating:
 
     requests: Sequence[Request] = ()
     exit_stack: ExitStack
-    prompts: Any
-    negative_prompts: Any
-    c: Any
-    uc: Any
-    extra_network_data: Any
+    prompts: list[str]
+    negative_prompts: list[str]
+    c: HostObject
+    uc: HostObject
+    extra_network_data: HostObject
 
     def parse_extra_network_prompts(self) -> None:
         super().parse_extra_network_prompts()  # type: ignore[misc]
@@ -96,7 +100,7 @@ class _Interpolating:
         finally:
             self.prompts, self.negative_prompts = texts
 
-    def sample(self, *args: Any, **kwargs: Any) -> Any:
+    def sample(self, *args: HostObject, **kwargs: HostObject) -> HostObject:
         if any(request.alpha > 0 and len(set(request.seeds)) > 1 for request in self.requests):
             first = self.rng  # type: ignore[has-type]
             second = rng.ImageRNG(first.shape, [request.seeds[1] % 2**32 for request in self.requests])
@@ -216,7 +220,7 @@ class WebuiBackend:
 
     def _process(self, requests: Sequence[Request]) -> list[Image.Image]:
         first = requests[0]
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "outpath_samples": "",
             "outpath_grids": "",
             "prompt": [request.prompts[0] for request in requests],
@@ -237,7 +241,7 @@ class WebuiBackend:
             "do_not_save_grid": True,
             "override_settings": {key: value for key, value in _SETTINGS.items() if key in shared.opts.data_labels},
         }
-        kind: Any = _FromNoise
+        kind: HostObject = _FromNoise
         if first.denoise is not None:
             kind = _FromImage
             values |= {
@@ -279,7 +283,7 @@ def _extra_networks(request: Request) -> tuple[str, ...]:
     return tuple(sorted({found for prompt in request.prompts for found in _EXTRA_NETWORK.findall(prompt)}))
 
 
-def _convolutional_models(model: Any) -> list[Any]:
+def _convolutional_models(model: HostObject) -> list[torch.nn.Module]:
     """Return the denoiser and the autoencoder of a model of A1111 or Forge."""
     forge = getattr(model, "forge_objects", None)
     if forge is not None:
@@ -287,8 +291,8 @@ def _convolutional_models(model: Any) -> list[Any]:
     return [model.model.diffusion_model, model.first_stage_model]
 
 
-def _mix_conditioning(first: Any, second: Any, requests: Sequence[Request]) -> Any:
-    def entry_like(schedule: Any) -> Any:
+def _mix_conditioning(first: HostObject, second: HostObject, requests: Sequence[Request]) -> HostObject:
+    def entry_like(schedule: HostObject) -> HostObject:
         return type(schedule[0].schedules[0])
 
     batch = [
@@ -298,7 +302,7 @@ def _mix_conditioning(first: Any, second: Any, requests: Sequence[Request]) -> A
     return type(first)(shape=first.shape, batch=batch)
 
 
-def _mix_negative(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+def _mix_negative(first: HostObject, second: HostObject, requests: Sequence[Request]) -> HostObject:
     if first is None or second is None:  # Forge at CFG 1
         return second if first is None else first
     return [

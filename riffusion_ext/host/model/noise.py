@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["MixedNoise", "slerp"]
 
@@ -30,7 +31,7 @@ class MixedNoise:
         Position between the two, 0 to 1, of each image.
     """
 
-    def __init__(self, first: Any, second: Any, alphas: Sequence[float]) -> None:
+    def __init__(self, first: HostObject, second: HostObject, alphas: Sequence[float]) -> None:
         self._first, self._second, self._alphas = first, second, alphas
 
     def next(self) -> torch.Tensor:
@@ -39,7 +40,7 @@ class MixedNoise:
         pairs = zip(first, second, self._alphas, strict=True)
         return torch.stack([slerp(a, b, alpha) for a, b, alpha in pairs])
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> HostObject:
         return getattr(self._first, name)  # shape, seeds, generators: read by samplers and scripts
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from riffusion_ext.options import generation
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.ui.gradio_compat import component, keep_out_of_config, row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["common_controls", "components", "styles_control", "window_controls"]
@@ -17,7 +17,7 @@ _SHORT = {"beats_per_bar": "beats"}
 """Options whose id is shortened in element ids."""
 
 
-def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> dict[str, Any]:
+def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> dict[str, Component]:
     """Create the components of options of a page in the open gradio context; return them by id."""
     return {id_: component(options[id_], f"riffusion_{page}_{_SHORT.get(id_, id_)}") for id_ in ids}
 
@@ -28,7 +28,7 @@ def common_controls(
     options: Mapping[str, Option],
     *,
     level: Option | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Component]:
     """Lay out the components of all pages in the open gradio context; return them by id.
 
     A webui stores a user's defaults by label, and all pages are in one tab: components of the same label share them.
@@ -46,7 +46,7 @@ def common_controls(
     """
     import gradio as gr
 
-    controls: dict[str, Any] = {}
+    controls: dict[str, Component] = {}
     with row():
         controls |= components(options, page, ["steps"])
         sampler = options["sampler"]
@@ -72,7 +72,7 @@ def common_controls(
     return controls
 
 
-def styles_control(context: PageContext, page: str) -> dict[str, Any]:
+def styles_control(context: PageContext, page: str) -> dict[str, Component]:
     """Lay out the choice of prompt styles, if the webui has any."""
     import gradio as gr
 
@@ -84,7 +84,7 @@ def styles_control(context: PageContext, page: str) -> dict[str, Any]:
     return {"styles": styles}
 
 
-def window_controls(page: str, options: Mapping[str, Option]) -> dict[str, Any]:
+def window_controls(page: str, options: Mapping[str, Option]) -> dict[str, Component]:
     """Lay out width and overlap of windows, for pages that generate more than one."""
     with row():
         return components(options, page, ["width", "overlap"])

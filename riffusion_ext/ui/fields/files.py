@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.ui.gradio_compat import file_input, transient_textbox
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["files_and_folder"]
 
 
-def files_and_folder(context: PageContext, noun: str, elem_id: str, *, kind: str, example: str) -> tuple[Any, Any]:
+def files_and_folder(
+    context: PageContext, noun: str, elem_id: str, *, kind: str, example: str
+) -> tuple[Component, Component]:
     """Lay out an upload of several files, and a text box for a folder or pattern on the server.
 
     Parameters

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.live import LIVE
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
 from riffusion_ext.ui.gradio_compat import row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["live_controls"]
 
 
-def live_controls(context: PageContext) -> dict[str, Any]:
+def live_controls(context: PageContext) -> dict[str, Component]:
     """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
-    def make(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(LIVE, "live", ids)
 
     controls = make("prompt", "negative")

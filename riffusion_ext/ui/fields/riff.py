@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.riff import LEVEL, RIFF
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, on_change, row
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import message
 
@@ -15,13 +14,13 @@ __all__ = ["riff_controls"]
 _CUSTOM = "own numbers"
 
 
-def riff_controls(context: PageContext) -> dict[str, Any]:
+def riff_controls(context: PageContext) -> dict[str, Component]:
     """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     from riffusion_ext.generate.riff_settings import PRESETS_RIFF
 
-    def make(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(RIFF, "riff", ids)
 
     controls = make("prompt", "negative")
@@ -51,7 +50,7 @@ def riff_controls(context: PageContext) -> dict[str, Any]:
     controls |= common_controls(context, "riff", RIFF, level=LEVEL)
     keep_out_of_config(recipe)
 
-    def fill(name: str) -> tuple[Any, ...]:
+    def fill(name: str) -> tuple[Update, ...]:
         if name not in PRESETS_RIFF:
             return (gr.update(),) * 3
         numbers = PRESETS_RIFF[name]

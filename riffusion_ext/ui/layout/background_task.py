@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message
@@ -16,7 +15,7 @@ __all__ = ["BackgroundTask", "format_minutes", "progress_bar"]
 _POLL_INTERVAL_S = 0.4  # between two reads of the progress
 _TIMEOUT_S = 20.0  # without a read of the progress; then the page counts as closed
 
-OnProgress = Callable[[Any], None]
+OnProgress = Callable[[object], None]
 Cancelled = Callable[[], bool]
 
 
@@ -47,7 +46,7 @@ class BackgroundTask:
         self._stop.set()
         return self.stopping_html if self._busy.locked() else ""
 
-    def follow(self, work: Callable[[OnProgress, Cancelled], Any]) -> Iterator[Any]:
+    def follow(self, work: Callable[[OnProgress, Cancelled], object]) -> Iterator[object]:
         """Start the work in a thread, and yield its progress, None at intervals without any, and last its result.
 
         The work is cancelled when the iterator is closed, or is not advanced for :data:`_TIMEOUT_S`: after a page was
@@ -62,7 +61,7 @@ class BackgroundTask:
         if not self._busy.acquire(blocking=False):
             raise RiffusionError(self._busy_text)
         stop = self._stop = threading.Event()  # of this run alone: the next one must not clear it
-        events: queue.Queue[tuple[bool, Any]] = queue.Queue()
+        events: queue.Queue[tuple[bool, object]] = queue.Queue()
         last_poll = time.monotonic()
 
         def cancelled() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.layout.page_context import parse_folder
@@ -89,7 +89,7 @@ def load_page(
     return manifest, replace(sheet, page=number, windows=shown)
 
 
-def save(sheet: Sheet, values: Sequence[Any]) -> str:
+def save(sheet: Sheet, values: Sequence[object]) -> str:
     """Save the edits of a page.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
@@ -13,8 +13,12 @@ from riffusion_ext.files.paths import IMAGE_SUFFIXES, fits, natural_key
 from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
 from riffusion_ext.ui.players import image_url, message
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["PREVIEW", "CropPanel", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
 
@@ -22,7 +26,7 @@ PREVIEW = "Beats and cut"
 
 
 def chosen_images(
-    context: PageContext, files: Any, folder: str | None, patterns: str, skipped: list[Path] | None = None
+    context: PageContext, files: object, folder: str | None, patterns: str, skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
     """Return the chosen images in natural order, and an error message for each name that was not found.
 
@@ -51,13 +55,13 @@ def chosen_images(
 
 def preview(
     context: PageContext,
-    files: Any,
+    files: object,
     folder: str | None,
     patterns: str,
     preset: str,
     custom: str,
     crop: Mapping[str, object],
-) -> tuple[Any, str]:
+) -> tuple[Image.Image | None, str]:
     """Draw the beats and the crop of the first of the chosen images.
 
     Returns
@@ -102,8 +106,8 @@ class CropPanel:
         Button that shows the preview.
     """
 
-    controls: list[Any]
-    button: Any
+    controls: list[Component]
+    button: Component
 
     def values(self, in_order: Sequence[object]) -> dict[str, object]:
         """Map values in the order of the controls to the ids of the options."""
@@ -114,7 +118,7 @@ def build_crop() -> CropPanel:
     """Lay out the controls of the crop; those without effect are hidden."""
     import gradio as gr
 
-    def make(name: str) -> Any:
+    def make(name: str) -> Component:
         return component(CROP[name], f"riffusion_pictures_{name}")
 
     made = {"crop": make("crop")}
@@ -128,7 +132,7 @@ def build_crop() -> CropPanel:
                         made[name] = make(name)
     button = gr.Button("Show where the first image is cut", visible=False, elem_id="riffusion_pictures_preview_go")
 
-    def chosen(value: str) -> tuple[Any, Any, Any]:
+    def chosen(value: str) -> tuple[Update, Update, Update]:
         beats = value in ("once", "every")
         return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
 
@@ -136,7 +140,7 @@ def build_crop() -> CropPanel:
     return CropPanel([made[item.id] for item in CROP_CONTROLS], button)
 
 
-def preview_html(image: Any) -> str:
+def preview_html(image: Image.Image | None) -> str:
     """Return the HTML of a preview; "" for None."""
     if image is None:
         return ""
@@ -144,7 +148,7 @@ def preview_html(image: Any) -> str:
     return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
 
 
-def build_preview() -> tuple[Any, Any]:
+def build_preview() -> tuple[Component, Component]:
     """Lay out the outputs of the preview: the image, and a message."""
     import gradio as gr
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
@@ -57,7 +57,7 @@ _PROGRESS_LABEL = "Windows"
 STOPPING = message("Stopping; finished windows are kept ...")
 
 
-def decode_settings(values: Mapping[str, Any], context: PageContext) -> DecodeSettings:
+def decode_settings(values: Mapping[str, object], context: PageContext) -> DecodeSettings:
     """Return the settings with which images are decoded, by the option ``engine``."""
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -86,7 +86,7 @@ class Outcome:
     rendered: Rendered
     players: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class PageUpdate:
     status: str | None = None
     result: str | None = None
     segments: Mapping[int, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 def generate(

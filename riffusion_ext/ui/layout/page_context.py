@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
@@ -16,6 +16,7 @@ from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import expand
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.services.model_provider import ModelProvider, NoModel
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.players import message
 from riffusion_ext.ui.uploads import Upload, uploads_of
 
@@ -74,9 +75,9 @@ class PageContext:
     folders: bool = True
     model: ModelProvider = field(default_factory=NoModel)
     notice: str = ""
-    receive: Callable[[str, Any], None] = lambda name, component: None
-    send: Callable[[Any, Any], None] | None = None
-    send_text: Callable[[Any, Any], None] | None = None
+    receive: Callable[[str, Component], None] = lambda name, component: None
+    send: Callable[[Component, Component], None] | None = None
+    send_text: Callable[[Component, Component], None] | None = None
 
     def model_name(self) -> str:
         """Return the name of the model; "" without one."""
@@ -105,7 +106,7 @@ class PageContext:
 
 
 def chosen_files(
-    files: Any, folder: str | None, suffixes: Iterable[str], skipped: list[Path] | None = None
+    files: object, folder: str | None, suffixes: Iterable[str], skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
     """Return the chosen files of a page, and an error message for each name that was not found.
 

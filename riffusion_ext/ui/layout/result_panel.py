@@ -7,6 +7,7 @@ from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import closed_accordion, file_input, private_event
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.background_task import BackgroundTask
 from riffusion_ext.ui.layout.generation_page import MAX_SEGMENTS, PageUpdate
 from riffusion_ext.ui.players import message
@@ -46,7 +47,7 @@ class ResultPanel:
     ) -> None:
         import gradio as gr
 
-        self.extra_buttons: dict[str, Any] = {}
+        self.extra_buttons: dict[str, Component] = {}
         self._page = page
         with gr.Row():
             self.start = gr.Button(button_text, variant="primary", elem_id=f"riffusion_{page}_go")
@@ -60,11 +61,13 @@ class ResultPanel:
             self.result = gr.HTML(value="", elem_id=f"riffusion_{page}_result")
             with gr.Column(elem_classes=["riffusion-stretches"], visible=bool(count)):
                 self.segments = [gr.HTML(value="", elem_id=f"riffusion_{page}_part_{n + 1}") for n in range(count)]
-        self.restore: Any = None
+        self.restore: Component = None
         self.outputs = [self.status, self.result, *self.segments]
-        self.event_options: dict[str, Any] = {"show_progress": "hidden", **private_event()}
+        self.event_options: dict[str, object] = {"show_progress": "hidden", **private_event()}
 
-    def finish_layout(self, task: BackgroundTask, restore: Callable[[Any], list[Any]], controls: list[Any]) -> None:
+    def finish_layout(
+        self, task: BackgroundTask, restore: Callable[[object], list[Update]], controls: list[Component]
+    ) -> None:
         """Lay out the last part, "Restore from a file", and connect it and Stop.
 
         Parameters
@@ -86,18 +89,20 @@ class ResultPanel:
         self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.event_options)
         self.stop.click(fn=lambda: task.stop() or gr.update(), outputs=[self.status], queue=False, **self.event_options)
 
-    def updates(self, shown: PageUpdate) -> list[Any]:
+    def updates(self, shown: PageUpdate) -> list[Update]:
         """Return updates of the outputs; without a value for those that stay."""
         import gradio as gr
 
-        def update(html: str | None) -> Any:
+        def update(html: str | None) -> Update:
             return gr.update() if html is None else gr.update(value=html)
 
         segments = (update(shown.segments.get(number)) for number in range(len(self.segments)))
         return [update(shown.status), update(shown.result), *segments]
 
 
-def values_from_file(file: Any, kind: str, values_of: Callable[[Any], dict[str, Any]]) -> tuple[dict[str, Any], str]:
+def values_from_file(
+    file: object, kind: str, values_of: Callable[[Any], dict[str, object]]
+) -> tuple[dict[str, object], str]:
     """Read the values of a page's controls from a file that was made with the extension.
 
     Parameters

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
@@ -17,7 +17,21 @@ from riffusion_ext.validation.names import bare_name
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ResumeState"]
+__all__ = ["ResumeState", "mapping_in"]
+
+
+def mapping_in(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return one of the stored values that is a mapping.
+
+    Raises
+    ------
+    RiffusionError
+        It is missing, or no mapping.
+    """
+    found = values.get(name)
+    if not isinstance(found, Mapping):
+        raise RiffusionError(f"What was stopped cannot be resumed: its {name} are missing")
+    return found
 
 
 class ResumeState:
@@ -37,7 +51,7 @@ class ResumeState:
     def _path(self) -> Path:
         return self._folder / "unfinished.json"
 
-    def save(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
+    def save(self, values: Mapping[str, object], images: Mapping[str, Image.Image | None]) -> None:
         """Store the values of a run, which must be JSON, and its images by name."""
         image_files = {name: self._image(image) for name, image in images.items() if image is not None}
         text = json.dumps({"values": dict(values), "pictures": image_files}, ensure_ascii=False, indent=1)
@@ -64,7 +78,7 @@ class ResumeState:
         except RiffusionError:
             return None
 
-    def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
+    def load(self, model: str = "") -> tuple[dict[str, object], dict[str, Image.Image]]:
         """Return values and images of the unfinished run.
 
         Parameters

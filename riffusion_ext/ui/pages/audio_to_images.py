@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.convert import Result, explain, sounds_to_images
 from riffusion_ext.errors import RiffusionError
@@ -16,6 +15,7 @@ from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.ui.fields.files import files_and_folder
 from riffusion_ext.ui.gradio_compat import component, private_event, row
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, image_url, images, message, panel
 
@@ -30,7 +30,7 @@ _THUMBNAIL_WIDTH = 1024
 
 def convert(
     context: PageContext,
-    files: Any,
+    files: object,
     folder: str | None,
     cut: str,
     scale: str,
@@ -117,15 +117,15 @@ def build_page(context: PageContext) -> None:
 
     # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
-        files: Any,
+        files: object,
         folder: str,
         cut: str,
         scale: str,
         preset: str,
         image_format: str,
         custom: str,
-        progress: Any = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, Any, Any]:
+        progress: Component = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, Update, Update]:
         values = (files, folder, cut, scale, preset, image_format, custom)
         html, *more = convert(context, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert import Result, check_format, explain, images_to_clips, joined_path, song_to_sound
 from riffusion_ext.errors import RiffusionError
@@ -15,9 +15,14 @@ from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_IMAGE, chosen_params, control
 from riffusion_ext.ui.fields.files import files_and_folder
 from riffusion_ext.ui.gradio_compat import component, on_change, private_event, row
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_images, preview, preview_html
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, message, panel, player
+
+if TYPE_CHECKING:
+    from riffusion_ext.convert.crop import CropSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
@@ -28,7 +33,7 @@ _EMPTY = "The clips appear here."
 
 def convert(
     context: PageContext,
-    files: Any,
+    files: object,
     folder: str | None,
     kind: str,
     crossfade: float,
@@ -107,7 +112,7 @@ def convert(
     return panel(players, notes + zip_errors), link
 
 
-def _settings(context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
+def _settings(context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> DecodeSettings:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
@@ -123,9 +128,9 @@ def _clips(
     uploads: list[Upload],
     joined: Path,
     kind: str,
-    settings: Any,
+    settings: DecodeSettings,
     crossfade: float,
-    cut: Any,
+    cut: CropSettings,
     subtype: str,
     progress: Callable[[float], None] | None,
 ) -> tuple[list[Result], list[str]]:
@@ -184,7 +189,7 @@ def build_page(context: PageContext) -> None:
 
     # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
-        files: Any,
+        files: object,
         folder: str,
         patterns: str,
         kind: str,
@@ -203,8 +208,8 @@ def build_page(context: PageContext) -> None:
         band_start: float,
         band_length: float,
         threshold: float,
-        progress: Any = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, Any]:
+        progress: Component = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, Update]:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
         cut = (crop, crop_width, rhythm, ignore_range, band_start, band_length, threshold)
         html, link = convert(
@@ -217,7 +222,9 @@ def build_page(context: PageContext) -> None:
         )
         return html, gr.update(value=link, visible=bool(link))
 
-    def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
+    def show(
+        files: object, folder: str, patterns: str, preset: str, custom: str, *cut: object
+    ) -> tuple[Update, Update]:
         image, html = preview(context, files, folder, patterns, preset, custom, crops.values(cut))
         return gr.update(value=preview_html(image), visible=image is not None), html
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 from riffusion_ext.convert import explain
 from riffusion_ext.convert.describe import describe, rows
@@ -18,7 +17,7 @@ __all__ = ["build_page", "inspect"]
 _EMPTY = "What is recorded in the file appears here."
 
 
-def inspect(file: Any) -> str:
+def inspect(file: object) -> str:
     """Return the metadata of an image or sound file as an HTML table, or the error."""
     if file is None:
         return message(_EMPTY)

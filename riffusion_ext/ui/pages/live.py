@@ -11,12 +11,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.live import RECORDINGS, settings_of
+from riffusion_ext.options.values import texts
 from riffusion_ext.ui.fields.live import live_controls
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
+from riffusion_ext.ui.gradio_types import Update
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message, panel, player
@@ -38,7 +40,7 @@ _STAGE = (
 )
 
 
-def start(context: PageContext, before: str, values: Mapping[str, Any]) -> str:
+def start(context: PageContext, before: str, values: Mapping[str, object]) -> str:
     """Start a jam that replaces the previous one; return its id.
 
     Raises
@@ -87,7 +89,7 @@ def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending
     return panel([shown]) + "".join(generation_page.result_notes(path, recording_infotext(jam, recording)))
 
 
-def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) -> None:
+def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, object]) -> None:
     """Add a prompt to the queue of a jam, with the page's negative prompt and styles.
 
     Raises
@@ -97,7 +99,7 @@ def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, Any]
     """
     prompt, negative = str(prompt or "").strip(), str(values["negative"] or "").strip()
     jam = _jam(id_)
-    names = list(values.get("styles") or ())
+    names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if names and prompt:
         prompt, negative = context.model.styled(prompt, negative, names)
     jam.journey.add(prompt, negative)
@@ -165,9 +167,9 @@ def build_page(context: PageContext) -> None:
             mark = gr.HTML(value="", elem_id="riffusion_live_jam")
     keep_out_of_config(prompt)
     names = list(controls)
-    event_options: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private_event()}
+    event_options: dict[str, object] = {"queue": False, "show_progress": "hidden", **private_event()}
 
-    def press(before: str, *field_values: Any) -> list[Any]:
+    def press(before: str, *field_values: object) -> list[Update]:
         try:
             started = start(context, before, dict(zip(names, field_values, strict=True)))
         except Exception as error:
@@ -176,14 +178,14 @@ def build_page(context: PageContext) -> None:
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
         return [started, shown, message(doubt, "warning") if doubt else "", RECORD]
 
-    def add_prompt(started: str, text: str, *field_values: Any) -> list[Any]:
+    def add_prompt(started: str, text: str, *field_values: object) -> list[Update]:
         try:
             queue(context, started, text, dict(zip(names, field_values, strict=True)))
         except Exception as error:
             return [gr.update(), generation_page.error_html(error)]
         return ["", ""]
 
-    def press_record(started: str) -> list[Any]:
+    def press_record(started: str) -> list[Update]:
         try:
             return [RECORDING if record(started) else RECORD, ""]
         except Exception as error:

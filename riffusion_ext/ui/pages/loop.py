@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.loop import settings_of, values_of
@@ -11,6 +11,7 @@ from riffusion_ext.options.sound import control
 from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.loop import loop_controls
+from riffusion_ext.ui.gradio_types import Update, Value
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Outcome, PageUpdate
@@ -37,7 +38,7 @@ def make(
     task: BackgroundTask,
     context: PageContext,
     settings: LoopSettings,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     image: Image.Image | None = None,
 ) -> Iterator[PageUpdate]:
     """Generate a loop.
@@ -98,7 +99,7 @@ def build_page(context: PageContext) -> None:
             )
     names = list(controls)
 
-    def press(image: Any, *field_values: Any) -> Iterator[list[Any]]:
+    def press(image: Value, *field_values: object) -> Iterator[list[Update]]:
         values = dict(zip(names, field_values, strict=True))
         try:
             settings = settings_of(values, context.model.styled)
@@ -108,7 +109,7 @@ def build_page(context: PageContext) -> None:
         for shown in make(task, context, settings, values, image):
             yield results.updates(shown)
 
-    def restore(file: Any) -> list[Any]:
+    def restore(file: object) -> list[Update]:
         values, note = values_from_file(file, "loop", values_of)
         note = note or message("The settings are those of the file. An init image is not stored in it.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]

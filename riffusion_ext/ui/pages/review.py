@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
+from riffusion_ext.ui.gradio_types import Component, Update, Value
 from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, load_page, replace_words, save
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message
@@ -28,10 +30,10 @@ _PAUSE_OTHERS = (
 class ReviewPanel:
     """Component of the folder, and the event that loads the sheet: function, inputs and outputs."""
 
-    folder: Any
-    load: Any
-    inputs: list[Any]
-    outputs: list[Any]
+    folder: Component
+    load: Callable[..., list[Update]]
+    inputs: list[Component]
+    outputs: list[Component]
 
 
 def cell_html(out: Path, window: WindowEntry) -> str:
@@ -122,12 +124,12 @@ def build(context: PageContext) -> ReviewPanel:
             change = gr.Button("Replace on all pages", elem_id="riffusion_review_replace")
     keep_out_of_config(folder, page, words, find, replacement)
 
-    def fill(manifest: Manifest, sheet: Sheet, saved: str) -> list[Any]:
+    def fill(manifest: Manifest, sheet: Sheet, saved: str) -> list[Update]:
         text = f"{len(manifest.kept)} of {len(manifest.windows)} windows kept. Page {sheet.page} of {sheet.pages}."
         if not sheet.files:
             text += " None fits the filter."
         base = sheet.out or Path()
-        updates: list[Any] = []
+        updates: list[Update] = []
         for window in sheet.windows:
             updates += [
                 gr.update(visible=True),
@@ -140,10 +142,10 @@ def build(context: PageContext) -> ReviewPanel:
         sendable = gr.update(interactive=(base / CONCEPTS_FILE).is_file())
         return [message(f"{saved} {text}".strip()), str(base), sheet.page, sheet, sendable, *updates, *hidden]
 
-    def action(step: int = 0, *, refresh: bool = False, replace: bool = False) -> Any:
+    def action(step: int = 0, *, refresh: bool = False, replace: bool = False) -> Callable[..., list[Update]]:
         """Return the function of a button. Each saves first, so that no edit is lost."""
 
-        def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Any) -> list[Any]:
+        def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Value) -> list[Update]:
             text = ""
             try:
                 text = save(sheet, values)
@@ -159,7 +161,7 @@ def build(context: PageContext) -> ReviewPanel:
     edits = [part for cell in cells for part in (cell[4], cell[5])]
     inputs = [shown, folder, show, words, page, *edits]
     outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
-    event_options: dict[str, Any] = {"outputs": outputs, "show_progress": "hidden", **private_event()}
+    event_options: dict[str, object] = {"outputs": outputs, "show_progress": "hidden", **private_event()}
     load = action(refresh=True)
     back.click(fn=action(-1), inputs=inputs, **event_options)
     forward.click(fn=action(1), inputs=inputs, **event_options)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.riff import settings_of, values_of
 from riffusion_ext.options.sound import control
+from riffusion_ext.options.values import whole
 from riffusion_ext.services.rendering import sound_progress
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.gradio_compat import file_input, private_event
+from riffusion_ext.ui.gradio_types import Update
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Outcome, PageUpdate
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files
 from riffusion_ext.ui.layout.result_panel import ResultPanel, values_from_file
-from riffusion_ext.ui.layout.resume_state import ResumeState
+from riffusion_ext.ui.layout.resume_state import ResumeState, mapping_in
 from riffusion_ext.ui.players import message, panel, player
 
 if TYPE_CHECKING:
@@ -33,6 +35,22 @@ _MAX_WET_FILES = 4  # results that can be remixed; 20 MB per minute in stereo
 _NO_RIFF = "There is no riff yet: make one first."
 
 
+class RiffRun(TypedDict):
+    """A run of the page: settings as a record, values of controls, path and name of the song, and the model."""
+
+    settings: Mapping[str, object]
+    options: Mapping[str, object]
+    song: str
+    name: str
+    model: str
+
+
+class RiffResult(RiffRun):
+    """A run with a result: also the path of the generated sound, before the mix."""
+
+    wet: str
+
+
 def new_task() -> BackgroundTask:
     """Return the background task of this page."""
     return BackgroundTask("A riff is being made already; stop it first.", generation_page.STOPPING)
@@ -43,7 +61,7 @@ def make(
     context: PageContext,
     song: Upload,
     settings: RiffSettings,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     *,
     limit: int | None = None,
 ) -> Iterator[PageUpdate]:
@@ -78,7 +96,7 @@ def make(
         riff = _riff(context, song, settings, options)
         record = to_record(riff.settings)
         backend = context.model.backend()
-        kept = {
+        run: RiffRun = {
             "settings": record,
             "options": dict(options),
             "song": str(song.path),
@@ -87,9 +105,9 @@ def make(
         }
         unfinished = ResumeState(folder)
         if limit is None:
-            unfinished.save(kept, {})
+            unfinished.save(run, {})
         generated = generation_page.generate(
-            riff, backend, folder / "parts", on_progress, cancelled, batch=int(options["batch"]), limit=limit
+            riff, backend, folder / "parts", on_progress, cancelled, batch=whole(options["batch"]), limit=limit
         )
         wet = riff.wet(progress=sound_progress(generated, on_progress))
         if wet is None:
@@ -106,7 +124,7 @@ def make(
         if generated.complete and limit is None:
             unfinished.forget()
         seed = riff.seed
-        result = kept | {"wet": str(wet_path)}
+        result: RiffResult = {**run, "wet": str(wet_path)}
         shown = player(context.serve(path), title, clip.duration, path.name, seed=seed)
         return Outcome(
             generated,
@@ -118,7 +136,7 @@ def make(
     return generation_page.run_and_show(task, context, work)
 
 
-def _riff(context: PageContext, song: Upload, settings: RiffSettings, options: Mapping[str, Any]) -> Riff:
+def _riff(context: PageContext, song: Upload, settings: RiffSettings, options: Mapping[str, object]) -> Riff:
     from riffusion_ext.audio import read_audio
     from riffusion_ext.generate.riff import Riff
 
@@ -133,7 +151,8 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
 
     try:
         values, _ = ResumeState(context.output_dir() / KIND).load(context.model_name())
-        settings = read_record(RiffSettings, values["settings"])
+        options = mapping_in(values, "options")
+        settings = read_record(RiffSettings, mapping_in(values, "settings"))
         song = Upload(Path(str(values["song"])), str(values["name"]))
         if not song.path.is_file():
             raise RiffusionError(
@@ -143,10 +162,10 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
     except RiffusionError as error:
         yield PageUpdate(message(str(error), "error"))
         return
-    yield from make(task, context, song, settings, values["options"])
+    yield from make(task, context, song, settings, options)
 
 
-def _remixed_riff(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any]) -> Riff:
+def _remixed_riff(context: PageContext, result: RiffResult, values: Mapping[str, object]) -> Riff:
     """Return the finished riff with the present values of the mix."""
     from riffusion_ext.generate.checkpoint.recipe import read_record
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -160,7 +179,7 @@ def _remixed_riff(context: PageContext, result: Mapping[str, Any], values: Mappi
     return _riff(context, Upload(Path(result["song"]), result["name"]), settings, result["options"])
 
 
-def remix(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+def remix(context: PageContext, result: RiffResult, values: Mapping[str, object]) -> str:
     """Mix the generated sound with the song again.
 
     Parameters
@@ -193,7 +212,7 @@ def remix(context: PageContext, result: Mapping[str, Any], values: Mapping[str, 
     return generation_page.html_or_error(work)
 
 
-def play_difference(context: PageContext, result: Mapping[str, Any], values: Mapping[str, Any], *, lost: bool) -> str:
+def play_difference(context: PageContext, result: RiffResult, values: Mapping[str, object], *, lost: bool) -> str:
     """Return a player of what the result adds to the song, or lacks if `lost`. Parameters as :func:`remix`."""
 
     def work() -> str:
@@ -236,7 +255,7 @@ def build_page(context: PageContext) -> None:
     names = list(controls)
     seed = controls["seed"]
 
-    def run(field_values: tuple[Any, ...], limit: int | None) -> Iterator[list[Any]]:
+    def run(field_values: tuple[object, ...], limit: int | None) -> Iterator[list[Update]]:
         file, *rest = field_values
         values = dict(zip(names, rest, strict=True))
         try:
@@ -251,25 +270,25 @@ def build_page(context: PageContext) -> None:
             chosen = gr.update(value=shown.extra["seed"]) if limit and "seed" in shown.extra else gr.update()
             yield [*results.updates(shown), shown.extra.get("done", gr.update()), chosen]
 
-    def press(*field_values: Any) -> Iterator[list[Any]]:
+    def press(*field_values: object) -> Iterator[list[Update]]:
         yield from run(field_values, None)
 
-    def listen(*field_values: Any) -> Iterator[list[Any]]:
+    def listen(*field_values: object) -> Iterator[list[Update]]:
         yield from run(field_values, 1)
 
-    def resume_last() -> Iterator[list[Any]]:
+    def resume_last() -> Iterator[list[Update]]:
         for shown in resume(task, context):
             yield [*results.updates(shown), shown.extra.get("done", gr.update()), gr.update()]
 
-    def restore(file: Any) -> list[Any]:
+    def restore(file: object) -> list[Update]:
         values, note = values_from_file(file, "riff", values_of)
         note = note or message("The settings are those of the file; choose its song above.")
         return [*(gr.update(value=values[name]) if name in values else gr.update() for name in names), note]
 
-    def after_result(fn: Any, **options: Any) -> Any:
-        def go(result: dict[str, Any], *field_values: Any) -> str:
-            return str(
-                fn(context, result, dict(zip(("wet", "law", "level", "format"), field_values, strict=True)), **options)
+    def after_result(fn: Callable[..., str], **options: bool) -> Callable[..., str]:
+        def go(result: RiffResult, *field_values: object) -> str:
+            return fn(
+                context, result, dict(zip(("wet", "law", "level", "format"), field_values, strict=True)), **options
             )
 
         return go

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.options.sound import control
+from riffusion_ext.options.values import whole
 from riffusion_ext.services.rendering import sound_of_piece
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.fields.song import song_controls
+from riffusion_ext.ui.gradio_types import Component, Update, Value
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress
 from riffusion_ext.ui.layout.generation_page import Outcome, PageUpdate
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.layout.result_panel import ResultPanel, values_from_file
-from riffusion_ext.ui.layout.resume_state import ResumeState
+from riffusion_ext.ui.layout.resume_state import ResumeState, mapping_in
 from riffusion_ext.ui.players import message, player
 from riffusion_ext.ui.uploads import uploads_of
 
@@ -54,7 +56,7 @@ def make(
     task: BackgroundTask,
     context: PageContext,
     settings: SongSettings,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     images: Mapping[str, Image.Image | None],
 ) -> Iterator[PageUpdate]:
     """Generate a song; windows that are finished already are reused.
@@ -88,7 +90,7 @@ def make(
         backend = context.model.backend()
         unfinished.save({"settings": to_record(song.settings), "options": dict(options), "model": backend.name}, images)
         generated = generation_page.generate(
-            song, backend, folder / "parts", on_progress, cancelled, batch=int(options["batch"])
+            song, backend, folder / "parts", on_progress, cancelled, batch=whole(options["batch"])
         )
         clip = sound_of_piece(song, generated, on_progress)
         if clip is None:
@@ -150,19 +152,20 @@ def resume(task: BackgroundTask, context: PageContext) -> Iterator[PageUpdate]:
 
     try:
         values, images = ResumeState(context.output_dir() / KIND).load(context.model_name())
-        settings = read_record(SongSettings, values["settings"])
+        options = mapping_in(values, "options")
+        settings = read_record(SongSettings, mapping_in(values, "settings"))
     except RiffusionError as error:
         yield PageUpdate(message(str(error), "error"))
         return
-    yield from make(task, context, settings, values["options"], images)
+    yield from make(task, context, settings, options, images)
 
 
-def _layout_images() -> tuple[dict[str, Any], dict[str, Any]]:
+def _layout_images() -> tuple[dict[str, Component], dict[str, Component]]:
     """Lay out Image components, and buttons that fill them from the last song; return both by name of the image."""
     import gradio as gr
 
-    made: dict[str, Any] = {}
-    last: dict[str, Any] = {}
+    made: dict[str, Component] = {}
+    last: dict[str, Component] = {}
     with gr.Accordion("Init images", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
             made["seed_picture"] = gradio_compat.image("Init image", "riffusion_song_seed_picture")
@@ -190,7 +193,7 @@ def window_image(folder: str, number: float | None) -> tuple[Image.Image | None,
         return None, message(str(error), "error")
 
 
-def _layout_windows(context: PageContext, windows: Any, results: ResultPanel) -> None:
+def _layout_windows(context: PageContext, windows: Component, results: ResultPanel) -> None:
     """Lay out the buttons that send windows to img2img, and their generation parameters to txt2img."""
     import gradio as gr
 
@@ -210,7 +213,7 @@ def _layout_windows(context: PageContext, windows: Any, results: ResultPanel) ->
     if context.send_text is not None:
         context.send_text(again, text)
 
-    def show_window(folder: str, number: float | None) -> tuple[Any, Any, Any]:
+    def show_window(folder: str, number: float | None) -> tuple[Update, Update, Update]:
         image, why = window_image(folder, number)
         return image, str(image.info.get("parameters", "")) if image else "", why or gr.update()
 
@@ -238,10 +241,10 @@ def build_page(context: PageContext) -> None:
     names, kinds = list(controls), list(images)
     outputs = [*results.outputs, windows]
 
-    def updates(shown: PageUpdate) -> list[Any]:
+    def updates(shown: PageUpdate) -> list[Update]:
         return [*results.updates(shown), shown.extra.get("windows", gr.update())]
 
-    def press(*field_values: Any) -> Iterator[list[Any]]:
+    def press(*field_values: Value) -> Iterator[list[Update]]:
         values = dict(zip(names, field_values, strict=False))
         try:
             settings = settings_of(values, context.model.styled)
@@ -252,11 +255,11 @@ def build_page(context: PageContext) -> None:
         for shown in make(task, context, settings, options, dict(zip(kinds, field_values[len(names) :], strict=True))):
             yield updates(shown)
 
-    def resume_last() -> Iterator[list[Any]]:
+    def resume_last() -> Iterator[list[Update]]:
         for shown in resume(task, context):
             yield updates(shown)
 
-    def restore(file: Any) -> list[Any]:
+    def restore(file: object) -> list[Update]:
         values, note = values_from_file(file, "song", values_of)
         start_images: dict[str, Image.Image | None] = {}
         if values:
@@ -264,7 +267,7 @@ def build_page(context: PageContext) -> None:
         found = values | start_images
         return [*(gr.update(value=found[name]) if name in found else gr.update() for name in (*names, *kinds)), note]
 
-    def use_last_end() -> tuple[Any, Any]:
+    def use_last_end() -> tuple[Update, Update]:
         image, why = last_end(context)
         return image if image is not None else gr.update(), why or gr.update()
 

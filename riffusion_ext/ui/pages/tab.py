@@ -6,8 +6,7 @@ The same pages are shown in a webui's tab (registered by :mod:`riffusion_ext.hos
 
 from __future__ import annotations
 
-from typing import Any
-
+from riffusion_ext.ui.gradio_types import Blocks
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages import audio_to_images, images_to_audio, inspect, live, loop, riff, song, training
 from riffusion_ext.ui.players import message
@@ -15,7 +14,7 @@ from riffusion_ext.ui.players import message
 __all__ = ["add_pages", "build_tab"]
 
 
-def build_tab(context: PageContext) -> Any:
+def build_tab(context: PageContext) -> Blocks:
     """Return the ``gr.Blocks`` of the tab."""
     import gradio as gr
 

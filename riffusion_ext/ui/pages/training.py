@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.dataset import page_values, settings_of
 from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event
+from riffusion_ext.ui.gradio_types import Update
 from riffusion_ext.ui.layout.background_task import BackgroundTask, progress_bar
 from riffusion_ext.ui.layout.page_context import PageContext, named_error, parse_folder
 from riffusion_ext.ui.pages import review
@@ -50,7 +51,7 @@ def make(
         collection = parse_folder(songs)
         folder = parse_folder(out) if out.strip() else own_folder(context.output_dir() / "datasets", collection)
 
-        def work(on_progress: Callable[[Any], None], cancelled: Callable[[], bool]) -> str:
+        def work(on_progress: Callable[[object], None], cancelled: Callable[[], bool]) -> str:
             built = build(collection, folder, settings, progress=on_progress, stages=on_progress, cancelled=cancelled)
             on_progress(built)
             if not built.manifest.kept or cancelled():
@@ -169,7 +170,7 @@ def build_page(context: PageContext) -> None:
     names = list(controls)
     sheet = review.build(context)
 
-    def press(songs: str, out: str, *values: Any) -> Iterator[Any]:
+    def press(songs: str, out: str, *values: object) -> Iterator[tuple[Update, Update]]:
         try:
             settings = settings_of(page_values(dict(zip(names, values, strict=True))))
         except RiffusionError as error:
@@ -178,7 +179,7 @@ def build_page(context: PageContext) -> None:
         for shown, made in make(task, songs, out, context, settings):
             yield shown, made or gr.update()
 
-    event_options: dict[str, Any] = {"show_progress": "hidden", **private_event()}
+    event_options: dict[str, object] = {"show_progress": "hidden", **private_event()}
     running = start.click(
         fn=press,
         inputs=[songs, out, *controls.values()],
