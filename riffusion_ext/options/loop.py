@@ -32,7 +32,7 @@ OPTIONS: tuple[Option, ...] = (
         "Bars",
         "number",
         2,
-        "how long",
+        "length in bars",
         hint="",
         bounds=(0.01, 256),  # narrower than the core's: no loop of more bars fits on an image
         step=0.01,

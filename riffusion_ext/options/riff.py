@@ -107,7 +107,7 @@ OPTIONS: tuple[Option, ...] = (
         "Channels to generate",
         "dropdown",
         "mono",
-        "stereo: each side; double: the song twice, panned",
+        "stereo: left and right separately; double: the song twice, panned",
         choices=bounds.CHANNELS,
     ),
     Option(
@@ -135,7 +135,7 @@ OPTIONS: tuple[Option, ...] = (
         "Law of the mix",
         "dropdown",
         "equal-power",
-        "of the mix",
+        "law of the mix",
         hint="equal-power: constant loudness; linear: for a result that is close to the song",
         choices=("equal-power", "linear"),
     ),

@@ -26,7 +26,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "checkbox",
         False,
-        "let other programs convert by HTTP, too: /riffusion/v1/docs has the routes",
+        "serve the HTTP API for other programs, too; /riffusion/v1/docs lists its routes",
         interfaces=_COMMAND,
     ),
 )

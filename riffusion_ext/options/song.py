@@ -111,7 +111,7 @@ KEYFRAME: dict[str, Option] = by_id(
     (
         replace(generation.PROMPT, interfaces=_API, api_default=REQUIRED),
         replace(generation.NEGATIVE, interfaces=_API),
-        replace(generation.SEED, help="-1: that of the part before", interfaces=_API),
+        replace(generation.SEED, help="-1: the seed of the part before", interfaces=_API),
         replace(generation.DENOISE, interfaces=_API),
         replace(generation.CFG, interfaces=_API),
         Option(

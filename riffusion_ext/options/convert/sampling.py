@@ -52,7 +52,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "number",
         -1,
-        "the same number gives the same clips; -1: others each time",
+        "the same seed gives the same clips; -1: different clips each time",
         bounds=SAMPLE_SEED,
         step=1,
         interfaces=_COMMAND,

@@ -12,6 +12,7 @@ from riffusion_ext.ui.players import message
 __all__ = ["riff_controls"]
 
 _CUSTOM = "own numbers"
+_OVER_TIME = "Denoising, CFG scale and share of the result can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2"
 
 
 def riff_controls(context: PageContext) -> dict[str, Component]:
@@ -36,10 +37,12 @@ def riff_controls(context: PageContext) -> dict[str, Component]:
         controls |= make("seed")
     with row():
         controls |= make("denoise", "cfg")
-    gr.HTML(value=message("Both, and the share of the result, can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2"))
+    gr.HTML(
+        value=message("Denoising, CFG scale and share of the result can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2")
+    )
     with gr.Accordion("More than one prompt", open=False):
         controls |= make("score", "stretch")
-    with gr.Accordion("Which part, and how it is heard", open=False):
+    with gr.Accordion("Part, channels and mix", open=False):
         with row():
             controls |= make("start", "duration")
         with row():

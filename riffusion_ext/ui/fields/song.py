@@ -25,7 +25,7 @@ def song_controls(context: PageContext) -> dict[str, Component]:
     controls |= make("cfg")
     with row():
         controls |= make("beat", "denoise")
-    with gr.Accordion("From one part to the next", open=False):
+    with gr.Accordion("Transitions", open=False):
         with row():
             controls |= make("power", "back")
         with row():

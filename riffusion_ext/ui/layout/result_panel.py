@@ -83,7 +83,7 @@ class ResultPanel:
 
         with closed_accordion("Restore from a file", f"riffusion_{self._page}_restoring"):
             self.restore = file_input(
-                "Sound file or image made here", f"riffusion_{self._page}_restore", file_count="single"
+                "Sound file or image made with Riffusion", f"riffusion_{self._page}_restore", file_count="single"
             )
         outputs = [*controls, self.status]
         self.restore.upload(fn=restore, inputs=[self.restore], outputs=outputs, queue=False, **self.event_options)

@@ -14,7 +14,7 @@ from riffusion_ext.ui.uploads import uploads_of
 
 __all__ = ["build_page", "inspect"]
 
-_EMPTY = "What is recorded in the file appears here."
+_EMPTY = "The metadata of the file appear here."
 
 
 def inspect(file: object) -> str:

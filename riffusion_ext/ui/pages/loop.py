@@ -94,9 +94,7 @@ def build_page(context: PageContext) -> None:
             with gr.Accordion("Init image", open=False):
                 image = gradio_compat.image("Init image", "riffusion_loop_seed_picture")
         with gr.Column(scale=1, min_width=320) as right:
-            results = ResultPanel(
-                "loop", "Make the loop", "The loop appears here, and plays round and round.", segments=False
-            )
+            results = ResultPanel("loop", "Make the loop", "The loop appears here and repeats.", segments=False)
     names = list(controls)
 
     def press(image: Value, *field_values: object) -> Iterator[list[Update]]:

@@ -26,7 +26,7 @@ __all__ = ["build_page", "make", "new_task", "own_folder"]
 
 _MAX_FAILURES = 12
 _VERIFIED_IMAGES = 6  # converted back to sound, to measure the error
-_STOPPING = message("Stopping; what is done stays ...")
+_STOPPING = message("Stopping; finished work is kept ...")
 
 
 def new_task() -> BackgroundTask:
@@ -149,14 +149,14 @@ def build_page(context: PageContext) -> None:
                 label="Folder of songs",
                 value="",
                 placeholder="/path/to/songs",
-                info="with the folders in it",
+                info="including subfolders",
                 max_lines=1,
                 elem_id="riffusion_training_songs",
             )
             out = gr.Textbox(
                 label="Folder of the training set",
                 value="",
-                placeholder="empty: named after the songs, among the other results",
+                placeholder="empty: a folder named after that of the songs, beside the other results",
                 max_lines=1,
                 elem_id="riffusion_training_out",
             )
@@ -165,7 +165,7 @@ def build_page(context: PageContext) -> None:
                 start = gr.Button("Make the training set", variant="primary", elem_id="riffusion_training_go")
                 stop = gr.Button("Stop", elem_id="riffusion_training_stop")
         with gr.Column(scale=1, min_width=320):
-            status = gr.HTML(value=message("What was kept and why appears here."), elem_id="riffusion_training_status")
+            status = gr.HTML(value=message("Progress and results appear here."), elem_id="riffusion_training_status")
     keep_out_of_config(songs, out)
     names = list(controls)
     sheet = review.build(context)
