@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
@@ -34,6 +34,23 @@ class ReviewPanel:
     load: Callable[..., list[Update]]
     inputs: list[Component]
     outputs: list[Component]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Components of a window on the sheet."""
+
+    column: Component
+    image: Component
+    sound: Component
+    play: Component
+    keep: Component
+    caption: Component
+
+    @property
+    def shown(self) -> tuple[Component, ...]:
+        """Components that are filled when the window is shown."""
+        return self.column, self.image, self.sound, self.keep, self.caption
 
 
 def cell_html(out: Path, window: WindowEntry) -> str:
@@ -113,7 +130,7 @@ def build(context: PageContext) -> ReviewPanel:
             )
         note = gr.HTML(value=message("The windows of a training set appear here."), elem_id="riffusion_review_note")
         shown = gr.State(Sheet())
-        cells: list[tuple[Any, Any, Any, Any, Any, Any]] = []
+        cells: list[_Cell] = []
         for start in range(0, CELLS, 4):
             with gr.Row(equal_height=False):
                 for number in range(start, start + 4):
@@ -158,9 +175,9 @@ def build(context: PageContext) -> ReviewPanel:
 
         return go
 
-    edits = [part for cell in cells for part in (cell[4], cell[5])]
+    edits = [part for cell in cells for part in (cell.keep, cell.caption)]
     inputs = [shown, folder, show, words, page, *edits]
-    outputs = [note, folder, page, shown, send, *(part for c in cells for part in (c[0], c[1], c[2], c[4], c[5]))]
+    outputs = [note, folder, page, shown, send, *(part for cell in cells for part in cell.shown)]
     event_options: dict[str, object] = {"outputs": outputs, "show_progress": "hidden", **private_event()}
     load = action(refresh=True)
     back.click(fn=action(-1), inputs=inputs, **event_options)
@@ -169,17 +186,17 @@ def build(context: PageContext) -> ReviewPanel:
     change.click(fn=action(replace=True), inputs=[*inputs, find, replacement], **event_options)
     for event in (show_button.click, folder.submit, words.submit, page.submit, show.input):
         event(fn=load, inputs=inputs, **event_options)
-    for number, (_, _, sound, play, _, _) in enumerate(cells):
+    for number, cell in enumerate(cells):
 
         def play_cell(sheet: Sheet, number: int = number) -> str:
             return play_window(context, sheet, number)
 
-        play.click(fn=play_cell, inputs=[shown], outputs=[sound], **private_event())
+        cell.play.click(fn=play_cell, inputs=[shown], outputs=[cell.sound], **private_event())
     return ReviewPanel(folder, load, inputs, outputs)
 
 
-def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Lay out the column, image, sound, play button, checkbox and caption of a window."""
+def _cell(number: int) -> _Cell:
+    """Lay out the components of a window in a hidden column."""
     import gradio as gr
 
     with gr.Column(visible=False, min_width=180, elem_classes=["riffusion-cell"]) as column:
@@ -191,4 +208,4 @@ def _cell(number: int) -> tuple[Any, Any, Any, Any, Any, Any]:
             label="Caption of the window", value="", lines=2, max_lines=5, elem_id=f"riffusion_review_caption_{number}"
         )
     keep_out_of_config(keep, caption)
-    return column, image, sound, play, keep, caption
+    return _Cell(column, image, sound, play, keep, caption)
