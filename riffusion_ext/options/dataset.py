@@ -356,7 +356,7 @@ def settings_of(values: Mapping[str, object]) -> DatasetSettings:
     )
 
 
-def page_values(shown: Mapping[str, object]) -> dict[str, object]:
+def page_values(fields: Mapping[str, object]) -> dict[str, object]:
     """Convert values of the page's components to values of the options.
 
     Raises
@@ -364,26 +364,26 @@ def page_values(shown: Mapping[str, object]) -> dict[str, object]:
     RiffusionError
         A value is missing, or the custom parameters are invalid.
     """
-    missing = [name.replace("_", " ") for name, value in shown.items() if value is None]
+    missing = [name.replace("_", " ") for name, value in fields.items() if value is None]
     if missing:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
-    checks = {id_: shown[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
+    checks = {id_: fields[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
     return {
-        "params": chosen_params(str(shown["preset"]), str(shown["custom"])) or SpectrogramParams(),
-        "columns": whole(shown["columns"]),
-        "overlap": number(shown["overlap"]),
-        **{id_: shown[id_] for id_ in ("align", "last", "scale")},
-        "stems": texts(shown["stems"]),
-        "first": whole(shown["first"]),
-        "final": whole(shown["final"]),
-        **{id_: number(shown[id_]) if made else None for id_, made in checks.items()},
-        "broken": bool(shown["broken"]),
-        "target": whole(shown["target"]) or None,
-        "template": str(shown["template"]),
-        "trigger": str(shown["trigger"]).strip(),
-        "formats": tuple(FORMAT_LABELS[name] for name in texts(shown["formats"])),
-        "kohya_repeats": whole(shown["kohya_repeats"]),
-        "kohya_name": str(shown["kohya_name"]).strip(),
-        "audio_rate": None if shown["audio_rate"] == OWN_RATE else whole(shown["audio_rate"]),
-        "audio_seconds": number(shown["audio_seconds"]) or None,
+        "params": chosen_params(str(fields["preset"]), str(fields["custom"])) or SpectrogramParams(),
+        "columns": whole(fields["columns"]),
+        "overlap": number(fields["overlap"]),
+        **{id_: fields[id_] for id_ in ("align", "last", "scale")},
+        "stems": texts(fields["stems"]),
+        "first": whole(fields["first"]),
+        "final": whole(fields["final"]),
+        **{id_: number(fields[id_]) if enabled else None for id_, enabled in checks.items()},
+        "broken": bool(fields["broken"]),
+        "target": whole(fields["target"]) or None,
+        "template": str(fields["template"]),
+        "trigger": str(fields["trigger"]).strip(),
+        "formats": tuple(FORMAT_LABELS[name] for name in texts(fields["formats"])),
+        "kohya_repeats": whole(fields["kohya_repeats"]),
+        "kohya_name": str(fields["kohya_name"]).strip(),
+        "audio_rate": None if fields["audio_rate"] == OWN_RATE else whole(fields["audio_rate"]),
+        "audio_seconds": number(fields["audio_seconds"]) or None,
     }

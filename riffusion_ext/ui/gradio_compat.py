@@ -59,10 +59,10 @@ def component(item: Option, elem_id: str | None = None, value: object = None, **
         "elem_id": elem_id,
         **more,
     }
-    made = _of_kind(item, common)
+    created = _of_kind(item, common)
     if item.transient:
-        keep_out_of_config(made)
-    return made
+        keep_out_of_config(created)
+    return created
 
 
 def _of_kind(item: Option, common: dict[str, object]) -> Component:
@@ -93,8 +93,8 @@ def _of_kind(item: Option, common: dict[str, object]) -> Component:
 
 def keep_out_of_config(*components: Component) -> None:
     """Exclude components from ``ui-config.json``, in which webuis store the user's defaults."""
-    for made in components:
-        made.do_not_save_to_config = True
+    for created in components:
+        created.do_not_save_to_config = True
 
 
 def closed_accordion(label: str, elem_id: str) -> Component:
@@ -123,18 +123,18 @@ def file_input(label: str, elem_id: str, **more: object) -> Component:
     """Create a File component that accepts uploads only; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
-    made = restrict_to_uploads(gr.File)(label=label, elem_id=elem_id, **more)
-    keep_out_of_config(made)
-    return made
+    created = restrict_to_uploads(gr.File)(label=label, elem_id=elem_id, **more)
+    keep_out_of_config(created)
+    return created
 
 
 def transient_textbox(label: str, elem_id: str, **more: object) -> Component:
     """Create a text box of one line; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
-    made = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
-    keep_out_of_config(made)
-    return made
+    created = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
+    keep_out_of_config(created)
+    return created
 
 
 def small_buttons(texts: Mapping[str, str]) -> dict[str, Component]:
@@ -220,7 +220,7 @@ def mount_options(app: Blocks) -> dict[str, object]:
     app.show_error = False  # exceptions go to the log only; gr.Error is shown anyway
     # gradio 6 checks that files were uploaded only if this is set, and mounting does not set it.
     app.has_launched = True
-    wanted = {
+    arguments = {
         **getattr(app, "riffusion_look", {}),
         "allowed_paths": [],
         "show_error": False,
@@ -233,7 +233,7 @@ def mount_options(app: Blocks) -> dict[str, object]:
         "ssr_mode": False,
     }
     accepted = signature(gr.mount_gradio_app).parameters
-    return {name: value for name, value in wanted.items() if name in accepted}
+    return {name: value for name, value in arguments.items() if name in accepted}
 
 
 def queue_token(app: Blocks, url: str) -> str:

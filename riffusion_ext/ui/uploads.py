@@ -77,8 +77,8 @@ def uploads_of(value: object) -> list[Upload]:
     RiffusionError
         A file was not uploaded. None is read then.
     """
-    listed = value if isinstance(value, list) else [value] if value is not None else []
-    return [_upload(item) for item in listed]
+    items = value if isinstance(value, list) else [value] if value is not None else []
+    return [_upload(item) for item in items]
 
 
 def _upload(value: object) -> Upload:
@@ -122,10 +122,10 @@ def _check(path: object) -> object:
     return path
 
 
-def _refuse(why: str) -> None:
+def _refuse(text: str) -> None:
     import gradio as gr
 
-    raise gr.Error(why)
+    raise gr.Error(text)
 
 
 def _paths(payload: Value) -> Iterator[object]:

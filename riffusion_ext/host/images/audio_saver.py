@@ -197,7 +197,7 @@ class AudioSaver:
     def _save_joined(self, first: GeneratedImage, clips: Sequence[Decoded], ending: str) -> None:
         from riffusion_ext.audio import join_at_level, save_clip
 
-        whole = join_at_level([made.clip for made in clips], self.options.level, crossfade=self.options.crossfade)
+        whole = join_at_level([decoded.clip for decoded in clips], self.options.level, crossfade=self.options.crossfade)
         save = partial(save_clip, whole, params=clips[0].params, title=f"{len(clips)} clips: {first.origin.prompt}")
         path, temporary = self._write(save, first.saved_as, "-joined" + ending)
         record = self.library.add(

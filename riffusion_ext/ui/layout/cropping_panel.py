@@ -121,23 +121,23 @@ def build_crop() -> CropPanel:
     def make(name: str) -> Component:
         return component(CROP[name], f"riffusion_pictures_{name}")
 
-    made = {"crop": make("crop")}
+    controls = {"crop": make("crop")}
     with gr.Column(visible=False) as fixed:
-        made["crop_width"] = make("crop_width")
+        controls["crop_width"] = make("crop_width")
     with gr.Column(visible=False) as finder:
         for pair in (("rhythm", "ignore_range"), ("band_start", "band_length"), ("threshold",)):
             with gr.Row():
                 for name in pair:
                     with gr.Column(min_width=240):
-                        made[name] = make(name)
+                        controls[name] = make(name)
     button = gr.Button("Show where the first image is cut", visible=False, elem_id="riffusion_pictures_preview_go")
 
     def chosen(value: str) -> tuple[Update, Update, Update]:
         beats = value in ("once", "every")
         return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
 
-    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, button])
-    return CropPanel([made[item.id] for item in CROP_CONTROLS], button)
+    on_change(controls["crop"], chosen, [controls["crop"]], [fixed, finder, button])
+    return CropPanel([controls[item.id] for item in CROP_CONTROLS], button)
 
 
 def preview_html(image: Image.Image | None) -> str:

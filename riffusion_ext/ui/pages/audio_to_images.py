@@ -81,10 +81,10 @@ def convert(
     noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
     link = "" if archive is None else download(context.serve(archive), archive.name)
-    return panel([], notes), images(_shown(context, path) for path in paths[:_MAX_SHOWN]), link
+    return panel([], notes), images(_gallery_item(context, path) for path in paths[:_MAX_SHOWN]), link
 
 
-def _shown(context: PageContext, path: Path) -> tuple[str, str, str]:
+def _gallery_item(context: PageContext, path: Path) -> tuple[str, str, str]:
     """Return an item of :func:`images`; wide images get a thumbnail, as browsers stop at 32,000 pixels."""
     from PIL import Image
 
@@ -112,7 +112,7 @@ def build_page(context: PageContext) -> None:
             button = gr.Button("Convert to images", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The images appear here."), elem_id="riffusion_songs_messages")
-            made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
+            archive_html = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
 
     # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
@@ -134,6 +134,6 @@ def build_page(context: PageContext) -> None:
     button.click(
         fn=press,
         inputs=[files, folder, cut, scale, preset, image_format, custom],
-        outputs=[messages, gallery, made],
+        outputs=[messages, gallery, archive_html],
         **private_event(),
     )

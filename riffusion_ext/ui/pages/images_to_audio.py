@@ -98,16 +98,16 @@ def convert(
     except Exception as error:
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), ""
     names = {upload.path: upload.name for upload in uploads}
-    made = [result for result in results if result.outputs]
-    archive, zip_errors = zip_or_remove([r.outputs[0] for r in made], target, "sounds.zip")
-    players = [_player(context, result, number) for number, result in enumerate(made[:_MAX_PLAYERS], 1)]
+    written = [result for result in results if result.outputs]
+    archive, zip_errors = zip_or_remove([r.outputs[0] for r in written], target, "sounds.zip")
+    players = [_player(context, result, number) for number, result in enumerate(written[:_MAX_PLAYERS], 1)]
     renamed = [passed_over_line(skipped), *renamed] if skipped else renamed
     notes = [message(text, "error") for text in missing] + [message(text, "info") for text in renamed]
     notes += result_messages(results, names)
-    if made:
-        many = f"; the first {_MAX_PLAYERS} are shown" if len(made) > _MAX_PLAYERS else ""
-        noun = "sound file" if len(made) == 1 else "sound files"
-        notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
+    if written:
+        many = f"; the first {_MAX_PLAYERS} are shown" if len(written) > _MAX_PLAYERS else ""
+        noun = "sound file" if len(written) == 1 else "sound files"
+        notes.insert(0, message(f"{len(written)} {noun} made{many}. Saved in {target}", "info"))
     link = "" if archive is None else download(context.serve(archive), archive.name)
     return panel(players, notes + zip_errors), link
 

@@ -149,8 +149,8 @@ def build_page(context: PageContext) -> None:
             controls = live_controls(context)
         with gr.Column(scale=1, min_width=320), gr.Column(elem_classes=["riffusion-calm"]):
             with gr.Row():
-                go = gr.Button("Start the jam", variant="primary", elem_id="riffusion_live_go")
-                record_it = gr.Button(RECORD, elem_id="riffusion_live_record")
+                start_button = gr.Button("Start the jam", variant="primary", elem_id="riffusion_live_go")
+                record_button = gr.Button(RECORD, elem_id="riffusion_live_record")
                 stop_button = gr.Button("Stop", elem_id="riffusion_live_stop")
             with row():
                 prompt = gr.Textbox(
@@ -174,9 +174,9 @@ def build_page(context: PageContext) -> None:
             started = start(context, before, dict(zip(names, field_values, strict=True)))
         except Exception as error:
             return [before, gr.update(), generation_page.error_html(error), gr.update()]
-        doubt = context.model.doubt()
+        warning = context.model.doubt()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
-        return [started, shown, message(doubt, "warning") if doubt else "", RECORD]
+        return [started, shown, message(warning, "warning") if warning else "", RECORD]
 
     def add_prompt(started: str, text: str, *field_values: object) -> list[Update]:
         try:
@@ -195,8 +195,10 @@ def build_page(context: PageContext) -> None:
         stop(started)
         return RECORD
 
-    go.click(fn=press, inputs=[id_, *controls.values()], outputs=[id_, mark, status, record_it], **event_options)
+    start_button.click(
+        fn=press, inputs=[id_, *controls.values()], outputs=[id_, mark, status, record_button], **event_options
+    )
     for event in (prompt.submit, add.click):
         event(fn=add_prompt, inputs=[id_, prompt, *controls.values()], outputs=[prompt, status], **event_options)
-    record_it.click(fn=press_record, inputs=[id_], outputs=[record_it, status], **event_options)
-    stop_button.click(fn=press_stop, inputs=[id_], outputs=[record_it], **event_options)
+    record_button.click(fn=press_record, inputs=[id_], outputs=[record_button, status], **event_options)
+    stop_button.click(fn=press_stop, inputs=[id_], outputs=[record_button], **event_options)

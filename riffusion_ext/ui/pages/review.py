@@ -86,8 +86,8 @@ def play_window(context: PageContext, sheet: Sheet, number: int) -> str:
     from riffusion_ext.spectrogram.codec import DecodeSettings, image_to_audio, read_image
 
     try:
-        there = sheet.out is not None and number < len(sheet.windows)
-        path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and there else None
+        exists = sheet.out is not None and number < len(sheet.windows)
+        path = Store(sheet.out).find(sheet.windows[number].file) if sheet.out is not None and exists else None
         if path is None:
             raise RiffusionError("the image is gone")
         clip = image_to_audio(read_image(path), DecodeSettings(device=context.device())).clip
@@ -121,8 +121,8 @@ def build(context: PageContext) -> ReviewPanel:
             )
             page = gr.Number(value=1, precision=0, label="Page", elem_id="riffusion_review_page")
         with gr.Row():
-            back = gr.Button("Previous page", elem_id="riffusion_review_back")
-            forward = gr.Button("Next page", elem_id="riffusion_review_onward")
+            previous_button = gr.Button("Previous page", elem_id="riffusion_review_back")
+            next_button = gr.Button("Next page", elem_id="riffusion_review_onward")
             show_button = gr.Button("Show", elem_id="riffusion_review_show")
             keep = gr.Button("Save this page", variant="primary", elem_id="riffusion_review_save")
             send = gr.Button(  # javascript/riffusion.js does the rest
@@ -162,7 +162,9 @@ def build(context: PageContext) -> ReviewPanel:
     def action(step: int = 0, *, refresh: bool = False, replace: bool = False) -> Callable[..., list[Update]]:
         """Return the function of a button. Each saves first, so that no edit is lost."""
 
-        def go(sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Value) -> list[Update]:
+        def update_sheet(
+            sheet: Sheet, out: str, show: str, words: str, page: float | None, *values: Value
+        ) -> list[Update]:
             text = ""
             try:
                 text = save(sheet, values)
@@ -173,15 +175,15 @@ def build(context: PageContext) -> ReviewPanel:
                 kind = "error" if text or out.strip() or sheet.out else "info"
                 return [message(f"{text} {explain(error)}".strip(), kind), *[gr.update()] * (len(outputs) - 1)]
 
-        return go
+        return update_sheet
 
     edits = [part for cell in cells for part in (cell.keep, cell.caption)]
     inputs = [shown, folder, show, words, page, *edits]
     outputs = [note, folder, page, shown, send, *(part for cell in cells for part in cell.shown)]
     event_options: dict[str, object] = {"outputs": outputs, "show_progress": "hidden", **private_event()}
     load = action(refresh=True)
-    back.click(fn=action(-1), inputs=inputs, **event_options)
-    forward.click(fn=action(1), inputs=inputs, **event_options)
+    previous_button.click(fn=action(-1), inputs=inputs, **event_options)
+    next_button.click(fn=action(1), inputs=inputs, **event_options)
     keep.click(fn=action(), inputs=inputs, **event_options)
     change.click(fn=action(replace=True), inputs=[*inputs, find, replacement], **event_options)
     for event in (show_button.click, folder.submit, words.submit, page.submit, show.input):

@@ -136,12 +136,12 @@ def restore_images(context: PageContext, path: Path) -> tuple[dict[str, Image.Im
     """Return the images that a song began with, by the names in :data:`IMAGES`, and a message as HTML."""
     from riffusion_ext.generate.restore import images_in
 
-    kept, identities = ResumeState(context.output_dir() / KIND), images_in(path)
-    found = {name: kept.image(identities[name]) if name in identities else None for name in IMAGES}
-    gone = [IMAGES[name] for name in identities if name in found and found[name] is None]
-    if not gone:
+    state, identities = ResumeState(context.output_dir() / KIND), images_in(path)
+    found = {name: state.image(identities[name]) if name in identities else None for name in IMAGES}
+    missing = [IMAGES[name] for name in identities if name in found and found[name] is None]
+    if not missing:
         return found, message("The settings are those of the file.")
-    which = " and ".join(gone)
+    which = " and ".join(missing)
     return found, message(f"The settings are those of the file. Choose its {which}: that is not kept here.", "warning")
 
 
@@ -164,17 +164,17 @@ def _layout_images() -> tuple[dict[str, Component], dict[str, Component]]:
     """Lay out Image components, and buttons that fill them from the last song; return both by name of the image."""
     import gradio as gr
 
-    made: dict[str, Component] = {}
+    images: dict[str, Component] = {}
     last: dict[str, Component] = {}
     with gr.Accordion("Init images", open=False, elem_id="riffusion_song_pictures"):
         with gr.Row():
-            made["seed_picture"] = gradio_compat.image("Init image", "riffusion_song_seed_picture")
-            made["mask"] = gradio_compat.image("Mask: white is regenerated", "riffusion_song_mask")
-        made["before"] = gradio_compat.image("Continue this clip", "riffusion_song_before")
+            images["seed_picture"] = gradio_compat.image("Init image", "riffusion_song_seed_picture")
+            images["mask"] = gradio_compat.image("Mask: white is regenerated", "riffusion_song_mask")
+        images["before"] = gradio_compat.image("Continue this clip", "riffusion_song_before")
         with gr.Row():
             last["before"] = gr.Button("Continue the last song", elem_id="riffusion_song_last")
             last["seed_picture"] = gr.Button("Seed from the last song", elem_id="riffusion_song_last_seed")
-    return made, last
+    return images, last
 
 
 def window_image(folder: str, number: float | None) -> tuple[Image.Image | None, str]:
@@ -202,7 +202,7 @@ def _layout_windows(context: PageContext, windows: Component, results: ResultPan
             number = gr.Number(value=1, precision=0, label="Number of the window", elem_id="riffusion_song_window")
             show = gr.Button("Show the window", elem_id="riffusion_song_show")
             button = gr.Button("Send to img2img", elem_id="riffusion_song_send")
-            again = gr.Button(
+            text_button = gr.Button(
                 "Send to txt2img", elem_id="riffusion_song_send_text", visible=context.send_text is not None
             )
         image = gradio_compat.image("Window", "riffusion_song_picture", interactive=False)
@@ -211,7 +211,7 @@ def _layout_windows(context: PageContext, windows: Component, results: ResultPan
     if context.send is not None:
         context.send(button, image)
     if context.send_text is not None:
-        context.send_text(again, text)
+        context.send_text(text_button, text)
 
     def show_window(folder: str, number: float | None) -> tuple[Update, Update, Update]:
         image, why = window_image(folder, number)

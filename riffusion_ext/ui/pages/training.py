@@ -44,7 +44,7 @@ def make(
     from riffusion_ext.dataset.verify import described, sample_of, verify
     from riffusion_ext.progress import Stage, Stages
 
-    summary = made = stage = ""
+    summary = set_folder = stage = ""
     try:
         if not songs.strip():
             raise RiffusionError("Nothing to do yet: name a folder of songs first.")
@@ -78,16 +78,16 @@ def make(
                 stage = "" if item.done == item.total else message(_sentence(item))
             elif isinstance(item, Built):
                 stage = ""
-                summary, made = _summary(item, folder), str(folder)
+                summary, set_folder = _summary(item, folder), str(folder)
             elif item:
                 stage = ""
                 summary += message(f"Turned back into sound and measured: {item}.")
             # Also without news: gradio notices only while sending that the page was closed.
-            yield (summary or shown) + stage + (task.stopping_html if task.stopping else ""), made
+            yield (summary or shown) + stage + (task.stopping_html if task.stopping else ""), set_folder
     except Exception as error:
         text = explain(error)
         text = text if isinstance(error, RiffusionError) else f"This did not work: {text}"
-        yield summary + message(text, "error"), made
+        yield summary + message(text, "error"), set_folder
 
 
 def own_folder(parent: Path, collection: Path) -> Path:
@@ -176,8 +176,8 @@ def build_page(context: PageContext) -> None:
         except RiffusionError as error:
             yield message(str(error), "error"), gr.update()
             return
-        for shown, made in make(task, songs, out, context, settings):
-            yield shown, made or gr.update()
+        for shown, set_folder in make(task, songs, out, context, settings):
+            yield shown, set_folder or gr.update()
 
     event_options: dict[str, object] = {"show_progress": "hidden", **private_event()}
     running = start.click(
