@@ -187,7 +187,7 @@ class WebuiBackend:
             shared.state.sampling_steps = 0  # the previous job's
             self._generating = True
             try:
-                done = self._process_uniform(requests)
+                generated = self._process_uniform(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
                 with self._lock:
@@ -195,7 +195,7 @@ class WebuiBackend:
                 shared.state.end()
                 shared.total_tqdm.clear()
         # Interrupted images are still noisy.
-        return [] if self.interrupted else done
+        return [] if self.interrupted else generated
 
     def _check_model(self) -> None:
         """Raise an error if another checkpoint was selected: a song's windows must be of one model."""
@@ -258,11 +258,11 @@ class WebuiBackend:
         p.requests = requests
         p.scripts, p.script_args = scripts.ScriptRunner(), ()
         with ExitStack() as p.exit_stack, closing(p):
-            done = processing.process_images(p)
-        images = done.images[done.index_of_first_image :][: len(requests)]
+            processed = processing.process_images(p)
+        images = processed.images[processed.index_of_first_image :][: len(requests)]
         if len(images) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
             raise RiffusionError(f"the webui returned {len(images)} images where {len(requests)} were asked for")
-        for image, text, request in zip(images, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
+        for image, text, request in zip(images, processed.infotexts[processed.index_of_first_image :], requests):  # noqa: B905
             _check_generated(image, request.mask)
             image.info["parameters"] = text
         return [image if image.mode == "RGB" else image.convert("RGB") for image in images]
