@@ -1,7 +1,7 @@
-// Hands a training set to the tab of the Dreambooth extension, where that is installed.
+// Sends a training set to the tab of the Dreambooth extension, if it is installed.
 //
-// That tab's fields have no ids, so they are found by their labels. Nothing is saved or started: the user sees what was
-// filled in.
+// The fields of that tab have no ids, so they are found by their labels. They are only filled in: nothing is saved or
+// started.
 
 (() => {
     "use strict";
@@ -11,7 +11,7 @@
     const LIST = "concepts_list.json";
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
-    // In gradio 4 the button of a tab has its id, too, with an ending.
+    // In gradio 4, the button of a tab has the same id with a suffix, hence the class.
     const dreambooth = () => root().querySelector('.tabitem[id^="tab_dreambooth"]');
 
     function labelled(parent, text, selector) {
@@ -61,20 +61,20 @@
     onUiLoaded(() => {
         const button = root().querySelector(BUTTON);
         if (button && dreambooth()) {
-            document.body.classList.add("riffusion-dreambooth"); // gradio writes the button's own classes anew
+            document.body.classList.add("riffusion-dreambooth"); // not on the button: gradio overwrites its classes
             button.addEventListener("click", send);
         }
     });
 })();
 
-// webui calls these when an image was sent from a gallery to the page Song.
+// Called by the webui when an image is sent from a gallery to the page Song.
 
 (() => {
     "use strict";
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
 
-    // Buttons of tabs have no ids in gradio 3, and their texts may be translated: they stand in the order of the pages.
+    // In gradio 3, buttons of tabs have no ids, and their texts may be translated; they are in the order of the pages.
     function openPage(tabs, page) {
         const pages = [...tabs.querySelectorAll(":scope > .tabitem")];
         const button = tabs.querySelectorAll(":scope > .tab-nav > button")[pages.indexOf(page)];

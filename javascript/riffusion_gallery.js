@@ -1,36 +1,36 @@
-// Images in webui's galleries and the players below them, as one instrument.
+// Connects the images in the webui's galleries with the players below them.
 //
-// The player of the selected image is marked, and over the large image a playhead runs. A click on the image plays
-// from that moment; its lower edge is a slider. Webui's own click, which opens the lightbox, is a double click then, or the
-// button in the image's corner; Settings -> Riffusion gives it back. Space plays and pauses.
+// The player of the selected image is highlighted, and a playhead moves over the large image. A click on the image plays
+// from that position; its lower edge is a slider. The webui's viewer (lightbox) opens with a double click or with the
+// button in the image's corner; Settings -> Riffusion restores the single click. Space plays and pauses.
 //
-// Images and players are matched by the image's file name, never by their order: grids come first, masks between.
+// Images and players are matched by the image's file name, never by their order: the gallery also has grids and masks.
 
 (() => {
     "use strict";
 
     const TABS = ["txt2img", "img2img"];
-    const PLAYERS = ".riffusion-clip audio, .riffusion-cell audio"; // all of ours, also in our own tab
-    const STILL = matchMedia("(prefers-reduced-motion: reduce)");
-    const STEPS = 40; // from one end to the other with an arrow key
+    const PLAYERS = ".riffusion-clip audio, .riffusion-cell audio"; // players of the extension, those of its tab included
+    const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
+    const KEY_STEPS = 40; // presses of an arrow key from one end to the other
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
     const setting = (name) => (typeof opts === "object" && opts ? opts[name] : undefined);
     const translated = (text) => (typeof localization === "object" && localization && localization[text]) || text;
 
-    // The file name in an address, as it stands there and decoded: gradio does not encode what webui gives it.
+    // The file name in a URL, verbatim and decoded: gradio does not encode file names of the webui.
     function fileNames(address) {
         const names = [address.split(/[?#]/)[0]];
         try {
             names.push(decodeURIComponent(names[0]));
         } catch {
-            // a percent sign of the name itself
+            // a percent sign in the file name
         }
         return names.map((name) => name.split(/[\\/]/).pop());
     }
 
     const duration = (audio) => (Number.isFinite(audio.duration) ? audio.duration : 0);
-    const play = (audio) => audio.play().catch(() => {}); // the player itself shows what is wrong
+    const play = (audio) => audio.play().catch(() => {}); // the player shows the error
     const toggle = (audio) => (audio.paused ? play(audio) : audio.pause());
 
     function seek(audio, share) {
@@ -41,8 +41,8 @@
         }
     }
 
-    // How much of the free room is before the image: object-position as browsers compute it, "50% 0%", "10px 50%" or
-    // "calc(100% - 10px) 50%". Of less room than none, a share is negative, as it should be.
+    // Offset of an image in its element, from the computed object-position: "50% 0%", "10px 50%" or
+    // "calc(100% - 10px) 50%". Where the image is larger than the element, `free` and a percentage of it are negative.
     function roomBefore(position, free) {
         let before = 0;
         for (const [, sign, number, unit] of position.matchAll(/([+-]?)\s*([\d.]+)(%|px)/g)) {
@@ -51,7 +51,7 @@
         return before;
     }
 
-    // Where the image itself is within its element: gradio fits it in with bars at two sides, SD.Next with one below.
+    // Box of the drawn image within its element: gradio leaves bars at two sides, SD.Next one below.
     function drawnBox(image) {
         const box = image.getBoundingClientRect();
         const {naturalWidth, naturalHeight} = image;
@@ -68,17 +68,17 @@
         return new DOMRect(box.x + x, box.y + y, width, height);
     }
 
-    // One gallery, with the timeline that lies over its large image.
+    // One gallery, with a timeline over its large image.
     class View {
         constructor(gallery, tab) {
             this.gallery = gallery;
             this.tab = tab;
             this.image = null;
             this.audio = null;
-            this.frame = 0; // asked for, until it comes
+            this.frame = 0; // id of the requested animation frame, 0 for none
             this.pressed = false;
-            this.before = null; // where the sound was, until a click is known not to be the first half of two
-            this.lets = false; // a click through to webui
+            this.beforeClick = null; // state of the player before a click, which a double click restores
+            this.passThrough = false; // whether clicks go to the webui
             this.build();
             this.mutations = new MutationObserver((records) => {
                 if (records.some((record) => !this.timeline.contains(record.target))) {
@@ -108,7 +108,7 @@
             this.strip.title = translated("Play from here. Space plays and pauses.");
             this.strip.addEventListener("pointerdown", (event) => this.press(event));
             this.strip.addEventListener("pointermove", (event) => this.drag(event));
-            this.strip.addEventListener("mousedown", (event) => event.preventDefault()); // it would take the focus
+            this.strip.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus where it is
             this.strip.addEventListener("click", (event) => this.tap(event));
             this.strip.addEventListener("keydown", (event) => this.key(event));
             this.larger = this.timeline.lastElementChild;
@@ -120,7 +120,7 @@
             });
             this.listeners = new AbortController();
             for (const type of ["click", "dblclick"]) {
-                // On its way down: webui listens at the image itself, gradio around it.
+                // Captured, because the webui listens at the image, and gradio around it.
                 const options = {capture: true, signal: this.listeners.signal};
                 this.gallery.addEventListener(type, (event) => this.clicked(event), options);
             }
@@ -135,7 +135,7 @@
             this.timeline.remove();
         }
 
-        // Finds the large image and its player; called whenever either may have changed.
+        // Finds the large image and its player. Called whenever one of them may have changed.
         match() {
             const images = [...this.gallery.querySelectorAll(".preview img")];
             const image = images.find((candidate) => !candidate.closest(".thumbnails")) || null;
@@ -173,7 +173,7 @@
             const clips = [...root().querySelectorAll(`#${this.tab}_riffusion_players .riffusion-clip[data-picture]`)];
             const names = fileNames(image.getAttribute("src") || "").filter(Boolean);
             const named = clips.find((clip) => names.includes(clip.dataset.picture));
-            // An image that webui did not save has a name that nobody knew before. Alone it can still be told.
+            // An image that the webui did not save has a random name. A single one belongs to the single player.
             const alone = clips.length === 1 && !clips[0].dataset.picture && this.thumbnails().length === 1;
             return named || (alone ? clips[0] : null);
         }
@@ -200,7 +200,7 @@
             this.show();
         }
 
-        // What a click on the image does, to be seen before it.
+        // Sets the tooltip that says what a click on the image does.
         hint(text) {
             if (this.image && this.image.title !== text) {
                 this.image.title = text;
@@ -218,7 +218,7 @@
                 strip.setAttribute("aria-valuenow", at.toFixed(1));
                 strip.setAttribute("aria-valuetext", text);
             }
-            if (!this.frame && !audio.paused && !STILL.matches) {
+            if (!this.frame && !audio.paused && !REDUCED_MOTION.matches) {
                 this.frame = requestAnimationFrame(() => {
                     this.frame = 0;
                     if (this.audio && !this.timeline.hidden) {
@@ -234,16 +234,16 @@
         }
 
         start(event) {
-            // As after a click in the gallery: left and right choose the image, Space plays.
+            // Focuses the thumbnail, as a click in the gallery does: left and right select images, Space plays.
             const chosen = [...this.thumbnails()].find((item) => item.classList.contains("selected"));
             (chosen || this.strip).focus({preventScroll: true});
             this.seekTo(event);
             play(this.audio);
         }
 
-        // A click on the large image, before anybody else hears of it.
+        // Handles a click on the large image before the webui and gradio do.
         clicked(event) {
-            if (event.target !== this.image || !this.whole || this.lets || event.button !== 0) {
+            if (event.target !== this.image || !this.whole || this.passThrough || event.button !== 0) {
                 return;
             }
             const box = drawnBox(this.image);
@@ -258,31 +258,31 @@
                 this.undo();
                 this.enlarge();
             } else if (event.detail < 2) {
-                this.before = {audio: this.audio, paused: this.audio.paused, at: this.audio.currentTime};
+                this.beforeClick = {audio: this.audio, paused: this.audio.paused, at: this.audio.currentTime};
                 this.start(event);
             }
         }
 
-        // Two clicks were one wish for the viewer, and none for sound.
+        // Restores the player's state: the click was the first half of a double click.
         undo() {
-            const before = this.before;
+            const before = this.beforeClick;
             if (before && before.audio === this.audio) {
                 if (before.paused) {
                     this.audio.pause();
                 }
                 this.audio.currentTime = before.at;
             }
-            this.before = null;
+            this.beforeClick = null;
         }
 
-        // As webui does at a click.
+        // Opens the webui's viewer.
         enlarge() {
-            this.lets = true;
+            this.passThrough = true;
             this.image.click();
-            this.lets = false;
+            this.passThrough = false;
         }
 
-        // A mouse plays when it is pressed, a finger when it is lifted: it may be about to scroll the page.
+        // A mouse plays on press. A finger plays on release, because a press may begin to scroll the page.
         press(event) {
             this.pressed = event.pointerType !== "touch" && event.button === 0;
             if (this.pressed) {
@@ -292,9 +292,9 @@
         }
 
         tap(event) {
-            event.stopPropagation(); // webui asks its server at each click in the gallery
+            event.stopPropagation(); // the webui sends a request at each click in the gallery
             if (event.detail === 0) {
-                toggle(this.audio); // of a screen reader, at no place
+                toggle(this.audio); // from a screen reader: it has no position
             } else if (!this.pressed) {
                 this.start(event);
             }
@@ -311,12 +311,12 @@
             const all = duration(this.audio);
             const at = all ? this.audio.currentTime / all : 0;
             const target = {
-                ArrowLeft: at - 1 / STEPS,
-                ArrowDown: at - 1 / STEPS,
-                ArrowRight: at + 1 / STEPS,
-                ArrowUp: at + 1 / STEPS,
-                PageDown: at - 5 / STEPS,
-                PageUp: at + 5 / STEPS,
+                ArrowLeft: at - 1 / KEY_STEPS,
+                ArrowDown: at - 1 / KEY_STEPS,
+                ArrowRight: at + 1 / KEY_STEPS,
+                ArrowUp: at + 1 / KEY_STEPS,
+                PageDown: at - 5 / KEY_STEPS,
+                PageUp: at + 5 / KEY_STEPS,
                 Home: 0,
                 End: 1,
             }[event.key];
@@ -324,11 +324,11 @@
                 return;
             }
             event.preventDefault();
-            event.stopPropagation(); // left and right are the gallery's elsewhere
+            event.stopPropagation(); // else left and right select images in the gallery
             seek(this.audio, target);
         }
 
-        // Whether Space at this element is for the image's sound: not at other thumbnails and the gallery's buttons.
+        // Whether Space at this element plays the image's sound: not at other thumbnails and the gallery's buttons.
         owns(element) {
             return (
                 this.audio &&
@@ -357,7 +357,7 @@
         }
     }
 
-    // What Space plays where the focus is, or null. A player of the browser has keys of its own.
+    // The player that Space toggles when an element has the focus, or null. Audio elements have their own keys.
     function soundAt(element) {
         if (!(element instanceof Element) || element.matches("audio, input, textarea, select") || element.isContentEditable) {
             return null;
@@ -373,7 +373,7 @@
         if (!audio) {
             return;
         }
-        event.preventDefault(); // the page would scroll, a button would click; some browsers click at keyup
+        event.preventDefault(); // else the page scrolls, or a button is clicked, in some browsers at keyup
         if (event.type === "keydown" && !event.repeat) {
             toggle(audio);
         }
@@ -398,13 +398,13 @@
         }
     }
 
-    // Events of media do not bubble, but they are seen on their way down: no player needs a listener of its own.
+    // Media events do not bubble, but they can be captured: no player needs its own listener.
     for (const type of ["play", "pause", "timeupdate", "seeked", "loadedmetadata"]) {
         document.addEventListener(type, onMedia, true);
     }
     document.addEventListener("keydown", onSpace, true);
     document.addEventListener("keyup", onSpace, true);
-    // An image that has just been loaded knows its shape.
+    // An image has its natural size once it is loaded.
     document.addEventListener("load", (event) => views.forEach((v) => v.image === event.target && v.place()), true);
 
     if (typeof onAfterUiUpdate === "function") {

@@ -1,4 +1,4 @@
-// The page "Live": asks the server how far the jam is, fetches what is new, and lets it play.
+// The page "Live": polls the server for the state of the jam, fetches new chunks and strips, and plays them.
 
 (() => {
     "use strict";
@@ -7,25 +7,25 @@
 
     const STAGE = "#riffusion_live_stage .riffusion-live-stage";
     const MARK = "#riffusion_live_jam [data-jam]";
-    const LOOK_AGAIN = 400; // milliseconds
-    const LONGEST_LOAD = 2000; // milliseconds; then the server is told again how far it is
-    const PATIENCE = 15000; // milliseconds until a question without an answer is asked again
-    const BEHIND = 4096; // columns of the image that are kept behind the playhead
-    const MOST_HELD = 3; // a context takes a moment to begin
-    const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+    const POLL_INTERVAL_MS = 400;
+    const MAX_LOAD_MS = 2000; // after that long, the server is told the playback position before more is loaded
+    const REQUEST_TIMEOUT_MS = 15000; // then the request is sent again
+    const KEPT_COLUMNS = 4096; // columns of the spectrogram that are kept to the left of the playhead
+    const MAX_BLOCKED_POLLS = 3; // an audio context takes a moment to start
+    const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
 
-    // Ticks also while the tab is hidden: timers of such a page may rest for a minute, those of a worker do not.
+    // Calls `work` at each interval. In hidden tabs, browsers throttle timers to one a minute, but not those of workers.
     function ticker(work) {
         try {
-            const code = `setInterval(() => postMessage(0), ${LOOK_AGAIN})`;
+            const code = `setInterval(() => postMessage(0), ${POLL_INTERVAL_MS})`;
             const address = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
             const worker = new Worker(address);
             worker.onmessage = work;
             return () => (worker.terminate(), URL.revokeObjectURL(address));
         } catch {
-            const timer = setInterval(work, LOOK_AGAIN);
+            const timer = setInterval(work, POLL_INTERVAL_MS);
             return () => clearInterval(timer);
         }
     }
@@ -39,27 +39,27 @@
             this.player = null;
             this.strips = new Map();
             this.marks = [];
-            this.shown = this.nextChunk = this.nextStrip = 0;
+            this.shownCount = this.nextChunk = this.nextStrip = 0;
             this.report = null;
             this.busy = this.over = this.muted = false;
-            this.held = 0; // times in a row that it was to sound, and the browser did not let it
-            this.withheld = false;
-            this.stopTicking = ticker(() => this.look());
-            this.tell(shared.translated("Generating the first window ..."));
-            this.look();
+            this.blockedPolls = 0; // polls in a row in which playback was due and the browser did not start the context
+            this.autoplayBlocked = false;
+            this.stopTicking = ticker(() => this.poll());
+            this.showStatus(shared.translated("Generating the first window ..."));
+            this.poll();
             this.animate();
         }
 
-        tell(text) {
-            this.screen.text(this.screen.said, text);
+        showStatus(text) {
+            this.screen.text(this.screen.status, text);
         }
 
         column() {
             return this.player && this.report ? Math.round(this.player.audible() / this.report.hop) : 0;
         }
 
-        async ask(path, options) {
-            const signal = AbortSignal.timeout ? AbortSignal.timeout(PATIENCE) : undefined;
+        async request(path, options) {
+            const signal = AbortSignal.timeout ? AbortSignal.timeout(REQUEST_TIMEOUT_MS) : undefined;
             const reply = await fetch(`${this.address}${path}`, {signal, ...options});
             if (!reply.ok) {
                 throw Object.assign(new Error(String(reply.status)), {status: reply.status});
@@ -69,30 +69,30 @@
 
         async drop(key) {
             try {
-                await this.ask(`/drop/${key}`, {method: "POST"});
+                await this.request(`/drop/${key}`, {method: "POST"});
             } catch {
-                // The next report says what has become of it.
+                // The next report shows whether the prompt is still queued.
             }
-            this.look();
+            this.poll();
         }
 
-        async look() {
+        async poll() {
             if (this.busy || this.over) {
                 return;
             }
             this.busy = true;
             try {
                 const heard = this.player ? this.player.position() : 0;
-                const values = `heard=${heard}&chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shown}`;
-                const report = await (await this.ask(`?${values}`)).json();
+                const values = `heard=${heard}&chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shownCount}`;
+                const report = await (await this.request(`?${values}`)).json();
                 this.report = report;
                 await this.load(report);
-                this.follow(report);
+                this.applyReport(report);
             } catch (error) {
                 if (error.status === 404 || error.status === 401) {
                     this.finish(shared.translated("This jam is over."));
                 } else {
-                    this.tell(shared.translated("The server does not answer; what has been generated plays on."));
+                    this.showStatus(shared.translated("The server does not answer; what has been generated plays on."));
                 }
             }
             this.busy = false;
@@ -101,7 +101,7 @@
         async load(report) {
             if (!this.player) {
                 const {rate, channels} = report;
-                this.player = unlocked(rate, channels, Number(this.screen.volume.value));
+                this.player = takePlayer(rate, channels, Number(this.screen.volume.value));
                 this.screen.button.disabled = false;
             }
             const began = performance.now();
@@ -112,33 +112,33 @@
                 this.nextStrip = number + 1;
             }
             for (const [number, strip] of this.strips) {
-                if (strip.stop < this.column() - BEHIND) {
+                if (strip.stop < this.column() - KEPT_COLUMNS) {
                     this.strips.delete(number);
                 }
             }
             for (const {number, start} of this.muted ? [] : report.chunks) {
-                const data = new Int16Array(await (await this.ask(`/chunk/${number}`)).arrayBuffer());
+                const data = new Int16Array(await (await this.request(`/chunk/${number}`)).arrayBuffer());
                 if (this.over || this.muted) {
                     return;
                 }
                 this.player.add(start, data);
                 this.nextChunk = number + 1;
-                if (performance.now() - began > LONGEST_LOAD) {
-                    return; // the rest with the next report
+                if (performance.now() - began > MAX_LOAD_MS) {
+                    return; // the rest comes with the next report
                 }
             }
         }
 
-        follow(report) {
+        applyReport(report) {
             if (this.over) {
                 return;
             }
             const {player, screen} = this;
-            report.shown.forEach((html) => screen.addTake(html));
-            this.shown += report.shown.length;
+            report.shown.forEach((html) => screen.addRecording(html));
+            this.shownCount += report.shown.length;
             screen.showQueue(report.queue, (key) => this.drop(key));
-            const last = report.state === "failed" || report.state === "ended"; // nothing more will come
-            player.forgetIfDry();
+            const last = report.state === "failed" || report.state === "ended"; // no more chunks will come
+            player.stopClockAtEnd();
             const ahead = (player.loaded - player.position()) / player.rate;
             if (!player.anchor && !this.muted && ahead > 0 && (ahead >= report.needed || last)) {
                 player.begin();
@@ -146,52 +146,53 @@
                 this.finish(report.state === "failed" ? report.why : shared.translated("The jam has ended."));
                 return;
             }
-            this.held = player.anchor && !player.paused && player.context.state !== "running" ? this.held + 1 : 0;
-            if (this.held > MOST_HELD) {
+            const blocked = player.anchor && !player.paused && player.context.state !== "running";
+            this.blockedPolls = blocked ? this.blockedPolls + 1 : 0;
+            if (this.blockedPolls > MAX_BLOCKED_POLLS) {
                 this.pause(true);
-                this.withheld = true;
+                this.autoplayBlocked = true;
             }
-            this.explain(report);
+            this.updateStatus(report);
             screen.showAhead(report, ahead, player.anchor ? 0 : report.needed - ahead);
-            this.showTurns(report);
+            this.showChanges(report);
         }
 
-        // What is rare is said aloud; what changes all the time is only written.
-        explain(report) {
+        // The status line is announced by screen readers, so it has only what changes seldom.
+        updateStatus(report) {
             const {player} = this;
             if (this.muted) {
-                this.tell(shared.translated("Stopping ..."));
+                this.showStatus(shared.translated("Stopping ..."));
             } else if (report.state === "failed") {
-                this.tell(report.why);
-            } else if (this.withheld) {
-                this.tell(shared.translated("The browser blocked automatic playback: press Go on."));
+                this.showStatus(report.why);
+            } else if (this.autoplayBlocked) {
+                this.showStatus(shared.translated("The browser blocked automatic playback: press Go on."));
             } else if (player.paused) {
-                this.tell(shared.translated("Paused."));
+                this.showStatus(shared.translated("Paused."));
             } else if (player.anchor) {
                 const slow = shared.say(
                     "Generating is slower than playing: {0} times its speed. There will be pauses.",
                     shared.times(report.speed || 0)
                 );
-                this.tell(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
+                this.showStatus(report.speed !== null && report.speed < 1 ? slow : shared.translated("Playing."));
             } else if (report.state === "waiting") {
-                this.tell(shared.translated("Waiting until the webui has finished its other work ..."));
+                this.showStatus(shared.translated("Waiting until the webui has finished its other work ..."));
             } else if (!report.samples) {
-                this.tell(shared.translated("Generating the first window ..."));
+                this.showStatus(shared.translated("Generating the first window ..."));
             } else if (report.speed !== null && report.speed < 1) {
-                const wanted = Math.max(1, Math.ceil(report.needed));
-                this.tell(
+                const seconds = Math.max(1, Math.ceil(report.needed));
+                this.showStatus(
                     shared.say(
                         "Generating is slower than playing: {0} times its speed. Buffering {1} s before it plays.",
                         shared.times(report.speed),
-                        wanted
+                        seconds
                     )
                 );
             } else {
-                this.tell(shared.translated("Buffering ..."));
+                this.showStatus(shared.translated("Buffering ..."));
             }
         }
 
-        showTurns(report) {
+        showChanges(report) {
             this.marks = [];
             let before = "";
             let now = "";
@@ -211,7 +212,7 @@
         animate() {
             if (!this.over) {
                 this.screen.draw(this);
-                if (STILL.matches || document.hidden) {
+                if (REDUCED_MOTION.matches || document.hidden) {
                     setTimeout(() => this.animate(), 500);
                 } else {
                     requestAnimationFrame(() => this.animate());
@@ -221,35 +222,35 @@
 
         pause(paused) {
             if (this.player && !this.over && this.player.paused !== paused) {
-                this.withheld = false;
+                this.autoplayBlocked = false;
                 this.player.pause(paused);
                 this.screen.text(this.screen.button, paused ? shared.translated("Go on") : shared.translated("Pause"));
                 if (!paused) {
-                    quiet();
+                    pauseOthers();
                 }
-                this.look();
+                this.poll();
             }
         }
 
-        // The user has pressed Stop: silence at once; the server finishes a recording, which is still waited for.
-        hush() {
+        // After Stop: silence at once. Polling goes on, because the server still finishes a recording.
+        mute() {
             this.muted = true;
             if (this.player) {
                 this.player.halt();
             }
         }
 
-        // Another jam takes its place. The server has finished its recording by then; where Start was pressed twice at
-        // once, it has not even heard which jam to stop.
-        async leave() {
+        // For a jam that another one replaces. By then, the server has finished its recording. The request to stop is for
+        // two presses of Start in a row, of which the second did not know the first one's jam.
+        async stopAndClose() {
             this.finish("");
             try {
-                await this.ask("/stop", {method: "POST"});
-                const values = `chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shown}`;
-                const report = await (await this.ask(`?${values}`)).json();
-                report.shown.forEach((html) => this.screen.addTake(html));
+                await this.request("/stop", {method: "POST"});
+                const values = `chunk=${this.nextChunk}&strip=${this.nextStrip}&shown=${this.shownCount}`;
+                const report = await (await this.request(`?${values}`)).json();
+                report.shown.forEach((html) => this.screen.addRecording(html));
             } catch {
-                // It is over.
+                // The jam is gone already.
             }
         }
 
@@ -264,7 +265,7 @@
             this.screen.showQueue([]);
             this.screen.text(this.screen.ahead, "");
             this.screen.meter.firstElementChild.style.width = "0";
-            this.tell(text);
+            this.showStatus(text);
         }
     }
 
@@ -272,19 +273,19 @@
 
     let screen = null;
     let live = null;
-    let ready = null; // a context that a press of the button has allowed to sound
+    let allowedPlayer = null; // player whose audio context was allowed by a press of Start
 
     function unlock() {
-        if (!ready) {
-            ready = new shared.Player(44100, 1, 1);
-            ready.context.resume();
+        if (!allowedPlayer) {
+            allowedPlayer = new shared.Player(44100, 1, 1);
+            allowedPlayer.context.resume();
         }
     }
 
-    // A player of that rate; the one that was allowed to sound where it fits.
-    function unlocked(rate, channels, volume) {
-        const old = ready;
-        ready = null;
+    // Returns a player of a sample rate: the allowed one if its rate fits, else a new one.
+    function takePlayer(rate, channels, volume) {
+        const old = allowedPlayer;
+        allowedPlayer = null;
         if (old && old.rate === rate) {
             old.channels = channels;
             old.volume.gain.value = volume;
@@ -297,7 +298,7 @@
         return new shared.Player(rate, channels, volume);
     }
 
-    function quiet() {
+    function pauseOthers() {
         for (const audio of root().querySelectorAll("audio")) {
             audio.pause();
         }
@@ -324,9 +325,9 @@
         const address = mark ? mark.dataset.jam : "";
         if (screen && address && (!live || live.address !== address)) {
             if (live && !live.over) {
-                live.leave();
+                live.stopAndClose();
             }
-            quiet();
+            pauseOthers();
             live = new Live(screen, address);
         }
     }
@@ -340,12 +341,12 @@
             if (event.target.closest("#riffusion_live_go")) {
                 unlock();
             } else if (event.target.closest("#riffusion_live_stop") && live && !live.over) {
-                live.hush();
+                live.mute();
             }
         },
         true
     );
-    // One plays at a time. Events of media do not bubble, but they are seen on their way down.
+    // Only one player plays at a time. Media events do not bubble, but they can be captured.
     document.addEventListener(
         "play",
         (event) => {

@@ -1,16 +1,16 @@
-// The sound of the page "Live": chunks played without a gap.
+// Gapless playback of the chunks of a live session.
 //
-// Each chunk starts at the very sample at which the one before it ends, on the clock of the sound card. The context
-// runs at the rate of the samples, so that nothing is resampled piece by piece.
+// Each chunk is scheduled at the sample at which its predecessor ends, on the clock of the audio context. The context
+// runs at the sample rate of the chunks, so that they are not resampled one by one.
 
 (() => {
     "use strict";
 
     const shared = (window.riffusionLive = window.riffusionLive || {});
 
-    const LEAD = 0.12; // seconds between the wish to play and the first sample
-    const FADE = 0.012; // seconds; where the sound begins and ends
-    const EARLY = 0.1; // seconds, and one buffer of the sound card, that a chunk must be there before it is due
+    const LEAD = 0.12; // seconds from begin() to the first sample
+    const FADE = 0.012; // seconds; length of the fades at the beginning and the end of playback
+    const EARLY = 0.1; // seconds, plus one buffer of the sound card, by which a chunk must arrive before it is due
 
     function oddPart(number) {
         while (number % 2 === 0) {
@@ -27,11 +27,11 @@
             this.volume = this.context.createGain();
             this.volume.gain.value = volume;
             this.volume.connect(this.context.destination);
-            this.waiting = []; // chunks that are loaded and not yet scheduled
-            this.anchor = null; // {frame, sample}: which sample sounds at which frame of the context; null: none does
-            this.last = null; // the fader of the chunk that was scheduled last, and when it begins to fade out
-            this.loaded = 0; // samples
-            this.end = 0; // sample behind the last one that is scheduled
+            this.waiting = []; // chunks that are loaded but not scheduled
+            this.anchor = null; // {frame, sample}: the sample that plays at a frame of the context; null: nothing plays
+            this.last = null; // gain node of the last scheduled chunk, and the time at which it fades out
+            this.loaded = 0; // samples that were loaded
+            this.end = 0; // the sample after the last scheduled one
             this.paused = false;
         }
 
@@ -39,7 +39,7 @@
             return Math.round(this.context.currentTime * this.rate);
         }
 
-        // The sample that the context is at.
+        // The sample at the current frame of the context.
         position() {
             if (!this.anchor) {
                 return this.end;
@@ -48,7 +48,7 @@
             return Math.min(Math.max(at, this.anchor.sample), this.end);
         }
 
-        // The sample that leaves the loudspeaker.
+        // The sample that is heard now: position() less the output latency.
         audible() {
             if (!this.anchor) {
                 return this.end;
@@ -68,19 +68,19 @@
             }
             this.waiting.push({start, stop: start + length, buffer});
             this.loaded = start + length;
-            // The clock moves by whole buffers of the sound card: what is due within one may be past already.
+            // currentTime advances by whole buffers of the sound card: what is due within one buffer may be past already.
             const early = EARLY + (this.context.baseLatency || 0);
             if (this.anchor && this.end - this.position() > early * this.rate) {
                 this.schedule();
             }
         }
 
-        // Begins to play what waits.
+        // Starts to play the chunks that wait.
         begin() {
             if (!this.anchor && this.waiting.length) {
                 this.last = null;
-                // Chunks begin at multiples of a number of samples whose time is exact in binary, and so must frames:
-                // browsers interpolate between samples where a chunk is to start beside one.
+                // Chunks begin at multiples of a number of samples whose time in seconds is exact in binary. The first
+                // frame must be such a multiple, too: browsers interpolate where a chunk starts between two samples.
                 const grid = oddPart(this.rate);
                 const frame = Math.ceil((this.frame() + LEAD * this.rate) / grid) * grid;
                 this.anchor = {frame, sample: this.waiting[0].start};
@@ -96,25 +96,25 @@
                 source.connect(fader).connect(this.volume);
                 source.onended = () => fader.disconnect();
                 const frame = this.anchor.frame + start - this.anchor.sample;
-                const over = (frame + stop - start) / this.rate;
-                const out = over - FADE;
+                const end = (frame + stop - start) / this.rate;
+                const fadeOut = end - FADE;
                 if (this.last) {
-                    this.last.fader.gain.cancelScheduledValues(this.last.out); // it goes on: no fade
+                    this.last.fader.gain.cancelScheduledValues(this.last.fadeOut); // playback continues: no fade-out
                 } else {
                     fader.gain.setValueAtTime(0, frame / this.rate);
                     fader.gain.linearRampToValueAtTime(1, frame / this.rate + FADE);
                 }
-                // Until the next one is there, this is where it ends; nobody has to be awake then.
-                fader.gain.setValueAtTime(1, out);
-                fader.gain.linearRampToValueAtTime(0, over);
+                // Fades out at the end unless the next chunk arrives, so that no timer is needed then.
+                fader.gain.setValueAtTime(1, fadeOut);
+                fader.gain.linearRampToValueAtTime(0, end);
                 source.start(frame / this.rate);
-                this.last = {fader, out};
+                this.last = {fader, fadeOut};
                 this.end = stop;
             }
         }
 
-        // After the last sample there is no clock to play by; begin() sets another one.
-        forgetIfDry() {
+        // Clears the anchor once the last sample was played; begin() sets a new one.
+        stopClockAtEnd() {
             if (this.anchor && this.position() >= this.end) {
                 this.anchor = null;
             }
@@ -129,7 +129,7 @@
             this.volume.gain.setTargetAtTime(value, this.context.currentTime, 0.01);
         }
 
-        // Silence from now on; what was heard last is still known.
+        // Stops playback for good; position() still returns the last sample that was played.
         halt() {
             this.end = this.position();
             this.anchor = null;

@@ -1,20 +1,20 @@
-// What is seen of a jam on the page "Live": the spectrogram that scrolls under the playhead, how much is generated ahead,
-// and the prompts that wait.
+// Display of a live session: the spectrogram that scrolls under the playhead, the seconds generated ahead, and the queue
+// of prompts.
 
 (() => {
     "use strict";
 
     const shared = (window.riffusionLive = window.riffusionLive || {});
 
-    const HEAD = 0.35; // where in the image the playhead stands
+    const HEAD = 0.35; // position of the playhead, as a share of the canvas's width
 
-    // Texts by the language of the webui; {0} and {1} stand for numbers and names.
+    // Translates a text by the webui's localization file; say() also fills in {0} and {1}.
     shared.translated = (text) => (typeof localization === "object" && localization && localization[text]) || text;
     shared.say = (text, ...values) => shared.translated(text).replace(/\{(\d)\}/g, (_, number) => values[number]);
     const {translated, say} = shared;
     const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-    // What is below 1 is never rounded up to it: then there will be pauses.
+    // Formats a speed. A value below 1 is never rounded up to 1, because playback will pause then.
     shared.times = (speed) => {
         if (speed < 1) {
             return speed < 0.1 ? String(Number(speed.toPrecision(1))) : (Math.floor(100 * speed) / 100).toFixed(2);
@@ -37,22 +37,22 @@
             [this.canvas, this.meter, this.button] = [find("canvas"), find(".riffusion-live-meter"), find("button")];
             this.ahead = find(".riffusion-live-ahead");
             this.now = find(".riffusion-live-now");
-            this.said = find(".riffusion-live-said");
+            this.status = find(".riffusion-live-said");
             this.volume = find("input");
             this.queue = find(".riffusion-live-queue");
-            this.takes = find(".riffusion-live-takes");
+            this.recordings = find(".riffusion-live-takes");
             const label = translated("Spectrogram of what is heard. Space pauses and goes on.");
             this.canvas.setAttribute("aria-label", label);
             this.meter.setAttribute("aria-label", translated("Seconds generated ahead"));
             this.queue.setAttribute("aria-label", translated("Prompts that wait"));
             find("label span").textContent = translated("Volume");
             this.text(this.button, translated("Pause"));
-            this.text(this.said, translated("Press Start the jam to hear it here."));
+            this.text(this.status, translated("Press Start the jam to hear it here."));
         }
 
         text(element, text) {
             if (element.textContent !== text) {
-                element.textContent = text; // a screen reader reads again what is written again
+                element.textContent = text; // a screen reader announces every write, even of the same text
             }
         }
 
@@ -71,7 +71,7 @@
             pen.setTransform(scale, 0, 0, scale, 0, 0);
             pen.clearRect(0, 0, width, height);
             const head = Math.round(width * HEAD);
-            const left = live.column() - head; // a column is as wide as a pixel
+            const left = live.column() - head; // one column is one CSS pixel wide
             for (const {start, image} of live.strips.values()) {
                 if (image.complete && image.naturalWidth && start + image.naturalWidth > left && start < left + width) {
                     pen.drawImage(image, start - left, 0, image.naturalWidth, height);
@@ -94,7 +94,7 @@
             pen.fillRect(head - 1, 0, 2, height);
         }
 
-        // `missing`: seconds that must still be generated before it plays.
+        // `missing`: seconds still to be generated before playback starts.
         showAhead({aim, speed, step, recording, rate}, seconds, missing) {
             this.meter.setAttribute("aria-valuemax", aim.toFixed(0));
             this.meter.setAttribute("aria-valuenow", Math.min(seconds, aim).toFixed(1));
@@ -117,11 +117,11 @@
         }
 
         showQueue(queue, drop) {
-            const wanted = JSON.stringify(queue);
-            if (this.queued === wanted) {
+            const serialized = JSON.stringify(queue);
+            if (this.shownQueue === serialized) {
                 return;
             }
-            this.queued = wanted;
+            this.shownQueue = serialized;
             this.queue.replaceChildren(
                 ...queue.map(({key, prompt}) => {
                     const item = document.createElement("li");
@@ -136,10 +136,10 @@
             );
         }
 
-        addTake(html) {
+        addRecording(html) {
             const box = document.createElement("div");
-            box.innerHTML = html; // the server has escaped all of it
-            this.takes.prepend(box);
+            box.innerHTML = html; // escaped by the server
+            this.recordings.prepend(box);
         }
     };
 })();

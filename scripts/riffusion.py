@@ -1,4 +1,4 @@
-"""webui executes this file, again on every "Reload UI": it shows the host our Script and registers our callbacks."""
+"""Entry point: the webui executes this file at its start and at every "Reload UI"."""
 
 from riffusion_ext.host import webui
 from riffusion_ext.host.script import RiffusionScript

@@ -15,7 +15,7 @@ from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.convert.to_images import PRESET_TEXT, TO_IMAGES
 from riffusion_ext.options.dataset import DATASET
-from riffusion_ext.options.generation import LONGEST_TEXT
+from riffusion_ext.options.generation import MAX_TEXT_LENGTH
 from riffusion_ext.options.interpolation import END, INTERPOLATION
 from riffusion_ext.options.loop import LOOP
 from riffusion_ext.options.option import Option
@@ -25,7 +25,7 @@ from riffusion_ext.options.song import KEYFRAME, SONG
 from riffusion_ext.options.sound import control
 
 __all__ = [
-    "LONGEST_TEXT",
+    "MAX_TEXT_LENGTH",
     "PARTS",
     "AudioToImages",
     "Dataset",
@@ -76,8 +76,8 @@ def _of(option: Option, *, description: str | None = None) -> Any:
     rules: dict[str, Any] = {"description": description or option.help}
     if option.is_number:
         rules |= {"ge": option.minimum, "le": option.maximum}
-    elif option.longest is not None:
-        rules["max_length"] = option.longest
+    elif option.max_length is not None:
+        rules["max_length"] = option.max_length
     default = option.in_api
     if isinstance(default, int) and option.is_number and not option.is_whole:
         default = float(default)  # as a client's value arrives

@@ -74,10 +74,10 @@ def _add(group: Any, *ids: str, **more: Any) -> None:
         item = DATASET[id_]
         kind: dict[str, Any] = {"metavar": "TEXT"}
         if item.choices:
-            kind = {"choices": item.choices, **({"nargs": "+"} if item.kind == "several" else {})}
+            kind = {"choices": item.choices, **({"nargs": "+"} if item.kind == "multiple" else {})}
         elif item.is_number:
             kind = {"metavar": "N", "type": int} if item.is_whole else {"metavar": "X", "type": float}
-        default = ", ".join(item.default) if item.kind == "several" else item.default
+        default = ", ".join(item.default) if item.kind == "multiple" else item.default
         shown = f"{default:g}" if isinstance(default, float) else default
         help_ = item.help if shown in (None, "") else f"{item.help} ({shown})"
         group.add_argument(item.flag, dest=id_, default=item.default, **{"help": help_, **kind, **more})
@@ -145,7 +145,7 @@ def settings_of(args: argparse.Namespace) -> DatasetSettings:
     for item in WORK_OPTIONS.values():
         if getattr(args, item.id) < item.minimum:
             raise UsageError(f"{item.flag} must be {item.range_text}, got {getattr(args, item.id)}")
-    values = {item.id: getattr(args, item.id) for item in OPTIONS if "command" in item.faces}
+    values = {item.id: getattr(args, item.id) for item in OPTIONS if "command" in item.interfaces}
     values |= {id_: tuple(values[id_]) for id_ in ("stems", "formats")}
     values |= {"broken": not args.keep_broken, "replace": tuple((find, put) for find, put in args.replace)}
     values["params"] = params_of(args) or SpectrogramParams()

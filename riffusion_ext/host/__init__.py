@@ -1,1 +1,1 @@
-"""The programs we run inside of. The only place that imports webui's ``modules``."""
+"""Integration into the webui, the host. Only this package imports the webui's ``modules``."""

@@ -1,42 +1,46 @@
-"""What the rest of the package may ask of the program it runs inside of.
+"""Interface of the host, the webui in which the extension runs.
 
-:class:`Host` is small enough to fake in a few lines. webui and Forge answer it in :mod:`riffusion_ext.host.webui`.
+:mod:`riffusion_ext.host.webui` implements it for A1111, Forge and their relatives; tests use small fakes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Host"]
+__all__ = ["Host", "HostObject"]
+
+HostObject: TypeAlias = Any
+"""An object of the webui's own, such as a job (``p``), its result or a module. They have no types, and differ among
+webuis."""
 
 
 class Host(Protocol):
-    """A program that shows our controls and plays our clips."""
+    """A program that shows the extension's controls and plays its clips."""
 
     name: str
-    """What the host is called in messages."""
+    """Name of the host in messages."""
 
     def device(self) -> str:
-        """Name of the torch device to compute on; ``"auto"`` leaves the choice to the codec."""
+        """Return the name of the torch device; ``"auto"`` leaves the choice to the codec."""
         ...
 
-    def setting(self, key: str, default: Any) -> Any:
-        """Value of a setting, or the default where the host has none of that name."""
+    def setting(self, key: str, default: object) -> object:
+        """Return the value of a setting, or the default if the host does not have it."""
         ...
 
     def checkpoint_is_riffusion(self, title: str = "") -> tuple[bool, str]:
-        """Whether the checkpoint of a title, or the one that is chosen, looks like a Riffusion model; and its name."""
+        """Return whether a checkpoint looks like a Riffusion model, and its name; "" stands for the selected one."""
         ...
 
     def output_folder(self) -> Path:
-        """Folder for files the user keeps, absolute. It need not exist yet."""
+        """Return the absolute path of the folder for results. It may not exist yet."""
         ...
 
     def scratch_folder(self) -> Path:
-        """Folder for clips that are only played, absolute. It exists."""
+        """Return the absolute path of an existing folder for clips that are not kept."""
         ...
 
     def report(self, text: str, error: BaseException | None = None) -> None:
-        """Write to the host's log; with an error, its traceback too."""
+        """Write to the host's log, with the traceback of an error."""
         ...

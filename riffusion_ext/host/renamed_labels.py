@@ -1,7 +1,7 @@
-"""Defaults that users stored in the webui's ``ui-config.json`` under labels of earlier versions.
+"""User defaults in the webui's ``ui-config.json`` that are stored under labels of earlier versions.
 
-The webui keeps the defaults of a tab's inputs by label, as ``riffusion/Sampler/value``. When a label has changed, the
-value under the old one is put into the component before the webui looks for the new one. The file is only read.
+The webui stores the defaults of a tab's inputs by label, as ``riffusion/Sampler/value``. For a label that was renamed,
+the value of the old one is applied to the component before the webui looks up the new one. The file is only read.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import read_regular
+from riffusion_ext.ui.gradio_types import Blocks, Component
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["OLD_CHOICES", "OLD_LABELS", "apply_stored_defaults", "read_stored"]
@@ -27,16 +28,16 @@ OLD_LABELS: dict[str, str] = {
     "Remix without generating": "Mix anew, without painting",
     "Seconds generated ahead": "Seconds painted ahead",
 }
-"""Labels of inputs and buttons, and what they were called before."""
+"""Labels of inputs and buttons, and their former labels."""
 
 OLD_CHOICES: dict[str, str] = {"One wide picture": "One wide image"}
-"""Choices of radio buttons and lists as they were called before, and what they are called now."""
+"""Former choices of radio buttons and dropdowns, and their present names."""
 
 _FIELDS = ("value", "visible", "minimum", "maximum", "step")
 
 
-def read_stored(path: str | Path) -> dict[str, Any]:
-    """Return what ``ui-config.json`` holds; nothing where it cannot be read, which the webui itself reports."""
+def read_stored(path: str | Path) -> dict[str, object]:
+    """Return the content of ``ui-config.json``; {} if it cannot be read, which the webui itself reports."""
     with suppress(OSError, ValueError, RiffusionError):
         stored = loads(read_regular(path))
         if isinstance(stored, dict):
@@ -44,17 +45,17 @@ def read_stored(path: str | Path) -> dict[str, Any]:
     return {}
 
 
-def apply_stored_defaults(blocks: Any, stored: Mapping[str, Any], tab: str) -> None:
-    """Put defaults that were stored under old labels, or as old choices, into components.
+def apply_stored_defaults(blocks: Blocks, stored: Mapping[str, object], tab: str) -> None:
+    """Apply defaults that are stored under former labels, or as former choices, to components.
 
     Parameters
     ----------
     blocks
         The tab's ``gr.Blocks``.
     stored
-        The contents of ``ui-config.json``.
+        The content of ``ui-config.json``.
     tab
-        The tab's id, with which its keys begin.
+        Id of the tab, with which its keys begin.
     """
     for component in blocks.blocks.values():
         label = _label(component)
@@ -70,24 +71,24 @@ def apply_stored_defaults(blocks: Any, stored: Mapping[str, Any], tab: str) -> N
                 _apply(component, field, stored[key])
 
 
-def _label(component: Any) -> str | None:
-    """Return the name by which the webui stores a component: a button has only its text."""
+def _label(component: Component) -> str | None:
+    """Return the label under which the webui stores a component; of a button its text."""
     label = getattr(component, "label", None)
     if label is None and _is_button(component):
         label = component.value
     return label if isinstance(label, str) else None
 
 
-def _is_old_choice(value: Any) -> bool:
+def _is_old_choice(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value in OLD_CHOICES
 
 
-def _is_button(component: Any) -> bool:
+def _is_button(component: Component) -> bool:
     return type(component).__name__ == "Button"
 
 
-def _apply(component: Any, field: str, value: Any) -> None:
-    """Set a field as the webui would: a value that is not among the choices is ignored."""
+def _apply(component: Component, field: str, value: object) -> None:
+    """Set a field as the webui does: values that are not among the choices are ignored."""
     choices = getattr(component, "choices", None)
     if field == "value" and choices:
         names = [choice[0] if isinstance(choice, tuple) else choice for choice in choices]  # pairs since gradio 3.41
@@ -99,5 +100,5 @@ def _apply(component: Any, field: str, value: Any) -> None:
     setattr(component, field, value)
 
 
-def _are_numbers(*values: Any) -> bool:
+def _are_numbers(*values: object) -> bool:
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)

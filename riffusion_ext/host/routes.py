@@ -1,13 +1,14 @@
-"""Our routes in the webui's own server: for other programs where it runs with ``--api``, and for our players always."""
+"""Routes in the webui's server: always those of the players, and with ``--api`` those for other programs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modules import shared
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.visitors import api_visitors, page_visitors
 from riffusion_ext.library import LIBRARY
 
@@ -20,29 +21,29 @@ __all__ = ["Routes"]
 
 
 class Routes:
-    """What was uploaded and is being made; it outlives "Reload UI", which starts another server.
+    """Adds the routes, and keeps uploads and jobs across "Reload UI", which starts another server.
 
     Parameters
     ----------
     host
         The webui.
     model
-        Returns what generates images.
+        Returns the provider of the model that generates images.
     """
 
     def __init__(self, host: Host, model: Callable[[], ModelProvider]) -> None:
         self._host, self._model = host, model
-        self._service: ApiContext | None = None
+        self._api_context: ApiContext | None = None
 
-    def started(self, _demo: Any, app: Any) -> None:
-        """Put the routes into the server that was just started; whatever goes wrong, the webui runs on."""
+    def on_app_started(self, _demo: object, app: HostObject) -> None:
+        """Add the routes to the server that was just started. Errors are reported, and the webui runs on."""
         try:
             self._add_to(app)
         except Exception as error:
             unexpected = None if isinstance(error, RiffusionError) else error
             self._host.report(f"Riffusion: no routes for other programs: {error}", unexpected)
 
-    def _add_to(self, app: Any) -> None:
+    def _add_to(self, app: HostObject) -> None:
         from riffusion_ext.api.routes.live import mount_live
         from riffusion_ext.api.routes.page import mount_media
         from riffusion_ext.generate.live.registry import JAMS
@@ -55,12 +56,12 @@ class Routes:
         credentials = self._credentials()
         from riffusion_ext.api.app import mount
 
-        if self._service is None:
-            self._service = self._new_service()
-        mount(app, self._service, credentials, visitors=api_visitors())
+        if self._api_context is None:
+            self._api_context = self._new_api_context()
+        mount(app, self._api_context, credentials, visitors=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
-        """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""
+        """Return the passwords of the host's API, or raise a RiffusionError if they cannot be read."""
         from riffusion_ext.api.access.auth import parse_credentials
 
         flags = shared.cmd_opts
@@ -69,7 +70,7 @@ class Routes:
             raise RiffusionError("the passwords of the API are in a file, so Riffusion's routes are left out")
         return parse_credentials(text)
 
-    def _new_service(self) -> ApiContext:
+    def _new_api_context(self) -> ApiContext:
         from riffusion_ext.api.context import ApiContext
 
         subpath = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")

@@ -1,31 +1,32 @@
-"""Our section on webui's Settings page. Every value is read with a default: the host may not know the key (yet)."""
+"""Section of the webui's page Settings. Each value is read with a default, as the host may not have the key yet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.options.webui import OPTIONS, SUBTYPES
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["DEFAULTS", "SECTION", "SUBTYPES", "add_to"]
 
 SECTION = ("riffusion", "Riffusion")
 
-DEFAULTS: dict[str, Any] = {item.id: item.default for item in OPTIONS}
+DEFAULTS: dict[str, object] = {item.id: item.default for item in OPTIONS}
 """Default of every setting."""
 
 
-def add_to(opts: Any, option_info: Callable[..., Any], radio: Any) -> None:
+def add_to(opts: HostObject, option_info: Callable[..., HostObject], radio: Component) -> None:
     """Add the section to a host's settings.
 
     Parameters
     ----------
     opts
-        The host's settings; has ``add_option(key, info)``.
+        The host's settings, with ``add_option(key, info)``.
     option_info
-        The host's class of one setting.
+        The host's class of a setting.
     radio
-        The component for a choice.
+        gradio's class of radio buttons.
     """
     for item in OPTIONS:
         extra = {"component": radio, "component_args": {"choices": list(item.choices)}} if item.choices else {}

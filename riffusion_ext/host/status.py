@@ -1,4 +1,4 @@
-"""The line in the panel that says whether sound will be made with the checkpoint that is chosen now."""
+"""Status line of the panel: whether sound is made with the selected checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["other_model_warning", "status_html", "statuses"]
 
 
 def other_model_warning(name: str) -> str:
-    """Say that sound is on with a checkpoint that was made for something else."""
+    """Return the warning that sound is on with a checkpoint that is no Riffusion model."""
     return (
         f"The loaded checkpoint {name} does not look like a Riffusion model: the sound will be noise. "
         "Choose a Riffusion checkpoint, or add its name under Settings, Riffusion."
@@ -19,16 +19,16 @@ def other_model_warning(name: str) -> str:
 
 
 def status_html(host: Host, mode: object, checkpoint: str = "") -> str:
-    """Return the line, or nothing when there is nothing to say.
+    """Return the status line as HTML, "" if none is needed.
 
     Parameters
     ----------
     host
-        The program that has the checkpoint.
+        The host.
     mode
         Value of the control: Auto, On or Off.
     checkpoint
-        Title of the checkpoint; the host's choice when empty.
+        Title of the checkpoint; "" for the selected one.
     """
     known, name = host.checkpoint_is_riffusion(checkpoint)
     if not name:
@@ -45,5 +45,5 @@ def status_html(host: Host, mode: object, checkpoint: str = "") -> str:
 
 
 def statuses(host: Host, checkpoint: object, *modes: object) -> list[str]:
-    """Return the line for each tab, after another checkpoint was chosen."""
+    """Return the status line of each tab for a checkpoint, given the tabs' modes."""
     return [status_html(host, mode, str(checkpoint or "")) for mode in modes]

@@ -1,19 +1,19 @@
-"""Axes of our own in webui's X/Y/Z plot."""
+"""The extension's axes in the webui's X/Y/Z plot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 
 __all__ = ["AXES", "OVERRIDE", "add_axes"]
 
 OVERRIDE = "_riffusion_override"
-"""Attribute of the host's job in which a cell's values wait for the Script."""
+"""Attribute of the host's job that holds a cell's values for the Script."""
 
 AXES = {
     "[Riffusion] Sound": "mode",
@@ -22,19 +22,19 @@ AXES = {
     "[Riffusion] Channels": "channels",
     "[Riffusion] Spectrogram": "preset",
 }
-"""Label of each axis -> id of the control it sets."""
+"""Id of the control that an axis sets, by label of the axis."""
 
 
-def _apply(item: Option) -> Callable[[Any, Any, Any], None]:
-    def apply(p: Any, value: Any, _: Any) -> None:
-        # A new mapping each time: the cells' jobs are shallow copies of one another.
+def _apply(item: Option) -> Callable[[HostObject, object, object], None]:
+    def apply(p: HostObject, value: object, _: object) -> None:
+        # A new mapping: the jobs of the cells are shallow copies of one another.
         setattr(p, OVERRIDE, {**getattr(p, OVERRIDE, {}), item.id: item.clean(value)})
 
     return apply
 
 
-def _confirm(item: Option) -> Callable[[Any, Iterable[Any]], None]:
-    def confirm(_: Any, values: Iterable[Any]) -> None:
+def _confirm(item: Option) -> Callable[[HostObject, Iterable[object]], None]:
+    def confirm(_: HostObject, values: Iterable[object]) -> None:
         for value in values:
             chosen = item.clean(value)
             if chosen not in item.offered():
@@ -47,8 +47,8 @@ def _choices(item: Option) -> Callable[[], list[str]]:
     return lambda: list(item.offered())
 
 
-def add_axes(scripts_data: Iterable[Any]) -> int:
-    """Add our axes to the plot, unless it has them; returns how many were added.
+def add_axes(scripts_data: Iterable[HostObject]) -> int:
+    """Add the axes to the plot if they are missing; return the number of added ones.
 
     Parameters
     ----------

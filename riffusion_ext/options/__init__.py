@@ -1,4 +1,4 @@
-"""One declaration for each setting: name, type, default, bounds, label, help, infotext key.
+"""Declarations of all settings: name, type, default, bounds, label, help, infotext key.
 
 ::
 
@@ -8,5 +8,5 @@
                      |
     pages, command line, HTTP API, host          components, arguments, request bodies, infotext
 
-Importing a module of this package imports neither gradio, argparse, pydantic nor torch: ``--help`` answers at once.
+Modules of this package import neither gradio, argparse, pydantic nor torch, so that ``--help`` is fast.
 """

@@ -1,6 +1,6 @@
-"""Options for cutting images on their way to sound, for the tab and the command line.
+"""Options for cropping images before their conversion to sound, on the tab and the command line.
 
-Apart from the Script's (:mod:`riffusion_ext.options.sound`), whose order and labels are a stored contract.
+They are separate from the Script's options (:mod:`riffusion_ext.options.sound`), whose order and labels are stored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="dropdown",
         default="none",
         help="fixed: to a width; every: each image to whole bars of its own beat; once: all like the first with a beat",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         choices=CROPS,
     ),
     Option(
@@ -33,7 +33,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=512.0,
         help="used when the cut is fixed; 100 columns of 10 ms are one second; narrower images are not cut",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=CROP_WIDTH,
         page_bounds=(16, 4096),
         step=1.0,
@@ -44,7 +44,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=4.0,
         help="a clip is cut to as many whole bars as fit into its image",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=BEAT_FINDER["rhythm"],
         page_bounds=(1.0, 16.0),
         step=1.0,
@@ -55,7 +55,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=0.25,
         help="beats closer together than this are ignored; a longer time finds a slower beat",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=BEAT_FINDER["ignore_range"],
         page_bounds=(0.05, 2.0),
         step=0.01,
@@ -66,7 +66,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=0.25,
         help="band of the image that is searched for beats; 0 is the top, the highest pitch",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=BEAT_FINDER["band_start"],
         page_bounds=(0.0, 0.95),
         step=0.05,
@@ -77,7 +77,7 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=0.5,
         help="height of this band, as a share of the image's height",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=BEAT_FINDER["band_length"],
         page_bounds=(0.05, 1.0),
         step=0.05,
@@ -88,24 +88,24 @@ CROP_CONTROLS: tuple[Option, ...] = (
         kind="slider",
         default=0.75,
         help="how far below the strongest hit others may lie; 0.1: only hits nearly as strong count, 1: all",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         bounds=BEAT_FINDER["threshold"],
         page_bounds=(0.05, 1.0),
         step=0.05,
     ),
 )
-"""Every control of the cut, in the order of the page. The beat finder's are those of sd-webui-riffusion."""
+"""Options of the crop, in the order of the page. Those of the beat finder are from sd-webui-riffusion."""
 
 CROP = by_id(CROP_CONTROLS)
 
 
 def crop_settings(values: Mapping[str, object]) -> CropSettings:
-    """Return what the controls say together.
+    """Return the settings of the crop.
 
     Parameters
     ----------
     values
-        By id; what is missing, or None, takes its default.
+        Values by id; a missing one, or None, takes its default.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Options of training sets, and the settings made from their values."""
+"""Options of training sets, and their conversion to settings."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from riffusion_ext.dataset.settings import (
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.option import Option, by_id
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
+from riffusion_ext.options.values import number, texts, whole
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
 __all__ = ["DATASET", "OPTIONS", "WORKING", "WORK_OPTIONS", "page_values", "settings_of"]
@@ -40,7 +41,7 @@ FORMAT_LABELS = {
     "diffusers (metadata.jsonl)": "diffusers",
     "sound chunks (WAV)": "audio",
 }
-"""Formats as the page names them."""
+"""Formats by their names on the page."""
 
 CUTTING: tuple[Option, ...] = (
     Option(
@@ -94,14 +95,14 @@ CUTTING: tuple[Option, ...] = (
     Option(
         "stems",
         "Stems instead of whole songs",
-        "several",
+        "multiple",
         list(_SLICE.stems),
         "cut these stems instead of the whole song (needs demucs)",
         hint="separated by the package demucs",
         choices=STEMS,
-        faces=_NO_API,
+        interfaces=_NO_API,
     ),
-    Option("stems_model", "", "text", _SLICE.stems_model, "model of demucs", faces=_COMMAND),
+    Option("stems_model", "", "text", _SLICE.stems_model, "model of demucs", interfaces=_COMMAND),
     Option(
         "preset",
         "Spectrogram of the set",
@@ -110,7 +111,7 @@ CUTTING: tuple[Option, ...] = (
         "what the model was trained on",
         hint="",
         choices=(*PRESETS, CUSTOM),
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "custom",
@@ -118,13 +119,13 @@ CUTTING: tuple[Option, ...] = (
         "text",
         "",
         control("custom").help,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
 )
 
 
 def _check(id_: str, label: str) -> Option:
-    return Option(f"check_{id_}", label, "checkbox", True, "whether to make this check", hint="", faces=_PAGE)
+    return Option(f"check_{id_}", label, "checkbox", True, "whether to make this check", hint="", interfaces=_PAGE)
 
 
 def _threshold(id_: str, label: str, help_: str, step: float, page_bounds: tuple[float, float] | None = None) -> Option:
@@ -174,7 +175,7 @@ CHOOSING: tuple[Option, ...] = (
         _CURATE.broken,
         "leave out windows with drop-outs or an offset",
         hint="",
-        faces=("page", "api"),  # --keep-broken means the opposite
+        interfaces=("page", "api"),  # --keep-broken means the opposite
     ),
     Option(
         "first",
@@ -220,7 +221,7 @@ CAPTIONS: tuple[Option, ...] = (
         _CAPTION.template,
         "template of the captions; fields without a value are left out",
         hint="also {album}, {year}, {bpm}, {key}, {folder}, {tempo}, {measured_key}; empty fields are left out",
-        longest=2000,
+        max_length=2000,
         command_name="caption",
         api_name="caption",
         api_default=None,
@@ -233,7 +234,7 @@ CAPTIONS: tuple[Option, ...] = (
         _CAPTION.trigger,
         "word that triggers the style",
         hint="word that triggers the style",
-        longest=200,
+        max_length=200,
     ),
 )
 
@@ -241,7 +242,7 @@ WRITING: tuple[Option, ...] = (
     Option(
         "formats",
         "For which trainer",
-        "several",
+        "multiple",
         list(_EXPORT.formats),
         "formats to write, by trainer",
         hint="",
@@ -259,7 +260,7 @@ WRITING: tuple[Option, ...] = (
         bounds=BOUNDS["kohya_repeats"],
         page_bounds=(1, 100),
         step=1,
-        faces=_NO_API,
+        interfaces=_NO_API,
         command_name="repeats",
     ),
     Option(
@@ -269,7 +270,7 @@ WRITING: tuple[Option, ...] = (
         _EXPORT.kohya_name,
         "kohya: name in the folder's name, after the repeats (music)",
         hint="",
-        faces=_NO_API,
+        interfaces=_NO_API,
         command_name="name",
         placeholder="music",
     ),
@@ -282,7 +283,7 @@ WRITING: tuple[Option, ...] = (
         hint="",
         bounds=BOUNDS["audio_rate"],
         step=1,
-        faces=_NO_API,
+        interfaces=_NO_API,
         page_default=OWN_RATE,
     ),
     Option(
@@ -296,7 +297,7 @@ WRITING: tuple[Option, ...] = (
         page_bounds=(0, 60),
         page_default=0,
         step=0.5,
-        faces=_NO_API,
+        interfaces=_NO_API,
     ),
 )
 
@@ -309,7 +310,7 @@ WORKING: tuple[Option, ...] = (
         "number of songs to process at once (0: one for each core)",
         bounds=COUNT_BOUNDS,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     Option(
         "sounds",
@@ -319,7 +320,7 @@ WORKING: tuple[Option, ...] = (
         "number of windows that the contact sheet can play, or all",
         bounds=COUNT_BOUNDS,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     Option(
         "verify",
@@ -329,29 +330,29 @@ WORKING: tuple[Option, ...] = (
         "number of images to convert back to sound and compare with the songs",
         bounds=COUNT_BOUNDS,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
 )
-"""How the command works, and what it checks at the end; not part of the set's settings."""
+"""Options of the command alone, which are no settings of the training set."""
 
 WORK_OPTIONS = by_id(WORKING)
 
 PAGE_RATES = (OWN_RATE, "16000", "22050", "32000", "44100", "48000")
 
 OPTIONS = (*CUTTING, *CHOOSING, *CAPTIONS, *WRITING)
-"""Every option of a training set."""
+"""Options of a training set."""
 
 DATASET = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
-    """Return the settings that values of the options mean.
+def settings_of(values: Mapping[str, object]) -> DatasetSettings:
+    """Convert values of the options to settings.
 
     Parameters
     ----------
     values
-        By id; also ``params``, of the images, and ``replace``, pairs of texts. What is missing takes its default; a
-        check that is None is not made.
+        Values by id; also ``params``, those of the images, and ``replace``, pairs of texts. A missing value takes its
+        default; None switches a check off.
 
     Raises
     ------
@@ -359,48 +360,48 @@ def settings_of(values: Mapping[str, Any]) -> DatasetSettings:
         A value is not allowed.
     """
 
-    def given(*ids: str, **other: str) -> dict[str, Any]:
+    def pick(*ids: str, **other: str) -> dict[str, Any]:
         names = {**{id_: id_ for id_ in ids}, **other}
         return {name: values[id_] for name, id_ in names.items() if id_ in values}
 
     return DatasetSettings(
-        SliceSettings(**given("params", "columns", "overlap", "align", "last", "scale", "stems", "stems_model")),
+        SliceSettings(**pick("params", "columns", "overlap", "align", "last", "scale", "stems", "stems_model")),
         CurateSettings(
-            **given("first", "silence_db", "transition", "duplicate", "clipping", "broken", "target", last="final")
+            **pick("first", "silence_db", "transition", "duplicate", "clipping", "broken", "target", last="final")
         ),
-        CaptionSettings(**given("template", "trigger", "replace")),
-        ExportSettings(**given("formats", "kohya_repeats", "kohya_name", "audio_rate", "audio_seconds")),
+        CaptionSettings(**pick("template", "trigger", "replace")),
+        ExportSettings(**pick("formats", "kohya_repeats", "kohya_name", "audio_rate", "audio_seconds")),
     )
 
 
-def page_values(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of the options from what the page's components hold.
+def page_values(fields: Mapping[str, object]) -> dict[str, object]:
+    """Convert values of the page's components to values of the options.
 
     Raises
     ------
     RiffusionError
-        A value is missing, or the custom parameters make no spectrogram.
+        A value is missing, or the custom parameters are invalid.
     """
-    missing = [name.replace("_", " ") for name, value in shown.items() if value is None]
+    missing = [name.replace("_", " ") for name, value in fields.items() if value is None]
     if missing:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
-    checks = {id_: shown[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
+    checks = {id_: fields[f"check_{id_}"] for id_ in ("silence_db", "transition", "duplicate", "clipping")}
     return {
-        "params": chosen_params(shown["preset"], shown["custom"]) or SpectrogramParams(),
-        "columns": int(shown["columns"]),
-        "overlap": float(shown["overlap"]),
-        **{id_: shown[id_] for id_ in ("align", "last", "scale")},
-        "stems": tuple(shown["stems"]),
-        "first": int(shown["first"]),
-        "final": int(shown["final"]),
-        **{id_: float(shown[id_]) if made else None for id_, made in checks.items()},
-        "broken": bool(shown["broken"]),
-        "target": int(shown["target"]) or None,
-        "template": str(shown["template"]),
-        "trigger": str(shown["trigger"]).strip(),
-        "formats": tuple(FORMAT_LABELS[name] for name in shown["formats"]),
-        "kohya_repeats": int(shown["kohya_repeats"]),
-        "kohya_name": str(shown["kohya_name"]).strip(),
-        "audio_rate": None if shown["audio_rate"] == OWN_RATE else int(shown["audio_rate"]),
-        "audio_seconds": float(shown["audio_seconds"]) or None,
+        "params": chosen_params(str(fields["preset"]), str(fields["custom"])) or SpectrogramParams(),
+        "columns": whole(fields["columns"]),
+        "overlap": number(fields["overlap"]),
+        **{id_: fields[id_] for id_ in ("align", "last", "scale")},
+        "stems": texts(fields["stems"]),
+        "first": whole(fields["first"]),
+        "final": whole(fields["final"]),
+        **{id_: number(fields[id_]) if enabled else None for id_, enabled in checks.items()},
+        "broken": bool(fields["broken"]),
+        "target": whole(fields["target"]) or None,
+        "template": str(fields["template"]),
+        "trigger": str(fields["trigger"]).strip(),
+        "formats": tuple(FORMAT_LABELS[name] for name in texts(fields["formats"])),
+        "kohya_repeats": whole(fields["kohya_repeats"]),
+        "kohya_name": str(fields["kohya_name"]).strip(),
+        "audio_rate": None if fields["audio_rate"] == OWN_RATE else whole(fields["audio_rate"]),
+        "audio_seconds": number(fields["audio_seconds"]) or None,
     }

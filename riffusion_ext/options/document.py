@@ -1,6 +1,6 @@
-"""Tables of all options, written into ``docs/options.md`` between their markers.
+"""Tables of all options in ``docs/options.md``, between markers.
 
-``python3 dev.py options`` writes them; ``python3 dev.py options --check`` only says whether they are up to date.
+``python3 dev.py options`` writes them; ``python3 dev.py options --check`` only checks whether they are up to date.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.options import (
     crop,
@@ -27,7 +26,7 @@ from riffusion_ext.options import (
 from riffusion_ext.options.convert import sampling, to_audio, to_images
 from riffusion_ext.options.option import REQUIRED, Option
 
-__all__ = ["PAGE", "TABLES", "main", "table", "updated"]
+__all__ = ["PAGE", "TABLES", "main", "render_table", "update_tables"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 
@@ -55,14 +54,14 @@ TABLES: dict[str, tuple[Option, ...]] = {
     "server": server.OPTIONS,
     "webui": webui.OPTIONS,
 }
-"""The options of each table, by the name in its markers."""
+"""Options of each table by the name in its marker."""
 
 _MARKED = re.compile(r"(<!-- options: (?P<name>[^>]+?) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 _KINDS = {"checkbox": "on or off", "text": "text"}
 
 
-def updated(text: str) -> str:
-    """Return the text of the page with its tables written anew.
+def update_tables(text: str) -> str:
+    """Return the text of the page with updated tables.
 
     Raises
     ------
@@ -73,21 +72,21 @@ def updated(text: str) -> str:
     if sorted(names) != sorted(TABLES):
         raise ValueError(f"the markers are {', '.join(names)}, and the tables {', '.join(TABLES)}")
 
-    def written(match: re.Match[str]) -> str:
-        return f"{match[1]}{table(match['name'])}{match[3]}"
+    def new_table(match: re.Match[str]) -> str:
+        return f"{match[1]}{render_table(match['name'])}{match[3]}"
 
-    return _MARKED.sub(written, text)
+    return _MARKED.sub(new_table, text)
 
 
-def table(name: str) -> str:
-    """Return one table as Markdown; columns without an entry are left out."""
+def render_table(name: str) -> str:
+    """Return a table as Markdown, without empty columns."""
     options = TABLES[name]
     columns: dict[str, Callable[[Option], str]] = {
-        "Page": lambda item: item.label if "page" in item.faces else "",
-        "Command line": lambda item: _code(item.flag) if "command" in item.faces else "",
-        "API": lambda item: _code(item.field) if "api" in item.faces else "",
-        "Setting": lambda item: item.label if "settings" in item.faces else "",
-        "Key": lambda item: _code(item.id) if "settings" in item.faces else "",
+        "Page": lambda item: item.label if "page" in item.interfaces else "",
+        "Command line": lambda item: _code(item.flag) if "command" in item.interfaces else "",
+        "API": lambda item: _code(item.field) if "api" in item.interfaces else "",
+        "Setting": lambda item: item.label if "settings" in item.interfaces else "",
+        "Key": lambda item: _code(item.id) if "settings" in item.interfaces else "",
         "Values": _values,
         "Default": _default,
         "Infotext": lambda item: _code(item.infotext) if item.infotext else "",
@@ -100,28 +99,32 @@ def table(name: str) -> str:
 
 
 def _values(item: Option) -> str:
-    """Describe the values that an option takes."""
+    """Describe the values of an option."""
     if item.choices:
         return ", ".join(_code(choice) for choice in item.choices)
     if not item.is_number:
         return _KINDS[item.kind]
     on_page = "{:.10g} to {:.10g}".format(*item.page_range)
     shown = [*(["whole number"] if item.is_whole else []), *([item.range_text] if item.range_text else [])]
-    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.faces else "")
+    return ", ".join(shown) + (f" (page: {on_page})" if item.page_bounds and "page" in item.interfaces else "")
 
 
 def _default(item: Option) -> str:
-    """Describe the default, and that of the API or the page where it is another one."""
-    default = _shown(item.default)
-    others = {"page": _shown(item.on_page), "api": _shown(item.in_api)}
-    if item.faces == ("api",):
+    """Describe the default, with that of the API or the page if it differs."""
+    default = _value_text(item.default)
+    others = {"page": _value_text(item.on_page), "api": _value_text(item.in_api)}
+    if item.interfaces == ("api",):
         return others["api"]
     names = {"page": "page", "api": "API"}
-    apart = [f"{names[face]}: {text}" for face, text in others.items() if face in item.faces and text != default]
+    apart = [
+        f"{names[interface]}: {text}"
+        for interface, text in others.items()
+        if interface in item.interfaces and text != default
+    ]
     return f"{default} ({', '.join(apart)})" if apart else default
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: object) -> str:
     if value is REQUIRED:
         return "required"
     if value is None or value == "" or value == []:
@@ -130,7 +133,7 @@ def _shown(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_code, value))
-    return f"{value:.10g}" if isinstance(value, (int, float)) else _code(value)
+    return f"{value:.10g}" if isinstance(value, (int, float)) else _code(str(value))
 
 
 def _code(text: str) -> str:
@@ -142,9 +145,9 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: Iterable[str] = ()) -> int:
-    """Write the tables, or with ``--check`` say whether they are up to date; return the exit code."""
+    """Write the tables, or with ``--check`` only check whether they are up to date; return the exit code."""
     before = PAGE.read_text("utf-8")
-    after = updated(before)
+    after = update_tables(before)
     if "--check" in arguments:
         return int(before != after)
     PAGE.write_text(after, "utf-8")

@@ -1,22 +1,24 @@
-"""Options that songs, riffs, loops and live sessions have in common, and what their values stand for."""
+"""Options that songs, riffs, loops and live sessions have in common, and conversions of their values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import CUSTOM, chosen_params, control
-from riffusion_ext.params import PRESETS
+from riffusion_ext.options.values import number, texts, whole
+from riffusion_ext.params import PRESETS, SpectrogramParams
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings
     from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.score.keyframes import Keyframe
-    from riffusion_ext.params import SpectrogramParams
+    from riffusion_ext.generate.song import SongSettings
 
 __all__ = [
     "AUTOMATIC",
@@ -27,7 +29,7 @@ __all__ = [
     "CFG",
     "DENOISE",
     "LEVEL",
-    "LONGEST_TEXT",
+    "MAX_TEXT_LENGTH",
     "NEGATIVE",
     "OVERLAP",
     "POWER",
@@ -39,28 +41,48 @@ __all__ = [
     "SEEDS",
     "STEPS",
     "WIDTH",
+    "PromptFields",
     "Styled",
     "check_values",
     "model_params",
     "prompt_fields",
     "sampler_of",
-    "unstyled",
     "values_of_common",
     "with_styles",
+    "without_styles",
 ]
 
 AUTOMATIC = "automatic"
-"""What pages show for the sampler that is the host's choice."""
+"""Choice of the host's default sampler on pages."""
 
-LONGEST_TEXT = 20_000
-"""Most characters of a prompt or a score in the API."""
+MAX_TEXT_LENGTH = 20_000
+"""Maximum number of characters of a prompt or score in the API."""
 
 Styled = Callable[[str, str, Sequence[str]], tuple[str, str]]
-"""Puts styles, by name, into a prompt and a negative prompt."""
+"""Function that applies styles, by name, to a prompt and a negative prompt."""
+
+
+class PromptFields(TypedDict):
+    """Fields that the settings of a loop and of a live session have in common."""
+
+    prompt: str
+    negative: str
+    seed: int
+    cfg: float
+    denoise: float
+    bpm: float
+    beats_per_bar: int
+    beat: str
+    steps: int
+    sampler: str
+    params: SpectrogramParams
+
 
 _Prompted = TypeVar("_Prompted", bound="Keyframe | LoopSettings | JamSettings")
 
-PROMPT = Option("prompt", "Prompt", "text", "", "prompt", hint="", longest=LONGEST_TEXT, lines=(1, 4))
+PROMPT = Option(
+    "prompt", "Prompt", "text", "", "prompt", hint="", max_length=MAX_TEXT_LENGTH, lines=(1, 4), transient=True
+)
 NEGATIVE = replace(PROMPT, id="negative", label="Negative prompt", help="negative prompt")
 SEED = Option(
     "seed",
@@ -71,6 +93,7 @@ SEED = Option(
     hint="",
     bounds=bounds.SEED,
     step=1,
+    transient=True,
 )
 STEPS = Option("steps", "Steps", "slider", 30, "steps of the sampler", hint="", bounds=bounds.STEPS, step=1)
 SAMPLER = Option(
@@ -80,13 +103,13 @@ SAMPLER = Option(
     "",
     "name of the sampler in the webui (the webui's default)",
     hint="avoid SDE samplers: they do not interpolate between seeds",
-    longest=100,
+    max_length=100,
     page_default=AUTOMATIC,
 )
-"""Pages offer the names that the host has."""
+"""The choices on pages are the host's samplers."""
 
 LEVEL = replace(control("level"), infotext="")
-"""Level of a file that is generated."""
+"""Level of a generated file."""
 
 BATCH = Option(
     "batch",
@@ -95,7 +118,7 @@ BATCH = Option(
     4,
     "batch size: windows generated at once on each webui",
     hint="more is faster and needs more memory",
-    bounds=(1, 64),  # what is needed in memory is for the host to say
+    bounds=(1, 64),  # the limit by memory depends on the host
     page_bounds=(1, 16),
     step=1,
 )
@@ -138,7 +161,7 @@ POWER = Option(
     "slider",
     1,
     "power of the transitions; at 1 they are even, below 1 the middle passes quickly, above 1 the middle lasts",
-    hint="1: even; below 1 the middle passes fast, above 1 it lasts",
+    hint="1: even; below 1 the middle passes quickly, above 1 it lasts",
     bounds=bounds.POWER,
     page_bounds=(0.25, 4),
     step=0.05,
@@ -166,66 +189,66 @@ PRESET = Option(
     "riffusion-v1",
     "what the model was trained on",
     choices=(*PRESETS, CUSTOM),
-    faces=("page",),
+    interfaces=("page",),
 )
 PRESET_CUSTOM = replace(control("custom"), label="Custom parameters of the model", infotext="")
 
 
-def unstyled(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
-    """Return the two prompts as they are, whatever the styles."""
+def without_styles(prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    """Return the prompts unchanged, for use without styles."""
     return prompt, negative
 
 
-def with_styles(keyframe: _Prompted, values: Mapping[str, Any], styled: Styled) -> _Prompted:
-    """Return a keyframe, or settings with a prompt of their own, with the chosen styles in its prompts."""
-    names = list(values.get("styles") or ())
+def with_styles(keyframe: _Prompted, values: Mapping[str, object], styled: Styled) -> _Prompted:
+    """Apply the chosen styles to the prompts of a keyframe, or of settings with a prompt of their own."""
+    names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if not names:
         return keyframe
     prompt, negative = styled(keyframe.prompt, keyframe.negative, names)
     return replace(keyframe, prompt=prompt, negative=negative)
 
 
-def check_values(values: Mapping[str, Any], *, optional: Sequence[str] = ()) -> None:
-    """Raise a RiffusionError that names the options without a value; a number box that was emptied has none."""
+def check_values(values: Mapping[str, object], *, optional: Sequence[str] = ()) -> None:
+    """Raise a RiffusionError that names options without a value, such as empty number boxes."""
     missing = [name.replace("_", " ") for name, value in values.items() if value is None and name not in optional]
     if missing:
         raise RiffusionError(f"A value is missing: {', '.join(missing)}.")
 
 
-def model_params(values: Mapping[str, Any]) -> SpectrogramParams:
-    """Return the parameters of the model's images: ``params``, or what ``preset`` and ``custom`` say together."""
-    if "params" in values:
-        params: SpectrogramParams = values["params"]
+def model_params(values: Mapping[str, object]) -> SpectrogramParams:
+    """Return the spectrogram parameters of the model: ``params``, or those of ``preset`` and ``custom``."""
+    params = values.get("params")
+    if isinstance(params, SpectrogramParams):
         return params
     return chosen_params(str(values["preset"]), str(values["custom"])) or PRESETS[PRESET.default]
 
 
-def prompt_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that settings made from one prompt share, those of a loop and of a live session, by name."""
+def prompt_fields(values: Mapping[str, object]) -> PromptFields:
+    """Return the fields that the settings of a loop and of a live session have in common, by name."""
     return {
         "prompt": str(values["prompt"]).strip(),
         "negative": str(values["negative"]).strip(),
-        "seed": int(values["seed"]),
-        "cfg": float(values["cfg"]),
-        "denoise": float(values["denoise"]),
-        "bpm": float(values["bpm"]),
-        "beats_per_bar": int(values["beats_per_bar"]),
+        "seed": whole(values["seed"]),
+        "cfg": number(values["cfg"]),
+        "denoise": number(values["denoise"]),
+        "bpm": number(values["bpm"]),
+        "beats_per_bar": whole(values["beats_per_bar"]),
         "beat": str(values["beat"]),
-        "steps": int(values["steps"]),
+        "steps": whole(values["steps"]),
         "sampler": sampler_of(values),
         "params": model_params(values),
     }
 
 
-def values_of_common(settings: Any) -> dict[str, Any]:
-    """Return values of the common options that mean the settings of a song, riff or loop."""
+def values_of_common(settings: SongSettings | RiffSettings | LoopSettings) -> dict[str, object]:
+    """Convert settings of a song, riff or loop to values of the common options."""
     named = next((name for name, params in PRESETS.items() if params == settings.params), CUSTOM)
     custom = "" if named != CUSTOM else _text_of(settings.params)
     return {
         "steps": settings.steps,
         "sampler": settings.sampler or AUTOMATIC,
         "level": settings.level,
-        "styles": [],  # they are in the prompts
+        "styles": [],  # already applied to the prompts
         "preset": named,
         "custom": custom,
     }
@@ -237,6 +260,6 @@ def _text_of(params: SpectrogramParams) -> str:
     return ", ".join(f"{name}={str(value).lower()}" for name, value in to_record(params).items())
 
 
-def sampler_of(values: Mapping[str, Any]) -> str:
-    """Return the sampler's name as a backend takes it."""
+def sampler_of(values: Mapping[str, object]) -> str:
+    """Return the sampler's name for a backend; "" for the default."""
     return "" if values["sampler"] in (None, "", AUTOMATIC) else str(values["sampler"])

@@ -1,4 +1,4 @@
-"""Options of interpolations, which only the API makes."""
+"""Options of interpolations, a function of the API only."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _API = ("api",)
 
 END: dict[str, Option] = by_id(
     (
-        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
-        replace(generation.NEGATIVE, faces=_API),
+        replace(generation.PROMPT, interfaces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, interfaces=_API),
         replace(
             generation.SEED,
             default=0,
             help="seed of the noise, taken modulo 2 ** 32",
             bounds=bounds.SIGNED_SEED,
-            faces=_API,
+            interfaces=_API,
         ),
-        replace(generation.DENOISE, faces=_API),
-        replace(generation.CFG, faces=_API),
+        replace(generation.DENOISE, interfaces=_API),
+        replace(generation.CFG, interfaces=_API),
     )
 )
-"""Options of each end."""
+"""Options of each end of an interpolation."""
 
 INTERPOLATION: dict[str, Option] = by_id(
     (
@@ -39,9 +39,9 @@ INTERPOLATION: dict[str, Option] = by_id(
             "number of images, including those of start and end",
             bounds=bounds.COUNT,
             step=1,
-            faces=_API,
+            interfaces=_API,
         ),
-        replace(generation.POWER, faces=_API),
-        replace(generation.WIDTH, help="width of the images in columns, if there is no init image", faces=_API),
+        replace(generation.POWER, interfaces=_API),
+        replace(generation.WIDTH, help="width of the images in columns, if there is no init image", interfaces=_API),
     )
 )

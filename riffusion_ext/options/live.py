@@ -1,10 +1,10 @@
-"""Options of live sessions, and the settings made from their values."""
+"""Options of live sessions, and their conversion to settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
@@ -12,10 +12,11 @@ from riffusion_ext.options.generation import (
     Styled,
     check_values,
     prompt_fields,
-    unstyled,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.live.settings import JamSettings
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["LIVE", "OPTIONS", "RECORDINGS", "settings_of"]
 
 RECORDINGS = ("wav", "flac")
-"""Formats of recordings: those that lose nothing."""
+"""Formats of recordings, all lossless."""
 
 _PAGE = ("page",)
 
 OPTIONS: tuple[Option, ...] = (
     *(
-        replace(item, faces=_PAGE)
+        replace(item, interfaces=_PAGE)
         for item in (
             generation.PROMPT,
             generation.NEGATIVE,
@@ -55,7 +56,7 @@ OPTIONS: tuple[Option, ...] = (
         bounds=bounds.TRAVEL,
         page_bounds=(1, 16),
         step=1,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "ahead",
@@ -67,7 +68,7 @@ OPTIONS: tuple[Option, ...] = (
         page_bounds=(5, 120),
         step=1,
         whole=False,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
     Option(
         "recordings",
@@ -76,16 +77,16 @@ OPTIONS: tuple[Option, ...] = (
         RECORDINGS[0],
         "both formats are lossless; flac is half as large",
         choices=RECORDINGS,
-        faces=_PAGE,
+        interfaces=_PAGE,
     ),
 )
-"""Every option of a live session."""
+"""Options of a live session."""
 
 LIVE = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> JamSettings:
-    """Return the settings that values of the options mean.
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> JamSettings:
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 
@@ -99,9 +100,9 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> JamSett
     check_values(values)
     settings = JamSettings(
         **prompt_fields(values),
-        travel=int(values["travel"]),
-        ahead=float(values["ahead"]),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        travel=whole(values["travel"]),
+        ahead=number(values["ahead"]),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
     )
     return with_styles(settings, values, styled)

@@ -1,10 +1,10 @@
-"""Options of loops, and the settings made from their values."""
+"""Options of loops, and their conversion to settings and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
@@ -12,11 +12,12 @@ from riffusion_ext.options.generation import (
     Styled,
     check_values,
     prompt_fields,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.values import number
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
@@ -45,13 +46,13 @@ OPTIONS: tuple[Option, ...] = (
     generation.STEPS,
     generation.SAMPLER,
 )
-"""Every option of a loop, in the order of the command line's."""
+"""Options of a loop, in the order of the command line."""
 
 LOOP = by_id(OPTIONS)
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSettings:
-    """Return the settings that values of the options mean.
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> LoopSettings:
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 
@@ -63,11 +64,11 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> LoopSet
     from riffusion_ext.generate.loop import LoopSettings
 
     check_values(values)
-    settings = LoopSettings(**prompt_fields(values), bars=float(values["bars"]), level=str(values["level"]))
+    settings = LoopSettings(**prompt_fields(values), bars=number(values["bars"]), level=str(values["level"]))
     return with_styles(settings, values, styled)
 
 
-def values_of(settings: LoopSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings."""
+def values_of(settings: LoopSettings) -> dict[str, object]:
+    """Convert settings to values of the page's options by id."""
     names = ("prompt", "negative", "seed", "cfg", "denoise", "bars", "bpm", "beats_per_bar", "beat")
     return {name: getattr(settings, name) for name in names} | values_of_common(settings)

@@ -1,4 +1,4 @@
-"""The declaration of one setting, from which pages, command line, HTTP API and documentation derive."""
+"""The declaration of a setting, from which pages, command line, HTTP API and documentation derive."""
 
 from __future__ import annotations
 
@@ -10,65 +10,67 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import read_float, shown
 
-__all__ = ["AUTO", "FACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
+__all__ = ["AUTO", "INTERFACES", "OFF", "ON", "REQUIRED", "UNSET", "Option", "by_id"]
 
 AUTO, ON, OFF = "Auto", "On", "Off"
 
-FACES = ("page", "command", "api")
-"""Where a setting can appear: on a page, as an option of the command line, as a field of a request body. What users set
-on the webui's page Settings has the face ``"settings"``."""
+INTERFACES = ("page", "command", "api")
+"""Interfaces of a setting: a page, an option of the command line, a field of a request body. Settings of the webui's
+page Settings have the interface ``"settings"``."""
 
 UNSET: Any = object()
-"""Stands for "the same as elsewhere" where None is a value."""
+"""Marks a value that is not set, where None is a value."""
 
 REQUIRED: Any = ...
-"""Default of a field of the API that must be given."""
+"""Default of a required field of the API."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: its name, the values that it takes, and what it does.
+    """Declaration of one setting.
 
     Parameters
     ----------
     id
         Name in code, on the command line (with dashes), in the API and in element ids.
     label
-        What the page shows; also the key of translations and of stored defaults.
+        Label on the page; also the key of translations and of stored defaults.
     kind
-        ``"radio"``, ``"dropdown"``, ``"checkbox"``, ``"slider"``, ``"number"`` (a box for a number), ``"text"`` or
-        ``"several"`` (any number of the choices).
+        ``"radio"``, ``"dropdown"``, ``"checkbox"``, ``"slider"``, ``"number"`` (a number box), ``"text"`` or
+        ``"multiple"`` (any number of the choices).
     default
-        Value when nothing is given.
+        Default value.
     help
         One short line for the command line, the API and the documentation.
     infotext
         Key in the generation parameters that the webui writes into images; letters, digits, blanks, ``-`` and ``/``.
     choices
-        Values of a radio, dropdown or several.
+        Values of a radio, dropdown or multiple.
     bounds
-        Least and greatest number, both included; infinite where there is none. They come from the core; a declaration
-        with a narrower range says why.
+        Minimum and maximum of a number, inclusive; infinite for none. They come from the core; a comment explains a
+        narrower range.
     step
         Step of a slider.
     whole
-        Whether the number must be whole; None: where the step is.
+        Whether the number must be an integer; None: if the step is one.
     page_bounds
-        A narrower range for the slider of a page, where the whole range would make it unwieldy.
+        Narrower range of the slider on a page, for a better resolution.
     hint
-        One short line below the control of a page: None for `help`, empty for none.
-    faces
-        Where the setting appears, some of :data:`FACES`.
-    longest
-        Most characters of a text in the API.
+        One short line at the component on a page: None for `help`, "" for none.
+    interfaces
+        Interfaces that have the setting, some of :data:`INTERFACES`.
+    max_length
+        Maximum number of characters of a text in the API.
     page_default, api_default
-        Default on the page and in the API where it is another one.
+        Default on the page and in the API, if it differs.
     api_name, command_name
-        Name in the API and on the command line where it is another one.
+        Name in the API and on the command line, if it differs.
     placeholder
-        What an empty text box of a page shows.
+        Placeholder of a text box on a page.
     lines
-        Least and most lines of the text box of a page.
+        Minimum and maximum number of lines of a text box on a page.
+    transient
+        Whether the value is excluded from the user's defaults in the webui's ``ui-config.json``, as prompts and seeds.
     """
 
     id: str
@@ -83,14 +85,15 @@ class Option:
     whole: bool | None = None
     page_bounds: tuple[float, float] | None = None
     hint: str | None = None
-    faces: tuple[str, ...] = FACES
-    longest: int | None = None
+    interfaces: tuple[str, ...] = INTERFACES
+    max_length: int | None = None
     page_default: Any = UNSET
     api_default: Any = UNSET
     api_name: str = ""
     command_name: str = ""
     placeholder: str | None = None
     lines: tuple[int, int] = (1, 1)
+    transient: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -99,12 +102,12 @@ class Option:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the value is a whole number."""
+        """Whether the value is an integer."""
         return self.is_number and (float(self.step).is_integer() if self.whole is None else self.whole)
 
     @property
     def range_text(self) -> str:
-        """The range, for messages and documentation; empty for a number without bounds."""
+        """The range, for messages and documentation; "" for a number without bounds."""
         low, high = self.bounds
         if math.isinf(high):
             return "" if math.isinf(low) else f"{low:.10g} or more"
@@ -112,22 +115,22 @@ class Option:
 
     @property
     def minimum(self) -> float:
-        """Least number."""
+        """Minimum of a number."""
         return self.bounds[0]
 
     @property
     def maximum(self) -> float:
-        """Greatest number."""
+        """Maximum of a number."""
         return self.bounds[1]
 
     @property
     def page_range(self) -> tuple[float, float]:
-        """Ends of the slider on a page."""
+        """Range of the slider on a page."""
         return self.page_bounds or self.bounds
 
     @property
     def page_hint(self) -> str | None:
-        """The line below the control of a page; None for no line."""
+        """The line at the component on a page; None for no line."""
         return self.help if self.hint is None else self.hint or None
 
     @property
@@ -151,7 +154,7 @@ class Option:
         return self.api_name or self.id
 
     def offered(self) -> tuple[str, ...]:
-        """Choices to show here: engines that cannot run are left out."""
+        """Return the choices that are available on this machine: some engines may not be."""
         if self.id != "engine":
             return self.choices
         from riffusion_ext.spectrogram.settings import available_engines
@@ -159,12 +162,12 @@ class Option:
         return tuple(choice for choice in self.choices if choice in available_engines())
 
     def clean(self, value: object) -> str | bool | float:
-        """Return the value in its proper type.
+        """Return a value converted to the option's type.
 
         Raises
         ------
         RiffusionError
-            The value is none of the choices, outside the range, or of a wrong type.
+            The value is not one of the choices, outside the range, or of a wrong type.
         """
         if self.choices:
             return self._clean_choice(value)
@@ -210,5 +213,5 @@ class Option:
 
 
 def by_id(options: Iterable[Option]) -> dict[str, Option]:
-    """Return options by their ids."""
+    """Return a mapping of options by id."""
     return {item.id: item for item in options}

@@ -1,10 +1,10 @@
-"""Options of riffs, and the settings made from their values."""
+"""Options of riffs, and their conversion to settings and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
@@ -13,11 +13,12 @@ from riffusion_ext.options.generation import (
     check_values,
     model_params,
     sampler_of,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.riff_settings import RiffSettings
@@ -33,8 +34,8 @@ LEVEL = replace(
     hint="recorded: the level of the song; peak: as loud as possible; loudness: the same for all",
 )
 
-_LONGEST_CURVE = 500
-_BPM = 120.0  # bars of a score for a riff count in proportion, so any tempo does
+_MAX_CURVE_LENGTH = 500
+_BPM = 120.0  # any value: bars in the score of a riff are only proportions
 
 OPTIONS: tuple[Option, ...] = (
     replace(generation.PROMPT, api_default=None),  # or keyframes
@@ -46,9 +47,10 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "score as lines or a file, as for the command song; used in place of the prompt",
         hint="a line for each part, as on the page Song; it is used instead of the prompt above",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         placeholder="0:20 | jazz piano\n0:20 | heavy metal -- vocals | denoise 0.4",
         lines=(3, 20),
+        transient=True,
     ),
     Option(
         "stretch",
@@ -57,7 +59,7 @@ OPTIONS: tuple[Option, ...] = (
         True,
         "stretch the lines to the length of the song",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
     Option(
         "denoise",
@@ -66,7 +68,7 @@ OPTIONS: tuple[Option, ...] = (
         "0.3",
         "0.2 to 0.4 keeps the song; may change over time: 0:00 0.2, 0:30 0.4",
         hint="0.2 to 0.4 keeps the song; above 0.5 it is lost.",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -76,7 +78,7 @@ OPTIONS: tuple[Option, ...] = (
         "6",
         "CFG scale, 4 to 8; may change over time",
         hint="4 to 8; above 12 the sound becomes harsh.",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -86,7 +88,8 @@ OPTIONS: tuple[Option, ...] = (
         "0:00",
         "start of the part to use, such as 0:30",
         hint="",
-        faces=("page", "command"),  # seconds in the API
+        interfaces=("page", "command"),  # seconds in the API
+        transient=True,
     ),
     Option(
         "duration",
@@ -95,8 +98,9 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "length of the part to use, such as 0:30 (to the end)",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         placeholder="to the end",
+        transient=True,
     ),
     Option(
         "channels",
@@ -123,7 +127,7 @@ OPTIONS: tuple[Option, ...] = (
         "1",
         "share of the result in the mix, 0 to 1; may change over time",
         hint="0: only the song, 1: only the result",
-        longest=_LONGEST_CURVE,
+        max_length=_MAX_CURVE_LENGTH,
         lines=(1, 2),
     ),
     Option(
@@ -145,35 +149,35 @@ OPTIONS: tuple[Option, ...] = (
     replace(generation.STEPS, hint="25 to 50; more takes longer and changes little."),
     generation.SAMPLER,
     generation.BATCH,
-    replace(generation.SEEDS, default="fixed", help="noise of the windows", faces=("command", "api")),
-    replace(generation.POWER, help="power of the transitions between prompts", faces=("command",)),
+    replace(generation.SEEDS, default="fixed", help="noise of the windows", interfaces=("command", "api")),
+    replace(generation.POWER, help="power of the transitions between prompts", interfaces=("command",)),
 )
-"""Every option of a riff, in the order of the command line's."""
+"""Options of a riff, in the order of the command line."""
 
 RIFF = by_id(OPTIONS)
 
-_LONGEST_SONG_S = 86400
+_MAX_SONG_S = 86400
 
 PART: dict[str, Option] = by_id(
     (
-        Option("start", "", "number", 0.0, "start in seconds", bounds=(0, _LONGEST_SONG_S), step=0.01, faces=("api",)),
+        Option("start", "", "number", 0.0, "start in seconds", bounds=(0, _MAX_SONG_S), step=0.01, interfaces=("api",)),
         Option(
             "duration",
             "",
             "number",
             None,
             "length in seconds; null: to the end",
-            bounds=(0.001, _LONGEST_SONG_S),
+            bounds=(0.001, _MAX_SONG_S),
             step=0.001,
-            faces=("api",),
+            interfaces=("api",),
         ),
     )
 )
-"""The part of a song in the API, in seconds."""
+"""Options of the part of the song in the API, in seconds."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> RiffSettings:
-    """Return the settings that values of the options mean.
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> RiffSettings:
+    """Convert values of the options to settings.
 
     The parameters are those of :func:`riffusion_ext.options.song.settings_of`.
 
@@ -198,36 +202,36 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> RiffSet
         start=parse_time(str(values["start"]) or "0"),
         duration=parse_time(duration) if duration else None,
         channels=str(values["channels"]),
-        spread=float(values["spread"]),
+        spread=number(values["spread"]),
         wet=parse_curve(str(values["wet"]), name="the share of the result", low=0.0, high=1.0),
         law=str(values["law"]),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
         seeds=str(values.get("seeds", RIFF["seeds"].default)),
-        steps=int(values["steps"]),
+        steps=whole(values["steps"]),
         sampler=sampler_of(values),
         params=model_params(values),
-        power=float(values.get("power", RIFF["power"].default)),
+        power=number(values.get("power", RIFF["power"].default)),
         level=str(values["level"]),
     )
 
 
-def _curve(id_: str, name: str, values: Mapping[str, Any]) -> Curve:
+def _curve(id_: str, name: str, values: Mapping[str, object]) -> Curve:
     from riffusion_ext.generate.score.automation import parse_curve
 
     low, high = {"denoise": bounds.DENOISE, "cfg": bounds.CFG}[id_]
     return parse_curve(str(values[id_]), name=name, low=low, high=high)
 
 
-def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
-    """Return what the song becomes: the lines of the score, else the prompt; what a line says goes first."""
+def _keyframes(values: Mapping[str, object], denoise: Curve, cfg: Curve) -> tuple[Keyframe, ...]:
+    """Return the keyframes: those of the score, or one of the prompt. Values in a line take precedence."""
     from riffusion_ext.generate.score.keyframes import Keyframe
     from riffusion_ext.generate.score.parser import parse_score
 
     default = Keyframe(
         str(values["prompt"]).strip(),
         str(values["negative"]).strip(),
-        seed=int(values["seed"]),
+        seed=whole(values["seed"]),
         denoise=denoise.points[0][1],
         cfg=cfg.points[0][1],
         seconds=1.0,
@@ -241,8 +245,8 @@ def _keyframes(values: Mapping[str, Any], denoise: Curve, cfg: Curve) -> tuple[K
     return tuple(frames)
 
 
-def values_of(settings: RiffSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings."""
+def values_of(settings: RiffSettings) -> dict[str, object]:
+    """Convert settings to values of the page's options by id."""
     from riffusion_ext.generate.score.keyframes import Score
     from riffusion_ext.generate.score.parser import format_score
     from riffusion_ext.generate.score.timecode import format_time, number_text
@@ -250,7 +254,7 @@ def values_of(settings: RiffSettings) -> dict[str, Any]:
     first = settings.keyframes[0]
     alone = len(settings.keyframes) == 1
     score = "" if alone else format_score(Score(settings.keyframes, bpm=_BPM))
-    # A line of a score does not say what is usual in scores.
+    # Lines of a score omit values that are the defaults of scores.
     denoise, cfg = (first.denoise, first.cfg) if alone else (generation.DENOISE.default, generation.CFG.default)
     return {
         "prompt": first.prompt if alone else "",

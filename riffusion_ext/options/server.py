@@ -1,4 +1,4 @@
-"""Options of the standalone server. Who may come in (passwords, names, origins) is no setting with a default."""
+"""Options of the standalone server, except those of access (passwords, hosts, origins), which have no defaults."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "127.0.0.1",
         "address to listen on; 0.0.0.0 lets other machines in and needs --auth",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
-    Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, faces=_COMMAND),
-    Option("open", "", "checkbox", False, "open the page in the browser", faces=_COMMAND),
-    Option("output_dir", "", "text", "riffusion-output", "folder for results", faces=_COMMAND),
+    Option("port", "", "number", 7862, "port to listen on", bounds=PORTS, step=1, interfaces=_COMMAND),
+    Option("open", "", "checkbox", False, "open the page in the browser", interfaces=_COMMAND),
+    Option("output_dir", "", "text", "riffusion-output", "folder for results", interfaces=_COMMAND),
     Option(
         "api",
         "",
         "checkbox",
         False,
         "serve the HTTP API for other programs; /riffusion/v1/docs lists its routes",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
 )
-"""Every option with a default, in the order of the command line's."""
+"""Options with a default, in the order of the command line."""
 
 SERVER = by_id(OPTIONS)

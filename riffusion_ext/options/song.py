@@ -1,25 +1,26 @@
-"""Options of songs, and the settings made from their values."""
+"""Options of songs, and their conversion to settings and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.generate import bounds
 from riffusion_ext.options import generation
 from riffusion_ext.options.generation import (
     LEVEL,
-    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
     Styled,
     check_values,
     model_params,
     sampler_of,
-    unstyled,
     values_of_common,
     with_styles,
+    without_styles,
 )
 from riffusion_ext.options.option import REQUIRED, Option, by_id
+from riffusion_ext.options.values import number, whole
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
@@ -37,11 +38,12 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "",
         "a line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0.6 | cfg 7",
-        faces=("page", "api"),  # lines or files after the command's name
-        longest=LONGEST_TEXT,
+        interfaces=("page", "api"),  # positional arguments on the command line
+        max_length=MAX_TEXT_LENGTH,
         api_default=None,  # or keyframes
         placeholder=EXAMPLE,
         lines=(5, 30),
+        transient=True,
     ),
     Option(
         "negative",
@@ -50,16 +52,16 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "negative prompt, for lines that set none",
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         lines=(1, 3),
     ),
     replace(
         generation.DENOISE,
         help="denoising strength of beat or init image, for lines that set none",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
-    replace(generation.CFG, help="CFG scale, for lines that set none", faces=("page", "command")),
-    replace(generation.BPM, api_default=None),  # needed for bars and beats only
+    replace(generation.CFG, help="CFG scale, for lines that set none", interfaces=("page", "command")),
+    replace(generation.BPM, api_default=None),  # needed only for bars and beats
     generation.BEATS_PER_BAR,
     generation.BEAT,
     generation.POWER,
@@ -96,10 +98,10 @@ OPTIONS: tuple[Option, ...] = (
         "denoising strength of windows inpainted between two others, if there is no init image",
         bounds=bounds.DENOISE,
         step=0.01,
-        faces=("command", "api"),
+        interfaces=("command", "api"),
     ),
 )
-"""Every option of a song, in the order of the command line's."""
+"""Options of a song, in the order of the command line."""
 
 SONG = by_id(OPTIONS)
 
@@ -107,11 +109,11 @@ _API = ("api",)
 
 KEYFRAME: dict[str, Option] = by_id(
     (
-        replace(generation.PROMPT, faces=_API, api_default=REQUIRED),
-        replace(generation.NEGATIVE, faces=_API),
-        replace(generation.SEED, help="seed of the noise; -1: the seed of the part before", faces=_API),
-        replace(generation.DENOISE, faces=_API),
-        replace(generation.CFG, faces=_API),
+        replace(generation.PROMPT, interfaces=_API, api_default=REQUIRED),
+        replace(generation.NEGATIVE, interfaces=_API),
+        replace(generation.SEED, help="seed of the noise; -1: the seed of the part before", interfaces=_API),
+        replace(generation.DENOISE, interfaces=_API),
+        replace(generation.CFG, interfaces=_API),
         Option(
             "seconds",
             "",
@@ -120,7 +122,10 @@ KEYFRAME: dict[str, Option] = by_id(
             "length in seconds, in place of bars",
             bounds=bounds.PART_SECONDS,
             step=0.01,
-            faces=_API,
+            interfaces=_API,
+        ),
+        Option(
+            "bars", "", "number", None, "length in bars; needs bpm", bounds=bounds.PART_BARS, step=0.01, interfaces=_API
         ),
         Option(
             "bars",
@@ -130,22 +135,22 @@ KEYFRAME: dict[str, Option] = by_id(
             "length in bars, in place of seconds; needs bpm",
             bounds=bounds.PART_BARS,
             step=0.01,
-            faces=_API,
+            interfaces=_API,
         ),
     )
 )
-"""Options of a part of a song in the API; elsewhere a line of the score."""
+"""Options of a keyframe in the API; elsewhere keyframes are lines of the score."""
 
 
-def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> SongSettings:
-    """Return the settings that values of the options mean.
+def settings_of(values: Mapping[str, object], styled: Styled = without_styles) -> SongSettings:
+    """Convert values of the options to settings.
 
     Parameters
     ----------
     values
-        By id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
+        Values by id: those of :data:`OPTIONS`, ``level``, and ``params`` or ``preset`` and ``custom``.
     styled
-        Puts the styles that are chosen by name (``styles``) into the prompts.
+        Applies the chosen styles (``styles``) to the prompts.
 
     Raises
     ------
@@ -158,37 +163,37 @@ def settings_of(values: Mapping[str, Any], styled: Styled = unstyled) -> SongSet
 
     check_values(values)
     defaults = Keyframe(
-        "", str(values["negative"]).strip(), denoise=float(values["denoise"]), cfg=float(values["cfg"]), seconds=1.0
+        "", str(values["negative"]).strip(), denoise=number(values["denoise"]), cfg=number(values["cfg"]), seconds=1.0
     )
     score = parse_score(
         str(values["score"]),
-        bpm=float(values["bpm"]),
-        beats_per_bar=int(values["beats_per_bar"]),
-        power=float(values["power"]),
+        bpm=number(values["bpm"]),
+        beats_per_bar=whole(values["beats_per_bar"]),
+        power=number(values["power"]),
         loop=bool(values["back"]),
         defaults=defaults,
     )
     first = score.keyframes[0]
-    if first.seed == -1:  # lines that name a seed keep it
-        score = replace(score, keyframes=(replace(first, seed=int(values["seed"])), *score.keyframes[1:]))
+    if first.seed == -1:  # seeds in lines take precedence
+        score = replace(score, keyframes=(replace(first, seed=whole(values["seed"])), *score.keyframes[1:]))
     score = replace(score, keyframes=tuple(with_styles(frame, values, styled) for frame in score.keyframes))
     return SongSettings(
         score,
         join=str(values["join"]),
         beat=str(values["beat"]),
-        bridge_denoise=float(values.get("bridge_denoise", SONG["bridge_denoise"].default)),
-        width=int(values["width"]),
-        overlap=int(values["overlap"]),
+        bridge_denoise=number(values.get("bridge_denoise", SONG["bridge_denoise"].default)),
+        width=whole(values["width"]),
+        overlap=whole(values["overlap"]),
         seeds=str(values["seeds"]),
-        steps=int(values["steps"]),
+        steps=whole(values["steps"]),
         sampler=sampler_of(values),
         params=model_params(values),
         level=str(values["level"]),
     )
 
 
-def values_of(settings: SongSettings) -> dict[str, Any]:
-    """Return values of the page's options, by id, that mean these settings; those that have no say are left out."""
+def values_of(settings: SongSettings) -> dict[str, object]:
+    """Convert settings to values of the page's options by id; options without effect are left out."""
     from riffusion_ext.generate.score.parser import format_score
 
     score = settings.score

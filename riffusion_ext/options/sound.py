@@ -1,10 +1,9 @@
-"""Options for turning images into sound.
+"""Options of the conversion of images to sound.
 
-The Script in txt2img and img2img, the tab, the command line and the API derive from :data:`CONTROLS`;
-:mod:`riffusion_ext.ui.gradio_compat` turns them into components.
+The Script in txt2img and img2img, the tab, the command line and the API derive from :data:`CONTROLS`.
 
-Labels and the order are a stored contract: webui keeps a user's defaults by label (``ui-config.json``), and API callers
-give the values by position. New controls go to the end.
+Labels and order must not change: the webui stores a user's defaults by label (``ui-config.json``), and API clients pass
+the values by position. New controls go to the end.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CONTROLS: tuple[Option, ...] = (
         default=AUTO,
         help="Auto: while a Riffusion checkpoint is loaded. The sound file is saved beside the image.",
         infotext="Riffusion sound",
-        faces=("page",),
+        interfaces=("page",),
         choices=(AUTO, ON, OFF),
     ),
     Option(
@@ -86,7 +85,7 @@ CONTROLS: tuple[Option, ...] = (
         default=False,
         help="writes one more sound file with all clips in sequence",
         infotext="Riffusion joined",
-        faces=("page",),
+        interfaces=("page",),
     ),
     Option(
         id="crossfade",
@@ -95,7 +94,7 @@ CONTROLS: tuple[Option, ...] = (
         default=0.0,
         help="length of the fade from each clip to the next; 0 puts them end to end",
         infotext="Riffusion crossfade",
-        faces=("page",),
+        interfaces=("page",),
         bounds=(0.0, 4.0),
         step=0.05,
     ),
@@ -106,7 +105,7 @@ CONTROLS: tuple[Option, ...] = (
         default=FROM_IMAGE,
         help="what the model was trained on; from the picture: as recorded there, else riffusion-v1",
         infotext="Riffusion spectrogram",
-        faces=("page",),
+        interfaces=("page",),
         choices=(FROM_IMAGE, *PRESETS, CUSTOM),
     ),
     Option(
@@ -116,28 +115,28 @@ CONTROLS: tuple[Option, ...] = (
         default="",
         help="used when Spectrogram is custom, e.g. max_frequency=16000, stereo=true; the rest is as in riffusion-v1",
         infotext="Riffusion parameters",
-        faces=("page",),
+        interfaces=("page",),
     ),
 )
-"""Every control of the Script, in the order of its API arguments."""
+"""Controls of the Script, in the order of its API arguments."""
 
 _BY_ID = by_id(CONTROLS)
 
 
 def control(id_: str) -> Option:
-    """Return the control of that id.
+    """Return a control by its id.
 
     Raises
     ------
     KeyError
-        There is none.
+        There is no such control.
     """
     return _BY_ID[id_]
 
 
 @dataclass(frozen=True)
 class SoundOptions:
-    """Values of all controls, each already checked. See :data:`CONTROLS` for what they mean."""
+    """Checked values of all controls of :data:`CONTROLS`."""
 
     mode: str = AUTO
     engine: str = "fast"
@@ -151,17 +150,17 @@ class SoundOptions:
 
     @property
     def params(self) -> SpectrogramParams | None:
-        """Parameters of the spectrogram; None leaves them to the image. Raises as :func:`chosen_params`."""
+        """Spectrogram parameters; None for those of the image. Raises as :func:`chosen_params`."""
         return chosen_params(self.preset, self.custom)
 
 
 def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
-    """Return what the controls ``preset`` and ``custom`` say together; None leaves the parameters to the image.
+    """Return the spectrogram parameters of the controls ``preset`` and ``custom``; None for those of the image.
 
     Raises
     ------
     RiffusionError
-        The preset is custom, and the text makes no spectrogram.
+        The preset is custom, and the text is invalid.
     """
     if preset == CUSTOM:
         return SpectrogramParams.from_text(str(control("custom").clean(custom)))
@@ -169,29 +168,29 @@ def chosen_params(preset: str, custom: str) -> SpectrogramParams | None:
 
 
 def options_from_args(args: Sequence[object], override: Mapping[str, object] | None = None) -> SoundOptions:
-    """Read the arguments of the Script.
+    """Convert the arguments of the Script to options.
 
     Parameters
     ----------
     args
-        Either values by position, in the order of :data:`CONTROLS`, or one mapping of ids to values. What is missing,
-        or None, takes its default.
+        Values in the order of :data:`CONTROLS`, or one mapping of values by id. A missing value, or None, takes its
+        default.
     override
-        Values by id that win over ``args`` (an axis of the X/Y/Z plot).
+        Values by id that take precedence over ``args`` (of the X/Y/Z plot).
 
     Raises
     ------
     RiffusionError
         A name is unknown, or a value is not allowed.
     """
-    given: dict[str, object]
+    values: dict[str, object]
     if args and isinstance(args[0], Mapping):
-        given = {str(key): value for key, value in args[0].items()}
+        values = {str(key): value for key, value in args[0].items()}
     else:
-        given = {item.id: value for item, value in zip(CONTROLS, args, strict=False)}
-    given.update(override or {})
-    unknown = sorted(set(given) - set(_BY_ID))
+        values = {item.id: value for item, value in zip(CONTROLS, args, strict=False)}
+    values.update(override or {})
+    unknown = sorted(set(values) - set(_BY_ID))
     if unknown:
         raise RiffusionError(f"Riffusion: unknown argument {', '.join(unknown)}; known are {', '.join(_BY_ID)}.")
-    clean = {key: _BY_ID[key].clean(value) for key, value in given.items() if value is not None}
+    clean = {key: _BY_ID[key].clean(value) for key, value in values.items() if value is not None}
     return SoundOptions(**clean)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Options of spectrograms: the parameters one by one. Their names are those of the original library."""
+"""Options of the spectrogram parameters. Their names are those of the original library."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HELP = {
 def _option(name: str, help_: str) -> Option:
     default = getattr(SpectrogramParams(), name)
     step = 1 if isinstance(default, int) else 0.01
-    return Option(name, "", "number", default, help_, bounds=BOUNDS[name], step=step, faces=("command",))
+    return Option(name, "", "number", default, help_, bounds=BOUNDS[name], step=step, interfaces=("command",))
 
 
 OPTIONS: tuple[Option, ...] = tuple(_option(name, help_) for name, help_ in _HELP.items())
-"""Every number of a spectrogram, in the order of the command line's."""
+"""Numeric parameters of a spectrogram, in the order of the command line."""
 
 PARAMS = by_id(OPTIONS)

@@ -1,6 +1,6 @@
 """Settings of the extension on the webui's page Settings.
 
-Users' settings are stored by these ids, and translations by these labels: neither changes.
+Ids and labels must not change: settings are stored by id, and translations by label.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from riffusion_ext.options.option import Option, by_id
 __all__ = ["OPTIONS", "SAME_DEVICE", "SUBTYPES", "WEBUI"]
 
 SUBTYPES = {f"{name} bit" if name.isdigit() else f"32 bit {name}": kind for name, kind in SUBTYPES_OF_BITS.items()}
-"""Sample formats as the webui names them -> what the writer of sound files takes."""
+"""Sample formats of :func:`~riffusion_ext.audio.io.write_audio` by their names in the webui."""
 
 SAME_DEVICE = "Same as webui"
 
 
 def _setting(id_: str, default: bool | str, label: str, help_: str, choices: Sequence[str] = ()) -> Option:
     kind = "radio" if choices else "checkbox" if isinstance(default, bool) else "text"
-    return Option(f"riffusion_{id_}", label, kind, default, help_, choices=tuple(choices), faces=("settings",))
+    return Option(f"riffusion_{id_}", label, kind, default, help_, choices=tuple(choices), interfaces=("settings",))
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -65,6 +65,6 @@ OPTIONS: tuple[Option, ...] = (
         "the sound is always made from the exact image; a lossy file made into sound again later sounds worse",
     ),
 )
-"""Every setting, in the order of the page."""
+"""Settings in the order of the page."""
 
 WEBUI = by_id(OPTIONS)

@@ -1,1 +1,1 @@
-"""What the user sees: controls, players and tabs. The only place that imports gradio, and only inside functions."""
+"""The user interface: components, players and pages. Only this package imports gradio, and only inside functions."""

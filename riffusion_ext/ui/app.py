@@ -1,4 +1,4 @@
-"""The tab by itself, served without a webui."""
+"""The standalone server: the pages of the tab, without a webui."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from riffusion_ext.files import scratch
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.services.model_provider import ModelProvider, NoModel, RemoteModel
 from riffusion_ext.ui.gradio_compat import mount_options, open_queue, page, queue_token, run_script
+from riffusion_ext.ui.gradio_types import Blocks
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages.tab import add_pages
 
@@ -26,12 +27,12 @@ __all__ = ["add_page_routes", "build_app", "serve", "serve_pages"]
 
 
 def _beside(name: str) -> str:
-    """Return a text that lies beside the package in a checkout, where a webui looks for it; "" elsewhere."""
+    """Return the text of a file of the checkout, such as ``style.css``; "" if the package is installed without it."""
     path = Path(riffusion_ext.__file__).resolve().parent.parent / name
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | None = None) -> Any:
+def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | None = None) -> Blocks:
     """Build the page: a heading and the tab's pages.
 
     Parameters
@@ -41,7 +42,7 @@ def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | 
     folders
         Whether users may name folders of this machine.
     model
-        What generates images; None for nothing.
+        Generates images; None for no model.
 
     Returns
     -------
@@ -49,18 +50,18 @@ def build_app(output_dir: Path, *, folders: bool = True, model: ModelProvider | 
     """
     import gradio as gr
 
-    place = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
+    context = PageContext(output_dir=lambda: output_dir, folders=folders, model=model or NoModel())
     with page("Riffusion", _beside("style.css")) as app:
         gr.Markdown("# Riffusion\nSpectrogram images to sound, and sound to images.")
-        add_pages(place)
-        run_script(app, _beside("javascript/riffusion_gallery.js"))  # of it: one player at a time, Space plays
+        add_pages(context)
+        run_script(app, _beside("javascript/riffusion_gallery.js"))  # here: one player at a time, and Space
         for part in ("_player", "_screen", ""):
             run_script(app, _beside(f"javascript/riffusion_live{part}.js"))
     return app
 
 
 def add_page_routes(web: Any) -> None:
-    """Put the routes that the pages themselves need into a server: clips and images by id, and what plays live."""
+    """Add the routes that the pages need to a server: clips and images by id, and those of live sessions."""
     from riffusion_ext.api.routes.live import mount_live
     from riffusion_ext.api.routes.page import mount_media
     from riffusion_ext.generate.live.registry import JAMS
@@ -78,20 +79,21 @@ def serve(
     Parameters
     ----------
     access
-        Where to listen, and who may come in. Users may name folders of this machine only where nobody else can.
+        Address to listen on, and who has access. Users may name folders of this machine only if no other machine has
+        access.
     output_dir
         Folder for results.
     open_browser
         Open the page in the user's browser.
     api
-        Whether other programs find the routes of :mod:`riffusion_ext.api` there.
+        Whether the routes of :mod:`riffusion_ext.api` are served, too.
     webuis
-        Addresses of webuis that generate for the pages, and for the routes.
+        Addresses of webuis that generate images for the pages and the routes.
 
     Returns
     -------
     int
-        Exit code: 0, or 1 where the port is taken, the folder cannot be used, or no webui is there.
+        Exit code: 0, or 1 if the port is taken, the folder cannot be used, or no webui answers.
     """
     folder = user_path(output_dir).resolve()
     try:
@@ -108,12 +110,12 @@ def serve(
 def serve_pages(
     access: Access, folder: Path, model: ModelProvider, *, open_browser: bool = False, api: bool = False
 ) -> int:
-    """Serve the page until Ctrl-C, with the model given; the rest as for :func:`serve`.
+    """Serve the page with a given model until Ctrl-C. The other parameters are those of :func:`serve`.
 
     Parameters
     ----------
     model
-        What generates images.
+        Generates images.
     """
     try:
         access.check()
@@ -138,9 +140,9 @@ def _serve(
     from riffusion_ext.generate.live.registry import JAMS
 
     own = scratch.new().resolve()
-    cache, tempfile.tempdir = own / "gradio", str(own)  # gradio 4 leaves uploads that broke off among temporary files
+    cache, tempfile.tempdir = own / "gradio", str(own)  # gradio 4 leaves aborted uploads there
     cache.mkdir()
-    os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read as the components are made
+    os.environ["GRADIO_TEMP_DIR"] = str(cache)  # read when the components are made
     url = f"{access.url}:{bound.getsockname()[1]}"
     blocks = build_app(folder, folders=access.is_private, model=model)
     open_queue(blocks)
@@ -151,7 +153,7 @@ def _serve(
             from riffusion_ext.api.app import mount
             from riffusion_ext.api.context import ApiContext
 
-            # Behind a login for everything, the routes need none of their own.
+            # With a login for the whole server, the routes need no passwords of their own.
             credentials = {} if access.credentials else access.api_credentials
             mount(web, ApiContext(output=lambda: folder, model=model), credentials)
 

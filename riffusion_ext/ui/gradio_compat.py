@@ -1,183 +1,226 @@
-"""From declared options to gradio components, in gradio 3, 4 and 6.
+"""gradio components of options, and the differences among gradio 3, 4 and 6.
 
-What differs between the versions stays in this file. gradio is imported by the functions, not by the module.
+Only this module depends on the version of gradio. The functions import gradio, not the module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any
 
 from riffusion_ext.options.option import Option
-from riffusion_ext.ui.uploads import only_uploads
+from riffusion_ext.ui.gradio_types import Blocks, Component
+from riffusion_ext.ui.uploads import restrict_to_uploads
 
 __all__ = [
+    "closed_accordion",
     "component",
+    "dynamic_html",
     "file_input",
-    "fold",
     "image",
-    "live_html",
+    "keep_out_of_config",
     "mount_options",
     "on_change",
     "open_queue",
     "page",
-    "private",
+    "private_event",
     "queue_token",
     "radio_class",
     "row",
     "run_script",
     "small_buttons",
-    "transient_line",
+    "transient_textbox",
 ]
 
 
-def component(item: Option, elem_id: str | None = None, value: object = None, **more: Any) -> Any:
-    """Make the component of an option inside the gradio context that is open; `more` is for gradio."""
-    import gradio as gr
+def component(item: Option, elem_id: str | None = None, value: object = None, **more: object) -> Component:
+    """Create the component of an option in the open gradio context.
 
-    common: dict[str, Any] = {
+    Parameters
+    ----------
+    item
+        The option.
+    elem_id
+        Element id.
+    value
+        Initial value; None for the option's default on the page.
+    **more
+        Further arguments of the gradio component.
+
+    Raises
+    ------
+    ValueError
+        There is no component for the option's kind.
+    """
+    common: dict[str, object] = {
         "label": item.label,
         "value": item.on_page if value is None else value,
         "info": item.page_hint,
         "elem_id": elem_id,
         **more,
     }
+    created = _of_kind(item, common)
+    if item.transient:
+        keep_out_of_config(created)
+    return created
+
+
+def _of_kind(item: Option, common: dict[str, object]) -> Component:
+    """Create the component of the option's kind."""
+    import gradio as gr
+
     if item.kind == "radio":
         return gr.Radio(choices=list(item.offered()), **common)
     if item.kind == "dropdown":
         return gr.Dropdown(choices=list(item.offered()), **common)
-    if item.kind == "several":
+    if item.kind == "multiple":
         return gr.CheckboxGroup(choices=list(item.choices), **common)
     if item.kind == "checkbox":
         return gr.Checkbox(**common)
     if item.kind == "slider":
         low, high = item.page_range
         return gr.Slider(minimum=low, maximum=high, step=item.step, **common)
-    if item.kind == "number":  # its bounds are checked later, by the core, which says what is wrong
+    if item.kind == "number":  # the core checks the bounds, with a message
         return gr.Number(precision=0 if item.is_whole else None, **common)
     if item.kind == "text":
-        least, most = item.lines
-        return gr.Textbox(lines=least, max_lines=most, placeholder=item.placeholder, **common)
+        min_lines, max_lines = item.lines
+        return gr.Textbox(lines=min_lines, max_lines=max_lines, placeholder=item.placeholder, **common)
     raise ValueError(
         f"option {item.id!r} is of kind {item.kind!r}; known are "
-        "radio, dropdown, several, checkbox, slider, number, text"
+        "radio, dropdown, multiple, checkbox, slider, number, text"
     )
 
 
-def fold(label: str, elem_id: str) -> Any:
-    """Return a closed accordion, for a ``with``."""
+def keep_out_of_config(*components: Component) -> None:
+    """Exclude components from ``ui-config.json``, in which webuis store the user's defaults."""
+    for created in components:
+        created.do_not_save_to_config = True
+
+
+def closed_accordion(label: str, elem_id: str) -> Component:
+    """Return a closed accordion, as a context manager."""
     import gradio as gr
 
     return gr.Accordion(label, open=False, elem_id=elem_id)
 
 
-def row() -> Any:
-    """Return a row whose controls stand on one line, for a ``with``."""
+def row() -> Component:
+    """Return a row that aligns its components at the bottom, as a context manager."""
     import gradio as gr
 
     return gr.Row(elem_classes=["riffusion-row"])
 
 
-def image(label: str, elem_id: str, **more: Any) -> Any:
-    """Return an image that arrives as it was sent: newer gradios would make a lossy WebP of it, which can be heard."""
+def image(label: str, elem_id: str, **more: object) -> Component:
+    """Create an Image component without lossy compression: later gradios convert to WebP, which is audible."""
     import gradio as gr
 
     exact = {"format": "png"} if "format" in signature(gr.Image.__init__).parameters else {}
-    return only_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
+    return restrict_to_uploads(gr.Image)(label=label, type="pil", elem_id=elem_id, **exact, **more)
 
 
-def file_input(label: str, elem_id: str, **more: Any) -> Any:
-    """Return a place to upload files; webuis do not keep its value."""
+def file_input(label: str, elem_id: str, **more: object) -> Component:
+    """Create a File component that accepts uploads only; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
-    made = only_uploads(gr.File)(label=label, elem_id=elem_id, **more)
-    made.do_not_save_to_config = True
-    return made
+    created = restrict_to_uploads(gr.File)(label=label, elem_id=elem_id, **more)
+    keep_out_of_config(created)
+    return created
 
 
-def transient_line(label: str, elem_id: str, **more: Any) -> Any:
-    """Return a text box of one line; webuis do not keep its value."""
+def transient_textbox(label: str, elem_id: str, **more: object) -> Component:
+    """Create a text box of one line; its value is not stored in ``ui-config.json``."""
     import gradio as gr
 
-    made = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
-    made.do_not_save_to_config = True
-    return made
+    created = gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **more)
+    keep_out_of_config(created)
+    return created
 
 
-def small_buttons(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Make a row of small buttons, from ids and texts, that is shown where there are players; returns them by id."""
+def small_buttons(texts: Mapping[str, str]) -> dict[str, Component]:
+    """Create a row of small buttons, shown only when there are players.
+
+    Parameters
+    ----------
+    texts
+        Text of each button by element id.
+
+    Returns
+    -------
+    dict
+        Buttons by element id.
+    """
     import gradio as gr
 
     with gr.Row(elem_classes=["riffusion-row", "riffusion-with-players"]):
         return {elem_id: gr.Button(text, size="sm", elem_id=elem_id) for elem_id, text in texts.items()}
 
 
-def radio_class() -> Any:
-    """Return the class of a choice, for hosts that make the component themselves."""
+def radio_class() -> Component:
+    """Return gradio's class of radio buttons, for the webui's settings, which create the component themselves."""
     import gradio as gr
 
     return gr.Radio
 
 
-def live_html(value: Callable[[], str] | str, elem_id: str) -> Any:
-    """HTML that a function fills each time a page is opened."""
+def dynamic_html(value: Callable[[], str] | str, elem_id: str) -> Component:
+    """Create an HTML component. A function as its value is called each time the page is opened."""
     import gradio as gr
 
     return gr.HTML(value=value, elem_id=elem_id)
 
 
-def open_queue(app: Any) -> None:
-    """Let a page work on several things at once: gradio's own default is one, which a long run would keep to itself."""
-    name = "concurrency_count" if _gradio() == 3 else "default_concurrency_limit"
-    app.queue(**{name: _AT_ONCE})
+def open_queue(app: Blocks) -> None:
+    """Let events of a page run concurrently. gradio's default is one at a time, which a long run would block."""
+    name = "concurrency_count" if _gradio_major() == 3 else "default_concurrency_limit"
+    app.queue(**{name: _MAX_CONCURRENT})
 
 
-_AT_ONCE = 8
+_MAX_CONCURRENT = 8
 
 
-def _gradio() -> int:
-    """Return the first number of gradio's version."""
+def _gradio_major() -> int:
+    """Return gradio's major version."""
     import gradio as gr
 
     return int(gr.__version__.split(".")[0])
 
 
-def private() -> dict[str, Any]:
-    """Return the option of an event that keeps it out of gradio's own API for other programs."""
-    return {"api_name": False} if _gradio() < 6 else {"api_visibility": "private"}
+def private_event() -> dict[str, object]:
+    """Return the argument of an event listener that hides it from gradio's own API."""
+    return {"api_name": False} if _gradio_major() < 6 else {"api_visibility": "private"}
 
 
-def page(title: str, css: str) -> Any:
-    """Return the ``gr.Blocks`` of a page of its own, for a ``with``; :func:`mount_options` completes it."""
+def page(title: str, css: str) -> Blocks:
+    """Return the ``gr.Blocks`` of a standalone page, as a context manager; :func:`mount_options` completes it."""
     import gradio as gr
 
-    fonts = ["system-ui", "sans-serif"]  # the user's own: the themes' would be fetched from the internet
+    fonts = ["system-ui", "sans-serif"]  # of the system: gradio's are loaded from the internet
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    # gradio's own grey for hints has a contrast of 2:1 on white, which many cannot read.
-    look = {
+    # gradio's grey of hints has a contrast of only 2:1 on white.
+    style = {
         "css": css,
         "theme": theme.set(body_text_color_subdued="*neutral_500", block_info_text_color="*neutral_500"),
     }
-    if _gradio() < 6:
-        return gr.Blocks(title=title, analytics_enabled=False, **look)
+    if _gradio_major() < 6:
+        return gr.Blocks(title=title, analytics_enabled=False, **style)
     blocks = gr.Blocks(title=title, analytics_enabled=False)
-    blocks.riffusion_look = look
+    blocks.riffusion_style = style
     return blocks
 
 
-def mount_options(app: Any) -> dict[str, Any]:
-    """Return what ``gr.mount_gradio_app(fastapi, app, path, ...)`` has to be given for a page of :func:`page`.
+def mount_options(app: Blocks) -> dict[str, object]:
+    """Return the arguments of ``gr.mount_gradio_app`` for a page of :func:`page`.
 
-    Its other parameters are the server's own affair: login, sizes of uploads, the path of a proxy.
+    Login, limits of uploads and the path of a proxy are left to the server.
     """
     import gradio as gr
 
-    app.show_api = False  # of gradio 3 and 4, where mounting knows no such option
-    app.show_error = False  # what a function says is for the log; gr.Error is shown all the same
-    # gradio 6 asks whether a file was uploaded only where a page was launched, which mounting forgets to note.
+    app.show_api = False  # in gradio 3 and 4, mounting has no such argument
+    app.show_error = False  # exceptions go to the log only; gr.Error is shown anyway
+    # gradio 6 checks that files were uploaded only if this is set, and mounting does not set it.
     app.has_launched = True
-    wanted = {
+    arguments = {
         **getattr(app, "riffusion_look", {}),
         "allowed_paths": [],
         "show_error": False,
@@ -189,37 +232,37 @@ def mount_options(app: Any) -> dict[str, Any]:
         "pwa": False,
         "ssr_mode": False,
     }
-    known = signature(gr.mount_gradio_app).parameters
-    return {name: value for name, value in wanted.items() if name in known}
+    accepted = signature(gr.mount_gradio_app).parameters
+    return {name: value for name, value in arguments.items() if name in accepted}
 
 
-def queue_token(app: Any, url: str) -> str:
-    """Return the token by which gradio 3's queue calls the functions of a page that was mounted; "" in later ones.
+def queue_token(app: Blocks, url: str) -> str:
+    """Return the token with which gradio 3's queue calls the functions of a mounted page; "" in later versions.
 
     Parameters
     ----------
     app
         The page.
     url
-        Where it shall call them.
+        Address at which the queue calls them.
     """
-    queue: Any = getattr(app, "_queue", None)
+    queue = getattr(app, "_queue", None)
     token = str(getattr(queue, "access_token", None) or "")
-    if token:
+    if queue is not None and token:
         queue.set_url(url)
     return token
 
 
-def run_script(app: Any, script: str) -> None:
-    """Run JavaScript in the browser each time the page, which must be open for a ``with``, is loaded."""
-    name = "_js" if _gradio() == 3 else "js"
+def run_script(app: Blocks, script: str) -> None:
+    """Run JavaScript in the browser each time the page is loaded. The page must be the open gradio context."""
+    name = "_js" if _gradio_major() == 3 else "js"
     app.load(fn=None, **{name: f"() => {{\n{script}\n}}"})
 
 
-def on_change(source: Any, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
-    """Run ``fn`` when a component changes, beside the queue and without a progress mark.
+def on_change(source: Component, fn: Callable[..., object], inputs: list[Component], outputs: list[Component]) -> None:
+    """Call ``fn`` when a component changes, outside the queue and without a progress indicator.
 
-    Never call this with an HTML component as ``source``: in gradio 4.40 its change event fires for ever.
+    Do not pass an HTML component as ``source``: in gradio 4.40 its change event fires endlessly.
     """
-    options: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
+    options: Mapping[str, object] = {"queue": False, "show_progress": "hidden", **private_event()}
     source.change(fn=fn, inputs=inputs, outputs=outputs, **options)

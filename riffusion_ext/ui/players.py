@@ -1,6 +1,6 @@
-"""Players and messages as HTML: pure functions, everything escaped, no script needed.
+"""HTML of players and messages. All functions are pure and escape their arguments.
 
-Plain ``<audio>`` elements work the same in every gradio version, play any number of clips and make no copies.
+Plain ``<audio>`` elements work the same in every gradio version, for any number of clips, and without copies of files.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ import base64
 import io
 from collections.abc import Iterable
 from html import escape as escape_html
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["details", "download", "escape", "format_duration", "image_url", "images", "message", "panel", "player"]
 
-_LONGEST_LABEL = 120
+_MAX_LABEL = 120
 
 
 def escape(text: str) -> str:
-    """Escape a text for HTML. Bytes of names that are no UTF-8 become question marks."""
+    """Escape a text for HTML. Bytes of file names that are not UTF-8 become question marks."""
     return escape_html(text.encode("utf-8", "replace").decode())
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration as a listener reads it: ``5.11 s``, ``1:05 min``."""
+    """Format a duration in seconds: ``5.11 s``, from one minute on ``1:05 min``."""
     if seconds < 60:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -40,32 +43,32 @@ def player(
     loop: bool = False,
     image: str | None = None,
 ) -> str:
-    """Return one player.
+    """Return the HTML of one player.
 
     Parameters
     ----------
     src_url
-        Where the browser fetches the clip.
+        URL of the clip.
     label
-        Prompt or title; long ones are cut, the whole is in the tooltip.
+        Prompt or title; a long one is truncated, and whole in the tooltip.
     duration
         Seconds.
     download_name
-        File name the download link offers.
+        File name of the download.
     seed
         Seed of the image.
     number
-        Place of the clip in its list, from 1; it tells players of one prompt apart for a screen reader.
+        Position of the clip in its list, from 1; with it, screen readers distinguish players of the same prompt.
     loop
-        Whether it plays round and round.
+        Whether playback repeats.
     image
-        File name of the image it is the sound of, "" for one that was not saved: what javascript/riffusion_gallery.js
-        finds the image in the gallery by. None where it belongs to no single one.
+        File name of the clip's image, by which javascript/riffusion_gallery.js finds it in the gallery; "" if the image
+        was not saved, None if the clip has no single image.
     """
     text = " ".join(label.split())
-    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1].rstrip() + "…"
+    short = text if len(text) <= _MAX_LABEL else text[: _MAX_LABEL - 1].rstrip() + "…"
     heading = (f"{number}. " if number is not None else "") + (short or download_name)
-    spoken = f"{heading}, seed {seed}" if seed is not None else heading
+    aria_label = f"{heading}, seed {seed}" if seed is not None else heading
     data = f' data-picture="{escape(image)}"' if image is not None else ""
     facts = []
     if seed is not None:
@@ -75,7 +78,7 @@ def player(
         f'<li class="riffusion-clip"{data}>'
         f'<div class="riffusion-title" title="{escape(text)}">{escape(heading)}</div>'
         f'<audio controls{" loop" if loop else ""} preload="metadata" src="{escape(src_url)}"'
-        f' aria-label="{escape(spoken)}"></audio>'
+        f' aria-label="{escape(aria_label)}"></audio>'
         f'<div class="riffusion-facts">{"".join(facts)}'
         f'<a class="riffusion-download" href="{escape(src_url)}" download="{escape(download_name)}"'
         f' title="{escape(download_name)}" aria-label="{escape("Download " + download_name)}">Download</a></div>'
@@ -84,7 +87,7 @@ def player(
 
 
 def download(url: str, name: str) -> str:
-    """Return a link that saves a file under a name."""
+    """Return the HTML of a download link."""
     return (
         f'<p class="riffusion-file"><a class="riffusion-download" href="{escape(url)}" download="{escape(name)}"'
         f' aria-label="{escape("Download " + name)}">{escape(name)}</a></p>'
@@ -92,23 +95,23 @@ def download(url: str, name: str) -> str:
 
 
 def images(items: Iterable[tuple[str, str, str]]) -> str:
-    """Return images side by side, each a link to the whole file; no images give the empty string.
+    """Return the HTML of images side by side, each a link to its file; "" for no images.
 
     Parameters
     ----------
     items
-        Of each the URL of what is shown, that of the file, and the file's name.
+        For each image the URL of the thumbnail, the URL of the file, and the file name.
     """
     shown = "".join(
-        f'<figure><a href="{escape(file)}" target="_blank" rel="noopener"><img src="{escape(small)}" loading="lazy"'
+        f'<figure><a href="{escape(file)}" target="_blank" rel="noopener"><img src="{escape(thumbnail)}" loading="lazy"'
         f' alt="{escape(name)}"></a><figcaption>{download(file, name)}</figcaption></figure>'
-        for small, file, name in items
+        for thumbnail, file, name in items
     )
     return f'<div class="riffusion-pictures">{shown}</div>' if shown else ""
 
 
-def image_url(image: Any, format: str = "PNG") -> str:
-    """Return the address of an ``<img>`` that holds a PIL image itself: for images that are in no file."""
+def image_url(image: Image.Image, format: str = "PNG") -> str:
+    """Encode an image as a data URL, for images that are in no file."""
     file = io.BytesIO()
     image.save(file, format=format)
     data = base64.b64encode(file.getvalue()).decode()
@@ -116,7 +119,7 @@ def image_url(image: Any, format: str = "PNG") -> str:
 
 
 def message(text: str, kind: str = "info") -> str:
-    """Return a message; ``kind`` is ``"info"``, ``"warning"`` or ``"error"``."""
+    """Return the HTML of a message; ``kind`` is ``"info"``, ``"warning"`` or ``"error"``."""
     if kind not in ("info", "warning", "error"):
         raise ValueError(f"kind is {kind!r}; it can be info, warning or error")
     role = "status" if kind == "info" else "alert"
@@ -124,12 +127,12 @@ def message(text: str, kind: str = "info") -> str:
 
 
 def details(heading: str, text: str) -> str:
-    """Return a long text of several lines, folded behind a heading."""
+    """Return the HTML of a text of several lines that is collapsed under a heading."""
     return f'<details class="riffusion-details"><summary>{escape(heading)}</summary><pre>{escape(text)}</pre></details>'
 
 
 def panel(players: Iterable[str], messages: Iterable[str] = ()) -> str:
-    """Put players and messages together; nothing at all gives the empty string, which takes no room on the page."""
+    """Return the HTML of players and messages; "" for none, which takes no space on the page."""
     clips, notes = "".join(players), "".join(messages)
     if not clips and not notes:
         return ""

@@ -1,9 +1,9 @@
-"""What a page takes from a browser: files that were uploaded to it, and nothing else.
+"""Files that were uploaded to a page. Any other path is refused.
 
-A browser sends the *path* of a file that it has uploaded. Whoever writes such a request by hand can name any file, or
-an address in a network, and gradio 3 copies the file before the function of the page is called; so does a later gradio
-that was mounted into another application. Hence two checks with one rule, :func:`accepted`: the components of
-:func:`only_uploads` refuse such a path before gradio touches it, and :func:`uploaded` before a page does.
+A browser sends the *path* of a file that it has uploaded. A forged request can name any file of the machine, or a URL,
+and gradio 3 copies the file before it calls the function of the page; so does a later gradio that is mounted into
+another application. Hence :func:`check_uploaded` is called twice: by the components of :func:`restrict_to_uploads`
+before gradio reads the path, and by :func:`uploads_of` before a page does.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
+from riffusion_ext.ui.gradio_types import Component, Value
 
-__all__ = ["Upload", "accepted", "only_uploads", "upload_folder", "uploaded"]
+__all__ = ["Upload", "check_uploaded", "restrict_to_uploads", "upload_folder", "uploads_of"]
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to work on, and the name its user knows it by."""
+    """An uploaded file, and its name on the user's machine."""
 
     path: Path
     name: str
 
     @property
     def source(self) -> Path:
-        """What results are named after: the file by its user's name for it."""
+        """Path with the user's file name, from which names of results are made."""
         return self.path.with_name(self.name) if self.path.name == self.name else Path(self.name)
 
 
 def upload_folder() -> Path:
-    """Return the folder where every gradio keeps what was uploaded, and its own copies of results."""
+    """Return the folder in which every version of gradio stores uploads and its copies of results."""
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").absolute()
 
 
-def accepted(path: object) -> Path:
-    """Return the path of a file that was uploaded.
+def check_uploaded(path: object) -> Path:
+    """Return a path if it is that of an uploaded file.
 
     Raises
     ------
     RiffusionError
-        It is none: it lies elsewhere, is reached by a link, is no regular file, or is an address.
+        The path is outside the upload folder, leads through a link, is a URL, or names no regular file.
     """
     folder = upload_folder()
     refusal = RiffusionError(f"this file was not uploaded to this page: {_name(path)}")
@@ -59,82 +59,82 @@ def accepted(path: object) -> Path:
         base = folder if full.is_relative_to(folder) else real
         if full.resolve(strict=True) != real / full.relative_to(base) or not stat.S_ISREG(full.lstat().st_mode):
             raise refusal
-    except (OSError, ValueError, RuntimeError):  # not there, not below the folder, a null byte, a circle of links
+    except (OSError, ValueError, RuntimeError):  # missing, outside the folder, a null byte, a loop of links
         raise refusal from None
     return full
 
 
 def _name(path: object) -> str:
-    """Return the last part of what was named: enough to recognize one's own file by, and nothing is given away."""
+    """Return the last part of a path: enough to recognize one's own file, without folders of the server."""
     return repr(str(path).replace("\\", "/").rsplit("/", 1)[-1][:80])
 
 
-def uploaded(value: Any) -> list[Upload]:
-    """Return the files of a File component's value: None, a single file or a list.
+def uploads_of(value: object) -> list[Upload]:
+    """Return the uploads in a value of a File component: None, a single file or a list.
 
     Raises
     ------
     RiffusionError
-        One of them was not uploaded; none is read then.
+        A file was not uploaded. None is read then.
     """
-    listed = value if isinstance(value, list) else [value] if value is not None else []
-    return [_upload(item) for item in listed]
+    items = value if isinstance(value, list) else [value] if value is not None else []
+    return [_upload(item) for item in items]
 
 
-def _upload(value: Any) -> Upload:
-    # gradio 3 gives a wrapper with both names, later ones a str with its attributes.
-    path = accepted(str(getattr(value, "name", value)))
+def _upload(value: object) -> Upload:
+    # gradio 3 passes a wrapper with both names, later versions a str that may have the attributes.
+    path = check_uploaded(str(getattr(value, "name", value)))
     return Upload(path, Path(str(getattr(value, "orig_name", None) or path.name)).name)
 
 
 @cache
-def only_uploads(kind: Any) -> Any:
-    """Return the class of a component, File or Image, that refuses what was not uploaded before gradio touches it."""
+def restrict_to_uploads(kind: Component) -> Component:
+    """Derive a class from File or Image that refuses files that were not uploaded before gradio reads them."""
 
-    def preprocess(self: Any, payload: Any) -> Any:
+    def preprocess(self: Component, payload: object) -> Value:
         for path in _paths(payload):
             _check(path)
         value = kind.preprocess(self, payload)
-        if isinstance(value, str) and getattr(self, "type", "") == "pil":  # gradio 4 hands on an SVG as a path
+        if isinstance(value, str) and getattr(self, "type", "") == "pil":  # gradio 4 passes an SVG as a path
             _refuse("SVG images cannot be used here: choose a PNG, JPEG or WebP.")
         return value
 
-    # gradio 4 and later move a file into their folder, or fetch an address, before they call preprocess.
-    def move(self: Any, path: Any) -> Any:
+    # gradio 4 and later copy a file into their folder, or download a URL, before they call preprocess.
+    def move(self: Component, path: object) -> object:
         return kind.move_resource_to_block_cache(self, _check(path))
 
-    async def move_async(self: Any, path: Any) -> Any:
+    async def move_async(self: Component, path: object) -> object:
         return await kind.async_move_resource_to_block_cache(self, _check(path))
 
-    body: dict[str, Any] = {"__module__": kind.__module__, "__doc__": kind.__doc__, "preprocess": preprocess}
+    body: dict[str, object] = {"__module__": kind.__module__, "__doc__": kind.__doc__, "preprocess": preprocess}
     if hasattr(kind, "async_move_resource_to_block_cache"):
         body |= {"move_resource_to_block_cache": move, "async_move_resource_to_block_cache": move_async}
-    # Not by a class statement: at each, gradio 4 and later write a .pyi file beside the module it stands in.
+    # Without a class statement: at each, gradio 4 and later write a .pyi file beside the module.
     return ABCMeta.__new__(type(kind) if issubclass(type(kind), ABCMeta) else ABCMeta, kind.__name__, (kind,), body)
 
 
-def _check(path: Any) -> Any:
+def _check(path: object) -> object:
     if path is not None:
         try:
-            accepted(path)
+            check_uploaded(path)
         except RiffusionError as error:
             _refuse(str(error))
     return path
 
 
-def _refuse(why: str) -> None:
+def _refuse(text: str) -> None:
     import gradio as gr
 
-    raise gr.Error(why)
+    raise gr.Error(text)
 
 
-def _paths(payload: Any) -> Iterator[Any]:
-    """All paths in what a browser sent as the value of a component, before gradio has looked at it or after."""
+def _paths(payload: Value) -> Iterator[object]:
+    """Yield all paths in the value of a component, as the browser sent it or after gradio has parsed it."""
     if isinstance(payload, (list, tuple)):
         for item in payload:
             yield from _paths(item)
     elif isinstance(payload, dict):
-        if payload.get("is_file"):  # gradio 3; else the file itself is in it
+        if payload.get("is_file"):  # gradio 3; otherwise the data are included
             yield payload.get("name", "")
         yield from (payload[name] for name in ("path",) if payload.get(name) is not None)
     elif hasattr(payload, "root"):  # a list of files in gradio 4 and later

@@ -14,8 +14,8 @@ from tests.unit.ui.studio import Studio
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each batch of two takes so many seconds."""
     studio = Studio(delay=seconds)
-    place: PageContext = studio.place(folder)
-    serve_pages(Access(port=port), folder, place.model)
+    context: PageContext = studio.context(folder)
+    serve_pages(Access(port=port), folder, context.model)
 
 
 if __name__ == "__main__":

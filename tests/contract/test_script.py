@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from riffusion_ext.host.images.generated_images import Made
+from riffusion_ext.host.images.generated_images import ImageOrigin
 from riffusion_ext.host.panel import render_generation_info
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.params import SpectrogramParams
@@ -161,10 +161,10 @@ def test_masks_and_the_grid_get_no_sound(bench: Bench, monkeypatch: pytest.Monke
     bench.host.opts.return_mask_composite = True
     bench.host.image = lambda seed, size: Image.new("RGB", size, (seed, 0, 0))
     colours: list[int] = []
-    from riffusion_ext.host.images.audio_saver import SoundMaker
+    from riffusion_ext.host.images.audio_saver import AudioSaver
 
     monkeypatch.setattr(
-        SoundMaker, "run", lambda _, images: colours.extend(p.image.getpixel((0, 0))[0] for p in images)
+        AudioSaver, "run", lambda _, images: colours.extend(p.image.getpixel((0, 0))[0] for p in images)
     )
     bench.generate("On", batch_size=2, seed=40, mask_for_overlay=Image.new("L", (64, 64)))
     assert colours == [40, 41]
@@ -253,7 +253,7 @@ def test_exception_in_our_code_is_reported_and_keeps_the_images(bench: Bench, mo
     def broken(*_: Any) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(script, "pick", broken)
+    monkeypatch.setattr(script, "pick_generated", broken)
     processed, payload = bench.generate("On", batch_size=2)
     assert len(processed.images) == 3
     assert "a mistake of ours" in processed.comments
@@ -592,9 +592,9 @@ def test_a_script_that_drops_images_does_not_mix_up_the_names(bench: Bench) -> N
     p = bench.host.start(bench.script, bench.job(batch_size=2), "On")
     processed = bench.host.process_images(bench.script, p, "On")
     job = script._job(p)
-    job.made = [Made("left over", 99)]
+    job.origins = [ImageOrigin("left over", 99)]
     images = script._images(p, processed, job)
-    assert [image.made.seed for image in images] == [1, 2]
+    assert [image.origin.seed for image in images] == [1, 2]
 
 
 _START = """

@@ -53,12 +53,12 @@ def test_the_next_job_of_a_script_has_clean_texts_too(sdnext: Bench) -> None:
 
 
 def test_errors_are_shown_and_logged(sdnext: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from riffusion_ext.host.images.audio_saver import SoundMaker
+    from riffusion_ext.host.images.audio_saver import AudioSaver
 
     def fail(*_: Any) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(SoundMaker, "run", fail)
+    monkeypatch.setattr(AudioSaver, "run", fail)
     processed, payload = sdnext.generate("On")
     assert "the disk is full" in payload["messages"][0]["text"]
     assert "the disk is full" in processed.comments
@@ -138,12 +138,13 @@ def test_songs_are_refused_in_one_sentence_without_a_path(sdnext: Bench) -> None
 
 
 def test_a_path_in_an_import_error_is_not_shown(sdnext: Bench) -> None:
-    from riffusion_ext.host.webui import _lack
+    from riffusion_ext.host.webui import _missing_feature
 
     error = ImportError("cannot import name 'rng' from 'modules' (/home/me/sdnext/modules/__init__.py)", name="modules")
-    assert _lack(error) == "has no modules.rng"
-    assert _lack(ModuleNotFoundError("No module named 'modules.rng'", name="modules.rng")) == "has no modules.rng"
-    assert "/" not in _lack(OSError("[Errno 2] No such file: '/home/me/secret'"))
+    assert _missing_feature(error) == "has no modules.rng"
+    missing = ModuleNotFoundError("No module named 'modules.rng'", name="modules.rng")
+    assert _missing_feature(missing) == "has no modules.rng"
+    assert "/" not in _missing_feature(OSError("[Errno 2] No such file: '/home/me/secret'"))
 
 
 @pytest.mark.parametrize("theme", ["Modern", "Standard", "None"])

@@ -189,7 +189,7 @@ def test_a_riff_of_no_denoising_returns_the_song_at_every_position(tab: Tab, tmp
 def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(2 * 4 * 60 / 97 * RATE)
-    tab.unfold("song", "From one part to the next", "Sound and model")
+    tab.unfold("song", "Transitions", "Sound and model")
     tab.fill(**{f"{start}_score": "1 bars | funky bass\n1 bars | jazz bells", f"{start}_bpm": 97, f"{start}_steps": 1})
     tab.fill(**{f"{start}_width": WIDTH, f"{start}_overlap": 16, f"{start}_batch": 1})
     page.click(f"#{start}_go")
@@ -228,7 +228,7 @@ def test_a_song_is_stopped_resumed_and_its_windows_are_sent(tab: Tab) -> None:
 def test_a_song_stopped_in_its_first_window_begins_with_it_again(tab: Tab) -> None:
     start, page = tab.open("Song"), tab.page
     samples = round(4 * 60 / 113 * RATE)
-    tab.unfold("song", "From one part to the next", "Sound and model")
+    tab.unfold("song", "Transitions", "Sound and model")
     tab.fill(**{f"{start}_score": "1 bars | funky bass", f"{start}_bpm": 113, f"{start}_steps": 40})
     tab.fill(**{f"{start}_width": WIDTH, f"{start}_overlap": 16, f"{start}_batch": 1})
     page.click(f"#{start}_go")
@@ -264,7 +264,7 @@ def test_images_of_a_gallery_begin_songs(open_tab: Callable[[], Tab], webui: Web
         assert np.abs(np.subtract(sent[2:], generated)).max() <= (1 if 254 in generated[3::4] else 0)
 
     start, samples = "riffusion_song", round(4 * 60 / 240 * RATE)
-    tab.unfold("song", "From one part to the next")
+    tab.unfold("song", "Transitions")
     tab.fill(**{f"{start}_score": "1 bars | jazz bells", f"{start}_bpm": 240, f"{start}_steps": 1})
     tab.fill(**{f"{start}_width": WIDTH, f"{start}_overlap": 16})
     page.click(f"#{start}_go")

@@ -74,7 +74,7 @@ def test_the_pages_say_image_and_generate() -> None:
     from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.studio import Studio
 
-    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None)
+    place = Studio().context(Path(), send=lambda *_: None, send_text=lambda *_: None)
     found = []
     for block in build_tab(place).blocks.values():
         for name in ("label", "info", "placeholder", "value", "choices"):

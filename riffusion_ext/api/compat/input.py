@@ -10,7 +10,7 @@ from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
 from riffusion_ext.generate.interpolation import End
-from riffusion_ext.options.generation import CFG, DENOISE, LONGEST_TEXT
+from riffusion_ext.options.generation import CFG, DENOISE, MAX_TEXT_LENGTH
 from riffusion_ext.validation.numbers import in_range
 
 __all__ = ["Ask", "read_ask", "read_object", "text_of"]
@@ -76,8 +76,8 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
         raise RiffusionError(f'missing value for field "{name}"')
     if not isinstance(value, str):
         raise _wrong(name, "str", value)
-    if len(value) > LONGEST_TEXT:
-        raise RiffusionError(f"{name} has {len(value)} characters, {LONGEST_TEXT} are allowed")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise RiffusionError(f"{name} has {len(value)} characters, {MAX_TEXT_LENGTH} are allowed")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

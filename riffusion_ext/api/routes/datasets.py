@@ -57,7 +57,7 @@ def _settings(body: Dataset) -> DatasetSettings:
     from riffusion_ext.params import PRESETS
 
     check_text(body.trigger, body.caption, body.preset)
-    values = given(body, *(item.id for item in OPTIONS if "api" in item.faces and item.field == item.id))
+    values = given(body, *(item.id for item in OPTIONS if "api" in item.interfaces and item.field == item.id))
     values |= {"params": params_of(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
     if body.caption is not None:
         values["template"] = body.caption

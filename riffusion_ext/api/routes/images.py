@@ -20,7 +20,7 @@ from riffusion_ext.api.inputs import check_text, kept_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import LONGEST_TEXT, Generate, Generations, given
+from riffusion_ext.api.schemas import MAX_TEXT_LENGTH, Generate, Generations, given
 from riffusion_ext.jobs import Job
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def _request(service: ApiContext, item: Generate) -> Request:
 
     prompts, negatives = _pair(item.prompts, "prompts"), _pair(item.negatives, "negatives")
     check_text(*prompts, *negatives)
-    if max(map(len, (*prompts, *negatives))) > LONGEST_TEXT:
-        raise ApiError(422, f"a prompt has at most {LONGEST_TEXT} characters")
+    if max(map(len, (*prompts, *negatives))) > MAX_TEXT_LENGTH:
+        raise ApiError(422, f"a prompt has at most {MAX_TEXT_LENGTH} characters")
     first, second = _pair(item.seeds, "seeds")
     init, mask = kept_image(service, item.init), kept_image(service, item.mask)
     return Request(

@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], leve
     parser.add_argument("--overwrite", action="store_true", help="replace the sound file if it exists")
     add_webui_option(parser)
     for item in options:
-        if "command" in item.faces:
+        if "command" in item.interfaces:
             add_control(parser, item)
     sound = parser.add_argument_group("sound")
     add_control(sound, "engine")
@@ -106,7 +106,7 @@ def score_of(texts: Sequence[str]) -> str:
 
 def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, Any]:
     """Return the values of the options by id, with the level and the parameters of the model's images."""
-    values = {item.id: getattr(args, item.id) for item in options if "command" in item.faces}
+    values = {item.id: getattr(args, item.id) for item in options if "command" in item.interfaces}
     return {**values, "level": args.level, "params": params_of(args) or PRESETS[PRESET.default]}
 
 

@@ -1,1 +1,1 @@
-"""What becomes of the images that a webui has generated: sound, records, players."""
+"""Generated images of the webui: their sound, spectrogram parameters and files."""

@@ -1,7 +1,7 @@
-"""From a host's finished images to sound files, players and messages.
+"""Sound files, players and messages for a host's finished images.
 
-Knows nothing of webui: a :class:`~riffusion_ext.host.base.Host` answers what it needs. Whatever goes wrong becomes a
-message; the images are the host's and are never touched.
+Independent of the webui: settings and folders come from a :class:`~riffusion_ext.host.base.Host`. Errors become
+messages, and the host's images are never changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import shorten_name
@@ -26,31 +26,35 @@ from riffusion_ext.options.sound import SoundOptions
 if TYPE_CHECKING:
     from riffusion_ext.spectrogram.codec import Decoded
 
-__all__ = ["Cancelled", "SoundMaker"]
+__all__ = ["AudioSaver", "Cancelled"]
+
+P = ParamSpec("P")
 
 _TRAINED_HEIGHT = 512
-_AT_ONCE = 8
-"""Images inverted together. Their sound is written before the next are begun, so that any batch fits in memory."""
+_BATCH_SIZE = 8
+"""Images inverted together. Their sound is written before the next ones start, so that any batch fits in memory."""
 _LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
 
 
 class Cancelled(Exception):
-    """The user pressed Interrupt while the sound was being made."""
+    """The user pressed Interrupt while sound was being made."""
 
 
-class SoundMaker:
-    """Makes the sound of one batch.
+class AudioSaver:
+    """Decodes the images of one run and saves their sound.
 
     Parameters
     ----------
-    host, job
-        Where settings come from and messages go to; what the batch belongs to.
+    host
+        Provides settings and folders.
+    job
+        Collects clips and messages.
     options
-        The user's choices.
+        Values of the panel's controls.
     library
-        Where clips get their ids.
+        Library of clips, which assigns ids.
     cancelled
-        Asked now and then; True stops the work.
+        Called repeatedly; True stops the work.
     """
 
     def __init__(
@@ -64,60 +68,62 @@ class SoundMaker:
     ) -> None:
         self.host, self.job, self.options, self.library = host, job, options, library
         self._cancelled = cancelled
-        self._params = options.params  # None leaves them to each image
+        self._params = options.params  # None: those of each image
 
     def run(self, images: Sequence[GeneratedImage]) -> None:
-        """Make, save and announce the sound of every finished image, then the joined clip if it is wanted."""
-        finished = [image for image in images if not image.made.unfinished]
+        """Save the sound of every finished image, and the joined clip if it is requested."""
+        finished = [image for image in images if not image.origin.unfinished]
         if len(finished) < len(images):
             count = len(images) - len(finished)
-            self.job.say(f"{count} interrupted image{'s' * (count > 1)} got no sound.")
+            self.job.add_message(f"{count} interrupted image{'s' * (count > 1)} got no sound.")
         if not finished:
             return
-        self._remark_on_height(finished)
-        self._remark_on_level(finished)
+        self._warn_of_height(finished)
+        self._warn_of_level(finished)
         ending = "." + self._format()
-        clips: list[Decoded] = []  # without a level yet
-        for start in range(0, len(finished), _AT_ONCE):
+        clips: list[Decoded] = []  # before their level is set
+        for start in range(0, len(finished), _BATCH_SIZE):
             try:
-                clips += self._make(finished[start : start + _AT_ONCE], ending)
+                clips += self._make(finished[start : start + _BATCH_SIZE], ending)
             except Cancelled:
                 missing = len(finished) - start
-                images_ = f"{missing} image{'s' * (missing > 1)}"
-                self.job.say(f"{images_} got no sound: interrupted while the sound was being made.", "warning")
+                count_text = f"{missing} image{'s' * (missing > 1)}"
+                self.job.add_message(
+                    f"{count_text} got no sound: interrupted while the sound was being made.", "warning"
+                )
                 return
         if self.options.joined and len(clips) > 1:
-            self._guard("Joined clip", self._keep_joined, finished[0], clips, ending)
+            self._guard("Joined clip", self._save_joined, finished[0], clips, ending)
 
     def _make(self, images: Sequence[GeneratedImage], ending: str) -> list[Decoded]:
-        """Make the sound of a few images; returns the clips to join later, none where they are not to be joined."""
+        """Save the sound of a few images; return the clips if they are to be joined, else an empty list."""
         clips: list[Decoded] = []
         for image, decoded in zip(images, self._decode(images), strict=True):
             if isinstance(decoded, Exception):
                 self._failed(self._name(image), decoded)
                 continue
             for note in decoded.notes:
-                self.job.say(f"{self._name(image)}: {note}")
+                self.job.add_message(f"{self._name(image)}: {note}")
             if self.options.joined:
                 clips.append(decoded)
-            self._guard(self._name(image), self._keep, image, decoded, ending)
+            self._guard(self._name(image), self._save, image, decoded, ending)
         return clips
 
-    def _remark_on_height(self, images: Sequence[GeneratedImage]) -> None:
-        # Forge starts with a height of 640; a frequency then lies where the model never saw it.
+    def _warn_of_height(self, images: Sequence[GeneratedImage]) -> None:
+        # Forge's default height is 640. Then a frequency is in another row than in the model's training images.
         odd = sorted({image.image.height for image in images} - {_TRAINED_HEIGHT})
         if odd:
             heights = ", ".join(map(str, odd))
-            self.job.say(  # the same words for every image and cell, so that it is said once
+            self.job.add_message(  # the same text for every image and cell, so that it is shown once
                 f"The height is {heights} px. Riffusion models are trained on images {_TRAINED_HEIGHT} px high; at "
                 f"another height melodies come out of tune. Set Height to {_TRAINED_HEIGHT}."
             )
 
-    def _remark_on_level(self, images: Sequence[GeneratedImage]) -> None:
+    def _warn_of_level(self, images: Sequence[GeneratedImage]) -> None:
         if self.options.level != "recorded":
             return
         if any(image.start is None or image.start.max_value is None for image in images):
-            self.job.say(
+            self.job.add_message(
                 "No level is recorded in these images; riffusion's usual one is taken. Level recorded is for img2img "
                 "with a start image that records it, such as one made from a song in the Riffusion tab."
             )
@@ -125,17 +131,17 @@ class SoundMaker:
     # -- image -> clip
 
     def _decode(self, images: Sequence[GeneratedImage]) -> list[Decoded | Exception]:
-        """Turn the images of a batch into sound, an error in the place of one that cannot be."""
+        """Decode images to clips, with an error in place of each clip that failed."""
         from riffusion_ext.audio import RAW
         from riffusion_ext.convert.decode import decode_all
         from riffusion_ext.spectrogram.settings import DecodeSettings
 
-        # Without a level: each clip gets its own, and all of them joined get one together.
+        # Without a level: it is set for each clip, and once for the joined clip.
         options = self.options
         settings = DecodeSettings(
             engine=options.engine, level=RAW, channels=options.channels, device=self.host.device()
         )
-        # The parameters go in as the image's own record, the same that its file carries.
+        # The parameters are passed as metadata of the image, the same as in its file.
         recorded = [with_record(image.image, self._record(image)) for image in images]
 
         def progress(_: float) -> None:
@@ -156,69 +162,77 @@ class SoundMaker:
     def _format(self) -> str:
         from riffusion_ext.audio.io import available_formats
 
-        wanted = self.options.format
-        if wanted in available_formats():
-            return wanted
-        self.job.say(
-            f"{wanted.upper()} files need the Python package soundfile, which is missing; WAV is written instead.",
+        requested = self.options.format
+        if requested in available_formats():
+            return requested
+        self.job.add_message(
+            f"{requested.upper()} files need the Python package soundfile, which is missing; WAV is written instead.",
             "warning",
         )
         return "wav"
 
-    def _keep(self, image: GeneratedImage, decoded: Decoded, ending: str) -> None:
+    def _save(self, image: GeneratedImage, decoded: Decoded, ending: str) -> None:
         from riffusion_ext.audio import apply_level, save_clip
 
-        made = image.made
+        origin = image.origin
         clip = apply_level(decoded.clip, self.options.level)
-        extra: dict[str, object] = {"prompt": made.prompt, "seed": made.seed}
+        extra: dict[str, object] = {"prompt": origin.prompt, "seed": origin.seed}
         level = decoded.max_value if decoded.recorded else None
-        download = f"{made.seed}-{_words(made.prompt)}{ending}"
-        save = partial(save_clip, clip, params=decoded.params, max_value=level, title=made.prompt, recipe=extra)
+        download = f"{origin.seed}-{_slug(origin.prompt)}{ending}"
+        save = partial(save_clip, clip, params=decoded.params, max_value=level, title=origin.prompt, recipe=extra)
         path, temporary = self._write(save, image.saved_as, ending)
         record = self.library.add(
             path,
-            title=made.prompt,
+            title=origin.prompt,
             duration=clip.duration,
-            seed=made.seed,
+            seed=origin.seed,
             infotext=image.infotext,
             download_name=download if temporary else path.name,
             image=image.saved_as.name if image.saved_as else "",
             temporary=temporary,
         )
         self.job.add_clip(record)
-        self._keep_sidecar(image, decoded)
+        self._save_sidecar(image, decoded)
 
-    def _keep_joined(self, first: GeneratedImage, clips: Sequence[Decoded], ending: str) -> None:
+    def _save_joined(self, first: GeneratedImage, clips: Sequence[Decoded], ending: str) -> None:
         from riffusion_ext.audio import join_at_level, save_clip
 
-        whole = join_at_level([made.clip for made in clips], self.options.level, crossfade=self.options.crossfade)
-        save = partial(save_clip, whole, params=clips[0].params, title=f"{len(clips)} clips: {first.made.prompt}")
+        whole = join_at_level([decoded.clip for decoded in clips], self.options.level, crossfade=self.options.crossfade)
+        save = partial(save_clip, whole, params=clips[0].params, title=f"{len(clips)} clips: {first.origin.prompt}")
         path, temporary = self._write(save, first.saved_as, "-joined" + ending)
         record = self.library.add(
             path,
             title=f"All {len(clips)} clips joined",
             duration=whole.duration,
-            download_name=f"{_words(first.made.prompt)}-joined{ending}" if temporary else path.name,
+            download_name=f"{_slug(first.origin.prompt)}-joined{ending}" if temporary else path.name,
             temporary=temporary,
         )
         self.job.add_clip(record)
 
-    def _write(self, save: Callable[..., Path], beside: Path | None, ending: str) -> tuple[Path, bool]:
-        """Write beside the image; where that is not saved, or its folder takes nothing, into the scratch folder."""
-        subtype = SUBTYPES.get(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"]), "pcm16")
+    def _write(self, save: Callable[..., Path], image_path: Path | None, ending: str) -> tuple[Path, bool]:
+        """Write beside the image, or into the scratch folder if it is not saved or its folder is not writable.
+
+        Returns
+        -------
+        path
+            The sound file.
+        temporary
+            Whether it is in the scratch folder.
+        """
+        subtype = SUBTYPES.get(str(self.host.setting("riffusion_subtype", DEFAULTS["riffusion_subtype"])), "pcm16")
         if ending.endswith(".flac") and subtype == "float":
             subtype = "pcm24"
-        if beside is not None:
+        if image_path is not None:
             try:
-                path = beside.with_name(shorten_name(beside.stem, ending))
+                path = image_path.with_name(shorten_name(image_path.stem, ending))
                 return save(path=path, subtype=subtype), False
             except (RiffusionError, OSError) as error:
-                self.host.report(f"Riffusion: no sound file beside {beside}", error)
-                self.job.say(f"Not saved beside the image, only playable here: {error}", "error")
+                self.host.report(f"Riffusion: no sound file beside {image_path}", error)
+                self.job.add_message(f"Not saved beside the image, only playable here: {error}", "error")
         path = self.host.scratch_folder() / f"{secrets.token_hex(8)}{ending}"
         return save(path=path, subtype=subtype), True
 
-    def _keep_sidecar(self, image: GeneratedImage, decoded: Decoded) -> None:
+    def _save_sidecar(self, image: GeneratedImage, decoded: Decoded) -> None:
         path = image.saved_as
         if (
             path is None
@@ -226,21 +240,21 @@ class SoundMaker:
             or not self.host.setting("riffusion_sidecar", DEFAULTS["riffusion_sidecar"])
         ):
             return
-        kept = path.with_suffix(".png")
-        if kept.exists():  # it may be the user's own
-            self.job.say(f"{kept.name} exists already, so no PNG was kept beside {path.name}.", "warning")
+        sidecar = path.with_suffix(".png")
+        if sidecar.exists():  # possibly the user's own file
+            self.job.add_message(f"{sidecar.name} exists already, so no PNG was kept beside {path.name}.", "warning")
             return
         from riffusion_ext.metadata import save_image
 
         text = {"parameters": image.infotext} if image.infotext else {}
         max_value = image.start.max_value if image.start else None
-        save_image(image.image, kept, decoded.params, max_value, **text)
+        save_image(image.image, sidecar, decoded.params, max_value, **text)
 
     # -- trouble
 
-    def _guard(self, name: str, work: Callable[..., Any], *args: Any) -> None:
+    def _guard(self, name: str, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            work(*args)
+            work(*args, **kwargs)
         except Exception as error:
             self._failed(name, error)
 
@@ -248,13 +262,13 @@ class SoundMaker:
         expected = isinstance(error, RiffusionError)
         reason = str(error) if expected else f"{type(error).__name__}: {error}"
         self.host.report(f"Riffusion: {name}: no sound: {reason}", None if expected else error)
-        self.job.say(f"{name}: no sound: {reason}", "error")
+        self.job.add_message(f"{name}: no sound: {reason}", "error")
 
     @staticmethod
     def _name(image: GeneratedImage) -> str:
-        return image.saved_as.name if image.saved_as else f"Image of seed {image.made.seed}"
+        return image.saved_as.name if image.saved_as else f"Image of seed {image.origin.seed}"
 
 
-def _words(prompt: str) -> str:
-    """Return the prompt as part of a file name that any system takes."""
+def _slug(prompt: str) -> str:
+    """Return the prompt in a form that is valid in file names of any system."""
     return "-".join(re.findall(r"\w+", prompt))[:60].rstrip("-") or "riffusion"

@@ -1,111 +1,120 @@
-"""Which of the images a host returns are generated images, and where each was saved."""
+"""Generated images among those that a host returns, and their files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
+
+from riffusion_ext.host.base import HostObject
 
 if TYPE_CHECKING:
     from riffusion_ext.metadata import ImageRecord
 
 __all__ = [
     "GeneratedImage",
-    "Made",
-    "back_to_first_pass",
+    "ImageOrigin",
     "first_pass_size",
     "newest_of_sequence",
-    "pick",
+    "pick_generated",
+    "resize_to_first_pass",
     "saved_path",
     "start_record",
 ]
 
 SAVED_AS = "riffusion_saved_as"
-"""Attribute we put on an image whose file got another name than the host recorded."""
+"""Attribute of an image whose file has another name than the host recorded."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was true when one image was finished."""
+class ImageOrigin:
+    """Prompt and seed of an image, recorded when it was finished."""
 
     prompt: str
     seed: int
     unfinished: bool = False
-    """The user interrupted or skipped it, so it is half noise."""
+    """Whether the user interrupted or skipped it, so that it is still noisy."""
 
 
 @dataclass(frozen=True)
 class GeneratedImage:
-    """One generated image: the pixels, what it came from, and its file if it has one."""
+    """A generated image, its prompt and seed, infotext, and file if it is saved."""
 
     image: Image.Image
-    made: Made
+    origin: ImageOrigin
     infotext: str = ""
     saved_as: Path | None = None
     start: ImageRecord | None = None
-    """What the image it was redrawn from records (img2img)."""
+    """Metadata of the start image (img2img)."""
 
 
-def pick(images: Sequence[Any], infotexts: Sequence[str], first: int, per_image: int = 1) -> list[tuple[int, Any]]:
-    """Return (place in ``infotexts``, image) of the generated images.
+def pick_generated(
+    images: Sequence[HostObject], infotexts: Sequence[str], first: int, per_image: int = 1
+) -> list[tuple[int, HostObject]]:
+    """Select the generated images from those that a host returns.
+
+    Usually an image has its own infotext, by which it is found. `per_image` is for hosts whose settings omit it.
 
     Parameters
     ----------
     images
-        All a host returns: grid, images, and after each image its mask and mask composite; perhaps other programs'
-        images at the end.
+        All returned images: grids, images, after each image its mask and mask composite, and possibly images of other
+        extensions at the end.
     infotexts
-        One for the grid, if there is one, and one for each image; masks have none, so the two lists drift apart.
+        One for the grid, if there is one, and one for each image. Masks have none, so the indices of the two lists
+        differ.
     first
-        Number of grids in front.
+        Number of grids, which come first.
     per_image
-        Images returned for one image: 1, and one more for each kind of mask.
+        Number of images returned for a generated one: 1, and one more for each kind of mask.
 
-    An image usually carries its own text, which settles the question; the arithmetic is for hosts told not to write
-    it.
+    Returns
+    -------
+    list of (int, image)
+        Index in `infotexts`, and image.
     """
-    wanted = list(infotexts[first:])
-    found: list[tuple[int, Any]] = []
+    texts = list(infotexts[first:])
+    generated: list[tuple[int, HostObject]] = []
     for image in images[first:]:
-        place = len(found)
-        if place < len(wanted) and getattr(image, "info", {}).get("parameters") == wanted[place]:
-            found.append((first + place, image))
-    if wanted and len(found) == len(wanted):
-        return found
-    plain = list(images[first:])[:: max(per_image, 1)][: len(wanted)]
-    return [(first + place, image) for place, image in enumerate(plain)]
+        index = len(generated)
+        if index < len(texts) and getattr(image, "info", {}).get("parameters") == texts[index]:
+            generated.append((first + index, image))
+    if texts and len(generated) == len(texts):
+        return generated
+    every_nth = list(images[first:])[:: max(per_image, 1)][: len(texts)]
+    return [(first + index, image) for index, image in enumerate(every_nth)]
 
 
 _LATENT = 8
-"""Pixels of a latent's cell: hosts round sizes down to whole ones."""
+"""Pixels per latent cell: hosts round sizes down to whole cells."""
 
 
-def first_pass_size(p: Any, image: Image.Image) -> tuple[int, int]:
-    """Return the size (width, height) that a job's image had before anything enlarged it.
+def first_pass_size(p: HostObject, image: Image.Image) -> tuple[int, int]:
+    """Return the size (width, height) of a job's image before it was upscaled.
 
     Parameters
     ----------
     p
         The host's job.
     image
-        An image of it. Where only a masked part was redrawn, it is as large as the one that was put back into. One
-        that is no higher than the job asked for was made by a script as it is.
+        An image of the job. After inpainting of "only masked", it has the size of the start image. If it is no higher
+        than the job's height, a script made it at its size.
     """
-    if not (p.width and p.height):  # SD.Next leaves them open where the start image decides
+    if not (p.width and p.height):  # SD.Next leaves them unset if the start image decides
         return image.size
     width, height = p.width // _LATENT * _LATENT, p.height // _LATENT * _LATENT
     put_back = getattr(p, "inpaint_full_res", False) and getattr(p, "image_mask", None) is not None
     return image.size if put_back or image.height <= height else (width, height)
 
 
-def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
+def resize_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Image:
     """Return the image at the size of the first pass.
 
-    Hires fix enlarges an image, but a row still means a frequency and a column a moment: of an image of 1024 rows the
-    sound is that of the 512 rows it was enlarged from. So the sound follows the first pass's size.
+    A row is a frequency and a column a moment. So the sound of an image of 1024 rows by Hires fix is that of the 512
+    rows from which it was upscaled.
     """
     if image.size == (width, height):
         return image
@@ -114,15 +123,15 @@ def back_to_first_pass(image: Image.Image, width: int, height: int) -> Image.Ima
     return small
 
 
-def start_record(start_images: Sequence[Any] | None, number: int) -> ImageRecord | None:
-    """Return what the start image of a batch's image records, or None where there is none, or no record in it.
+def start_record(start_images: Sequence[Image.Image | None] | None, number: int) -> ImageRecord | None:
+    """Return the metadata of the start image of an image; None without a start image or metadata.
 
     Parameters
     ----------
     start_images
-        img2img's: one for all images of a batch, or one for each. None in the place of one that is not to be asked.
+        img2img's start images: one for all images of a batch, or one for each. None for one that is to be ignored.
     number
-        Of the image, counted within the batch or on through all batches.
+        Index of the image, within the batch or across all batches.
     """
     if not start_images:
         return None
@@ -133,20 +142,20 @@ def start_record(start_images: Sequence[Any] | None, number: int) -> ImageRecord
     return None if record is None or record.source == "none" else record
 
 
-def saved_path(image: Any) -> Path | None:
-    """Return where the host saved an image, absolute, or None when it did not, or the file is gone."""
+def saved_path(image: object) -> Path | None:
+    """Return the absolute path at which the host saved an image; None if it was not saved or is gone."""
     name = getattr(image, SAVED_AS, None) or getattr(image, "already_saved_as", None)
     if not name:
         return None
-    path = Path(name).absolute()  # a host may record it relative to its working folder
+    path = Path(name).absolute()  # hosts may record it relative to their working folder
     return path if path.is_file() else None
 
 
 def newest_of_sequence(path: Path) -> Path:
-    """Return the file just written among ``name.png``, ``name-1.png``, ``name-2.png``, ...
+    """Return the newest file among ``name.png``, ``name-1.png``, ``name-2.png``, ...
 
-    With "Add number suffix" for files that exist, A1111 1.10 records the name without the number. Asked right after the
-    file was written, the newest one is it; a host that records the right name gets it back.
+    With "Add number suffix" for files that exist, A1111 1.10 records the name without the number. Directly after an
+    image was saved, the newest file is its own, also for a host that records the right name.
     """
     candidates = [path]
     while (following := path.with_name(f"{path.stem}-{len(candidates)}{path.suffix}")).exists():

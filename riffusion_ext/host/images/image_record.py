@@ -1,6 +1,6 @@
-"""What a generated image says of itself: the parameters of its spectrogram, so that it sounds the same anywhere.
+"""Spectrogram parameters in the metadata of generated images, so that they sound the same everywhere.
 
-A model writes no such record. It is made of what the user chose and what the start image of img2img said.
+Models write no metadata. The parameters are those that the user chose, else those of img2img's start image.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ __all__ = ["record_of", "with_record"]
 
 
 def record_of(chosen: SpectrogramParams | None, start: ImageRecord | None, height: int) -> str:
-    """Return the record of a generated image as JSON, or nothing where none makes sense.
+    """Return the metadata of a generated image as JSON; "" if its height is not that of a spectrogram.
 
     Parameters
     ----------
     chosen
-        Parameters that the user chose; they win over what the start image says.
+        Parameters that the user chose; they take precedence over the start image's.
     start
-        Record of img2img's start image, or None. Its level is kept: the image is a new version of the same sound.
-        Without it no level is claimed.
+        Metadata of img2img's start image, or None. Its level is kept, as the image is a variation of the same sound.
+        Without a start image, no level is recorded.
     height
-        Rows of the image, each of them a mel band.
+        Rows of the image, one per mel band.
     """
     from riffusion_ext.metadata import record_text
 
     params = chosen or (start.params if start else SpectrogramParams())
     try:
         return record_text(params.replace(num_frequencies=height), start.max_value if start else None)
-    except RiffusionError:  # a height that is no spectrogram's; the codec says so
+    except RiffusionError:  # no height of a spectrogram; the codec reports it
         return ""
 
 
 def with_record(image: Image.Image, record: str) -> Image.Image:
-    """Return a copy of the image that carries the record; the host's own image stays as it is."""
+    """Return a copy of the image with the metadata; the host's image is not changed."""
     from riffusion_ext.metadata import TEXT_KEY
 
     copy = image.copy()

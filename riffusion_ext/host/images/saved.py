@@ -1,39 +1,39 @@
-"""What a host's saved images carry of ours: the parameters of their spectrogram, and the name they really got."""
+"""Spectrogram parameters in the image files that a host saves, and the actual names of the files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.host.images.generated_images import SAVED_AS, newest_of_sequence
 from riffusion_ext.validation.json_text import loads
 
 __all__ = ["add_record", "after_saving"]
 
-_RECORD_KEY = "riffusion"  # riffusion_ext.metadata.TEXT_KEY, which would load that module at the host's start
+_RECORD_KEY = "riffusion"  # as riffusion_ext.metadata.TEXT_KEY, without loading that module at the host's start
 _WITH_EXIF = (".jpg", ".jpeg", ".webp")
 
 
-def add_record(params: Any) -> None:
-    """Put the parameters that the Script gave an image among the texts of its PNG file.
+def add_record(params: HostObject) -> None:
+    """Add the parameters that the Script attached to an image to the texts of its PNG file.
 
-    Also when an image made before is saved again, by the button under the gallery. Masks, grids and images before a
-    later step were given none; those that were enlarged since have other rows than the record says.
+    Also for an earlier image that is saved by the button below the gallery. Masks, grids and intermediate images have
+    no parameters. Images that were upscaled afterwards are skipped, as their height differs from the parameters'.
     """
     record = getattr(params.image, "info", {}).get(_RECORD_KEY)
     if isinstance(record, str) and _rows_of(record) == params.image.height:
         params.pnginfo[_RECORD_KEY] = record
 
 
-def after_saving(params: Any, *, renamed: bool) -> None:
-    """Put the parameters into a JPEG or WebP file, which take no texts from the host but its own; note its name.
+def after_saving(params: HostObject, *, renamed: bool) -> None:
+    """Write the parameters into a JPEG or WebP file, which the host does not do, and record the file's name.
 
     Parameters
     ----------
     params
-        The host's, of the image that was just saved.
+        The host's parameters of the callback for the saved image.
     renamed
-        Whether the host gives a number to a file whose name was taken already.
+        Whether the host appends a number to the name of a file that exists.
     """
     path = Path(params.filename).absolute()
     if renamed:

@@ -1,14 +1,14 @@
-"""Buttons that hand images from webui's galleries to our pages and back, by webui's own means.
+"""Buttons that send images from the webui's galleries to the tab and back.
 
-webui connects such buttons when its whole page is there, and does not start where one leads to nowhere. So ours are
-only registered once both of their ends exist.
+They use the webui's own "Send to" mechanism. The webui connects the buttons once its whole page is built, and does not
+start if a target is missing. So each button is registered only when both of its ends exist.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from riffusion_ext.host.base import HostObject
 from riffusion_ext.ui import gradio_compat
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["TARGETS", "SendTo"]
 
@@ -17,32 +17,32 @@ TARGETS = {
     "riffusion_seed_picture": "Use as init image of a song",
     "riffusion_before": "Continue this clip as a song",
 }
-"""Name for the host, which calls switch_to_<name> in the page, and text of the button."""
+"""Text of each button by the name of its target; in the page, the host calls ``switch_to_<name>``."""
 
 
 class SendTo:
-    """The buttons of one page of the host.
+    """The "Send to" buttons of one page of the host.
 
     Parameters
     ----------
     utils
-        The host's ``modules.infotext_utils``; None where it has none, and there are no buttons then.
+        The host's ``modules.infotext_utils``. If it lacks a function, there are no buttons.
     """
 
-    def __init__(self, utils: Any) -> None:
+    def __init__(self, utils: HostObject) -> None:
         names = ("ParamBinding", "add_paste_fields", "register_paste_params_button")
-        self._utils: Any = utils if all(hasattr(utils, name) for name in names) else None
-        self._buttons: dict[str, dict[str, Any]] = {}
-        self._galleries: dict[str, Any] = {}
-        self._received: set[str] = set()
+        self._utils: HostObject = utils if all(hasattr(utils, name) for name in names) else None
+        self._buttons: dict[str, dict[str, Component]] = {}
+        self._galleries: dict[str, Component] = {}
+        self._receivers: set[str] = set()
 
     @property
-    def offered(self) -> bool:
-        """Whether the host can hand images over."""
+    def available(self) -> bool:
+        """Whether the host can send images."""
         return self._utils is not None
 
-    def after_component(self, component: Any, elem_id: str | None) -> None:
-        """Take note of a component that the host has just made."""
+    def after_component(self, component: Component, elem_id: str | None) -> None:
+        """Handle a component that the host has just created."""
         for tab in _TABS:
             if elem_id == f"{tab}_gallery_container" and tab not in self._buttons:
                 self._buttons[tab] = gradio_compat.small_buttons(
@@ -51,28 +51,28 @@ class SendTo:
             elif elem_id == f"{tab}_gallery":
                 self._galleries.setdefault(tab, component)
 
-    def receive(self, name: str, image: Any) -> None:
-        """Let an Image component of ours take the images of the buttons of that name."""
+    def receive(self, name: str, image: Component) -> None:
+        """Make an Image component the target of the buttons of a name."""
         if f"riffusion_{name}" in TARGETS:
             self._utils.add_paste_fields(f"riffusion_{name}", image, None)
-            self._received.add(f"riffusion_{name}")
+            self._receivers.add(f"riffusion_{name}")
 
-    def send(self, button: Any, image: Any) -> None:
-        """Let a button of ours send an Image component's image to img2img."""
+    def send(self, button: Component, image: Component) -> None:
+        """Connect a button that sends the image of an Image component to img2img."""
         self._register(button, "img2img", source_image_component=image)
 
-    def send_text(self, button: Any, text: Any) -> None:
-        """Let a button of ours send generation parameters, in a Textbox component, to txt2img."""
+    def send_text(self, button: Component, text: Component) -> None:
+        """Connect a button that sends the generation parameters in a Textbox component to txt2img."""
         self._register(button, "txt2img", source_text_component=text)
 
     def connect(self) -> None:
-        """Register the buttons under the galleries that lead somewhere."""
+        """Register the buttons below the galleries that have a target."""
         for tab, buttons in self._buttons.items():
             for elem_id, button in buttons.items():
                 target = elem_id.removeprefix(f"{tab}_")
-                if tab in self._galleries and target in self._received:
+                if tab in self._galleries and target in self._receivers:
                     self._register(button, target, source_image_component=self._galleries[tab])
 
-    def _register(self, button: Any, target: str, **source: Any) -> None:
+    def _register(self, button: Component, target: str, **source: Component) -> None:
         binding = self._utils.ParamBinding(paste_button=button, tabname=target, **source)
         self._utils.register_paste_params_button(binding)

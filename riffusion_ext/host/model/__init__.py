@@ -1,1 +1,1 @@
-"""The webui's own model: generation, conditioning, noise, tiling."""
+"""Generation with the webui's model: conditioning, noise, tiling."""

@@ -1,58 +1,59 @@
-"""Which prompts can be told to a model in one batch, so that each image is the one it would be alone."""
+"""Check whether the prompts of a batch give the same images as each prompt alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-__all__ = ["Kind", "UnevenError", "check_even"]
+from riffusion_ext.host.base import HostObject
 
-Kind = tuple[int, tuple[float, ...]]
-"""Tokens of a prompt's longest part; and the weights of its parts, where the host takes them to be the same for all."""
+__all__ = ["MixedBatchError", "PromptKind", "check_uniform"]
+
+PromptKind = tuple[int, tuple[float, ...]]
+"""Number of tokens of a prompt's longest part; and the weights of its parts, if the host uses those of one prompt."""
 
 
-class UnevenError(Exception):
-    """Prompts of a batch are not all of one kind.
+class MixedBatchError(Exception):
+    """The prompts of a batch are of several kinds.
 
     Attributes
     ----------
     kinds
-        That of each prompt.
+        Kind of each prompt.
     """
 
-    def __init__(self, kinds: list[Kind]) -> None:
+    def __init__(self, kinds: list[PromptKind]) -> None:
         super().__init__(kinds)
         self.kinds = kinds
 
 
-def check_even(batch: Sequence[Sequence[Any]], *, one_weight: bool) -> None:
-    """Raise where the host would not generate each prompt of a batch as if alone.
+def check_uniform(batch: Sequence[Sequence[HostObject]], *, one_weight: bool) -> None:
+    """Raise an error if the host would not generate each prompt of a batch as if alone.
 
-    webui pads the shorter embeddings. Forge and reForge leave out the parts (those between AND) that not every prompt
-    has, and give a part the weight that it has in the last prompt.
+    The webui pads shorter embeddings. Forge and reForge drop parts (separated by AND) that not every prompt has, and
+    use the weights of the last prompt's parts for all.
 
     Parameters
     ----------
     batch
-        The composables of each prompt, with ``schedules`` and ``weight``.
+        Composables of each prompt, with ``schedules`` and ``weight``.
     one_weight
-        Whether the host gives a part one weight in the whole batch.
+        Whether the host uses the same weight of a part in the whole batch.
 
     Raises
     ------
-    UnevenError
-        They are of several kinds.
+    MixedBatchError
+        The prompts are of several kinds.
     """
     kinds = [(max(map(_length, parts)), _weights(parts) if one_weight else ()) for parts in batch]
     if len(set(kinds)) > 1:
-        raise UnevenError(kinds)
+        raise MixedBatchError(kinds)
 
 
-def _weights(parts: Sequence[Any]) -> tuple[float, ...]:
+def _weights(parts: Sequence[HostObject]) -> tuple[float, ...]:
     return tuple(float(part.weight) for part in parts)
 
 
-def _length(composable: Any) -> int:
-    """Tokens of the longest embedding."""
+def _length(composable: HostObject) -> int:
+    """Return the number of tokens of the longest embedding."""
     conds = (entry.cond for entry in composable.schedules)
     return max(int((cond["crossattn"] if isinstance(cond, dict) else cond).shape[0]) for cond in conds)

@@ -1,33 +1,34 @@
-"""What a model is told, between two prompts: webui's own conditionings, mixed.
+"""Interpolation of the webui's conditionings between two prompts.
 
-A conditioning is a list of composables (the parts between AND), each with a weight and a schedule (what ``[a:b:0.5]``
-makes of it): embeddings, each valid up to a step. Everything is made anew: webui keeps conditionings from run to run.
+A conditioning is a list of composables (parts separated by AND), each with a weight and a schedule (from
+``[a:b:0.5]``): embeddings, each valid up to a step. Inputs are never changed, as the webui caches conditionings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["mix_composables", "mix_embeddings", "mix_schedules"]
 
 
-def mix_embeddings(a: Any, b: Any, alpha: float) -> Any:
+def mix_embeddings(a: HostObject, b: HostObject, alpha: float) -> HostObject:
     """Interpolate two embeddings linearly.
 
     Parameters
     ----------
     a, b : torch.Tensor [shape=(tokens, features)], or mappings of tensors
-        Where one has fewer tokens, its last row is repeated, as webui does it for prompts of a batch.
+        The last row of the shorter one is repeated, as the webui does for prompts of a batch.
     alpha
         0 gives `a`, 1 gives `b`, each with its own number of tokens.
 
     Returns
     -------
     As the inputs
-        They themselves stay as they are.
+        A new embedding, or `a` or `b` itself at the ends.
     """
     if alpha <= 0 or alpha >= 1:
         return a if alpha <= 0 else b
@@ -37,17 +38,19 @@ def mix_embeddings(a: Any, b: Any, alpha: float) -> Any:
     return torch.lerp(_padded(a, tokens), _padded(b, tokens), alpha)
 
 
-def mix_schedules(a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callable[[int, Any], Any]) -> list[Any]:
-    """Mix two schedules: wherever either changes, the mixture does.
+def mix_schedules(
+    a: Sequence[HostObject], b: Sequence[HostObject], alpha: float, make: Callable[[int, HostObject], HostObject]
+) -> list[HostObject]:
+    """Interpolate two schedules; the result has an entry wherever one of them changes.
 
     Parameters
     ----------
     a, b
-        Rising entries with ``end_at_step`` and ``cond``.
+        Entries with ``end_at_step``, ascending, and ``cond``.
     alpha
         0 to 1.
     make
-        Makes an entry from a step and an embedding.
+        Creates an entry from a step and an embedding.
     """
     last = max(a[-1].end_at_step, b[-1].end_at_step)
     ends = sorted({entry.end_at_step for entry in (*a[:-1], *b[:-1])} | {last})
@@ -55,20 +58,24 @@ def mix_schedules(a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callab
 
 
 def mix_composables(
-    a: Sequence[Any], b: Sequence[Any], alpha: float, make: Callable[[list[Any], float], Any], entry: Callable[..., Any]
-) -> list[Any]:
-    """Mix two lists of composables: one by one, and what one list has more fades in or out by its weight.
+    a: Sequence[HostObject],
+    b: Sequence[HostObject],
+    alpha: float,
+    make: Callable[[list[HostObject], float], HostObject],
+    entry: Callable[..., HostObject],
+) -> list[HostObject]:
+    """Interpolate two lists of composables pairwise; surplus ones fade in or out by their weights.
 
     Parameters
     ----------
     a, b
-        With ``schedules`` and ``weight``.
+        Composables with ``schedules`` and ``weight``.
     alpha
         0 to 1.
     make
-        Makes a composable from a schedule and a weight.
+        Creates a composable from a schedule and a weight.
     entry
-        Makes an entry of a schedule.
+        Creates an entry of a schedule.
     """
     if alpha <= 0 or alpha >= 1:
         return list(a if alpha <= 0 else b)
@@ -78,13 +85,13 @@ def mix_composables(
             mix_schedules(first.schedules, second.schedules, alpha, entry),
             first.weight + alpha * (second.weight - first.weight),
         )
-        for first, second in zip(a, b)  # noqa: B905 - the longer one's rest follows
+        for first, second in zip(a, b)  # noqa: B905 - the rest of the longer list follows
     ]
     mixed += [make(list(rest.schedules), rest.weight * (1 - alpha)) for rest in a[shared:]]
     return mixed + [make(list(rest.schedules), rest.weight * alpha) for rest in b[shared:]]
 
 
-def _valid(schedule: Sequence[Any], step: int) -> Any:
+def _valid(schedule: Sequence[HostObject], step: int) -> HostObject:
     return next((entry.cond for entry in schedule if entry.end_at_step >= step), schedule[-1].cond)
 
 

@@ -1,7 +1,7 @@
-"""webui's own model, LoRAs and samplers as a :class:`~riffusion_ext.generate.backends.base.Backend`.
+"""The webui's model, LoRAs and samplers as a :class:`~riffusion_ext.generate.backends.base.Backend`.
 
-Between two prompts only two things differ from an ordinary generation: what the model is told, and the noise it begins
-with. So webui's two Processing classes are used as they are, and those two are put in their place.
+Generation between two prompts differs from an ordinary one only in the conditioning and the initial noise. So the
+webui's two Processing classes are used, with these two replaced.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from modules import call_queue, extra_networks, processing, rng, scripts, sd_samplers, shared
@@ -19,20 +19,24 @@ from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, OnImage, Request
-from riffusion_ext.host.model.batches import UnevenError, check_even
+from riffusion_ext.host.base import HostObject
+from riffusion_ext.host.model.batches import MixedBatchError, check_uniform
 from riffusion_ext.host.model.checkpoint import chosen_name
 from riffusion_ext.host.model.conditioning import mix_composables, mix_schedules
 from riffusion_ext.host.model.noise import MixedNoise
-from riffusion_ext.host.model.tiling import looped
+from riffusion_ext.host.model.tiling import wrap_in_time
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["WebuiBackend", "sampler_names", "usual_sampler"]
 
 _PREFERRED = ("DPM++ 2M", "Euler")
-"""Samplers for those who name none: neither takes noise on its way, which would be the same at all times of a song."""
+"""Default samplers. Neither adds noise in its steps, which would be the same throughout a song."""
 
-_NETWORKS = re.compile(r"<\w+:[^<>]+>")
+_EXTRA_NETWORK = re.compile(r"<\w+:[^<>]+>")
 
-_SETTINGS = {  # what else would change an image behind our back
+_SETTINGS = {  # settings that would change the images otherwise
     "img2img_color_correction": False,
     "img2img_fix_steps": False,
     "sd_vae_encode_method": "Full",
@@ -52,21 +56,21 @@ def sampler_names() -> list[str]:
 
 
 def usual_sampler() -> str:
-    """Return the name of the sampler for those who name none."""
+    """Return the name of the default sampler."""
     names = sampler_names()
     return next((name for name in _PREFERRED if name in names), names[0])
 
 
-class _Between:
-    """What the two Processing classes below have in common."""
+class _Interpolating:
+    """Mixin of the two Processing classes below: interpolates conditioning and noise of the requests."""
 
     requests: Sequence[Request] = ()
-    closed: ExitStack
-    prompts: Any
-    negative_prompts: Any
-    c: Any
-    uc: Any
-    extra_network_data: Any
+    exit_stack: ExitStack
+    prompts: list[str]
+    negative_prompts: list[str]
+    c: HostObject
+    uc: HostObject
+    extra_network_data: HostObject
 
     def parse_extra_network_prompts(self) -> None:
         super().parse_extra_network_prompts()  # type: ignore[misc]
@@ -80,10 +84,10 @@ class _Between:
     def setup_conds(self) -> None:
         super().setup_conds()  # type: ignore[misc]
         if any(request.loop for request in self.requests):
-            self.closed.enter_context(looped(_convolutional(self.sd_model)))  # type: ignore[attr-defined]
+            self.exit_stack.enter_context(wrap_in_time(_convolutional_models(self.sd_model)))  # type: ignore[attr-defined]
         if any(request.alpha > 0 for request in self.requests):
             self._mix()
-        check_even(self.c.batch, one_weight=hasattr(self.sd_model, "forge_objects"))  # type: ignore[attr-defined]
+        check_uniform(self.c.batch, one_weight=hasattr(self.sd_model, "forge_objects"))  # type: ignore[attr-defined]
 
     def _mix(self) -> None:
         first, first_negative, texts = self.c, self.uc, (self.prompts, self.negative_prompts)
@@ -91,12 +95,12 @@ class _Between:
         self.negative_prompts = [request.negatives[1] for request in self.requests]
         try:
             super().setup_conds()  # type: ignore[misc]
-            self.c = _mixed(first, self.c, self.requests)
-            self.uc = _mixed_negative(first_negative, self.uc, self.requests)
+            self.c = _mix_conditioning(first, self.c, self.requests)
+            self.uc = _mix_negative(first_negative, self.uc, self.requests)
         finally:
             self.prompts, self.negative_prompts = texts
 
-    def sample(self, *args: Any, **kwargs: Any) -> Any:
+    def sample(self, *args: HostObject, **kwargs: HostObject) -> HostObject:
         if any(request.alpha > 0 and len(set(request.seeds)) > 1 for request in self.requests):
             first = self.rng  # type: ignore[has-type]
             second = rng.ImageRNG(first.shape, [request.seeds[1] % 2**32 for request in self.requests])
@@ -104,41 +108,41 @@ class _Between:
         return super().sample(*args, **kwargs)  # type: ignore[misc]
 
 
-class _FromNoise(_Between, processing.StableDiffusionProcessingTxt2Img):
-    """Text to image, between two prompts."""
+class _FromNoise(_Interpolating, processing.StableDiffusionProcessingTxt2Img):
+    """Text to image between two prompts."""
 
 
-class _FromImage(_Between, processing.StableDiffusionProcessingImg2Img):
-    """Image to image, between two prompts."""
+class _FromImage(_Interpolating, processing.StableDiffusionProcessingImg2Img):
+    """Image to image between two prompts."""
 
 
 class WebuiBackend:
-    """The model that is chosen in the webui when this is made; it generates with no other.
+    """Backend of the checkpoint that is selected when it is created; it generates with no other one.
 
     Parameters
     ----------
     max_batch
-        How many images it is given at once.
+        Maximum number of images in a batch.
     """
 
     def __init__(self, *, max_batch: int = 4) -> None:
         self.max_batch = max_batch
         self.interrupted = False
         self._model = chosen_name()
-        self._wish = self._waits = self._at_work = False
-        self._turn = threading.Lock()  # from looking whose turn it is to interrupting
+        self._interrupt_requested = self._waiting = self._generating = False
+        self._lock = threading.Lock()  # held from the check of _generating to the interrupt
 
     @property
     def name(self) -> str:
-        """The checkpoint that is chosen, loaded or not."""
+        """Name of the checkpoint, loaded or not."""
         return self._model or "webui"
 
     @property
     def activity(self) -> Activity | None:
-        """The host's own count of steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
-        if self._waits:
+        """The host's progress in steps; see :attr:`riffusion_ext.generate.backends.base.Backend.activity`."""
+        if self._waiting:
             return Activity(waiting=True)
-        if self._at_work and shared.state.sampling_steps:
+        if self._generating and shared.state.sampling_steps:
             steps = shared.state.sampling_steps
             return Activity(min(shared.state.sampling_step + 1, steps), steps)
         return None
@@ -146,14 +150,13 @@ class WebuiBackend:
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         """Generate images; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`.
 
-        Waits for its turn where the host is at work. Every image carries the host's own record of how it was made,
-        as ``info["parameters"]``.
+        Waits while the host is working. Every image has its infotext as ``info["parameters"]``.
         """
-        self.interrupted = self._wish = False
+        self.interrupted = self._interrupt_requested = False
         generated: list[Image.Image] = []
         numbered = list(enumerate(requests))
-        # LoRAs change the model itself, so they count for a whole batch.
-        for _, group in groupby(numbered, key=lambda pair: _networks(pair[1])):
+        # LoRAs change the model's weights, so they are the same for a whole batch.
+        for _, group in groupby(numbered, key=lambda pair: _extra_networks(pair[1])):
             batch = list(group)
             images = self._generate([request for _, request in batch])
             for (number, _), image in zip(batch, images):  # noqa: B905 - fewer when interrupted
@@ -164,38 +167,38 @@ class WebuiBackend:
         return generated
 
     def interrupt(self) -> None:
-        """Stop what is being generated for this object; also while it still waits for its turn."""
-        self._wish = True
-        with self._turn:
-            if self._at_work:  # else the host is at work for somebody else
+        """Stop the current generation of this backend, also while it waits for the host."""
+        self._interrupt_requested = True
+        with self._lock:
+            if self._generating:  # otherwise the host is working for somebody else
                 shared.state.interrupt()
 
     def _generate(self, requests: Sequence[Request]) -> list[Image.Image]:
         if requests[0].denoise == 0:
             return [request.init.copy() for request in requests if request.init is not None]
-        self._waits = True
+        self._waiting = True
         with call_queue.queue_lock:
-            self._waits = False
-            if self._wish:
+            self._waiting = False
+            if self._interrupt_requested:
                 self.interrupted = True
                 return []
             self._check_model()
             shared.state.begin(job="riffusion")
-            shared.state.sampling_steps = 0  # those of the job before
-            self._at_work = True
+            shared.state.sampling_steps = 0  # the previous job's
+            self._generating = True
             try:
-                done = self._evenly(requests)
+                generated = self._process_uniform(requests)
                 self.interrupted = bool(shared.state.interrupted or shared.state.skipped)
             finally:
-                with self._turn:
-                    self._at_work = False
+                with self._lock:
+                    self._generating = False
                 shared.state.end()
                 shared.total_tqdm.clear()
-        # One that was interrupted half-way is noise still.
-        return [] if self.interrupted else done
+        # Interrupted images are still noisy.
+        return [] if self.interrupted else generated
 
     def _check_model(self) -> None:
-        """Windows of two models make no song; between two batches, anybody may choose another one."""
+        """Raise an error if another checkpoint was selected: a song's windows must be of one model."""
         now = chosen_name()
         if self._model and now != self._model:
             raise RiffusionError(
@@ -203,11 +206,11 @@ class WebuiBackend:
                 f"what was begun goes on with {self._model} only"
             )
 
-    def _evenly(self, requests: Sequence[Request]) -> list[Image.Image]:
-        """Generate a batch; in parts where its prompts are of several kinds, so that each is generated as if alone."""
+    def _process_uniform(self, requests: Sequence[Request]) -> list[Image.Image]:
+        """Generate a batch, divided by kinds of prompts, so that each image is the same as if generated alone."""
         try:
             return self._process(requests)
-        except UnevenError as error:
+        except MixedBatchError as error:
             kinds = error.kinds
         images: dict[int, Image.Image] = {}
         for kind in sorted(set(kinds)):
@@ -217,7 +220,7 @@ class WebuiBackend:
 
     def _process(self, requests: Sequence[Request]) -> list[Image.Image]:
         first = requests[0]
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "outpath_samples": "",
             "outpath_grids": "",
             "prompt": [request.prompts[0] for request in requests],
@@ -238,7 +241,7 @@ class WebuiBackend:
             "do_not_save_grid": True,
             "override_settings": {key: value for key, value in _SETTINGS.items() if key in shared.opts.data_labels},
         }
-        kind: Any = _FromNoise
+        kind: HostObject = _FromNoise
         if first.denoise is not None:
             kind = _FromImage
             values |= {
@@ -254,19 +257,19 @@ class WebuiBackend:
         p = kind(**values)
         p.requests = requests
         p.scripts, p.script_args = scripts.ScriptRunner(), ()
-        with ExitStack() as p.closed, closing(p):
-            done = processing.process_images(p)
-        images = done.images[done.index_of_first_image :][: len(requests)]
+        with ExitStack() as p.exit_stack, closing(p):
+            processed = processing.process_images(p)
+        images = processed.images[processed.index_of_first_image :][: len(requests)]
         if len(images) < len(requests) and not (shared.state.interrupted or shared.state.skipped):
             raise RiffusionError(f"the webui returned {len(images)} images where {len(requests)} were asked for")
-        for image, text, request in zip(images, done.infotexts[done.index_of_first_image :], requests):  # noqa: B905
+        for image, text, request in zip(images, processed.infotexts[processed.index_of_first_image :], requests):  # noqa: B905
             _check_generated(image, request.mask)
             image.info["parameters"] = text
         return [image if image.mode == "RGB" else image.convert("RGB") for image in images]
 
 
 def _check_generated(image: Image.Image, mask: Image.Image | None) -> None:
-    """Refuse what comes of numbers that are none (NaN), where the host does not: black, the loudest sound there is."""
+    """Raise an error for black images, which hosts make of NaN. As a spectrogram, black is the loudest sound."""
     pixels = np.asarray(image.convert("L"))
     generated = pixels if mask is None else pixels[np.asarray(mask) == 255]
     if generated.size and not generated.any():
@@ -276,20 +279,20 @@ def _check_generated(image: Image.Image, mask: Image.Image | None) -> None:
         )
 
 
-def _networks(request: Request) -> tuple[str, ...]:
-    return tuple(sorted({found for prompt in request.prompts for found in _NETWORKS.findall(prompt)}))
+def _extra_networks(request: Request) -> tuple[str, ...]:
+    return tuple(sorted({found for prompt in request.prompts for found in _EXTRA_NETWORK.findall(prompt)}))
 
 
-def _convolutional(model: Any) -> list[Any]:
-    """Return the denoiser and the autoencoder of a model, in A1111's and in Forge's place."""
+def _convolutional_models(model: HostObject) -> list[torch.nn.Module]:
+    """Return the denoiser and the autoencoder of a model of A1111 or Forge."""
     forge = getattr(model, "forge_objects", None)
     if forge is not None:
         return [forge.unet.model.diffusion_model, forge.vae.first_stage_model]
     return [model.model.diffusion_model, model.first_stage_model]
 
 
-def _mixed(first: Any, second: Any, requests: Sequence[Request]) -> Any:
-    def entry_like(schedule: Any) -> Any:
+def _mix_conditioning(first: HostObject, second: HostObject, requests: Sequence[Request]) -> HostObject:
+    def entry_like(schedule: HostObject) -> HostObject:
         return type(schedule[0].schedules[0])
 
     batch = [
@@ -299,7 +302,7 @@ def _mixed(first: Any, second: Any, requests: Sequence[Request]) -> Any:
     return type(first)(shape=first.shape, batch=batch)
 
 
-def _mixed_negative(first: Any, second: Any, requests: Sequence[Request]) -> Any:
+def _mix_negative(first: HostObject, second: HostObject, requests: Sequence[Request]) -> HostObject:
     if first is None or second is None:  # Forge at CFG 1
         return second if first is None else first
     return [

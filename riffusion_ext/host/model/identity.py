@@ -1,4 +1,4 @@
-"""Does a checkpoint look like a Riffusion model? Asked by name and hash; the weights are not looked at."""
+"""Recognize checkpoints of Riffusion models by name and hash, without reading the weights."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ KNOWN_HASHES = (
     "99a6eb51c18e16a6121180f3daa69344e571618b195533f67ae94be4eb135a57",  # riffusion-model-v1.ckpt, sha256
     "3aafa6fe",  # the same file by webui's old short hash
 )
-"""Hashes of published Riffusion checkpoints. webui also shows the first ten digits of a sha256."""
+"""Hashes of published Riffusion checkpoints. The webui also shows the first ten digits of a sha256."""
 
-_SHORTEST_HASH = 8
+_MIN_HASH_DIGITS = 8
 
 
 def patterns_from_text(text: str) -> tuple[str, ...]:
-    """Read a user's list of name patterns, separated by commas or lines."""
+    """Split a user's list of name patterns at commas and line breaks."""
     return tuple(part.strip() for part in re.split(r"[,\n]", text or "") if part.strip())
 
 
-def _known_hash(given: str) -> bool:
-    digits = given.strip().strip("[]").lower()
-    return len(digits) >= _SHORTEST_HASH and any(known.startswith(digits) for known in KNOWN_HASHES)
+def _is_known_hash(text: str) -> bool:
+    digits = text.strip().strip("[]").lower()
+    return len(digits) >= _MIN_HASH_DIGITS and any(known.startswith(digits) for known in KNOWN_HASHES)
 
 
 def _matches(pattern: str, name: str) -> bool:
-    # "riffusion" is found anywhere in the name; "*-music-*" is taken as a shell pattern for a part of it.
+    # A pattern matches anywhere in the name; * matches any text.
     name, position = name.lower(), 0
-    for part in pattern.lower().split("*"):  # each at the first place behind the one before
+    for part in pattern.lower().split("*"):  # each part at its first position after the previous one
         position = name.find(part, position)
         if position < 0:
             return False
@@ -40,22 +40,22 @@ def _matches(pattern: str, name: str) -> bool:
 def looks_like_riffusion(
     names: Iterable[str], hashes: Iterable[str] = (), patterns: Iterable[str] = ("riffusion",)
 ) -> bool:
-    """Whether any name holds any of the patterns, or any hash is that of a published Riffusion checkpoint.
+    """Return whether a name matches a pattern, or a hash is that of a published Riffusion checkpoint.
 
     Parameters
     ----------
     names
-        What the host calls the checkpoint: title, file name.
+        Names of the checkpoint in the host: title, file name.
     hashes
-        sha256 (whole or its first digits) and old short hash.
+        sha256, whole or its first digits, and the former short hash.
     patterns
-        Parts of names, case ignored; ``*`` stands for anything.
+        Parts of names, case-insensitive; ``*`` stands for any text.
     """
     patterns = tuple(patterns)
     names = [name for name in names if name]
-    if any(_known_hash(given) for given in hashes if given):
+    if any(_is_known_hash(text) for text in hashes if text):
         return True
-    # A title ends with its short hash in brackets, which a host shows even before the checkpoint is loaded.
-    if any(_known_hash(found) for name in names for found in re.findall(r"\[([0-9a-fA-F]{8,64})\]", name)):
+    # A title ends with the short hash in brackets, which a host shows even before the checkpoint is loaded.
+    if any(_is_known_hash(found) for name in names for found in re.findall(r"\[([0-9a-fA-F]{8,64})\]", name)):
         return True
     return any(_matches(pattern, name) for pattern in patterns for name in names)

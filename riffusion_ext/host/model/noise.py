@@ -1,36 +1,37 @@
-"""Where images begin, between two seeds: the hosts' own noises, mixed by one spherical interpolation.
+"""Initial noise between two seeds, by spherical interpolation of the webui's noises.
 
-Riffusion's interpolation, after Shoemake, "Animating rotation with quaternion curves" (SIGGRAPH 1985): over the whole
-noise at once, so that what is between two noises is as loud as they are. webui's own, for variation seeds, takes the
-columns one by one.
+The interpolation is Riffusion's, after Shoemake, "Animating rotation with quaternion curves" (SIGGRAPH 1985). It treats
+the whole noise as one vector, so that its norm is preserved. The webui's own, for variation seeds, treats each column
+separately.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+
+from riffusion_ext.host.base import HostObject
 
 __all__ = ["MixedNoise", "slerp"]
 
 _PARALLEL = 0.9995
-"""Cosine beyond which two noises lie on a line, and are mixed linearly; the original's own limit."""
+"""Cosine above which two noises count as parallel and are interpolated linearly; the limit of the original."""
 
 
 class MixedNoise:
-    """Stands in for webui's ``ImageRNG``: gives the noise for the start and, to ancestral samplers, that of each step.
+    """Replacement of the webui's ``ImageRNG``: returns the initial noise and that of each step of ancestral samplers.
 
     Parameters
     ----------
     first, second
-        webui's noises of the two seeds of each image.
+        The webui's ``ImageRNG`` of the two seeds of each image.
     alphas
-        Where between the two, 0 to 1, for each image.
+        Position between the two, 0 to 1, of each image.
     """
 
-    def __init__(self, first: Any, second: Any, alphas: Sequence[float]) -> None:
+    def __init__(self, first: HostObject, second: HostObject, alphas: Sequence[float]) -> None:
         self._first, self._second, self._alphas = first, second, alphas
 
     def next(self) -> torch.Tensor:
@@ -39,8 +40,8 @@ class MixedNoise:
         pairs = zip(first, second, self._alphas, strict=True)
         return torch.stack([slerp(a, b, alpha) for a, b, alpha in pairs])
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._first, name)  # shape, seeds, generators: what samplers and scripts look at
+    def __getattr__(self, name: str) -> HostObject:
+        return getattr(self._first, name)  # shape, seeds, generators: read by samplers and scripts
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -56,7 +57,7 @@ def slerp(a: torch.Tensor, b: torch.Tensor, alpha: float) -> torch.Tensor:
     Returns
     -------
     torch.Tensor [shape, type and device of `a`]
-        Computed on the processor in float64, which some devices (Apple's MPS) do not have.
+        Computed on the CPU in float64, which some devices (Apple's MPS) lack.
     """
     if alpha <= 0 or alpha >= 1:
         return a if alpha <= 0 else b
@@ -66,4 +67,4 @@ def slerp(a: torch.Tensor, b: torch.Tensor, alpha: float) -> torch.Tensor:
         return torch.lerp(a, b, alpha)
     angle = math.acos(cosine)
     mixed = (math.sin((1 - alpha) * angle) * x + math.sin(alpha * angle) * y) / math.sin(angle)
-    return mixed.reshape(a.shape).to(a.dtype).to(a.device)  # the type first: the device may know no float64
+    return mixed.reshape(a.shape).to(a.dtype).to(a.device)  # the dtype first: the device may lack float64

@@ -1,37 +1,38 @@
-"""Images without ends in time: while a loop is generated, all convolutions see the left edge behind the right one.
+"""Seamless images in time, for loops: circular padding of all convolutions in the horizontal direction.
 
-webui's own tiling closes top and bottom, too, which would let the highest notes sound into the lowest.
+The webui's own tiling also joins top and bottom, by which the highest notes would affect the lowest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
-__all__ = ["looped"]
+__all__ = ["wrap_in_time"]
+
+Inputs = tuple[torch.Tensor, ...]
 
 
 @contextmanager
-def looped(models: Iterable[torch.nn.Module]) -> Iterator[None]:
-    """Close models' convolutions in the direction of time, for a ``with``; they are as before after it.
+def wrap_in_time(models: Iterable[torch.nn.Module]) -> Iterator[None]:
+    """Make the convolutions of models circular in time, inside a ``with`` statement.
 
     Parameters
     ----------
     models
-        The denoiser and the decoder. What has no padding in time stays as it is.
+        The denoiser and the decoder. Layers without zero padding in time are not changed.
     """
-    undo: list[tuple[torch.nn.Conv2d, Any, Any]] = []
+    undo: list[tuple[torch.nn.Conv2d, tuple[int, ...], RemovableHandle]] = []
     try:
         for model in models:
             for layer in model.modules():
-                if isinstance(layer, torch.nn.Conv2d) and _time_padding(layer):
-                    padding: Any = layer.padding
-                    handle = layer.register_forward_pre_hook(_wrapping(_time_padding(layer)))
-                    undo.append((layer, padding, handle))
-                    layer.padding = (padding[0], 0)
+                if isinstance(layer, torch.nn.Conv2d) and isinstance(layer.padding, tuple) and _time_padding(layer):
+                    handle = layer.register_forward_pre_hook(_padding_hook(_time_padding(layer)))
+                    undo.append((layer, layer.padding, handle))
+                    layer.padding = (layer.padding[0], 0)
         yield
     finally:
         for layer, padding, handle in undo:
@@ -43,8 +44,8 @@ def _time_padding(layer: torch.nn.Conv2d) -> int:
     return int(layer.padding[1]) if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros" else 0
 
 
-def _wrapping(width: int) -> Any:
-    def wrap(layer: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _padding_hook(width: int) -> Callable[[torch.nn.Module, Inputs], Inputs]:
+    def wrap(layer: torch.nn.Module, inputs: Inputs) -> Inputs:
         return (torch.nn.functional.pad(inputs[0], (width, width, 0, 0), mode="circular"), *inputs[1:])
 
     return wrap

@@ -1,1 +1,1 @@
-"""Options of conversions between images and sound files, beside those of the sound and of the cut."""
+"""Options of conversions between images and sound files, other than those of the sound and the crop."""

@@ -1,4 +1,4 @@
-"""Options of cutting clips at random from sound files. Their names are those of the original library's commands."""
+"""Options of random clips from sound files. Their names are those of the original library's commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from riffusion_ext.options.sound import control
 __all__ = ["OPTIONS", "SAMPLING"]
 
 _COMMAND = ("command",)
-_CLIPS = Option("num_clips", "", "number", 1, "number of clips", bounds=CLIPS, step=1, faces=_COMMAND)
+_CLIPS = Option("num_clips", "", "number", 1, "number of clips", bounds=CLIPS, step=1, interfaces=_COMMAND)
 
 OPTIONS: tuple[Option, ...] = (
     _CLIPS,
@@ -23,7 +23,7 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         "*",
         "pattern of file names, such as *.mp3, or **/*.mp3 to include subfolders (*: all sound files of the folder)",
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     LIMIT,
     THREADS_OPTION,
@@ -35,9 +35,9 @@ OPTIONS: tuple[Option, ...] = (
         "length of a clip in ms; 5110 to 5119 make an image of 512 columns, 5120 makes 513",
         bounds=CUT_DURATION_MS,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
-    Option("mono", "", "checkbox", False, "mix to one channel", faces=_COMMAND),
+    Option("mono", "", "checkbox", False, "mix to one channel", interfaces=_COMMAND),
     Option(
         "extension",
         "",
@@ -45,7 +45,7 @@ OPTIONS: tuple[Option, ...] = (
         "wav",
         "format of the clips; mp3 and ogg are lossy; sample-clips-batch writes mp3 by default",
         choices=control("format").choices,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
     Option(
         "seed",
@@ -55,9 +55,9 @@ OPTIONS: tuple[Option, ...] = (
         "seed of the random positions; the same seed gives the same clips, -1 gives other clips each time",
         bounds=SAMPLE_SEED,
         step=1,
-        faces=_COMMAND,
+        interfaces=_COMMAND,
     ),
 )
-"""Every option of both commands."""
+"""Options of both commands."""
 
 SAMPLING = by_id(OPTIONS)

@@ -1,4 +1,4 @@
-"""Options of turning images into sound files, beside those of the sound and of the cut."""
+"""Options of the conversion of images to sound files, other than those of the sound and the crop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from riffusion_ext.options.sound import control
 __all__ = ["BITS", "EACH_OR_JOINED", "JOIN", "KINDS", "OPTIONS", "SUBTYPES", "TO_AUDIO"]
 
 KINDS = ("One clip each", "One song", "One clip each, and all joined", "One track of all")
-"""What the page Images to audio makes, as it says it."""
+"""Results of the page "Images to audio"."""
 
 SUBTYPES = {"16": "pcm16", "24": "pcm24", "float": "float"}
-"""Sample formats of WAV and FLAC: what users write -> what the writer of sound files takes."""
+"""Sample formats of :func:`~riffusion_ext.audio.io.write_audio` by the values of ``--bits``."""
 
 BITS = Option(
     "bits",
@@ -23,7 +23,7 @@ BITS = Option(
     "16",
     "sample format of WAV and FLAC",
     choices=tuple(SUBTYPES),
-    faces=("command",),
+    interfaces=("command",),
 )
 
 _CROSSFADE = replace(
@@ -31,12 +31,12 @@ _CROSSFADE = replace(
     infotext="",
     help="seconds of the fade from each clip of the track to the next; shorter where no sound is left around a cut",
     hint=control("crossfade").help,
-    faces=("page", "command"),
+    interfaces=("page", "command"),
     bounds=CROSSFADE_S,
     page_bounds=control("crossfade").bounds,
     whole=False,
 )
-"""The Script's own has a range that its API arguments keep."""
+"""Not the Script's option, whose range is that of its API arguments."""
 
 EACH_OR_JOINED: tuple[Option, ...] = (
     Option(
@@ -47,7 +47,7 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "what to make of the images",
         hint="One song: the images are consecutive parts of it; it is rebuilt as a whole, without seams.",
         choices=KINDS,
-        faces=("page",),
+        interfaces=("page",),
     ),
     Option(
         "patterns",
@@ -56,12 +56,13 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "",
         'only files whose names match, such as "*.jpg, *.png" (all images)',
         hint="",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
         command_name="glob",
         placeholder="*.jpg, *.png",
+        transient=True,
     ),
-    Option("each", "", "checkbox", True, "write a sound file for each image (yes)", faces=("command",)),
-    Option("join", "", "checkbox", True, "write one track of all clips (yes)", faces=("command",)),
+    Option("each", "", "checkbox", True, "write a sound file for each image (yes)", interfaces=("command",)),
+    Option("join", "", "checkbox", True, "write one track of all clips (yes)", interfaces=("command",)),
     Option(
         "joined_name",
         "Name of the joined file",
@@ -69,10 +70,11 @@ EACH_OR_JOINED: tuple[Option, ...] = (
         "joined",
         "name of the track; {date} is replaced by date and time, {folder} by the name of its folder",
         hint="{date} stands for the time",
-        faces=("page", "command"),
+        interfaces=("page", "command"),
+        transient=True,
     ),
 )
-"""What is made of many images: the page chooses a kind, the command says what to write."""
+"""Options of the results: a kind on the page, and switches on the command line."""
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -83,7 +85,7 @@ OPTIONS: tuple[Option, ...] = (
         "order of the joined images; natural: by the numbers in their names (clip_2 before clip_10), however the shell "
         "sorts them; given: as on the command line",
         choices=("natural", "given"),
-        faces=("command",),
+        interfaces=("command",),
     ),
     _CROSSFADE,
     BITS,
@@ -95,10 +97,10 @@ OPTIONS: tuple[Option, ...] = (
         "seed of the random phases of the reference engine; other engines use no seed",
         bounds=(float("-inf"), float("inf")),  # torch takes any
         step=1,
-        faces=("command",),
+        interfaces=("command",),
     ),
 )
-"""What both commands have."""
+"""Options of both commands."""
 
 TO_AUDIO = by_id((*EACH_OR_JOINED, *OPTIONS))
 
@@ -110,6 +112,6 @@ JOIN = Option(
     "write one sound file of all images; song: the images are tiles of one song, which is reconstructed as a whole, "
     "without seams; clips: separate clips, placed end to end",
     choices=("song", "clips"),
-    faces=("command",),
+    interfaces=("command",),
 )
-"""Of the command ``image-to-audio``."""
+"""Option of the command ``image-to-audio``."""

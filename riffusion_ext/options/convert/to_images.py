@@ -1,4 +1,4 @@
-"""Options of turning sound files into images."""
+"""Options of the conversion of sound files to images."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["BATCH", "BATCH_OPTIONS", "CUTS", "LEVEL_LABELS", "OPTIONS", "PRESET_
 _COLUMNS = 512
 
 CUTS = (f"Tiles of {_COLUMNS} columns, for training", "One wide image")
-"""How the page Audio to images cuts a song, as it says it."""
+"""Choices of the page "Audio to images" for the shape of images."""
 
 LEVEL_LABELS = {"Whole song": "song", "Each tile": "tile"}
-"""Scales of the tiles as the page names them."""
+"""Scales of the tiles by their names on the page."""
 
 OPTIONS: tuple[Option, ...] = (
-    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one wide image", hint="", choices=CUTS, faces=("page",)),
+    Option("cut", "Cut", "radio", CUTS[0], "tiles, or one wide image", hint="", choices=CUTS, interfaces=("page",)),
     Option(
         "tiles",
         "",
         "checkbox",
         False,
         "cut into images of --columns; the last one is padded with silence",
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "columns",
@@ -37,7 +37,7 @@ OPTIONS: tuple[Option, ...] = (
         "width of a tile in columns; without tiles, one image has the whole sound",
         bounds=TILE_COLUMNS,
         step=1,
-        faces=("command", "api"),
+        interfaces=("command", "api"),
     ),
     Option(
         "tile_level",
@@ -58,7 +58,7 @@ OPTIONS: tuple[Option, ...] = (
         "start of the part to convert, in seconds",
         bounds=PART_S,
         step=0.01,
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "duration",
@@ -68,7 +68,7 @@ OPTIONS: tuple[Option, ...] = (
         "length of the part to convert, in seconds (to the end)",
         bounds=PART_S,
         step=0.01,
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "preset",
@@ -78,7 +78,7 @@ OPTIONS: tuple[Option, ...] = (
         "riffusion-v1, 20khz-stereo, or parameters by name, such as max_frequency=16000, stereo=true",
         hint="Use the values that the model was trained with.",
         choices=(*PRESETS, CUSTOM),
-        faces=("page",),
+        interfaces=("page",),
     ),
     replace(control("custom"), label="Custom parameters", infotext=""),
     Option(
@@ -89,17 +89,17 @@ OPTIONS: tuple[Option, ...] = (
         "format of the images in a folder",
         hint="png is exact.",
         choices=IMAGE_FORMATS,
-        faces=("page", "command"),
+        interfaces=("page", "command"),
     ),
 )
-"""Every option of a conversion, in the order of the page and the command line."""
+"""Options of a conversion, in the order of the page and the command line."""
 
 TO_IMAGES = by_id(OPTIONS)
 
 PRESET_TEXT = replace(
-    TO_IMAGES["preset"], label="", kind="text", choices=(), longest=300, faces=("api",), api_name="preset"
+    TO_IMAGES["preset"], label="", kind="text", choices=(), max_length=300, interfaces=("api",), api_name="preset"
 )
-"""The parameters in the API: a preset, or parameters by name."""
+"""Spectrogram parameters in the API: a preset, or parameters by name."""
 
 LIMIT = Option(
     "limit",
@@ -109,7 +109,7 @@ LIMIT = Option(
     "maximum number of files (-1: all)",
     bounds=(float("-inf"), float("inf")),  # what is not above 0 means all
     step=1,
-    faces=("command",),
+    interfaces=("command",),
 )
 THREADS_OPTION = Option(
     "num_threads",
@@ -119,7 +119,7 @@ THREADS_OPTION = Option(
     "number of files to process at once (one for each core)",
     bounds=THREADS,
     step=1,
-    faces=("command",),
+    interfaces=("command",),
 )
 BATCH_OPTIONS: tuple[Option, ...] = (
     Option(
@@ -129,7 +129,7 @@ BATCH_OPTIONS: tuple[Option, ...] = (
         "png",
         "format of the images; jpg is lossy",
         choices=("png", "jpg", "jpeg", "webp"),
-        faces=("command",),
+        interfaces=("command",),
     ),
     Option(
         "mono",
@@ -137,11 +137,11 @@ BATCH_OPTIONS: tuple[Option, ...] = (
         "checkbox",
         False,
         "make mono images, as is the default; --stereo makes stereo images",
-        faces=("command",),
+        interfaces=("command",),
     ),
     THREADS_OPTION,
     LIMIT,
 )
-"""Those of ``audio-to-images-batch``, whose names are the original library's."""
+"""Options of ``audio-to-images-batch``, with the names of the original library."""
 
 BATCH = by_id(BATCH_OPTIONS)

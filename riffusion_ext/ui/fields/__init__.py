@@ -1,1 +1,1 @@
-"""Fields of the pages, and the settings made of them."""
+"""Input components of the pages."""

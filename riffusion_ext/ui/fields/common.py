@@ -3,55 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from riffusion_ext.options import generation
 from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
-from riffusion_ext.ui.gradio_compat import component, row
+from riffusion_ext.ui.gradio_compat import component, keep_out_of_config, row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["common_controls", "components", "styles_control", "window_controls"]
 
 _SHORT = {"beats_per_bar": "beats"}
-"""Ends of element ids that are shorter than the option's id."""
+"""Options whose id is shortened in element ids."""
 
 
-def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> dict[str, Any]:
-    """Make the components of some options of a page inside the gradio context that is open; returns them by id."""
+def components(options: Mapping[str, Option], page: str, ids: Iterable[str]) -> dict[str, Component]:
+    """Create the components of options of a page in the open gradio context; return them by id."""
     return {id_: component(options[id_], f"riffusion_{page}_{_SHORT.get(id_, id_)}") for id_ in ids}
 
 
 def common_controls(
-    place: PageContext,
+    context: PageContext,
     page: str,
     options: Mapping[str, Option],
     *,
     level: Option | None = None,
-) -> dict[str, Any]:
-    """Lay out what all pages have, inside the gradio context that is open; returns the components by id.
+) -> dict[str, Component]:
+    """Lay out the components of all pages in the open gradio context; return them by id.
 
-    A webui keeps a user's defaults by label, and the pages are in one tab: where labels are equal, so are the values.
+    A webui stores a user's defaults by label, and all pages are in one tab: components of the same label share them.
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     page
-        Its name in element ids.
+        Name of the page in element ids.
     options
-        Its options by id; those of the batch are shown where it has them.
+        Options of the page by id; the batch size is shown if it is one of them.
     level
-        That of a sound file that is finished some time; None for no such file, and then no format either.
+        Option of the level; None for a page without a result file, which shows no format, either.
     """
     import gradio as gr
 
-    made: dict[str, Any] = {}
+    controls: dict[str, Component] = {}
     with row():
-        made |= components(options, page, ["steps"])
+        controls |= components(options, page, ["steps"])
         sampler = options["sampler"]
-        made["sampler"] = gr.Dropdown(
-            [sampler.on_page, *place.model.samplers()],
+        controls["sampler"] = gr.Dropdown(
+            [sampler.on_page, *context.model.samplers()],
             value=sampler.on_page,
             label=sampler.label,
             info=sampler.page_hint,
@@ -59,32 +59,32 @@ def common_controls(
         )
     with gr.Accordion("Sound and model", open=False):
         with row():
-            made["engine"] = component(control("engine"), f"riffusion_{page}_engine")
+            controls["engine"] = component(control("engine"), f"riffusion_{page}_engine")
             if level is not None:
-                made["format"] = component(control("format"), f"riffusion_{page}_format")
+                controls["format"] = component(control("format"), f"riffusion_{page}_format")
         with row():
             if level is not None:
-                made["level"] = component(level, f"riffusion_{page}_level")
-            made |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
+                controls["level"] = component(level, f"riffusion_{page}_level")
+            controls |= components(options, page, [id_ for id_ in ("batch",) if id_ in options])
         with row():
-            made["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
-            made["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
-    return made
+            controls["preset"] = component(generation.PRESET, f"riffusion_{page}_preset")
+            controls["custom"] = component(generation.PRESET_CUSTOM, f"riffusion_{page}_custom")
+    return controls
 
 
-def styles_control(place: PageContext, page: str) -> dict[str, Any]:
-    """Lay out the choice of prompt styles by name, where there are such things; it is not to be remembered."""
+def styles_control(context: PageContext, page: str) -> dict[str, Component]:
+    """Lay out the choice of prompt styles, if the webui has any."""
     import gradio as gr
 
-    names = place.model.styles()
+    names = context.model.styles()
     if names is None:
         return {}
     styles = gr.Dropdown(list(names), value=[], multiselect=True, label="Styles", elem_id=f"riffusion_{page}_styles")
-    styles.do_not_save_to_config = True
+    keep_out_of_config(styles)
     return {"styles": styles}
 
 
-def window_controls(page: str, options: Mapping[str, Option]) -> dict[str, Any]:
-    """Lay out how large windows are, for pages that make more than one."""
+def window_controls(page: str, options: Mapping[str, Option]) -> dict[str, Component]:
+    """Lay out width and overlap of windows, for pages that generate more than one."""
     with row():
         return components(options, page, ["width", "overlap"])

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.live import LIVE
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
 from riffusion_ext.ui.gradio_compat import row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["live_controls"]
 
 
-def live_controls(place: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+def live_controls(context: PageContext) -> dict[str, Component]:
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(LIVE, "live", ids)
 
-    made = some("prompt", "negative")
-    made |= styles_control(place, "live")
+    controls = make("prompt", "negative")
+    controls |= styles_control(context, "live")
     with row():
-        made |= some("travel", "ahead")
+        controls |= make("travel", "ahead")
     with row():
-        made |= some("seed", "cfg")
+        controls |= make("seed", "cfg")
     with gr.Accordion("Beat and windows", open=False):
         with row():
-            made |= some("beat", "denoise")
+            controls |= make("beat", "denoise")
         with row():
-            made |= some("bpm", "beats_per_bar")
-        made |= window_controls("live", LIVE)
-    made |= common_controls(place, "live", LIVE)
+            controls |= make("bpm", "beats_per_bar")
+        controls |= window_controls("live", LIVE)
+    controls |= common_controls(context, "live", LIVE)
     with row():
-        made |= some("recordings")
-    for transient in ("prompt", "negative", "seed"):
-        made[transient].do_not_save_to_config = True
-    return made
+        controls |= make("recordings")
+    return controls

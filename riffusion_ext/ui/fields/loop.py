@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.loop import LEVEL, LOOP
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control
 from riffusion_ext.ui.gradio_compat import row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["loop_controls"]
 
 
-def loop_controls(place: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+def loop_controls(context: PageContext) -> dict[str, Component]:
+    """Lay out the components in the open gradio context; return them by id of the option."""
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(LOOP, "loop", ids)
 
-    made = some("prompt", "negative")
-    made |= styles_control(place, "loop")
+    controls = make("prompt", "negative")
+    controls |= styles_control(context, "loop")
     with row():
-        made |= some("bars", "bpm", "beats_per_bar")
+        controls |= make("bars", "bpm", "beats_per_bar")
     with row():
-        made |= some("seed", "cfg")
+        controls |= make("seed", "cfg")
     with row():
-        made |= some("beat", "denoise")
-    made |= common_controls(place, "loop", LOOP, level=LEVEL)
-    for transient in ("prompt", "negative", "seed"):
-        made[transient].do_not_save_to_config = True
-    return made
+        controls |= make("beat", "denoise")
+    controls |= common_controls(context, "loop", LOOP, level=LEVEL)
+    return controls

@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.riff import LEVEL, RIFF
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
-from riffusion_ext.ui.gradio_compat import on_change, row
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, on_change, row
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import message
 
 __all__ = ["riff_controls"]
 
-_OWN = "own numbers"
+_CUSTOM = "own numbers"
+_OVER_TIME = "Denoising, CFG scale and share of the result can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2"
 
 
-def riff_controls(place: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+def riff_controls(context: PageContext) -> dict[str, Component]:
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     from riffusion_ext.generate.riff_settings import PRESETS_RIFF
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(RIFF, "riff", ids)
 
-    made = some("prompt", "negative")
-    made |= styles_control(place, "riff")
+    controls = make("prompt", "negative")
+    controls |= styles_control(context, "riff")
     with row():
         recipe = gr.Dropdown(
-            [_OWN, *PRESETS_RIFF],
-            value=_OWN,
+            [_CUSTOM, *PRESETS_RIFF],
+            value=_CUSTOM,
             label="Recipe",
             info="fills in denoising, CFG scale and steps",
             elem_id="riffusion_riff_recipe",
         )
-        made |= some("seed")
+        controls |= make("seed")
     with row():
-        made |= some("denoise", "cfg")
-    gr.HTML(value=message("Both, and the share of the result, can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2"))
+        controls |= make("denoise", "cfg")
+    gr.HTML(
+        value=message("Denoising, CFG scale and share of the result can change over time: 0:00 0.2, 0:30 0.4, 1:00 0.2")
+    )
     with gr.Accordion("More than one prompt", open=False):
-        made |= some("score", "stretch")
-    with gr.Accordion("Which part, and how it is heard", open=False):
+        controls |= make("score", "stretch")
+    with gr.Accordion("Part, channels and mix", open=False):
         with row():
-            made |= some("start", "duration")
+            controls |= make("start", "duration")
         with row():
-            made |= some("channels", "spread")
+            controls |= make("channels", "spread")
         with row():
-            made |= some("wet", "law")
-        made |= window_controls("riff", RIFF)
-    made |= common_controls(place, "riff", RIFF, level=LEVEL)
-    for transient in ("prompt", "negative", "score", "seed", "start", "duration"):
-        made[transient].do_not_save_to_config = True
-    recipe.do_not_save_to_config = True
+            controls |= make("wet", "law")
+        controls |= window_controls("riff", RIFF)
+    controls |= common_controls(context, "riff", RIFF, level=LEVEL)
+    keep_out_of_config(recipe)
 
-    def fill(name: str) -> tuple[Any, ...]:
+    def fill(name: str) -> tuple[Update, ...]:
         if name not in PRESETS_RIFF:
             return (gr.update(),) * 3
         numbers = PRESETS_RIFF[name]
         return f"{numbers['denoise']:g}", f"{numbers['cfg']:g}", numbers["steps"]
 
-    on_change(recipe, fill, [recipe], [made["denoise"], made["cfg"], made["steps"]])
-    return made
+    on_change(recipe, fill, [recipe], [controls["denoise"], controls["cfg"], controls["steps"]])
+    return controls

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from riffusion_ext.options.song import LEVEL, SONG
 from riffusion_ext.ui.fields.common import common_controls, components, styles_control, window_controls
 from riffusion_ext.ui.gradio_compat import row
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.layout.page_context import PageContext
 
 __all__ = ["song_controls"]
 
 
-def song_controls(place: PageContext) -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+def song_controls(context: PageContext) -> dict[str, Component]:
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
-    def some(*ids: str) -> dict[str, Any]:
+    def make(*ids: str) -> dict[str, Component]:
         return components(SONG, "song", ids)
 
-    made = some("score", "negative")
-    made |= styles_control(place, "song")
+    controls = make("score", "negative")
+    controls |= styles_control(context, "song")
     with row():
-        made |= some("bpm", "beats_per_bar", "seed")
-    made |= some("cfg")
+        controls |= make("bpm", "beats_per_bar", "seed")
+    controls |= make("cfg")
     with row():
-        made |= some("beat", "denoise")
-    with gr.Accordion("From one part to the next", open=False):
+        controls |= make("beat", "denoise")
+    with gr.Accordion("Transitions", open=False):
         with row():
-            made |= some("power", "back")
+            controls |= make("power", "back")
         with row():
-            made |= some("join", "seeds")
-        made |= window_controls("song", SONG)
-    made |= common_controls(place, "song", SONG, level=LEVEL)
-    for transient in ("score", "seed"):
-        made[transient].do_not_save_to_config = True
-    return made
+            controls |= make("join", "seeds")
+        controls |= window_controls("song", SONG)
+    controls |= common_controls(context, "song", SONG, level=LEVEL)
+    return controls

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from riffusion_ext.options.dataset import DATASET, FORMAT_LABELS, PAGE_RATES
 from riffusion_ext.ui.gradio_compat import component, row
+from riffusion_ext.ui.gradio_types import Component
 
 __all__ = ["training_controls"]
 
 
-def training_controls() -> dict[str, Any]:
-    """Lay out the components inside the gradio context that is open; returns them by id."""
+def training_controls() -> dict[str, Component]:
+    """Lay out the components in the open gradio context; return them by id of the option."""
     import gradio as gr
 
     from riffusion_ext.dataset.stems import can_separate
 
-    made: dict[str, Any] = {}
+    controls: dict[str, Component] = {}
 
-    def add(*ids: str, **more: Any) -> None:
-        made.update({id_: component(DATASET[id_], **more) for id_ in ids})
+    def add(*ids: str, visible: bool = True) -> None:
+        controls.update({id_: component(DATASET[id_], visible=visible) for id_ in ids})
 
-    def renamed(id_: str, choices: Sequence[str], kind: str, **more: Any) -> None:
-        made[id_] = component(replace(DATASET[id_], choices=tuple(choices), kind=kind), **more)
+    def add_with(id_: str, choices: Sequence[str], kind: str, elem_id: str | None = None) -> None:
+        controls[id_] = component(replace(DATASET[id_], choices=tuple(choices), kind=kind), elem_id)
 
     with gr.Accordion("Captions", open=True):
         add("trigger", "template")
@@ -45,10 +45,10 @@ def training_controls() -> dict[str, Any]:
                 add(f"check_{id_}", id_)
         add("broken", "target")
     with gr.Accordion("Writing", open=False):
-        renamed("formats", list(FORMAT_LABELS), "several", elem_id="riffusion_training_for")
+        add_with("formats", list(FORMAT_LABELS), "multiple", elem_id="riffusion_training_for")
         with row():
             add("kohya_repeats", "kohya_name")
         with row():
-            renamed("audio_rate", PAGE_RATES, "dropdown")
+            add_with("audio_rate", PAGE_RATES, "dropdown")
             add("audio_seconds")
-    return made
+    return controls

@@ -1,4 +1,4 @@
-"""Long work behind a page: one run at a time, watched, stopped, and given up when nobody looks any more."""
+"""Background work of a page: one run at a time, with progress, Stop, and a timeout for pages that were closed."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.players import escape, message
 
-__all__ = ["BackgroundTask", "bar", "clock"]
+__all__ = ["BackgroundTask", "format_minutes", "progress_bar"]
 
-_LOOK_AGAIN = 0.4  # seconds between two looks at how far the work is
-_PATIENCE = 20.0  # seconds without a look, after which nobody is looking any more
+_POLL_INTERVAL_S = 0.4  # between two reads of the progress
+_TIMEOUT_S = 20.0  # without a read of the progress; then the page counts as closed
 
-OnProgress = Callable[[Any], None]
+OnProgress = Callable[[object], None]
 Cancelled = Callable[[], bool]
 
 
 class BackgroundTask:
-    """The runs of a page, one at a time, and the way to stop them.
+    """Runs the work of a page in a thread, one run at a time.
 
     Parameters
     ----------
     busy
-        What a second press is told while the first works.
+        Error message for a press during a run.
     stopping
-        What is shown between the wish to stop and the end, as HTML.
+        HTML that the page shows from Stop until the run has ended.
     """
 
     def __init__(self, busy: str, stopping: str) -> None:
@@ -39,69 +38,70 @@ class BackgroundTask:
 
     @property
     def stopping(self) -> bool:
-        """Whether the present run was asked to end."""
+        """Whether the current run was told to stop and has not ended yet."""
         return self._busy.locked() and self._stop.is_set()
 
     def stop(self) -> str:
-        """Ask the present run to end; returns what the page shows until it does, nothing where there is no run."""
+        """Tell the current run to stop; return what the page shows until it does, "" if there is no run."""
         self._stop.set()
         return self.stopping_html if self._busy.locked() else ""
 
-    def follow(self, work: Callable[[OnProgress, Cancelled], Any]) -> Iterator[Any]:
-        """Do the work in a thread; yields what it reports, None where nothing moved, and last what came of it.
+    def follow(self, work: Callable[[OnProgress, Cancelled], object]) -> Iterator[object]:
+        """Start the work in a thread, and yield its progress, None at intervals without any, and last its result.
 
-        The work stops when the iterator is closed or nobody asks it for more: of a page that was closed, gradio asks
-        nothing, but it closes the iterator only at some later event. Until the work has ended, there is no other.
+        The work is cancelled when the iterator is closed, or is not advanced for :data:`_TIMEOUT_S`: after a page was
+        closed, gradio stops to advance the iterator, but closes it only at a later event. Until the work has ended, no
+        other run can start.
 
         Raises
         ------
         RiffusionError
-            There is a run already. Errors of the work come through.
+            A run is going on. Exceptions of the work are raised again.
         """
         if not self._busy.acquire(blocking=False):
             raise RiffusionError(self._busy_text)
-        stop = self._stop = threading.Event()  # of this run alone: the next one must not take the wish back
-        news: queue.Queue[tuple[bool, Any]] = queue.Queue()
-        looked = time.monotonic()
+        stop = self._stop = threading.Event()  # of this run alone: the next one must not clear it
+        events: queue.Queue[tuple[bool, object]] = queue.Queue()
+        last_poll = time.monotonic()
 
         def cancelled() -> bool:
-            return stop.is_set() or time.monotonic() - looked > _PATIENCE
+            return stop.is_set() or time.monotonic() - last_poll > _TIMEOUT_S
 
         def run() -> None:
             try:
-                outcome = work(lambda item: news.put((False, item)), cancelled)
+                outcome = work(lambda item: events.put((False, item)), cancelled)
             except Exception as error:
                 outcome = error
             self._busy.release()
-            news.put((True, outcome))
+            events.put((True, outcome))
 
         threading.Thread(target=run, daemon=True, name="riffusion-run").start()
         try:
-            over = False
-            while not over:
+            finished = False
+            while not finished:
                 try:
-                    over, item = news.get(timeout=_LOOK_AGAIN)
+                    finished, item = events.get(timeout=_POLL_INTERVAL_S)
                 except queue.Empty:
                     item = None
                 if isinstance(item, Exception):
                     raise item
                 yield item
-                looked = time.monotonic()
+                last_poll = time.monotonic()
         finally:
             stop.set()
 
 
-def bar(share: float, text: str, label: str) -> str:
-    """Return how far the work is, as HTML.
+def progress_bar(share: float, text: str, label: str) -> str:
+    """Return the HTML of a progress bar.
 
     Parameters
     ----------
     share
-        0 to 1.
+        Part of the work that is done, 0 to 1.
     text
-        Shown below.
+        Shown below the bar.
     label
-        What is counted, for a screen reader.
+        What is counted, for screen readers.
     """
     percent = f"{100 * share:.1f}"
     return (
@@ -110,7 +110,7 @@ def bar(share: float, text: str, label: str) -> str:
     )
 
 
-def clock(seconds: float) -> str:
-    """Write a time left: ``2:05 min``."""
+def format_minutes(seconds: float) -> str:
+    """Format a duration in seconds as minutes: ``2:05 min``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min"

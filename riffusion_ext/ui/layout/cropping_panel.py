@@ -1,11 +1,11 @@
-"""Cutting images, on the page "Images to audio": the controls, and a preview of what they do."""
+"""Cropping on the page "Images to audio": controls and preview."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
@@ -13,59 +13,63 @@ from riffusion_ext.files.paths import IMAGE_SUFFIXES, fits, natural_key
 from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.page_context import PageContext, Upload, chosen_files, named_error
 from riffusion_ext.ui.players import image_url, message
 
-__all__ = ["PREVIEW", "Crop", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["PREVIEW", "CropPanel", "build_crop", "build_preview", "chosen_images", "preview", "preview_html"]
 
 PREVIEW = "Beats and cut"
 
 
 def chosen_images(
-    place: PageContext, files: Any, folder: str | None, patterns: str, passed: list[Path] | None = None
+    context: PageContext, files: object, folder: str | None, patterns: str, skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
-    """Return the images in natural order, and sentences about what was not found.
+    """Return the chosen images in natural order, and an error message for each name that was not found.
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     files, folder
         Uploaded images, and a folder or pattern on the server.
     patterns
-        Only those whose names fit, as ``"*.jpg, *.png"``; all where it is blank.
-    passed
-        Gets the files of the folder that were passed over.
+        Patterns of file names, as ``"*.jpg, *.png"``; blank for all.
+    skipped
+        List to which skipped files of the folder are appended.
 
     Raises
     ------
     RiffusionError
-        There is nothing to work on.
+        There are no images.
     """
-    uploads, missing = chosen_files(files, folder if place.folders else None, IMAGE_SUFFIXES, passed)
-    fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
-    if not fitting:
+    uploads, missing = chosen_files(files, folder if context.folders else None, IMAGE_SUFFIXES, skipped)
+    matching = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    if not matching:
         raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
-    return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing
+    return sorted(matching, key=lambda upload: natural_key(upload.name)), missing
 
 
 def preview(
-    place: PageContext,
-    files: Any,
+    context: PageContext,
+    files: object,
     folder: str | None,
     patterns: str,
     preset: str,
     custom: str,
     crop: Mapping[str, object],
-) -> tuple[Any, str]:
-    """Draw where the first of the chosen images is cut.
+) -> tuple[Image.Image | None, str]:
+    """Draw the beats and the crop of the first of the chosen images.
 
     Returns
     -------
     image
-        A PIL image; None where there is none.
+        The drawing; None after an error.
     html
-        What was found, or why there is no image.
+        Length of the crop and notes, or the error, as HTML.
     """
     from riffusion_ext.convert.crop import Cutter
     from riffusion_ext.convert.crop_preview import preview as draw
@@ -73,7 +77,7 @@ def preview(
     from riffusion_ext.spectrogram.source import source_from_image
 
     try:
-        uploads, _ = chosen_images(place, files, folder, patterns)
+        uploads, _ = chosen_images(context, files, folder, patterns)
         first = uploads[0]
     except RiffusionError as error:
         return None, message(str(error), "error")
@@ -81,61 +85,71 @@ def preview(
         chosen = chosen_params(str(control("preset").clean(preset)), custom)
         image = read_image(first.path)
         params = source_from_image(image, DecodeSettings(params=chosen)).params
-        shown, look = draw(image, Cutter(crop_settings(crop)), params)
+        picture, crop_found = draw(image, Cutter(crop_settings(crop)), params)
     except Exception as error:
         return None, message(named_error(first.name, first.path, explain(error)), "error")
-    told = "; ".join(look.notes) or ("the image is heard whole" if look.cut is None else f"{look.cut.duration:.2f} s")
-    return shown, message(f"{first.name}: {told}", "info")
+    summary = "; ".join(crop_found.notes) or (
+        "the image is heard whole" if crop_found.cut is None else f"{crop_found.cut.duration:.2f} s"
+    )
+    return picture, message(f"{first.name}: {summary}", "info")
 
 
 @dataclass(frozen=True)
-class Crop:
-    """Components of the cut."""
+class CropPanel:
+    """Components of the crop.
 
-    controls: list[Any]
-    button: Any
+    Attributes
+    ----------
+    controls
+        Components in the order of :data:`~riffusion_ext.options.crop.CROP_CONTROLS`.
+    button
+        Button that shows the preview.
+    """
 
-    def values(self, given: Sequence[object]) -> dict[str, object]:
-        """Return values of the controls, in their order, by id."""
-        return {item.id: value for item, value in zip(CROP_CONTROLS, given, strict=True)}
+    controls: list[Component]
+    button: Component
+
+    def values(self, in_order: Sequence[object]) -> dict[str, object]:
+        """Map values in the order of the controls to the ids of the options."""
+        return {item.id: value for item, value in zip(CROP_CONTROLS, in_order, strict=True)}
 
 
-def build_crop() -> Crop:
-    """Lay out the controls of the cut; those that a choice does not use are hidden."""
+def build_crop() -> CropPanel:
+    """Lay out the controls of the crop; those without effect are hidden."""
     import gradio as gr
 
-    def make(name: str) -> Any:
+    def make(name: str) -> Component:
         return component(CROP[name], f"riffusion_pictures_{name}")
 
-    made = {"crop": make("crop")}
+    controls = {"crop": make("crop")}
     with gr.Column(visible=False) as fixed:
-        made["crop_width"] = make("crop_width")
+        controls["crop_width"] = make("crop_width")
     with gr.Column(visible=False) as finder:
         for pair in (("rhythm", "ignore_range"), ("band_start", "band_length"), ("threshold",)):
             with gr.Row():
                 for name in pair:
                     with gr.Column(min_width=240):
-                        made[name] = make(name)
+                        controls[name] = make(name)
     button = gr.Button("Show where the first image is cut", visible=False, elem_id="riffusion_pictures_preview_go")
 
-    def chosen(value: str) -> tuple[Any, Any, Any]:
+    def chosen(value: str) -> tuple[Update, Update, Update]:
         beats = value in ("once", "every")
         return gr.update(visible=value == "fixed"), gr.update(visible=beats), gr.update(visible=value != "none")
 
-    on_change(made["crop"], chosen, [made["crop"]], [fixed, finder, button])
-    return Crop([made[item.id] for item in CROP_CONTROLS], button)
+    on_change(controls["crop"], chosen, [controls["crop"]], [fixed, finder, button])
+    return CropPanel([controls[item.id] for item in CROP_CONTROLS], button)
 
 
-def preview_html(image: Any) -> str:
-    """Return the image of a preview as HTML; none gives the empty string."""
+def preview_html(image: Image.Image | None) -> str:
+    """Return the HTML of a preview; "" for None."""
     if image is None:
         return ""
     drawn = f'<img src="{image_url(image)}" alt="The image with its beats, and what is cut off">'
     return f'<figure class="riffusion-preview"><figcaption>{PREVIEW}</figcaption>{drawn}</figure>'
 
 
-def build_preview() -> tuple[Any, Any]:
-    """Lay out what a preview fills: the image, and a line about it."""
+def build_preview() -> tuple[Component, Component]:
+    """Lay out the outputs of the preview: the image, and a message."""
     import gradio as gr
 
     image = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_preview")

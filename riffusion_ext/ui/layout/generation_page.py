@@ -1,8 +1,7 @@
-"""What the pages Song, Riff and Loop share: the work behind them, and what is shown meanwhile.
+"""What the pages Song, Riff, Loop and Live have in common: generation in the background, and its display.
 
-What is generated can be heard long before the end. A sound that grows would begin again in the middle of listening each
-time it is replaced, so a song is divided into a few stretches, each with a player of its own that never changes once it
-is there.
+Finished parts can be played before the end. A player restarts whenever its file is replaced, so a song is divided into
+a few segments, each with its own player that does not change any more.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import dated_path
 from riffusion_ext.options.sound import control
 from riffusion_ext.services.rendering import Rendered, render_piece
-from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress, bar, clock
+from riffusion_ext.ui.layout.background_task import BackgroundTask, Cancelled, OnProgress, format_minutes, progress_bar
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import details, message, panel, player
 
@@ -35,44 +34,44 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings", bound="SongSettings | RiffSettings | LoopSettings | JamSettings")
 
 __all__ = [
-    "STRETCHES",
-    "Heard",
-    "Made",
-    "Shown",
-    "attempt",
+    "MAX_SEGMENTS",
+    "Outcome",
+    "PageUpdate",
+    "Segment",
     "decode_settings",
+    "error_html",
     "generate",
+    "html_or_error",
     "keep_newest",
+    "result_notes",
     "result_path",
-    "show",
-    "sorry",
-    "told",
+    "run_and_show",
     "with_sampler",
 ]
 
-STRETCHES = 8
-"""Players at most for what can be heard before the end."""
+MAX_SEGMENTS = 8
+"""Maximum number of segments, and of their players."""
 
-_KEPT = 40
-_COUNTED = "Windows"
+_MAX_FILES = 40
+_PROGRESS_LABEL = "Windows"
 STOPPING = message("Stopping; finished windows are kept ...")
 
 
-def decode_settings(values: Mapping[str, Any], place: PageContext) -> DecodeSettings:
-    """Return how images become sound, by the option ``engine``."""
+def decode_settings(values: Mapping[str, object], context: PageContext) -> DecodeSettings:
+    """Return the settings with which images are decoded, by the option ``engine``."""
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-    return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=place.device())
+    return DecodeSettings(engine=str(control("engine").clean(values["engine"])), device=context.device())
 
 
-def with_sampler(settings: Settings, place: PageContext) -> Settings:
-    """Return settings that name their sampler, so that what is made can be made again."""
-    return settings if settings.sampler else replace(settings, sampler=place.model.usual_sampler())
+def with_sampler(settings: Settings, context: PageContext) -> Settings:
+    """Return settings that name their sampler, so that the result can be reproduced."""
+    return settings if settings.sampler else replace(settings, sampler=context.model.usual_sampler())
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A stretch that can be heard: its number, its file, and where it lies in the song, in seconds."""
+class Segment:
+    """A finished segment of a piece: number, sound file, and position and duration in seconds."""
 
     number: int
     path: Path
@@ -81,23 +80,23 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of a press: how it ended, and the players and messages to show."""
+class Outcome:
+    """Result of a run: what was rendered, HTML of players and messages, and values for the page."""
 
-    generated: Rendered
+    rendered: Rendered
     players: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What changes on the page: texts as HTML, None where they stay; and values for the page's own use."""
+class PageUpdate:
+    """Changes of the page: HTML, None where it stays as it is; and values for the page itself."""
 
     status: str | None = None
     result: str | None = None
-    stretches: Mapping[int, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    segments: Mapping[int, str] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 def generate(
@@ -110,7 +109,7 @@ def generate(
     batch: int = 1,
     limit: int | None = None,
 ) -> Rendered:
-    """Render a piece, and make its stretches sound as soon as they can.
+    """Render a piece, and write each segment as soon as its windows are finished.
 
     Parameters
     ----------
@@ -119,68 +118,74 @@ def generate(
     backend
         Generates the images.
     folder
-        For the sounds of stretches.
+        Folder for the sound files of segments.
     on_progress
-        Is told the events of the generation, and each stretch as :class:`Heard`.
+        Called with the events of the generation, and with each :class:`Segment`.
     cancelled
-        Asked after each batch.
+        Called after each batch; True stops.
     batch
-        Images at once, at most.
+        Maximum number of images in a batch.
     limit
-        See :func:`~riffusion_ext.generate.checkpoint.runner.run`; without stretches.
+        As of :func:`~riffusion_ext.generate.checkpoint.runner.run`; then no segments are written.
     """
     from riffusion_ext.generate.windows.segments import segments_of
 
     windows = len(piece.plan.windows)
-    pending = [] if limit else list(enumerate(segments_of(windows, STRETCHES)))
+    pending = [] if limit else list(enumerate(segments_of(windows, MAX_SEGMENTS)))
 
-    def hear() -> None:
-        ready = _ready(piece)
+    def write_ready_segments() -> None:
+        ready = _windows_ready(piece)
         while pending and pending[0][1][1] <= ready < windows and not cancelled():
-            on_progress(_stretch(piece, *pending.pop(0), folder))
+            on_progress(_write_segment(piece, *pending.pop(0), folder))
 
     return render_piece(
-        piece, backend, batch=batch, limit=limit, on_progress=on_progress, cancelled=cancelled, after_batch=hear
+        piece,
+        backend,
+        batch=batch,
+        limit=limit,
+        on_progress=on_progress,
+        cancelled=cancelled,
+        after_batch=write_ready_segments,
     )
 
 
-def _ready(piece: Piece) -> int:
+def _windows_ready(piece: Piece) -> int:
     plan = piece.beginning()
     return len(plan.windows) if plan else 0
 
 
-def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Heard:
+def _write_segment(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Segment:
     params = piece.plan.params
     clip = piece.part(*windows)
     path = piece.write(folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav", clip)
     keep_newest(folder)
     start = piece.plan.windows[windows[0]].first * params.hop_length / params.sample_rate
-    return Heard(number, path, start, clip.duration)
+    return Segment(number, path, start, clip.duration)
 
 
-def told(path: Path, infotext: str, notes: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return where a result lies, what is to be said of it, and how it was made, as HTML."""
-    said = (message(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes)
-    return message(f"Saved as {path}"), *said, details("Generation parameters", infotext)
+def result_notes(path: Path, infotext: str, notes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return messages on a result as HTML: its path, warnings, and the generation parameters."""
+    warnings = (message(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes)
+    return message(f"Saved as {path}"), *warnings, details("Generation parameters", infotext)
 
 
-def keep_newest(folder: Path, kept: int = _KEPT) -> None:
-    """Remove the oldest files of a folder for what is not kept for long; their names begin with the time."""
-    for path in sorted(folder.glob("[0-9]*"))[:-kept]:
-        with suppress(OSError):  # open elsewhere: another time
+def keep_newest(folder: Path, count: int = _MAX_FILES) -> None:
+    """Delete all but the newest files of a folder, whose names begin with the time."""
+    for path in sorted(folder.glob("[0-9]*"))[:-count]:
+        with suppress(OSError):  # in use: deleted by a later call
             path.unlink()
 
 
-def attempt(work: Callable[[], str]) -> str:
-    """Return the HTML that the work makes, or why it cannot."""
+def html_or_error(work: Callable[[], str]) -> str:
+    """Return the HTML that a function makes, or its error as HTML."""
     try:
         return work()
     except Exception as error:
-        return sorry(error)
+        return error_html(error)
 
 
-def sorry(error: Exception) -> str:
-    """Return why something did not work, as HTML."""
+def error_html(error: Exception) -> str:
+    """Return the HTML of an error message."""
     from riffusion_ext.convert import explain
 
     return message(_sentence(error, explain(error)), "error")
@@ -190,44 +195,46 @@ def _sentence(error: Exception, text: str) -> str:
     return text if isinstance(error, RiffusionError) else f"This did not work: {text}"
 
 
-def show(runs: BackgroundTask, place: PageContext, work: Callable[[OnProgress, Cancelled], Made]) -> Iterator[Shown]:
-    """Do the work behind a press; yields what changes on the page, last what came of it."""
+def run_and_show(
+    task: BackgroundTask, context: PageContext, work: Callable[[OnProgress, Cancelled], Outcome]
+) -> Iterator[PageUpdate]:
+    """Run the work in the background; yield the changes of the page, last the outcome."""
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Progress
     from riffusion_ext.progress import Stage
 
     progress = Progress(0, 0, None)
-    status = bar(0.0, "Getting ready ...", _COUNTED)
-    begun, doubt = False, ""
+    status = progress_bar(0.0, "Getting ready ...", _PROGRESS_LABEL)
+    started, warning = False, ""
     try:
-        for item in runs.follow(work):
-            if not begun:  # not before it is certain that no other run fills these players
-                begun = True
-                why = place.model.doubt()
-                doubt = message(why, "warning") if why else ""
-                # Not in the status, which changes all the time: a screen reader would say it again and again.
-                yield Shown(status, doubt, dict.fromkeys(range(STRETCHES), ""))
+        for item in task.follow(work):
+            if not started:  # only now is it certain that no other run uses these players
+                started = True
+                why = context.model.doubt()
+                warning = message(why, "warning") if why else ""
+                # Not in the status: screen readers would repeat it at each change.
+                yield PageUpdate(status, warning, dict.fromkeys(range(MAX_SEGMENTS), ""))
             if isinstance(item, Progress):
                 progress = item
-                status = _how_far(progress, None)
+                status = _progress_html(progress, None)
             elif isinstance(item, Activity):
-                status = _how_far(progress, item)
+                status = _progress_html(progress, item)
             elif isinstance(item, Stage):
-                status = bar(1.0, f"All windows are generated; {item.text} ...", _COUNTED)
-            elif isinstance(item, Heard):
-                yield Shown(stretches={item.number: panel([_heard(place, item)])})
-            elif isinstance(item, Made):
-                yield Shown("".join(_ending(item)) + doubt, panel(item.players), extra=item.extra)
+                status = progress_bar(1.0, f"All windows are generated; {item.text} ...", _PROGRESS_LABEL)
+            elif isinstance(item, Segment):
+                yield PageUpdate(segments={item.number: panel([_segment_player(context, item)])})
+            elif isinstance(item, Outcome):
+                yield PageUpdate("".join(_closing_notes(item)) + warning, panel(item.players), extra=item.extra)
                 return
-            # Also where nothing moved: only in sending gradio notices that the page was closed.
-            yield Shown(status + (runs.stopping_html if runs.stopping else ""))
+            # Also without news: gradio notices only while sending that the page was closed.
+            yield PageUpdate(status + (task.stopping_html if task.stopping else ""))
     except Exception as error:
-        yield Shown(sorry(error))
+        yield PageUpdate(error_html(error))
 
 
-def _how_far(progress: Progress, activity: Activity | None) -> str:
+def _progress_html(progress: Progress, activity: Activity | None) -> str:
     if progress.done == progress.total:
-        return bar(1.0, "All windows are generated; making the sound ...", _COUNTED)
+        return progress_bar(1.0, "All windows are generated; making the sound ...", _PROGRESS_LABEL)
     text, share = f"Window {progress.done + 1} of {progress.total}", 0.0
     if activity is not None and activity.waiting:
         text += "; waiting until the webui has finished its other work ..."
@@ -236,33 +243,33 @@ def _how_far(progress: Progress, activity: Activity | None) -> str:
             text += f", step {activity.step} of {activity.steps}"
             share = (activity.step - 1) / activity.steps
         if progress.seconds_left is not None:
-            text += f", {clock(progress.seconds_left)} left"
-    return bar((progress.done + share) / progress.total, text, _COUNTED)
+            text += f", {format_minutes(progress.seconds_left)} left"
+    return progress_bar((progress.done + share) / progress.total, text, _PROGRESS_LABEL)
 
 
-def _heard(place: PageContext, heard: Heard) -> str:
-    label = f"{clock(heard.start).removesuffix(' min')} to {clock(heard.start + heard.seconds)}"
-    return player(place.serve(heard.path), label, heard.seconds, heard.path.name)
+def _segment_player(context: PageContext, segment: Segment) -> str:
+    label = f"{format_minutes(segment.start).removesuffix(' min')} to {format_minutes(segment.start + segment.seconds)}"
+    return player(context.serve(segment.path), label, segment.seconds, segment.path.name)
 
 
-def _ending(made: Made) -> list[str]:
+def _closing_notes(outcome: Outcome) -> list[str]:
     from riffusion_ext.convert import explain
 
-    generated, notes = made.generated, list(made.notes)
-    if generated.error is not None:
-        text = _sentence(generated.error, explain(generated.error))
+    rendered, notes = outcome.rendered, list(outcome.notes)
+    if rendered.error is not None:
+        text = _sentence(rendered.error, explain(rendered.error))
         kept = (
-            f" {generated.done} of {generated.total} windows are kept; Resume goes on from there."
-            if generated.done
+            f" {rendered.done} of {rendered.total} windows are kept; Resume goes on from there."
+            if rendered.done
             else ""
         )
         notes.insert(0, message(text.rstrip(".") + "." + kept, "error"))
-    elif generated.stopped:
-        text = f"Stopped after {generated.done} of {generated.total} windows; Resume goes on from there."
+    elif rendered.stopped:
+        text = f"Stopped after {rendered.done} of {rendered.total} windows; Resume goes on from there."
         notes.insert(0, message(text, "warning"))
     return notes
 
 
-def result_path(place: PageContext, kind: str, title: str, ending: str) -> Path:
+def result_path(context: PageContext, kind: str, title: str, ending: str) -> Path:
     """Return a path for a result: ``<output>/songs/2024-05-17/16-04-09 funky sax.wav``."""
-    return dated_path(place.output_dir(), kind, title, ending)
+    return dated_path(context.output_dir(), kind, title, ending)

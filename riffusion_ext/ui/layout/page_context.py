@@ -1,4 +1,4 @@
-"""Where the pages run, and what all of them need: folders for results, uploaded files, links, messages."""
+"""The environment of the pages, and what all of them need: folders of results, uploads, links, messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from riffusion_ext.convert import Result
 from riffusion_ext.errors import RiffusionError
@@ -16,8 +16,9 @@ from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import expand
 from riffusion_ext.library import LIBRARY
 from riffusion_ext.services.model_provider import ModelProvider, NoModel
+from riffusion_ext.ui.gradio_types import Component
 from riffusion_ext.ui.players import message
-from riffusion_ext.ui.uploads import Upload, uploaded
+from riffusion_ext.ui.uploads import Upload, uploads_of
 
 __all__ = [
     "PageContext",
@@ -25,17 +26,17 @@ __all__ = [
     "chosen_files",
     "media_url",
     "named_error",
-    "named_folder",
+    "parse_folder",
     "result_messages",
-    "zip_or_tidy",
+    "zip_or_remove",
 ]
 
-_MOST_MESSAGES = 12
+_MAX_MESSAGES = 12
 _NO_MODEL = "Songs, riffs and loops need a model: open this page inside a webui, or start it with --webui."
 
 
 def media_url(path: Path) -> str:
-    """Return the URL of a file that was just made, relative to the page: an id of our own, which names no file."""
+    """Return the URL of a new file, relative to the page. It has an id of the library instead of a path."""
     return LIBRARY.add(path, title=path.stem, duration=0.0).url
 
 
@@ -46,25 +47,25 @@ class PageContext:
     Parameters
     ----------
     output_dir
-        Returns the folder for results; asked anew at every press, as a webui's settings may change.
+        Returns the folder for results; called at every press, as a webui's settings may change.
     serve
-        Returns the URL of a file that was just written.
+        Returns the URL of a new file.
     device
-        Returns the torch device to use.
+        Returns the name of the torch device.
     subtype
-        Returns the resolution of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
+        Returns the sample format of WAV and FLAC files, see :func:`~riffusion_ext.audio.io.write_audio`.
     folders
-        Whether users may name folders of the machine the server runs on.
+        Whether users may name folders of the machine on which the server runs.
     model
-        What generates images there.
+        Generates images.
     notice
-        One sentence that stands above all pages; none where it is empty.
+        One sentence above all pages; "" for none.
     receive
-        Called with the name of an Image component and the component, which may be given images from elsewhere.
+        Called with an Image component that can receive images from the webui's galleries, and its name.
     send
-        Lets a button send the image of an Image component to img2img; None where there is no such place.
+        Connects a button that sends the image of an Image component to img2img; None without img2img.
     send_text
-        Lets a button send the generation parameters in a Textbox component to txt2img; None as before.
+        Connects a button that sends the generation parameters in a Textbox component to txt2img; None without txt2img.
     """
 
     output_dir: Callable[[], Path]
@@ -74,20 +75,20 @@ class PageContext:
     folders: bool = True
     model: ModelProvider = field(default_factory=NoModel)
     notice: str = ""
-    receive: Callable[[str, Any], None] = lambda name, component: None
-    send: Callable[[Any, Any], None] | None = None
-    send_text: Callable[[Any, Any], None] | None = None
+    receive: Callable[[str, Component], None] = lambda name, component: None
+    send: Callable[[Component, Component], None] | None = None
+    send_text: Callable[[Component, Component], None] | None = None
 
     def model_name(self) -> str:
-        """Return the name of the model; empty where there is none."""
+        """Return the name of the model; "" without one."""
         return self.model.backend().name if self.model.available else ""
 
     def no_model(self) -> str:
-        """Return one sentence why there is no model."""
+        """Return one sentence on why there is no model."""
         return self.model.absence or _NO_MODEL
 
     def new_folder(self, kind: str) -> Path:
-        """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
+        """Create a folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""
         parent = self.output_dir() / kind
         name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         for number in range(1, 1000):
@@ -105,9 +106,9 @@ class PageContext:
 
 
 def chosen_files(
-    files: Any, folder: str | None, suffixes: Iterable[str], passed: list[Path] | None = None
+    files: object, folder: str | None, suffixes: Iterable[str], skipped: list[Path] | None = None
 ) -> tuple[list[Upload], list[str]]:
-    """Return the files a page was given, and sentences about what was not found.
+    """Return the chosen files of a page, and an error message for each name that was not found.
 
     Parameters
     ----------
@@ -116,33 +117,33 @@ def chosen_files(
     folder
         Folder or pattern on the server, or blank.
     suffixes
-        What is taken from a folder.
-    passed
-        Gets the files of the folder that were passed over.
+        Suffixes of the files that are taken from a folder.
+    skipped
+        List to which skipped files of the folder are appended.
 
     Raises
     ------
     RiffusionError
-        There is nothing at all to work on, or a file was not uploaded.
+        There are no files, or a file was not uploaded.
     """
-    uploads = uploaded(files)
+    uploads = uploads_of(files)
     missing: list[str] = []
     if folder and folder.strip():
-        found, absent = expand([folder.strip().strip('"')], suffixes, passed=passed)
+        found, not_found = expand([folder.strip().strip('"')], suffixes, passed=skipped)
         uploads += [Upload(path, path.name) for path in found]
-        missing = [why for _, why in absent]
+        missing = [why for _, why in not_found]
     if not uploads:
         raise RiffusionError(" ".join(missing) or "Nothing to do yet: choose files first.")
     return uploads, missing
 
 
-def named_folder(text: str) -> Path:
-    """Return the folder that a user named, in full; quotes around it, as file managers copy them, are taken off.
+def parse_folder(text: str) -> Path:
+    """Return the absolute path of a folder that a user typed or pasted, without quotes around it.
 
     Raises
     ------
     RiffusionError
-        It begins with ``~`` and the name of nobody.
+        It begins with ``~`` and an unknown user.
     """
     path = Path(text.strip().strip("\"'"))
     try:
@@ -152,7 +153,7 @@ def named_folder(text: str) -> Path:
 
 
 def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[str]:
-    """Return the errors and notes of results as HTML, each named as the user knows it; many are cut short."""
+    """Return errors and notes of results as HTML, with the user's file names, at most :data:`_MAX_MESSAGES`."""
     lines: list[tuple[str, str]] = []
     for result in results:
         name = names.get(result.source, result.source.name)
@@ -160,29 +161,29 @@ def result_messages(results: Sequence[Result], names: dict[Path, str]) -> list[s
             lines.append((named_error(name, result.source, result.error), "error"))
         lines += [(f"{name}: {note}", "info") for note in result.notes]
     lines.sort(key=lambda line: line[1] != "error")
-    shown = [message(text, kind) for text, kind in lines[:_MOST_MESSAGES]]
-    if len(lines) > _MOST_MESSAGES:
-        shown.append(message(f"... and {len(lines) - _MOST_MESSAGES} more of these.", "info"))
+    shown = [message(text, kind) for text, kind in lines[:_MAX_MESSAGES]]
+    if len(lines) > _MAX_MESSAGES:
+        shown.append(message(f"... and {len(lines) - _MAX_MESSAGES} more of these.", "info"))
     return shown
 
 
 def named_error(name: str, path: Path, error: str) -> str:
-    """Return an error's sentence with the name the user knows instead of the server's path."""
+    """Return an error message with the user's file name in place of the path on the server."""
     text = error.replace(str(path), path.name).replace(path.name, name)
     return text if name in text else f"{name}: {text}"
 
 
-def zip_or_tidy(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
-    """Put the files of a press into one archive, or remove its folder where there are none.
+def zip_or_remove(paths: Sequence[Path], folder: Path, name: str) -> tuple[Path | None, list[str]]:
+    """Write the files of a press into one zip archive, or remove the folder if there are none.
 
-    The files are stored as they are: images and sound are packed already.
+    The archive is not compressed, as images and sound files are already.
 
     Returns
     -------
     archive
-        The archive in the folder; None for fewer than two files, or where it cannot be written.
-    trouble
-        Messages about what went wrong, as HTML. The files themselves are there all the same.
+        Path of the archive; None for fewer than two files, or if it cannot be written.
+    errors
+        Error messages as HTML. The files exist in any case.
     """
     if len(paths) < 2:
         if not paths:

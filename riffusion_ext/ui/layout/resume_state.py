@@ -1,4 +1,4 @@
-"""What Resume goes on with."""
+"""Saved state of a page, from which Resume continues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.atomic import write_atomically
@@ -17,32 +17,46 @@ from riffusion_ext.validation.names import bare_name
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ResumeState"]
+__all__ = ["ResumeState", "mapping_in"]
+
+
+def mapping_in(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return one of the stored values that is a mapping.
+
+    Raises
+    ------
+    RiffusionError
+        It is missing, or no mapping.
+    """
+    found = values.get(name)
+    if not isinstance(found, Mapping):
+        raise RiffusionError(f"What was stopped cannot be resumed: its {name} are missing")
+    return found
 
 
 class ResumeState:
-    """What Resume goes on with: the last press of a page that has not come to its end, kept in a file.
+    """Values and images of the last unfinished run of a page, stored in a file.
 
     Parameters
     ----------
     folder
-        Of the page's results.
+        Folder of the page's results.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept = b""
+        self._saved = b""
 
     @property
     def _path(self) -> Path:
         return self._folder / "unfinished.json"
 
-    def save(self, values: Mapping[str, Any], images: Mapping[str, Image.Image | None]) -> None:
-        """Remember a press: values as JSON can hold them, and images by name."""
-        kept = {name: self._image(image) for name, image in images.items() if image is not None}
-        text = json.dumps({"values": dict(values), "pictures": kept}, ensure_ascii=False, indent=1)
-        self._kept = text.encode("utf-8", "replace")
-        write_atomically(self._path, lambda file: file.write(self._kept))
+    def save(self, values: Mapping[str, object], images: Mapping[str, Image.Image | None]) -> None:
+        """Store the values of a run, which must be JSON, and its images by name."""
+        image_files = {name: self._image(image) for name, image in images.items() if image is not None}
+        text = json.dumps({"values": dict(values), "pictures": image_files}, ensure_ascii=False, indent=1)
+        self._saved = text.encode("utf-8", "replace")
+        write_atomically(self._path, lambda file: file.write(self._saved))
 
     def _image(self, image: Image.Image) -> str:
         from riffusion_ext.generate.checkpoint.recipe import image_id
@@ -56,7 +70,7 @@ class ResumeState:
         return self._folder / "pictures" / f"{Path(identity).name}.png"
 
     def image(self, identity: str) -> Image.Image | None:
-        """Return an image that some press was given, by its identity; None where it is not there any more."""
+        """Return a stored image by its identity; None if it no longer exists."""
         from riffusion_ext.spectrogram.image import read_image
 
         try:
@@ -64,18 +78,18 @@ class ResumeState:
         except RiffusionError:
             return None
 
-    def load(self, model: str = "") -> tuple[dict[str, Any], dict[str, Image.Image]]:
-        """Return values and images of the press.
+    def load(self, model: str = "") -> tuple[dict[str, object], dict[str, Image.Image]]:
+        """Return values and images of the unfinished run.
 
         Parameters
         ----------
         model
-            What would generate now; windows of two models make no song, so it would be generated from its beginning.
+            Name of the model that would generate now. Another model's windows cannot be continued.
 
         Raises
         ------
         RiffusionError
-            There is none, its images are gone, or it was begun with another model.
+            There is no unfinished run, its images are missing, or it was started with another model.
         """
         from riffusion_ext.spectrogram.image import read_image
 
@@ -86,9 +100,11 @@ class ResumeState:
             raise RiffusionError("There is nothing to resume: nothing was stopped before its end.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RiffusionError(f"What was stopped cannot be resumed: {error}") from error
-        begun = str(values.get("model", ""))
-        if begun and model and begun != model:
-            raise RiffusionError(f"What was stopped was begun with the model {begun}; choose it to go on, not {model}.")
+        saved_model = str(values.get("model", ""))
+        if saved_model and model and saved_model != model:
+            raise RiffusionError(
+                f"What was stopped was begun with the model {saved_model}; choose it to go on, not {model}."
+            )
         try:
             files = {name: bare_name(file, "an image in unfinished.json") for name, file in names.items()}
             images = {name: read_image(self._folder / "pictures" / file) for name, file in files.items()}
@@ -97,7 +113,7 @@ class ResumeState:
         return values, images
 
     def forget(self) -> None:
-        """Forget the press that this object was told of, as it has come to its end; a later one stays."""
+        """Delete the state that this object has saved, after the run has finished; a later run's state stays."""
         with suppress(OSError):  # an old one does no harm
-            if self._path.read_bytes() == self._kept:
+            if self._path.read_bytes() == self._saved:
                 self._path.unlink()

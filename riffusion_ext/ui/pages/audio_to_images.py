@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.convert import Result, explain, sounds_to_images
 from riffusion_ext.errors import RiffusionError
@@ -14,22 +13,24 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_images import CUTS, LEVEL_LABELS, TO_IMAGES
 from riffusion_ext.options.sound import chosen_params
 from riffusion_ext.params import SpectrogramParams
-from riffusion_ext.ui.gradio_compat import component, file_input, private, row, transient_line
-from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_tidy
+from riffusion_ext.ui.fields.files import files_and_folder
+from riffusion_ext.ui.gradio_compat import component, private_event, row
+from riffusion_ext.ui.gradio_types import Component, Update
+from riffusion_ext.ui.layout.page_context import PageContext, chosen_files, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, image_url, images, message, panel
 
 __all__ = ["TILES", "WIDE", "build_page", "convert"]
 
 TILES, WIDE = CUTS
 SONG, TILE = LEVEL_LABELS
-_MOST_SHOWN = 60
-_WIDEST_SHOWN = 4096
-_NARROW = 1024
+_MAX_SHOWN = 60
+_MAX_SHOWN_WIDTH = 4096
+_THUMBNAIL_WIDTH = 1024
 
 
 def convert(
-    place: PageContext,
-    files: Any,
+    context: PageContext,
+    files: object,
     folder: str | None,
     cut: str,
     scale: str,
@@ -38,24 +39,24 @@ def convert(
     custom: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[str, str, str]:
-    """Turn the chosen songs into images.
+    """Convert the chosen songs to images.
 
     Returns
     -------
     html
         Messages.
     shown
-        The images, as HTML; empty where there are none.
+        The images, as HTML; "" for none.
     archive
-        Link to a zip file of all where there are several, as HTML; else empty.
+        Link to a zip file of all images, as HTML; "" for fewer than two.
     """
     try:
         params = chosen_params(preset, custom) or SpectrogramParams()
-        passed: list[Path] = []
-        uploads, missing = chosen_files(files, folder if place.folders else None, SOUND_SUFFIXES, passed)
-        target = place.new_folder("pictures")
+        skipped: list[Path] = []
+        uploads, missing = chosen_files(files, folder if context.folders else None, SOUND_SUFFIXES, skipped)
+        target = context.new_folder("pictures")
         sources = [upload.source for upload in uploads]
-        targets, told = result_names(sources, lambda source: target, f".{image_format}")
+        targets, renamed = result_names(sources, lambda source: target, f".{image_format}")
         pairs = [(upload.path, path) for upload, path in zip(uploads, targets, strict=True)]
         results: list[Result] = []
         columns = TO_IMAGES["columns"].default if cut == TILES else None
@@ -70,45 +71,38 @@ def convert(
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), "", ""
     paths = [path for result in results for path in result.outputs]
     notes = [message(text, "error") for text in missing]
-    notes += [message(text, "info") for text in [*([passed_over_line(passed)] if passed else []), *told]]
+    notes += [message(text, "info") for text in [*([passed_over_line(skipped)] if skipped else []), *renamed]]
     notes += result_messages(results, {upload.path: upload.name for upload in uploads})
-    archive, trouble = zip_or_tidy(paths, target, "pictures.zip")
-    notes += trouble
+    archive, zip_errors = zip_or_remove(paths, target, "pictures.zip")
+    notes += zip_errors
     if not paths:
         return panel([], notes), "", ""
-    more = f"; the first {_MOST_SHOWN} are shown" if len(paths) > _MOST_SHOWN else ""
+    more = f"; the first {_MAX_SHOWN} are shown" if len(paths) > _MAX_SHOWN else ""
     noun = "image" if len(paths) == 1 else "images"
     notes.insert(0, message(f"{len(paths)} {noun} made{more}. Saved in {target}", "info"))
-    link = "" if archive is None else download(place.serve(archive), archive.name)
-    return panel([], notes), images(_shown(place, path) for path in paths[:_MOST_SHOWN]), link
+    link = "" if archive is None else download(context.serve(archive), archive.name)
+    return panel([], notes), images(_gallery_item(context, path) for path in paths[:_MAX_SHOWN]), link
 
 
-def _shown(place: PageContext, path: Path) -> tuple[str, str, str]:
-    """Return what :func:`images` takes; a very wide image is shown narrower: browsers stop at 32,000 pixels."""
+def _gallery_item(context: PageContext, path: Path) -> tuple[str, str, str]:
+    """Return an item of :func:`images`; wide images get a thumbnail, as browsers stop at 32,000 pixels."""
     from PIL import Image
 
-    url = place.serve(path)
+    url = context.serve(path)
     with Image.open(path) as whole:
-        if whole.width <= _WIDEST_SHOWN:
+        if whole.width <= _MAX_SHOWN_WIDTH:
             return url, url, path.name
-        narrow = whole.convert("RGB").resize((_NARROW, min(whole.height, _NARROW // 4)))
+        narrow = whole.convert("RGB").resize((_THUMBNAIL_WIDTH, min(whole.height, _THUMBNAIL_WIDTH // 4)))
     return image_url(narrow, "JPEG"), url, path.name
 
 
-def build_page(place: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+def build_page(context: PageContext) -> None:
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            # same shape as ui.pages.images_to_audio: both begin with files and options, and no field is the same
-            files = file_input("Songs", "riffusion_songs", file_count="multiple", file_types=["audio"])
-            folder = transient_line(
-                label="Or a folder of songs on this machine",
-                placeholder="/path/to/songs or /path/to/*.mp3",
-                visible=place.folders,
-                elem_id="riffusion_songs_folder",
-            )
+            files, folder = files_and_folder(context, "songs", "riffusion_songs", kind="audio", example="*.mp3")
             cut = component(TO_IMAGES["cut"], "riffusion_songs_cut")
             scale = component(replace(TO_IMAGES["tile_level"], choices=(SONG, TILE)), "riffusion_songs_scale")
             with row():
@@ -118,28 +112,28 @@ def build_page(place: PageContext) -> None:
             button = gr.Button("Convert to images", variant="primary", elem_id="riffusion_songs_go")
         with gr.Column(scale=1, min_width=320):
             messages = gr.HTML(value=message("The images appear here."), elem_id="riffusion_songs_messages")
-            made = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
+            archive_html = gr.HTML(value="", visible=False, elem_id="riffusion_songs_made")
             gallery = gr.HTML(value="", visible=False, elem_id="riffusion_songs_gallery")
 
-    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
-        files: Any,
+        files: object,
         folder: str,
         cut: str,
         scale: str,
         preset: str,
         image_format: str,
         custom: str,
-        progress: Any = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, Any, Any]:
+        progress: Component = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, Update, Update]:
         values = (files, folder, cut, scale, preset, image_format, custom)
-        html, *more = convert(place, *values, progress=lambda part: progress(part, desc="Converting to images"))
+        html, *more = convert(context, *values, progress=lambda part: progress(part, desc="Converting to images"))
         shown, archive = (gr.update(value=part, visible=bool(part)) for part in more)
         return html, shown, archive
 
     button.click(
         fn=press,
         inputs=[files, folder, cut, scale, preset, image_format, custom],
-        outputs=[messages, gallery, made],
-        **private(),
+        outputs=[messages, gallery, archive_html],
+        **private_event(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.convert import Result, check_format, explain, images_to_clips, joined_path, song_to_sound
 from riffusion_ext.errors import RiffusionError
@@ -13,21 +13,27 @@ from riffusion_ext.files.result_names import result_names
 from riffusion_ext.options.convert.to_audio import KINDS, TO_AUDIO
 from riffusion_ext.options.crop import crop_settings
 from riffusion_ext.options.sound import FROM_IMAGE, chosen_params, control
-from riffusion_ext.ui.gradio_compat import component, file_input, on_change, private, row, transient_line
+from riffusion_ext.ui.fields.files import files_and_folder
+from riffusion_ext.ui.gradio_compat import component, on_change, private_event, row
+from riffusion_ext.ui.gradio_types import Component, Update
 from riffusion_ext.ui.layout.cropping_panel import build_crop, build_preview, chosen_images, preview, preview_html
-from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_tidy
+from riffusion_ext.ui.layout.page_context import PageContext, Upload, result_messages, zip_or_remove
 from riffusion_ext.ui.players import download, message, panel, player
+
+if TYPE_CHECKING:
+    from riffusion_ext.convert.crop import CropSettings
+    from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["CLIPS", "EACH", "JOINED", "SONG", "build_page", "convert"]
 
 EACH, SONG, CLIPS, JOINED = KINDS
-_MOST_PLAYERS = 100
+_MAX_PLAYERS = 100
 _EMPTY = "The clips appear here."
 
 
 def convert(
-    place: PageContext,
-    files: Any,
+    context: PageContext,
+    files: object,
     folder: str | None,
     kind: str,
     crossfade: float,
@@ -43,70 +49,70 @@ def convert(
     joined_name: str = "",
     crop: Mapping[str, object] | None = None,
 ) -> tuple[str, str]:
-    """Turn the chosen images into sound.
+    """Convert the chosen images to sound files.
 
     Parameters
     ----------
-    place
+    context
         Where the page runs.
     files, folder, patterns
-        The images: uploaded ones, those of a folder or pattern, and of both only those whose names fit.
+        Uploaded images, a folder or pattern on the server, and patterns that file names of both must match.
     kind
         :data:`EACH`, :data:`SONG`, :data:`CLIPS` or :data:`JOINED`.
     crossfade, joined_name
-        Of the joined track.
+        Crossfade in seconds, and file name, of the joined track.
     engine, level, sound_format, channels, preset, custom
-        As the controls of those ids.
+        Values of the controls with these ids.
     progress
-        Called with the part done.
+        Called with the finished share, 0 to 1.
     crop
-        Values of :data:`~riffusion_ext.options.crop.CROP_CONTROLS` by id. A song is not cut.
+        Values of :data:`~riffusion_ext.options.crop.CROP_CONTROLS` by id. Not used for a song.
 
     Returns
     -------
     html
         Players and messages.
     archive
-        Link to a zip file of all sounds where there are several, as HTML; else empty.
+        Link to a zip file of all sound files, as HTML; "" for fewer than two.
     """
     try:
-        told: list[str] = []
-        passed: list[Path] = []
-        uploads, missing = chosen_images(place, files, folder, patterns, passed)
+        renamed: list[str] = []
+        skipped: list[Path] = []
+        uploads, missing = chosen_images(context, files, folder, patterns, skipped)
         check_format(sound_format)
         cut = crop_settings(crop or {})
-        settings = _settings(place, engine, level, channels, preset, custom)
-        joined_path(Path(), joined_name, f".{sound_format}")  # a name that cannot be is refused before the work
-        target = place.new_folder("sounds")
+        settings = _settings(context, engine, level, channels, preset, custom)
+        joined_path(Path(), joined_name, f".{sound_format}")  # refuses a bad name before any work
+        target = context.new_folder("sounds")
         ending = f".{control('format').clean(sound_format)}"
         if kind == SONG:
             sources = [upload.path for upload in uploads]
             results = song_to_sound(
-                sources, target / f"song{ending}", settings, subtype=place.subtype(), progress=progress
+                sources, target / f"song{ending}", settings, subtype=context.subtype(), progress=progress
             )
         else:
             joined = joined_path(target, joined_name, ending)
-            results, told = _clips(uploads, joined, kind, settings, crossfade, cut, place.subtype(), progress)
+            results, renamed = _clips(uploads, joined, kind, settings, crossfade, cut, context.subtype(), progress)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")]), ""
     except Exception as error:
         return panel([], [message(f"This did not work: {explain(error)}", "error")]), ""
     names = {upload.path: upload.name for upload in uploads}
-    made = [result for result in results if result.outputs]
-    archive, trouble = zip_or_tidy([r.outputs[0] for r in made], target, "sounds.zip")
-    players = [_player(place, result, number) for number, result in enumerate(made[:_MOST_PLAYERS], 1)]
-    told = [passed_over_line(passed), *told] if passed else told
-    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in told]
+    written = [result for result in results if result.outputs]
+    archive, zip_errors = zip_or_remove([r.outputs[0] for r in written], target, "sounds.zip")
+    players = [_player(context, result, number) for number, result in enumerate(written[:_MAX_PLAYERS], 1)]
+    renamed = [passed_over_line(skipped), *renamed] if skipped else renamed
+    notes = [message(text, "error") for text in missing] + [message(text, "info") for text in renamed]
     notes += result_messages(results, names)
-    if made:
-        many = f"; the first {_MOST_PLAYERS} are shown" if len(made) > _MOST_PLAYERS else ""
-        noun = "sound file" if len(made) == 1 else "sound files"
-        notes.insert(0, message(f"{len(made)} {noun} made{many}. Saved in {target}", "info"))
-    link = "" if archive is None else download(place.serve(archive), archive.name)
-    return panel(players, notes + trouble), link
+    if written:
+        many = f"; the first {_MAX_PLAYERS} are shown" if len(written) > _MAX_PLAYERS else ""
+        noun = "sound file" if len(written) == 1 else "sound files"
+        notes.insert(0, message(f"{len(written)} {noun} made{many}. Saved in {target}", "info"))
+    link = "" if archive is None else download(context.serve(archive), archive.name)
+    return panel(players, notes + zip_errors), link
 
 
-def _settings(place: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> Any:
+def _settings(context: PageContext, engine: str, level: str, channels: str, preset: str, custom: str) -> DecodeSettings:
     from riffusion_ext.spectrogram.codec import DecodeSettings
 
     return DecodeSettings(
@@ -114,7 +120,7 @@ def _settings(place: PageContext, engine: str, level: str, channels: str, preset
         level=str(control("level").clean(level)),
         channels=str(control("channels").clean(channels)),
         params=chosen_params(str(control("preset").clean(preset)), custom),
-        device=place.device(),
+        device=context.device(),
     )
 
 
@@ -122,49 +128,43 @@ def _clips(
     uploads: list[Upload],
     joined: Path,
     kind: str,
-    settings: Any,
+    settings: DecodeSettings,
     crossfade: float,
-    cut: Any,
+    cut: CropSettings,
     subtype: str,
     progress: Callable[[float], None] | None,
 ) -> tuple[list[Result], list[str]]:
-    wanted = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
-    # An image of the track's name has to give way.
-    targets, told = result_names(
+    join = kind == JOINED or (kind == CLIPS and len(uploads) > 1)
+    # The joined track keeps its name; a clip of the same name is renamed.
+    targets, renamed = result_names(
         [upload.source for upload in uploads],
         lambda source: joined.parent,
         joined.suffix,
-        taken=[joined] if wanted else [],
+        taken=[joined] if join else [],
     )
     pairs = [(upload.path, None if kind == JOINED else target) for upload, target in zip(uploads, targets, strict=True)]
     results: list[Result] = []
     for result in images_to_clips(
-        pairs, settings, joined=joined if wanted else None, crop=cut, crossfade=float(crossfade), subtype=subtype
+        pairs, settings, joined=joined if join else None, crop=cut, crossfade=float(crossfade), subtype=subtype
     ):
         results.append(result)
         if progress:
             progress(min(1.0, len(results) / len(pairs)))
-    return results, [] if kind == JOINED else told
+    return results, [] if kind == JOINED else renamed
 
 
-def _player(place: PageContext, result: Result, number: int) -> str:
+def _player(context: PageContext, result: Result, number: int) -> str:
     path = result.outputs[0]
-    return player(place.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
+    return player(context.serve(path), path.stem, result.details.get("duration", 0.0), path.name, number=number)
 
 
-def build_page(place: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+def build_page(context: PageContext) -> None:
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            files = file_input("Images", "riffusion_pictures", file_count="multiple", file_types=["image"])
-            folder = transient_line(
-                label="Or a folder of images on this machine",
-                placeholder="/path/to/images or /path/to/*.png",
-                visible=place.folders,
-                elem_id="riffusion_pictures_folder",
-            )
+            files, folder = files_and_folder(context, "images", "riffusion_pictures", kind="image", example="*.png")
             patterns = component(TO_AUDIO["patterns"], "riffusion_pictures_patterns")
             kind = component(TO_AUDIO["kind"], "riffusion_pictures_kind")
             with gr.Column(visible=False) as fading:
@@ -186,12 +186,10 @@ def build_page(place: PageContext) -> None:
             drawing, note = build_preview()
             players = gr.HTML(value=message(_EMPTY), elem_id="riffusion_pictures_players")
             archive = gr.HTML(value="", visible=False, elem_id="riffusion_pictures_zip")
-    for transient in (patterns, joined_name):
-        transient.do_not_save_to_config = True
 
-    # gradio puts the progress bar in the place its parameter has among the others, so they cannot be *values.
+    # gradio passes the progress bar by the position of its parameter, so the values cannot be *values.
     def press(
-        files: Any,
+        files: object,
         folder: str,
         patterns: str,
         kind: str,
@@ -210,12 +208,12 @@ def build_page(place: PageContext) -> None:
         band_start: float,
         band_length: float,
         threshold: float,
-        progress: Any = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, Any]:
+        progress: Component = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, Update]:
         values = (files, folder, kind, crossfade, engine, level, sound_format, channels, preset, custom)
         cut = (crop, crop_width, rhythm, ignore_range, band_start, band_length, threshold)
         html, link = convert(
-            place,
+            context,
             *values,
             progress=lambda part: progress(part, desc="Converting to audio"),
             patterns=patterns,
@@ -224,8 +222,10 @@ def build_page(place: PageContext) -> None:
         )
         return html, gr.update(value=link, visible=bool(link))
 
-    def show(files: Any, folder: str, patterns: str, preset: str, custom: str, *cut: Any) -> tuple[Any, Any]:
-        image, html = preview(place, files, folder, patterns, preset, custom, crops.values(cut))
+    def show(
+        files: object, folder: str, patterns: str, preset: str, custom: str, *cut: object
+    ) -> tuple[Update, Update]:
+        image, html = preview(context, files, folder, patterns, preset, custom, crops.values(cut))
         return gr.update(value=preview_html(image), visible=image is not None), html
 
     on_change(
@@ -239,11 +239,11 @@ def build_page(place: PageContext) -> None:
         fn=press,
         inputs=[files, folder, patterns, kind, crossfade, joined_name, *sound, *crops.controls],
         outputs=[players, archive],
-        **private(),
+        **private_event(),
     )
     crops.button.click(
         fn=show,
         inputs=[files, folder, patterns, preset, custom, *crops.controls],
         outputs=[drawing, note],
-        **private(),
+        **private_event(),
     )

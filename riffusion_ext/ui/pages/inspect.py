@@ -1,9 +1,8 @@
-"""Page "Inspect": what is recorded in a file."""
+"""Page "Inspect": the metadata of a file."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 from riffusion_ext.convert import explain
 from riffusion_ext.convert.describe import describe, rows
@@ -11,19 +10,19 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui.gradio_compat import file_input, on_change
 from riffusion_ext.ui.layout.page_context import named_error
 from riffusion_ext.ui.players import message, panel
-from riffusion_ext.ui.uploads import uploaded
+from riffusion_ext.ui.uploads import uploads_of
 
 __all__ = ["build_page", "inspect"]
 
-_EMPTY = "What is recorded in the file appears here."
+_EMPTY = "The metadata of the file appear here."
 
 
-def inspect(file: Any) -> str:
-    """Return what is recorded in an image or sound file as an HTML table, or why it cannot be read."""
+def inspect(file: object) -> str:
+    """Return the metadata of an image or sound file as an HTML table, or the error."""
     if file is None:
         return message(_EMPTY)
     try:
-        (upload,) = uploaded(file)
+        (upload,) = uploads_of(file)
     except RiffusionError as error:
         return panel([], [message(str(error), "error")])
     try:
@@ -37,7 +36,7 @@ def inspect(file: Any) -> str:
 
 
 def build_page() -> None:
-    """Lay out the page inside the gradio context that is open."""
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     with gr.Row(equal_height=False):

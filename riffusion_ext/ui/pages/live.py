@@ -1,7 +1,7 @@
-"""Page "Live": an endless jam, played while it is generated.
+"""Page "Live": endless music that plays while it is generated.
 
-gradio has the controls and buttons; javascript/riffusion_live.js plays, shows how far the generation is, and asks the
-routes of :mod:`riffusion_ext.api.routes.live` for what is new. gradio itself cannot hand over sound without a gap.
+Controls and buttons are gradio's. javascript/riffusion_live.js polls the routes of
+:mod:`riffusion_ext.api.routes.live`, plays the chunks and shows the progress, because gradio cannot play without gaps.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.options.live import RECORDINGS, settings_of
+from riffusion_ext.options.values import texts
 from riffusion_ext.ui.fields.live import live_controls
-from riffusion_ext.ui.gradio_compat import private, row
+from riffusion_ext.ui.gradio_compat import keep_out_of_config, private_event, row
+from riffusion_ext.ui.gradio_types import Update
 from riffusion_ext.ui.layout import generation_page
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.players import escape, message, panel, player
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["build_page", "queue", "record", "start", "stop"]
 
 KIND = "jams"
-_OLD = 24 * 3600.0  # seconds since anything was written
+_MAX_AGE_S = 24 * 3600.0  # since the last write
 NO_JAM = "Start the jam first."
 RECORD, RECORDING = "Record", "Stop recording"
 
@@ -38,29 +40,29 @@ _STAGE = (
 )
 
 
-def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
-    """Start a jam in the place of the one before; returns its id.
+def start(context: PageContext, before: str, values: Mapping[str, object]) -> str:
+    """Start a jam that replaces the previous one; return its id.
 
     Raises
     ------
     RiffusionError
-        A value is missing or not allowed, or too many jams play already.
+        A value is missing or not allowed, or too many jams are playing.
     """
     from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.generate.live.session import Jam
 
-    settings = generation_page.with_sampler(settings_of(values, place.model.styled), place)
+    settings = generation_page.with_sampler(settings_of(values, context.model.styled), context)
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
-    _remove_old(place.output_dir() / KIND / "playing")
-    folder = place.new_folder(f"{KIND}/playing")
+    _remove_old(context.output_dir() / KIND / "playing")
+    folder = context.new_folder(f"{KIND}/playing")
 
-    def save(jam: Jam, take: Recording) -> str:
-        return generation_page.attempt(lambda: _kept(place, jam, take, ending))
+    def save(jam: Jam, recording: Recording) -> str:
+        return generation_page.html_or_error(lambda: _save_recording(context, jam, recording, ending))
 
     try:
-        jam = Jam(settings, place.model.backend(), folder, generation_page.decode_settings(values, place), save)
+        jam = Jam(settings, context.model.backend(), folder, generation_page.decode_settings(values, context), save)
         stop(before)
         return JAMS.start(jam)
     except BaseException:
@@ -70,25 +72,25 @@ def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove what jams have left whose program was ended from outside."""
+    """Delete folders of jams whose process was killed."""
     for path in folder.glob("[0-9]*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _OLD:
+            if time.time() - path.stat().st_mtime > _MAX_AGE_S:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _kept(place: PageContext, jam: Jam, take: Recording, ending: str) -> str:
+def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending: str) -> str:
     from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
 
     rate = jam.settings.params.sample_rate
-    title = heard_prompts(take, rate)[0][1]
-    path = write_recording(jam, take, generation_page.result_path(place, KIND, title, ending), title=title)
-    shown = player(place.serve(path), title, (take.stop - take.first) / rate, path.name)
-    return panel([shown]) + "".join(generation_page.told(path, recording_infotext(jam, take)))
+    title = heard_prompts(recording, rate)[0][1]
+    path = write_recording(jam, recording, generation_page.result_path(context, KIND, title, ending), title=title)
+    shown = player(context.serve(path), title, (recording.stop - recording.first) / rate, path.name)
+    return panel([shown]) + "".join(generation_page.result_notes(path, recording_infotext(jam, recording)))
 
 
-def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) -> None:
-    """Queue a prompt of a jam, with the page's negative prompt and styles.
+def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, object]) -> None:
+    """Add a prompt to the queue of a jam, with the page's negative prompt and styles.
 
     Raises
     ------
@@ -97,14 +99,14 @@ def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) 
     """
     prompt, negative = str(prompt or "").strip(), str(values["negative"] or "").strip()
     jam = _jam(id_)
-    names = list(values.get("styles") or ())
+    names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if names and prompt:
-        prompt, negative = place.model.styled(prompt, negative, names)
+        prompt, negative = context.model.styled(prompt, negative, names)
     jam.journey.add(prompt, negative)
 
 
 def record(id_: str) -> bool:
-    """Begin or finish a recording; returns whether the jam records now.
+    """Start or finish a recording; return whether the jam is now recording.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def record(id_: str) -> bool:
 
 
 def stop(id_: str) -> None:
-    """Stop a jam; one that is over is none."""
+    """Stop a jam, if it is still running."""
     from riffusion_ext.generate.live.registry import JAMS
 
     jam = JAMS.get(id_) if id_ else None
@@ -137,19 +139,19 @@ def _jam(id_: str) -> Jam:
     return jam
 
 
-def build_page(place: PageContext) -> None:
-    """Lay out the page inside the gradio context that is open."""
+def build_page(context: PageContext) -> None:
+    """Lay out the page in the open gradio context."""
     import gradio as gr
 
     id_ = gr.State("")
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            controls = live_controls(place)
+            controls = live_controls(context)
         with gr.Column(scale=1, min_width=320), gr.Column(elem_classes=["riffusion-calm"]):
             with gr.Row():
-                go = gr.Button("Start the jam", variant="primary", elem_id="riffusion_live_go")
-                record_it = gr.Button(RECORD, elem_id="riffusion_live_record")
-                halt = gr.Button("Stop", elem_id="riffusion_live_stop")
+                start_button = gr.Button("Start the jam", variant="primary", elem_id="riffusion_live_go")
+                record_button = gr.Button(RECORD, elem_id="riffusion_live_record")
+                stop_button = gr.Button("Stop", elem_id="riffusion_live_stop")
             with row():
                 prompt = gr.Textbox(
                     label="Next prompt",
@@ -163,38 +165,40 @@ def build_page(place: PageContext) -> None:
             status = gr.HTML(value="", elem_id="riffusion_live_status")
             gr.HTML(value=_STAGE, elem_id="riffusion_live_stage")
             mark = gr.HTML(value="", elem_id="riffusion_live_jam")
-    prompt.do_not_save_to_config = True
+    keep_out_of_config(prompt)
     names = list(controls)
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private()}
+    event_options: dict[str, object] = {"queue": False, "show_progress": "hidden", **private_event()}
 
-    def press(before: str, *given: Any) -> list[Any]:
+    def press(before: str, *field_values: object) -> list[Update]:
         try:
-            started = start(place, before, dict(zip(names, given, strict=True)))
+            started = start(context, before, dict(zip(names, field_values, strict=True)))
         except Exception as error:
-            return [before, gr.update(), generation_page.sorry(error), gr.update()]
-        doubt = place.model.doubt()
+            return [before, gr.update(), generation_page.error_html(error), gr.update()]
+        warning = context.model.doubt()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
-        return [started, shown, message(doubt, "warning") if doubt else "", RECORD]
+        return [started, shown, message(warning, "warning") if warning else "", RECORD]
 
-    def add_prompt(started: str, text: str, *given: Any) -> list[Any]:
+    def add_prompt(started: str, text: str, *field_values: object) -> list[Update]:
         try:
-            queue(place, started, text, dict(zip(names, given, strict=True)))
+            queue(context, started, text, dict(zip(names, field_values, strict=True)))
         except Exception as error:
-            return [gr.update(), generation_page.sorry(error)]
+            return [gr.update(), generation_page.error_html(error)]
         return ["", ""]
 
-    def press_record(started: str) -> list[Any]:
+    def press_record(started: str) -> list[Update]:
         try:
             return [RECORDING if record(started) else RECORD, ""]
         except Exception as error:
-            return [RECORD, generation_page.sorry(error)]
+            return [RECORD, generation_page.error_html(error)]
 
     def press_stop(started: str) -> str:
         stop(started)
         return RECORD
 
-    go.click(fn=press, inputs=[id_, *controls.values()], outputs=[id_, mark, status, record_it], **quiet)
+    start_button.click(
+        fn=press, inputs=[id_, *controls.values()], outputs=[id_, mark, status, record_button], **event_options
+    )
     for event in (prompt.submit, add.click):
-        event(fn=add_prompt, inputs=[id_, prompt, *controls.values()], outputs=[prompt, status], **quiet)
-    record_it.click(fn=press_record, inputs=[id_], outputs=[record_it, status], **quiet)
-    halt.click(fn=press_stop, inputs=[id_], outputs=[record_it], **quiet)
+        event(fn=add_prompt, inputs=[id_, prompt, *controls.values()], outputs=[prompt, status], **event_options)
+    record_button.click(fn=press_record, inputs=[id_], outputs=[record_button, status], **event_options)
+    stop_button.click(fn=press_stop, inputs=[id_], outputs=[record_button], **event_options)

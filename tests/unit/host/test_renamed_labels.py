@@ -31,7 +31,7 @@ def tab() -> Any:
     from riffusion_ext.ui.pages.tab import build_tab
     from tests.unit.ui.studio import Studio
 
-    return build_tab(Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None))
+    return build_tab(Studio().context(Path(), send=lambda *_: None, send_text=lambda *_: None))
 
 
 def with_label(blocks: Any, label: str) -> list[Any]:

@@ -29,7 +29,7 @@ from riffusion_ext.options.option import Option
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.codec import audio_to_images
 from riffusion_ext.ui.layout.page_context import PageContext
-from tests.unit.options.test_four_faces import command_takes, properties, subparsers
+from tests.unit.options.test_four_interfaces import command_takes, properties, subparsers
 
 PACKAGE = Path(settings.__file__).resolve().parents[1]
 
@@ -52,7 +52,7 @@ CASES = [
     (name, item)
     for name, options in COMMANDS.items()
     for item in options
-    if "command" in item.faces and not (name == "audio-to-image" and item.id == "custom")
+    if "command" in item.interfaces and not (name == "audio-to-image" and item.id == "custom")
 ]
 CHECKED_LATER = {"dataset"}
 """Commands that check their numbers before the work, not while they read them."""
@@ -188,7 +188,9 @@ def _is_bound(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value != 0  # what is below 1 means 1
 
 
-@pytest.mark.parametrize("id_", [item.id for item in to_images.OPTIONS if "api" in item.faces and item.id != "custom"])
+@pytest.mark.parametrize(
+    "id_", [item.id for item in to_images.OPTIONS if "api" in item.interfaces and item.id != "custom"]
+)
 def test_a_body_has_what_is_declared(id_: str) -> None:
     item = to_images.TO_IMAGES[id_]
     found = properties(schemas.AudioToImages)[item.field]
@@ -206,12 +208,12 @@ def test_a_body_has_what_is_declared(id_: str) -> None:
 
 
 def test_parameters_by_name_are_as_long_as_declared() -> None:
-    longest = to_images.PRESET_TEXT.longest
-    assert longest is not None
+    max_length = to_images.PRESET_TEXT.max_length
+    assert max_length is not None
     for body in (schemas.AudioToImages, schemas.ImageToAudio):
-        body(preset="a" * longest)
+        body(preset="a" * max_length)
         with pytest.raises(ValueError, match="preset"):
-            body(preset="a" * (longest + 1))
+            body(preset="a" * (max_length + 1))
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
@@ -241,7 +243,7 @@ def test_the_page_audio_to_images_shows_what_is_declared(tmp_path: Path) -> None
 
     shown = blocks_of(audio_to_images, tmp_path)
     for item in to_images.OPTIONS:
-        if "page" in item.faces:
+        if "page" in item.interfaces:
             name = {"tile_level": "scale"}.get(item.id, item.id)
             choices = tuple(to_images.LEVEL_LABELS) if item.id == "tile_level" else item.choices
             check_shown(shown[f"riffusion_songs_{name}"], item, choices)
@@ -253,7 +255,7 @@ def test_the_page_images_to_audio_shows_what_is_declared(tmp_path: Path) -> None
 
     shown = blocks_of(images_to_audio, tmp_path)
     for item in (*to_audio.EACH_OR_JOINED, *to_audio.OPTIONS, *crop.CROP_CONTROLS):
-        if "page" in item.faces:
+        if "page" in item.interfaces:
             check_shown(shown[f"riffusion_pictures_{item.id}"], item, item.choices)
 
 
@@ -358,7 +360,7 @@ def test_the_section_of_the_webui_is_what_is_declared() -> None:
         assert info.component is (radio if item.choices else None)
         assert info.component_args == ({"choices": list(item.choices)} if item.choices else {})
         assert item.clean(item.default) == item.default
-        assert item.faces == ("settings",)
+        assert item.interfaces == ("settings",)
     assert {item.id: item.default for item in webui.OPTIONS} == settings.DEFAULTS
 
 

@@ -23,9 +23,9 @@ RATE = 22050
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the values of a new page, whose components the test module names as CONTROLS."""
     gr = pytest.importorskip("gradio", exc_type=ImportError)
-    place = Studio().place(tmp_path_factory.mktemp("opened"))
+    context = Studio().context(tmp_path_factory.mktemp("opened"))
     with gr.Blocks(analytics_enabled=False):
-        return {name: control.value for name, control in request.module.CONTROLS(place).items()}
+        return {name: control.value for name, control in request.module.CONTROLS(context).items()}
 
 
 def plucked(path: Path, seconds: float, seed: int) -> Path:
@@ -47,7 +47,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> PageContext:
+def context(tmp_path: Path) -> PageContext:
     return PageContext(
         output_dir=lambda: tmp_path / "results", serve=lambda path: f"URL/{path.name}", device=lambda: "cpu"
     )

@@ -13,7 +13,7 @@ from PIL import Image
 
 from riffusion_ext.generate.backends.base import OnImage, Request
 from riffusion_ext.services.model_provider import BackendModel
-from riffusion_ext.ui.layout.generation_page import Shown
+from riffusion_ext.ui.layout.generation_page import PageUpdate
 from riffusion_ext.ui.layout.page_context import PageContext
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
@@ -49,7 +49,7 @@ class Studio(FakeBackend):
     def interrupt(self) -> None:
         self.wish.set()
 
-    def place(self, folder: Path, **more: Any) -> PageContext:
+    def context(self, folder: Path, **more: Any) -> PageContext:
         values: dict[str, Any] = {
             "output_dir": lambda: folder,
             "serve": lambda path: f"URL/{path.parent.name}/{path.name}",
@@ -59,14 +59,14 @@ class Studio(FakeBackend):
         return PageContext(**values | more)
 
 
-def page_of(steps: Iterable[Shown]) -> dict[str, Any]:
+def page_of(steps: Iterable[PageUpdate]) -> dict[str, Any]:
     """Return what the page shows in the end: status, result, stretches by number, extra."""
     page: dict[str, Any] = {"status": "", "result": "", "stretches": {}, "extra": {}}
     for shown in steps:
         for name in ("status", "result"):
             if getattr(shown, name) is not None:
                 page[name] = getattr(shown, name)
-        page["stretches"] |= dict(shown.stretches)
+        page["stretches"] |= dict(shown.segments)
         page["extra"] |= dict(shown.extra)
     return page
 

@@ -24,7 +24,7 @@ def _theme_colour(name: str, mode: str) -> Colour:
         dark = getattr(theme, f"{name}_dark", None) if mode == "dark" else None
         value = str(dark or getattr(theme, name))
         value, name = _NAMES.get(value, value), value.removeprefix("*")
-    return tuple(int(value[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    return tuple(int(value[context : context + 2], 16) / 255 for context in (1, 3, 5))
 
 
 def _luminance(colour: Colour) -> float:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> PageContext:
+def context(tmp_path: Path) -> PageContext:
     return PageContext(output_dir=lambda: tmp_path / "out", serve=lambda path: f"URL/{path.name}")
 
 
@@ -50,16 +50,16 @@ def sound(path: Path, seconds: float = 0.4) -> Path:
     return write_audio(AudioClip((0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], 44100), path)
 
 
-def to_sound(place: PageContext, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
-    return images_to_audio.convert(place, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
+def to_sound(context: PageContext, files: Any, folder: str = "", kind: str = EACH, crossfade: float = 0.0) -> Any:
+    return images_to_audio.convert(context, files, folder, kind, crossfade, "fast", "peak", "wav", "auto")
 
 
-def to_images(place: PageContext, files: Any, cut: str = audio_to_images.TILES) -> Any:
-    return audio_to_images.convert(place, files, "", cut, audio_to_images.SONG, "riffusion-v1", "png")
+def to_images(context: PageContext, files: Any, cut: str = audio_to_images.TILES) -> Any:
+    return audio_to_images.convert(context, files, "", cut, audio_to_images.SONG, "riffusion-v1", "png")
 
 
-def test_each_image_gets_a_player(place: PageContext, tmp_path: Path):
-    html, archive = to_sound(place, [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)])
+def test_each_image_gets_a_player(context: PageContext, tmp_path: Path):
+    html, archive = to_sound(context, [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)])
     assert re.findall(r'<audio[^>]* src="URL/(\w+\.wav)"', html) == ["b2.wav", "b10.wav"]
     (made,) = (tmp_path / "out" / "sounds").iterdir()
     assert 'href="URL/sounds.zip" download="sounds.zip"' in archive
@@ -69,12 +69,12 @@ def test_each_image_gets_a_player(place: PageContext, tmp_path: Path):
     assert str(made) in html
 
 
-def test_joined_clip_and_song(place: PageContext, tmp_path: Path):
+def test_joined_clip_and_song(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
-    html, _ = to_sound(place, files, kind=CLIPS, crossfade=0.05)
+    html, _ = to_sound(context, files, kind=CLIPS, crossfade=0.05)
     assert html.count("<audio") == 3
     assert "joined.wav" in html
-    html, archive = to_sound(place, files, kind=SONG)
+    html, archive = to_sound(context, files, kind=SONG)
     assert html.count("<audio") == 1
     assert archive == ""
     (song,) = (tmp_path / "out" / "sounds").glob("*/song.wav")
@@ -82,9 +82,9 @@ def test_joined_clip_and_song(place: PageContext, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", [EACH, CLIPS, JOINED, SONG])
-def test_files_have_the_resolution_of_the_place(place: PageContext, tmp_path: Path, kind: str):
+def test_files_have_the_resolution_of_the_place(context: PageContext, tmp_path: Path, kind: str):
     files = [str(image(tmp_path / f"{n}.png")) for n in (1, 2)]
-    to_sound(replace(place, subtype=lambda: "pcm24"), files, kind=kind)
+    to_sound(replace(context, subtype=lambda: "pcm24"), files, kind=kind)
     paths = list((tmp_path / "out" / "sounds").glob("*/*.wav"))
     assert paths
     for path in paths:
@@ -92,9 +92,9 @@ def test_files_have_the_resolution_of_the_place(place: PageContext, tmp_path: Pa
             assert read_layout(file).width == 3
 
 
-def test_a_folder_on_the_server(place: PageContext, tmp_path: Path):
+def test_a_folder_on_the_server(context: PageContext, tmp_path: Path):
     image(tmp_path / "in" / "a.png")
-    html, _ = to_sound(place, None, folder=f' "{tmp_path}/in" ')
+    html, _ = to_sound(context, None, folder=f' "{tmp_path}/in" ')
     assert html.count("<audio") == 1
 
 
@@ -113,17 +113,17 @@ def test_a_folder_box_that_is_hidden_is_closed_too(tmp_path: Path):
 
 
 def test_a_disk_too_full_for_the_archive_is_a_sentence(
-    place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(zipfile, "ZipFile", full)
-    html, archive = to_sound(place, [str(image(tmp_path / f"{n}.png")) for n in (1, 2)])
+    html, archive = to_sound(context, [str(image(tmp_path / f"{n}.png")) for n in (1, 2)])
     assert html.count("<audio") == 2
     assert "the disk is full" in html
     assert archive == ""
-    html, shown, made = to_images(place, [str(sound(tmp_path / "song.wav", 6.0))])
+    html, shown, made = to_images(context, [str(sound(tmp_path / "song.wav", 6.0))])
     assert "the disk is full" in html
     assert len(re.findall(r'href="URL/song_\d+\.png" download', shown)) == 2
     assert made == ""
@@ -131,7 +131,7 @@ def test_a_disk_too_full_for_the_archive_is_a_sentence(
 
 
 def test_a_folder_that_cannot_be_removed_is_no_error(
-    place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(self: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -139,27 +139,27 @@ def test_a_folder_that_cannot_be_removed_is_no_error(
     monkeypatch.setattr(Path, "rmdir", refuse)
     (tmp_path / "bad.png").write_text("no")
     (tmp_path / "bad.wav").write_text("no")
-    assert 'role="alert"' in to_sound(place, [str(tmp_path / "bad.png")])[0]
-    assert 'role="alert"' in to_images(place, [str(tmp_path / "bad.wav")])[0]
+    assert 'role="alert"' in to_sound(context, [str(tmp_path / "bad.png")])[0]
+    assert 'role="alert"' in to_images(context, [str(tmp_path / "bad.wav")])[0]
 
 
-def test_missing_input_is_reported_in_one_sentence(place: PageContext, tmp_path: Path):
-    html, archive = to_sound(place, None)
+def test_missing_input_is_reported_in_one_sentence(context: PageContext, tmp_path: Path):
+    html, archive = to_sound(context, None)
     assert "choose files first" in html
     assert archive == ""
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_images_are_sentences_with_the_users_names(place: PageContext, tmp_path: Path):
+def test_bad_images_are_sentences_with_the_users_names(context: PageContext, tmp_path: Path):
     good, bad = image(tmp_path / "good.png"), tmp_path / "k3jx.png"
     bad.write_text("no")
     wrapper = SimpleNamespace(name=str(bad), orig_name="<b>my song.png")
-    html, _ = to_sound(place, [str(good), wrapper])
+    html, _ = to_sound(context, [str(good), wrapper])
     assert html.count("<audio") == 1
     assert html.count('role="alert"') == 1
     assert "&lt;b&gt;my song.png" in html
     assert "k3jx" not in html
-    html, _ = to_sound(place, [wrapper])
+    html, _ = to_sound(context, [wrapper])
     assert "<audio" not in html
     assert list((tmp_path / "out" / "sounds").iterdir()) != []  # the first press's
     assert len(list((tmp_path / "out" / "sounds").iterdir())) == 1
@@ -172,15 +172,15 @@ def test_unwritable_results_folder_is_a_sentence(tmp_path: Path):
     assert "folder" in html
 
 
-def test_song_to_tiles(place: PageContext, tmp_path: Path):
-    html, shown, made = to_images(place, [str(sound(tmp_path / "song.wav", 6.0))])
+def test_song_to_tiles(context: PageContext, tmp_path: Path):
+    html, shown, made = to_images(context, [str(sound(tmp_path / "song.wav", 6.0))])
     assert re.findall(r'<img src="URL/([^"]+)"', shown) == ["song_00000.png", "song_00001.png"]
     assert re.findall(r'download="([^"]+)"', shown + made) == ["song_00000.png", "song_00001.png", "pictures.zip"]
     assert "2 images made" in html
 
 
-def test_song_to_one_wide_image(place: PageContext, tmp_path: Path):
-    _, shown, made = to_images(place, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
+def test_song_to_one_wide_image(context: PageContext, tmp_path: Path):
+    _, shown, made = to_images(context, [str(sound(tmp_path / "long.wav", 45.0))], audio_to_images.WIDE)
     (path,) = (tmp_path / "out").glob("pictures/*/*.png")
     with Image.open(path) as image:
         assert image.size == (4501, 512)
@@ -191,9 +191,9 @@ def test_song_to_one_wide_image(place: PageContext, tmp_path: Path):
         assert image.size == (1024, 256)  # what browsers can show
 
 
-def test_bad_song_is_a_sentence(place: PageContext, tmp_path: Path):
+def test_bad_song_is_a_sentence(context: PageContext, tmp_path: Path):
     (tmp_path / "bad.mp3").write_text("nothing")
-    html, shown, made = to_images(place, [str(tmp_path / "bad.mp3")])
+    html, shown, made = to_images(context, [str(tmp_path / "bad.mp3")])
     assert 'role="alert"' in html
     assert (shown, made) == ("", "")
 
@@ -208,8 +208,8 @@ def test_inspect_shows_a_table_and_escapes(tmp_path: Path):
     assert "<table" not in inspect.inspect(None)
 
 
-def test_folders_of_two_presses_differ(place: PageContext):
-    folders = {place.new_folder("sounds") for _ in range(3)}
+def test_folders_of_two_presses_differ(context: PageContext):
+    folders = {context.new_folder("sounds") for _ in range(3)}
     assert len(folders) == 3
 
 
@@ -243,19 +243,29 @@ def test_pages_can_be_built(tmp_path: Path):
     assert build_app(tmp_path) is not None
 
 
-def test_the_preset_of_the_page_wins_over_the_image(place: PageContext, tmp_path: Path):
+def test_webuis_keep_no_default_of_options_that_are_declared_transient():
+    gr = pytest.importorskip("gradio", exc_type=ImportError)
+    from riffusion_ext.options.convert.to_audio import TO_AUDIO
+    from riffusion_ext.ui.gradio_compat import component
+
+    with gr.Blocks():
+        kept_out = {name: getattr(component(TO_AUDIO[name]), "do_not_save_to_config", False) for name in TO_AUDIO}
+    assert {name for name, out in kept_out.items() if out} == {"patterns", "joined_name"}
+
+
+def test_the_preset_of_the_page_wins_over_the_image(context: PageContext, tmp_path: Path):
     path = str(image(tmp_path / "a.png"))
     values = ("", EACH, 0.0, "fast", "peak", "wav", "stereo")
-    html, _ = images_to_audio.convert(place, [path], *values, "20khz-stereo")
+    html, _ = images_to_audio.convert(context, [path], *values, "20khz-stereo")
     assert html.count("<audio") == 1
     (made,) = (tmp_path / "out" / "sounds").glob("*/a.wav")
     assert '"max_frequency": 20000' in read_tags(made)["comment"]
-    html, _ = images_to_audio.convert(place, [path], *values, "40khz")
+    html, _ = images_to_audio.convert(context, [path], *values, "40khz")
     assert "preset is &#x27;40khz&#x27;" in html
-    html, _ = images_to_audio.convert(place, [path], *values, "custom", "max_frequency=12000")
+    html, _ = images_to_audio.convert(context, [path], *values, "custom", "max_frequency=12000")
     made = max((tmp_path / "out" / "sounds").glob("*/a.wav"), key=lambda file: file.stat().st_mtime_ns)
     assert '"max_frequency": 12000' in read_tags(made)["comment"]
-    html, _ = images_to_audio.convert(place, [path], *values, "custom", "max_frequency=high")
+    html, _ = images_to_audio.convert(context, [path], *values, "custom", "max_frequency=high")
     assert "max_frequency must be a number" in html
 
 
@@ -271,9 +281,9 @@ def with_beats(path: Path, first: int = 10, width: int = 300) -> Path:
     )
 
 
-def cut_to_sound(place: PageContext, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
+def cut_to_sound(context: PageContext, files: Any, folder: str = "", kind: str = CLIPS, **options: Any) -> Any:
     values = (files, folder, kind, 0.1, "fast", "peak", "wav", "auto")
-    return images_to_audio.convert(place, *values, **options)
+    return images_to_audio.convert(context, *values, **options)
 
 
 def made_files(tmp_path: Path) -> dict[str, int]:
@@ -281,9 +291,9 @@ def made_files(tmp_path: Path) -> dict[str, int]:
     return {path.name: read_audio(path).samples.shape[1] for path in found}
 
 
-def test_clips_are_cut_on_the_beat_and_joined_in_time(place: PageContext, tmp_path: Path):
+def test_clips_are_cut_on_the_beat_and_joined_in_time(context: PageContext, tmp_path: Path):
     files = [str(with_beats(tmp_path / f"{n}.png", first)) for n, first in ((1, 10), (2, 30))]
-    html, archive = cut_to_sound(place, files, crop={"crop": "every"}, joined_name="take {date}")
+    html, archive = cut_to_sound(context, files, crop={"crop": "every"}, joined_name="take {date}")
     made = made_files(tmp_path)
     joined = next(name for name in made if name.startswith("take 20"))
     assert set(made) == {"1.wav", "2.wav", joined}
@@ -293,32 +303,32 @@ def test_clips_are_cut_on_the_beat_and_joined_in_time(place: PageContext, tmp_pa
     assert archive is not None
 
 
-def test_an_image_without_a_beat_is_said_and_heard_whole(place: PageContext, tmp_path: Path):
-    html, _ = cut_to_sound(place, [str(image(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
+def test_an_image_without_a_beat_is_said_and_heard_whole(context: PageContext, tmp_path: Path):
+    html, _ = cut_to_sound(context, [str(image(tmp_path / "a.png"))], kind=EACH, crop={"crop": "once"})
     assert "heard whole" in html
     assert made_files(tmp_path) == {"a.wav": 29 * 441}
 
 
-def test_all_joined_is_one_file(place: PageContext, tmp_path: Path):
+def test_all_joined_is_one_file(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / f"b{n}.png")) for n in (10, 2)]
-    html, archive = cut_to_sound(place, files, kind=JOINED, joined_name="b2.wav")
+    html, archive = cut_to_sound(context, files, kind=JOINED, joined_name="b2.wav")
     assert html.count("<audio") == 1
     assert archive == ""
     assert set(made_files(tmp_path)) == {"b2.wav"}
 
 
-def test_a_joined_file_is_not_mistaken_for_an_image_s(place: PageContext, tmp_path: Path):
+def test_a_joined_file_is_not_mistaken_for_an_image_s(context: PageContext, tmp_path: Path):
     files = [str(image(tmp_path / name)) for name in ("joined.png", "other.png")]
-    cut_to_sound(place, files)
+    cut_to_sound(context, files)
     assert set(made_files(tmp_path)) == {"joined.wav", "joined_png.wav", "other.wav"}
 
 
-def test_only_names_that_fit(place: PageContext, tmp_path: Path):
+def test_only_names_that_fit(context: PageContext, tmp_path: Path):
     for name in ("a1.png", "a2.png", "b.png"):
         image(tmp_path / "in" / name)
-    html, _ = cut_to_sound(place, [str(image(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
+    html, _ = cut_to_sound(context, [str(image(tmp_path / "up.png"))], f"{tmp_path}/in", kind=EACH, patterns="A*, U*")
     assert re.findall(r'src="URL/(\w+)', html) == ["a1", "a2", "up"]
-    html, _ = cut_to_sound(place, None, f"{tmp_path}/in", kind=EACH, patterns="*.jpg")
+    html, _ = cut_to_sound(context, None, f"{tmp_path}/in", kind=EACH, patterns="*.jpg")
     assert "None of the 3 images has a name that fits *.jpg" in html
 
 
@@ -331,33 +341,33 @@ def test_only_names_that_fit(place: PageContext, tmp_path: Path):
     ],
 )
 def test_values_that_cannot_be_are_refused_before_the_work(
-    options: dict[str, Any], words: str, place: PageContext, tmp_path: Path
+    options: dict[str, Any], words: str, context: PageContext, tmp_path: Path
 ):
-    html, archive = cut_to_sound(place, [str(image(tmp_path / "a.png"))], **options)
+    html, archive = cut_to_sound(context, [str(image(tmp_path / "a.png"))], **options)
     assert words in html
     assert archive == ""
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preview_shows_the_first_image_in_natural_order(place: PageContext, tmp_path: Path):
+def test_a_preview_shows_the_first_image_in_natural_order(context: PageContext, tmp_path: Path):
     files = [str(with_beats(tmp_path / name, first)) for name, first in (("p10.png", 30), ("p2.png", 10))]
-    shown, html = preview(place, files, "", "", "from the picture", "", {"crop": "every"})
+    shown, html = preview(context, files, "", "", "from the picture", "", {"crop": "every"})
     assert shown.width == 300
     assert "p2.png: 1 bar of 4 beats at 120" in html
-    shown, html = preview(place, files, "", "p10*", "from the picture", "", {"crop": "fixed", "crop_width": 200})
+    shown, html = preview(context, files, "", "p10*", "from the picture", "", {"crop": "fixed", "crop_width": 200})
     assert "p10.png: 2.00 s" in html
     assert not (tmp_path / "out").exists()
 
 
-def test_preview_without_images_is_reported_in_one_sentence(place: PageContext, tmp_path: Path):
-    shown, html = preview(place, None, "", "", "from the picture", "", {"crop": "every"})
+def test_preview_without_images_is_reported_in_one_sentence(context: PageContext, tmp_path: Path):
+    shown, html = preview(context, None, "", "", "from the picture", "", {"crop": "every"})
     assert shown is None
     assert "choose files first" in html
     bad = tmp_path / "k3jx.png"
     bad.write_text("no")
     wrapper = SimpleNamespace(name=str(bad), orig_name="mine.png")
-    shown, html = preview(place, [wrapper], "", "", "from the picture", "", {"crop": "every"})
+    shown, html = preview(context, [wrapper], "", "", "from the picture", "", {"crop": "every"})
     assert shown is None
     assert "mine.png" in html
     assert "k3jx" not in html
-    assert "choose files first" in preview(PageContext(place.output_dir, folders=False), None, "/", "", "", "", {})[1]
+    assert "choose files first" in preview(PageContext(context.output_dir, folders=False), None, "/", "", "", "", {})[1]

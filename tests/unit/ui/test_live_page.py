@@ -99,7 +99,7 @@ def test_every_control_is_tried(values: dict[str, Any]):
 def test_values_that_cannot_be_are_sentences(
     values: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     for change, text in (
         ({"bpm": None}, "A value is missing: bpm"),
         ({"prompt": " "}, "Write a prompt first"),
@@ -107,7 +107,7 @@ def test_values_that_cannot_be_are_sentences(
         ({"overlap": 512}, "half the width"),
     ):
         with pytest.raises(RiffusionError, match=text):
-            live.start(place, "", values | change)
+            live.start(context, "", values | change)
     assert list(tmp_path.rglob("*")) == []
     assert studio.generated == 0
 
@@ -115,12 +115,12 @@ def test_values_that_cannot_be_are_sentences(
 def test_from_start_to_recording_to_stop(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    place = studio.place(tmp_path, model=BackendModel(lambda: studio, usual="Euler"))
-    id_ = live.start(place, "", small)
+    context = studio.context(tmp_path, model=BackendModel(lambda: studio, usual="Euler"))
+    id_ = live.start(context, "", small)
     jam = jam_of(registry, id_)
     until(lambda: jam.resting)
     assert studio.requests[0].sampler == "Euler"
-    live.queue(place, id_, " jazz ", small | {"negative": " hiss "})
+    live.queue(context, id_, " jazz ", small | {"negative": " hiss "})
     (wish,) = jam.journey.queued
     assert (wish.prompt, wish.negative) == ("jazz", "hiss")
     assert live.record(id_)
@@ -135,7 +135,7 @@ def test_from_start_to_recording_to_stop(
     jam.tape.use(0, 12000, lambda clip: np.testing.assert_array_equal(clip.samples, samples))
     live.stop(id_)
     until(lambda: jam.ended)
-    for press in (lambda: live.record(id_), lambda: live.queue(place, id_, "x", small)):
+    for press in (lambda: live.record(id_), lambda: live.queue(context, id_, "x", small)):
         with pytest.raises(RiffusionError, match="Start the jam first"):
             press()
     live.stop(id_)
@@ -146,7 +146,7 @@ def test_from_start_to_recording_to_stop(
 def test_a_recording_that_cannot_be_written_is_said(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
-    id_ = live.start(studio.place(tmp_path), "", small)
+    id_ = live.start(studio.context(tmp_path), "", small)
     jam = jam_of(registry, id_)
     until(lambda: jam.resting)
     for folder in tmp_path.glob("jams/*-*-*"):
@@ -162,9 +162,9 @@ def test_a_recording_that_cannot_be_written_is_said(
 def test_a_new_jam_takes_the_place_of_the_one_before(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
-    place = studio.place(tmp_path)
-    first = live.start(place, "", small)
-    second = live.start(place, first, small)
+    context = studio.context(tmp_path)
+    first = live.start(context, "", small)
+    second = live.start(context, first, small)
     until(lambda: jam_of(registry, first).ended)
     assert not jam_of(registry, second).stopped_or_left()
 
@@ -172,10 +172,10 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
 def test_refused_start_changes_nothing(
     small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry
 ):
-    place = studio.place(tmp_path)
-    first = live.start(place, "", small)
+    context = studio.context(tmp_path)
+    first = live.start(context, "", small)
     with pytest.raises(RiffusionError, match="fast, best"):
-        live.start(place, first, small | {"engine": "reference"})
+        live.start(context, first, small | {"engine": "reference"})
     assert not jam_of(registry, first).stopped_or_left()
     assert len(list(tmp_path.glob("jams/playing/*"))) == 1
 
@@ -191,17 +191,17 @@ class Loud(BackendModel):
 
 
 def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_path: Path, registry: jams.JamRegistry):
-    place = studio.place(
+    context = studio.context(
         tmp_path,
         model=Loud(lambda: studio),
     )
-    id_ = live.start(place, "", small | {"styles": ["loud"]})
+    id_ = live.start(context, "", small | {"styles": ["loud"]})
     jam = jam_of(registry, id_)
     assert (jam.settings.prompt, jam.settings.negative) == ("funk, loud", "soft")
-    live.queue(place, id_, "jazz", small | {"styles": ["loud"]})
+    live.queue(context, id_, "jazz", small | {"styles": ["loud"]})
     assert [wish.prompt for wish in jam.journey.queued] == ["jazz, loud"]
     with pytest.raises(RiffusionError, match="Write a prompt"):
-        live.queue(place, id_, " ", small | {"styles": ["loud"]})
+        live.queue(context, id_, " ", small | {"styles": ["loud"]})
 
 
 def test_files_of_killed_programs_are_removed(
@@ -214,7 +214,7 @@ def test_files_of_killed_programs_are_removed(
         folder.mkdir(parents=True)
         (folder / "000000.pcm").write_bytes(b"12")
     os.utime(old, (0, 0))
-    live.start(studio.place(tmp_path), "", small)
+    live.start(studio.context(tmp_path), "", small)
     assert not old.exists()
     assert new.exists()
 

@@ -15,7 +15,7 @@ from riffusion_ext.generate.loop import LoopSettings
 from riffusion_ext.generate.restore import settings_in
 from riffusion_ext.options.loop import settings_of, values_of
 from riffusion_ext.ui.fields.loop import loop_controls
-from riffusion_ext.ui.pages.loop import make, new_runs
+from riffusion_ext.ui.pages.loop import make, new_task
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -70,16 +70,16 @@ def test_every_control_is_tried(values: dict[str, Any]):
 def test_values_that_cannot_be_are_sentences(values: dict[str, Any], studio: Studio, tmp_path: Path):
     with pytest.raises(RiffusionError, match="A value is missing: bars, bpm"):
         settings_of(values | {"bars": None, "bpm": None})
-    place = studio.place(tmp_path)
-    page = page_of(make(new_runs(), place, settings_of(values | {"bars": 99}), OPTIONS))
+    context = studio.context(tmp_path)
+    page = page_of(make(new_task(), context, settings_of(values | {"bars": 99}), OPTIONS))
     assert "a loop must be" in page["status"]
     assert studio.generated == 0
 
 
 def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | {"bars": 1, "bpm": 133})
-    page = page_of(make(new_runs(), place, settings, OPTIONS, Image.new("RGB", (64, 512), "gray")))
+    page = page_of(make(new_task(), context, settings, OPTIONS, Image.new("RGB", (64, 512), "gray")))
     assert "<audio controls loop" in page["result"]
     (path,) = tmp_path.glob("loops/*-*-*/*techno.wav")
     assert len(sources(page["result"])) == 1
@@ -96,12 +96,12 @@ def test_a_loop_plays_round_and_round_and_is_exact(values: dict[str, Any], studi
 
 
 def test_stop_is_no_error(values: dict[str, Any], studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    runs = new_runs()
+    context = studio.context(tmp_path)
+    task = new_task()
     studio.go_on.clear()
-    steps = make(runs, place, settings_of(values), OPTIONS)
+    steps = make(task, context, settings_of(values), OPTIONS)
     next(steps)
-    runs.stop()
+    task.stop()
     page = page_of(steps)
     assert "Stopped before the loop was finished." in page["status"]
     assert sources(page["result"]) == []

@@ -17,10 +17,10 @@ from riffusion_ext.audio.io import read_audio
 from riffusion_ext.dataset.review import Decision, decide, open_set
 from riffusion_ext.dataset.store import Store
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, look_up, replace_words, save
+from riffusion_ext.ui.layout.contact_sheet import CELLS, Sheet, load_page, replace_words, save
 from riffusion_ext.ui.layout.page_context import PageContext
 from riffusion_ext.ui.pages import review
-from riffusion_ext.ui.pages.review import cell_html, hear
+from riffusion_ext.ui.pages.review import cell_html, play_window
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -30,7 +30,7 @@ MARKUP = """<b>&amp;"><script>alert('1')</script>"""
 
 
 def opened(out: Path, show: str = "all", words: str = "", page: float | None = 1, before: Sheet | None = None) -> Sheet:
-    return look_up(before or Sheet(), str(out), show, words, page)[1]
+    return load_page(before or Sheet(), str(out), show, words, page)[1]
 
 
 def values_of(sheet: Sheet, **changes: Any) -> list[Any]:
@@ -95,17 +95,17 @@ def test_dropped_windows_stay_on_the_page(training_set: Path):
     first = opened(training_set, "kept")
     rest = set(first.files[CELLS:])
     save(first, values_of(first, keep0=False, keep1=False, keep5=False))
-    _, second = look_up(first, str(training_set), "kept", "", 2, anew=False)
+    _, second = load_page(first, str(training_set), "kept", "", 2, refresh=False)
     assert {window.file for window in second.windows} == rest
-    _, again = look_up(second, str(training_set), "kept", "", 1, anew=True)
+    _, again = load_page(second, str(training_set), "kept", "", 1, refresh=True)
     assert len(again.files) == KEPT - 3
 
 
 def test_quoted_folders_are_accepted_and_missing_ones_refused(training_set: Path, tmp_path: Path):
-    assert look_up(Sheet(), f' "{training_set}" ', "all", "", 1)[1].out == training_set
+    assert load_page(Sheet(), f' "{training_set}" ', "all", "", 1)[1].out == training_set
     for folder, words in (("  ", "No training set yet"), (str(tmp_path), f"there is no training set in {tmp_path}")):
         with pytest.raises(RiffusionError, match=words):
-            look_up(Sheet(), folder, "all", "", 1)
+            load_page(Sheet(), folder, "all", "", 1)
 
 
 # --- saving ----------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_edits_belong_to_the_set_on_the_page_not_to_the_folder_typed_since(train
     other = Path(shutil.copytree(training_set, tmp_path / "other"))
     sheet = opened(training_set)
     save(sheet, values_of(sheet, keep1=False))
-    look_up(sheet, str(other), "all", "", 1)
+    load_page(sheet, str(other), "all", "", 1)
     assert len(open_set(training_set)[1].kept) == KEPT - 1
     assert len(open_set(other)[1].kept) == KEPT
 
@@ -232,9 +232,9 @@ def test_a_damaged_image_is_said_in_its_cell(training_set: Path):
     assert "<img" not in html
 
 
-def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, place: PageContext, tmp_path: Path):
+def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, context: PageContext, tmp_path: Path):
     sheet = opened(training_set)
-    html = hear(place, sheet, 1)
+    html = play_window(context, sheet, 1)
     (sound,) = (tmp_path / "results" / "listening").glob("*.wav")
     assert f'src="URL/{sound.name}"' in html
     assert "autoplay" in html
@@ -244,22 +244,22 @@ def test_a_window_is_heard_as_the_model_will_learn_it(training_set: Path, place:
 
 
 def test_sounds_that_were_heard_do_not_pile_up(
-    training_set: Path, place: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_set: Path, context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(review, "_KEPT_SOUNDS", 2)
+    monkeypatch.setattr(review, "_MAX_CLIPS", 2)
     sheet = opened(training_set)
     for number in (5, 4, 3, 2, 1):
-        hear(place, sheet, number)
+        play_window(context, sheet, number)
     heard = {path.name.rsplit("-", 1)[0] for path in (tmp_path / "results" / "listening").glob("*.wav")}
     assert heard == {Path(sheet.windows[number].file).stem for number in (3, 2, 1)}, "the latest ones stay"
 
 
-def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, place: PageContext):
+def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, context: PageContext):
     sheet = opened(training_set)
     (training_set / "pictures" / sheet.windows[1].file).unlink()
     (training_set / "pictures" / sheet.windows[2].file).write_bytes(b"no image")
     for where, number in ((Sheet(), 0), (sheet, 1), (sheet, 2), (sheet, 99)):
-        html = hear(place, where, number)
+        html = play_window(context, where, number)
         assert 'role="alert"' in html
         assert "<audio" not in html
 
@@ -270,10 +270,10 @@ def test_unplayable_window_is_reported_in_one_sentence(training_set: Path, place
 class OnPage:
     """The sheet's components, and its buttons pressed as the host would."""
 
-    def __init__(self, place: PageContext) -> None:
+    def __init__(self, context: PageContext) -> None:
         gr = pytest.importorskip("gradio", exc_type=ImportError)
         with gr.Blocks(analytics_enabled=False) as blocks:
-            self.opened = review.build(place)
+            self.opened = review.build(context)
         self.blocks = blocks
 
     def press(self, elem_id: str, *inputs: Any) -> dict[str, Any]:
@@ -293,8 +293,8 @@ class OnPage:
 
 
 @pytest.fixture
-def page(place: PageContext) -> OnPage:
-    return OnPage(place)
+def page(context: PageContext) -> OnPage:
+    return OnPage(context)
 
 
 def test_every_button_saves_before_it_goes_on(page: OnPage, training_set: Path):

@@ -17,8 +17,8 @@ from riffusion_ext.generate.riff_settings import PRESETS_RIFF, RiffSettings
 from riffusion_ext.options.riff import settings_of, values_of
 from riffusion_ext.ui.fields.riff import riff_controls
 from riffusion_ext.ui.layout.page_context import Upload
-from riffusion_ext.ui.layout.result_panel import restored
-from riffusion_ext.ui.pages.riff import difference, make, mixed, new_runs, resume
+from riffusion_ext.ui.layout.result_panel import values_from_file
+from riffusion_ext.ui.pages.riff import make, new_task, play_difference, remix, resume
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -126,9 +126,9 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
 def test_a_song_is_generated_over_and_stays_in_step(
     channels: str, preset: str, values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | QUICK | {"preset": preset, "channels": channels})
-    page = page_of(make(new_runs(), place, song, settings, OPTIONS))
+    page = page_of(make(new_task(), context, song, settings, OPTIONS))
     (path,) = tmp_path.glob("riffs/*-*-*/*.wav")
     assert sources(page["result"]) == [f"URL/{path.parent.name}/{path.name}"]
     assert "my &lt;song&gt;" in page["result"]
@@ -139,63 +139,63 @@ def test_a_song_is_generated_over_and_stays_in_step(
     assert kind == "riff"
     assert made.keyframes[0].seed == page["extra"]["seed"]
     assert any(sources(html) for html in page["stretches"].values())
-    assert settings_of(values | restored(str(path), "riff", values_of)[0]) == made
+    assert settings_of(values | values_from_file(str(path), "riff", values_of)[0]) == made
 
 
 def test_the_preview_generates_one_window_and_the_song_begins_with_it(
     values: dict[str, Any], studio: Studio, song: Upload, tmp_path: Path
 ):
-    place = studio.place(tmp_path)
-    runs = new_runs()
+    context = studio.context(tmp_path)
+    task = new_task()
     small = values | QUICK
-    page = page_of(make(runs, place, song, settings_of(small), OPTIONS, limit=1))
+    page = page_of(make(task, context, song, settings_of(small), OPTIONS, limit=1))
     assert studio.generated == 1
     assert "first window" in page["result"]
     assert not any(page["stretches"].values())
     assert not (tmp_path / "riffs" / "unfinished.json").exists()
     settings = settings_of(small | {"seed": page["extra"]["seed"]})
-    page_of(make(runs, place, song, settings, OPTIONS))
+    page_of(make(task, context, song, settings, OPTIONS))
     windows = len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
     assert studio.generated == windows > 1, "the first window was not painted again"
 
 
 def test_stop_and_resume(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     studio.fail_at = 2
-    page = page_of(make(new_runs(), place, song, short, OPTIONS))
+    page = page_of(make(new_task(), context, song, short, OPTIONS))
     assert "out of paint" in page["status"]
     assert list(tmp_path.glob("riffs/*-*-*/*(unfinished).wav"))
     studio.fail_at = None
-    page = page_of(resume(new_runs(), place))
+    page = page_of(resume(new_task(), context))
     assert "Saved as" in page["status"]
     assert studio.generated == len(list((tmp_path / "riffs" / "windows").glob("*/windows/*.png")))
     studio.fail_at = 0
-    page_of(make(new_runs(), place, song, short, OPTIONS))
+    page_of(make(new_task(), context, song, short, OPTIONS))
     song.path.unlink()
-    assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_runs(), place))["status"]
+    assert "The song my &lt;song&gt;.wav is gone" in page_of(resume(new_task(), context))["status"]
 
 
 def test_mixed_anew_and_compared_without_generating(short: RiffSettings, studio: Studio, song: Upload, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     values = {"wet": "0", "law": "linear", "level": "recorded", "format": "wav"}
-    assert "make one first" in mixed(place, {}, values)
-    done = page_of(make(new_runs(), place, song, short, OPTIONS))["extra"]["done"]
+    assert "make one first" in remix(context, {}, values)
+    done = page_of(make(new_task(), context, song, short, OPTIONS))["extra"]["done"]
     generated = studio.generated
-    html = mixed(place, done, values)
+    html = remix(context, done, values)
     assert len(sources(html)) == 1
     (path,) = tmp_path.glob("riffs/*-*-*/*(mix 0).wav")
     original = read_audio(song.path)
     assert np.allclose(read_audio(path).samples, original.samples, atol=2e-4), "none of the result is the song"
     assert settings_in(path)[1].wet.at(0) == 0
     for lost in (False, True):
-        assert len(sources(difference(place, done, values, lost=lost))) == 1
+        assert len(sources(play_difference(context, done, values, lost=lost))) == 1
     assert studio.generated == generated
-    assert "the share of the result" in mixed(place, done, values | {"wet": "loud"})
+    assert "the share of the result" in remix(context, done, values | {"wet": "loud"})
 
 
 def test_a_file_that_is_no_sound_is_a_sentence(short: RiffSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     (tmp_path / "bad.mp3").write_text("no music")
-    page = page_of(make(new_runs(), place, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
+    page = page_of(make(new_task(), context, Upload(tmp_path / "bad.mp3", "bad.mp3"), short, OPTIONS))
     assert 'role="alert"' in page["status"]
     assert studio.generated == 0

@@ -25,11 +25,11 @@ from riffusion_ext.options.song import settings_of, values_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.services.model_provider import BackendModel
 from riffusion_ext.ui.fields.song import song_controls
-from riffusion_ext.ui.layout.generation_page import STRETCHES, Shown
-from riffusion_ext.ui.layout.result_panel import restored
+from riffusion_ext.ui.layout.generation_page import MAX_SEGMENTS, PageUpdate
+from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.layout.resume_state import ResumeState
 from riffusion_ext.ui.pages import loop
-from riffusion_ext.ui.pages.song import build_page, last_end, make, new_runs, restored_images, resume, window_image
+from riffusion_ext.ui.pages.song import build_page, last_end, make, new_task, restore_images, resume, window_image
 from tests.unit.ui.studio import Studio, page_of, sources
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
@@ -124,11 +124,11 @@ def test_values_that_cannot_be_are_sentences(change: dict[str, Any], words: str,
 
 
 def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    seen: list[Shown] = list(make(new_runs(), place, tall, OPTIONS, {}))
-    heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.stretches.values())]
+    context = studio.context(tmp_path)
+    seen: list[PageUpdate] = list(make(new_task(), context, tall, OPTIONS, {}))
+    heard = [index for index, shown in enumerate(seen) if any(sources(html) for html in shown.segments.values())]
     assert len(heard) >= 3
-    assert seen[heard[0]].stretches.keys() == {0}, "the first window comes first"
+    assert seen[heard[0]].segments.keys() == {0}, "the first window comes first"
     assert not any(seen[index].status or seen[index].result for index in heard), "players change by themselves alone"
     page = page_of(seen)
     filled = [number for number, html in page["stretches"].items() if html]
@@ -151,22 +151,22 @@ def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studi
 
 @pytest.mark.parametrize("ending", ["flac", "mp3"])
 def test_files_of_other_formats(ending: str, short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    page_of(make(new_runs(), place, short, OPTIONS | {"format": ending}, {}))
+    context = studio.context(tmp_path)
+    page_of(make(new_task(), context, short, OPTIONS | {"format": ending}, {}))
     (path,) = tmp_path.glob(f"songs/*-*-*/*.{ending}")
     assert settings_in(path)[0] == "song"
 
 
 def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    runs = new_runs()
-    assert runs.stop() == ""
-    steps = make(runs, place, short, OPTIONS, {})
+    context = studio.context(tmp_path)
+    task = new_task()
+    assert task.stop() == ""
+    steps = make(task, context, short, OPTIONS, {})
     for shown in steps:
-        if any(sources(html) for html in shown.stretches.values()):
+        if any(sources(html) for html in shown.segments.values()):
             studio.go_on.clear()  # the next batch takes for ever, were it not for the interrupt
             break
-    assert "Stopping" in runs.stop()
+    assert "Stopping" in task.stop()
     page = page_of(steps)
     assert "Stopped after" in page["status"]
     assert "Resume goes on from there" in page["status"]
@@ -176,29 +176,29 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(short: SongSettings, studio
     before = studio.generated
     assert 0 < before < 10
     studio.go_on.set()
-    page = page_of(resume(new_runs(), place))  # even after a restart
+    page = page_of(resume(new_task(), context))  # even after a restart
     assert studio.generated == 10
     assert "Saved as" in page["status"]
     assert "Stopped" not in page["status"]
-    assert "There is nothing to resume" in page_of(resume(runs, place))["status"]
+    assert "There is nothing to resume" in page_of(resume(task, context))["status"]
 
 
 def test_a_random_seed_is_the_same_after_a_stop(values: dict[str, Any], studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | QUICK | {"score": "4 | a", "width": 128, "overlap": 32})
     studio.fail_at = 2
-    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
+    page = page_of(make(new_task(), context, settings, OPTIONS, {}))
     assert "This did not work: ZeroDivisionError: out of paint. 2 of" in page["status"]
     assert "windows are kept; Resume goes on from there" in page["status"]
     studio.fail_at = None
-    page_of(resume(new_runs(), place))
+    page_of(resume(new_task(), context))
     assert len({seed for request in studio.requests for seed in request.seeds if request.init is None}) >= 1
     whole, part = (settings_in(path)[1] for path in sorted(tmp_path.glob("songs/*-*-*/*.wav")))
     assert whole.score == part.score
 
 
 def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any], studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | {"score": "2 | a | seed 1", "width": 128, "overlap": 32, "denoise": 0.5})
     images = {
         "seed_picture": Image.new("RGB", (128, 512), (200, 100, 50)),
@@ -206,9 +206,9 @@ def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any],
         "before": Image.new("RGB", (90, 512), "black"),
     }
     studio.fail_at = 1
-    page_of(make(new_runs(), place, settings, OPTIONS | {"batch": 1}, images))
+    page_of(make(new_task(), context, settings, OPTIONS | {"batch": 1}, images))
     studio.fail_at = None
-    page_of(resume(new_runs(), place))
+    page_of(resume(new_task(), context))
     firsts = [request for request in studio.requests if request.init is not None]
     assert firsts[0].init.getpixel((127, 0)) == (200, 100, 50)
     assert firsts[0].init.getpixel((0, 0)) == (0, 0, 0)
@@ -217,8 +217,8 @@ def test_images_go_into_the_song_and_into_its_resumption(values: dict[str, Any],
 
 
 def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path, subtype=lambda: "float")
-    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    context = studio.context(tmp_path, subtype=lambda: "float")
+    page_of(make(new_task(), context, short, OPTIONS, {}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     with path.open("rb") as file:
         assert read_layout(file).is_float
@@ -226,15 +226,15 @@ def test_files_have_the_resolution_of_the_place(short: SongSettings, studio: Stu
 
 def test_a_resumption_by_another_model_is_a_sentence(short: SongSettings, studio: Studio, tmp_path: Path):
     """It would begin from the beginning, with nothing said."""
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     studio.fail_at = 3
-    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    page_of(make(new_task(), context, short, OPTIONS, {}))
     studio.fail_at, studio.name = None, "another"
-    page = page_of(resume(new_runs(), place))
+    page = page_of(resume(new_task(), context))
     assert "was begun with the model studio; choose it to go on, not another." in page["status"]
     assert studio.generated == 3
     studio.name = "studio"
-    page_of(resume(new_runs(), place))
+    page_of(resume(new_task(), context))
     assert studio.generated == 10
 
 
@@ -246,8 +246,8 @@ class Doubtful(BackendModel):
 
 
 def test_checkpoint_that_is_not_riffusion_is_warned_about_at_once(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path, model=Doubtful(lambda: studio))
-    steps = list(make(new_runs(), place, short, OPTIONS, {}))
+    context = studio.context(tmp_path, model=Doubtful(lambda: studio))
+    steps = list(make(new_task(), context, short, OPTIONS, {}))
     assert "&lt;cats&gt; is none" in str(steps[0].result)
     assert "&lt;cats&gt; is none" in str(steps[-1].status)
     assert not any("cats" in str(shown.status) for shown in steps[:-1]), "it would be read aloud all the time"
@@ -266,32 +266,32 @@ def test_a_resumption_whose_image_is_gone_is_a_sentence(studio: Studio, tmp_path
 
 
 def test_a_second_press_is_refused_and_leaves_the_players(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    runs = new_runs()
+    context = studio.context(tmp_path)
+    task = new_task()
     studio.go_on.clear()
-    first = make(runs, place, short, OPTIONS, {})
+    first = make(task, context, short, OPTIONS, {})
     next(first)
-    (shown,) = make(runs, place, short, OPTIONS, {})
+    (shown,) = make(task, context, short, OPTIONS, {})
     assert "A song is being made already" in (shown.status or "")
     assert shown.result is None
-    assert not shown.stretches
+    assert not shown.segments
     studio.go_on.set()
     assert "Saved as" in page_of(first)["status"]
 
 
 def test_a_closed_page_stops_the_generating(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    runs = new_runs()
+    context = studio.context(tmp_path)
+    task = new_task()
     studio.go_on.clear()
-    with closing(make(runs, place, short, OPTIONS, {})) as steps:
+    with closing(make(task, context, short, OPTIONS, {})) as steps:
         next(steps)
         assert studio.at_work.wait(10)
     for _ in range(200):
-        if not runs._busy.locked():
+        if not task._busy.locked():
             break
         time.sleep(0.05)
     assert studio.interrupted
-    assert not runs._busy.locked()
+    assert not task._busy.locked()
 
 
 @pytest.mark.parametrize("change", [{"overlap": 100}, {"width": 100}, {"steps": 151}, {"bridge_denoise": 1.1}])
@@ -306,10 +306,10 @@ def test_settings_out_of_range_are_refused(change: dict[str, Any], values: dict[
 def test_invalid_settings_are_reported_before_the_work(
     change: dict[str, Any], values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | change)
     images = {name: Image.new("RGB", (64, 512)) for name in ("before", "mask") if name in change}
-    page = page_of(make(new_runs(), place, settings, OPTIONS, images))
+    page = page_of(make(new_task(), context, settings, OPTIONS, images))
     assert 'role="alert"' in page["status"]
     assert studio.generated == 0
     assert not list(tmp_path.iterdir())
@@ -318,48 +318,48 @@ def test_invalid_settings_are_reported_before_the_work(
 def test_own_files_restore_the_page_and_foreign_files_do_not(
     short: SongSettings, values: dict[str, Any], studio: Studio, tmp_path: Path
 ):
-    place = studio.place(tmp_path)
-    page_of(make(new_runs(), place, short, OPTIONS, {}))
+    context = studio.context(tmp_path)
+    page_of(make(new_task(), context, short, OPTIONS, {}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     for file in (str(path), SimpleNamespace(name=str(path), orig_name="mine.wav")):
-        found, note = restored(file, "song", values_of)
+        found, note = values_from_file(file, "song", values_of)
         assert note == ""
         assert settings_of(values | found) == short.settled()
     image = next(tmp_path.glob("songs/windows/**/00000.png"))
-    assert settings_of(values | restored(str(image), "song", values_of)[0]) == short.settled()
-    found, note = restored(str(path), "loop", values_of)
+    assert settings_of(values | values_from_file(str(image), "song", values_of)[0]) == short.settled()
+    found, note = values_from_file(str(path), "loop", values_of)
     assert found == {}
     assert "is a song: drop it on the page of that name" in note
     (tmp_path / "no.wav").write_bytes(b"no sound")
-    assert "does not say how it was made" in restored(str(tmp_path / "no.wav"), "song", values_of)[1]
-    assert restored(None, "song", values_of) == ({}, "")
+    assert "does not say how it was made" in values_from_file(str(tmp_path / "no.wav"), "song", values_of)[1]
+    assert values_from_file(None, "song", values_of) == ({}, "")
 
 
 def test_a_file_brings_the_images_back_that_it_began_with(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     seed = Image.effect_noise((100, 64), 50).convert("RGB")
-    page_of(make(new_runs(), place, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
+    page_of(make(new_task(), context, short, OPTIONS, {"seed_picture": seed, "mask": None, "before": None}))
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
-    found, note = restored_images(place, path)
+    found, note = restore_images(context, path)
     assert (found["mask"], found["before"]) == (None, None)
     assert found["seed_picture"] is not None
     assert found["seed_picture"].tobytes() == seed.tobytes()
     assert "Choose" not in note
     generated = studio.generated
-    page_of(make(new_runs(), place, short, OPTIONS, found))
+    page_of(make(new_task(), context, short, OPTIONS, found))
     assert studio.generated == generated  # it is the very same song
     for image in tmp_path.glob("songs/pictures/*"):
         image.unlink()
-    found, note = restored_images(place, path)
+    found, note = restore_images(context, path)
     assert found["seed_picture"] is None
     assert "Choose its init image: that is not kept here" in note
 
 
 def test_many_stretches_are_as_many_as_players(studio: Studio, values: dict[str, Any], tmp_path: Path):
-    place = studio.place(tmp_path)
+    context = studio.context(tmp_path)
     settings = settings_of(values | QUICK | {"score": "11 | a | seed 1", "width": 64, "overlap": 16})
-    page = page_of(make(new_runs(), place, settings, OPTIONS, {}))
-    assert set(page["stretches"]) == set(range(STRETCHES))
+    page = page_of(make(new_task(), context, settings, OPTIONS, {}))
+    assert set(page["stretches"]) == set(range(MAX_SEGMENTS))
 
 
 def test_a_run_that_ends_late_forgets_no_other(tmp_path: Path):
@@ -380,7 +380,7 @@ def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: P
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     with gr.Blocks(analytics_enabled=False) as page:
-        build(studio.place(tmp_path, send=lambda *_: None))
+        build(studio.context(tmp_path, send=lambda *_: None))
     images = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
     assert images
     for block in images:
@@ -391,8 +391,8 @@ def test_images_arrive_as_they_were_sent(build: Any, studio: Studio, tmp_path: P
 
 def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Studio, tmp_path: Path):
     assert "make one first" in window_image("", 1)[1]
-    place = studio.place(tmp_path)
-    folder = page_of(make(new_runs(), place, short, OPTIONS, {}))["extra"]["windows"]
+    context = studio.context(tmp_path)
+    folder = page_of(make(new_task(), context, short, OPTIONS, {}))["extra"]["windows"]
     image, why = window_image(folder, 2)
     assert why == ""
     assert image is not None
@@ -401,15 +401,15 @@ def test_a_window_of_the_song_can_be_looked_at(short: SongSettings, studio: Stud
 
 
 def test_a_song_goes_on_from_the_last_one(short: SongSettings, studio: Studio, tmp_path: Path):
-    place = studio.place(tmp_path)
-    assert "make one first" in last_end(place)[1]
-    page_of(make(new_runs(), place, short, OPTIONS, {}))
-    end, why = last_end(place)
+    context = studio.context(tmp_path)
+    assert "make one first" in last_end(context)[1]
+    page_of(make(new_task(), context, short, OPTIONS, {}))
+    end, why = last_end(context)
     assert why == ""
     assert end is not None
     assert end.size == (128, 64)
     before = len(studio.requests)
-    page_of(make(new_runs(), place, short, OPTIONS, {"before": end}))
+    page_of(make(new_task(), context, short, OPTIONS, {"before": end}))
     first = min(studio.requests[before:], key=lambda request: request.init is None)
     assert first.init is not None
     left = first.init.crop((0, 0, 48, 64))
@@ -420,7 +420,7 @@ def test_status_of_the_backend_is_shown(short: SongSettings, studio: Studio, tmp
     studio.delay = 1.0
     studio.activity = Activity(waiting=True)
     said = []
-    for shown in make(new_runs(), studio.place(tmp_path), short, OPTIONS, {}):
+    for shown in make(new_task(), studio.context(tmp_path), short, OPTIONS, {}):
         said.append(shown.status or "")
         if "waiting" in said[-1]:
             studio.activity = Activity(3, 30)
@@ -449,8 +449,8 @@ def test_styles_go_into_all_prompts(values: dict[str, Any]):
 @pytest.mark.parametrize(("chosen", "named"), [("automatic", "DPM++ 2M"), ("Euler", "Euler")])
 def test_a_file_names_its_sampler(chosen: str, named: str, values: dict[str, Any], studio: Studio, tmp_path: Path):
     settings = settings_of(values | QUICK | {"score": "1 | a", "width": 128, "overlap": 48, "sampler": chosen})
-    place = studio.place(tmp_path, model=BackendModel(lambda: studio, usual="DPM++ 2M"))
-    assert "Saved as" in page_of(make(new_runs(), place, settings, OPTIONS, {}))["status"]
+    context = studio.context(tmp_path, model=BackendModel(lambda: studio, usual="DPM++ 2M"))
+    assert "Saved as" in page_of(make(new_task(), context, settings, OPTIONS, {}))["status"]
     (path,) = (tmp_path / "songs").glob("*-*-*/*.wav")
-    assert restored(str(path), "song", values_of)[0]["sampler"] == named
+    assert values_from_file(str(path), "song", values_of)[0]["sampler"] == named
     assert {request.sampler for request in studio.requests} == {named}

@@ -111,8 +111,8 @@ def test_pages_of_other_sites_cannot_read_what_is_answered(named: Named) -> None
 def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Named) -> None:
     url = named.url
     json_ = {"Content-Type": "application/json"}
-    code, told = status(f"{url}/riffusion/v1/capabilities")
-    assert (code, told["model"], told["samplers"]) == (200, "tiny", ["Euler", "DPM++ 2M"])
+    code, result_notes = status(f"{url}/riffusion/v1/capabilities")
+    assert (code, result_notes["model"], result_notes["samplers"]) == (200, "tiny", ["Euler", "DPM++ 2M"])
     code, job = status(f"{url}/riffusion/v1/loops", json_, b'{"prompt": "bass", "bars": 1, "steps": 2}')
     assert code == 202
     end = time.monotonic() + 300
@@ -126,8 +126,8 @@ def test_webuis_that_were_named_generate_for_the_routes_and_the_pages(named: Nam
     assert "DPM++ 2M" in page
     assert "start it with --webui" not in page
     named.take_away()
-    code, told = status(f"{url}/riffusion/v1/capabilities")
-    assert (code, b"nothing listens on" in told) == (503, True)
+    code, result_notes = status(f"{url}/riffusion/v1/capabilities")
+    assert (code, b"nothing listens on" in result_notes) == (503, True)
 
 
 def test_webuis_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

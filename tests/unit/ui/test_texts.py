@@ -40,8 +40,8 @@ def _of_the_tab() -> set[str]:
     from tests.unit.ui.studio import Studio
 
     found: set[str] = set()
-    place = Studio().place(Path(), send=lambda *_: None, send_text=lambda *_: None, model=Styled(Studio))
-    for block in build_tab(place).blocks.values():
+    context = Studio().context(Path(), send=lambda *_: None, send_text=lambda *_: None, model=Styled(Studio))
+    for block in build_tab(context).blocks.values():
         kind = type(block).__name__
         found.update(getattr(block, name, None) or "" for name in ("label", "info"))
         example = getattr(block, "placeholder", None) or ""

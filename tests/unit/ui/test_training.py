@@ -24,8 +24,8 @@ from riffusion_ext.options.dataset import settings_of as settings_of_values
 from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.fields.training import training_controls
 from riffusion_ext.ui.layout.background_task import BackgroundTask
-from riffusion_ext.ui.layout.page_context import PageContext, named_folder
-from riffusion_ext.ui.pages.training import make, new_runs, own_folder
+from riffusion_ext.ui.layout.page_context import PageContext, parse_folder
+from riffusion_ext.ui.pages.training import make, new_task, own_folder
 
 # gradio 3 and 4 use parts of their dependencies that those have since deprecated.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -129,9 +129,9 @@ def test_pasted_folder_names_are_accepted(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for text in ("~/my songs", "my songs", ' "~/my songs" ', f"'{tmp_path}/my songs'", f"{tmp_path}/my songs/"):
-        assert named_folder(text) == tmp_path / "my songs"
+        assert parse_folder(text) == tmp_path / "my songs"
     with pytest.raises(RiffusionError, match="no user"):
-        named_folder("~nobody-of-that-name/songs")
+        parse_folder("~nobody-of-that-name/songs")
 
 
 def test_each_collection_has_a_folder_of_its_own(tmp_path: Path, narrow: DatasetSettings, songs: Path):
@@ -153,8 +153,8 @@ def share(html: str) -> float:
     return float(re.findall(r'aria-valuenow="([\d.]+)"', html)[0])
 
 
-def test_songs_become_a_set_step_by_step(songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path):
-    shown = list(make(new_runs(), f' "{songs}" ', "", place, narrow))
+def test_songs_become_a_set_step_by_step(songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path):
+    shown = list(make(new_task(), f' "{songs}" ', "", context, narrow))
     bars = [share(html) for html, _ in shown if "progressbar" in html]
     assert bars[0] == 0.0
     assert bars == sorted(bars)
@@ -170,17 +170,17 @@ def test_songs_become_a_set_step_by_step(songs: Path, place: PageContext, narrow
 
 
 def test_a_folder_of_ones_own_and_other_settings(
-    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
+    songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path
 ):
     settings = replace(narrow, captions=CaptionSettings("{trigger} {title}", "rfx"), export=ExportSettings(("kohya",)))
-    *_, (_, made) = make(new_runs(), str(songs), f"'{tmp_path}/mine'", place, settings)
+    *_, (_, made) = make(new_task(), str(songs), f"'{tmp_path}/mine'", context, settings)
     assert made == str(tmp_path / "mine")
     assert len(list((tmp_path / "mine" / "kohya").rglob("*.txt"))) == 8
 
 
-def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_a_bad_song_costs_one_line_with_its_name(songs: Path, context: PageContext, narrow: DatasetSettings):
     (songs / "<b>bad & ugly.mp3").write_text("no music")
-    *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
+    *_, (html, made) = make(new_task(), str(songs), "", context, narrow)
     assert html.count('role="alert"') == 1
     assert "&lt;b&gt;bad &amp; ugly.mp3" in html
     assert str(songs) not in html
@@ -188,22 +188,22 @@ def test_a_bad_song_costs_one_line_with_its_name(songs: Path, place: PageContext
     assert made
 
 
-def test_names_that_are_no_text_can_be_shown(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_names_that_are_no_text_can_be_shown(songs: Path, context: PageContext, narrow: DatasetSettings):
     name = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
     try:
         shutil.copy(songs / "one.wav", songs / name)
         (songs / f"bad {name}").write_text("no music")
     except OSError:
         pytest.skip("this file system wants UTF-8")
-    for html, _ in make(new_runs(), str(songs), "", place, narrow):
+    for html, _ in make(new_task(), str(songs), "", context, narrow):
         assert html.encode("utf-8")
     assert "bad caf?.wav" in html
 
 
-def test_many_failures_are_cut_short(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_many_failures_are_cut_short(songs: Path, context: PageContext, narrow: DatasetSettings):
     for number in range(15):
         (songs / f"bad{number}.mp3").write_text("no music")
-    *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
+    *_, (html, _) = make(new_task(), str(songs), "", context, narrow)
     assert html.count('role="alert"') == 13
     assert "3 more files" in html
 
@@ -217,63 +217,63 @@ def test_many_failures_are_cut_short(songs: Path, place: PageContext, narrow: Da
     ],
 )
 def test_invalid_song_folder_is_reported_in_one_sentence(
-    songs: str, words: str, place: PageContext, tmp_path: Path, monkeypatch
+    songs: str, words: str, context: PageContext, tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    *_, (html, made) = make(new_runs(), songs, "", place, DatasetSettings())
+    *_, (html, made) = make(new_task(), songs, "", context, DatasetSettings())
     assert words in html
     assert 'role="alert"' in html
     assert made == ""
     assert not (tmp_path / "results").exists()
 
 
-def test_invalid_settings_are_reported_before_the_work(songs: Path, place: PageContext, tmp_path: Path):
+def test_invalid_settings_are_reported_before_the_work(songs: Path, context: PageContext, tmp_path: Path):
     settings = DatasetSettings(captions=CaptionSettings("{titel}"))
-    *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
+    *_, (html, _) = make(new_task(), str(songs), "", context, settings)
     assert "titel" in html
     assert not (tmp_path / "results").exists()
 
 
 def test_a_set_inside_a_file_and_an_unforeseen_error_are_sentences(
-    songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+    songs: Path, context: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
-    *_, (html, _) = make(new_runs(), str(songs), str(songs / "one.wav"), place, narrow)
+    *_, (html, _) = make(new_task(), str(songs), str(songs / "one.wav"), context, narrow)
     assert 'role="alert"' in html
 
     def fail(*args: Any, **options: Any) -> None:
         raise ZeroDivisionError("oops <3")
 
     monkeypatch.setattr(building, "build", fail)
-    *_, (html, _) = make(new_runs(), str(songs), "", place, narrow)
+    *_, (html, _) = make(new_task(), str(songs), "", context, narrow)
     assert "This did not work: ZeroDivisionError: oops &lt;3" in html
 
 
-def test_empty_training_set_is_reported(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_empty_training_set_is_reported(songs: Path, context: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, silence_db=0.0))
-    *_, (html, made) = make(new_runs(), str(songs), "", place, settings)
+    *_, (html, made) = make(new_task(), str(songs), "", context, settings)
     assert "Nothing was kept" in html
     assert "Turned back into sound and measured" not in html
     assert made
 
 
-def test_a_target_that_is_not_reached_is_said(songs: Path, place: PageContext, narrow: DatasetSettings):
+def test_a_target_that_is_not_reached_is_said(songs: Path, context: PageContext, narrow: DatasetSettings):
     settings = replace(narrow, curation=replace(narrow.curation, target=1000))
-    *_, (html, _) = make(new_runs(), str(songs), "", place, settings)
+    *_, (html, _) = make(new_task(), str(songs), "", context, settings)
     assert "8 windows are kept, 1,000 were wanted; the most were left out as endings of songs (2)" in html
     *_, (html, _) = make(
-        new_runs(), str(songs), "", place, replace(settings, curation=replace(narrow.curation, target=8))
+        new_task(), str(songs), "", context, replace(settings, curation=replace(narrow.curation, target=8))
     )
     assert "were wanted" not in html
 
 
 def test_a_check_that_fails_keeps_the_summary(
-    songs: Path, place: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+    songs: Path, context: PageContext, narrow: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*args: Any) -> Iterator[Any]:
         raise RiffusionError("the image is gone")
 
     monkeypatch.setattr("riffusion_ext.dataset.verify.verify", fail)
-    *_, (html, made) = make(new_runs(), str(songs), "", place, narrow)
+    *_, (html, made) = make(new_task(), str(songs), "", context, narrow)
     assert "8 of 12 windows kept" in html
     assert "the image is gone" in html
     assert made
@@ -307,86 +307,86 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     return Held(monkeypatch)
 
 
-def free(runs: BackgroundTask) -> bool:
+def free(task: BackgroundTask) -> bool:
     """Whether there is no run, within a moment."""
     for _ in range(200):
-        if not runs._busy.locked():
+        if not task._busy.locked():
             return True
         time.sleep(0.05)
     return False
 
 
-def test_stop_ends_the_run_and_says_so(songs: Path, place: PageContext, narrow: DatasetSettings, held: Held):
-    runs = new_runs()
-    assert runs.stop() == ""
-    steps = make(runs, str(songs), "", place, narrow)
+def test_stop_ends_the_run_and_says_so(songs: Path, context: PageContext, narrow: DatasetSettings, held: Held):
+    task = new_task()
+    assert task.stop() == ""
+    steps = make(task, str(songs), "", context, narrow)
     assert "Looking at the songs" in next(steps)[0]
     html, _ = next(steps)
     assert "Stopping" not in html
-    assert "Stopping;" in runs.stop()
-    assert runs.stopping
+    assert "Stopping;" in task.stop()
+    assert task.stopping
     assert "Stopping;" in next(steps)[0]
     *_, (html, made) = steps
     assert held.stopped
     assert "Stopped. Press the button again to go on from here." in html
     assert "Stopping" not in html
     assert made
-    assert not runs.stopping
+    assert not task.stopping
     held.go_on.set()
-    *_, (html, _) = make(runs, str(songs), "", place, narrow)  # the wish to stop is not kept for the next run
+    *_, (html, _) = make(task, str(songs), "", context, narrow)  # the wish to stop is not kept for the next run
     assert "8 of 12 windows kept" in html
 
 
 def test_a_second_press_is_refused_while_the_first_works(
-    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
+    songs: Path, context: PageContext, narrow: DatasetSettings, held: Held
 ):
-    runs = new_runs()
-    first = make(runs, str(songs), "", place, narrow)
+    task = new_task()
+    first = make(task, str(songs), "", context, narrow)
     next(first), next(first)
-    *_, (html, made) = make(runs, str(songs), "", place, narrow)
+    *_, (html, made) = make(task, str(songs), "", context, narrow)
     assert "A training set is being made already" in html
     assert made == ""
-    assert not runs.stopping, "a press that is refused stops nothing"
+    assert not task.stopping, "a press that is refused stops nothing"
     held.go_on.set()
     *_, (html, _) = first
     assert "8 of 12 windows kept" in html
 
 
 def test_a_page_that_is_closed_in_the_middle_stops_the_work(
-    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held
+    songs: Path, context: PageContext, narrow: DatasetSettings, held: Held
 ):
-    runs = new_runs()
-    with closing(make(runs, str(songs), "", place, narrow)) as steps:
+    task = new_task()
+    with closing(make(task, str(songs), "", context, narrow)) as steps:
         next(steps), next(steps), next(steps)
         assert held.began.is_set()
-    *_, (html, _) = make(runs, str(songs), "", place, narrow)
+    *_, (html, _) = make(task, str(songs), "", context, narrow)
     assert "being made already" in html, "the work ends a little later, and until then no other begins"
     assert held.ended.wait(20)
     assert held.stopped
-    assert free(runs)
+    assert free(task)
 
 
 def test_work_stops_when_the_page_is_closed(
-    songs: Path, place: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
+    songs: Path, context: PageContext, narrow: DatasetSettings, held: Held, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("riffusion_ext.ui.layout.background_task._PATIENCE", 1.5)
-    runs = new_runs()
-    steps = make(runs, str(songs), "", place, narrow)
+    monkeypatch.setattr("riffusion_ext.ui.layout.background_task._TIMEOUT_S", 1.5)
+    task = new_task()
+    steps = make(task, str(songs), "", context, narrow)
     for _ in range(7):  # longer than patience lasts, but watched
         next(steps)
     assert not held.ended.is_set()
     assert held.ended.wait(20)
     assert held.stopped
-    assert free(runs)
+    assert free(task)
     steps.close()
 
 
 def test_a_run_from_elsewhere_in_the_same_folder_is_refused(
-    songs: Path, place: PageContext, narrow: DatasetSettings, tmp_path: Path
+    songs: Path, context: PageContext, narrow: DatasetSettings, tmp_path: Path
 ):
     from riffusion_ext.dataset.store import Store
 
     with Store(tmp_path / "mine").locked():
-        *_, (html, made) = make(new_runs(), str(songs), str(tmp_path / "mine"), place, narrow)
+        *_, (html, made) = make(new_task(), str(songs), str(tmp_path / "mine"), context, narrow)
     assert "another run is working in" in html
     assert made == ""

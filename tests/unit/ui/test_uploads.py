@@ -15,9 +15,9 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.ui import gradio_compat
 from riffusion_ext.ui.layout.cropping_panel import preview
 from riffusion_ext.ui.layout.page_context import PageContext, chosen_files
-from riffusion_ext.ui.layout.result_panel import restored
+from riffusion_ext.ui.layout.result_panel import values_from_file
 from riffusion_ext.ui.pages import inspect
-from riffusion_ext.ui.uploads import accepted, upload_folder, uploaded
+from riffusion_ext.ui.uploads import check_uploaded, upload_folder, uploads_of
 
 gr = pytest.importorskip("gradio", exc_type=ImportError)
 
@@ -80,11 +80,11 @@ def outside(uploads: Path) -> list[Any]:
 def test_an_upload_is_taken(uploads: Path) -> None:
     path = image(uploads / "0a1b" / "my song.png")
     assert upload_folder() == uploads
-    assert accepted(str(path)) == path
-    assert [(item.path, item.name) for item in uploaded(str(path))] == [(path, "my song.png")]
+    assert check_uploaded(str(path)) == path
+    assert [(item.path, item.name) for item in uploads_of(str(path))] == [(path, "my song.png")]
     wrapper = SimpleNamespace(name=str(path), orig_name="/else/where/né.png")
-    assert [item.name for item in uploaded([wrapper, str(path)])] == ["né.png", "my song.png"]
-    assert uploaded(None) == []
+    assert [item.name for item in uploads_of([wrapper, str(path)])] == ["né.png", "my song.png"]
+    assert uploads_of(None) == []
 
 
 def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
@@ -94,26 +94,26 @@ def test_a_folder_of_uploads_that_is_reached_by_a_link_is_no_obstacle(
     link = uploads.parent / "by-link"
     link.symlink_to(uploads, target_is_directory=True)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(link))
-    assert accepted(link / "0a1b" / "a.png") == link / "0a1b" / "a.png"
-    assert accepted(path) == path
+    assert check_uploaded(link / "0a1b" / "a.png") == link / "0a1b" / "a.png"
+    assert check_uploaded(path) == path
 
 
 def test_other_paths_are_refused(uploads: Path) -> None:
     for path in outside(uploads):
         with pytest.raises(RiffusionError, match=NOT_OURS):
-            accepted(path)
+            check_uploaded(path)
         with pytest.raises(RiffusionError, match=NOT_OURS) as caught:
-            uploaded([path])
+            uploads_of([path])
         assert str(uploads.parent) not in str(caught.value), "where it looked is nobody's business"
 
 
 def test_every_page_refuses_in_a_sentence(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(image(tmp_path / "secret.png"))
-    place = PageContext(output_dir=lambda: tmp_path / "out")
+    context = PageContext(output_dir=lambda: tmp_path / "out")
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("the file was opened"))
     assert NOT_OURS in inspect.inspect(path)
-    assert NOT_OURS in restored(path, "song", lambda _: {})[1]
-    assert NOT_OURS in preview(place, [path], "", "", "from the picture", "", {})[1]
+    assert NOT_OURS in values_from_file(path, "song", lambda _: {})[1]
+    assert NOT_OURS in preview(context, [path], "", "", "from the picture", "", {})[1]
     with pytest.raises(RiffusionError, match=NOT_OURS):
         chosen_files([path], None, ())
 
@@ -141,7 +141,7 @@ class Pressed:
         with gr.Blocks(analytics_enabled=False) as self._blocks:
             part = component()
             button = gr.Button("Go")
-            button.click(fn=self._seen.append, inputs=[part], outputs=[], **gradio_compat.private())
+            button.click(fn=self._seen.append, inputs=[part], outputs=[], **gradio_compat.private_event())
         if mounted:
             gradio_compat.mount_options(self._blocks)
 
@@ -184,7 +184,7 @@ def one_image() -> Any:
 def test_a_file_component_takes_uploads_and_refuses_other_paths(uploads: Path, mounted: bool) -> None:
     page = Pressed(files, mounted=mounted)
     path = image(uploads / "0a1b" / "a.png")
-    (upload,) = uploaded(page.press([sent(str(path))]))
+    (upload,) = uploads_of(page.press([sent(str(path))]))
     assert upload.path.read_bytes() == path.read_bytes()
     paths = [str(path) for path in outside(uploads) if isinstance(path, (str, Path))]
     before = kept(uploads)

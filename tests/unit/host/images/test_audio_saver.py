@@ -12,8 +12,8 @@ from PIL import Image
 
 from riffusion_ext.audio.io import available_formats, read_audio, read_tags
 from riffusion_ext.files.paths import without_folders
-from riffusion_ext.host.images.audio_saver import SoundMaker
-from riffusion_ext.host.images.generated_images import GeneratedImage, Made
+from riffusion_ext.host.images.audio_saver import AudioSaver
+from riffusion_ext.host.images.generated_images import GeneratedImage, ImageOrigin
 from riffusion_ext.host.images.generation_job import GenerationJob
 from riffusion_ext.library import ClipLibrary
 from riffusion_ext.options.sound import SoundOptions
@@ -49,14 +49,16 @@ def _image(folder: Path, seed: int, *, width: int = 40, suffix: str = ".png", sa
     path = folder / f"{seed:05d}{suffix}"
     if save:
         image.save(path)
-    return GeneratedImage(image, Made(f"prompt {seed}", seed), f"prompt {seed}\nSeed: {seed}", path if save else None)
+    return GeneratedImage(
+        image, ImageOrigin(f"prompt {seed}", seed), f"prompt {seed}\nSeed: {seed}", path if save else None
+    )
 
 
 def _run(
     folder: Path, images: list[GeneratedImage], options: SoundOptions, **settings: Any
 ) -> tuple[GenerationJob, SmallHost]:
     job, host = GenerationJob(), SmallHost(folder, **settings)
-    SoundMaker(host, job, options, library=ClipLibrary()).run(images)
+    AudioSaver(host, job, options, library=ClipLibrary()).run(images)
     return job, host
 
 
@@ -117,7 +119,7 @@ def test_odd_and_long_names(tmp_path: Path, stem: str) -> None:
     image = _image(tmp_path, 1)
     path = tmp_path / f"{stem}.png"
     image.image.save(path)
-    job, _ = _run(tmp_path, [GeneratedImage(image.image, image.made, "", path)], SoundOptions())
+    job, _ = _run(tmp_path, [GeneratedImage(image.image, image.origin, "", path)], SoundOptions())
     assert job.payload["messages"] == []
     (sound,) = tmp_path.glob("*.wav")
     assert sound.stem[:100] == stem[:100]
@@ -140,7 +142,7 @@ def test_unsaved_images_get_temporary_clips_with_a_telling_name(tmp_path: Path) 
     image = _image(tmp_path, 1, save=False)
     job, host = GenerationJob(), SmallHost(tmp_path)
     library = ClipLibrary()
-    SoundMaker(host, job, SoundOptions(), library=library).run([image])
+    AudioSaver(host, job, SoundOptions(), library=library).run([image])
     record = library.get(job.payload["clips"][0]["id"])
     assert record is not None
     assert record.temporary
@@ -156,7 +158,7 @@ def test_the_joined_clip_keeps_how_loud_clips_are_and_is_levelled_once(tmp_path:
     same = _image(tmp_path, 1)
     second = tmp_path / "00002.png"
     images = [
-        GeneratedImage(same.image, same.made, "", path, ImageRecord(SpectrogramParams(), level, "text"))
+        GeneratedImage(same.image, same.origin, "", path, ImageRecord(SpectrogramParams(), level, "text"))
         for path, level in ((same.saved_as, 30e6), (second, 3e6))
     ]
     second.touch()
@@ -184,7 +186,7 @@ def test_a_crossfade_does_not_pass_full_scale(tmp_path: Path, monkeypatch: pytes
     first = _image(tmp_path, 1)
     again = tmp_path / "00002.png"
     again.touch()
-    images = [first, GeneratedImage(first.image, first.made, "", again)]
+    images = [first, GeneratedImage(first.image, first.origin, "", again)]
     _run(tmp_path, images, SoundOptions(joined=True, crossfade=0.15, level=level))
     assert len(peaks) == 3
     assert max(peaks) <= 1.0
@@ -253,14 +255,14 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
     monkeypatch.setattr(codec, "images_to_audio", count)
     images = [_image(tmp_path, seed, width=8) for seed in range(10)]
     job = GenerationJob()
-    maker = SoundMaker(
+    saver = AudioSaver(
         SmallHost(tmp_path),
         job,
         SoundOptions(joined=True),
         library=ClipLibrary(),
         cancelled=lambda: bool(list(tmp_path.glob("*.wav"))),
     )
-    maker.run(images)
+    saver.run(images)
     assert sizes == [8]
     assert len(list(tmp_path.glob("*.wav"))) == len(job.payload["clips"]) == 8
     assert job.payload["messages"] == [
@@ -271,8 +273,8 @@ def test_large_batches_are_made_in_groups_and_an_interrupt_keeps_what_is_done(
 def test_clips_are_kept_in_memory_only_to_be_joined(tmp_path: Path) -> None:
     images = [_image(tmp_path, 1, width=8)]
     for joined, kept in ((False, 0), (True, 1)):
-        maker = SoundMaker(SmallHost(tmp_path), GenerationJob(), SoundOptions(joined=joined), library=ClipLibrary())
-        assert len(maker._make(images, ".wav")) == kept
+        saver = AudioSaver(SmallHost(tmp_path), GenerationJob(), SoundOptions(joined=joined), library=ClipLibrary())
+        assert len(saver._make(images, ".wav")) == kept
 
 
 def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def test_messages_name_no_folder_of_the_server(tmp_path: Path) -> None:
 
     host.scratch_folder = scratch  # type: ignore[method-assign]
     job = GenerationJob()
-    SoundMaker(host, job, SoundOptions(), library=ClipLibrary()).run([_image(tmp_path, 1, save=False)])
+    AudioSaver(host, job, SoundOptions(), library=ClipLibrary()).run([_image(tmp_path, 1, save=False)])
     (entry,) = job.payload["messages"]
     assert "Permission denied" in entry["text"]
     assert "secret" not in entry["text"]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.host.images.generated_images import (
-    back_to_first_pass,
     first_pass_size,
     newest_of_sequence,
-    pick,
+    pick_generated,
+    resize_to_first_pass,
     saved_path,
 )
 
@@ -36,28 +36,28 @@ def test_images_are_found_among_everything_else(count: int, grid: bool, masks: i
     returned = [one for image in images for one in [image, *(_image() for _ in range(masks))]]
     returned += [_image() for _ in range(foreign)]
     infotexts = ["grid"] * grid + texts
-    found = pick([_image("grid")] * grid + returned, infotexts, int(grid), 1 + masks)
+    found = pick_generated([_image("grid")] * grid + returned, infotexts, int(grid), 1 + masks)
     assert [image for _, image in found] == images
     assert [infotexts[place] for place, _ in found] == texts
 
 
 def test_images_of_the_same_text_are_all_found() -> None:
     images = [_image("same"), _image("same")]
-    assert [image for _, image in pick(images, ["same", "same"], 0)] == images
+    assert [image for _, image in pick_generated(images, ["same", "same"], 0)] == images
 
 
 def test_no_images_are_picked_from_an_empty_list() -> None:
-    assert pick([], ["of nothing"], 0) == []
+    assert pick_generated([], ["of nothing"], 0) == []
 
 
 def test_pixels_go_back_to_the_first_pass() -> None:
     image = Image.new("RGB", (128, 256), (10, 20, 30))
     image.info["parameters"] = "text"
-    small = back_to_first_pass(image, 64, 128)
+    small = resize_to_first_pass(image, 64, 128)
     assert small.size == (64, 128)
     assert small.getpixel((5, 5)) == (10, 20, 30)
     assert small.info == image.info
-    assert back_to_first_pass(image, 128, 256) is image
+    assert resize_to_first_pass(image, 128, 256) is image
 
 
 def test_saved_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

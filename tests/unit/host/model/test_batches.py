@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from riffusion_ext.host.model.batches import UnevenError, check_even
+from riffusion_ext.host.model.batches import MixedBatchError, check_uniform
 
 
 def _prompt(*weights: float, tokens: int = 77, cross: bool = False) -> list[Any]:
@@ -19,23 +19,23 @@ def _prompt(*weights: float, tokens: int = 77, cross: bool = False) -> list[Any]
 
 @pytest.mark.parametrize("one_weight", [False, True])
 def test_prompts_of_one_kind_are_even(one_weight: bool) -> None:
-    check_even([_prompt(1.0), _prompt(1.0)], one_weight=one_weight)
-    check_even([_prompt(1.0, 0.5), _prompt(1.0, 0.5, cross=True)], one_weight=one_weight)
+    check_uniform([_prompt(1.0), _prompt(1.0)], one_weight=one_weight)
+    check_uniform([_prompt(1.0, 0.5), _prompt(1.0, 0.5, cross=True)], one_weight=one_weight)
 
 
 @pytest.mark.parametrize("one_weight", [False, True])
 def test_a_longer_prompt_is_uneven(one_weight: bool) -> None:
-    with pytest.raises(UnevenError) as caught:
-        check_even([_prompt(1.0), _prompt(1.0, tokens=154), _prompt(1.0)], one_weight=one_weight)
+    with pytest.raises(MixedBatchError) as caught:
+        check_uniform([_prompt(1.0), _prompt(1.0, tokens=154), _prompt(1.0)], one_weight=one_weight)
     assert [kind[0] for kind in caught.value.kinds] == [77, 154, 77]
 
 
 @pytest.mark.parametrize("other", [(1.0, 1.0), (0.5,), (1.0, 0.0)], ids=["more parts", "another weight", "faded out"])
 def test_prompts_with_differing_part_weights_are_not_batched(other: tuple[float, ...]) -> None:
     batch = [_prompt(1.0), _prompt(*other), _prompt(1.0)]
-    check_even(batch, one_weight=False)
-    with pytest.raises(UnevenError) as caught:
-        check_even(batch, one_weight=True)
+    check_uniform(batch, one_weight=False)
+    with pytest.raises(MixedBatchError) as caught:
+        check_uniform(batch, one_weight=True)
     kinds = caught.value.kinds
     assert kinds == [(77, (1.0,)), (77, other), (77, (1.0,))]
     assert sorted(set(kinds)), "they can be put in an order"

@@ -61,7 +61,7 @@ def subparsers() -> Mapping[str, argparse.ArgumentParser]:
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Faces]:
+def interfaces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Faces]:
     gr = pytest.importorskip("gradio", exc_type=ImportError)
     from riffusion_ext.ui.fields.live import live_controls
     from riffusion_ext.ui.fields.loop import loop_controls
@@ -171,8 +171,8 @@ def edges(option: Option, step: float) -> list[float]:
 
 
 @pytest.mark.parametrize(("kind", "id_"), NUMBERS)
-def test_all_faces_take_the_same_numbers(kind: str, id_: str, faces: dict[str, Faces]) -> None:
-    option, face = TABLES[kind][id_], faces[kind]
+def test_all_faces_take_the_same_numbers(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+    option, interface = TABLES[kind][id_], interfaces[kind]
     beyond = float(option.step) if option.is_whole else 0.001
     for value in edges(option, beyond):
         value = round(value, 6)
@@ -181,10 +181,10 @@ def test_all_faces_take_the_same_numbers(kind: str, id_: str, faces: dict[str, F
         takes = {"declaration": declared}
         if id_ not in FREE and not ((kind, id_) in NARROWER and not declared):
             takes["core"] = core_takes(kind, id_, whole) if (kind, id_) not in NARROWER else declared
-        if "command" in option.faces:
-            takes["command"] = command_takes(face.command[id_], value)
-        if "api" in option.faces:
-            takes["api"] = api_takes(kind, face.api, option.field, whole)
+        if "command" in option.interfaces:
+            takes["command"] = command_takes(interface.command[id_], value)
+        if "api" in option.interfaces:
+            takes["api"] = api_takes(kind, interface.api, option.field, whole)
         assert len(set(takes.values())) == 1, (value, takes)
 
 
@@ -197,27 +197,27 @@ def test_how_many_bars_fit_depends_on_the_tempo() -> None:
 
 
 @pytest.mark.parametrize(("kind", "id_"), NUMBERS)
-def test_sliders_of_pages_have_the_range_that_is_declared(kind: str, id_: str, faces: dict[str, Faces]) -> None:
+def test_sliders_of_pages_have_the_range_that_is_declared(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
     option = TABLES[kind][id_]
     low, high = option.page_range
     assert option.minimum <= low < high <= option.maximum
-    if "page" not in option.faces:
-        assert id_ not in faces[kind].page
+    if "page" not in option.interfaces:
+        assert id_ not in interfaces[kind].page
     elif option.kind == "slider":
-        shown = faces[kind].page[id_]
+        shown = interfaces[kind].page[id_]
         assert (shown.minimum, shown.maximum) == (low, high)
 
 
 @pytest.mark.parametrize(("kind", "id_"), CASES)
-def test_all_faces_have_the_same_default(kind: str, id_: str, faces: dict[str, Faces]) -> None:
-    option, face = TABLES[kind][id_], faces[kind]
-    if "page" in option.faces:
-        assert face.page[id_].value == option.on_page
-    if "command" in option.faces:
-        assert face.command[id_].default == option.default
-        assert face.command[id_].option_strings[0] == option.flag
-    if "api" in option.faces:
-        found = properties(face.api)[option.field]
+def test_all_faces_have_the_same_default(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+    option, interface = TABLES[kind][id_], interfaces[kind]
+    if "page" in option.interfaces:
+        assert interface.page[id_].value == option.on_page
+    if "command" in option.interfaces:
+        assert interface.command[id_].default == option.default
+        assert interface.command[id_].option_strings[0] == option.flag
+    if "api" in option.interfaces:
+        found = properties(interface.api)[option.field]
         assert found.get("default") == (None if option.in_api is ... else option.in_api)
     if id_ in (known := CORE_DEFAULTS[kind]):
         assert known[id_] == option.default
@@ -238,27 +238,27 @@ CORE_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("kind", "id_"), [case for case in CASES if TABLES[case[0]][case[1]].choices])
-def test_all_faces_have_the_same_choices(kind: str, id_: str, faces: dict[str, Faces]) -> None:
-    option, face = TABLES[kind][id_], faces[kind]
-    if "page" in option.faces:
-        shown = face.page[id_].choices
+def test_all_faces_have_the_same_choices(kind: str, id_: str, interfaces: dict[str, Faces]) -> None:
+    option, interface = TABLES[kind][id_], interfaces[kind]
+    if "page" in option.interfaces:
+        shown = interface.page[id_].choices
         assert tuple(item[1] if isinstance(item, tuple) else item for item in shown) == option.offered()
-    if "command" in option.faces:
-        assert tuple(face.command[id_].choices or ()) == option.choices
-    if "api" in option.faces:
-        assert tuple(properties(face.api)[option.field]["enum"]) == option.choices
+    if "command" in option.interfaces:
+        assert tuple(interface.command[id_].choices or ()) == option.choices
+    if "api" in option.interfaces:
+        assert tuple(properties(interface.api)[option.field]["enum"]) == option.choices
 
 
-def test_every_field_of_a_page_a_command_and_a_body_is_declared(faces: dict[str, Faces]) -> None:
+def test_every_field_of_a_page_a_command_and_a_body_is_declared(interfaces: dict[str, Faces]) -> None:
     of_the_sound = {"engine", "format", "preset", "custom"}
     of_the_api = {"keyframes", "seed_picture", "mask", "before", "clip", "preview", "save"}
     of_the_api |= {"start", "duration", "batch"}  # seconds, and a batch of one loop
-    for kind, face in faces.items():
+    for kind, interface in interfaces.items():
         declared = set(TABLES[kind])
-        assert set(face.page) - declared - of_the_sound == set()
-        if face.api is not None:
-            named = {item.field for item in TABLES[kind].values() if "api" in item.faces}
-            assert set(properties(face.api)) - of_the_sound - of_the_api == named - of_the_api
+        assert set(interface.page) - declared - of_the_sound == set()
+        if interface.api is not None:
+            named = {item.field for item in TABLES[kind].values() if "api" in item.interfaces}
+            assert set(properties(interface.api)) - of_the_sound - of_the_api == named - of_the_api
 
 
 @pytest.mark.parametrize("name", ["denoise", "cfg", "wet"])
@@ -316,7 +316,7 @@ def test_all_faces_take_the_same_numbers_for_a_training_set(id_: str) -> None:
         number: Any = int(value) if option.is_whole else round(value, 6)
         takes = {"declaration": option.minimum <= number <= option.maximum}
         takes |= {"core": set_core_takes(id_, number), "command": set_command_takes(option, number)}
-        if "api" in option.faces:
+        if "api" in option.interfaces:
             try:
                 schemas.Dataset(**{"clips": ["a"], option.field: number})
                 takes["api"] = True
@@ -327,22 +327,22 @@ def test_all_faces_take_the_same_numbers_for_a_training_set(id_: str) -> None:
 
 @pytest.mark.parametrize("option", dataset.OPTIONS, ids=lambda option: option.id)
 def test_all_faces_have_the_same_default_for_a_training_set(option: Option, set_page: dict[str, Any]) -> None:
-    if "page" in option.faces:
+    if "page" in option.interfaces:
         assert set_page[option.id].value == option.on_page
-    if "page" in option.faces and option.kind == "slider":
+    if "page" in option.interfaces and option.kind == "slider":
         assert (set_page[option.id].minimum, set_page[option.id].maximum) == option.page_range
-    if "command" in option.faces:
+    if "command" in option.interfaces:
         (action,) = (item for item in subparsers()["dataset"]._actions if option.flag in item.option_strings)
         assert action.default == option.default
         assert tuple(action.choices or ()) == option.choices
-    if "api" in option.faces:
+    if "api" in option.interfaces:
         found = properties(schemas.Dataset)[option.field]
         assert found.get("default") == option.in_api
 
 
 def test_omitted_training_options_have_the_defaults_of_the_core(set_page: dict[str, Any]) -> None:
     shown = {name: item.value for name, item in set_page.items()}
-    declared = {item.id: item.default for item in dataset.OPTIONS if item.faces != ("page",)}
+    declared = {item.id: item.default for item in dataset.OPTIONS if item.interfaces != ("page",)}
     declared |= {id_: tuple(declared[id_]) for id_ in ("stems", "formats")}
     assert dataset.settings_of({}) == dataset.settings_of(declared) == DatasetSettings()
     assert dataset.settings_of(dataset.page_values(shown)) == DatasetSettings()
