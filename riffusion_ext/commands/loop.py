@@ -12,7 +12,7 @@ from riffusion_ext.options.loop import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
     from riffusion_ext.generate.loop import LoopSettings
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
 __all__ = ["add_parser", "run"]
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--prompt says what the loop sounds like")
     image = open_image(args.seed_picture)
 
-    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> Piece:
+    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.loop import Loop
 
         return Loop(settled, folder, seed_picture=image, decode=decode)

@@ -12,7 +12,7 @@ from riffusion_ext.files.paths import user_path
 from riffusion_ext.options.riff import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     path = user_path(args.song)
     song = read_audio(path)
 
-    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> Piece:
+    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.riff import Riff
 
         return Riff(song, settled, folder, decode=decode)

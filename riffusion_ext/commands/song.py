@@ -10,7 +10,7 @@ from riffusion_ext.commands.shared.generation import add_options, make, open_ima
 from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of({"score": score_of(args.score), **values_of(args, OPTIONS)})
     images = {name: open_image(getattr(args, name)) for name in _IMAGES}
 
-    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Piece:
+    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.song import Song
 
         return Song(settled, folder, decode=decode, **images)

@@ -7,16 +7,22 @@ the same seed image, which is what keeps them together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
+from riffusion_ext.audio import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, accepts_mixed
+from riffusion_ext.generate.backends.base import GRAIN, Backend, Request
+from riffusion_ext.generate.backends.batches import generate_batches, without_gap
+from riffusion_ext.generate.checkpoint.runner import Event, Progress, Stopped
+from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import curved
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["End", "Interpolation", "alphas", "fitted", "generate"]
+__all__ = ["End", "Interpolation", "InterpolationSettings", "fitted", "positions_of"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Interpolation:
+class InterpolationSettings:
     """The way between two ends.
 
     Parameters
@@ -52,19 +58,19 @@ class Interpolation:
         From and to.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
-    seed_picture
-        What the images start from, as it is given by :func:`fitted`; None: noise alone.
+    init
+        Init image of all images, as :func:`fitted` returns it; None: noise alone.
     mask
-        White is regenerated, black is kept; scaled to the seed image.
+        White is regenerated, black is kept; scaled to the init image.
     width, height
-        Where there is no seed image, in pixels.
+        Where there is no init image, in pixels.
     """
 
     start: End
     end: End
     steps: int = 50
     sampler: str = ""
-    seed_picture: Image.Image | None = None
+    init: Image.Image | None = None
     mask: Image.Image | None = None
     width: int = 512
     height: int = 512
@@ -77,7 +83,7 @@ class Interpolation:
         RiffusionError
             A number is out of range.
         """
-        a, b, init = self.start, self.end, self.seed_picture
+        a, b, init = self.start, self.end, self.init
         if self.mask is not None and init is None:
             raise RiffusionError("a mask keeps parts of an init image, so it needs one")
         width, height = (self.width, self.height) if init is None else init.size
@@ -97,8 +103,79 @@ class Interpolation:
         )
 
 
-def alphas(count: int, power: float = 1.0) -> list[float]:
-    """Return the places of so many images: even steps from 0 to 1, bent by the original's power curve.
+class Interpolation(Piece):
+    """Images on the way from one prompt to another, and their sound. It keeps them in memory, without a folder.
+
+    Parameters
+    ----------
+    settings
+        The two ends, and what lies between them.
+    positions
+        Where on the way each image lies, 0 to 1, such as those of :func:`positions_of`.
+    decode
+        Engine, device, level and parameters for the sound.
+    on_image
+        Called with the number of finished images, as soon as each is there.
+
+    Raises
+    ------
+    RiffusionError
+        The settings do not fit together, or a number is out of range.
+
+    Attributes
+    ----------
+    images
+        The finished images from the first on without a gap.
+    """
+
+    def __init__(
+        self,
+        settings: InterpolationSettings,
+        positions: Sequence[float],
+        decode: DecodeSettings,
+        *,
+        on_image: Callable[[int], object] = lambda done: None,
+    ) -> None:
+        super().__init__(decode)
+        self.settings = settings
+        self.images: list[Image.Image] = []
+        self._requests = [settings.request(alpha) for alpha in positions]
+        self._on_image = on_image
+        self._params = decode.params or PRESETS["riffusion-v1"]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the start."""
+        return self.settings.start.seed
+
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Generate all images anew; see :meth:`~riffusion_ext.generate.piece.Piece.generate`."""
+        requests = self._requests if limit is None else self._requests[: max(limit, 1)]
+        done, total = 0, len(requests)
+        images: dict[int, Image.Image] = {}
+        yield Progress(0, total, None)
+        for done in generate_batches(requests, backend, images, on_image=self._on_image):
+            self.images = without_gap(images)
+            yield Progress(done, total, None)
+        if done < total:
+            yield Stopped(done, total)
+
+    def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
+        """Return one sound of all finished images, reconstructed as a whole; None: nothing yet."""
+        if not self.images:
+            return None
+        from riffusion_ext.spectrogram.codec import song_to_audio
+
+        decoded = song_to_audio(self.images, self.decode, progress=progress)
+        self._params = decoded.params
+        return decoded.clip
+
+    def _sound_params(self) -> SpectrogramParams:
+        return self._params
+
+
+def positions_of(count: int, power: float = 1.0) -> list[float]:
+    """Return the positions of so many images: even steps from 0 to 1, bent by the original's power curve.
 
     Parameters
     ----------
@@ -123,55 +200,6 @@ def fitted(image: Image.Image, height: int = 512) -> Image.Image:
     if image.width < GRAIN:
         return image.resize((width, height), Image.Resampling.LANCZOS)
     return image.crop((0, 0, width, height))
-
-
-def generate(
-    requests: Sequence[Request], backend: Backend, *, generated: Callable[[int], object] = lambda number: None
-) -> list[Image.Image]:
-    """Generate images, in batches as large as the backend takes where requests allow it.
-
-    Parameters
-    ----------
-    requests
-        In any mix.
-    backend
-        Generates.
-    generated
-        Called with the number of images that are there, after each.
-
-    Returns
-    -------
-    list
-        In the order of the requests; where the user stopped, those from the first on that are there without a gap.
-    """
-    images: dict[int, Image.Image] = {}
-    for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
-
-        def on_image(index: int, image: Image.Image, batch: list[int] = batch) -> None:
-            images[batch[index]] = image
-            generated(len(images))
-
-        backend.generate([requests[number] for number in batch], on_image)
-        if backend.interrupted:
-            break
-    count = 0
-    while count in images:
-        count += 1
-    return [images[number] for number in range(count)]
-
-
-def _batches(requests: Sequence[Request], most: int, *, any_kind: bool) -> Iterator[list[int]]:
-    """Put neighbours that can be generated together into batches."""
-    batch: list[int] = []
-    kind: Hashable = None
-    for number, request in enumerate(requests):
-        if batch and (len(batch) == most or not (any_kind or request.batch_key == kind)):
-            yield batch
-            batch = []
-        batch.append(number)
-        kind = request.batch_key
-    if batch:
-        yield batch
 
 
 def _between(a: float, b: float, alpha: float) -> float:

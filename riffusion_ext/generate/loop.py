@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,7 @@ from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import Piece
+from riffusion_ext.generate.piece import WindowedPiece
 from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
 from riffusion_ext.generate.windows.init_images import beat_clip, tiled
 from riffusion_ext.generate.windows.plan import Plan, Window
@@ -210,7 +209,7 @@ class LoopSettings:
         return replace(self, seed=choose_seed(self.seed))
 
 
-class Loop(Piece):
+class Loop(WindowedPiece):
     """A loop, and the folder where it is generated.
 
     Parameters
@@ -333,14 +332,6 @@ class Loop(Piece):
     def seed(self) -> int:
         """That of the settings."""
         return self.settings.seed
-
-    def _described(self) -> dict[str, Any]:
-        return {
-            "prompt": self.settings.prompt,
-            "negative": self.settings.negative,
-            "size": (self.fit.width, self.settings.params.num_frequencies),
-            "extra": {"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
-        }
 
     def _sound_params(self) -> SpectrogramParams:
         return self.fit.params

@@ -1,6 +1,8 @@
-"""What a song, a riff and a loop have in common: windows in a folder, their sound, and a file that records the recipe.
+"""What a song, a riff, a loop and an interpolation have in common.
 
-A piece is a plan of windows. Each kind plans its windows and makes their requests; the rest is here.
+A :class:`Piece` is generated as images and heard as one sound. A :class:`WindowedPiece` (song, riff, loop) is a plan of
+windows whose images are kept in a folder, so that it can be resumed, and its sound file records the recipe: each kind
+plans its windows and makes their requests; the rest is here.
 """
 
 from __future__ import annotations
@@ -24,11 +26,85 @@ from riffusion_ext.generate.windows.segments import part_of, quickly
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Piece", "short_digest"]
+__all__ = ["Piece", "WindowedPiece", "short_digest"]
 
 
 class Piece(ABC):
-    """A song, riff or loop, and the folder where its windows are generated.
+    """Something that a model generates as images and that is heard as one sound.
+
+    :func:`~riffusion_ext.services.rendering.render_piece` generates it.
+
+    Attributes
+    ----------
+    in_parts
+        Whether :meth:`sound` reports progress.
+    decode
+        Engine and device for the sound.
+    """
+
+    in_parts: ClassVar[bool] = True
+
+    def __init__(self, decode: DecodeSettings | None) -> None:
+        self.decode = decode or DecodeSettings()
+
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """The seed that was chosen."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what will not be heard."""
+        return []
+
+    @abstractmethod
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Generate the images.
+
+        Parameters
+        ----------
+        backend
+            Generates the images.
+        limit
+            Only the first so many, to listen before the whole piece is there.
+
+        Yields
+        ------
+        Event
+            As :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
+        """
+
+    @abstractmethod
+    def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
+        """Return the piece as far as it can be heard without a gap, at the level of choice; None: nothing yet."""
+
+    @abstractmethod
+    def _sound_params(self) -> SpectrogramParams:
+        """Return the parameters of the images that the sound is made from."""
+
+    def _recipe(self) -> Mapping[str, object]:
+        """Return what the tags of a sound file hold besides the parameters."""
+        return {}
+
+    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+        """Return first and last sample of what a player repeats; None for nothing."""
+        return None
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
+        """Write a sound of this piece, with all that is needed to make it again."""
+        return save_clip(
+            clip,
+            path,
+            self._sound_params(),
+            title=title or path.stem,
+            recipe=self._recipe(),
+            subtype=subtype,
+            loop=self._repeat(path, clip),
+        )
+
+
+class WindowedPiece(Piece):
+    """A song, riff or loop: a piece with a plan of windows, and the folder where they are generated.
 
     Attributes
     ----------
@@ -36,30 +112,24 @@ class Piece(ABC):
         Name of the recipe in the tags of a sound file.
     infotext_key
         Name of the recipe in generation parameters.
-    in_parts
-        Whether :meth:`sound` says how far it is.
     settings
         With every seed decided.
     folder
         Each piece has folders of its own inside, named after all that decides its images.
-    decode
-        Engine and device for the sound.
     plan
         The windows.
     """
 
     kind: ClassVar[str]
     infotext_key: ClassVar[str]
-    in_parts: ClassVar[bool] = True
 
     settings: Any
     folder: Path
-    decode: DecodeSettings
     plan: Plan
 
     def __init__(self, settings: Any, folder: Path, decode: DecodeSettings | None) -> None:
+        super().__init__(decode)
         self.settings, self.folder = settings, folder
-        self.decode = decode or DecodeSettings()
         self._works: list[RenderFolder] = []
         self._model = ""
         self._images: Mapping[str, str] = {}
@@ -82,22 +152,12 @@ class Piece(ABC):
         return {
             "prompt": moment.a.prompt,
             "negative": moment.a.negative,
-            "size": (self.settings.width, self.settings.params.num_frequencies),
+            "size": (self.plan.windows[0].width, self.settings.params.num_frequencies),
             "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed},
         }
 
-    def _prepare(self, limit: int | None) -> None:  # noqa: B027 - most kinds have nothing to prepare
+    def _prepare(self, limit: int | None) -> None:
         """Make what the first so many windows need before they are generated."""
-
-    @property
-    @abstractmethod
-    def seed(self) -> int:
-        """The seed that was chosen."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what will not be heard."""
-        return []
 
     # -- windows
 
@@ -153,7 +213,7 @@ class Piece(ABC):
     # -- sound
 
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the piece as far as it can be heard without a gap, at the level of choice; None: nothing yet."""
+        """Return the sound of the windows that :meth:`beginning` finds; see :meth:`Piece.sound`."""
         plan = self.beginning()
         return None if plan is None else self._decoded(plan, 0, self.decode, progress)
 
@@ -190,25 +250,11 @@ class Piece(ABC):
         )
 
     def _sound_params(self) -> SpectrogramParams:
-        """Return the parameters of the images that the sound is made from."""
         params: SpectrogramParams = self.settings.params
         return params
 
-    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
-        """Return first and last sample of what a player repeats; None for nothing."""
-        return None
-
-    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write a sound of this piece, with all that is needed to make it again."""
-        return save_clip(
-            clip,
-            path,
-            self._sound_params(),
-            title=title or path.stem,
-            recipe={self.kind: to_record(self.settings), "parameters": self.infotext()},
-            subtype=subtype,
-            loop=self._repeat(path, clip),
-        )
+    def _recipe(self) -> Mapping[str, object]:
+        return {self.kind: to_record(self.settings), "parameters": self.infotext()}
 
 
 def short_digest(value: object) -> str:

@@ -27,7 +27,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.checkpoint.retention import mark, remove_old
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import Piece, short_digest
+from riffusion_ext.generate.piece import WindowedPiece, short_digest
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Moment
@@ -70,7 +70,7 @@ _LAYERS = {
 }
 
 
-class Riff(Piece):
+class Riff(WindowedPiece):
     """A song that is regenerated, and the folder where that happens.
 
     Parameters

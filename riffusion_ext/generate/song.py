@@ -16,7 +16,7 @@ from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import Piece
+from riffusion_ext.generate.piece import WindowedPiece
 from riffusion_ext.generate.score.keyframes import Score
 from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tiled
 from riffusion_ext.generate.windows.masks import combined, soft_mask
@@ -93,7 +93,7 @@ class SongSettings:
         return replace(self, score=self.score.settled(seed))
 
 
-class Song(Piece):
+class Song(WindowedPiece):
     """A song, and the folder where it is generated.
 
     Parameters

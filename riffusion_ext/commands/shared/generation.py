@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from riffusion_ext.audio import AudioClip
     from riffusion_ext.generate.loop import LoopSettings
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -122,7 +122,7 @@ def open_image(name: str | None) -> Image.Image | None:
 def make(
     args: argparse.Namespace,
     wanted: Settings,
-    begin: Callable[[Any, Path, DecodeSettings], Piece],
+    begin: Callable[[Any, Path, DecodeSettings], WindowedPiece],
     *,
     title: str,
     images: Mapping[str, Image.Image | None] = {},
@@ -195,7 +195,7 @@ def make(
 
 
 def _conclude(
-    args: argparse.Namespace, piece: Piece, clip: AudioClip, target: Path, teller: Teller, model: str
+    args: argparse.Namespace, piece: WindowedPiece, clip: AudioClip, target: Path, teller: Teller, model: str
 ) -> None:
     """Say what was made."""
     notes = piece.notes

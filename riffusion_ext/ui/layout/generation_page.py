@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.checkpoint.runner import Progress
     from riffusion_ext.generate.live.settings import JamSettings
     from riffusion_ext.generate.loop import LoopSettings
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -101,7 +101,7 @@ class Shown:
 
 
 def generate(
-    piece: Piece,
+    piece: WindowedPiece,
     backend: Backend,
     folder: Path,
     on_progress: OnProgress,
@@ -144,12 +144,12 @@ def generate(
     )
 
 
-def _ready(piece: Piece) -> int:
+def _ready(piece: WindowedPiece) -> int:
     plan = piece.beginning()
     return len(plan.windows) if plan else 0
 
 
-def _stretch(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Heard:
+def _stretch(piece: WindowedPiece, number: int, windows: tuple[int, int], folder: Path) -> Heard:
     params = piece.plan.params
     clip = piece.part(*windows)
     path = piece.write(folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav", clip)
