@@ -77,16 +77,16 @@ def run_demo(
     tune_path = write_audio(tune, folder / "tune.wav", tags={"title": "Riffusion demo tune"})
     say(f"   {tune_path}  ({tune.duration:.2f} s)\n")
 
-    say("2. The tune as training read: time runs to the right, pitch upwards, dark is loud.")
+    say("2. The tune as training images: time runs to the right, pitch upwards, dark is loud.")
     images = audio_to_images(tune)
     tiles = [
         save_image(image.image, folder / "pictures" / f"tune_{number:05d}.png", image.params, image.max_value)
         for number, image in enumerate(images)
     ]
     size = f"{images[0].image.width} x {images[0].image.height}"
-    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} read of {size}, two bars each)\n")
+    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} images of {size}, two bars each)\n")
 
-    say("3. The read back into sound. An image holds no phases; they are found anew.")
+    say("3. The images back into sound. An image holds no phases; they are found anew.")
 
     def write(name: str, sound: Decoded, seconds: float) -> Path:
         path = save_clip(sound.clip, folder / name, sound.params, max_value=sound.max_value, title=Path(name).stem)
@@ -94,14 +94,14 @@ def run_demo(
         return path
 
     settings = DecodeSettings(engine=engine, device=device)
-    read = [read_image(tile) for tile in tiles]
-    one, one_seconds = _timed(lambda: image_to_audio(read[0], settings))
+    tile_images = [read_image(tile) for tile in tiles]
+    one, one_seconds = _measure_time(lambda: image_to_audio(tile_images[0], settings))
     one_path = write("from_one_picture.wav", one, one_seconds)
-    song, song_seconds = _timed(lambda: song_to_audio(read, settings))
+    song, song_seconds = _measure_time(lambda: song_to_audio(tile_images, settings))
     song_path = write("from_all_pictures.wav", song, song_seconds)
 
     difference = _round_trip(song, images)
-    say("\n4. How close is it? The new sound, made into read again, differs from the first read by")
+    say("\n4. How close is it? The new sound, made into images again, differs from the first images by")
     say(f"   {difference:.1f} of 255 grey levels on average (0 would be the same).\n")
     seconds = time.perf_counter() - start
     say(f"Done in {seconds:.1f} s. Listen to tune.wav and from_all_pictures.wav in {folder.resolve()}")
@@ -112,7 +112,7 @@ def run_demo(
     return {"files": files, "difference": round(difference, 3), "engine": engine, "seconds": round(seconds, 3)}
 
 
-def _timed(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
+def _measure_time(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
     start = time.perf_counter()
     return make(), time.perf_counter() - start
 
