@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.dataset_report import Teller, lines, summary
+from riffusion_ext.commands.shared.dataset_report import ProgressPrinter, lines, summary
 from riffusion_ext.commands.shared.options import (
     UsageError,
     add_control,
@@ -104,11 +104,11 @@ def _add_export(group: Any) -> None:
     _add(group, "audio_rate", metavar="HZ")
     _add(group, "audio_seconds", metavar="S")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
-    add_control(group, WORK_OPTIONS["sounds"], type=_how_many)
+    add_control(group, WORK_OPTIONS["sounds"], type=_count_or_all)
     add_control(group, WORK_OPTIONS["verify"], type=int)
 
 
-def _how_many(text: str) -> int:
+def _count_or_all(text: str) -> int:
     if text.strip().lower() == "all":
         return sys.maxsize
     try:
@@ -166,7 +166,7 @@ def _run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     out = user_path(args.out)
-    teller = Teller(quiet=args.quiet or args.json)
+    printer = ProgressPrinter(quiet=args.quiet or args.json)
     with own_stderr():
         try:
             built = build(
@@ -176,10 +176,10 @@ def _run(args: argparse.Namespace) -> int:
                 jobs=args.jobs,
                 cluster=args.cluster,
                 reviews=[user_path(path) for path in args.review],
-                progress=teller.on_progress,
-                stages=teller.tell_stage,
+                progress=printer.on_progress,
+                stages=printer.on_stage,
             )
-            stages = Stages(teller.tell_stage)
+            stages = Stages(printer.on_stage)
             checks = []
             if sample := sample_of(built.manifest, args.verify):
                 count = stages.begin("verifying", "images", len(sample))
@@ -188,15 +188,17 @@ def _run(args: argparse.Namespace) -> int:
                     count(len(checks))
             sheets = [] if args.no_sheet else _write_sheets(out, built, args, stages)
         finally:
-            teller.close()
+            printer.close()
     for path, why in built.failed:
         sys.stderr.write(printable(failure(path, why)) + "\n")
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets, teller.seconds)})
+        write_json(
+            {"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets, printer.seconds)}
+        )
     elif not args.quiet:
-        sys.stdout.write("\n".join(lines(built, out, checks, sheets, teller.seconds)) + "\n")
+        sys.stdout.write("\n".join(lines(built, out, checks, sheets, printer.seconds)) + "\n")
     return 1 if built.failed or built.exported.errors else 0
 
 

@@ -167,10 +167,10 @@ def _previews(
             continue
         try:
             image = read_image(source)
-            drawing, look = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
+            drawing, crop = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
             write_atomically(target, lambda file, drawing=drawing: drawing.save(file, "PNG"))  # type: ignore[misc]
         except Exception as error:
             yield Result(source, error=explain(error))
         else:
-            details = {} if look.cut is None else {"cut": look.cut.as_dict()}
-            yield Result(source, (target,), notes=look.notes, details=details)
+            details = {} if crop.cut is None else {"cut": crop.cut.as_dict()}
+            yield Result(source, (target,), notes=crop.notes, details=details)

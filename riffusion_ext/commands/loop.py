@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import add_options, make, open_image, values_of
+from riffusion_ext.commands.shared.generation import add_options, open_image, render_to_file, values_of
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.options.loop import LEVEL, OPTIONS, settings_of
 
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--prompt says what the loop sounds like")
     image = open_image(args.seed_picture)
 
-    def begin(settled: LoopSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
+    def make_piece(settings: LoopSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.loop import Loop
 
-        return Loop(settled, folder, seed_picture=image, decode=decode)
+        return Loop(settings, folder, seed_picture=image, decode=decode)
 
     settings = settings_of(values_of(args, OPTIONS))
-    return make(args, settings, begin, title=settings.prompt, images={"seed_picture": image})
+    return render_to_file(args, settings, make_piece, title=settings.prompt, images={"seed_picture": image})

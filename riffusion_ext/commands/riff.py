@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation import add_options, make, score_of, values_of
+from riffusion_ext.commands.shared.generation import add_options, render_to_file, score_of, values_of
 from riffusion_ext.commands.shared.options import UsageError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options.riff import LEVEL, OPTIONS, settings_of
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     path = user_path(args.song)
     song = read_audio(path)
 
-    def begin(settled: RiffSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
+    def make_piece(settings: RiffSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.riff import Riff
 
-        return Riff(song, settled, folder, decode=decode)
+        return Riff(song, settings, folder, decode=decode)
 
-    return make(args, settings, begin, title=path.stem, limit=1 if args.preview else None)
+    return render_to_file(args, settings, make_piece, title=path.stem, limit=1 if args.preview else None)

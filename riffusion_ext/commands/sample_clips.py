@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run", "run_batch"]
 
-_MOST_TOLD = 3
+_MAX_NAMED = 3
 
 
 def add_parser(commands: Any) -> None:
@@ -141,8 +141,8 @@ def _names(
     paths, _ = result_names(files, lambda path: folder, room)
     stems = {path: target.name[: -len(room)] for path, target in zip(files, paths, strict=True)}
     longer = [f"{path.name} as {stem}" for path, stem in stems.items() if not path.stem.startswith(stem)]
-    more = ", ..." if len(longer) > _MOST_TOLD else ""
-    notes = [f"files of one name, whose clips begin with longer ones: {', '.join(longer[:_MOST_TOLD])}{more}"]
+    more = ", ..." if len(longer) > _MAX_NAMED else ""
+    notes = [f"files of one name, whose clips begin with longer ones: {', '.join(longer[:_MAX_NAMED])}{more}"]
 
     def namer(stem: str) -> Callable[[int, int], Path]:
         return lambda number, start: folder / f"{stem}_{number}_start_{start}_{_ending(args)}"

@@ -18,15 +18,15 @@ from riffusion_ext.generate.backends.base import GRAIN, Backend, Request
 from riffusion_ext.generate.backends.batches import generate_batches, without_gap
 from riffusion_ext.generate.checkpoint.runner import Event, Progress, Stopped
 from riffusion_ext.generate.piece import Piece
-from riffusion_ext.generate.score.keyframes import curved
+from riffusion_ext.generate.score.keyframes import power_curve
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["End", "Interpolation", "InterpolationSettings", "fitted", "positions_of"]
+__all__ = ["Interpolation", "InterpolationSettings", "PromptInput", "fit_init_image", "positions_of"]
 
 
 @dataclass(frozen=True)
-class End:
+class PromptInput:
     """One of the two ends.
 
     Parameters
@@ -66,8 +66,8 @@ class InterpolationSettings:
         Where there is no init image, in pixels.
     """
 
-    start: End
-    end: End
+    start: PromptInput
+    end: PromptInput
     steps: int = 50
     sampler: str = ""
     init: Image.Image | None = None
@@ -92,8 +92,8 @@ class InterpolationSettings:
             alpha=alpha,
             negatives=(a.negative, b.negative),
             seeds=(a.seed % 2**32, b.seed % 2**32),
-            cfg=_between(a.cfg, b.cfg, alpha),
-            denoise=None if init is None else _between(a.denoise, b.denoise, alpha),
+            cfg=_mix(a.cfg, b.cfg, alpha),
+            denoise=None if init is None else _mix(a.denoise, b.denoise, alpha),
             steps=self.steps,
             sampler=self.sampler,
             width=width,
@@ -188,10 +188,10 @@ def positions_of(count: int, power: float = 1.0) -> list[float]:
         raise RiffusionError(f"at least 1 image is needed, got {count}")
     if not (math.isfinite(power) and 0.05 <= power <= 20):
         raise RiffusionError(f"the power must lie between 0.05 and 20, got {power:g}")
-    return [curved(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
+    return [power_curve(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
 
 
-def fitted(image: Image.Image, height: int = 512) -> Image.Image:
+def fit_init_image(image: Image.Image, height: int = 512) -> Image.Image:
     """Return an image as generation needs it: RGB, of that height, as many columns as fit into multiples of 64."""
     image = image.convert("RGB")
     if image.height != height:
@@ -202,5 +202,5 @@ def fitted(image: Image.Image, height: int = 512) -> Image.Image:
     return image.crop((0, 0, width, height))
 
 
-def _between(a: float, b: float, alpha: float) -> float:
+def _mix(a: float, b: float, alpha: float) -> float:
     return min(max(a + (b - a) * alpha, min(a, b)), max(a, b))

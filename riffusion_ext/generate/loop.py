@@ -27,8 +27,8 @@ from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PA
 from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
 from riffusion_ext.generate.piece import WindowedPiece
-from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
-from riffusion_ext.generate.windows.init_images import beat_clip, tiled
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, TEMPI, Keyframe, Moment, check_tempo, choose_seed
+from riffusion_ext.generate.windows.init_images import beat_clip, tile_columns
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
@@ -44,7 +44,7 @@ __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fi
 
 INFOTEXT_KEY = "Riffusion loop"
 
-_FEWEST_COLUMNS = 32
+_MIN_COLUMNS = 32
 _FULL_SCALE = 32768.0
 
 
@@ -102,8 +102,8 @@ def fit_loop(
         )
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
     columns = samples / params.hop_length
-    if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
-        shortest, longest = (n * params.hop_length / params.sample_rate for n in (_FEWEST_COLUMNS, LARGEST_SIDE))
+    if not _MIN_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
+        shortest, longest = (n * params.hop_length / params.sample_rate for n in (_MIN_COLUMNS, LARGEST_SIDE))
         raise RiffusionError(
             f"a loop must be {shortest:.2f} to {longest:.2f} s long, {bars:g} bars at {bpm:g} BPM are "
             f"{samples / params.sample_rate:.2f} s"
@@ -148,10 +148,10 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
         return run_on(device, work)
 
     waveform = with_fallback(resolve_device(settings.device), compute)
-    return AudioClip(_resampled(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
+    return AudioClip(_resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
 
 
-def _resampled(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
+def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
     """Resample a period [C, n] of something periodic to another number of samples: exact, and without ends."""
     if loop.shape[1] == samples:
         return np.ascontiguousarray(loop, np.float32)
@@ -187,7 +187,7 @@ class LoopSettings:
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     cfg: float = 7.0
     denoise: float = 0.75
     bars: float = 2.0
@@ -204,7 +204,7 @@ class LoopSettings:
             raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
         in_range("the number of steps", self.steps, *STEPS)
 
-    def settled(self) -> LoopSettings:
+    def resolve_seeds(self) -> LoopSettings:
         """Return the settings with the seed decided."""
         return replace(self, seed=choose_seed(self.seed))
 
@@ -242,7 +242,7 @@ class Loop(WindowedPiece):
         seed_picture: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        settings = settings.settled()
+        settings = settings.resolve_seeds()
         super().__init__(settings, folder, decode)
         self.fit = fit_loop(
             settings.bars,
@@ -251,7 +251,7 @@ class Loop(WindowedPiece):
             params=settings.params,
         )
         check(inverting(self.fit.params, self.fit.width))
-        self._seed = seed_picture
+        self._init_image = seed_picture
         if seed_picture is not None:
             self._images = {"seed_picture": image_id(seed_picture)}
         keyframe = Keyframe(
@@ -273,18 +273,18 @@ class Loop(WindowedPiece):
             "bpm": self.settings.bpm,
         }
 
-        def request(window: Window, _open: ReadImage) -> Request:
-            wanted = self.settings
+        def request(window: Window, _read_image: ReadImage) -> Request:
+            settings = self.settings
             return Request(
-                prompts=(wanted.prompt, wanted.prompt),
-                negatives=(wanted.negative, wanted.negative),
+                prompts=(settings.prompt, settings.prompt),
+                negatives=(settings.negative, settings.negative),
                 seeds=window.seeds,
-                cfg=wanted.cfg,
-                denoise=None if init is None else wanted.denoise,
-                steps=wanted.steps,
-                sampler=wanted.sampler,
+                cfg=settings.cfg,
+                denoise=None if init is None else settings.denoise,
+                steps=settings.steps,
+                sampler=settings.sampler,
                 width=window.width,
-                height=wanted.params.num_frequencies,
+                height=settings.params.num_frequencies,
                 init=init,
                 loop=True,
             )
@@ -293,8 +293,8 @@ class Loop(WindowedPiece):
 
     def _start_image(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies
-        if self._seed is not None:
-            return tiled(self._seed, 0, self.fit.width, height)
+        if self._init_image is not None:
+            return tile_columns(self._init_image, 0, self.fit.width, height)
         if self.settings.beat == "none":
             return None
         from riffusion_ext.spectrogram.codec import audio_to_image
@@ -318,9 +318,9 @@ class Loop(WindowedPiece):
 
     def image(self) -> Image.Image | None:
         """Return the image, once it is generated."""
-        return self._works[0].image(0) if self.beginning() else None
+        return self._works[0].image(0) if self.playable() else None
 
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         assert len(plan.windows) == 1
@@ -336,6 +336,6 @@ class Loop(WindowedPiece):
     def _sound_params(self) -> SpectrogramParams:
         return self.fit.params
 
-    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+    def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
         """Return the whole loop for a WAV file, which can say where a player repeats it."""
         return (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None

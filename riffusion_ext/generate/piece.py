@@ -22,7 +22,7 @@ from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
 from riffusion_ext.generate.checkpoint.runner import Event, ReadImage, RenderFolder, RenderJob, run_layers
 from riffusion_ext.generate.windows.plan import Plan, Window
-from riffusion_ext.generate.windows.segments import part_of, quickly
+from riffusion_ext.generate.windows.segments import plan_part, with_fast_engine
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -86,7 +86,7 @@ class Piece(ABC):
         """Return what the tags of a sound file hold besides the parameters."""
         return {}
 
-    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+    def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
         """Return first and last sample of what a player repeats; None for nothing."""
         return None
 
@@ -99,7 +99,7 @@ class Piece(ABC):
             title=title or path.stem,
             recipe=self._recipe(),
             subtype=subtype,
-            loop=self._repeat(path, clip),
+            loop=self._loop_points(path, clip),
         )
 
 
@@ -141,12 +141,12 @@ class WindowedPiece(Piece):
         """Make or find the folders of the layers; the model is known."""
 
     @abstractmethod
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         """Return the sound of a part of the plan that begins with window `first`, at the level of choice."""
 
-    def _described(self) -> dict[str, Any]:
+    def _infotext_fields(self) -> dict[str, Any]:
         """Return prompt, negative, size and extra values for the generation parameters: those of the first window."""
         moment = self.plan.windows[0].moment
         return {
@@ -204,9 +204,9 @@ class WindowedPiece(Piece):
         job = RenderJob(plan, request, max_value, record, self.infotext())
         return RenderFolder(self.folder / short_digest([record, plan.to_json()]), job)
 
-    def beginning(self) -> Plan | None:
+    def playable(self) -> Plan | None:
         """Return the plan of what can be heard: from the first window to the last that all layers have."""
-        plans = [work.beginning() for work in self._works]
+        plans = [work.playable() for work in self._works]
         count = min((len(plan.windows) if plan else 0 for plan in plans), default=0)
         return self.plan.head(count) if count else None
 
@@ -214,8 +214,8 @@ class WindowedPiece(Piece):
 
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the sound of the windows that :meth:`beginning` finds; see :meth:`Piece.sound`."""
-        plan = self.beginning()
-        return None if plan is None else self._decoded(plan, 0, self.decode, progress)
+        plan = self.playable()
+        return None if plan is None else self._decode(plan, 0, self.decode, progress)
 
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of some windows by themselves, all of them finished: something to hear before the end.
@@ -234,7 +234,7 @@ class WindowedPiece(Piece):
         """
         if not self._works:
             raise RiffusionError("nothing has been generated yet")
-        return self._decoded(part_of(self.plan, first, stop), first, quickly(self.decode), None)
+        return self._decode(plan_part(self.plan, first, stop), first, with_fast_engine(self.decode), None)
 
     # -- file
 
@@ -243,7 +243,7 @@ class WindowedPiece(Piece):
         return infotext(
             self.infotext_key,
             self.settings,
-            **self._described(),
+            **self._infotext_fields(),
             host=self._works[0].host_values() if self._works else {},
             model=self._model,
             images=self._images,

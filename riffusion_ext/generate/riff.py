@@ -35,7 +35,7 @@ from riffusion_ext.generate.windows.blend import HOLD_RIFF
 from riffusion_ext.generate.windows.plan import Plan, Window, plan_riff
 from riffusion_ext.generate.windows.preview import mel_difference, sound_of
 from riffusion_ext.generate.windows.song_images import SongImages
-from riffusion_ext.generate.windows.warnings import passed_over
+from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
 
@@ -99,7 +99,7 @@ class Riff(WindowedPiece):
     def __init__(
         self, clip: AudioClip, settings: RiffSettings, folder: Path, *, decode: DecodeSettings | None = None
     ) -> None:
-        super().__init__(settings.settled(), folder, decode)
+        super().__init__(settings.resolve_seeds(), folder, decode)
         self._notes = clip.notes
         seconds = min(clip.duration, settings.duration or math.inf)
         columns = settings.params.columns_of_samples(math.ceil(seconds * settings.params.sample_rate))
@@ -114,24 +114,24 @@ class Riff(WindowedPiece):
         self._sources: list[SongImages] = []
 
     def _plan(self, total: int) -> Plan:
-        wanted = self.settings
+        settings = self.settings
         if not total:
             raise RiffusionError("the song has no samples")
 
         def plan(moment_at: Callable[[float], Moment]) -> Plan:
             return plan_riff(
                 total,
-                wanted.params,
+                settings.params,
                 moment_at,
-                width=wanted.width,
-                overlap=wanted.overlap,
-                start=wanted.start,
-                duration=wanted.duration,
-                seeds=wanted.seeds,
+                width=settings.width,
+                overlap=settings.overlap,
+                start=settings.start,
+                duration=settings.duration,
+                seeds=settings.seeds,
             )
 
-        length = plan(wanted.moment_at(1.0)).seconds  # the way between the keyframes depends on it
-        return plan(wanted.moment_at(length))
+        length = plan(settings.moment_at(1.0)).seconds  # the way between the keyframes depends on it
+        return plan(settings.moment_at(length))
 
     def _prepare(self, limit: int | None) -> None:
         """Draw what the first so many windows start from, where it is not there."""
@@ -156,7 +156,7 @@ class Riff(WindowedPiece):
         windows = [(window.start, window.width) for window in self.plan.windows]
         return self.folder / "sources" / short_digest([digest, layer.channel, asdict(self.plan.params), windows])
 
-    def _request(self, sources: SongImages, window: Window, _open: ReadImage) -> Request:
+    def _request(self, sources: SongImages, window: Window, _read_image: ReadImage) -> Request:
         moment = window.moment
         return Request(
             prompts=(moment.a.prompt, moment.b.prompt),
@@ -174,10 +174,10 @@ class Riff(WindowedPiece):
 
     def wet(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the result by itself, as loud as its images say, as far as it can be heard; None: nothing yet."""
-        plan = self.beginning()
+        plan = self.playable()
         return None if plan is None else self._wet(plan, 0, self.decode, progress)
 
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         begin = plan.first_sample - self.plan.first_sample
@@ -220,7 +220,7 @@ class Riff(WindowedPiece):
 
     def difference(self, *, lost: bool = False, progress: Callable[[float], None] | None = None) -> AudioClip | None:
         """Return the sound of what the result has more than the song, or less where `lost`; None: nothing yet."""
-        plan = self.beginning()
+        plan = self.playable()
         if plan is None:
             return None
         self._prepare(len(plan.windows))
@@ -234,16 +234,16 @@ class Riff(WindowedPiece):
     @property
     def notes(self) -> list[str]:
         """Sentences about what was repaired in the song, and about keyframes that will not be heard."""
-        return [*self._notes, *passed_over(self.plan, self.settings.keyframes)]
+        return [*self._notes, *skipped_keyframes(self.plan, self.settings.keyframes)]
 
     @property
     def seed(self) -> int:
         """That of the first keyframe."""
         return self.settings.keyframes[0].seed
 
-    def _described(self) -> dict[str, Any]:
-        told = super()._described()
-        return told | {"extra": told["extra"] | {"Denoising strength": self.plan.windows[0].moment.denoise}}
+    def _infotext_fields(self) -> dict[str, Any]:
+        fields = super()._infotext_fields()
+        return fields | {"extra": fields["extra"] | {"Denoising strength": self.plan.windows[0].moment.denoise}}
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

@@ -93,9 +93,9 @@ class RiffSettings:
         check_width(self.width)
         check_riff_overlap(self.overlap, self.width)
 
-    def settled(self, seed: int = -1) -> RiffSettings:
+    def resolve_seeds(self, seed: int = -1) -> RiffSettings:
         """Return the settings with every seed decided, so that the riff can be made again."""
-        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).settled(seed)
+        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).resolve_seeds(seed)
         pairs = zip(self.keyframes, score.keyframes, strict=True)
         return replace(self, keyframes=tuple(replace(item, seed=settled.seed) for item, settled in pairs))
 

@@ -18,12 +18,12 @@ from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
 from riffusion_ext.generate.piece import WindowedPiece
 from riffusion_ext.generate.score.keyframes import Score
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tiled
-from riffusion_ext.generate.windows.masks import combined, soft_mask
-from riffusion_ext.generate.windows.outpaint import between
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tile_columns
+from riffusion_ext.generate.windows.masks import combine_masks, soft_mask
+from riffusion_ext.generate.windows.outpaint import outpaint_init
 from riffusion_ext.generate.windows.plan import Plan, Window, check_overlap, check_width, plan_plain, plan_song
 from riffusion_ext.generate.windows.preview import image_of, sound_of
-from riffusion_ext.generate.windows.warnings import passed_over
+from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
@@ -88,9 +88,9 @@ class SongSettings:
         if self.join != "plain":
             check_overlap(self.overlap, self.width)
 
-    def settled(self, seed: int = -1) -> SongSettings:
+    def resolve_seeds(self, seed: int = -1) -> SongSettings:
         """Return the settings with every seed decided, so that the song can be made again."""
-        return replace(self, score=self.score.settled(seed))
+        return replace(self, score=self.score.resolve_seeds(seed))
 
 
 class Song(WindowedPiece):
@@ -132,33 +132,33 @@ class Song(WindowedPiece):
         before: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        settings = settings.settled()
+        settings = settings.resolve_seeds()
         super().__init__(settings, folder, decode)
         if mask is not None and seed_picture is None and settings.beat == "none":
             raise RiffusionError("a mask keeps parts of an init image, so it needs one: choose an image or a beat")
-        self._seed = seed_picture
-        given = {"seed_picture": seed_picture, "mask": mask, "before": before}
-        self._images = {name: image_id(image) for name, image in given.items() if image is not None}
+        self._init_image = seed_picture
+        images = {"seed_picture": seed_picture, "mask": mask, "before": before}
+        self._images = {name: image_id(image) for name, image in images.items() if image is not None}
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
-        self._before = None if before is None else tiled(before, 0, before.width, height)
+        self._before = None if before is None else tile_columns(before, 0, before.width, height)
         self.plan = self._plan()
 
     def _plan(self) -> Plan:
-        wanted = self.settings
-        columns = wanted.params.columns_of_samples(wanted.score.samples(wanted.params.sample_rate))
-        check(inverting(wanted.params, columns, engine=self.decode.engine))
-        if wanted.join == "plain":
+        settings = self.settings
+        columns = settings.params.columns_of_samples(settings.score.samples(settings.params.sample_rate))
+        check(inverting(settings.params, columns, engine=self.decode.engine))
+        if settings.join == "plain":
             if self._before is not None:
                 raise RiffusionError("a song that goes on from an image needs windows that overlap, not plain ones")
-            return plan_plain(wanted.score, wanted.params, width=wanted.width, seeds=wanted.seeds)
-        known = 0 if self._before is None else min(wanted.overlap, self._before.width // 8 * 8)
+            return plan_plain(settings.score, settings.params, width=settings.width, seeds=settings.seeds)
+        known = 0 if self._before is None else min(settings.overlap, self._before.width // 8 * 8)
         return plan_song(
-            wanted.score,
-            wanted.params,
-            width=wanted.width,
-            overlap=wanted.overlap,
-            seeds=wanted.seeds,
+            settings.score,
+            settings.params,
+            width=settings.width,
+            overlap=settings.overlap,
+            seeds=settings.seeds,
             known_start=known,
         )
 
@@ -181,9 +181,9 @@ class Song(WindowedPiece):
         denoise: float | None = moment.denoise
         if init is None and window.known_left + window.known_right:
             denoise = self.settings.bridge_denoise
-            init = self._between(None, window, read_image)
+            init = self._outpaint_init(None, window, read_image)
         elif init is not None:
-            init = self._between(init, window, read_image)
+            init = self._outpaint_init(init, window, read_image)
         else:
             denoise = None
         return Request(
@@ -198,14 +198,14 @@ class Song(WindowedPiece):
             width=window.width,
             height=height,
             init=init,
-            mask=combined(soft_mask(window.width, height, window.known_left, window.known_right), self._mask),
+            mask=combine_masks(soft_mask(window.width, height, window.known_left, window.known_right), self._mask),
         )
 
     def _start_image(self, window: Window) -> Image.Image | None:
         """Return what the window starts from, where it knows nothing of its neighbours."""
         params, score = self.settings.params, self.settings.score
-        if self._seed is not None:
-            return tiled(self._seed, window.start, window.width, params.num_frequencies)
+        if self._init_image is not None:
+            return tile_columns(self._init_image, window.start, window.width, params.num_frequencies)
         if self.settings.beat == "none":
             return None
         return beat_image(
@@ -217,7 +217,7 @@ class Song(WindowedPiece):
             beats_per_bar=score.beats_per_bar,
         )
 
-    def _between(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
+    def _outpaint_init(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
         """Lay what the neighbours decide over both ends (:func:`~riffusion_ext.generate.windows.outpaint.between`)."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
@@ -229,14 +229,14 @@ class Song(WindowedPiece):
         if right:
             after = self.plan.windows[window.number + 1]
             known[1] = np.asarray(read_image(after.number).convert("RGB"))[:, : window.end - after.start][:, -right:]
-        return between(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
+        return outpaint_init(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
 
     @property
     def windows_folder(self) -> Path | None:
         """Where the images of the windows lie, once generation has begun."""
         return self._works[0].folder / "windows" if self._works else None
 
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         work = self._works[0]
@@ -252,7 +252,7 @@ class Song(WindowedPiece):
 
         Without a number, all of them. None: nothing yet.
         """
-        plan = self.beginning()
+        plan = self.playable()
         if plan is None:
             return None
         work = self._works[0]
@@ -262,7 +262,7 @@ class Song(WindowedPiece):
     @property
     def notes(self) -> list[str]:
         """Sentences about keyframes that will not be heard."""
-        return passed_over(self.plan, self.settings.score.keyframes)
+        return skipped_keyframes(self.plan, self.settings.score.keyframes)
 
     @property
     def seed(self) -> int:

@@ -62,11 +62,11 @@ def named_mask(name: str) -> Image.Image:
 
 def _settings(service: ApiContext, body: Interpolate) -> InterpolationSettings:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
-    from riffusion_ext.generate.interpolation import End, InterpolationSettings, fitted
+    from riffusion_ext.generate.interpolation import InterpolationSettings, PromptInput, fit_init_image
 
-    def end(item: InterpolateEnd) -> End:
+    def end(item: InterpolateEnd) -> PromptInput:
         check_text(item.prompt, item.negative)
-        return End(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
+        return PromptInput(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
 
     for ours, other in (("seed_image", "seed_picture"), ("mask_image", "mask")):
         if getattr(body, ours) and getattr(body, other):
@@ -77,7 +77,7 @@ def _settings(service: ApiContext, body: Interpolate) -> InterpolationSettings:
     seed = named_seed(body.seed_image) if body.seed_image else kept_image(service, body.seed_picture)
     mask = named_mask(body.mask_image) if body.mask_image else kept_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
-    image = None if seed is None else fitted(seed)
+    image = None if seed is None else fit_init_image(seed)
     return InterpolationSettings(start, stop, body.steps, body.sampler, image, mask, width=body.width)
 
 

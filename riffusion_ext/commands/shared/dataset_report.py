@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.verify import Check
     from riffusion_ext.progress import Stage
 
-__all__ = ["Teller", "lines", "summary"]
+__all__ = ["ProgressPrinter", "lines", "summary"]
 
 
-class Teller:
+class ProgressPrinter:
     """Progress on the terminal: a bar for each stage, or a line from time to time."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -43,7 +43,7 @@ class Teller:
         )
         sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
 
-    def tell_stage(self, stage: Stage) -> None:
+    def on_stage(self, stage: Stage) -> None:
         """Say how far another stage is."""
         if self._quiet:
             return
@@ -100,20 +100,20 @@ def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Pat
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
     songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    told = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
+    text = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
     if built.resumed:
-        told[0] += f" ({built.resumed} of the songs were there already)"
-    told.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
-    told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
-    told += [f"{form}: {path}" for form, path in built.exported.places.items()]
+        text[0] += f" ({built.resumed} of the songs were there already)"
+    text.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
+    text += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
+    text += [f"{form}: {path}" for form, path in built.exported.places.items()]
     if checks:
-        told += [f"turned back into sound and measured: {described(checks)}"]
-        told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
-    told += [f"contact sheet: {sheet}" for sheet in sheets]
-    told += [f"note: {note}" for note in built.notes]
+        text += [f"turned back into sound and measured: {described(checks)}"]
+        text += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
+    text += [f"contact sheet: {sheet}" for sheet in sheets]
+    text += [f"note: {note}" for note in built.notes]
     if built.failed:
         files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
-        told.append(f"{files} could not be used, or not wholly: see above")
+        text.append(f"{files} could not be used, or not wholly: see above")
     if not manifest.kept:
-        told.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
-    return told
+        text.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
+    return text

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.generation_report import Teller
+from riffusion_ext.commands.shared.generation_report import ProgressPrinter
 from riffusion_ext.commands.shared.options import (
     UsageError,
     add_control,
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 
 _LARGEST_SCORE = 1 << 20
 
-__all__ = ["add_options", "make", "open_image", "score_of", "values_of"]
+__all__ = ["add_options", "open_image", "render_to_file", "score_of", "values_of"]
 
-_CONTENTS = "settings.json"
+_SETTINGS_FILE = "settings.json"
 
 
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], level: Option) -> None:
@@ -119,10 +119,10 @@ def open_image(name: str | None) -> Image.Image | None:
     return read_image(user_path(name))
 
 
-def make(
+def render_to_file(
     args: argparse.Namespace,
-    wanted: Settings,
-    begin: Callable[[Any, Path, DecodeSettings], WindowedPiece],
+    requested: Settings,
+    make_piece: Callable[[Any, Path, DecodeSettings], WindowedPiece],
     *,
     title: str,
     images: Mapping[str, Image.Image | None] = {},
@@ -134,9 +134,9 @@ def make(
     ----------
     args
         Of the command.
-    wanted
+    requested
         Its settings.
-    begin
+    make_piece
         Makes the piece from settings, folder and decode settings.
     title
         Of the sound file.
@@ -158,59 +158,61 @@ def make(
             "a webui must generate this: name one that runs with --api and has this extension, as in --webui "
             f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
         )
-    teller = Teller(quiet=args.quiet or args.json)
-    webuis = Webuis(addresses, log=teller.note)
+    printer = ProgressPrinter(quiet=args.quiet or args.json)
+    webuis = Webuis(addresses, log=printer.note)
     backend = webuis.backend()
-    if wanted.sampler and wanted.sampler not in webuis.samplers():
-        raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")
-    wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler())
+    if requested.sampler and requested.sampler not in webuis.samplers():
+        raise RiffusionError(f"there is no sampler {requested.sampler!r}; there are {', '.join(webuis.samplers())}")
+    requested = replace(requested, sampler=requested.sampler or webuis.usual_sampler())
     folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
-    settings = _remembered(folder, wanted, images, backend.name)
+    settings = _resolve_settings(folder, requested, images, backend.name)
     try:
-        piece = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+        piece = make_piece(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
     except BaseException:
-        _forget(folder)
+        _remove_if_empty(folder)
         raise
     stop = threading.Event()
     try:
-        with wished(lambda signum: _wish(stop, teller)):
+        with wished(lambda signum: _on_signal(stop, printer)):
             batch = int(getattr(args, "batch", 1))
-            rendered = render_piece(piece, backend, batch=batch, limit=limit, on_progress=teller, cancelled=stop.is_set)
+            rendered = render_piece(
+                piece, backend, batch=batch, limit=limit, on_progress=printer, cancelled=stop.is_set
+            )
             if not rendered.complete or stop.is_set():
-                _unfinished(rendered, teller, folder)
+                _report_unfinished(rendered, printer, folder)
                 return exit_code()
-        teller.say("making the sound ...")
-        clip = sound_of_piece(piece, rendered, teller)
+        printer.show("making the sound ...")
+        clip = sound_of_piece(piece, rendered, printer)
         if clip is None:
             raise RiffusionError("nothing was generated")
         piece.write(target, clip, title=title, subtype=SUBTYPES[args.bits])
     except KeyboardInterrupt as late:
-        teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
+        printer.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
     with concluded():
         if limit is None and not args.keep_windows:
             shutil.rmtree(folder, ignore_errors=True)
-        _conclude(args, piece, clip, target, teller, backend.name)
+        _report_result(args, piece, clip, target, printer, backend.name)
     return 0
 
 
-def _conclude(
-    args: argparse.Namespace, piece: WindowedPiece, clip: AudioClip, target: Path, teller: Teller, model: str
+def _report_result(
+    args: argparse.Namespace, piece: WindowedPiece, clip: AudioClip, target: Path, printer: ProgressPrinter, model: str
 ) -> None:
     """Say what was made."""
     notes = piece.notes
     for note in () if args.quiet else notes:
-        teller.note(f"note: {note}")
-    teller.close()
+        printer.note(f"note: {note}")
+    printer.close()
     if args.json:
-        told = {"output": str(target), "duration": clip.duration, "seed": piece.seed, "model": model}
-        how = {"notes": notes, "infotext": piece.infotext(), "seconds": round(teller.seconds, 3)}
-        write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
+        result = {"output": str(target), "duration": clip.duration, "seed": piece.seed, "model": model}
+        details = {"notes": notes, "infotext": piece.infotext(), "seconds": round(printer.seconds, 3)}
+        write_json({"program": "riffusion-ext", "command": args.command, **result, **details})
     elif not args.quiet:
-        teller.result(f"{target}  {clip.duration:.2f} s, seed {piece.seed}")
+        printer.result(f"{target}  {clip.duration:.2f} s, seed {piece.seed}")
 
 
-def _unfinished(rendered: Rendered, teller: Teller, folder: Path) -> None:
+def _report_unfinished(rendered: Rendered, printer: ProgressPrinter, folder: Path) -> None:
     """Say where the rest begins of what was stopped, or failed.
 
     Raises
@@ -218,29 +220,31 @@ def _unfinished(rendered: Rendered, teller: Teller, folder: Path) -> None:
     Exception
         That of the backend.
     """
-    kept = _kept(rendered.done, rendered.total, folder)
+    kept = _kept_text(rendered.done, rendered.total, folder)
     if rendered.error is None:
-        teller.note(f"stopped; {kept}")
+        printer.note(f"stopped; {kept}")
         return
-    teller.close()
+    printer.close()
     if rendered.done:
-        teller.note(kept)
+        printer.note(kept)
     else:
-        _forget(folder)
+        _remove_if_empty(folder)
     raise rendered.error
 
 
-def _kept(done: int, total: int, folder: Path) -> str:
+def _kept_text(done: int, total: int, folder: Path) -> str:
     return f"{done} of {total} windows are kept in {folder}; the same command goes on from there"
 
 
-def _forget(folder: Path) -> None:
+def _remove_if_empty(folder: Path) -> None:
     """Remove a folder in which nothing was generated."""
     if not any(folder.glob("*/windows/*.png")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remembered(folder: Path, wanted: Settings, images: Mapping[str, Image.Image | None], model: str) -> Settings:
+def _resolve_settings(
+    folder: Path, requested: Settings, images: Mapping[str, Image.Image | None], model: str
+) -> Settings:
     """Return the settings with every seed decided: as they were the last time, if the same is wanted again.
 
     Raises
@@ -251,24 +255,24 @@ def _remembered(folder: Path, wanted: Settings, images: Mapping[str, Image.Image
     from riffusion_ext.generate.checkpoint.recipe import image_id, read_record, to_record
 
     identities = {name: image_id(image) for name, image in images.items() if image is not None}
-    asked = json.loads(json.dumps({"settings": to_record(wanted), "pictures": identities}))
-    found = _contents(folder)
-    if found.get("asked") == asked:
+    request = json.loads(json.dumps({"settings": to_record(requested), "pictures": identities}))
+    found = _read_contents(folder)
+    if found.get("asked") == request:
         if found.get("model") != model:
             raise RiffusionError(
                 f"{folder} holds windows of the model {found.get('model')}: choose that model in the webui to go on, "
                 f"in place of {model}, or remove the folder"
             )
-        settled: Settings = read_record(type(wanted), found["settled"])
-        return settled
-    settled = wanted.settled()
-    path = folder / _CONTENTS
-    text = json.dumps({"asked": asked, "settled": to_record(settled), "model": model}, ensure_ascii=False, indent=1)
+        settings: Settings = read_record(type(requested), found["settled"])
+        return settings
+    settings = requested.resolve_seeds()
+    path = folder / _SETTINGS_FILE
+    text = json.dumps({"asked": request, "settled": to_record(settings), "model": model}, ensure_ascii=False, indent=1)
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))
-    return settled
+    return settings
 
 
-def _contents(folder: Path) -> dict[str, Any]:
+def _read_contents(folder: Path) -> dict[str, Any]:
     """Return what a folder says of its windows; nothing where it is new or empty.
 
     Raises
@@ -277,7 +281,7 @@ def _contents(folder: Path) -> dict[str, Any]:
         It is somebody else's: the folder is removed at the end, with all that is in it.
     """
     try:
-        found = loads(read_regular(folder / _CONTENTS))
+        found = loads(read_regular(folder / _SETTINGS_FILE))
     except FileNotFoundError:
         if not folder.is_file() and not (folder.is_dir() and any(folder.iterdir())):
             return {}
@@ -289,6 +293,6 @@ def _contents(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _wish(stop: threading.Event, teller: Teller) -> None:
+def _on_signal(stop: threading.Event, printer: ProgressPrinter) -> None:
     stop.set()
-    teller.note("stopping; finished windows are kept (press again to stop at once)")
+    printer.note("stopping; finished windows are kept (press again to stop at once)")

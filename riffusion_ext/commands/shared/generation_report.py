@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Event, Progress
 
-__all__ = ["Teller"]
+__all__ = ["ProgressPrinter"]
 
 _WIPE = "\r\x1b[K"
 
 
-class Teller:
+class ProgressPrinter:
     """Says on stderr how far it is: on a terminal in one line that changes, else a line for each batch."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -47,22 +47,22 @@ class Teller:
         """Say how many windows are there."""
         self._progress = progress
         if self._live:
-            self.say(self._text())
+            self.show(self._text())
         elif progress.done:
-            self.say(f"{progress.done}/{progress.total} windows{self._left()}")
+            self.show(f"{progress.done}/{progress.total} windows{self._left()}")
 
     def stage(self, stage: Stage) -> None:
         """Say how far what comes after the generation is."""
         if self._live or stage.is_mark:
-            self.say(stage.text)
+            self.show(stage.text)
 
     def activity(self, activity: Activity) -> None:
         """Say what the webui is at; only where a line can change."""
         if self._live and self._progress is not None:
             if activity.waiting:
-                self.say(f"{self._text()}, waiting until the webui has finished its other work")
+                self.show(f"{self._text()}, waiting until the webui has finished its other work")
             elif activity.steps:
-                self.say(f"{self._text()}, step {activity.step} of {activity.steps}")
+                self.show(f"{self._text()}, step {activity.step} of {activity.steps}")
 
     def _text(self) -> str:
         assert self._progress is not None
@@ -72,7 +72,7 @@ class Teller:
         left = self._progress.seconds_left if self._progress else None
         return "" if not left else f", {left:.0f} s left"
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Say what is going on."""
         if not self._quiet:
             sys.stderr.write(f"{_WIPE}{text}" if self._live else f"{text}\n")

@@ -111,13 +111,13 @@ def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
     UsageError
         They make no spectrogram.
     """
-    given = {item.id: getattr(args, item.id) for item in OPTIONS if getattr(args, item.id) not in (None, FILE_RATE)}
+    values = {item.id: getattr(args, item.id) for item in OPTIONS if getattr(args, item.id) not in (None, FILE_RATE)}
     if args.stereo is not None:
-        given["stereo"] = args.stereo
-    if not given and args.preset is None:
+        values["stereo"] = args.stereo
+    if not values and args.preset is None:
         return None
     try:
-        return PRESETS[args.preset or "riffusion-v1"].replace(**given)
+        return PRESETS[args.preset or "riffusion-v1"].replace(**values)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -157,11 +157,11 @@ def add_control(
         kind = {"action": argparse.BooleanOptionalAction}
     elif item.kind == "text":
         kind = {"metavar": "TEXT"}
-    usual = item.default if default is ... else default
+    default_value = item.default if default is ... else default
     shown = f"{item.default:.10g}" if isinstance(item.default, (int, float)) else item.default
-    told = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
-    help_ = item.help if told else f"{item.help} ({shown})"
-    parser.add_argument(item.flag, *short, **{"default": usual, "help": help_, **kind, **more})
+    says_default = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
+    help_ = item.help if says_default else f"{item.help} ({shown})"
+    parser.add_argument(item.flag, *short, **{"default": default_value, "help": help_, **kind, **more})
 
 
 def _number(item: Option) -> Callable[[str], float]:

@@ -11,7 +11,7 @@ from riffusion_ext.generate.backends.base import Activity, Backend, OnImage, Req
 
 __all__ = ["BatchLimit"]
 
-_LOOK_AGAIN = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
 class BatchLimit:
@@ -21,7 +21,7 @@ class BatchLimit:
     ----------
     backend
         Generates.
-    most
+    limit
         1 or more.
     on_activity
         Is told the backend's :class:`~riffusion_ext.generate.backends.base.Activity` whenever it is another.
@@ -30,11 +30,11 @@ class BatchLimit:
     """
 
     def __init__(
-        self, backend: Backend, most: int, on_activity: Callable[[Activity], object], cancelled: Callable[[], bool]
+        self, backend: Backend, limit: int, on_activity: Callable[[Activity], object], cancelled: Callable[[], bool]
     ) -> None:
-        held = getattr(backend, "held_to", None)  # several: so many each
-        self._backend: Backend = backend if held is None else held(most)
-        self._most = most if held is None else None
+        limit_batch = getattr(backend, "limit_batch", None)  # several: so many each
+        self._backend: Backend = backend if limit_batch is None else limit_batch(limit)
+        self._limit = limit if limit_batch is None else None
         self._on_activity, self._cancelled = on_activity, cancelled
 
     @property
@@ -45,8 +45,8 @@ class BatchLimit:
     @property
     def max_batch(self) -> int:
         """The smaller one of the backend's and ours; of several backends, the sum of them."""
-        takes = self._backend.max_batch
-        return max(1, takes if self._most is None else min(takes, self._most))
+        batch = self._backend.max_batch
+        return max(1, batch if self._limit is None else min(batch, self._limit))
 
     @property
     def accepts_mixed(self) -> bool:
@@ -65,23 +65,23 @@ class BatchLimit:
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         """Generate images."""
-        over = threading.Event()
-        threading.Thread(target=self._watch, args=(over,), daemon=True, name="riffusion-stop").start()
+        done = threading.Event()
+        threading.Thread(target=self._watch, args=(done,), daemon=True, name="riffusion-stop").start()
         try:
             return self._backend.generate(requests, on_image)
         finally:
-            over.set()
+            done.set()
 
     def interrupt(self) -> None:
         """Interrupt the backend."""
         self._backend.interrupt()
 
-    def _watch(self, over: threading.Event) -> None:
-        said = None
-        while not over.wait(_LOOK_AGAIN):  # more than once: the wish may come before the backend has begun
+    def _watch(self, done: threading.Event) -> None:
+        last = None
+        while not done.wait(_POLL_INTERVAL_S):  # more than once: the wish may come before the backend has begun
             activity = self._backend.activity
-            if activity is not None and activity != said:
-                said = activity
-                self._on_activity(said)
+            if activity is not None and activity != last:
+                last = activity
+                self._on_activity(last)
             if self._cancelled():
                 self._backend.interrupt()

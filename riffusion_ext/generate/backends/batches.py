@@ -57,7 +57,7 @@ def generate_batches(
     int
         How many images are finished, after each batch.
     """
-    for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
+    for batch in _batches(requests, max(1, backend.max_batch), mixed=accepts_mixed(backend)):
 
         def keep(index: int, image: Image.Image, batch: list[int] = batch) -> None:
             images[batch[index]] = image
@@ -77,15 +77,15 @@ def without_gap(images: dict[int, Image.Image]) -> list[Image.Image]:
     return [images[number] for number in range(count)]
 
 
-def _batches(requests: Sequence[Request], max_items: int, *, any_kind: bool) -> Iterator[list[int]]:
+def _batches(requests: Sequence[Request], max_items: int, *, mixed: bool) -> Iterator[list[int]]:
     """Put neighbours that can be generated together into batches."""
     batch: list[int] = []
-    kind: Hashable = None
+    batch_key: Hashable = None
     for number, request in enumerate(requests):
-        if batch and (len(batch) == max_items or not (any_kind or request.batch_key == kind)):
+        if batch and (len(batch) == max_items or not (mixed or request.batch_key == batch_key)):
             yield batch
             batch = []
         batch.append(number)
-        kind = request.batch_key
+        batch_key = request.batch_key
     if batch:
         yield batch

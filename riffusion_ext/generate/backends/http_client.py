@@ -24,9 +24,9 @@ __all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
 
 ROOT = "/riffusion/v1"
 
-_LARGEST_REPLY = 256 << 20
-_LONGEST = 400
-_SAME_ELSEWHERE = (400, 413, 415, 422)
+_MAX_REPLY_BYTES = 256 << 20
+_MAX_DETAIL_CHARS = 400
+_REFUSED_STATUSES = (400, 413, 415, 422)
 
 
 class GoneError(BackendUnavailableError):
@@ -41,7 +41,7 @@ class SilentError(BackendUnavailableError):
     """The server did not answer; it may yet."""
 
 
-class _Stay(HTTPRedirectHandler):
+class _NoRedirect(HTTPRedirectHandler):
     """Follows nobody: a password is for the address it was given with."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class WebClient:
         self.address, self.timeout = address, timeout
         # What stands in the environment is the way out to the internet, which does not lead back to this machine.
         proxies = ProxyHandler({}) if is_loopback(address.host) else ProxyHandler()
-        self._opener = build_opener(proxies, _Stay)
+        self._opener = build_opener(proxies, _NoRedirect)
 
     def json(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """Get something, or post JSON; returns the answer.
@@ -97,7 +97,7 @@ class WebClient:
         """Get a file."""
         return self._call(f"{ROOT}{path}", None)
 
-    def what_is_there(self) -> str:
+    def describe_server(self) -> str:
         """Return one sentence about a server that has none of our routes."""
         url, update = self.address.url, "install or update the extension there"
         if "there is no clip" in self._detail("/riffusion/media/0") or "log in on" in self._detail(
@@ -141,18 +141,18 @@ class WebClient:
         url = self.address.url
         try:
             with self._open(path, data, kind, timeout) as reply:
-                content: bytes = reply.read(_LARGEST_REPLY)
+                content: bytes = reply.read(_MAX_REPLY_BYTES)
                 return content
         except HTTPError as error:
             raise self._refusal(error) from None
         except URLError as error:
-            raise _trouble(url, self.address.host, error.reason) from None
+            raise _connection_error(url, self.address.host, error.reason) from None
         except (OSError, HTTPException, ValueError) as error:
-            raise _trouble(url, self.address.host, error) from None
+            raise _connection_error(url, self.address.host, error) from None
 
     def _refusal(self, error: HTTPError) -> BackendUnavailableError | RefusedError:
         url, status, text = self.address.url, error.code, _detail_of(error)
-        if status in _SAME_ELSEWHERE:
+        if status in _REFUSED_STATUSES:
             return RefusedError(text or f"{url} refuses this ({status})")
         if status == 401:
             known = "user or password are wrong" if self.address.login else "a user and a password are asked for"
@@ -185,10 +185,10 @@ def _detail_of(error: HTTPError) -> str:
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return ""
     text = detail if isinstance(detail, str) else ""
-    return "" if text == "Not Found" else " ".join(text.split())[:_LONGEST]
+    return "" if text == "Not Found" else " ".join(text.split())[:_MAX_DETAIL_CHARS]
 
 
-def _trouble(url: str, host: str, error: object) -> BackendUnavailableError:
+def _connection_error(url: str, host: str, error: object) -> BackendUnavailableError:
     """Return one sentence about a call that did not come to an answer."""
     if isinstance(error, ConnectionRefusedError):
         return GoneError(f"nothing listens on {url}")

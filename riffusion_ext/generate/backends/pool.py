@@ -38,18 +38,18 @@ __all__ = ["BackendPool", "PoolMember"]
 
 logger = logging.getLogger(__name__)
 
-_REST = 10.0
+_RETRY_S = 10.0
 """Seconds until one that was lost is asked again; twice as long after each time that it was of no use."""
 
-_LONGEST_REST = 120.0
-_STRIKES = 3
+_MAX_RETRY_S = 120.0
+_MAX_FAILURES = 3
 """Times that one may fail, without an image in between, before it has to rest."""
 
-_TRUST = 1.5
+_RETRY_SPEEDUP = 1.5
 """How much faster one is thought to be after a round in which it was thought to be too slow to be of use."""
 
-_LOOK_AGAIN = 0.2
-_GRACE = 25.0
+_POLL_INTERVAL_S = 0.2
+_STOP_TIMEOUT_S = 25.0
 """Seconds that those at work have to stop in."""
 
 
@@ -66,12 +66,12 @@ class _Worker:
 
     def __init__(self, member: PoolMember, lost: str) -> None:
         self.member, self.lost = member, lost
-        self.again = 0.0  # time from which on it is asked again
-        self.called = 0  # the last general call that it has heard
-        self.strikes = 0
+        self.retry_at = 0.0  # time from which on it is asked again
+        self.rechecked = 0  # the last general call that it has heard
+        self.failures = 0
         self.rate: float | None = None  # images a second
         self.idle = False  # whether it has had nothing to do in this round, or the last one
-        self.at_work: list[int] = []
+        self.running: list[int] = []
         self.lock = threading.Lock()  # one thing at a time, also where a round has ended without it
 
 
@@ -80,10 +80,10 @@ class _Round:
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = requests
-        self.kinds = [request.batch_key for request in requests]
+        self.batch_keys = [request.batch_key for request in requests]
         self.pending = list(range(len(requests)))
         self.failed: dict[int, dict[_Worker, Exception]] = {number: {} for number in self.pending}
-        self.news: SimpleQueue[tuple[int, Image.Image] | None] = SimpleQueue()
+        self.results: SimpleQueue[tuple[int, Image.Image] | None] = SimpleQueue()
         self.error: BaseException | None = None
         self.over = False
 
@@ -99,7 +99,7 @@ class BackendPool:
         Of the model.
     lost
         Those of them, by number, that are not there at first, and why: one sentence.
-    most
+    limit
         How many requests each is given at once, at most; None: as many as it takes.
     log
         Is told, from any thread, one sentence about each that is lost or comes back.
@@ -113,34 +113,34 @@ class BackendPool:
         name: str,
         *,
         lost: Mapping[int, str] = {},
-        most: int | None = None,
+        limit: int | None = None,
         log: Callable[[str], object] = logger.info,
-        rest: float = _REST,
+        retry_after: float = _RETRY_S,
     ) -> None:
         self.name, self.interrupted = name, False
-        self._hands = [_Worker(member, lost.get(number, "")) for number, member in enumerate(members)]
-        self._most, self._log, self._rest = most, log, rest
-        self._wish = False
-        self._calls = 0
+        self._workers = [_Worker(member, lost.get(number, "")) for number, member in enumerate(members)]
+        self._limit, self._log, self._retry_after = limit, log, retry_after
+        self._interrupting = False
+        self._rechecks = 0
         self._changed = threading.Condition()
 
     @property
     def max_batch(self) -> int:
         """What those that are there take at once, all together."""
-        there = [hand for hand in self._hands if not hand.lost]
-        return max(sum(self._takes(hand) for hand in there), 1)
+        available = [worker for worker in self._workers if not worker.lost]
+        return max(sum(self._batch_of(worker) for worker in available), 1)
 
     @property
     def activity(self) -> Activity | None:
         """That of the one that is furthest behind with its images."""
-        told = [hand.member.activity for hand in self._hands if hand.at_work]
-        known = [activity for activity in told if activity is not None]
+        activities = [worker.member.activity for worker in self._workers if worker.running]
+        known = [activity for activity in activities if activity is not None]
         working = [activity for activity in known if activity.steps and not activity.waiting]
         return min(working, key=lambda activity: activity.step / activity.steps, default=known[0] if known else None)
 
-    def held_to(self, most: int) -> BackendPool:
+    def limit_batch(self, limit: int) -> BackendPool:
         """Give each at most so many requests at once; returns itself."""
-        self._most = max(most, 1)
+        self._limit = max(limit, 1)
         return self
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
@@ -153,17 +153,17 @@ class BackendPool:
         BackendUnavailableError
             All are lost; one sentence says how. What `on_image` was given is there.
         """
-        self.interrupted = self._wish = False
+        self.interrupted = self._interrupting = False
         round_ = _Round(requests)
         with self._changed:
-            if all(hand.lost for hand in self._hands):
-                self._call_all(again=True)
-            for hand in self._hands:  # it may have been slow only once, as when it had to load its model
-                if hand.idle and hand.rate is not None:
-                    hand.rate *= _TRUST
-                hand.idle = True
-        for hand in self._hands:
-            threading.Thread(target=self._serve, args=(hand, round_), daemon=True, name="riffusion-several").start()
+            if all(worker.lost for worker in self._workers):
+                self._recheck_all(reset_failures=True)
+            for worker in self._workers:  # it may have been slow only once, as when it had to load its model
+                if worker.idle and worker.rate is not None:
+                    worker.rate *= _RETRY_SPEEDUP
+                worker.idle = True
+        for worker in self._workers:
+            threading.Thread(target=self._serve, args=(worker, round_), daemon=True, name="riffusion-pool").start()
         generated: dict[int, Image.Image] = {}
         try:
             self._follow(round_, generated, on_image)
@@ -175,7 +175,7 @@ class BackendPool:
 
     def interrupt(self) -> None:
         """Stop all."""
-        self._wish = True
+        self._interrupting = True
         self._stop_all()
 
     def _follow(self, round_: _Round, generated: dict[int, Image.Image], on_image: OnImage) -> None:
@@ -184,19 +184,19 @@ class BackendPool:
         try:
             while len(generated) < len(round_.requests):
                 with self._changed:
-                    idle = not any(hand.at_work for hand in self._hands)
-                    ending = self._wish or round_.error is not None
+                    idle = not any(worker.running for worker in self._workers)
+                    ending = self._interrupting or round_.error is not None
                 with suppress(Empty):  # what was generated before the last one stopped lies there by now
-                    news = round_.news.get(block=not (ending and idle), timeout=_LOOK_AGAIN)
-                    if news is not None:
-                        number, image = news
+                    result = round_.results.get(block=not (ending and idle), timeout=_POLL_INTERVAL_S)
+                    if result is not None:
+                        number, image = result
                         on_image(number, image)
                         generated[number] = image
                     continue
                 if ending and (idle or (stop_by and time.monotonic() > stop_by)):
                     break
                 if ending:
-                    stop_by = stop_by or time.monotonic() + _GRACE
+                    stop_by = stop_by or time.monotonic() + _STOP_TIMEOUT_S
                     self._stop_all()
         except BaseException:
             self._stop_all()
@@ -207,157 +207,157 @@ class BackendPool:
             self.interrupted = True
 
     def _stop_all(self) -> None:
-        for hand in self._hands:
-            if hand.at_work:
-                hand.member.interrupt()
+        for worker in self._workers:
+            if worker.running:
+                worker.member.interrupt()
 
-    def _serve(self, hand: _Worker, round_: _Round) -> None:
+    def _serve(self, worker: _Worker, round_: _Round) -> None:
         """Work for a round, in a thread of the member's own."""
-        with hand.lock:
+        with worker.lock:
             while not round_.over:
-                if hand.lost:
-                    self._ask_again(hand, round_)
-                elif chunk := self._taken(hand, round_):
-                    self._generate(hand, round_, chunk)
+                if worker.lost:
+                    self._recheck(worker, round_)
+                elif chunk := self._next_chunk(worker, round_):
+                    self._generate(worker, round_, chunk)
 
-    def _taken(self, hand: _Worker, round_: _Round) -> list[int]:
+    def _next_chunk(self, worker: _Worker, round_: _Round) -> list[int]:
         """Take requests, or wait a moment for some."""
         with self._changed:
-            ending = self._wish or round_.over or round_.error is not None
-            chunk = [] if ending else self._share(hand, round_)
+            ending = self._interrupting or round_.over or round_.error is not None
+            chunk = [] if ending else self._choose(worker, round_)
             if chunk:
                 round_.pending = [number for number in round_.pending if number not in chunk]
-                hand.at_work, hand.idle = list(chunk), False
+                worker.running, worker.idle = list(chunk), False
             elif not round_.over:
-                self._changed.wait(_LOOK_AGAIN)
+                self._changed.wait(_POLL_INTERVAL_S)
             return chunk
 
-    def _share(self, hand: _Worker, round_: _Round) -> list[int]:
+    def _choose(self, worker: _Worker, round_: _Round) -> list[int]:
         """Choose the requests that a member had better generate now; none where others have them sooner."""
-        mine = [number for number in round_.pending if hand not in round_.failed[number]]
-        if not mine:
+        candidates = [number for number in round_.pending if worker not in round_.failed[number]]
+        if not candidates:
             return []
-        others = [other for other in self._hands if other is not hand and not other.lost]
-        others = [other for other in others if other not in round_.failed[mine[0]]]
-        known = [other.rate for other in self._hands if other.rate is not None]
-        usual = sum(known) / len(known) if known else 1.0
-        rate = hand.rate or usual
-        rates = [other.rate or usual for other in others]
+        others = [other for other in self._workers if other is not worker and not other.lost]
+        others = [other for other in others if other not in round_.failed[candidates[0]]]
+        known = [other.rate for other in self._workers if other.rate is not None]
+        average = sum(known) / len(known) if known else 1.0
+        rate = worker.rate or average
+        rates = [other.rate or average for other in others]
         if rates:
-            left = len(mine) + sum(len(other.at_work) for other in others)
+            left = len(candidates) + sum(len(other.running) for other in others)
             if 1 / rate > max(left / sum(rates), 1 / max(rates)):
                 return []
-        share = max(round(len(mine) * rate / (rate + sum(rates))), 1)
-        alike = [number for number in mine if round_.kinds[number] == round_.kinds[mine[0]]]
-        return alike[: min(share, self._takes(hand))]
+        share = max(round(len(candidates) * rate / (rate + sum(rates))), 1)
+        alike = [number for number in candidates if round_.batch_keys[number] == round_.batch_keys[candidates[0]]]
+        return alike[: min(share, self._batch_of(worker))]
 
-    def _takes(self, hand: _Worker) -> int:
-        takes = max(hand.member.max_batch, 1)
-        return takes if self._most is None else min(takes, self._most)
+    def _batch_of(self, worker: _Worker) -> int:
+        batch = max(worker.member.max_batch, 1)
+        return batch if self._limit is None else min(batch, self._limit)
 
-    def _generate(self, hand: _Worker, round_: _Round, chunk: list[int]) -> None:
+    def _generate(self, worker: _Worker, round_: _Round, chunk: list[int]) -> None:
         began = time.monotonic()
 
         def keep(index: int, image: Image.Image) -> None:
             with self._changed:
-                hand.at_work.remove(chunk[index])
-                hand.strikes = 0
-                round_.news.put((chunk[index], image))
+                worker.running.remove(chunk[index])
+                worker.failures = 0
+                round_.results.put((chunk[index], image))
 
         try:
-            hand.member.generate([round_.requests[number] for number in chunk], keep)
+            worker.member.generate([round_.requests[number] for number in chunk], keep)
             error: BaseException | None = None
         except BaseException as caught:
             error = caught
         with self._changed:
-            generated = len(chunk) - len(hand.at_work)
-            missing, hand.at_work = hand.at_work, []
+            generated = len(chunk) - len(worker.running)
+            missing, worker.running = worker.running, []
             round_.pending = sorted([*round_.pending, *missing])
             if generated:
                 rate = generated / max(time.monotonic() - began, 1e-3)
-                hand.rate = rate if hand.rate is None else (hand.rate + rate) / 2
+                worker.rate = rate if worker.rate is None else (worker.rate + rate) / 2
             if error is not None:
-                self._take_in(hand, round_, missing, error)
-            elif missing and not (self._wish or round_.over or round_.error):
-                hand.strikes = _STRIKES  # somebody wants it for something else
-                self._lose(hand, round_, f"{_label(hand)} was interrupted by its own user")
-            self._settle(round_)
+                self._handle_error(worker, round_, missing, error)
+            elif missing and not (self._interrupting or round_.over or round_.error):
+                worker.failures = _MAX_FAILURES  # somebody wants it for something else
+                self._mark_lost(worker, round_, f"{_label(worker)} was interrupted by its own user")
+            self._end_if_all_failed(round_)
             self._changed.notify_all()
-            round_.news.put(None)
+            round_.results.put(None)
 
-    def _take_in(self, hand: _Worker, round_: _Round, missing: Sequence[int], error: BaseException) -> None:
+    def _handle_error(self, worker: _Worker, round_: _Round, missing: Sequence[int], error: BaseException) -> None:
         """Decide what an error means: that this member is lost, that nobody can generate this, or that another may."""
         if isinstance(error, BackendUnavailableError):
-            self._lose(hand, round_, str(error))
+            self._mark_lost(worker, round_, str(error))
             return
         if isinstance(error, RefusedError) or not isinstance(error, Exception):
             round_.error = round_.error or error
             return
         for number in missing:
-            round_.failed[number][hand] = error
-        hand.strikes += 1
-        if hand.strikes >= _STRIKES and any(not other.lost for other in self._hands if other is not hand):
-            self._lose(hand, round_, str(error))
+            round_.failed[number][worker] = error
+        worker.failures += 1
+        if worker.failures >= _MAX_FAILURES and any(not other.lost for other in self._workers if other is not worker):
+            self._mark_lost(worker, round_, str(error))
 
-    def _settle(self, round_: _Round) -> None:
+    def _end_if_all_failed(self, round_: _Round) -> None:
         """End a round where all that are there have failed at the same request."""
-        there = [hand for hand in self._hands if not hand.lost]
+        available = [worker for worker in self._workers if not worker.lost]
         for number in round_.pending:
             failed = round_.failed[number]
-            if there and all(hand in failed for hand in there):
+            if available and all(worker in failed for worker in available):
                 round_.error = round_.error or next(iter(failed.values()))
 
-    def _lose(self, hand: _Worker, round_: _Round, why: str) -> None:
-        hand.strikes += 1
-        hand.lost = why
-        hand.again = time.monotonic() + min(self._rest * 2 ** (hand.strikes - 1), _LONGEST_REST)
-        if all(other.lost for other in self._hands):
-            self._call_all()
-            self._give_up(round_)
+    def _mark_lost(self, worker: _Worker, round_: _Round, why: str) -> None:
+        worker.failures += 1
+        worker.lost = why
+        worker.retry_at = time.monotonic() + min(self._retry_after * 2 ** (worker.failures - 1), _MAX_RETRY_S)
+        if all(other.lost for other in self._workers):
+            self._recheck_all()
+            self._end_if_all_lost(round_)
         else:
             self._log(f"{why}; what it had to do is done elsewhere")
 
-    def _call_all(self, *, again: bool = False) -> None:
+    def _recheck_all(self, *, reset_failures: bool = False) -> None:
         """Have all that are lost asked at once, but for those that have been of no use again and again."""
-        self._calls += 1
-        for hand in self._hands:
-            hand.strikes = 0 if again else hand.strikes
-            if hand.strikes >= _STRIKES:
-                hand.called = self._calls
+        self._rechecks += 1
+        for worker in self._workers:
+            worker.failures = 0 if reset_failures else worker.failures
+            if worker.failures >= _MAX_FAILURES:
+                worker.rechecked = self._rechecks
         self._changed.notify_all()
 
-    def _give_up(self, round_: _Round) -> None:
+    def _end_if_all_lost(self, round_: _Round) -> None:
         """End a round where all are lost and have been asked whether they really are."""
-        if all(hand.lost and hand.called >= self._calls for hand in self._hands):
-            reasons = "; ".join(dict.fromkeys(hand.lost for hand in self._hands))
-            count = len(self._hands)
+        if all(worker.lost and worker.rechecked >= self._rechecks for worker in self._workers):
+            reasons = "; ".join(dict.fromkeys(worker.lost for worker in self._workers))
+            count = len(self._workers)
             round_.error = round_.error or BackendUnavailableError(
                 reasons if count == 1 else f"none of the {count} webuis can generate: {reasons}"
             )
-            round_.news.put(None)
+            round_.results.put(None)
 
-    def _ask_again(self, hand: _Worker, round_: _Round) -> None:
+    def _recheck(self, worker: _Worker, round_: _Round) -> None:
         """Ask one that is lost whether it is back, when it is time; else wait a moment."""
         with self._changed:
-            calls = self._calls
-            if self._wish or (time.monotonic() < hand.again and hand.called >= calls):
-                self._changed.wait(_LOOK_AGAIN)
+            rechecks = self._rechecks
+            if self._interrupting or (time.monotonic() < worker.retry_at and worker.rechecked >= rechecks):
+                self._changed.wait(_POLL_INTERVAL_S)
                 return
         try:
-            hand.member.check()
-            now = hand.member.name
-            why = "" if now == self.name else f"{_label(hand)} has the model {now} chosen now, {self.name} is needed"
+            worker.member.check()
+            now = worker.member.name
+            why = "" if now == self.name else f"{_label(worker)} has the model {now} chosen now, {self.name} is needed"
         except Exception as error:
-            why = str(error) if isinstance(error, RiffusionError) else f"{_label(hand)}: {type(error).__name__}"
+            why = str(error) if isinstance(error, RiffusionError) else f"{_label(worker)}: {type(error).__name__}"
         with self._changed:
-            hand.lost, hand.called = why, max(hand.called, calls)
-            hand.again = time.monotonic() + self._rest
+            worker.lost, worker.rechecked = why, max(worker.rechecked, rechecks)
+            worker.retry_at = time.monotonic() + self._retry_after
             if why:
-                self._give_up(round_)
+                self._end_if_all_lost(round_)
             else:
-                self._log(f"{_label(hand)} is there again")
+                self._log(f"{_label(worker)} is there again")
             self._changed.notify_all()
 
 
-def _label(hand: _Worker) -> str:
-    return str(getattr(hand.member, "url", "") or hand.member.name)
+def _label(worker: _Worker) -> str:
+    return str(getattr(worker.member, "url", "") or worker.member.name)

@@ -28,14 +28,14 @@ from riffusion_ext.generate.backends.base import Activity, BackendUnavailableErr
 from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
 from riffusion_ext.generate.checkpoint.recipe import image_id
 
-__all__ = ["PATIENCE", "Facts", "RemoteWebui"]
+__all__ = ["TIMEOUT_S", "Facts", "RemoteWebui"]
 
-PATIENCE = 30.0
+TIMEOUT_S = 30.0
 """Seconds without a sign of life, after which a webui counts as lost."""
 
-_CHECK_PATIENCE = 10.0
-_FIRST_LOOK, _LOOK_AGAIN = 0.05, 0.5
-_CANCEL_PATIENCE = 20.0  # a webui stops between two steps of its sampler
+_CHECK_TIMEOUT_S = 10.0
+_MIN_POLL_S, _MAX_POLL_S = 0.05, 0.5
+_CANCEL_TIMEOUT_S = 20.0  # a webui stops between two steps of its sampler
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class RemoteWebui:
     ----------
     address
         Such as ``http://user:password@192.168.0.5:7860``.
-    patience
+    timeout
         Seconds to wait for a sign of life.
 
     Raises
@@ -64,12 +64,12 @@ class RemoteWebui:
         The address is none.
     """
 
-    def __init__(self, address: str, *, patience: float = PATIENCE) -> None:
-        self._patience = patience
-        self._client = WebClient(Address.parse(address), patience)
+    def __init__(self, address: str, *, timeout: float = TIMEOUT_S) -> None:
+        self._timeout = timeout
+        self._client = WebClient(Address.parse(address), timeout)
         self._facts: Facts | None = None
         self._activity: Activity | None = None
-        self._wish = threading.Event()
+        self._interrupting = threading.Event()
         self.interrupted = False
 
     @property
@@ -115,19 +115,19 @@ class RemoteWebui:
             It is not there, or of no use; one sentence says why.
         """
         try:
-            told = self._client.json("/capabilities", timeout=min(self._patience, _CHECK_PATIENCE))
+            reply = self._client.json("/capabilities", timeout=min(self._timeout, _CHECK_TIMEOUT_S))
         except NoRouteError:
-            raise BackendUnavailableError(self._client.what_is_there()) from None
-        self._facts = self._read(told)
+            raise BackendUnavailableError(self._client.describe_server()) from None
+        self._facts = self._read(reply)
 
-    def _read(self, told: dict[str, Any]) -> Facts:
-        if told.get("paints") is False:
+    def _read(self, reply: dict[str, Any]) -> Facts:
+        if reply.get("paints") is False:
             raise BackendUnavailableError(
                 f"no model is available on {self.url}: it is not a webui, or its model cannot be used"
             )
         try:
-            samplers = tuple(str(name) for name in told["samplers"])
-            return Facts(str(told["model"] or ""), samplers, str(told["usual_sampler"]), max(int(told["batch"]), 1))
+            samplers = tuple(str(name) for name in reply["samplers"])
+            return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), max(int(reply["batch"]), 1))
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
             raise BackendUnavailableError(f"{other}: update it there, or here") from None
@@ -143,21 +143,21 @@ class RemoteWebui:
             A request is wrong, here as anywhere.
         """
         self.interrupted = False
-        self._wish.clear()
+        self._interrupting.clear()
         model = self.facts.model
         try:
-            sent = self._sent(requests)
-            job = self._client.json("/paintings", {"requests": sent, "model": model, "batch": len(requests)})
-            result = self._followed(quote(str(job.get("id", "")), safe=""))
-            return self._fetched(result, requests, on_image)
+            uploaded = self._upload(requests)
+            job = self._client.json("/paintings", {"requests": uploaded, "model": model, "batch": len(requests)})
+            result = self._follow(quote(str(job.get("id", "")), safe=""))
+            return self._fetch(result, requests, on_image)
         finally:
             self._activity = None
 
     def interrupt(self) -> None:
         """Stop what is being generated for this object."""
-        self._wish.set()
+        self._interrupting.set()
 
-    def _sent(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+    def _upload(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """Send the images of the requests, each once; returns the requests as the route takes them."""
         ids: dict[str, str] = {}
 
@@ -184,16 +184,16 @@ class RemoteWebui:
             for request in requests
         ]
 
-    def _followed(self, job: str) -> dict[str, Any]:
+    def _follow(self, job: str) -> dict[str, Any]:
         """Wait until a job has ended; returns its result."""
         over = False
         try:
-            view = self._view_of_the_end(job)
+            view = self._wait_for_end(job)
             over = True
         finally:
             if not over:  # whatever happened: nobody will fetch what it generates
                 with suppress(RiffusionError):
-                    self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._patience, 3.0))
+                    self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._timeout, 3.0))
         result = view.get("result")
         if isinstance(result, dict):
             self.interrupted = not result.get("complete", False)
@@ -203,30 +203,30 @@ class RemoteWebui:
             return {}
         raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was generated'}")
 
-    def _view_of_the_end(self, job: str) -> dict[str, Any]:
-        heard, pause, stop_by = time.monotonic(), _FIRST_LOOK, 0.0
+    def _wait_for_end(self, job: str) -> dict[str, Any]:
+        last_reply, pause, stop_by = time.monotonic(), _MIN_POLL_S, 0.0
         while True:
             try:
                 view = self._client.json(f"/jobs/{job}")
-                heard = time.monotonic()
+                last_reply = time.monotonic()
                 self._activity = _activity_of(view)
                 if view.get("state") not in ("waiting", "running"):
                     return view
             except NoRouteError:
                 raise BackendUnavailableError(f"{self.url} has forgotten its work, as after a restart") from None
             except SilentError:
-                if time.monotonic() - heard > self._patience:
+                if time.monotonic() - last_reply > self._timeout:
                     raise
-            if self._wish.is_set() and not stop_by:
-                stop_by, pause = time.monotonic() + _CANCEL_PATIENCE, _FIRST_LOOK
+            if self._interrupting.is_set() and not stop_by:
+                stop_by, pause = time.monotonic() + _CANCEL_TIMEOUT_S, _MIN_POLL_S
                 self._client.post_empty(f"/jobs/{job}/cancel")
             if stop_by and time.monotonic() > stop_by:
                 return {"state": "cancelled"}
             # Not the event's own wait once it is set: that would not wait at all.
-            time.sleep(pause) if stop_by else self._wish.wait(pause)
-            pause = min(1.5 * pause, _LOOK_AGAIN)
+            time.sleep(pause) if stop_by else self._interrupting.wait(pause)
+            pause = min(1.5 * pause, _MAX_POLL_S)
 
-    def _fetched(self, result: dict[str, Any], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+    def _fetch(self, result: dict[str, Any], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         images = []
         views = result.get("pictures") or []
         for number, (view, request) in enumerate(zip(views, requests, strict=False)):
@@ -256,8 +256,8 @@ def _activity_of(view: dict[str, Any]) -> Activity | None:
     """Return what a job is at; a job that waits for its turn behind others says no more than that."""
     if view.get("state") == "waiting":
         return Activity(waiting=True)
-    told = view.get("activity")
+    activity = view.get("activity")
     try:
-        return Activity(int(told["step"]), int(told["steps"]), bool(told["waiting"])) if told else None
+        return Activity(int(activity["step"]), int(activity["steps"]), bool(activity["waiting"])) if activity else None
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import BackendUnavailableError
 from riffusion_ext.generate.backends.pool import BackendPool
-from riffusion_ext.generate.backends.remote import PATIENCE, RemoteWebui
+from riffusion_ext.generate.backends.remote import TIMEOUT_S, RemoteWebui
 
 __all__ = ["Webuis"]
 
@@ -23,7 +23,7 @@ class Webuis:
     ----------
     addresses
         At least one; twice the same counts once.
-    patience
+    timeout
         Seconds without a sign of life, after which one counts as lost.
     log
         Is told one sentence about each that is lost or comes back.
@@ -35,12 +35,12 @@ class Webuis:
     """
 
     def __init__(
-        self, addresses: Sequence[str], *, patience: float = PATIENCE, log: Callable[[str], object] = logger.warning
+        self, addresses: Sequence[str], *, timeout: float = TIMEOUT_S, log: Callable[[str], object] = logger.warning
     ) -> None:
-        remotes = [RemoteWebui(address, patience=patience) for address in addresses]
+        remotes = [RemoteWebui(address, timeout=timeout) for address in addresses]
         first = {remote.url: address for remote, address in zip(reversed(remotes), reversed(addresses), strict=True)}
         self._addresses = [first[url] for url in dict.fromkeys(remote.url for remote in remotes)]
-        self._patience, self._log = patience, log
+        self._timeout, self._log = timeout, log
         self._samplers: list[str] = []
         self._usual = ""
 
@@ -54,9 +54,9 @@ class Webuis:
         RiffusionError
             They have different models chosen.
         """
-        remotes = [RemoteWebui(address, patience=self._patience) for address in self._addresses]
+        remotes = [RemoteWebui(address, timeout=self._timeout) for address in self._addresses]
         with ThreadPoolExecutor(len(remotes)) as pool:
-            reasons = list(pool.map(_why_not, remotes))
+            reasons = list(pool.map(_failure_of, remotes))
         lost = {number: why for number, why in enumerate(reasons) if why}
         there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
         if not there:
@@ -83,7 +83,7 @@ class Webuis:
         return self._usual
 
 
-def _why_not(remote: RemoteWebui) -> str:
+def _failure_of(remote: RemoteWebui) -> str:
     try:
         remote.check()
     except RiffusionError as error:

@@ -152,7 +152,7 @@ class RenderFolder:
         """Numbers of the windows that are generated."""
         return set(self._finished)
 
-    def beginning(self) -> Plan | None:
+    def playable(self) -> Plan | None:
         """Return the plan of the windows generated without a gap from the first on; None where the first is missing.
 
         That much can be heard.
@@ -221,17 +221,17 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
         The backend gave an image of another size, or a file cannot be written. Errors of the backend come through.
     """
     plan = works[0].job.plan
-    numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
-    wanted = {(number, layer) for number in numbers for layer in range(len(works))}
+    numbers = _select(plan, len(plan.windows) if limit is None else limit)
+    selected = {(number, layer) for number in numbers for layer in range(len(works))}
     finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
     for work in works:
         unmark(work.folder)
     began, generated = time.monotonic(), 0
-    yield Progress(len(finished & wanted), len(wanted), None)
-    while missing := sorted(wanted - finished):
-        any_kind = accepts_mixed(backend)
-        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), any_kind=any_kind)
-        batch, requests = _requests(works, batch, any_kind=any_kind)
+    yield Progress(len(finished & selected), len(selected), None)
+    while missing := sorted(selected - finished):
+        mixed = accepts_mixed(backend)
+        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), mixed=mixed)
+        batch, requests = _requests(works, batch, mixed=mixed)
         paths: dict[int, Path] = {}
 
         def on_image(
@@ -251,25 +251,25 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
             finished.add((number, layer))
             yield Finished(works[layer].job.plan.windows[number], path)
         generated += len(paths)
-        done = len(finished & wanted)
-        if backend.interrupted and done < len(wanted):
-            yield Stopped(done, len(wanted))
+        done = len(finished & selected)
+        if backend.interrupted and done < len(selected):
+            yield Stopped(done, len(selected))
             return
         if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
             raise RiffusionError(f"{backend.name} gave {len(paths)} images where {len(batch)} were asked for")
-        left = (time.monotonic() - began) / generated * (len(wanted) - done)
-        yield Progress(done, len(wanted), left)
+        left = (time.monotonic() - began) / generated * (len(selected) - done)
+        yield Progress(done, len(selected), left)
     for work in works:
         mark(work.folder)
 
 
-def _wanted(plan: Plan, limit: int) -> set[int]:
-    wanted = set(range(min(max(limit, 1), len(plan.windows))))
-    return wanted | {needed for number in wanted for needed in plan.needs(plan.windows[number])}
+def _select(plan: Plan, limit: int) -> set[int]:
+    selected = set(range(min(max(limit, 1), len(plan.windows))))
+    return selected | {needed for number in selected for needed in plan.needs(plan.windows[number])}
 
 
 def _next_batch(
-    plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int, *, any_kind: bool
+    plan: Plan, missing: Iterable[_Place], finished: set[_Place], max_items: int, *, mixed: bool
 ) -> list[_Place]:
     """Choose the windows to generate next: of the groups that fill a batch, the leftmost; else the largest group.
 
@@ -278,20 +278,18 @@ def _next_batch(
     groups: dict[tuple[object, ...], list[_Place]] = {}
     for number, layer in missing:
         window = plan.windows[number]
-        group = groups.setdefault(() if any_kind else window.batch_key, [])
-        if len(group) < most and finished.issuperset((needed, layer) for needed in plan.needs(window)):
+        group = groups.setdefault(() if mixed else window.batch_key, [])
+        if len(group) < max_items and finished.issuperset((needed, layer) for needed in plan.needs(window)):
             group.append((number, layer))
     return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(
-    works: Sequence[RenderFolder], batch: list[_Place], *, any_kind: bool
-) -> tuple[list[_Place], list[Request]]:
+def _requests(works: Sequence[RenderFolder], batch: list[_Place], *, mixed: bool) -> tuple[list[_Place], list[Request]]:
     """Make the requests of those windows of a batch that can really be generated together."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
     requests = [work.job.request(window, work.image) for work, window in jobs]
-    kind = requests[0].batch_key
-    chosen = [index for index, request in enumerate(requests) if any_kind or request.batch_key == kind]
+    batch_key = requests[0].batch_key
+    chosen = [index for index, request in enumerate(requests) if mixed or request.batch_key == batch_key]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 
 

@@ -131,7 +131,7 @@ class ChunkStore:
             with suppress(OSError):  # being sent just now, on Windows; the folder goes in the end
                 self.path(kind, number).unlink()
 
-    def use(self, first: int, stop: int, work: Callable[[AudioClip], None]) -> None:
+    def with_samples(self, first: int, stop: int, work: Callable[[AudioClip], None]) -> None:
         """Call `work` with the samples ``first <= s < stop``, which lie on disk however many they are.
 
         Raises
@@ -139,19 +139,19 @@ class ChunkStore:
         RiffusionError
             Some of them are not there.
         """
-        wanted = [chunk for chunk in self.chunks() if chunk.start < stop and chunk.stop > first]
-        if stop <= first or not wanted or wanted[0].start > first or wanted[-1].stop < stop:
+        chunks = [chunk for chunk in self.chunks() if chunk.start < stop and chunk.stop > first]
+        if stop <= first or not chunks or chunks[0].start > first or chunks[-1].stop < stop:
             raise RiffusionError(f"the samples {first} to {stop} are not there")
-        path = self.folder / f"take-{first}.raw"
+        path = self.folder / f"recording-{first}.raw"
         try:
-            space = np.memmap(path, np.float32, "w+", shape=(self.channels, stop - first))
-            for chunk in wanted:
+            samples_on_disk = np.memmap(path, np.float32, "w+", shape=(self.channels, stop - first))
+            for chunk in chunks:
                 samples = decode(self.path("chunk", chunk.number).read_bytes(), width=2, is_float=False)
                 low, high = max(first, chunk.start), min(stop, chunk.stop)
                 part = samples.reshape(-1, self.channels).T[:, low - chunk.start : high - chunk.start]
-                space[:, low - first : high - first] = part
-            work(AudioClip(space, self.sample_rate))
-            del space
+                samples_on_disk[:, low - first : high - first] = part
+            work(AudioClip(samples_on_disk, self.sample_rate))
+            del samples_on_disk
         finally:
             with suppress(OSError):
                 path.unlink()

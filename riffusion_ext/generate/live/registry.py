@@ -19,12 +19,12 @@ class JamRegistry:
 
     Parameters
     ----------
-    most
+    max_jams
         That may be generated at once: they share one model.
     """
 
-    def __init__(self, most: int = 4) -> None:
-        self._most = most
+    def __init__(self, max_jams: int = 4) -> None:
+        self._max_jams = max_jams
         self._jams: dict[str, Jam] = {}
         self._lock = threading.Lock()
 
@@ -39,8 +39,8 @@ class JamRegistry:
         with self._lock:
             self._jams = {id_: other for id_, other in self._jams.items() if not other.gone}
             # One that is to end makes room at once: its page may have stopped it to start this one.
-            playing = sum(not (other.ended or other.stopped_or_left()) for other in self._jams.values())
-            if playing >= self._most:
+            playing = sum(not (other.ended or other.should_end()) for other in self._jams.values())
+            if playing >= self._max_jams:
                 raise RiffusionError(f"{playing} jams play here already; stop one of them first")
             id_ = secrets.token_urlsafe(12)
             self._jams[id_] = jam
@@ -53,14 +53,14 @@ class JamRegistry:
             jam = self._jams.get(id_)
         return None if jam is None or jam.gone else jam
 
-    def close(self, patience: float = 10.0) -> None:
+    def close(self, timeout: float = 10.0) -> None:
         """End all of them before the program ends: recordings are saved, and the rest is removed."""
         with self._lock:
             jams = list(self._jams.values())
         for jam in jams:
             jam.close()
         for jam in jams:
-            jam.join(patience)
+            jam.join(timeout)
 
 
 JAMS = JamRegistry()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import AHEAD_S, BEATS_PER_BAR, DENOISE, PATTERNS, STEPS, TRAVEL
-from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, Keyframe, check_tempo, choose_seed
 from riffusion_ext.generate.windows.plan import check_overlap, check_width
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import in_range, shown
@@ -52,7 +52,7 @@ class JamSettings:
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     cfg: float = 7.0
     denoise: float = 0.75
     travel: int = 4
@@ -82,9 +82,9 @@ class JamSettings:
         check_overlap(self.overlap, self.width)
         self.keyframe()
 
-    def settled(self) -> JamSettings:
+    def resolve_seeds(self) -> JamSettings:
         """Return the settings with the seed decided."""
-        return self if self.seed != CHOOSE else replace(self, seed=choose_seed(self.seed))
+        return self if self.seed != RANDOM_SEED else replace(self, seed=choose_seed(self.seed))
 
     def keyframe(self) -> Keyframe:
         """Return what the jam begins with."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["STRETCH", "Throughput"]
+__all__ = ["MIN_PLAY_S", "Throughput"]
 
-STRETCH = 30.0
+MIN_PLAY_S = 30.0
 """Where generation is slower than playing, what is played without a pause lasts about so many seconds."""
 
 _WINDOWS = 4
@@ -50,5 +50,5 @@ class Throughput:
             return self._ahead
         window = max(sound for sound, _ in tuple(self._last))
         next_one = _SAFETY * window / speed + _DELIVERY
-        stretch = STRETCH * max(0.0, 1.0 - speed)
-        return min(max(next_one, stretch), self._ahead)
+        play = MIN_PLAY_S * max(0.0, 1.0 - speed)
+        return min(max(next_one, play), self._ahead)

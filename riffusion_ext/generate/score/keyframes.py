@@ -24,9 +24,9 @@ from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
 __all__ = [
     "CFG_DECIMALS",
-    "CHOOSE",
     "DENOISE_DECIMALS",
-    "LONGEST_SECONDS",
+    "MAX_SECONDS",
+    "RANDOM_SEED",
     "TEMPI",
     "Keyframe",
     "Moment",
@@ -36,13 +36,13 @@ __all__ = [
     "choose_seed",
 ]
 
-CHOOSE = -1
+RANDOM_SEED = -1
 """The seed that stands for "choose one"."""
 
 DENOISE_DECIMALS, CFG_DECIMALS = 2, 1
 """How finely numbers move: smaller steps are not heard, and windows with equal numbers can share a batch."""
 
-LONGEST_SECONDS = float(PART_SECONDS[1])
+MAX_SECONDS = float(PART_SECONDS[1])
 TEMPI = BPM
 """Slowest and fastest, in beats per minute."""
 
@@ -72,7 +72,7 @@ class Keyframe:
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     denoise: float = 0.75
     cfg: float = 7.0
     seconds: float | None = None
@@ -161,7 +161,7 @@ class Score:
                 raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")
         if self.bpm is None and any(keyframe.bars is not None for keyframe in self.keyframes):
             raise RiffusionError("a duration is given in bars, so the tempo is needed: say how many beats per minute")
-        in_range("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
+        in_range("the length of the song in seconds", self.seconds, 0.01, MAX_SECONDS)
 
     def duration(self, keyframe: Keyframe) -> float:
         """Return how long a keyframe lasts, in seconds."""
@@ -197,22 +197,22 @@ class Score:
         b = following[number + 1]
         lasts = starts[number + 1] - starts[number]
         share = min(max((seconds - starts[number]) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
-        alpha = 0.0 if b is a else curved(share, self.power)
+        alpha = 0.0 if b is a else power_curve(share, self.power)
         return Moment(
             a, b, alpha, _mix(a.denoise, b.denoise, alpha, DENOISE_DECIMALS), _mix(a.cfg, b.cfg, alpha, CFG_DECIMALS)
         )
 
-    def settled(self, seed: int = CHOOSE) -> Score:
+    def resolve_seeds(self, seed: int = RANDOM_SEED) -> Score:
         """Return the score with every seed decided: -1 is the seed before, and `seed` (or a random one) at first."""
         current = choose_seed(seed)
         settled = []
         for keyframe in self.keyframes:
-            current = current if keyframe.seed == CHOOSE else keyframe.seed
+            current = current if keyframe.seed == RANDOM_SEED else keyframe.seed
             settled.append(replace(keyframe, seed=current))
         return replace(self, keyframes=tuple(settled))
 
 
-def curved(share: float, power: float) -> float:
+def power_curve(share: float, power: float) -> float:
     """Alpha of the original's power curve, symmetric about the middle."""
     a = 2.0 * share - 1.0
     return (math.copysign(abs(a) ** power, a) + 1.0) / 2.0
@@ -225,13 +225,13 @@ def check_tempo(bpm: float) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise a RiffusionError where a seed is none that a host takes, and not -1 either."""
-    if not (is_finite(seed) and CHOOSE <= seed < 2**32 and seed == int(seed)):
+    if not (is_finite(seed) and RANDOM_SEED <= seed < 2**32 and seed == int(seed)):
         raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {shown(seed)}")
 
 
 def choose_seed(seed: int) -> int:
     """Return the seed, or a random one for -1."""
-    return random.randrange(2**32) if seed == CHOOSE else seed
+    return random.randrange(2**32) if seed == RANDOM_SEED else seed
 
 
 def _mix(a: float, b: float, alpha: float, decimals: int) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, Score
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, Keyframe, Score
 from riffusion_ext.generate.score.timecode import format_time, number_text, parse_time
 from riffusion_ext.validation.numbers import read_float, read_int, shown
 
@@ -152,7 +152,7 @@ def _line(keyframe: Keyframe) -> str:
         duration = f"{number_text(keyframe.bars)} {'bar' if keyframe.bars == 1 else 'bars'}"
     prompt = f"{keyframe.prompt} -- {keyframe.negative}" if keyframe.negative else keyframe.prompt
     parts = [duration, _escaped(prompt)]
-    if keyframe.seed != CHOOSE:
+    if keyframe.seed != RANDOM_SEED:
         parts.append(f"seed {keyframe.seed}")
     for name in ("denoise", "cfg"):
         if getattr(keyframe, name) != getattr(_DEFAULT, name):

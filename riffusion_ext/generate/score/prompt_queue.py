@@ -15,10 +15,10 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import TRAVEL
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 
-__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "PromptQueue", "QueuedPrompt", "with_other_noise"]
+__all__ = ["MAX_QUEUED", "MAX_TRAVEL", "PromptQueue", "QueuedPrompt", "with_other_noise"]
 
-LONGEST_QUEUE = 100
-LONGEST_TRAVEL = TRAVEL[1]
+MAX_QUEUED = 100
+MAX_TRAVEL = TRAVEL[1]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class PromptQueue:
     """
 
     def __init__(self, start: Keyframe, travel: int) -> None:
-        if not 1 <= travel <= LONGEST_TRAVEL:
-            raise RiffusionError(f"a transition takes 1 to {LONGEST_TRAVEL} windows, got {travel}")
+        if not 1 <= travel <= MAX_TRAVEL:
+            raise RiffusionError(f"a transition takes 1 to {MAX_TRAVEL} windows, got {travel}")
         self._at, self._to = start, start
         self._travel, self._step = travel, travel
         self._begun = False
@@ -79,17 +79,17 @@ class PromptQueue:
         if not prompt.strip():
             raise RiffusionError("Write a prompt first.")
         with self._lock:
-            if len(self._queue) >= LONGEST_QUEUE:
-                raise RiffusionError(f"{LONGEST_QUEUE} prompts wait already; drop some first")
+            if len(self._queue) >= MAX_QUEUED:
+                raise RiffusionError(f"{MAX_QUEUED} prompts wait already; drop some first")
             self._keys += 1
-            wish = QueuedPrompt(self._keys, prompt.strip(), negative.strip())
-            self._queue.append(wish)
-            return wish
+            queued = QueuedPrompt(self._keys, prompt.strip(), negative.strip())
+            self._queue.append(queued)
+            return queued
 
     def drop(self, key: int) -> bool:
         """Take a prompt out of the queue; False where it is not there any more."""
         with self._lock:
-            kept = [wish for wish in self._queue if wish.key != key]
+            kept = [queued for queued in self._queue if queued.key != key]
             found = len(kept) < len(self._queue)
             self._queue = kept
             return found
@@ -101,9 +101,9 @@ class PromptQueue:
             if arrived:
                 self._at = self._to
             if arrived and self._queue and self._begun:
-                wish = self._queue.pop(0)
+                queued = self._queue.pop(0)
                 seed = (self._at.seed + 1) % 2**32
-                self._to = replace(self._at, prompt=wish.prompt, negative=wish.negative, seed=seed)
+                self._to = replace(self._at, prompt=queued.prompt, negative=queued.negative, seed=seed)
                 self._step, arrived = 0, False
             if arrived:
                 if self._begun:  # other noise in each window: the same would soon repeat itself

@@ -36,7 +36,7 @@ HOLD_SONG = 1e-3
 HOLD_RIFF = 0.1
 """The same where each window was generated on top of a known one: its own level is nearly right."""
 
-_LARGEST_STEP_DB = 12.0
+_MAX_STEP_DB = 12.0
 """More than that at a seam is another music, not another level."""
 _SILENT_DB = -80.0
 _CACHE = 4
@@ -64,13 +64,13 @@ class Measured:
 
     Attributes
     ----------
-    blacks
+    max_values
         Magnitudes of black, by the window's number in the song.
     steps
         Of the levels, in dB, by (number of the window before the seam, columns of the fade).
     """
 
-    blacks: dict[int, float] = field(default_factory=dict)
+    max_values: dict[int, float] = field(default_factory=dict)
     steps: dict[tuple[int, int], float] = field(default_factory=dict)
 
 
@@ -112,7 +112,7 @@ class BlendedSpectrogram:
         self.plan = plan
         self._measured = Measured() if measured is None else measured
         self._first = first
-        self._open = read_image
+        self._read_image = read_image
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
         self._lock = threading.Lock()
@@ -149,8 +149,8 @@ class BlendedSpectrogram:
 
     def max_value(self, number: int) -> float:
         """Magnitude of black in the image of a window, without its gain."""
-        blacks, place = self._measured.blacks, self._first + number
-        return blacks[place] if place in blacks else self._source(number).max_value
+        max_values, place = self._measured.max_values, self._first + number
+        return max_values[place] if place in max_values else self._source(number).max_value
 
     def step_db(self, number: int) -> float:
         """How much louder window `number` is than the next, in dB, in the columns both show; NaN where it is silent."""
@@ -164,7 +164,7 @@ class BlendedSpectrogram:
             if number in self._sources:
                 self._sources.move_to_end(number)
                 return self._sources[number]
-        image = self._open(number)
+        image = self._read_image(number)
         window, height = self.plan.windows[number], self.plan.params.num_frequencies
         if image.size != (window.width, height):
             raise RiffusionError(
@@ -174,13 +174,13 @@ class BlendedSpectrogram:
         source = source_from_image(image, self._settings).in_sample_units()
         with self._lock:
             self._sources[number] = source
-            self._measured.blacks[self._first + number] = source.max_value
+            self._measured.max_values[self._first + number] = source.max_value
             while len(self._sources) > _CACHE:
                 self._sources.popitem(last=False)
         return source
 
 
-def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
+def level_gains(blend: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
     """Find the gain of each window that makes neighbours equally loud where they share columns.
 
     With the steps ``d`` of the levels at the seams, in dB, the gains ``g`` make
@@ -188,7 +188,7 @@ def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[f
 
     Parameters
     ----------
-    weave
+    blend
         Its images are read once from left to right, those that are not measured yet.
     hold
         Pull towards no gain, above 0; a step of levels is then spread over about ``2 / sqrt(hold)`` windows.
@@ -198,30 +198,30 @@ def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[f
     list of float
         Factors, each above 0.
     """
-    windows = weave.plan.windows
-    steps = np.array([weave.step_db(number) for number in range(len(windows) - 1)])
+    windows = blend.plan.windows
+    steps = np.array([blend.step_db(number) for number in range(len(windows) - 1)])
     if not np.any(steps):  # silence, or images that agree already
         return [1.0] * len(windows)
     from scipy.linalg import solveh_banded
 
     measured = np.isfinite(steps)
-    steps = np.where(measured, np.clip(steps, -_LARGEST_STEP_DB, _LARGEST_STEP_DB), 0.0)
+    steps = np.where(measured, np.clip(steps, -_MAX_STEP_DB, _MAX_STEP_DB), 0.0)
     links = measured.astype(np.float64)
     matrix = np.zeros((2, len(windows)))
     matrix[1] = hold + np.append(links, 0.0) + np.append(0.0, links)
     matrix[0, 1:] = -links
-    wanted = np.append(0.0, steps) - np.append(steps, 0.0)
-    return [10 ** (gain / 20) for gain in solveh_banded(matrix, wanted)]
+    rhs = np.append(0.0, steps) - np.append(steps, 0.0)
+    return [10 ** (gain / 20) for gain in solveh_banded(matrix, rhs)]
 
 
-def _step_db(weave: BlendedSpectrogram, number: int) -> float:
+def _step_db(blend: BlendedSpectrogram, number: int) -> float:
     """Measure what :meth:`BlendedSpectrogram.step_db` returns.
 
     The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
     Where one was generated on from the other, the columns count as far as it had to keep them: there both show the same
     music, and further in it may well be another.
     """
-    plan = weave.plan
+    plan = blend.plan
     one, other = plan.windows[number], plan.windows[number + 1]
     fade = plan.fade(number)
     if not fade:
@@ -234,9 +234,9 @@ def _step_db(weave: BlendedSpectrogram, number: int) -> float:
         weights = ramp(fade)
     levels = []
     for side in (number, number + 1):
-        energy = np.square(weave.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
+        energy = np.square(blend.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
         levels.append(float(energy @ weights / weights.sum()))
-    max_value = weave.max_value(number)
+    max_value = blend.max_value(number)
     if min(levels) <= (max_value * 10 ** (_SILENT_DB / 20)) ** 2:
         return math.nan
     return 10 * math.log10(levels[0] / levels[1])

@@ -19,7 +19,7 @@ from riffusion_ext.generate.bounds import PATTERNS
 from riffusion_ext.generate.score.keyframes import check_tempo
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["PATTERNS", "beat_clip", "beat_image", "tiled"]
+__all__ = ["PATTERNS", "beat_clip", "beat_image", "tile_columns"]
 
 _TAIL_S = 0.5
 _BED = 0.004
@@ -147,7 +147,7 @@ def _noise(first: int, count: int) -> Samples:
     return whole[first % block : first % block + count]
 
 
-def tiled(image: Image.Image, start: int, width: int, height: int) -> Image.Image:
+def tile_columns(image: Image.Image, start: int, width: int, height: int) -> Image.Image:
     """Cut columns out of an image that is repeated for ever: its rhythm goes on from window to window.
 
     Parameters

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["combined", "ramp", "soft_mask"]
+__all__ = ["combine_masks", "ramp", "soft_mask"]
 
 
 def ramp(columns: int) -> npt.NDArray[np.float64]:
@@ -50,7 +50,7 @@ def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | N
     return Image.fromarray(np.repeat(row[None], height, axis=0))
 
 
-def combined(first: Image.Image | None, second: Image.Image | None) -> Image.Image | None:
+def combine_masks(first: Image.Image | None, second: Image.Image | None) -> Image.Image | None:
     """Return the mask that regenerates only what both of two masks of one size regenerate."""
     if first is None or second is None:
         return first or second

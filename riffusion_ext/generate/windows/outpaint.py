@@ -8,12 +8,14 @@ from PIL import Image
 
 from riffusion_ext.generate.windows.masks import ramp
 
-__all__ = ["Pixels", "between"]
+__all__ = ["Pixels", "outpaint_init"]
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def between(init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]) -> Image.Image:
+def outpaint_init(
+    init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]
+) -> Image.Image:
     """Lay what the neighbours decide over both ends of an image.
 
     Parameters

@@ -202,7 +202,7 @@ def plan_song(
     total = _columns(samples, params)
     count = max(1, math.ceil((total - overlap) / (width - overlap)))
     starts = [number * (width - overlap) for number in range(count)]
-    plan = _lay("song", params, samples, 0, starts, width, overlap, score.at, seeds)
+    plan = _make_plan("song", params, samples, 0, starts, width, overlap, score.at, seeds)
     windows = [
         replace(window, pass_=1, known_left=overlap, known_right=overlap if window.number + 1 < count else 0)
         if window.number % 2
@@ -218,7 +218,7 @@ def plan_plain(score: Score, params: SpectrogramParams, *, width: int = 512, see
     check_width(width)
     samples = score.samples(params.sample_rate)
     starts = list(range(0, _columns(samples, params), width))
-    return _lay("plain", params, samples, 0, starts, width, 0, score.at, seeds)
+    return _make_plan("plain", params, samples, 0, starts, width, 0, score.at, seeds)
 
 
 def plan_riff(
@@ -266,7 +266,7 @@ def plan_riff(
     count = max(1, math.ceil((total - overlap) / (width - overlap)))
     room = max(total - width, 0)
     starts = [round(number * room / max(count - 1, 1)) for number in range(count)]
-    return _lay("riff", params, samples, first_sample, starts, width, overlap, moment_at, seeds)
+    return _make_plan("riff", params, samples, first_sample, starts, width, overlap, moment_at, seeds)
 
 
 def _part(total: int, rate: int, start: float, duration: float | None) -> tuple[int, int]:
@@ -286,7 +286,7 @@ def _columns(samples: int, params: SpectrogramParams) -> int:
     return 1 + max(1, math.ceil(samples / params.hop_length))
 
 
-def _lay(
+def _make_plan(
     kind: str,
     params: SpectrogramParams,
     samples: int,

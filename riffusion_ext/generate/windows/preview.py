@@ -80,8 +80,8 @@ def image_of(
 
 def mel_difference(
     plan: Plan,
-    open_one: Callable[[int], Image.Image],
-    open_other: Callable[[int], Image.Image],
+    read_one: Callable[[int], Image.Image],
+    read_other: Callable[[int], Image.Image],
     settings: DecodeSettings,
     *,
     hold: float,
@@ -92,7 +92,7 @@ def mel_difference(
     Waves cannot be subtracted for that: the phases of a decoded image are not those of its source, and two sounds
     with one spectrogram would leave both of them.
     """
-    one, other = (BlendedSpectrogram(plan, opened, hold=hold) for opened in (open_one, open_other))
+    one, other = (BlendedSpectrogram(plan, read, hold=hold) for read in (read_one, read_other))
     source = replace(
         one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
     )

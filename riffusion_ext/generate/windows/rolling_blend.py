@@ -22,7 +22,7 @@ HOLD = 0.1
 """How strongly a window is held at its own level. There are seams without end, and the errors of their steps must not
 add up: at this value, what is left of a step is halved every 7 windows."""
 
-_LARGEST_STEP_DB = 6.0
+_MAX_STEP_DB = 6.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RollingBlend:
     def __init__(self, params: SpectrogramParams, width: int, overlap: int) -> None:
         self._params, self._width, self._overlap = params, width, overlap
         self._pieces: list[_Piece] = []
-        self._weave: BlendedSpectrogram | None = None
+        self._blended: BlendedSpectrogram | None = None
         self.settled = 0
 
     @property
@@ -82,29 +82,29 @@ class RollingBlend:
         gain = 0.0
         if self._pieces:
             pair = [self._pieces[-1], _Piece(self.settled, image, moment, 0.0)]
-            step = self._woven(pair).step_db(0)
+            step = self._blend(pair).step_db(0)
             if math.isfinite(step):
-                step = min(max(step, -_LARGEST_STEP_DB), _LARGEST_STEP_DB)
+                step = min(max(step, -_MAX_STEP_DB), _MAX_STEP_DB)
                 # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in generate/weave.py.
                 gain = (pair[0].gain_db + step) / (1 + HOLD)
         self._pieces.append(_Piece(self.settled, image, moment, gain))
         self.settled += self._width - self._overlap
-        self._weave = self._woven(self._pieces)
+        self._blended = self._blend(self._pieces)
 
     def mel(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Magnitudes [C, stop - start, n_mels] of columns, in 16-bit sample units."""
-        assert self._weave is not None
+        assert self._blended is not None
         first = self._pieces[0].start
-        return self._weave.mel(start - first, stop - first)
+        return self._blended.mel(start - first, stop - first)
 
     def forget(self, column: int) -> None:
         """Let go of the windows that end before a column; the last one stays."""
         kept = [piece for piece in self._pieces[:-1] if piece.start + self._width > column] + self._pieces[-1:]
         if len(kept) < len(self._pieces):
             self._pieces = kept
-            self._weave = self._woven(kept)
+            self._blended = self._blend(kept)
 
-    def _woven(self, pieces: list[_Piece]) -> BlendedSpectrogram:
+    def _blend(self, pieces: list[_Piece]) -> BlendedSpectrogram:
         first, half = pieces[0].start, self._overlap // 2
         windows = []
         for number, piece in enumerate(pieces):

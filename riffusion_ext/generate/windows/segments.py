@@ -18,17 +18,17 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["part_of", "quickly", "segments_of"]
+__all__ = ["plan_part", "segments_of", "with_fast_engine"]
 
 
-def segments_of(windows: int, most: int) -> list[tuple[int, int]]:
+def segments_of(windows: int, max_segments: int) -> list[tuple[int, int]]:
     """Divide windows into stretches.
 
     Parameters
     ----------
     windows
         How many there are, at least 1.
-    most
+    max_segments
         How many stretches there may be, at least 2.
 
     Returns
@@ -36,17 +36,17 @@ def segments_of(windows: int, most: int) -> list[tuple[int, int]]:
     list
         (first window, the one behind the last) of each: the first one by itself, the others about equally long.
     """
-    rest = min(windows - 1, most - 1)
+    rest = min(windows - 1, max_segments - 1)
     borders = [0, 1, *(1 + round((windows - 1) * number / rest) for number in range(1, rest + 1))]
     return list(pairwise(borders))
 
 
-def quickly(settings: DecodeSettings) -> DecodeSettings:
+def with_fast_engine(settings: DecodeSettings) -> DecodeSettings:
     """Return how to decode what is heard but once, while the model waits: with the fast engine, whatever was chosen."""
     return replace(settings, engine="fast")
 
 
-def part_of(plan: Plan, first: int, stop: int) -> Plan:
+def plan_part(plan: Plan, first: int, stop: int) -> Plan:
     """Return the plan of some windows, as a song of its own: numbered and counted from 0.
 
     Parameters

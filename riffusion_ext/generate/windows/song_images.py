@@ -24,7 +24,7 @@ __all__ = ["SongImages"]
 
 _FULL_SCALE = np.float32(32768.0)
 _PIECE_SECONDS = 20
-_LEAST_BLACK = 1000.0
+_MIN_MAX_VALUE = 1000.0
 """Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
 
 
@@ -45,7 +45,7 @@ class SongImages:
 
     def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
         self.folder, self._plan, self._song, self._channel = folder, plan, song, channel
-        self._blacks: dict[int, float] = {}
+        self._max_values: dict[int, float] = {}
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05d}.png"
@@ -56,11 +56,11 @@ class SongImages:
 
     def max_value(self, number: int) -> float:
         """Return the magnitude of black in the image of a window."""
-        if number not in self._blacks:
+        if number not in self._max_values:
             # Its record stands before the pixels, which stay packed.
             with open_regular(self._path(number)) as file, Image.open(file) as image:
-                self._blacks[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
-        return self._blacks[number]
+                self._max_values[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
+        return self._max_values[number]
 
     def draw(self, count: int | None = None) -> None:
         """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
@@ -91,7 +91,7 @@ class SongImages:
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params
-        max_value = max(float(mel.max()), _LEAST_BLACK)
+        max_value = max(float(mel.max()), _MIN_MAX_VALUE)
         save_image(mel_to_image(mel, params, max_value), self._path(window.number), params, max_value)
 
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from riffusion_ext.generate.score.keyframes import Keyframe
 from riffusion_ext.generate.windows.plan import Plan
 
-__all__ = ["passed_over"]
+__all__ = ["skipped_keyframes"]
 
-_HEARD = 0.5 - 1e-6
+_MIN_SHARE = 0.5 - 1e-6
 """Share of a prompt in some window, from which on it is heard."""
 
 
-def passed_over(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
+def skipped_keyframes(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
     """Return a sentence about each keyframe that is so short that no window has its prompt for the greater part.
 
     Parameters
@@ -37,5 +37,5 @@ def passed_over(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
     return [
         f"keyframe {number}, {keyframe.prompt!r}, is passed over: {why}"
         for number, keyframe in enumerate(keyframes, 1)
-        if shares.get((keyframe.prompt, keyframe.negative), 0.0) < _HEARD
+        if shares.get((keyframe.prompt, keyframe.negative), 0.0) < _MIN_SHARE
     ]

@@ -145,7 +145,7 @@ def generate(
 
 
 def _ready(piece: WindowedPiece) -> int:
-    plan = piece.beginning()
+    plan = piece.playable()
     return len(plan.windows) if plan else 0
 
 

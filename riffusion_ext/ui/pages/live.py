@@ -100,7 +100,7 @@ def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) 
     names = list(values.get("styles") or ())
     if names and prompt:
         prompt, negative = place.model.styled(prompt, negative, names)
-    jam.journey.add(prompt, negative)
+    jam.prompts.add(prompt, negative)
 
 
 def record(id_: str) -> bool:
@@ -132,7 +132,7 @@ def _jam(id_: str) -> Jam:
     from riffusion_ext.generate.live.registry import JAMS
 
     jam = JAMS.get(id_) if id_ else None
-    if jam is None or jam.ended or jam.stopped_or_left():
+    if jam is None or jam.ended or jam.should_end():
         raise RiffusionError(NO_JAM)
     return jam
 

@@ -10,7 +10,13 @@ from PIL import Image
 
 from riffusion_ext.audio.io import read_tags
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.interpolation import End, Interpolation, InterpolationSettings, fitted, positions_of
+from riffusion_ext.generate.interpolation import (
+    Interpolation,
+    InterpolationSettings,
+    PromptInput,
+    fit_init_image,
+    positions_of,
+)
 from riffusion_ext.metadata import audio_tags
 from riffusion_ext.params import SpectrogramParams
 from riffusion_ext.progress import Stage
@@ -19,7 +25,9 @@ from riffusion_ext.spectrogram.codec import image_to_audio
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
 
-WAY = InterpolationSettings(End("sax", seed=1, cfg=5.0), End("drums", seed=-1, cfg=9.0), width=64, height=64)
+WAY = InterpolationSettings(
+    PromptInput("sax", seed=1, cfg=5.0), PromptInput("drums", seed=-1, cfg=9.0), width=64, height=64
+)
 
 
 @pytest.fixture
@@ -89,4 +97,4 @@ def test_positions_out_of_range_are_refused(count: int, power: float) -> None:
 
 @pytest.mark.parametrize(("size", "width"), [((130, 512), 128), ((40, 512), 64), ((200, 256), 192)])
 def test_an_init_image_has_columns_in_multiples_of_64(size: tuple[int, int], width: int) -> None:
-    assert fitted(Image.new("L", size)).size == (width, 512)
+    assert fit_init_image(Image.new("L", size)).size == (width, 512)

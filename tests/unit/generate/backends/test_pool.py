@@ -92,9 +92,9 @@ class Actor:
 
 
 def several(
-    *actors: Actor, log: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more
+    *actors: Actor, log: Callable[[str], object] = lambda text: None, retry_after: float = 0.01, **more
 ) -> BackendPool:
-    return BackendPool(actors, "tiny", log=log, rest=rest, **more)
+    return BackendPool(actors, "tiny", log=log, retry_after=retry_after, **more)
 
 
 def all_generated(team: BackendPool, count: int) -> list[int]:
@@ -192,21 +192,21 @@ def test_one_that_was_lost_comes_back() -> None:
 
 
 def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
-    team = several(Actor("lose"), rest=60)
+    team = several(Actor("lose"), retry_after=60)
     all_generated(team, 4)
     gone = Actor(then="lose", down=99)
     with pytest.raises(BackendUnavailableError, match=r"^still away$"):
-        several(gone, rest=60).generate(asked(2), lambda number, image: None)
+        several(gone, retry_after=60).generate(asked(2), lambda number, image: None)
     assert gone.checks == 1
     flapping = Actor(then="lose")  # it is there whenever it is asked, and never generates
     with pytest.raises(BackendUnavailableError, match="broke off"):
-        several(flapping, rest=60).generate(asked(2), lambda number, image: None)
+        several(flapping, retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(flapping.got) == 3
 
 
 def test_pool_error_names_every_failure_and_the_pool_can_be_used_again() -> None:
     one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
-    team = several(one, two, rest=60)
+    team = several(one, two, retry_after=60)
     one.down = 99
     with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can generate: still away$"):
         team.generate(asked(4), lambda number, image: None)
@@ -266,7 +266,7 @@ def test_an_error_of_the_caller_ends_all() -> None:
 
 def test_one_that_its_own_user_stopped_is_left_alone() -> None:
     with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
-        several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, image: None)
+        several(stopped := Actor(then="stop"), retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(stopped.got) == 1
 
 
