@@ -1,7 +1,7 @@
-"""From one prompt to another in so many images, as the original library does it.
+"""Interpolate between two prompts in a number of images, as the original library does.
 
-Texts are mixed linearly, the two noises on a sphere, and guidance and denoising linearly. Every image starts from
-the same seed image, which is what keeps them together.
+Text embeddings, guidance scale and denoising strength are mixed linearly, the two noises spherically. Every image
+starts from the same init image, which keeps them similar.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Interpolation", "InterpolationSettings", "PromptInput", "fit_init_im
 
 @dataclass(frozen=True)
 class PromptInput:
-    """One of the two ends.
+    """Prompt and settings at one end of an interpolation.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class PromptInput:
     seed
         Any whole number; taken modulo 2 ** 32.
     denoise
-        How much of the seed image is regenerated, 0 to 1.
+        Denoising strength on the init image, 0 to 1.
     cfg
         Guidance scale, 1 or more.
     """
@@ -50,12 +50,12 @@ class PromptInput:
 
 @dataclass(frozen=True)
 class InterpolationSettings:
-    """The way between two ends.
+    """Settings of an interpolation.
 
     Parameters
     ----------
     start, end
-        From and to.
+        The two ends.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     init
@@ -63,7 +63,7 @@ class InterpolationSettings:
     mask
         White is regenerated, black is kept; scaled to the init image.
     width, height
-        Where there is no init image, in pixels.
+        Size in pixels if there is no init image.
     """
 
     start: PromptInput
@@ -76,12 +76,12 @@ class InterpolationSettings:
     height: int = 512
 
     def request(self, alpha: float) -> Request:
-        """Return what to generate at a place on the way, 0 (the start) to 1 (the end).
+        """Return the request for a position from 0 (start) to 1 (end).
 
         Raises
         ------
         RiffusionError
-            A number is out of range.
+            A number is out of range, or there is a mask without an init image.
         """
         a, b, init = self.start, self.end, self.init
         if self.mask is not None and init is None:
@@ -104,18 +104,18 @@ class InterpolationSettings:
 
 
 class Interpolation(Piece):
-    """Images on the way from one prompt to another, and their sound. It keeps them in memory, without a folder.
+    """Images from one prompt to another, kept in memory, and their sound.
 
     Parameters
     ----------
     settings
-        The two ends, and what lies between them.
+        Settings of the interpolation.
     positions
-        Where on the way each image lies, 0 to 1, such as those of :func:`positions_of`.
+        Position of each image, 0 to 1, such as those of :func:`positions_of`.
     decode
         Engine, device, level and parameters for the sound.
     on_image
-        Called with the number of finished images, as soon as each is there.
+        Called with the number of finished images, after each.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class Interpolation(Piece):
     Attributes
     ----------
     images
-        The finished images from the first on without a gap.
+        Finished images up to the first that is missing.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Interpolation(Piece):
 
     @property
     def seed(self) -> int:
-        """The seed of the start."""
+        """Seed of the start."""
         return self.settings.start.seed
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
@@ -161,7 +161,7 @@ class Interpolation(Piece):
             yield Stopped(done, total)
 
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return one sound of all finished images, reconstructed as a whole; None: nothing yet."""
+        """Decode all finished images as one sound; None if there are none."""
         if not self.images:
             return None
         from riffusion_ext.spectrogram.codec import song_to_audio
@@ -175,14 +175,19 @@ class Interpolation(Piece):
 
 
 def positions_of(count: int, power: float = 1.0) -> list[float]:
-    """Return the positions of so many images: even steps from 0 to 1, bent by the original's power curve.
+    """Return the positions of `count` images: equal steps from 0 to 1, shaped by the original's power curve.
 
     Parameters
     ----------
     count
-        1 or more; a single one is the start.
+        1 or more; a single image is the start.
     power
-        Above 0; 1 is even.
+        Exponent from 0.05 to 20; 1 is linear.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range.
     """
     if count < 1:
         raise RiffusionError(f"at least 1 image is needed, got {count}")
@@ -192,7 +197,7 @@ def positions_of(count: int, power: float = 1.0) -> list[float]:
 
 
 def fit_init_image(image: Image.Image, height: int = 512) -> Image.Image:
-    """Return an image as generation needs it: RGB, of that height, as many columns as fit into multiples of 64."""
+    """Return an image as generation needs it: RGB, scaled to a height, cropped to a multiple of 64 columns."""
     image = image.convert("RGB")
     if image.height != height:
         image = image.resize((image.width, height), Image.Resampling.LANCZOS)

@@ -3,7 +3,7 @@
 ::
 
     N bars at BPM --> samples S --> width W, a multiple of 64 --> hop = S / W, a whole number --> W * hop ~ S
-    image --decoded as a circle--> W * hop samples --resampled as a circle, by less than 0.2 %--> S samples
+    image --circular decoding--> W * hop samples --circular resampling, by less than 0.2 %--> S samples
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ _FULL_SCALE = 32768.0
 
 @dataclass(frozen=True)
 class LoopFit:
-    """How a loop fits on an image.
+    """Fit of a loop to the width of an image.
 
     Attributes
     ----------
     samples
-        Its length.
+        Length of the loop.
     width
-        Of its image.
+        Columns of its image.
     params
-        Those of the image, whose hop is fitted: `width` hops are the loop's length, to less than 0.2 % or the
+        Spectrogram parameters with a fitted hop: `width` hops are the length of the loop, to less than 0.2 % or the
         rounding of a hop.
     """
 
@@ -69,7 +69,7 @@ class LoopFit:
 
     @property
     def stretch(self) -> float:
-        """How much the sound of the image is stretched: samples of the loop over those of the image, less 1."""
+        """Relative stretch of the sound of the image: samples of the loop over those of the image, minus 1."""
         return self.samples / (self.width * self.params.hop_length) - 1.0
 
 
@@ -80,14 +80,14 @@ def fit_loop(
     beats_per_bar: int = 4,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
 ) -> LoopFit:
-    """Choose the width of a loop's image: a multiple of 64, as only those go around without a seam in a model.
+    """Choose the width of the image of a loop: a multiple of 64, as a model wraps around seamlessly only at those.
 
     Parameters
     ----------
     bars, bpm, beats_per_bar
         The loop is ``round(bars * beats_per_bar * 60 / bpm * sample_rate)`` samples long.
     params
-        Of the model's images.
+        Spectrogram parameters of the images.
 
     Raises
     ------
@@ -110,23 +110,23 @@ def fit_loop(
         )
     width = max(GRAIN, round(columns / GRAIN) * GRAIN)
     hop = round(samples / width)
-    # Half a sample more, so that the hop cannot be rounded down to the one before on its way through milliseconds.
+    # Half a sample more, so that the conversion to milliseconds cannot round the hop down.
     step_ms = 1000.0 * (hop + 0.5) / params.sample_rate
     return LoopFit(samples, width, params.replace(step_size_ms=step_ms))
 
 
 @torch.no_grad()
 def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
-    """Turn an image that wraps around into a loop of exactly ``fit.samples`` samples, at the image's level.
+    """Decode an image that wraps around into exactly ``fit.samples`` samples, at the level of the image.
 
     Parameters
     ----------
     image
-        Of the fit's width.
+        Image of the width of the fit.
     fit
-        From :func:`fit_loop`.
+        Result of :func:`fit_loop`.
     settings
-        Engine and device; the reference engine knows no circles, and "best" is taken for it.
+        Engine and device; the reference engine is not circular, so "best" replaces it.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
 
 
 def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
-    """Resample a period [C, n] of something periodic to another number of samples: exact, and without ends."""
+    """Resample one period [C, n] of a periodic signal to a number of samples: exact, without edge effects."""
     if loop.shape[1] == samples:
         return np.ascontiguousarray(loop, np.float32)
     from scipy.signal import resample
@@ -162,20 +162,20 @@ def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArra
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a loop is made.
+    """Settings of a loop.
 
     Parameters
     ----------
     prompt, negative, seed, cfg, denoise
-        As in a keyframe; without a seed image `denoise` means nothing.
+        As in a keyframe; `denoise` is ignored without an init image.
     bars, bpm, beats_per_bar
         See :func:`fit_loop`.
     beat
-        Pattern of the seed image.
+        Pattern of the beat in the init image.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the model's images.
+        Spectrogram parameters of the images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
@@ -205,28 +205,28 @@ class LoopSettings:
         in_range("the number of steps", self.steps, *STEPS)
 
     def resolve_seeds(self) -> LoopSettings:
-        """Return the settings with the seed decided."""
+        """Return the settings with a seed of -1 replaced by a random one."""
         return replace(self, seed=choose_seed(self.seed))
 
 
 class Loop(WindowedPiece):
-    """A loop, and the folder where it is generated.
+    """A loop and the folder where it is generated.
 
     Parameters
     ----------
     settings
-        A seed of -1 is decided here: :attr:`settings` has it.
+        A seed of -1 is resolved: see :attr:`settings`.
     folder
-        For images; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+        Folder for images; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
-        What it starts from; its first columns, repeated where it is narrower than the loop.
+        Init image; its first columns, repeated if it is narrower than the loop.
     decode
         Engine and device for the sound.
 
     Raises
     ------
     RiffusionError
-        The loop does not fit on an image, or needs more memory than is allowed.
+        The loop does not fit in an image, or needs more memory than is allowed.
     """
 
     kind = "loop"
@@ -299,12 +299,12 @@ class Loop(WindowedPiece):
             return None
         from riffusion_ext.spectrogram.codec import audio_to_image
 
-        # At the tempo that makes the image's own hops the loop, from a bar line on, so that the last hits ring in the
-        # first; three times around: the middle has no ends.
+        # At the tempo at which the hops of the image make up the loop, from a bar line on, so that the last hits ring
+        # into the first; three periods, as the middle one has no edges.
         params, width = self.fit.params, self.fit.width
         length = width * params.hop_length
         bpm = min(max(self.settings.bpm * self.fit.samples / length, TEMPI[0]), TEMPI[1])
-        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # so many are whole bars
+        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # this many are whole bars
         period = beat_clip(
             bpm,
             self.settings.beat,
@@ -317,7 +317,7 @@ class Loop(WindowedPiece):
         return audio_to_image(around, params).image.crop((width, 0, 2 * width, height))
 
     def image(self) -> Image.Image | None:
-        """Return the image, once it is generated."""
+        """Return the image; None if it is not generated yet."""
         return self._works[0].image(0) if self.playable() else None
 
     def _decode(
@@ -330,12 +330,12 @@ class Loop(WindowedPiece):
 
     @property
     def seed(self) -> int:
-        """That of the settings."""
+        """Seed of the settings."""
         return self.settings.seed
 
     def _sound_params(self) -> SpectrogramParams:
         return self.fit.params
 
     def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
-        """Return the whole loop for a WAV file, which can say where a player repeats it."""
+        """Return the whole loop for WAV files, which can hold loop points."""
         return (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None

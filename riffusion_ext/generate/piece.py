@@ -1,7 +1,7 @@
 """What a song, a riff, a loop and an interpolation have in common.
 
-A :class:`Piece` is generated as images and heard as one sound. A :class:`WindowedPiece` (song, riff, loop) is a plan of
-windows whose images are kept in a folder, so that it can be resumed, and its sound file records the recipe: each kind
+A :class:`Piece` is generated as images and decoded as one sound. A :class:`WindowedPiece` (song, riff, loop) has a plan
+of windows, keeps their images in a folder so that it can be resumed, and records its recipe in the sound file. Each kind
 plans its windows and makes their requests; the rest is here.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["Piece", "WindowedPiece", "short_digest"]
 
 
 class Piece(ABC):
-    """Something that a model generates as images and that is heard as one sound.
+    """Music that a model generates as images, decoded as one sound.
 
     :func:`~riffusion_ext.services.rendering.render_piece` generates it.
 
@@ -50,11 +50,11 @@ class Piece(ABC):
     @property
     @abstractmethod
     def seed(self) -> int:
-        """The seed that was chosen."""
+        """First seed of the piece, after a random choice."""
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what will not be heard."""
+        """Warnings for the user, one sentence each."""
         return []
 
     @abstractmethod
@@ -66,32 +66,32 @@ class Piece(ABC):
         backend
             Generates the images.
         limit
-            Only the first so many, to listen before the whole piece is there.
+            Number of images from the start; None: all. For listening before the whole piece is generated.
 
         Yields
         ------
         Event
-            As :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
+            See :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
         """
 
     @abstractmethod
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the piece as far as it can be heard without a gap, at the level of choice; None: nothing yet."""
+        """Return the sound up to the first missing image, at the chosen level; None if the first one is missing."""
 
     @abstractmethod
     def _sound_params(self) -> SpectrogramParams:
-        """Return the parameters of the images that the sound is made from."""
+        """Return the spectrogram parameters of the images."""
 
     def _recipe(self) -> Mapping[str, object]:
-        """Return what the tags of a sound file hold besides the parameters."""
+        """Return the recipe for the tags of a sound file, apart from the spectrogram parameters."""
         return {}
 
     def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
-        """Return first and last sample of what a player repeats; None for nothing."""
+        """Return start and end sample of the loop for players; None if nothing loops."""
         return None
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write a sound of this piece, with all that is needed to make it again."""
+        """Write a sound of this piece, with its parameters and recipe in the tags."""
         return save_clip(
             clip,
             path,
@@ -113,11 +113,11 @@ class WindowedPiece(Piece):
     infotext_key
         Name of the recipe in generation parameters.
     settings
-        With every seed decided.
+        Settings with resolved seeds.
     folder
-        Each piece has folders of its own inside, named after all that decides its images.
+        Parent of the folders of its layers, which are named after a digest of all that determines their images.
     plan
-        The windows.
+        Plan of the windows.
     """
 
     kind: ClassVar[str]
@@ -134,20 +134,20 @@ class WindowedPiece(Piece):
         self._model = ""
         self._images: Mapping[str, str] = {}
 
-    # -- what each kind says
+    # -- what each kind defines
 
     @abstractmethod
     def _layers(self) -> Iterator[RenderFolder]:
-        """Make or find the folders of the layers; the model is known."""
+        """Create or open the folders of the layers; the model is known."""
 
     @abstractmethod
     def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
-        """Return the sound of a part of the plan that begins with window `first`, at the level of choice."""
+        """Decode a part of the plan that starts with window `first`, at the chosen level."""
 
     def _infotext_fields(self) -> dict[str, Any]:
-        """Return prompt, negative, size and extra values for the generation parameters: those of the first window."""
+        """Return prompt, negative prompt, size and extra values of the first window, for the generation parameters."""
         moment = self.plan.windows[0].moment
         return {
             "prompt": moment.a.prompt,
@@ -157,19 +157,19 @@ class WindowedPiece(Piece):
         }
 
     def _prepare(self, limit: int | None) -> None:
-        """Make what the first so many windows need before they are generated."""
+        """Make what the first `limit` windows need before they are generated; None: all."""
 
     # -- windows
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Generate the windows that are not there yet, of all layers from left to right.
+        """Generate the missing windows of all layers, from left to right.
 
         Parameters
         ----------
         backend
             Generates the images.
         limit
-            Only the first so many windows, to listen before the whole piece is there.
+            Number of windows from the start; None: all.
 
         Yields
         ------
@@ -182,12 +182,12 @@ class WindowedPiece(Piece):
         remove_old(self.folder)
 
     def open(self, model: str) -> None:
-        """Make or find the layers' folders; the windows that are there can be heard then.
+        """Create or open the folders of the layers, whose finished windows can then be decoded.
 
         Parameters
         ----------
         model
-            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of what generates, or generated, the images.
+            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of the backend of the images.
         """
         self._model, self._works = model, []
         for work in self._layers():  # one by one: generation parameters depend on the first
@@ -205,7 +205,7 @@ class WindowedPiece(Piece):
         return RenderFolder(self.folder / short_digest([record, plan.to_json()]), job)
 
     def playable(self) -> Plan | None:
-        """Return the plan of what can be heard: from the first window to the last that all layers have."""
+        """Return the plan of the windows up to the first that a layer lacks; None if it is the first one."""
         plans = [work.playable() for work in self._works]
         count = min((len(plan.windows) if plan else 0 for plan in plans), default=0)
         return self.plan.head(count) if count else None
@@ -213,24 +213,22 @@ class WindowedPiece(Piece):
     # -- sound
 
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the sound of the windows that :meth:`beginning` finds; see :meth:`Piece.sound`."""
+        """Decode the windows of :meth:`playable`; see :meth:`Piece.sound`."""
         plan = self.playable()
         return None if plan is None else self._decode(plan, 0, self.decode, progress)
 
     def part(self, first: int, stop: int) -> AudioClip:
-        """Return the sound of some windows by themselves, all of them finished: something to hear before the end.
-
-        By the fast engine, whatever was chosen for the piece.
+        """Decode a range of finished windows by itself with the fast engine, for listening before the end.
 
         Parameters
         ----------
         first, stop
-            Numbers of the first window, and of the one behind the last.
+            Number of the first window, and of the last + 1.
 
         Raises
         ------
         RiffusionError
-            A window is not there.
+            A window is missing.
         """
         if not self._works:
             raise RiffusionError("nothing has been generated yet")
@@ -239,7 +237,7 @@ class WindowedPiece(Piece):
     # -- file
 
     def infotext(self) -> str:
-        """Return generation parameters from which the piece can be made again."""
+        """Return generation parameters with the recipe, from which the piece can be reproduced."""
         return infotext(
             self.infotext_key,
             self.settings,
@@ -258,5 +256,5 @@ class WindowedPiece(Piece):
 
 
 def short_digest(value: object) -> str:
-    """Return 16 characters that stand for a value that JSON can hold."""
+    """Return 16 hexadecimal digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

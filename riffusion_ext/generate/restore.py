@@ -1,4 +1,4 @@
-"""From a file that was made here back to the settings that it was made with."""
+"""Read the settings of a song, riff or loop back from a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ KINDS = ("song", "riff", "loop")
 
 
 def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
-    """Read what a sound or image was made with.
+    """Read the settings that a sound or image was generated with.
 
     Parameters
     ----------
     path
         A sound file or an image.
     name
-        What its user calls it, for messages; else its file name.
+        Name for messages; the file name if empty.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
     Raises
     ------
     RiffusionError
-        It holds no such record, or none that can be read.
+        The file holds no such record, or an invalid one.
     """
     name = name or path.name
     found = _in_sound(path) or _in_image(path)
@@ -59,7 +59,7 @@ def _settings_of(kind: str) -> type[Any]:
 
 
 def images_in(path: Path) -> dict[str, str]:
-    """Return the identities of the images that a sound or image of ours began with, by name; {} where it had none.
+    """Return the ids of the input images of a sound or image of ours, by name; {} if there were none.
 
     See :func:`~riffusion_ext.generate.checkpoint.recipe.image_id`.
     """
@@ -78,23 +78,23 @@ def _in_image(path: Path) -> tuple[str, dict[str, Any]] | None:
 
 
 def _comment(path: Path) -> dict[str, Any]:
-    """Return the record in the comment of a sound file; {} where there is none."""
+    """Return the record in the comment of a sound file; {} if there is none."""
     from riffusion_ext.audio.io import read_tags
     from riffusion_ext.metadata import parse_audio_comment
 
     try:
         return parse_audio_comment(read_tags(path).get("comment", "")) or {}
-    except RiffusionError:  # no sound: perhaps an image
+    except RiffusionError:  # not a sound file: perhaps an image
         return {}
 
 
 def _parameters(path: Path) -> str:
-    """Return the generation parameters in an image; "" where there are none."""
+    """Return the generation parameters in an image; "" if there are none."""
     from PIL import Image
 
     try:
         with open_regular(path) as file, Image.open(file) as image:
             text = image.info.get("parameters")
-    except Exception:  # Pillow raises many kinds of error for what is no image
+    except Exception:  # Pillow raises many kinds of error for files that are not images
         return ""
     return text if isinstance(text, str) else ""

@@ -1,4 +1,4 @@
-"""Text to minutes of music: prompts that travel, generated window by window."""
+"""Songs: prompts over time to minutes of music, generated window by window."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ INFOTEXT_KEY = "Riffusion song"
 
 @dataclass(frozen=True)
 class SongSettings:
-    """How a song is made.
+    """Settings of a song.
 
     Parameters
     ----------
     score
-        What it is, over time.
+        Prompts over time.
     join
-        One of :data:`JOINS`.
+        How windows meet, one of :data:`JOINS`.
     beat
-        Pattern of the seed image, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used
-        where an image is given. It needs the tempo of the score.
+        Pattern of the beat in the init images, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`;
+        ignored if an image is passed. It needs the tempo of the score.
     bridge_denoise
-        Strength with which windows between others are generated where there is no seed image.
+        Denoising strength of windows between others if there is no init image.
     width, overlap, seeds
         See :func:`~riffusion_ext.generate.windows.plan.plan_song`.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
     Raises
     ------
     RiffusionError
-        A choice is unknown, a number out of range, or a beat has no tempo.
+        A choice is unknown, a number is out of range, or a beat has no tempo.
     """
 
     score: Score
@@ -89,33 +89,33 @@ class SongSettings:
             check_overlap(self.overlap, self.width)
 
     def resolve_seeds(self, seed: int = -1) -> SongSettings:
-        """Return the settings with every seed decided, so that the song can be made again."""
+        """Return the settings with resolved seeds, so that the song can be reproduced."""
         return replace(self, score=self.score.resolve_seeds(seed))
 
 
 class Song(WindowedPiece):
-    """A song, and the folder where it is generated.
+    """A song and the folder where it is generated.
 
     Parameters
     ----------
     settings
-        Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
+        Seeds of -1 are resolved: see :attr:`settings`. To resume an unfinished song, pass those.
     folder
-        For windows; each song has a folder of its own inside, named after all that decides its images. Old ones of
-        finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+        Folder for windows. Each song has its own folder inside, named after a digest of all that determines its
+        images. Old ones of finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
-        What the windows start from, repeated along the song; None: the beat, or noise alone.
+        Init image of the windows, repeated along the song; None: the beat, or noise alone.
     mask
-        Where the seed image is regenerated: white all, black nothing. Scaled to the windows.
+        White is regenerated, black is kept of the init image. Scaled to the windows.
     before
-        An image that the song goes on from: it begins with the last columns of it.
+        Image that the song continues: it starts with its last columns.
     decode
         Engine and device for the sound.
 
     Raises
     ------
     RiffusionError
-        The settings do not fit together, or the song needs more memory than is allowed.
+        The settings contradict each other, or the song needs more memory than is allowed.
     """
 
     kind = "song"
@@ -202,7 +202,7 @@ class Song(WindowedPiece):
         )
 
     def _start_image(self, window: Window) -> Image.Image | None:
-        """Return what the window starts from, where it knows nothing of its neighbours."""
+        """Return the init image of a window without regard to its neighbours; None: noise alone."""
         params, score = self.settings.params, self.settings.score
         if self._init_image is not None:
             return tile_columns(self._init_image, window.start, window.width, params.num_frequencies)
@@ -218,7 +218,7 @@ class Song(WindowedPiece):
         )
 
     def _outpaint_init(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
-        """Lay what the neighbours decide over both ends (:func:`~riffusion_ext.generate.windows.outpaint.between`)."""
+        """Paste the known columns of neighbours over both ends; see :mod:`riffusion_ext.generate.windows.outpaint`."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:
@@ -233,7 +233,7 @@ class Song(WindowedPiece):
 
     @property
     def windows_folder(self) -> Path | None:
-        """Where the images of the windows lie, once generation has begun."""
+        """Folder with the images of the windows; None before generation has begun."""
         return self._works[0].folder / "windows" if self._works else None
 
     def _decode(
@@ -248,9 +248,9 @@ class Song(WindowedPiece):
         return apply_level(clip, self.settings.level)
 
     def image(self, *, columns: int | None = None) -> Image.Image | None:
-        """Return the last so many columns that can be heard as one image, to go on from.
+        """Return the last `columns` playable columns as one image, which another song can continue.
 
-        Without a number, all of them. None: nothing yet.
+        Without a number, all of them. None if nothing is playable yet.
         """
         plan = self.playable()
         if plan is None:
@@ -261,10 +261,10 @@ class Song(WindowedPiece):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about keyframes that will not be heard."""
+        """Warnings about keyframes that will not be audible."""
         return skipped_keyframes(self.plan, self.settings.score.keyframes)
 
     @property
     def seed(self) -> int:
-        """That of the first keyframe."""
+        """Seed of the first keyframe."""
         return self.settings.score.keyframes[0].seed

@@ -1,4 +1,4 @@
-"""A backend that is held to smaller batches, and interrupted as soon as its images are not wanted any more."""
+"""Limit the batch size of a backend, and interrupt it on cancellation."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ _POLL_INTERVAL_S = 0.2
 
 
 class BatchLimit:
-    """A backend that is given at most so many images at once, and interrupted when they are not wanted any more.
+    """A backend with a limited batch size that is interrupted on cancellation.
 
     Parameters
     ----------
     backend
         Generates.
     limit
-        1 or more.
+        Largest batch, 1 or more; for a pool of backends, of each.
     on_activity
-        Is told the backend's :class:`~riffusion_ext.generate.backends.base.Activity` whenever it is another.
+        Called with the backend's :class:`~riffusion_ext.generate.backends.base.Activity` whenever it changes.
     cancelled
-        Whether to stop; asked again and again while the backend is at work.
+        Returns whether to stop; polled while the backend generates.
     """
 
     def __init__(
         self, backend: Backend, limit: int, on_activity: Callable[[Activity], object], cancelled: Callable[[], bool]
     ) -> None:
-        limit_batch = getattr(backend, "limit_batch", None)  # several: so many each
+        limit_batch = getattr(backend, "limit_batch", None)  # a pool: the limit of each
         self._backend: Backend = backend if limit_batch is None else limit_batch(limit)
         self._limit = limit if limit_batch is None else None
         self._on_activity, self._cancelled = on_activity, cancelled
 
     @property
     def name(self) -> str:
-        """That of the backend."""
+        """Name of the backend."""
         return self._backend.name
 
     @property
     def max_batch(self) -> int:
-        """The smaller one of the backend's and ours; of several backends, the sum of them."""
+        """The smaller of the backend's batch size and the limit; for a pool, the sum over its members."""
         batch = self._backend.max_batch
         return max(1, batch if self._limit is None else min(batch, self._limit))
 
     @property
     def accepts_mixed(self) -> bool:
-        """Whether the backend does."""
+        """Whether the backend accepts requests with different batch keys at once."""
         return accepts_mixed(self._backend)
 
     @property
     def interrupted(self) -> bool:
-        """Whether the backend was."""
+        """Whether the backend was interrupted."""
         return self._backend.interrupted
 
     @property
     def activity(self) -> Activity | None:
-        """That of the backend."""
+        """Activity of the backend."""
         return self._backend.activity
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
-        """Generate images."""
+        """Generate images; see :meth:`riffusion_ext.generate.backends.base.Backend.generate`."""
         done = threading.Event()
         threading.Thread(target=self._watch, args=(done,), daemon=True, name="riffusion-stop").start()
         try:
@@ -78,7 +78,7 @@ class BatchLimit:
 
     def _watch(self, done: threading.Event) -> None:
         last = None
-        while not done.wait(_POLL_INTERVAL_S):  # more than once: the wish may come before the backend has begun
+        while not done.wait(_POLL_INTERVAL_S):  # repeatedly: cancellation may come before the backend has begun
             activity = self._backend.activity
             if activity is not None and activity != last:
                 last = activity

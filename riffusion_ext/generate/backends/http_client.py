@@ -1,7 +1,7 @@
-"""Calls to a webui's server, and one sentence about whatever can go wrong with one.
+"""HTTP client for the server of a webui, with one sentence for each kind of failure.
 
-Everything that another webui may do better is a
-:class:`~riffusion_ext.generate.backends.base.BackendUnavailableError`; what no webui would take is a
+Failures at which another webui may succeed raise
+:class:`~riffusion_ext.generate.backends.base.BackendUnavailableError`; requests that no webui would accept raise
 :class:`~riffusion_ext.generate.backends.base.RefusedError`.
 """
 
@@ -30,75 +30,75 @@ _REFUSED_STATUSES = (400, 413, 415, 422)
 
 
 class GoneError(BackendUnavailableError):
-    """The server is not there."""
+    """No server can be reached at the address."""
 
 
 class NoRouteError(BackendUnavailableError):
-    """The server does not know what it was asked for, or not any more."""
+    """The server does not know the route or the object, or no longer."""
 
 
 class SilentError(BackendUnavailableError):
-    """The server did not answer; it may yet."""
+    """The server did not answer in time; it may answer later."""
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows nobody: a password is for the address it was given with."""
+    """Refuse redirects: a password is sent only to the address that it was given for."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
         return None
 
 
 class WebClient:
-    """Calls to one server.
+    """HTTP client for one server.
 
     Parameters
     ----------
     address
-        Where it is.
+        Address of the server.
     timeout
-        Seconds to wait for a sign of life.
+        Seconds to wait for an answer.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address, self.timeout = address, timeout
-        # What stands in the environment is the way out to the internet, which does not lead back to this machine.
+        # A proxy in the environment leads to the internet, not back to this machine.
         proxies = ProxyHandler({}) if is_loopback(address.host) else ProxyHandler()
         self._opener = build_opener(proxies, _NoRedirect)
 
     def json(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
-        """Get something, or post JSON; returns the answer.
+        """Send GET, or POST with a JSON body, and return the JSON answer.
 
         Parameters
         ----------
         path
-            Below our routes.
+            Path below the root of our routes.
         body
-            None: get.
+            JSON body; None sends GET.
         timeout
-            Another one.
+            Seconds, if not the timeout of the client.
 
         Raises
         ------
         BackendUnavailableError, RefusedError
-            There is no answer, or a refusal.
+            The server does not answer, or refuses.
         """
         data = None if body is None else json.dumps(body).encode("ascii")
         return self._parsed(self._call(f"{ROOT}{path}", data, "application/json", timeout))
 
     def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, Any]:
-        """Post nothing; returns the answer."""
+        """Send POST with an empty body, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", b"", "application/json", timeout))
 
     def upload(self, path: str, file: bytes) -> dict[str, Any]:
-        """Post a file; returns the answer."""
+        """Send POST with a file, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", file, "application/octet-stream"))
 
     def file(self, path: str) -> bytes:
-        """Get a file."""
+        """Return a file of the server."""
         return self._call(f"{ROOT}{path}", None)
 
     def describe_server(self) -> str:
-        """Return one sentence about a server that has none of our routes."""
+        """Return a sentence about a server that has none of our routes."""
         url, update = self.address.url, "install or update the extension there"
         if "there is no clip" in self._detail("/riffusion/media/0") or "log in on" in self._detail(
             "/riffusion/media/0"
@@ -179,7 +179,7 @@ class WebClient:
 
 
 def _detail_of(error: HTTPError) -> str:
-    """Return the sentence of a refusal; FastAPI's own "Not Found" is none."""
+    """Return the sentence of a refusal; "" for FastAPI's own "Not Found"."""
     try:
         detail = loads(error.read(1 << 16))["detail"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
@@ -189,7 +189,7 @@ def _detail_of(error: HTTPError) -> str:
 
 
 def _connection_error(url: str, host: str, error: object) -> BackendUnavailableError:
-    """Return one sentence about a call that did not come to an answer."""
+    """Return an error with a sentence about a call that got no answer."""
     if isinstance(error, ConnectionRefusedError):
         return GoneError(f"nothing listens on {url}")
     if isinstance(error, socket.gaierror):

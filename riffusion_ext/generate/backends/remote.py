@@ -3,10 +3,10 @@
 ::
 
     here                                  there
-    images to start from  ----------->  POST /pictures
-    requests                ----------->  POST /paintings      a job, in the order of its server
-    step 3 of 30            <-----------  GET  /jobs/ID        again and again: the sign of life
-    images                <-----------  GET  /pictures/ID    the bytes that its model generated
+    init images, masks      ----------->  POST /pictures
+    requests                ----------->  POST /paintings      a job in the queue of its server
+    step 3 of 30            <-----------  GET  /jobs/ID        polled; each answer is a sign of life
+    images                  <-----------  GET  /pictures/ID    the bytes that its model generated
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from riffusion_ext.generate.checkpoint.recipe import image_id
 __all__ = ["TIMEOUT_S", "Facts", "RemoteWebui"]
 
 TIMEOUT_S = 30.0
-"""Seconds without a sign of life, after which a webui counts as lost."""
+"""Seconds without an answer until a webui counts as lost."""
 
 _CHECK_TIMEOUT_S = 10.0
 _MIN_POLL_S, _MAX_POLL_S = 0.05, 0.5
@@ -40,7 +40,7 @@ _CANCEL_TIMEOUT_S = 20.0  # a webui stops between two steps of its sampler
 
 @dataclass(frozen=True)
 class Facts:
-    """What a webui says of itself: the model that is chosen there, its samplers, and how much it takes at once."""
+    """Capabilities of a webui: its selected model, samplers, default sampler and batch size."""
 
     model: str
     samplers: tuple[str, ...]
@@ -49,19 +49,19 @@ class Facts:
 
 
 class RemoteWebui:
-    """The model that is chosen in a webui somewhere else; it generates with no other.
+    """Backend that uses the model selected in a remote webui, and no other.
 
     Parameters
     ----------
     address
         Such as ``http://user:password@192.168.0.5:7860``.
     timeout
-        Seconds to wait for a sign of life.
+        Seconds to wait for an answer.
 
     Raises
     ------
     RiffusionError
-        The address is none.
+        The address is not valid.
     """
 
     def __init__(self, address: str, *, timeout: float = TIMEOUT_S) -> None:
@@ -74,17 +74,17 @@ class RemoteWebui:
 
     @property
     def url(self) -> str:
-        """Where it is, without a password."""
+        """Address of the webui without the password."""
         return self._client.address.url
 
     @property
     def facts(self) -> Facts:
-        """What it says of itself; it is asked once.
+        """Capabilities of the webui, queried once.
 
         Raises
         ------
         BackendUnavailableError
-            It is not there, or of no use.
+            The webui is unavailable or unusable.
         """
         if self._facts is None:
             self.check()
@@ -93,26 +93,26 @@ class RemoteWebui:
 
     @property
     def name(self) -> str:
-        """The checkpoint that is chosen there, as it calls itself."""
+        """Name of the checkpoint selected there."""
         return self.facts.model
 
     @property
     def max_batch(self) -> int:
-        """As many as it says."""
+        """Batch size that the webui reports."""
         return self.facts.batch
 
     @property
     def activity(self) -> Activity | None:
-        """What it said last."""
+        """Activity in the last answer."""
         return self._activity
 
     def check(self) -> None:
-        """Ask anew what it is.
+        """Query the capabilities again.
 
         Raises
         ------
         BackendUnavailableError
-            It is not there, or of no use; one sentence says why.
+            The webui is unavailable or unusable; the message says why.
         """
         try:
             reply = self._client.json("/capabilities", timeout=min(self._timeout, _CHECK_TIMEOUT_S))
@@ -138,9 +138,9 @@ class RemoteWebui:
         Raises
         ------
         BackendUnavailableError
-            It is not there any more, has not given a sign of life for long, or has another model chosen now.
+            The webui is gone, has not answered for the timeout, or has another model selected now.
         RefusedError
-            A request is wrong, here as anywhere.
+            A request is invalid for any webui.
         """
         self.interrupted = False
         self._interrupting.clear()
@@ -154,11 +154,11 @@ class RemoteWebui:
             self._activity = None
 
     def interrupt(self) -> None:
-        """Stop what is being generated for this object."""
+        """Stop the job of this object."""
         self._interrupting.set()
 
     def _upload(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """Send the images of the requests, each once; returns the requests as the route takes them."""
+        """Upload the images of the requests, each once; returns the requests in the form that the route accepts."""
         ids: dict[str, str] = {}
 
         def upload(image: Image.Image | None) -> str | None:
@@ -185,13 +185,13 @@ class RemoteWebui:
         ]
 
     def _follow(self, job: str) -> dict[str, Any]:
-        """Wait until a job has ended; returns its result."""
+        """Wait until a job has ended, and return its result."""
         over = False
         try:
             view = self._wait_for_end(job)
             over = True
         finally:
-            if not over:  # whatever happened: nobody will fetch what it generates
+            if not over:  # whatever happened: its images will not be fetched
                 with suppress(RiffusionError):
                     self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._timeout, 3.0))
         result = view.get("result")
@@ -222,7 +222,7 @@ class RemoteWebui:
                 self._client.post_empty(f"/jobs/{job}/cancel")
             if stop_by and time.monotonic() > stop_by:
                 return {"state": "cancelled"}
-            # Not the event's own wait once it is set: that would not wait at all.
+            # Not the event's own wait once it is set: it would return at once.
             time.sleep(pause) if stop_by else self._interrupting.wait(pause)
             pause = min(1.5 * pause, _MAX_POLL_S)
 
@@ -253,7 +253,7 @@ class RemoteWebui:
 
 
 def _activity_of(view: dict[str, Any]) -> Activity | None:
-    """Return what a job is at; a job that waits for its turn behind others says no more than that."""
+    """Return the activity of a job; a queued job has no other activity than waiting."""
     if view.get("state") == "waiting":
         return Activity(waiting=True)
     activity = view.get("activity")

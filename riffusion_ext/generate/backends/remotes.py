@@ -1,4 +1,4 @@
-"""The webuis that a user named, as one backend."""
+"""Combine the webuis that a user named into one backend."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Webuis:
     Parameters
     ----------
     addresses
-        At least one; twice the same counts once.
+        At least one; duplicates count once.
     timeout
-        Seconds without a sign of life, after which one counts as lost.
+        Seconds without an answer until a webui counts as lost.
     log
-        Is told one sentence about each that is lost or comes back.
+        Called with a sentence about each webui that is lost or returns.
 
     Raises
     ------
     RiffusionError
-        An address is none.
+        An address is not valid.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Webuis:
         self._usual = ""
 
     def backend(self) -> BackendPool:
-        """Ask all what they are, and return them as one backend.
+        """Query all webuis and return them as one backend.
 
         Raises
         ------
         BackendUnavailableError
-            None of them is there.
+            None of them is available.
         RiffusionError
-            They have different models chosen.
+            They have different models selected.
         """
         remotes = [RemoteWebui(address, timeout=self._timeout) for address in self._addresses]
         with ThreadPoolExecutor(len(remotes)) as pool:
@@ -75,11 +75,11 @@ class Webuis:
         return BackendPool(remotes, there[0].name, lost=lost, log=self._log)
 
     def samplers(self) -> list[str]:
-        """Return the samplers that all have that were there last."""
+        """Return the samplers that all webuis available at the last query have."""
         return list(self._samplers)
 
     def usual_sampler(self) -> str:
-        """Return the name of the sampler for those who name none."""
+        """Return the name of the default sampler."""
         return self._usual
 
 

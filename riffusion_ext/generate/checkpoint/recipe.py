@@ -1,4 +1,4 @@
-"""Settings as text that goes into files, so that a song can be made again from any of them."""
+"""Convert settings to text in files and back, so that a song can be reproduced from any of its files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 IMAGES_KEY = "Riffusion pictures"
-"""Name of the record of the images that something began with."""
+"""Key of the ids of the input images in generation parameters."""
 
 
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -40,7 +40,7 @@ _HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "
 
 
 def to_record(settings: Any) -> dict[str, Any]:
-    """Return what in a dataclass differs from its defaults, as JSON can hold it."""
+    """Return the fields of a dataclass that differ from their defaults, as JSON values."""
     record: dict[str, Any] = {}
     for item in fields(settings):
         value = getattr(settings, item.name)
@@ -50,12 +50,12 @@ def to_record(settings: Any) -> dict[str, Any]:
 
 
 def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    """Make the settings that :func:`to_record` wrote down.
+    """Return the settings from a record of :func:`to_record`.
 
     Raises
     ------
     RiffusionError
-        The record is none of that kind.
+        The record is not one of that kind.
     """
     try:
         return kind(**{name: _value(name, value) for name, value in typed(kind, record).items()})
@@ -66,7 +66,7 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
 
 
 def image_id(image: Image.Image) -> str:
-    """Return what tells an image from all others: 16 hexadecimal digits, of its mode, size and pixels."""
+    """Return 16 hexadecimal digits of the SHA-256 of mode, size and pixels of an image."""
     shape = repr((image.mode, image.size)).encode()
     return hashlib.sha256(shape + image.tobytes()).hexdigest()[:16]
 
@@ -83,7 +83,7 @@ def infotext(
     model: str = "",
     images: Mapping[str, str] = {},
 ) -> str:
-    """Return generation parameters as webuis write and read them, with all the settings under one key.
+    """Return generation parameters in the format of webuis, with all settings under one key.
 
     Parameters
     ----------
@@ -92,17 +92,17 @@ def infotext(
     settings
         A dataclass with ``steps`` and ``sampler``.
     prompt, negative
-        Of the beginning.
+        Prompt and negative prompt at the start.
     size
-        Of a window.
+        Width and height of a window.
     extra
-        More numbers, by name.
+        Further values, by name.
     host
-        What the host said of itself (:func:`host_values`).
+        Values of the host (:func:`host_values`).
     model
-        What generated it; left out where that is not known yet.
+        Name of the model; left out if empty.
     images
-        Identities of the images that it began with (:func:`image_id`), by name.
+        Ids of the input images (:func:`image_id`), by name.
     """
     values: dict[str, Any] = {"Steps": settings.steps}
     if settings.sampler:
@@ -119,12 +119,12 @@ def infotext(
 
 
 def with_records(text: str, ours: str) -> str:
-    """Return a host's generation parameters of one image, and behind them the records of the whole (`ours`)."""
+    """Return the generation parameters of one image by the host, followed by the records of the piece in `ours`."""
     return ", ".join([text, *(found.group() for found in _RECORDS.finditer(ours.rpartition("\n")[2]))])
 
 
 def records_in(text: str) -> dict[str, dict[str, Any]]:
-    """Return our records in generation parameters, by kind; of two of a kind the last, as prompts come first."""
+    """Return our records in generation parameters, by kind; the last of each kind, as the prompt comes first."""
     records = {}
     for kind, quoted in _RECORDS.findall(text):
         try:
@@ -137,17 +137,17 @@ def records_in(text: str) -> dict[str, dict[str, Any]]:
 
 
 def host_values(text: str) -> dict[str, str]:
-    """Return what a host's generation parameters say of an image beyond the settings of ours: model, VAE, versions."""
+    """Return the values in a host's generation parameters that our settings lack: model, VAE, versions."""
     found = dict(_values_in(text.rpartition("\n")[2]))
     values = {name: found[name] for name in _HOST if name in found}
     try:
         return {name: str(loads(value)) if value.startswith('"') else value for name, value in values.items()}
-    except ValueError:  # not quoted as JSON: then it is not for us
+    except ValueError:  # not quoted as JSON, so not written by us
         return {}
 
 
 def _values_in(line: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of ``Steps: 30, Model: "a, b", ...``, in time that grows with the length of the line."""
+    """Yield name and value of ``Steps: 30, Model: "a, b", ...``, in linear time."""
     position = 0
     while (colon := line.find(": ", position)) >= 0:
         name, begin = line[position:colon].rpartition(",")[2].strip(), colon + 2

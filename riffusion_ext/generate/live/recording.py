@@ -1,4 +1,4 @@
-"""What is written into the recording of a jam: how it was made, and which prompts are heard when."""
+"""Write the recording of a jam, with its settings and its prompts over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROMPTS_KEY = "Prompts over time"
 
 
 def heard_prompts(recording: Recording, sample_rate: int) -> list[tuple[float, str]]:
-    """Return what is heard from which second of a recording on."""
+    """Return (seconds, prompt) for each change of the prompt in a recording."""
     prompts: list[tuple[float, str]] = []
     for change in recording.changes:
         label = {0.0: change.prompt, 1.0: change.to}.get(change.alpha, f"{change.prompt} > {change.to}")
@@ -47,23 +47,23 @@ def recording_infotext(jam: Jam, recording: Recording) -> str:
 
 
 def write_recording(jam: Jam, recording: Recording, path: Path, *, title: str = "") -> Path:
-    """Write a recording: the very samples that were played.
+    """Write a recording, with exactly the samples that were played.
 
     Parameters
     ----------
     jam
-        It still has them.
+        Jam whose store still holds the samples.
     recording
-        Which.
+        Recording to write.
     path
-        Its suffix chooses the format: ``.wav`` or ``.flac``, which lose nothing.
+        Sound file; its suffix chooses the format, ``.wav`` or ``.flac`` for lossless ones.
     title
-        Of the file's tags.
+        Title tag; the name of the file if empty.
 
     Raises
     ------
     RiffusionError
-        It cannot be written.
+        The file cannot be written.
     """
     params = jam.settings.params
     times = heard_prompts(recording, params.sample_rate)

@@ -1,13 +1,13 @@
-"""Music without an end, generated a little ahead of what is heard.
+"""Endless music, generated a little ahead of the playback position.
 
 ::
 
     windows   [      0      ]
-                       [      1      ]                 each goes on from the end of the one before
+                       [      1      ]                 each continues the end of the one before
                                  [      2      ]
     settled   ------------------->                     columns that no later window fades into
-    sound     =================|                       final samples: the stream needs a little of what follows
-                    ^ heard                            generation rests while the sound is far enough ahead of it
+    sound     =================|                       final samples: the stream needs some columns beyond them
+                    ^ position                         generation pauses while the sound is far enough ahead of it
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from riffusion_ext.spectrogram.settings import DecodeSettings
 __all__ = ["TIMEOUT_S", "Jam", "PromptChange", "Recording"]
 
 TIMEOUT_S = 20.0
-"""Seconds without a word from the page, after which it is taken for closed."""
+"""Seconds without a request from the page until it is considered closed."""
 
-_HISTORY_S = 20.0  # seconds kept behind what is heard: the page shows some of it
+_HISTORY_S = 20.0  # seconds kept behind the playback position: the page shows some of it
 _POLL_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True)
 class PromptChange:
-    """What is heard from a sample on: between two prompts, `alpha` of the way."""
+    """Prompts from a sample on: `prompt` and `to`, with `alpha` of the way between them."""
 
     start: int
     prompt: str
@@ -61,7 +61,7 @@ class PromptChange:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording: samples ``first <= s < stop`` of the jam, and what was heard in them."""
+    """Samples ``first <= s < stop`` of the jam, and the prompts in them."""
 
     first: int
     stop: int
@@ -78,28 +78,28 @@ class Jam:
     backend
         Generates.
     folder
-        For what is played; the jam's own, removed at the end.
+        Folder for the sound, used by this jam alone and removed at the end.
     decode
         Engine and device for the sound.
     save_recording
-        Is given each finished recording; returns what the page shows of it.
+        Called with each finished recording; returns what the page shows of it.
 
     Attributes
     ----------
     error
-        What ended it; None: nothing so far, or the user.
-    shown
-        What `keep` returned.
+        Exception that ended the jam; None if it runs, or the user ended it.
+    recordings
+        Results of `save_recording`.
     host
-        What the host said of itself, in the first image.
+        Generation parameters of the host in the first image: model, VAE, versions.
     activity
-        What the backend is at; None where there is nothing to say.
+        Activity of the backend; None if unknown.
     resting
         Whether enough is generated for now.
-    heard
-        Samples that were played.
-    journey, pace, tape
-        What is wanted, how fast it is generated, and what came of it.
+    position
+        Playback position: samples that were played.
+    prompts, throughput, store
+        Queue of prompts, speed of generation, and the generated sound.
     """
 
     def __init__(
@@ -136,35 +136,35 @@ class Jam:
     # --- what the page does --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to generate."""
+        """Start the thread that generates."""
         scratch.sweep(self.store.folder.parent, "")  # what jams of killed programs have left
         scratch.claim(self.store.folder)
         self._thread.start()
 
     def report_position(self, sample: int) -> None:
-        """Take the page's word for what is heard now: all before this sample was played."""
+        """Record the client's playback position: all before this sample was played."""
         with self._position_reported:
             self.position = max(self.position, min(sample, self.store.samples))
             self._last_contact = time.monotonic()
             self._position_reported.notify_all()
 
     def keep_alive(self) -> None:
-        """Take note that the page is there: it asks for something."""
+        """Note that the page is open, because it sent a request."""
         self._last_contact = time.monotonic()
 
     def stop(self) -> None:
-        """Let it end soon, in the middle of an image; a recording is finished first."""
+        """End the jam soon, even in the middle of an image; a recording is finished first."""
         self.stop_recording()
         self._stop.set()
 
     def close(self) -> None:
-        """Let it end as where the page is closed, but at once: the program ends."""
+        """End the jam at once, because the program ends; a recording is finished first."""
         self._finish_recording()
         self._stop.set()
         self._last_contact = -math.inf
 
     def record(self) -> None:
-        """Begin to record with what is heard now.
+        """Start recording at the playback position.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class Jam:
             self._recording_start = self.position
 
     def stop_recording(self, timeout: float = 1.0) -> None:
-        """Finish the recording, where there is one, with what is heard when the page is next heard of."""
+        """Finish the recording, if any, at the next position reported within `timeout` seconds, or at the last."""
         if self._recording_start is None:
             return
         with self._position_reported:
@@ -186,25 +186,25 @@ class Jam:
 
     @property
     def recording(self) -> int | None:
-        """Samples recorded so far; None: it does not record."""
+        """Number of samples recorded so far; None if nothing is recorded."""
         return None if self._recording_start is None else self.position - self._recording_start
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether generation has ended."""
         return self._ended.is_set()
 
     @property
     def gone(self) -> bool:
-        """Whether nothing of it is left: it has ended, and nobody listens any more."""
+        """Whether the jam has ended and the page no longer plays it."""
         return self._gone.is_set()
 
     def should_end(self) -> bool:
-        """Whether it is to end: the user wants it to, or the page is closed."""
+        """Whether the jam must end: the user stopped it, or the page is closed."""
         return self._stop.is_set() or time.monotonic() - self._last_contact > TIMEOUT_S
 
     def changes(self) -> list[PromptChange]:
-        """Return what is heard, from about now on; the past that is recorded is kept, but no page shows it."""
+        """Return the prompt changes from about the playback position on; pages do not show earlier ones."""
         changes = list(self._changes)
         oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
         first = max((number for number, change in enumerate(changes) if change.start <= oldest), default=0)
@@ -248,12 +248,12 @@ class Jam:
             self._forget()
 
     def _window(self) -> bool:
-        """Generate the next window and make it sound; False where the backend was stopped."""
+        """Generate the next window and its sound; False if the backend was stopped."""
         moment = self.prompts.next()
         images: list[Image.Image] = []
         try:
             self._generate(moment, images)
-        except Exception:  # such as numbers that overflow in the model, with just this noise
+        except Exception:  # such as numbers that overflow in the model with this very noise
             if self.should_end():
                 return False
             images.clear()
@@ -315,7 +315,7 @@ class Jam:
         )
 
     def _sound(self, *, last: bool) -> None:
-        """Put on the tape what can be heard now."""
+        """Append the samples that are final now to the store."""
         blend, stream = self._blend, self._stream
         frames = blend.end if last else min(blend.settled + stream.margin, blend.end)
         samples = stream.advance(blend.mel, frames, last=last)
@@ -323,7 +323,7 @@ class Jam:
         blend.forget(stream.first_needed)
 
     def _finish(self) -> None:
-        """Let what is generated sound to its end, unless the user has stopped; finish a recording."""
+        """Decode the rest of the generated windows, unless the user has stopped; finish a recording."""
         if not self.should_end() and self._blend.end:
             self._sound(last=True)
         if self.error is None and not self._stop.is_set():
@@ -346,7 +346,7 @@ class Jam:
             self._recording_start = None
 
     def _forget(self) -> None:
-        """Remove what is long past, unless it is being recorded."""
+        """Remove sound far behind the playback position, unless it is being recorded."""
         oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
         if self._recording_start is not None:
             oldest = min(oldest, self._recording_start)

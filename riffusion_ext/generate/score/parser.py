@@ -1,4 +1,4 @@
-r"""Scores as people type them, one keyframe to a line.
+r"""Parse and format scores: one keyframe per line.
 
 ::
 
@@ -6,8 +6,8 @@ r"""Scores as people type them, one keyframe to a line.
     8 bars | funky sax, upbeat -- vocals | seed 42 | denoise 0.6 | cfg 7
     0:20   | jazz piano
 
-Duration, prompt (after `` -- `` what is not wanted), options. A ``|`` inside brackets, as in ``[a|b]``, belongs to the
-prompt, and so does one written ``\|``.
+Duration, prompt (text after `` -- `` is the negative prompt), options. A ``|`` inside brackets, as in ``[a|b]``,
+belongs to the prompt, and so does ``\|``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def parse_score(
     loop: bool = False,
     defaults: Keyframe = _DEFAULT,
 ) -> Score:
-    """Read a score.
+    """Parse a score.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def parse_score(
     bpm, beats_per_bar, power, loop
         See :class:`~riffusion_ext.generate.score.keyframes.Score`.
     defaults
-        Where a line does not say: its negative prompt, seed, denoise and CFG.
+        Negative prompt, seed, denoise and CFG of lines that do not set them.
 
     Raises
     ------
     RiffusionError
-        A line is not understood; the message names it.
+        A line is invalid; the message gives its number.
     """
     keyframes = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -67,7 +67,7 @@ def parse_score(
 
 
 def format_score(score: Score) -> str:
-    """Write a score as text that :func:`parse_score` reads as the same keyframes."""
+    """Format a score so that :func:`parse_score` returns the same keyframes."""
     return "\n".join(_line(keyframe) for keyframe in score.keyframes)
 
 
@@ -91,16 +91,16 @@ def _keyframe(line: str, defaults: Keyframe) -> Keyframe:
 
 
 def _split(line: str) -> list[str]:
-    """Cut a line at each | that stands in no bracket and has no backslash before it.
+    """Split a line at each | outside brackets and without a backslash before it.
 
-    Where brackets are left open, as in ":(", they are no brackets.
+    Brackets that are left open, as in ":(", do not count as brackets.
     """
     parts, depth = _cut(line, brackets=True)
     return _cut(line, brackets=False)[0] if depth else parts
 
 
 def _cut(line: str, *, brackets: bool) -> tuple[list[str], int]:
-    """Return the parts, and how many brackets are left open."""
+    """Return the parts, and the number of brackets left open."""
     parts, current, depth, escaped = [], "", 0, False
     for character in line:
         if escaped:
@@ -161,6 +161,6 @@ def _line(keyframe: Keyframe) -> str:
 
 
 def _escaped(text: str) -> str:
-    """One line of text in which no | is taken for a border."""
+    """Return the text as one line in which no | separates parts."""
     text = " ".join(text.split())
     return text if len(_split(text)) == 1 and "\\|" not in text else re.sub(r"(?<!\\)\|", r"\\|", text)

@@ -1,4 +1,4 @@
-"""What a window starts from where its neighbours are known."""
+"""Init images of windows with finished neighbours."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Pixels = npt.NDArray[np.uint8]
 def outpaint_init(
     init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]
 ) -> Image.Image:
-    """Lay what the neighbours decide over both ends of an image.
+    """Paste the columns of the neighbours over both ends of an init image.
 
     Parameters
     ----------
     init
-        RGB image of that size; None: what is known, mirrored and mixed. At least one side is known then.
+        RGB image of that size; None continues the known columns, mirrored and mixed. Then at least one side is known.
     left, right
-        Pixels [height, columns, 3] of the neighbours at the ends.
+        Pixels [height, columns, 3] of the neighbours at the ends; None if unknown.
     size
         Width and height.
     """
@@ -37,7 +37,7 @@ def outpaint_init(
 
 
 def _mirrored(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
-    """Continue what is known at the ends into the middle, mirrored to and fro; mixed where there are two ends.
+    """Continue the known columns at the ends by repeated mirroring; cross-fade if both ends are known.
 
     A model that regenerates at less than full strength then starts from music like that around it.
     """

@@ -1,4 +1,4 @@
-"""What to tell a user of a plan."""
+"""Warnings about a plan."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from riffusion_ext.generate.windows.plan import Plan
 __all__ = ["skipped_keyframes"]
 
 _MIN_SHARE = 0.5 - 1e-6
-"""Share of a prompt in some window, from which on it is heard."""
+"""Smallest share of a prompt in some window at which it is audible."""
 
 
 def skipped_keyframes(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
-    """Return a sentence about each keyframe that is so short that no window has its prompt for the greater part.
+    """Return a sentence about each keyframe so short that its prompt has the larger share in no window.
 
     Parameters
     ----------
     plan
-        Of the song.
+        Plan of the song.
     keyframes
-        Those that it was planned from.
+        Keyframes that it was planned from.
     """
     shares: dict[tuple[str, str], float] = {}
     for window in plan.windows:
