@@ -1,4 +1,4 @@
-"""``riffusion-ext audio-to-images-batch``: a folder of clips to an image each, several at once."""
+"""``riffusion-ext audio-to-images-batch``: a folder of clips to one image each, in parallel."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _add(group: Any, *ids: str, **more: Any) -> None:
-    """Add declared options. Their bounds are the core's, which is asked before the work and says what is wrong."""
+    """Add declared options, without bounds: the core checks them before the work."""
     for id_ in ids:
         item = DATASET[id_]
         kind: dict[str, Any] = {"metavar": "TEXT"}

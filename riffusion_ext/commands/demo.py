@@ -1,4 +1,4 @@
-"""``riffusion-ext demo``: the whole way there and back, with a tune of its own."""
+"""``riffusion-ext demo``: a synthesised tune to images and back to sound."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _program() -> str:
-    """Return how the user can call this program again: its environment need not be on PATH."""
+    """Return the command with which the user can call this program again, even if it is not on PATH."""
     called = Path(sys.argv[0])
     if called.stem != "riffusion-ext":
         return f"{Path(sys.executable).name} -m riffusion_ext"

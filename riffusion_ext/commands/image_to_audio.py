@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pairs of image and sound file (all to one file when joined), and notes about their names."""
+    """Return pairs of image and sound file (one file for all if joined), and notes about their names."""
     suffixes = [".wav", ".flac", ".ogg", ".mp3"]
     if join is None:
         return plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")

@@ -1,4 +1,4 @@
-"""``riffusion-ext images-to-audio``: a folder of images to clips, cut on the beat, and one track of them all."""
+"""``riffusion-ext images-to-audio``: a folder of images to clips, cut on the beat, and to one joined track."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     add_control(parser, TO_AUDIO["patterns"], metavar="PATTERNS")
     parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each image)")
-    add_control(parser, TO_AUDIO["each"], default=None)  # argparse would tell a default twice
+    add_control(parser, TO_AUDIO["each"], default=None)  # argparse would print a default twice
     add_control(parser, TO_AUDIO["join"], default=None)
     add_control(parser, TO_AUDIO["joined_name"], metavar="NAME")
     add_control(parser, TO_AUDIO["crossfade"], metavar="S")
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     joined = None
     if join and (len(files) > 1 or (files and not each)):
         joined = joined_path(folder or files[0].parent, args.joined_name, ending)
-    # An image of the track's name has to give way.
+    # A clip that would have the name of the track gets another.
     named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
     pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
     steps = len(missing) + len(files) + (joined is not None)
@@ -132,7 +132,7 @@ def _preview(
     passed: Sequence[Path],
     params: SpectrogramParams | None,
 ) -> int:
-    """Draw the cuts instead of making sound."""
+    """Draw the cuts instead of decoding."""
     if args.crop == "none":
         raise UsageError("--preview shows where images are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):

@@ -1,4 +1,4 @@
-"""``riffusion-ext info``: what is recorded in an image or a sound file."""
+"""``riffusion-ext info``: the parameters recorded in images and sound files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command to the parser, also under the original's name."""
+    """Add the command to the parser, also under the name in the original."""
     parser = commands.add_parser(
         "info",
         aliases=["print-exif"],

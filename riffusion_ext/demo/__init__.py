@@ -1,6 +1,6 @@
-"""The demo: a tune of our own, into training images, and back into sound.
+"""The demo: a synthesised tune to training images and back to sound.
 
-Everything is made here: no download, no model, no webui, no GPU.
+It needs no download, no model, no webui and no GPU.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ def run_demo(
     Parameters
     ----------
     folder
-        Where the files go; made if it is not there.
+        Folder for the files; created if missing.
     engine, device
-        How the images are turned into sound.
+        Engine and device for the sound.
     program
-        How the user calls the command line, for the hints at the end.
+        Command with which the user calls the command line, for the hints at the end.
     say
-        Takes each line for the user.
+        Called with each line for the user.
 
     Returns
     -------
     dict
-        ``files`` by name, ``difference`` (mean of the re-made images' levels, 0 to 255) and ``seconds``.
+        ``files`` by name, ``difference`` (mean in grey levels, 0 to 255, between the images and those of the new sound)
+        and ``seconds``.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def _measure_time(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
 
 
 def _round_trip(song: Decoded, images: Sequence[EncodedImage]) -> float:
-    """Mean difference between the images and those of the sound made from them."""
+    """Return the mean difference between the images and those of the sound made from them."""
     from riffusion_ext.spectrogram.codec import audio_to_images
 
     again = audio_to_images(song.clip, images[0].params)

@@ -1,8 +1,8 @@
 """What a song, a riff, a loop and an interpolation have in common.
 
 A :class:`Piece` is generated as images and decoded as one sound. A :class:`WindowedPiece` (song, riff, loop) has a plan
-of windows, keeps their images in a folder so that it can be resumed, and records its recipe in the sound file. Each kind
-plans its windows and makes their requests; the rest is here.
+of windows, keeps their images in a folder so that it can be resumed, and records its recipe in the sound file. Each
+kind plans its windows and makes their requests; the rest is here.
 """
 
 from __future__ import annotations

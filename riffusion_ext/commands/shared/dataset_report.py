@@ -1,4 +1,4 @@
-"""What ``riffusion-ext dataset`` says while it works, and at the end."""
+"""Progress and report of ``riffusion-ext dataset``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ProgressPrinter", "lines", "summary"]
 
 
 class ProgressPrinter:
-    """Progress on the terminal: a bar for each stage, or a line from time to time."""
+    """Print progress on stderr: a bar for each stage on a terminal, otherwise lines."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -28,11 +28,11 @@ class ProgressPrinter:
 
     @property
     def seconds(self) -> float:
-        """Since the command began, by the clock."""
+        """Seconds since the command began."""
         return time.perf_counter() - self._began
 
     def on_progress(self, progress: Progress) -> None:
-        """Say what became of a song."""
+        """Report a processed song."""
         if self._quiet:
             return
         if sys.stderr.isatty():
@@ -44,7 +44,7 @@ class ProgressPrinter:
         sys.stderr.write(f"{progress.done}/{progress.total}  {progress.cut.song.name}: {what}  [{progress.pace}]\n")
 
     def on_stage(self, stage: Stage) -> None:
-        """Say how far another stage is."""
+        """Report the progress of another stage."""
         if self._quiet:
             return
         if sys.stderr.isatty():
@@ -62,14 +62,14 @@ class ProgressPrinter:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
 def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
-    """Return the report as plain values; `seconds` is how long all of it took."""
+    """Return the report as JSON values; `seconds` is the duration of the command."""
     manifest = built.manifest
     return {
         "songs": built.songs,
@@ -94,7 +94,7 @@ def _windows(count: int) -> str:
 
 
 def lines(built: Built, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> Sequence[str]:
-    """Return the report as people read it; `seconds` is how long all of it took."""
+    """Return the report as lines of text; `seconds` is the duration of the command."""
     from riffusion_ext.dataset.verify import described
 
     manifest = built.manifest

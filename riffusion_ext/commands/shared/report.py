@@ -1,4 +1,4 @@
-"""What a command says while it works: lines, a progress bar, a summary, or one JSON document."""
+"""Report of a command: lines, a progress bar, a summary, or one JSON document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Reporter", "failure", "plain", "write_json"]
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: no NaN, no bytes, no paths."""
+    """Convert a value to JSON values: NaN and infinity to None, other types to text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -39,10 +39,10 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 class Reporter:
-    """Collects the results of a command and tells them.
+    """Collect and print the results of a command.
 
-    Lines about results go to stdout, everything else to stderr. With ``json`` stdout holds one document at the end.
-    The bar appears only where stderr is a terminal. Use it as a context: Ctrl-C inside ends the work, not the report.
+    Lines about results go to stdout, all others to stderr. With ``json``, stdout gets one document at the end. The bar
+    appears only on a terminal. Use it as a context manager: Ctrl-C inside ends the work, not the report.
     """
 
     def __init__(self, command: str, total: int, *, json: bool = False, quiet: bool = False) -> None:
@@ -66,18 +66,18 @@ class Reporter:
         return self.stopped
 
     def progress(self, part: float) -> None:
-        """Show how far the present batch is, 0 to 1."""
+        """Show the progress of the current batch, 0 to 1."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"{part:.0%}")
 
     def note(self, text: str) -> None:
-        """Tell something about the inputs as a whole."""
+        """Print a note about the inputs as a whole."""
         self.notes.append(text)
         if not self._quiet:
             self._line(f"note: {text}", sys.stderr)
 
     def found(self, missing: Sequence[tuple[Path, str]], passed: Sequence[Path], notes: Sequence[str] = ()) -> None:
-        """Tell what the names of the inputs led to: nothing, or files that were passed over; and more notes."""
+        """Report inputs that were not found, files that were skipped, and further notes."""
         for path, why in missing:
             self.add(Result(path, error=why))
         if passed:
@@ -86,14 +86,14 @@ class Reporter:
             self.note(text)
 
     def stage(self, text: str) -> None:
-        """Say what the rest of the time goes into, where no input is worked on."""
+        """Show a stage of work that belongs to no single input."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
         elif not (self._quiet or self._json):
             self._line(f"{text} ...", sys.stderr)
 
     def add(self, result: Result) -> None:
-        """Take the result of one input and tell it."""
+        """Add the result of one input, and print it."""
         self.results.append(result)
         if self._bar is not None:
             self._bar.update()
@@ -106,7 +106,7 @@ class Reporter:
                 self._line(_describe(result), sys.stdout)
 
     def finish(self) -> int:
-        """Tell the summary and return the exit code."""
+        """Print the summary, and return the exit code."""
         failed = sum(not result.ok for result in self.results)
         skipped = sum(result.skipped for result in self.results)
         done = len(self.results) - failed - skipped
@@ -133,7 +133,7 @@ class Reporter:
 
 
 def printable(text: str) -> str:
-    """Return a line in which names cannot move the cursor, turn the text around or begin another line."""
+    """Escape control and bidirectional characters, so that names cannot alter the terminal or begin a new line."""
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c < "\xa0" or c in _DIRECTIONS else c for c in text)
 
 
@@ -141,7 +141,7 @@ _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 
 
 def failure(source: Path, error: str) -> str:
-    """Return the line about an input that failed. It names the input once, also where the sentence does already."""
+    """Return the line about a failed input, which names it only once even if the error names it too."""
     if str(source) in error:
         return f"failed: {error}"
     return (
