@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "dataset",
@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _add(group: Any, *ids: str, **more: Any) -> None:
+def _add(group: argparse._ArgumentGroup, *ids: str, **more: Any) -> None:
     """Add declared options, without bounds: the core checks them before the work."""
     for id_ in ids:
         item = DATASET[id_]
@@ -75,18 +75,18 @@ def _add(group: Any, *ids: str, **more: Any) -> None:
         group.add_argument(item.flag, dest=id_, default=item.default, **{"help": help_, **kind, **more})
 
 
-def _add_slicing(group: Any) -> None:
+def _add_slicing(group: argparse._ArgumentGroup) -> None:
     _add(group, "columns", "overlap", "align", "last", "scale", "stems")
     _add(group, "stems_model", metavar="NAME")
 
 
-def _add_curation(group: Any) -> None:
+def _add_curation(group: argparse._ArgumentGroup) -> None:
     _add(group, "silence_db", "transition", "duplicate", "clipping", type=_threshold, metavar="X")
     group.add_argument("--keep-broken", action="store_true", help="keep windows with drop-outs or an offset")
     _add(group, "first", "final", "target")
 
 
-def _add_captions(group: Any) -> None:
+def _add_captions(group: argparse._ArgumentGroup) -> None:
     from riffusion_ext.dataset.captions.template import CAPTION_FIELDS
 
     caption = DATASET["template"]
@@ -98,7 +98,7 @@ def _add_captions(group: Any) -> None:
     )
 
 
-def _add_export(group: Any) -> None:
+def _add_export(group: argparse._ArgumentGroup) -> None:
     _add(group, "formats", "kohya_repeats")
     _add(group, "kohya_name", metavar="NAME")
     _add(group, "audio_rate", metavar="HZ")

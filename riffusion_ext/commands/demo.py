@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.commands.shared.options import add_control, add_device_option, add_output_options, check_device
 from riffusion_ext.commands.shared.report import write_json
@@ -15,7 +14,7 @@ from riffusion_ext.commands.shared.report import write_json
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",

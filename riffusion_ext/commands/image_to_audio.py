@@ -25,7 +25,7 @@ from riffusion_ext.options.convert.to_audio import BITS, JOIN, SUBTYPES, TO_AUDI
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "image-to-audio",

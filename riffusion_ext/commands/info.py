@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
@@ -18,7 +17,7 @@ from riffusion_ext.files.paths import IMAGE_SUFFIXES, SOUND_SUFFIXES, expand
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser, also under the name in the original."""
     parser = commands.add_parser(
         "info",
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand(names, IMAGE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
     if passed and not args.quiet:
         sys.stderr.write(f"note: {passed_over_line(passed)}\n")
-    results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]
+    results: list[dict[str, object]] = [{"source": str(path), "error": why} for path, why in missing]
     for path in files:
         try:
             results.append({"source": str(path), "error": None, **describe(path)})
@@ -62,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(printable(failure(Path(item["source"]), item["error"])) + "\n")
+            sys.stderr.write(printable(failure(Path(str(item["source"])), str(item["error"]))) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0
 
 
-def _text(item: dict[str, Any]) -> str:
+def _text(item: dict[str, object]) -> str:
     facts = rows(item)
     width = max(len(what) for what, _ in facts) + 2
     lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join(printable(line) for line in [item["source"], *lines]) + "\n"
+    return "\n".join(printable(line) for line in [str(item["source"]), *lines]) + "\n"

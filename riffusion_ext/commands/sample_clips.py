@@ -6,7 +6,7 @@ import argparse
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.commands.shared.options import UsageError, add_common_options, add_control, existing_of
 from riffusion_ext.commands.shared.report import Reporter
@@ -23,7 +23,7 @@ __all__ = ["add_parser", "run", "run_batch"]
 _MAX_NAMED = 3
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both commands to the parser."""
     parser = commands.add_parser(
         "sample-clips",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.commands.shared.generation import add_options, open_image, render_to_file, score_of, values_of
 from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
@@ -30,7 +30,7 @@ A line for each part: how long | prompt -- negative prompt | seed 42 | denoise 0
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "song",

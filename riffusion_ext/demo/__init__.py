@@ -8,14 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.spectrogram.codec import Decoded, EncodedImage
 
-__all__ = ["image_difference", "run_demo"]
+__all__ = ["DemoResult", "image_difference", "run_demo"]
+
+
+class DemoResult(TypedDict):
+    """Result of the demo: files by name, mean difference in grey levels, engine, and seconds that it took."""
+
+    files: dict[str, Path | list[Path]]
+    difference: float
+    engine: str
+    seconds: float
 
 
 def image_difference(one: Image.Image, other: Image.Image) -> float:
@@ -34,7 +43,7 @@ def run_demo(
     device: str = "auto",
     program: str = "riffusion-ext",
     say: Callable[[str], None],
-) -> dict[str, Any]:
+) -> DemoResult:
     """Run the demo.
 
     Parameters
@@ -109,7 +118,12 @@ def run_demo(
     say(f"Your own files: {program} audio-to-image --audio song.mp3 --image tiles/ --tiles")
     say(f"                {program} image-to-audio --image tiles/ --join song --audio song.wav")
     say(f"In the browser: {program} ui --open")
-    files = {"tune": tune_path, "pictures": tiles, "from_one_picture": one_path, "from_all_pictures": song_path}
+    files: dict[str, Path | list[Path]] = {
+        "tune": tune_path,
+        "pictures": tiles,
+        "from_one_picture": one_path,
+        "from_all_pictures": song_path,
+    }
     return {"files": files, "difference": round(difference, 3), "engine": engine, "seconds": round(seconds, 3)}
 
 

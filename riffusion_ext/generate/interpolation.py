@@ -59,7 +59,7 @@ class InterpolationSettings:
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     init
-        Init image of all images, as :func:`fitted` returns it; None: noise alone.
+        Init image of all images, as :func:`fit_init_image` returns it; None: noise alone.
     mask
         White is regenerated, black is kept; scaled to the init image.
     width, height

@@ -12,7 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypedDict
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.save import save_clip
@@ -26,7 +26,17 @@ from riffusion_ext.generate.windows.segments import plan_part, with_fast_engine
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Piece", "WindowedPiece", "short_digest"]
+if TYPE_CHECKING:
+    from riffusion_ext.generate.checkpoint.recipe import PieceSettings
+
+    class WindowedSettings(PieceSettings, Protocol):
+        """Settings of a song, riff or loop."""
+
+        @property
+        def params(self) -> SpectrogramParams: ...
+
+
+__all__ = ["InfotextFields", "Piece", "WindowedPiece", "short_digest"]
 
 
 class Piece(ABC):
@@ -103,6 +113,15 @@ class Piece(ABC):
         )
 
 
+class InfotextFields(TypedDict):
+    """Values of the first window in the generation parameters."""
+
+    prompt: str
+    negative: str
+    size: tuple[int, int]
+    extra: dict[str, object]
+
+
 class WindowedPiece(Piece):
     """A song, riff or loop: a piece with a plan of windows, and the folder where they are generated.
 
@@ -123,11 +142,11 @@ class WindowedPiece(Piece):
     kind: ClassVar[str]
     infotext_key: ClassVar[str]
 
-    settings: Any
+    settings: WindowedSettings
     folder: Path
     plan: Plan
 
-    def __init__(self, settings: Any, folder: Path, decode: DecodeSettings | None) -> None:
+    def __init__(self, settings: WindowedSettings, folder: Path, decode: DecodeSettings | None) -> None:
         super().__init__(decode)
         self.settings, self.folder = settings, folder
         self._works: list[RenderFolder] = []
@@ -146,7 +165,7 @@ class WindowedPiece(Piece):
     ) -> AudioClip:
         """Decode a part of the plan that starts with window `first`, at the chosen level."""
 
-    def _infotext_fields(self) -> dict[str, Any]:
+    def _infotext_fields(self) -> InfotextFields:
         """Return prompt, negative prompt, size and extra values of the first window, for the generation parameters."""
         moment = self.plan.windows[0].moment
         return {
@@ -248,8 +267,7 @@ class WindowedPiece(Piece):
         )
 
     def _sound_params(self) -> SpectrogramParams:
-        params: SpectrogramParams = self.settings.params
-        return params
+        return self.settings.params
 
     def _recipe(self) -> Mapping[str, object]:
         return {self.kind: to_record(self.settings), "parameters": self.infotext()}

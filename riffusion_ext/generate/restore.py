@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.regular import open_regular
 from riffusion_ext.generate.checkpoint.recipe import read_record, records_in
+
+if TYPE_CHECKING:
+    from riffusion_ext.generate.loop import LoopSettings
+    from riffusion_ext.generate.riff_settings import RiffSettings
+    from riffusion_ext.generate.song import SongSettings
 
 __all__ = ["KINDS", "images_in", "settings_in"]
 
 KINDS = ("song", "riff", "loop")
 
 
-def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
+def settings_in(path: Path, name: str = "") -> tuple[str, SongSettings | RiffSettings | LoopSettings]:
     """Read the settings that a sound or image was generated with.
 
     Parameters
@@ -44,7 +49,7 @@ def settings_in(path: Path, name: str = "") -> tuple[str, Any]:
     return kind, read_record(_settings_of(kind), record)
 
 
-def _settings_of(kind: str) -> type[Any]:
+def _settings_of(kind: str) -> type[SongSettings] | type[RiffSettings] | type[LoopSettings]:
     if kind == "song":
         from riffusion_ext.generate.song import SongSettings
 
@@ -67,17 +72,17 @@ def images_in(path: Path) -> dict[str, str]:
     return {name: str(value) for name, value in records_in(str(text)).get("pictures", {}).items()}
 
 
-def _in_sound(path: Path) -> tuple[str, dict[str, Any]] | None:
+def _in_sound(path: Path) -> tuple[str, object] | None:
     record = _comment(path)
     return next(((kind, record[kind]) for kind in KINDS if isinstance(record.get(kind), dict)), None)
 
 
-def _in_image(path: Path) -> tuple[str, dict[str, Any]] | None:
+def _in_image(path: Path) -> tuple[str, object] | None:
     records = records_in(_parameters(path))
     return next(((kind, records[kind]) for kind in KINDS if kind in records), None)
 
 
-def _comment(path: Path) -> dict[str, Any]:
+def _comment(path: Path) -> dict[str, object]:
     """Return the record in the comment of a sound file; {} if there is none."""
     from riffusion_ext.audio.io import read_tags
     from riffusion_ext.metadata import parse_audio_comment

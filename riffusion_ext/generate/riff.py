@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.checkpoint.retention import mark, remove_old
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import WindowedPiece, short_digest
+from riffusion_ext.generate.piece import InfotextFields, WindowedPiece, short_digest
 from riffusion_ext.generate.riff_settings import RiffSettings
 from riffusion_ext.generate.score.automation import Curve
 from riffusion_ext.generate.score.keyframes import Moment
@@ -241,9 +240,10 @@ class Riff(WindowedPiece):
         """Seed of the first keyframe."""
         return self.settings.keyframes[0].seed
 
-    def _infotext_fields(self) -> dict[str, Any]:
+    def _infotext_fields(self) -> InfotextFields:
         fields = super()._infotext_fields()
-        return fields | {"extra": fields["extra"] | {"Denoising strength": self.plan.windows[0].moment.denoise}}
+        fields["extra"]["Denoising strength"] = self.plan.windows[0].moment.denoise
+        return fields
 
 
 def _with_seeds(plan: Plan, offset: int) -> Plan:

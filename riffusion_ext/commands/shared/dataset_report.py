@@ -68,7 +68,7 @@ class ProgressPrinter:
             self._bar = None
 
 
-def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
+def summary(built: Built, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, object]:
     """Return the report as JSON values; `seconds` is the duration of the command."""
     manifest = built.manifest
     return {

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from riffusion_ext.commands.shared.generation_report import ProgressPrinter
 from riffusion_ext.commands.shared.options import (
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-    Settings = SongSettings | RiffSettings | LoopSettings
+    SettingsT = TypeVar("SettingsT", SongSettings, RiffSettings, LoopSettings)
 
 _LARGEST_SCORE = 1 << 20
 
@@ -104,7 +104,7 @@ def score_of(texts: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, Any]:
+def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, object]:
     """Return the values of the options by id, with the level and the spectrogram parameters."""
     values = {item.id: getattr(args, item.id) for item in options if "command" in item.faces}
     return {**values, "level": args.level, "params": params_of(args) or PRESETS[PRESET.default]}
@@ -121,8 +121,8 @@ def open_image(name: str | None) -> Image.Image | None:
 
 def render_to_file(
     args: argparse.Namespace,
-    requested: Settings,
-    make_piece: Callable[[Any, Path, DecodeSettings], WindowedPiece],
+    requested: SettingsT,
+    make_piece: Callable[[SettingsT, Path, DecodeSettings], WindowedPiece],
     *,
     title: str,
     images: Mapping[str, Image.Image | None] = {},
@@ -243,8 +243,8 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _resolve_settings(
-    folder: Path, requested: Settings, images: Mapping[str, Image.Image | None], model: str
-) -> Settings:
+    folder: Path, requested: SettingsT, images: Mapping[str, Image.Image | None], model: str
+) -> SettingsT:
     """Return the settings with resolved seeds: those of the last run if the same piece is requested again.
 
     Raises
@@ -263,8 +263,7 @@ def _resolve_settings(
                 f"{folder} holds windows of the model {found.get('model')}: choose that model in the webui to go on, "
                 f"in place of {model}, or remove the folder"
             )
-        settings: Settings = read_record(type(requested), found["settled"])
-        return settings
+        return read_record(type(requested), found["settled"])
     settings = requested.resolve_seeds()
     path = folder / _SETTINGS_FILE
     text = json.dumps({"asked": request, "settled": to_record(settings), "model": model}, ensure_ascii=False, indent=1)
@@ -272,7 +271,7 @@ def _resolve_settings(
     return settings
 
 
-def _read_contents(folder: Path) -> dict[str, Any]:
+def _read_contents(folder: Path) -> dict[str, object]:
     """Return the recorded settings of a folder; {} if it is new or empty.
 
     Raises

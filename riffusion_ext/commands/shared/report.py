@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
@@ -19,7 +19,7 @@ from riffusion_ext.signals import exit_code
 __all__ = ["Reporter", "failure", "plain", "write_json"]
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Convert a value to JSON values: NaN and infinity to None, other types to text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def write_json(document: Mapping[str, Any]) -> None:
+def write_json(document: Mapping[str, object]) -> None:
     """Write one JSON document to stdout."""
     sys.stdout.write(json.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
@@ -123,7 +123,7 @@ class Reporter:
             sys.stderr.write(f"{stop}{', '.join(parts)} in {seconds:.1f} s\n")
         return code
 
-    def _line(self, text: str, stream: Any) -> None:
+    def _line(self, text: str, stream: TextIO) -> None:
         text = printable(text)
         if self._bar is None:
             stream.write(text + "\n")
@@ -173,7 +173,7 @@ def _noun(paths: Sequence[Path]) -> str:
     return "clips" if paths[0].suffix.lower() in SOUND_SUFFIXES else "images"
 
 
-def _as_dict(result: Result) -> dict[str, Any]:
+def _as_dict(result: Result) -> dict[str, object]:
     return {
         "source": str(result.source),
         "ok": result.ok,

@@ -11,8 +11,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
-from http.client import HTTPException
-from typing import Any
+from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
@@ -44,7 +43,7 @@ class SilentError(BackendUnavailableError):
 class _NoRedirect(HTTPRedirectHandler):
     """Refuse redirects: a password is sent only to the address that it was given for."""
 
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
         return None
 
 
@@ -65,7 +64,9 @@ class WebClient:
         proxies = ProxyHandler({}) if is_loopback(address.host) else ProxyHandler()
         self._opener = build_opener(proxies, _NoRedirect)
 
-    def json(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
+    def json(
+        self, path: str, body: Mapping[str, object] | None = None, *, timeout: float | None = None
+    ) -> dict[str, object]:
         """Send GET, or POST with a JSON body, and return the JSON answer.
 
         Parameters
@@ -85,11 +86,11 @@ class WebClient:
         data = None if body is None else json.dumps(body).encode("ascii")
         return self._parsed(self._call(f"{ROOT}{path}", data, "application/json", timeout))
 
-    def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, Any]:
+    def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, object]:
         """Send POST with an empty body, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", b"", "application/json", timeout))
 
-    def upload(self, path: str, file: bytes) -> dict[str, Any]:
+    def upload(self, path: str, file: bytes) -> dict[str, object]:
         """Send POST with a file, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", file, "application/octet-stream"))
 
@@ -113,7 +114,7 @@ class WebClient:
     def _status(self, path: str) -> int:
         try:
             with self._open(path, None, "", None) as reply:
-                return int(reply.status)
+                return reply.status
         except HTTPError as error:
             return error.code
         except (OSError, HTTPException):
@@ -128,21 +129,21 @@ class WebClient:
         except (OSError, HTTPException):
             return ""
 
-    def _open(self, path: str, data: bytes | None, kind: str, timeout: float | None) -> Any:
+    def _open(self, path: str, data: bytes | None, kind: str, timeout: float | None) -> HTTPResponse:
         headers = {"Accept": "*/*", "User-Agent": "riffusion-ext"}
         if data is not None:
             headers["Content-Type"] = kind
         if self.address.login:
             headers["Authorization"] = self.address.login
         request = Request(f"{self.address.url}{path}", data, headers)
-        return self._opener.open(request, timeout=self.timeout if timeout is None else timeout)
+        response: HTTPResponse = self._opener.open(request, timeout=self.timeout if timeout is None else timeout)
+        return response
 
     def _call(self, path: str, data: bytes | None, kind: str = "", timeout: float | None = None) -> bytes:
         url = self.address.url
         try:
             with self._open(path, data, kind, timeout) as reply:
-                content: bytes = reply.read(_MAX_REPLY_BYTES)
-                return content
+                return reply.read(_MAX_REPLY_BYTES)
         except HTTPError as error:
             raise self._refusal(error) from None
         except URLError as error:
@@ -168,7 +169,7 @@ class WebClient:
             return BackendUnavailableError(f"{url} is busy: {text}" if text else f"{url} is busy ({status})")
         return BackendUnavailableError(f"{url}: {text}" if text else f"{url} answers with an error ({status})")
 
-    def _parsed(self, content: bytes) -> dict[str, Any]:
+    def _parsed(self, content: bytes) -> dict[str, object]:
         try:
             answer = loads(content)
         except ValueError:

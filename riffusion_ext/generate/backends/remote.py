@@ -14,10 +14,9 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
@@ -120,14 +119,15 @@ class RemoteWebui:
             raise BackendUnavailableError(self._client.describe_server()) from None
         self._facts = self._read(reply)
 
-    def _read(self, reply: dict[str, Any]) -> Facts:
+    def _read(self, reply: dict[str, object]) -> Facts:
         if reply.get("paints") is False:
             raise BackendUnavailableError(
                 f"no model is available on {self.url}: it is not a webui, or its model cannot be used"
             )
         try:
-            samplers = tuple(str(name) for name in reply["samplers"])
-            return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), max(int(reply["batch"]), 1))
+            samplers = tuple(str(name) for name in _items(reply["samplers"]))
+            batch = max(_whole(reply["batch"]), 1)
+            return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), batch)
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
             raise BackendUnavailableError(f"{other}: update it there, or here") from None
@@ -157,7 +157,7 @@ class RemoteWebui:
         """Stop the job of this object."""
         self._interrupting.set()
 
-    def _upload(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+    def _upload(self, requests: Sequence[Request]) -> list[dict[str, object]]:
         """Upload the images of the requests, each once; returns the requests in the form that the route accepts."""
         ids: dict[str, str] = {}
 
@@ -184,7 +184,7 @@ class RemoteWebui:
             for request in requests
         ]
 
-    def _follow(self, job: str) -> dict[str, Any]:
+    def _follow(self, job: str) -> dict[str, object]:
         """Wait until a job has ended, and return its result."""
         over = False
         try:
@@ -203,7 +203,7 @@ class RemoteWebui:
             return {}
         raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was generated'}")
 
-    def _wait_for_end(self, job: str) -> dict[str, Any]:
+    def _wait_for_end(self, job: str) -> dict[str, object]:
         last_reply, pause, stop_by = time.monotonic(), _MIN_POLL_S, 0.0
         while True:
             try:
@@ -226,11 +226,11 @@ class RemoteWebui:
             time.sleep(pause) if stop_by else self._interrupting.wait(pause)
             pause = min(1.5 * pause, _MAX_POLL_S)
 
-    def _fetch(self, result: dict[str, Any], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+    def _fetch(self, result: dict[str, object], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         images = []
-        views = result.get("pictures") or []
+        views = _items(result.get("pictures") or [])
         for number, (view, request) in enumerate(zip(views, requests, strict=False)):
-            image = self._image(str(view["id"]), (request.width, request.height))
+            image = self._image(_id_of(view), (request.width, request.height))
             on_image(number, image)
             images.append(image)
         return images
@@ -252,12 +252,35 @@ class RemoteWebui:
         return image
 
 
-def _activity_of(view: dict[str, Any]) -> Activity | None:
+def _activity_of(view: dict[str, object]) -> Activity | None:
     """Return the activity of a job; a queued job has no other activity than waiting."""
     if view.get("state") == "waiting":
         return Activity(waiting=True)
     activity = view.get("activity")
+    if not isinstance(activity, dict):
+        return None
     try:
-        return Activity(int(activity["step"]), int(activity["steps"]), bool(activity["waiting"])) if activity else None
+        return Activity(int(activity["step"]), int(activity["steps"]), bool(activity["waiting"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _items(value: object) -> Iterable[object]:
+    """Return a list in an answer; TypeError for other values."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{type(value).__name__!r} object is not iterable")
+    return value
+
+
+def _whole(value: object) -> int:
+    """Return a whole number in an answer; TypeError or ValueError for other values."""
+    if not isinstance(value, (int, float, str)):
+        raise TypeError(f"{type(value).__name__!r} object is not a number")
+    return int(value)
+
+
+def _id_of(view: object) -> str:
+    """Return the id of an image in an answer; TypeError or KeyError if it has none."""
+    if not isinstance(view, dict):
+        raise TypeError(f"{type(view).__name__!r} object has no id")
+    return str(view["id"])

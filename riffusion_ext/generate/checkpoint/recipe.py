@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.automation import Curve
@@ -17,7 +17,17 @@ from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.typed import typed
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from PIL import Image
+
+    class PieceSettings(DataclassInstance, Protocol):
+        """Settings that are recorded: a dataclass with steps and sampler."""
+
+        @property
+        def steps(self) -> int: ...
+        @property
+        def sampler(self) -> str: ...
+
 
 __all__ = [
     "IMAGES_KEY",
@@ -34,14 +44,16 @@ IMAGES_KEY = "Riffusion pictures"
 """Key of the ids of the input images in generation parameters."""
 
 
+T = TypeVar("T")
+
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _RECORDS = re.compile(rf"Riffusion (\w+): ({_QUOTED.pattern})")
 _HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "Version")
 
 
-def to_record(settings: Any) -> dict[str, Any]:
+def to_record(settings: DataclassInstance) -> dict[str, object]:
     """Return the fields of a dataclass that differ from their defaults, as JSON values."""
-    record: dict[str, Any] = {}
+    record: dict[str, object] = {}
     for item in fields(settings):
         value = getattr(settings, item.name)
         if value != item.default or item.default is MISSING:
@@ -49,7 +61,7 @@ def to_record(settings: Any) -> dict[str, Any]:
     return record
 
 
-def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
+def read_record(kind: type[T], record: object) -> T:
     """Return the settings from a record of :func:`to_record`.
 
     Raises
@@ -57,8 +69,9 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
     RiffusionError
         The record is not one of that kind.
     """
+    make: Callable[..., T] = kind
     try:
-        return kind(**{name: _value(name, value) for name, value in typed(kind, record).items()})
+        return make(**{name: _value(name, value) for name, value in typed(kind, record).items()})
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, RiffusionError):
             raise
@@ -73,12 +86,12 @@ def image_id(image: Image.Image) -> str:
 
 def infotext(
     key: str,
-    settings: Any,
+    settings: PieceSettings,
     *,
     prompt: str,
     negative: str,
     size: tuple[int, int],
-    extra: Mapping[str, Any],
+    extra: Mapping[str, object],
     host: Mapping[str, str] = {},
     model: str = "",
     images: Mapping[str, str] = {},
@@ -104,7 +117,7 @@ def infotext(
     images
         Ids of the input images (:func:`image_id`), by name.
     """
-    values: dict[str, Any] = {"Steps": settings.steps}
+    values: dict[str, object] = {"Steps": settings.steps}
     if settings.sampler:
         values["Sampler"] = settings.sampler
     values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}"}
@@ -123,9 +136,9 @@ def with_records(text: str, ours: str) -> str:
     return ", ".join([text, *(found.group() for found in _RECORDS.finditer(ours.rpartition("\n")[2]))])
 
 
-def records_in(text: str) -> dict[str, dict[str, Any]]:
+def records_in(text: str) -> dict[str, dict[str, object]]:
     """Return our records in generation parameters, by kind; the last of each kind, as the prompt comes first."""
-    records = {}
+    records: dict[str, dict[str, object]] = {}
     for kind, quoted in _RECORDS.findall(text):
         try:
             record = loads(loads(quoted))
@@ -159,12 +172,12 @@ def _values_in(line: str) -> Iterator[tuple[str, str]]:
         position = end + 1
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Curve):
         return value.text()
     if isinstance(value, (Keyframe, Score)):
@@ -174,12 +187,16 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(name: str, value: object) -> object:
     if name == "score":
         return read_record(Score, value)
     if name == "keyframes":
+        if not isinstance(value, Iterable):
+            raise TypeError(f"{type(value).__name__!r} object is not iterable")
         return tuple(read_record(Keyframe, item) for item in value)
     if name == "params":
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{type(value).__name__!r} object has no attribute 'items'")
         return SpectrogramParams.from_mapping(value)
     if name in ("denoise", "cfg", "wet") and isinstance(value, str):
         from riffusion_ext.generate.score.automation import parse_curve

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import RANDOM_SEED, Keyframe, Score
@@ -25,7 +24,7 @@ __all__ = ["format_score", "parse_score"]
 
 _BARS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*bars?", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:^|\s)--(?:\s|$)")
-_OPTIONS: dict[str, Callable[[str], Any]] = {"seed": read_int, "denoise": read_float, "cfg": read_float}
+_OPTIONS: dict[str, Callable[[str], float]] = {"seed": read_int, "denoise": read_float, "cfg": read_float}
 _KINDS = {"seed": "a whole number", "denoise": "a number from 0 to 1", "cfg": "a number from 1 to 30"}
 _DEFAULT = Keyframe("", seconds=1.0)
 
@@ -77,17 +76,21 @@ def _keyframe(line: str, defaults: Keyframe) -> Keyframe:
         raise RiffusionError(
             f"{shown(line.strip())} is no keyframe; write a duration and a prompt, such as: 0:20 | jazz piano"
         )
-    values: dict[str, Any] = {name: getattr(defaults, name) for name in _OPTIONS}
-    seen: set[str] = set()
+    values: dict[str, float] = {}
     for part in parts[2:]:
         name, value = _option(part)
-        if name in seen:
+        if name in values:
             raise RiffusionError(f"{name} is given twice")
-        seen.add(name)
         values[name] = value
     prompt, *negative = (half.strip() for half in _NEGATIVE.split(parts[1], maxsplit=1))
-    values["negative"] = negative[0] if negative else defaults.negative
-    return Keyframe(prompt, **{**values, **_duration(parts[0])})
+    return Keyframe(
+        prompt,
+        negative[0] if negative else defaults.negative,
+        seed=int(values.get("seed", defaults.seed)),
+        denoise=values.get("denoise", defaults.denoise),
+        cfg=values.get("cfg", defaults.cfg),
+        **_duration(parts[0]),
+    )
 
 
 def _split(line: str) -> list[str]:
@@ -134,7 +137,7 @@ def _duration(text: str) -> dict[str, float]:
         ) from None
 
 
-def _option(part: str) -> tuple[str, Any]:
+def _option(part: str) -> tuple[str, float]:
     name, _, value = re.sub(r"[=:]", " ", part, count=1).strip().partition(" ")
     name = name.lower()
     if name not in _OPTIONS:
