@@ -16,7 +16,7 @@ from riffusion_ext.commands.shared.options import (
     params_of,
 )
 from riffusion_ext.commands.shared.quiet import own_stderr
-from riffusion_ext.commands.shared.report import failure, printable, write_json
+from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options import dataset as options
@@ -190,7 +190,7 @@ def _run(args: argparse.Namespace) -> int:
         finally:
             printer.close()
     for path, why in built.failed:
-        sys.stderr.write(printable(failure(path, why)) + "\n")
+        sys.stderr.write(escape_controls(failure_line(path, why)) + "\n")
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
-from riffusion_ext.commands.shared.report import failure, printable, write_json
+from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.files.kinds import passed_over_line
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(printable(failure(Path(str(item["source"])), str(item["error"]))) + "\n")
+            sys.stderr.write(escape_controls(failure_line(Path(str(item["source"])), str(item["error"]))) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0
@@ -71,4 +71,4 @@ def _text(item: dict[str, object]) -> str:
     facts = rows(item)
     width = max(len(what) for what, _ in facts) + 2
     lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join(printable(line) for line in [str(item["source"]), *lines]) + "\n"
+    return "\n".join(escape_controls(line) for line in [str(item["source"]), *lines]) + "\n"

@@ -15,7 +15,7 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import GRAIN, Backend, Request
-from riffusion_ext.generate.backends.batches import generate_batches, without_gap
+from riffusion_ext.generate.backends.batches import generate_batches, leading_images
 from riffusion_ext.generate.checkpoint.runner import Event, Progress, Stopped
 from riffusion_ext.generate.piece import Piece
 from riffusion_ext.generate.score.keyframes import power_curve
@@ -155,7 +155,7 @@ class Interpolation(Piece):
         images: dict[int, Image.Image] = {}
         yield Progress(0, total, None)
         for done in generate_batches(requests, backend, images, on_image=self._on_image):
-            self.images = without_gap(images)
+            self.images = leading_images(images)
             yield Progress(done, total, None)
         if done < total:
             yield Stopped(done, total)

@@ -142,8 +142,8 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
     def compute(device: torch.device) -> np.ndarray:
         mel = torch.from_numpy(source.mel(0, fit.width)).to(device)
 
-        def work(crew: ThreadCrew) -> np.ndarray:
-            return reconstruct_loop(mel, source.params, program, threads=crew if device.type == "cpu" else SERIAL)
+        def work(threads: ThreadCrew) -> np.ndarray:
+            return reconstruct_loop(mel, source.params, program, threads=threads if device.type == "cpu" else SERIAL)
 
         return run_on(device, work)
 

@@ -97,7 +97,7 @@ class RiffSettings:
         """Return the settings with resolved seeds, so that the riff can be reproduced."""
         score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).resolve_seeds(seed)
         pairs = zip(self.keyframes, score.keyframes, strict=True)
-        return replace(self, keyframes=tuple(replace(item, seed=settled.seed) for item, settled in pairs))
+        return replace(self, keyframes=tuple(replace(item, seed=resolved.seed) for item, resolved in pairs))
 
     def moment_at(self, length: float) -> Callable[[float], Moment]:
         """Return the function from seconds to the moment, for a song of `length` seconds."""

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     SettingsT = TypeVar("SettingsT", SongSettings, RiffSettings, LoopSettings)
 
-_LARGEST_SCORE = 1 << 20
+_MAX_SCORE_BYTES = 1 << 20
 
 __all__ = ["add_options", "open_image", "render_to_file", "score_of", "values_of"]
 
@@ -98,7 +98,7 @@ def score_of(texts: Sequence[str]) -> str:
             lines.append(text)
             continue
         try:
-            lines.append(read_regular(user_path(text), _LARGEST_SCORE).decode("utf-8-sig"))
+            lines.append(read_regular(user_path(text), _MAX_SCORE_BYTES).decode("utf-8-sig"))
         except (OSError, ValueError, RuntimeError):
             raise UsageError(f"{text!r} is no file, and no line of a score such as: 8 bars | funky sax") from None
     return "\n".join(lines)

@@ -45,13 +45,13 @@ class UsageError(Exception):
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that writes files."""
-    there = parser.add_mutually_exclusive_group()
-    there.add_argument(
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite",
         action="store_true",
         help="replace files that exist; without it they are kept and the input fails",
     )
-    there.add_argument(
+    existing.add_argument(
         "--skip-existing",
         action="store_true",
         help="leave out inputs whose result exists: goes on where a run was stopped",

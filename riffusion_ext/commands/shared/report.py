@@ -16,15 +16,15 @@ from riffusion_ext.convert import Result
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.signals import exit_code
 
-__all__ = ["Reporter", "failure", "plain", "write_json"]
+__all__ = ["Reporter", "failure_line", "to_json", "write_json"]
 
 
-def plain(value: object) -> object:
+def to_json(value: object) -> object:
     """Convert a value to JSON values: NaN and infinity to None, other types to text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
@@ -34,7 +34,7 @@ def plain(value: object) -> object:
 
 def write_json(document: Mapping[str, object]) -> None:
     """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(to_json(document), indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
@@ -98,7 +98,7 @@ class Reporter:
         if self._bar is not None:
             self._bar.update()
         if result.error:
-            self._line(failure(result.source, result.error), sys.stderr)
+            self._line(failure_line(result.source, result.error), sys.stderr)
         elif not self._quiet:
             for note in result.notes:
                 self._line(f"note: {result.source}: {note}", sys.stderr)
@@ -124,7 +124,7 @@ class Reporter:
         return code
 
     def _line(self, text: str, stream: TextIO) -> None:
-        text = printable(text)
+        text = escape_controls(text)
         if self._bar is None:
             stream.write(text + "\n")
             stream.flush()
@@ -132,7 +132,7 @@ class Reporter:
             self._bar.write(text, file=stream)
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Escape control and bidirectional characters, so that names cannot alter the terminal or begin a new line."""
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c < "\xa0" or c in _DIRECTIONS else c for c in text)
 
@@ -140,7 +140,7 @@ def printable(text: str) -> str:
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 
 
-def failure(source: Path, error: str) -> str:
+def failure_line(source: Path, error: str) -> str:
     """Return the line about a failed input, which names it only once even if the error names it too."""
     if str(source) in error:
         return f"failed: {error}"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from riffusion_ext.generate.backends.base import Backend, Request, accepts_mixed
 
-__all__ = ["generate_batches", "generate_images", "without_gap"]
+__all__ = ["generate_batches", "generate_images", "leading_images"]
 
 
 def generate_images(
@@ -33,7 +33,7 @@ def generate_images(
     images: dict[int, Image.Image] = {}
     for _ in generate_batches(requests, backend, images, on_image=on_image):
         pass
-    return without_gap(images)
+    return leading_images(images)
 
 
 def generate_batches(
@@ -69,7 +69,7 @@ def generate_batches(
             return
 
 
-def without_gap(images: dict[int, Image.Image]) -> list[Image.Image]:
+def leading_images(images: dict[int, Image.Image]) -> list[Image.Image]:
     """Return the images numbered 0, 1, 2, ... up to the first that is missing."""
     count = 0
     while count in images:

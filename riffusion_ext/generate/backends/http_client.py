@@ -156,9 +156,9 @@ class WebClient:
         if status in _REFUSED_STATUSES:
             return RefusedError(text or f"{url} refuses this ({status})")
         if status == 401:
-            known = "user or password are wrong" if self.address.login else "a user and a password are asked for"
+            problem = "user or password are wrong" if self.address.login else "a user and a password are asked for"
             where = url.replace("://", "://user:password@", 1)
-            return BackendUnavailableError(f"{known} on {url}; they are given as in {where}")
+            return BackendUnavailableError(f"{problem} on {url}; they are given as in {where}")
         if status in (404, 405):
             return NoRouteError(f"{url}: {text}" if text else f"{url} does not know this")
         if 300 <= status < 400:

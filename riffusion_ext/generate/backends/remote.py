@@ -126,7 +126,7 @@ class RemoteWebui:
             )
         try:
             samplers = tuple(str(name) for name in _items(reply["samplers"]))
-            batch = max(_whole(reply["batch"]), 1)
+            batch = max(_to_int(reply["batch"]), 1)
             return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), batch)
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
@@ -244,9 +244,9 @@ class RemoteWebui:
         except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
             raise BackendUnavailableError(f"{self.url} gave a damaged image: {type(error).__name__}") from error
         if (image.size, image.mode) != (size, "RGB"):
-            wanted = f"RGB of {size[0]} x {size[1]}"
-            got = f"{image.mode} of {image.width} x {image.height}"
-            raise BackendUnavailableError(f"an image of {wanted} was asked for, {self.url} generated {got}")
+            expected = f"RGB of {size[0]} x {size[1]}"
+            actual = f"{image.mode} of {image.width} x {image.height}"
+            raise BackendUnavailableError(f"an image of {expected} was asked for, {self.url} generated {actual}")
         text = image.info.get("parameters")
         image.info = {"parameters": str(text)} if text else {}
         return image
@@ -272,7 +272,7 @@ def _items(value: object) -> Iterable[object]:
     return value
 
 
-def _whole(value: object) -> int:
+def _to_int(value: object) -> int:
     """Return a whole number in an answer; TypeError or ValueError for other values."""
     if not isinstance(value, (int, float, str)):
         raise TypeError(f"{type(value).__name__!r} object is not a number")

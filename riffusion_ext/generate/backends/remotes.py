@@ -42,7 +42,7 @@ class Webuis:
         self._addresses = [first[url] for url in dict.fromkeys(remote.url for remote in remotes)]
         self._timeout, self._log = timeout, log
         self._samplers: list[str] = []
-        self._usual = ""
+        self._default_sampler = ""
 
     def backend(self) -> BackendPool:
         """Query all webuis and return them as one backend.
@@ -58,21 +58,21 @@ class Webuis:
         with ThreadPoolExecutor(len(remotes)) as pool:
             reasons = list(pool.map(_failure_of, remotes))
         lost = {number: why for number, why in enumerate(reasons) if why}
-        there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
-        if not there:
+        available = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
+        if not available:
             every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can generate: "
             raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
             self._log(f"{why}; the others go on without it")
-        models = {remote.name for remote in there}
+        models = {remote.name for remote in available}
         if len(models) > 1:
-            chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in there)
+            chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in available)
             raise RiffusionError(f"the webuis must all have the same model chosen, they have {chosen}")
         self._samplers = [
-            name for name in there[0].facts.samplers if all(name in remote.facts.samplers for remote in there)
+            name for name in available[0].facts.samplers if all(name in remote.facts.samplers for remote in available)
         ]
-        self._usual = next((remote.facts.usual_sampler for remote in there), "")
-        return BackendPool(remotes, there[0].name, lost=lost, log=self._log)
+        self._default_sampler = next((remote.facts.usual_sampler for remote in available), "")
+        return BackendPool(remotes, available[0].name, lost=lost, log=self._log)
 
     def samplers(self) -> list[str]:
         """Return the samplers that all webuis available at the last query have."""
@@ -80,7 +80,7 @@ class Webuis:
 
     def usual_sampler(self) -> str:
         """Return the name of the default sampler."""
-        return self._usual
+        return self._default_sampler
 
 
 def _failure_of(remote: RemoteWebui) -> str:

@@ -57,7 +57,7 @@ def to_record(settings: DataclassInstance) -> dict[str, object]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         if value != item.default or item.default is MISSING:
-            record[item.name] = _plain(value)
+            record[item.name] = _to_json(value)
     return record
 
 
@@ -127,7 +127,7 @@ def infotext(
     if images:
         values[IMAGES_KEY] = json.dumps(dict(images))
     values[key] = json.dumps(to_record(settings), ensure_ascii=False)
-    line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
+    line = ", ".join(f"{name}: {_quote(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
 
 
@@ -172,18 +172,18 @@ def _values_in(line: str) -> Iterator[tuple[str, str]]:
         position = end + 1
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
 
 
-def _plain(value: object) -> object:
+def _to_json(value: object) -> object:
     if isinstance(value, Curve):
         return value.text()
     if isinstance(value, (Keyframe, Score)):
         return to_record(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 

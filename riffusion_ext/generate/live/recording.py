@@ -11,12 +11,12 @@ from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import INFOTEXT_KEY
 from riffusion_ext.generate.score.timecode import format_time
 
-__all__ = ["heard_prompts", "recording_infotext", "write_recording"]
+__all__ = ["prompts_over_time", "recording_infotext", "write_recording"]
 
 _PROMPTS_KEY = "Prompts over time"
 
 
-def heard_prompts(recording: Recording, sample_rate: int) -> list[tuple[float, str]]:
+def prompts_over_time(recording: Recording, sample_rate: int) -> list[tuple[float, str]]:
     """Return (seconds, prompt) for each change of the prompt in a recording."""
     prompts: list[tuple[float, str]] = []
     for change in recording.changes:
@@ -29,7 +29,7 @@ def heard_prompts(recording: Recording, sample_rate: int) -> list[tuple[float, s
 def recording_infotext(jam: Jam, recording: Recording) -> str:
     """Return generation parameters as webuis write and read them, with the settings and the prompts over time."""
     settings = jam.settings
-    times = heard_prompts(recording, settings.params.sample_rate)
+    times = prompts_over_time(recording, settings.params.sample_rate)
     return infotext(
         INFOTEXT_KEY,
         settings,
@@ -66,7 +66,7 @@ def write_recording(jam: Jam, recording: Recording, path: Path, *, title: str = 
         The file cannot be written.
     """
     params = jam.settings.params
-    times = heard_prompts(recording, params.sample_rate)
+    times = prompts_over_time(recording, params.sample_rate)
     extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, recording)}
 
     def write(clip: AudioClip) -> None:

@@ -207,11 +207,11 @@ class Score:
     def resolve_seeds(self, seed: int = RANDOM_SEED) -> Score:
         """Return the score with each seed of -1 replaced by the one before it; the first by `seed` or a random one."""
         current = choose_seed(seed)
-        settled = []
+        keyframes = []
         for keyframe in self.keyframes:
             current = current if keyframe.seed == RANDOM_SEED else keyframe.seed
-            settled.append(replace(keyframe, seed=current))
-        return replace(self, keyframes=tuple(settled))
+            keyframes.append(replace(keyframe, seed=current))
+        return replace(self, keyframes=tuple(keyframes))
 
 
 def power_curve(share: float, power: float) -> float:

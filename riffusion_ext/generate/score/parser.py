@@ -154,7 +154,7 @@ def _line(keyframe: Keyframe) -> str:
     else:
         duration = f"{number_text(keyframe.bars)} {'bar' if keyframe.bars == 1 else 'bars'}"
     prompt = f"{keyframe.prompt} -- {keyframe.negative}" if keyframe.negative else keyframe.prompt
-    parts = [duration, _escaped(prompt)]
+    parts = [duration, _escape(prompt)]
     if keyframe.seed != RANDOM_SEED:
         parts.append(f"seed {keyframe.seed}")
     for name in ("denoise", "cfg"):
@@ -163,7 +163,7 @@ def _line(keyframe: Keyframe) -> str:
     return " | ".join(parts)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Return the text as one line in which no | separates parts."""
     text = " ".join(text.split())
     return text if len(_split(text)) == 1 and "\\|" not in text else re.sub(r"(?<!\\)\|", r"\\|", text)

@@ -28,7 +28,7 @@ def outpaint_init(
         Width and height.
     """
     width = size[0]
-    pixels = _mirrored(left, right, width) if init is None else np.array(init)
+    pixels = _mirror(left, right, width) if init is None else np.array(init)
     if left is not None:
         pixels[:, : left.shape[1]] = left
     if right is not None:
@@ -36,7 +36,7 @@ def outpaint_init(
     return Image.fromarray(pixels)
 
 
-def _mirrored(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
+def _mirror(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
     """Continue the known columns at the ends by repeated mirroring; cross-fade if both ends are known.
 
     A model that regenerates at less than full strength then starts from music like that around it.

@@ -53,7 +53,7 @@ def sound_of(
         Clip of exactly ``plan.samples`` samples.
     """
     source = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured, first=first).source()
-    return _decoded(source, plan, settings, progress)
+    return _decode(source, plan, settings, progress)
 
 
 def image_of(
@@ -96,10 +96,10 @@ def mel_difference(
     source = replace(
         one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
     )
-    return _decoded(source, plan, settings, progress)
+    return _decode(source, plan, settings, progress)
 
 
-def _decoded(
+def _decode(
     source: Source, plan: Plan, settings: DecodeSettings, progress: Callable[[float], None] | None
 ) -> AudioClip:
     clip = source_to_audio(source, replace(settings, level=RAW, params=None), progress=progress).clip

@@ -78,10 +78,10 @@ def _remove_old(folder: Path) -> None:
 
 
 def _kept(place: PageContext, jam: Jam, take: Recording, ending: str) -> str:
-    from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
+    from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 
     rate = jam.settings.params.sample_rate
-    title = heard_prompts(take, rate)[0][1]
+    title = prompts_over_time(take, rate)[0][1]
     path = write_recording(jam, take, generation_page.result_path(place, KIND, title, ending), title=title)
     shown = player(place.serve(path), title, (take.stop - take.first) / rate, path.name)
     return panel([shown]) + "".join(generation_page.told(path, recording_infotext(jam, take)))

@@ -19,7 +19,7 @@ from riffusion_ext.audio.level import CEILING
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, Request
 from riffusion_ext.generate.live import session as module
-from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
+from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 from riffusion_ext.generate.live.registry import JamRegistry
 from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import JamSettings
@@ -337,7 +337,7 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
     np.testing.assert_array_equal(read_audio(tmp_path / "take.wav").samples, whole[:, 12345:30000])
     jam.stop_recording(timeout=0.01)
     assert len(takes) == 1
-    assert heard_prompts(takes[0], 8000) == [(0.0, "jazz")]
+    assert prompts_over_time(takes[0], 8000) == [(0.0, "jazz")]
     text = recording_infotext(jam, takes[0])
     assert text.startswith("jazz\nSteps: 30")
     assert "Riffusion jam: " in text
