@@ -14,7 +14,7 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.backends.base import Backend, OnImage, Request
 from riffusion_ext.generate.checkpoint.runner import Event, Progress
-from riffusion_ext.generate.piece import Piece
+from riffusion_ext.generate.piece import WindowedPiece
 from riffusion_ext.generate.windows.init_images import tile_columns
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.generate.windows.segments import plan_part
@@ -106,7 +106,7 @@ class Watched:
         Columns decoded so far for what can be heard before the end.
     """
 
-    def __init__(self, piece: Piece, clock: Clock) -> None:
+    def __init__(self, piece: WindowedPiece, clock: Clock) -> None:
         self.plan: Plan = piece.plan
         self._piece, self._clock = piece, clock
         self.stretch_columns = 0
