@@ -32,7 +32,7 @@ class PromptInput:
     Parameters
     ----------
     prompt, negative
-        In the host's syntax.
+        Prompts in the host's syntax.
     seed
         Any whole number; taken modulo 2 ** 32.
     denoise

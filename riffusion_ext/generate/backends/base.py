@@ -55,7 +55,7 @@ class Request:
     steps, sampler
         Steps and sampler, as the host counts and names them; an empty name leaves the choice to the host.
     width, height
-        In pixels, multiples of 64.
+        Size in pixels, multiples of 64.
     init
         RGB image of that size; None if and only if `denoise` is.
     mask

@@ -20,7 +20,7 @@ class BatchLimit:
     Parameters
     ----------
     backend
-        Generates.
+        Backend that generates the images.
     limit
         Largest batch, 1 or more; for a pool of backends, of each.
     on_activity

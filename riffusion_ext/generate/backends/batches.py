@@ -19,16 +19,16 @@ def generate_images(
     Parameters
     ----------
     requests
-        In any mix.
+        Requests with any mix of batch keys.
     backend
-        Generates.
+        Backend that generates the images.
     on_image
         Called with the number of finished images, after each.
 
     Returns
     -------
     list
-        In the order of the requests. After an interruption: the finished ones, from the first on without a gap.
+        Images in the order of the requests; after an interruption, those before the first missing one.
     """
     images: dict[int, Image.Image] = {}
     for _ in generate_batches(requests, backend, images, on_image=on_image):

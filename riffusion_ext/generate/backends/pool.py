@@ -93,9 +93,9 @@ class BackendPool:
     Parameters
     ----------
     members
-        At least one; all with the same name, that of the model.
+        At least one backend; all have the same model, and so the same name.
     name
-        Of the model.
+        Name of the model.
     lost
         Members that are unavailable at first, by number, each with a sentence that says why.
     limit

@@ -202,7 +202,7 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
     works
         Folder and job of each layer, at least one; their plans differ only in seeds.
     backend
-        Generates.
+        Backend that generates the images.
     limit
         Number of windows from the start, with those they need; None: all.
 

@@ -58,9 +58,9 @@ class ChunkStore:
     Parameters
     ----------
     folder
-        Made where it is missing.
+        Folder; created if missing.
     sample_rate, channels, hop
-        Of the sound; the hop is that of a column.
+        Samples per second, channels, and samples per column of the strips.
 
     Attributes
     ----------

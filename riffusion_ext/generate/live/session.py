@@ -74,9 +74,9 @@ class Jam:
     Parameters
     ----------
     settings
-        Seeds of -1 are decided here.
+        A seed of -1 is resolved: see :attr:`settings`.
     backend
-        Generates.
+        Backend that generates the windows.
     folder
         Folder for the sound, used by this jam alone and removed at the end.
     decode

@@ -54,7 +54,7 @@ class Keyframe:
     Parameters
     ----------
     prompt, negative
-        In the host's syntax.
+        Prompts in the host's syntax.
     seed
         Seed of the noise, 0 to 2 ** 32 - 1; -1 takes that of the keyframe before, or a random one in the first.
     denoise

@@ -107,7 +107,7 @@ class Plan:
     overlap
         Longest fade between neighbours, in columns.
     windows
-        From left to right, at least one.
+        Windows from left to right, at least one.
     """
 
     kind: str
@@ -242,11 +242,11 @@ def plan_riff(
     total_samples
         Length of the song in samples, at ``params.sample_rate``.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     moment_at
         Returns the moment at a time in seconds from the start of the planned part.
     width
-        Of the windows, a multiple of 64.
+        Width of the windows, a multiple of 64.
     overlap
         Smallest overlap of neighbours in columns; 0 to half the width.
     start, duration

@@ -67,7 +67,7 @@ class RollingBlend:
         return np.asarray(self._pieces[-1].image)[:, self._width - self._overlap :]
 
     def add(self, image: Image.Image, moment: Moment) -> None:
-        """Append a window, an RGB image that begins at :attr:`settled`.
+        """Append a window, an RGB image that starts at :attr:`settled`.
 
         Raises
         ------
