@@ -1,4 +1,4 @@
-"""What a song, a riff, a loop and an interpolation have in common.
+"""Base classes of songs, riffs, loops and interpolations.
 
 A :class:`Piece` is generated as images and decoded as one sound. A :class:`WindowedPiece` (song, riff, loop) has a plan
 of windows, keeps their images in a folder so that it can be resumed, and records its recipe in the sound file. Each
