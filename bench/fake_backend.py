@@ -14,10 +14,10 @@ from PIL import Image
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.generate.backends.base import Backend, OnImage, Request
 from riffusion_ext.generate.checkpoint.runner import Event, Progress
-from riffusion_ext.generate.piece import Piece
-from riffusion_ext.generate.windows.init_images import tiled
+from riffusion_ext.generate.piece import WindowedPiece
+from riffusion_ext.generate.windows.init_images import tile_columns
 from riffusion_ext.generate.windows.plan import Plan
-from riffusion_ext.generate.windows.segments import part_of
+from riffusion_ext.generate.windows.segments import plan_part
 
 __all__ = ["Clock", "FakeBackend", "Watched"]
 
@@ -86,7 +86,7 @@ class FakeBackend:
         with self._clock.on("painter"):
             for index, request in enumerate(requests):
                 image = self._images[self.generated % len(self._images)]
-                made.append(tiled(image, 0, request.width, request.height))
+                made.append(tile_columns(image, 0, request.width, request.height))
                 self.generated += 1
                 self.columns += request.width
                 with self._clock.on("keep"):
@@ -106,7 +106,7 @@ class Watched:
         Columns decoded so far for what can be heard before the end.
     """
 
-    def __init__(self, piece: Piece, clock: Clock) -> None:
+    def __init__(self, piece: WindowedPiece, clock: Clock) -> None:
         self.plan: Plan = piece.plan
         self._piece, self._clock = piece, clock
         self.stretch_columns = 0
@@ -124,13 +124,13 @@ class Watched:
                 stage = "requests"
             yield event
 
-    def beginning(self) -> Plan | None:
+    def playable(self) -> Plan | None:
         """Return what can be heard."""
-        return self._clock.time("requests", self._piece.beginning)
+        return self._clock.time("requests", self._piece.playable)
 
     def part(self, first: int, stop: int) -> AudioClip:
         """Return the sound of a stretch."""
-        self.stretch_columns += part_of(self.plan, first, stop).columns
+        self.stretch_columns += plan_part(self.plan, first, stop).columns
         return self._clock.time("stretches", lambda: self._piece.part(first, stop))
 
     def write(self, path: Path, clip: AudioClip, *, title: str = "") -> Path:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from riffusion_ext.audio import AudioClip
     from riffusion_ext.generate.backends.base import Backend
     from riffusion_ext.generate.checkpoint.runner import Event
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import Piece, WindowedPiece
     from riffusion_ext.library import ClipRecord
     from riffusion_ext.params import SpectrogramParams
 
@@ -37,6 +37,7 @@ __all__ = [
     "check_save",
     "keep_clip",
     "keep_image",
+    "keep_sound",
     "render",
     "result_of",
     "save",
@@ -168,9 +169,23 @@ def save(service: ApiContext, record: ClipRecord, kind: str, title: str, *, comp
     return {"saved": path.relative_to(folder).as_posix()}
 
 
+def keep_sound(
+    service: ApiContext, piece: Piece, clip: AudioClip, form: str, title: str, *, complete: bool, save_as: str = ""
+) -> dict[str, Any]:
+    """Keep the sound of a piece; returns what the client is told of it. `save_as`: kind of the result that stays."""
+
+    def write(path: Path, sound: AudioClip) -> object:
+        return piece.write(path, sound, title=title)
+
+    record = keep_clip(service, clip, form, title, write, seed=piece.seed)
+    view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
+    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
+    return {"clip": view, **saved}
+
+
 def result_of(
     service: ApiContext,
-    piece: Piece,
+    piece: WindowedPiece,
     clip: AudioClip,
     form: str,
     title: str,
@@ -179,11 +194,5 @@ def result_of(
     save_as: str = "",
 ) -> dict[str, Any]:
     """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
-
-    def write(path: Path, sound: AudioClip) -> object:
-        return piece.write(path, sound, title=title)
-
-    record = keep_clip(service, clip, form, title, write, seed=piece.seed)
-    view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
-    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
-    return {"clip": view, "complete": complete, "seed": piece.seed, "infotext": piece.infotext(), **saved}
+    kept = keep_sound(service, piece, clip, form, title, complete=complete, save_as=save_as)
+    return {**kept, "complete": complete, "seed": piece.seed, "infotext": piece.infotext()}

@@ -1,4 +1,4 @@
-"""The command line's commands, a module each; :mod:`riffusion_ext.cli` puts them together.
+"""Commands of the command line, one per module; :mod:`riffusion_ext.cli` assembles them.
 
-Modules here import torch and the rest only inside the functions that run: ``--help`` answers at once.
+Modules here import torch and other heavy packages only inside functions, so that ``--help`` answers at once.
 """

@@ -1,10 +1,9 @@
-"""``riffusion-ext audio-to-images-batch``: a folder of clips to an image each, several at once."""
+"""``riffusion-ext audio-to-images-batch``: a folder of clips to one image each, in parallel."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.commands.shared.options import (
     FILE_RATE,
@@ -26,7 +25,7 @@ from riffusion_ext.params import PRESETS
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "audio-to-images-batch",

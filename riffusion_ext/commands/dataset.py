@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riffusion_ext.commands.shared.dataset_report import Teller, lines, summary
+from riffusion_ext.commands.shared.dataset_report import ProgressPrinter, lines, summary
 from riffusion_ext.commands.shared.options import (
     UsageError,
     add_control,
@@ -16,7 +16,7 @@ from riffusion_ext.commands.shared.options import (
     params_of,
 )
 from riffusion_ext.commands.shared.quiet import own_stderr
-from riffusion_ext.commands.shared.report import failure, printable, write_json
+from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import user_path
 from riffusion_ext.options import dataset as options
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "dataset",
@@ -68,8 +68,8 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _add(group: Any, *ids: str, **more: Any) -> None:
-    """Add declared options. Their bounds are the core's, which is asked before the work and says what is wrong."""
+def _add(group: argparse._ArgumentGroup, *ids: str, **more: Any) -> None:
+    """Add declared options, without bounds: the core checks them before the work."""
     for id_ in ids:
         item = DATASET[id_]
         kind: dict[str, Any] = {"metavar": "TEXT"}
@@ -83,18 +83,18 @@ def _add(group: Any, *ids: str, **more: Any) -> None:
         group.add_argument(item.flag, dest=id_, default=item.default, **{"help": help_, **kind, **more})
 
 
-def _add_slicing(group: Any) -> None:
+def _add_slicing(group: argparse._ArgumentGroup) -> None:
     _add(group, "columns", "overlap", "align", "last", "scale", "stems")
     _add(group, "stems_model", metavar="NAME")
 
 
-def _add_curation(group: Any) -> None:
+def _add_curation(group: argparse._ArgumentGroup) -> None:
     _add(group, "silence_db", "transition", "duplicate", "clipping", type=_threshold, metavar="X")
     group.add_argument("--keep-broken", action="store_true", help="keep windows with drop-outs or an offset")
     _add(group, "first", "final", "target")
 
 
-def _add_captions(group: Any) -> None:
+def _add_captions(group: argparse._ArgumentGroup) -> None:
     from riffusion_ext.dataset.captions.template import CAPTION_FIELDS
 
     caption = DATASET["template"]
@@ -106,17 +106,17 @@ def _add_captions(group: Any) -> None:
     )
 
 
-def _add_export(group: Any) -> None:
+def _add_export(group: argparse._ArgumentGroup) -> None:
     _add(group, "formats", "kohya_repeats")
     _add(group, "kohya_name", metavar="NAME")
     _add(group, "audio_rate", metavar="HZ")
     _add(group, "audio_seconds", metavar="S")
     group.add_argument("--no-sheet", action="store_true", help="write no contact sheet")
-    add_control(group, WORK_OPTIONS["sounds"], type=_how_many)
+    add_control(group, WORK_OPTIONS["sounds"], type=_count_or_all)
     add_control(group, WORK_OPTIONS["verify"], type=int)
 
 
-def _how_many(text: str) -> int:
+def _count_or_all(text: str) -> int:
     if text.strip().lower() == "all":
         return sys.maxsize
     try:
@@ -174,7 +174,7 @@ def _run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     out = user_path(args.out)
-    teller = Teller(quiet=args.quiet or args.json)
+    printer = ProgressPrinter(quiet=args.quiet or args.json)
     with own_stderr():
         try:
             built = build(
@@ -184,10 +184,10 @@ def _run(args: argparse.Namespace) -> int:
                 jobs=args.jobs,
                 cluster=args.cluster,
                 reviews=[user_path(path) for path in args.review],
-                progress=teller.on_progress,
-                stages=teller.tell_stage,
+                progress=printer.on_progress,
+                stages=printer.on_stage,
             )
-            stages = Stages(teller.tell_stage)
+            stages = Stages(printer.on_stage)
             checks = []
             if sample := sample_windows(built.manifest, args.verify):
                 count = stages.begin("verifying", "images", len(sample))
@@ -196,15 +196,17 @@ def _run(args: argparse.Namespace) -> int:
                     count(len(checks))
             sheets = [] if args.no_sheet else _write_sheets(out, built, args, stages)
         finally:
-            teller.close()
+            printer.close()
     for path, why in built.failed:
-        sys.stderr.write(printable(failure(path, why)) + "\n")
+        sys.stderr.write(escape_controls(failure_line(path, why)) + "\n")
     for why in built.exported.errors:
         sys.stderr.write(f"failed: {why}\n")
     if args.json:
-        write_json({"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets, teller.seconds)})
+        write_json(
+            {"program": "riffusion-ext", "command": "dataset", **summary(built, checks, sheets, printer.seconds)}
+        )
     elif not args.quiet:
-        sys.stdout.write("\n".join(lines(built, out, checks, sheets, teller.seconds)) + "\n")
+        sys.stdout.write("\n".join(lines(built, out, checks, sheets, printer.seconds)) + "\n")
     return 1 if built.failed or built.exported.errors else 0
 
 

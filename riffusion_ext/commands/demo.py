@@ -1,4 +1,4 @@
-"""``riffusion-ext demo``: the whole way there and back, with a tune of its own."""
+"""``riffusion-ext demo``: a synthesised tune to images and back to sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.commands.shared.options import add_control, add_device_option, add_output_options, check_device
 from riffusion_ext.commands.shared.report import write_json
@@ -15,7 +14,7 @@ from riffusion_ext.commands.shared.report import write_json
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _program() -> str:
-    """Return how the user can call this program again: its environment need not be on PATH."""
+    """Return the command with which the user can call this program again, even if it is not on PATH."""
     called = Path(sys.argv[0])
     if called.stem != "riffusion-ext":
         return f"{Path(sys.executable).name} -m riffusion_ext"

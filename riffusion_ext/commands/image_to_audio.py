@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.commands.shared.options import (
     UsageError,
@@ -19,13 +19,14 @@ from riffusion_ext.commands.shared.options import (
     target_file,
 )
 from riffusion_ext.commands.shared.report import Reporter
+from riffusion_ext.convert import Result
 from riffusion_ext.files.paths import IMAGE_SUFFIXES, expand, is_folder_name, user_path
 from riffusion_ext.options.convert.to_audio import BITS, JOIN, SUBTYPES, TO_AUDIO
 
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "image-to-audio",
@@ -71,24 +72,33 @@ def run(args: argparse.Namespace) -> int:
     settings = DecodeSettings(
         engine=args.engine, level=args.level, channels=args.channels, params=params, seed=args.seed, device=args.device
     )
-    common: dict[str, Any] = {"existing": existing_of(args), "subtype": SUBTYPES[args.bits]}
+    existing, subtype = existing_of(args), SUBTYPES[args.bits]
     with Reporter("image-to-audio", len(files), json=args.json, quiet=args.quiet) as report:
         report.found(missing, passed, notes)
+        results: Iterable[Result] = ()
         if files and join is None:
-            for result in images_to_sounds(pairs, settings, progress=report.progress, **common):
-                report.add(result)
+            results = images_to_sounds(pairs, settings, existing=existing, subtype=subtype, progress=report.progress)
+        elif files and join == "song":
+            results = song_to_sound(
+                files, pairs[0][1], settings, existing=existing, subtype=subtype, progress=report.progress
+            )
         elif files:
-            target = pairs[0][1]
-            make = song_to_sound if join == "song" else joined_clips
-            if join == "clips":
-                common["crossfade"] = args.crossfade or TO_AUDIO["crossfade"].default
-            for result in make(files, target, settings, progress=report.progress, **common):
-                report.add(result)
+            results = joined_clips(
+                files,
+                pairs[0][1],
+                settings,
+                crossfade=args.crossfade or TO_AUDIO["crossfade"].default,
+                existing=existing,
+                subtype=subtype,
+                progress=report.progress,
+            )
+        for result in results:
+            report.add(result)
     return report.finish()
 
 
 def _plan(args: argparse.Namespace, files: list[Path], join: str | None) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pairs of image and sound file (all to one file when joined), and notes about their names."""
+    """Return pairs of image and sound file (one file for all if joined), and notes about their names."""
     suffixes = [".wav", ".flac", ".ogg", ".mp3"]
     if join is None:
         return plan_targets(files, args.audio, "--audio", suffixes, args.format, "wav")

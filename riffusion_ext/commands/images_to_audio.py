@@ -1,11 +1,10 @@
-"""``riffusion-ext images-to-audio``: a folder of images to clips, cut on the beat, and one track of them all."""
+"""``riffusion-ext images-to-audio``: a folder of images to clips, cut on the beat, and to one joined track."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext.commands.shared.options import (
     UsageError,
@@ -39,7 +38,7 @@ around the cut is heard only during the fade.
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "images-to-audio",
@@ -52,7 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--image", "-i", nargs="+", required=True, metavar="P", help="images, folders or patterns")
     add_control(parser, TO_AUDIO["patterns"], metavar="PATTERNS")
     parser.add_argument("--output-dir", "-o", metavar="DIR", help="folder for the sound (beside each image)")
-    add_control(parser, TO_AUDIO["each"], default=None)  # argparse would tell a default twice
+    add_control(parser, TO_AUDIO["each"], default=None)  # argparse would print a default twice
     add_control(parser, TO_AUDIO["join"], default=None)
     add_control(parser, TO_AUDIO["joined_name"], metavar="NAME")
     add_control(parser, TO_AUDIO["crossfade"], metavar="S")
@@ -104,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     joined = None
     if join and (len(files) > 1 or (files and not each)):
         joined = joined_path(folder or files[0].parent, args.joined_name, ending)
-    # An image of the track's name has to give way.
+    # A clip that would have the name of the track gets another.
     named, notes = planned(files if each else [], folder, ending, taken=[joined] if joined else [])
     pairs: list[tuple[Path, Path | None]] = [*named] if each else [(path, None) for path in files]
     steps = len(missing) + len(files) + (joined is not None)
@@ -132,7 +131,7 @@ def _preview(
     passed: Sequence[Path],
     params: SpectrogramParams | None,
 ) -> int:
-    """Draw the cuts instead of making sound."""
+    """Draw the cuts instead of decoding."""
     if args.crop == "none":
         raise UsageError("--preview shows where images are cut: choose --crop fixed, once or every")
     if is_folder_name(args.preview):
@@ -167,10 +166,10 @@ def _previews(
             continue
         try:
             image = read_image(source)
-            drawing, look = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
+            drawing, crop = preview(image, cutter, source_from_image(image, DecodeSettings(params=params)).params)
             write_atomically(target, lambda file, drawing=drawing: drawing.save(file, "PNG"))  # type: ignore[misc]
         except Exception as error:
             yield Result(source, error=explain(error))
         else:
-            details = {} if look.cut is None else {"cut": look.cut.as_dict()}
-            yield Result(source, (target,), notes=look.notes, details=details)
+            details = {} if crop.cut is None else {"cut": crop.cut.as_dict()}
+            yield Result(source, (target,), notes=crop.notes, details=details)

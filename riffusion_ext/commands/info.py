@@ -1,15 +1,14 @@
-"""``riffusion-ext info``: what is recorded in an image or a sound file."""
+"""``riffusion-ext info``: the parameters recorded in images and sound files."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from riffusion_ext import __version__
 from riffusion_ext.commands.shared.options import UsageError, add_output_options
-from riffusion_ext.commands.shared.report import failure, printable, write_json
+from riffusion_ext.commands.shared.report import escape_controls, failure_line, write_json
 from riffusion_ext.convert import explain
 from riffusion_ext.convert.describe import describe, rows
 from riffusion_ext.files.kinds import passed_over_line
@@ -18,8 +17,8 @@ from riffusion_ext.files.paths import IMAGE_SUFFIXES, SOUND_SUFFIXES, expand
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser, also under the original's name."""
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser, also under the name in the original."""
     parser = commands.add_parser(
         "info",
         aliases=["print-exif"],
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     files, missing = expand(names, IMAGE_SUFFIXES | SOUND_SUFFIXES, passed=passed)
     if passed and not args.quiet:
         sys.stderr.write(f"note: {passed_over_line(passed)}\n")
-    results: list[dict[str, Any]] = [{"source": str(path), "error": why} for path, why in missing]
+    results: list[dict[str, object]] = [{"source": str(path), "error": why} for path, why in missing]
     for path in files:
         try:
             results.append({"source": str(path), "error": None, **describe(path)})
@@ -62,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
         )
     for item in results:
         if item["error"] is not None:
-            sys.stderr.write(printable(failure(Path(item["source"]), item["error"])) + "\n")
+            sys.stderr.write(escape_controls(failure_line(Path(str(item["source"])), str(item["error"]))) + "\n")
         elif not args.json:
             sys.stdout.write(_text(item))
     return 1 if failed else 0
 
 
-def _text(item: dict[str, Any]) -> str:
+def _text(item: dict[str, object]) -> str:
     facts = rows(item)
     width = max(len(what) for what, _ in facts) + 2
     lines = [f"  {what:<{width}}{value}" for what, value in facts]
-    return "\n".join(printable(line) for line in [item["source"], *lines]) + "\n"
+    return "\n".join(escape_controls(line) for line in [str(item["source"]), *lines]) + "\n"

@@ -1,4 +1,4 @@
-"""``riffusion-ext sample-clips`` and ``sample-clips-batch``: short clips at random places of sound files."""
+"""``riffusion-ext sample-clips`` and ``sample-clips-batch``: short clips from random positions in sound files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.commands.shared.options import UsageError, add_common_options, add_control, existing_of
 from riffusion_ext.commands.shared.report import Reporter
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run", "run_batch"]
 
-_MOST_TOLD = 3
+_MAX_NAMED = 3
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both commands to the parser."""
     parser = commands.add_parser(
         "sample-clips",
@@ -121,7 +121,7 @@ def run_batch(args: argparse.Namespace) -> int:
 
 
 def _files(root: Path, pattern: str, passed: list[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Return the files of the folder that fit, and why there are none."""
+    """Return the files of the folder that match the pattern, or why there are none."""
     if pattern == "*" or not root.is_dir():
         return expand([root], SOUND_SUFFIXES, passed=passed)
     try:
@@ -136,13 +136,13 @@ def _files(root: Path, pattern: str, passed: list[Path]) -> tuple[list[Path], li
 def _names(
     files: list[Path], folder: Path, args: argparse.Namespace
 ) -> tuple[dict[Path, Callable[[int, int], Path]], list[str]]:
-    """Return for each file what its clips are called, and notes about files that share a name."""
+    """Return for each file a function that names its clips, and notes about files that share a name."""
     room = f"_{args.num_clips_per_file}_start_{10**9}_{_ending(args)}"
     paths, _ = result_names(files, lambda path: folder, room)
     stems = {path: target.name[: -len(room)] for path, target in zip(files, paths, strict=True)}
     longer = [f"{path.name} as {stem}" for path, stem in stems.items() if not path.stem.startswith(stem)]
-    more = ", ..." if len(longer) > _MOST_TOLD else ""
-    notes = [f"files of one name, whose clips begin with longer ones: {', '.join(longer[:_MOST_TOLD])}{more}"]
+    more = ", ..." if len(longer) > _MAX_NAMED else ""
+    notes = [f"files of one name, whose clips begin with longer ones: {', '.join(longer[:_MAX_NAMED])}{more}"]
 
     def namer(stem: str) -> Callable[[int, int], Path]:
         return lambda number, start: folder / f"{stem}_{number}_start_{start}_{_ending(args)}"
@@ -155,7 +155,7 @@ def _ending(args: argparse.Namespace) -> str:
 
 
 def _random(seed: int, path: Path | None = None) -> np.random.RandomState:
-    """Return the source of random numbers for a file: by itself, so that the order of work does not matter."""
+    """Return the random generator of a file, independent of the order of work."""
     from numpy.random import RandomState
 
     if seed < 0:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from riffusion_ext.commands.shared.generation import add_options, make, open_image, score_of, values_of
+from riffusion_ext.commands.shared.generation import add_options, open_image, render_to_file, score_of, values_of
 from riffusion_ext.options.song import LEVEL, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
@@ -30,7 +30,7 @@ The score has a line for each part: length | prompt -- negative prompt | seed 42
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "song",
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of({"score": score_of(args.score), **values_of(args, OPTIONS)})
     images = {name: open_image(getattr(args, name)) for name in _IMAGES}
 
-    def begin(settled: SongSettings, folder: Path, decode: DecodeSettings) -> Piece:
+    def make_piece(settings: SongSettings, folder: Path, decode: DecodeSettings) -> WindowedPiece:
         from riffusion_ext.generate.song import Song
 
-        return Song(settled, folder, decode=decode, **images)
+        return Song(settings, folder, decode=decode, **images)
 
-    return make(args, settings, begin, title=settings.score.keyframes[0].prompt, images=images)
+    return render_to_file(args, settings, make_piece, title=settings.score.keyframes[0].prompt, images=images)

@@ -1,4 +1,4 @@
-"""``riffusion-ext ui``: the Riffusion tab by itself, without a webui."""
+"""``riffusion-ext ui``: serve the Riffusion tab without a webui."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.commands.shared.options import add_control
 from riffusion_ext.commands.shared.webui import add_webui_option, webuis_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "ui",
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; returns when the server was stopped."""
+    """Run the command until the server is stopped, and return the exit code."""
     if importlib.util.find_spec("gradio") is None:
         sys.stderr.write(
             'riffusion-ext ui needs gradio, which is not installed here: pip install "riffusion-ext[ui]"\n'
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _access(args: argparse.Namespace) -> Access:
-    """Return who may come in; a RiffusionError where that is not clear, or anybody could."""
+    """Return the access rules; raise a RiffusionError if they are ambiguous, or let anybody in."""
     from riffusion_ext.api.access.auth import parse_credential
     from riffusion_ext.api.server import Access
 

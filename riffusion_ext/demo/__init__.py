@@ -1,6 +1,6 @@
-"""The demo: a tune of our own, into training images, and back into sound.
+"""The demo: a synthesised tune to training images and back to sound.
 
-Everything is made here: no download, no model, no webui, no GPU.
+It needs no download, no model, no webui and no GPU.
 """
 
 from __future__ import annotations
@@ -8,14 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from riffusion_ext.spectrogram.codec import Decoded, EncodedImage
 
-__all__ = ["image_difference", "run_demo"]
+__all__ = ["DemoResult", "image_difference", "run_demo"]
+
+
+class DemoResult(TypedDict):
+    """Result of the demo: files by name, mean difference in grey levels, engine, and seconds that it took."""
+
+    files: dict[str, Path | list[Path]]
+    difference: float
+    engine: str
+    seconds: float
 
 
 def image_difference(one: Image.Image, other: Image.Image) -> float:
@@ -34,24 +43,25 @@ def run_demo(
     device: str = "auto",
     program: str = "riffusion-ext",
     say: Callable[[str], None],
-) -> dict[str, Any]:
+) -> DemoResult:
     """Run the demo.
 
     Parameters
     ----------
     folder
-        Where the files go; made if it is not there.
+        Folder for the files; created if missing.
     engine, device
-        How the images are turned into sound.
+        Engine and device for the sound.
     program
-        How the user calls the command line, for the hints at the end.
+        Command with which the user calls the command line, for the hints at the end.
     say
-        Takes each line for the user.
+        Called with each line for the user.
 
     Returns
     -------
     dict
-        ``files`` by name, ``difference`` (mean of the re-made images' levels, 0 to 255) and ``seconds``.
+        ``files`` by name, ``difference`` (mean in grey levels, 0 to 255, between the images and those of the new sound)
+        and ``seconds``.
 
     Raises
     ------
@@ -77,16 +87,16 @@ def run_demo(
     tune_path = write_audio(tune, folder / "tune.wav", tags={"title": "Riffusion demo tune"})
     say(f"   {tune_path}  ({tune.duration:.2f} s)\n")
 
-    say("2. The tune as training read: time runs to the right, pitch upwards, dark is loud.")
+    say("2. The tune as training images: time runs to the right, pitch upwards, dark is loud.")
     images = audio_to_images(tune)
     tiles = [
         save_image(image.image, folder / "pictures" / f"tune_{number:05d}.png", image.params, image.max_value)
         for number, image in enumerate(images)
     ]
     size = f"{images[0].image.width} x {images[0].image.height}"
-    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} read of {size}, two bars each)\n")
+    say(f"   {tiles[0]} ... {tiles[-1].name}  ({len(tiles)} images of {size}, two bars each)\n")
 
-    say("3. The read back into sound. An image holds no phases; they are found anew.")
+    say("3. The images back into sound. An image holds no phases; they are found anew.")
 
     def write(name: str, sound: Decoded, seconds: float) -> Path:
         path = save_clip(sound.clip, folder / name, sound.params, max_value=sound.max_value, title=Path(name).stem)
@@ -94,31 +104,36 @@ def run_demo(
         return path
 
     settings = DecodeSettings(engine=engine, device=device)
-    read = [read_image(tile) for tile in tiles]
-    one, one_seconds = _timed(lambda: image_to_audio(read[0], settings))
+    tile_images = [read_image(tile) for tile in tiles]
+    one, one_seconds = _measure_time(lambda: image_to_audio(tile_images[0], settings))
     one_path = write("from_one_picture.wav", one, one_seconds)
-    song, song_seconds = _timed(lambda: song_to_audio(read, settings))
+    song, song_seconds = _measure_time(lambda: song_to_audio(tile_images, settings))
     song_path = write("from_all_pictures.wav", song, song_seconds)
 
     difference = _round_trip(song, images)
-    say("\n4. How close is it? The new sound, made into read again, differs from the first read by")
+    say("\n4. How close is it? The new sound, made into images again, differs from the first images by")
     say(f"   {difference:.1f} of 255 grey levels on average (0 would be the same).\n")
     seconds = time.perf_counter() - start
     say(f"Done in {seconds:.1f} s. Listen to tune.wav and from_all_pictures.wav in {folder.resolve()}")
     say(f"Your own files: {program} audio-to-image --audio song.mp3 --image tiles/ --tiles")
     say(f"                {program} image-to-audio --image tiles/ --join song --audio song.wav")
     say(f"In the browser: {program} ui --open")
-    files = {"tune": tune_path, "pictures": tiles, "from_one_picture": one_path, "from_all_pictures": song_path}
+    files: dict[str, Path | list[Path]] = {
+        "tune": tune_path,
+        "pictures": tiles,
+        "from_one_picture": one_path,
+        "from_all_pictures": song_path,
+    }
     return {"files": files, "difference": round(difference, 3), "engine": engine, "seconds": round(seconds, 3)}
 
 
-def _timed(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
+def _measure_time(make: Callable[[], Decoded]) -> tuple[Decoded, float]:
     start = time.perf_counter()
     return make(), time.perf_counter() - start
 
 
 def _round_trip(song: Decoded, images: Sequence[EncodedImage]) -> float:
-    """Mean difference between the images and those of the sound made from them."""
+    """Return the mean difference between the images and those of the sound made from them."""
     from riffusion_ext.spectrogram.codec import audio_to_images
 
     again = audio_to_images(song.clip, images[0].params)

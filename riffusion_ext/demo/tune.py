@@ -1,4 +1,4 @@
-"""A short tune of our own, made of sines and noise: something to try everything with, and nobody's copyright.
+"""Synthesise a short tune from sines and noise, free of copyright, for the demo and for tests.
 
 Six bars in A minor: electric piano, bass, drums and a small melody with an echo. A beat is 0.64 s (93.75 a minute), so
 two bars are exactly 512 columns of 10 ms, and the six bars are three training images cut on the beat::
@@ -20,9 +20,9 @@ SAMPLE_RATE = 44100
 BEAT = 0.64
 _COLUMNS = 3 * 512
 _SAMPLES = (_COLUMNS - 1) * 441
-"""The last column marks the last instant: 1536 columns are 1535 hops of sound, 15.35 s."""
+"""Number of samples: 1536 columns span 1535 hops, 15.35 s."""
 
-# (first beat, notes as MIDI numbers). The lowest note of each is the bass.
+# (first beat, MIDI note numbers). The lowest note is the bass.
 _CHORDS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0, (45, 60, 64, 67, 71)),
     (4, (41, 60, 64, 65, 69)),
@@ -33,7 +33,7 @@ _CHORDS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (20, (45, 60, 64, 67, 71)),
 )
 
-# (first beat, length in beats, MIDI number)
+# (first beat, length in beats, MIDI note number)
 _MELODY: tuple[tuple[float, float, int], ...] = (
     (0.5, 0.5, 76), (1, 0.5, 79), (1.5, 1, 81), (2.5, 0.5, 79), (3, 1, 76),
     (4.5, 0.5, 77), (5, 0.5, 76), (5.5, 1, 72), (6.5, 0.5, 74), (7, 1, 76),
@@ -65,7 +65,7 @@ def _fade_out(sound: np.ndarray, seconds: float = 0.03) -> np.ndarray:
 
 
 def _keys(note: int, length: float) -> np.ndarray:
-    """Electric piano by frequency modulation: bright when struck, mellow while it rings."""
+    """Synthesise an electric piano by frequency modulation: bright attack, mellow decay."""
     t, f = _seconds(length), _hertz(note)
     bark = 1.6 * np.exp(-t * 5) * np.sin(2 * np.pi * f * t)
     tine = 0.12 * np.exp(-t * 14) * np.sin(2 * np.pi * 7 * f * t)
@@ -74,14 +74,14 @@ def _keys(note: int, length: float) -> np.ndarray:
 
 
 def _bass(note: int, length: float) -> np.ndarray:
-    """Plucked string: the higher a harmonic, the sooner it is gone."""
+    """Synthesise a plucked string: higher harmonics decay faster."""
     t, f = _seconds(length), _hertz(note)
     parts = [np.sin(2 * np.pi * n * f * t) * np.exp(-t * (1.2 + 2.2 * n)) / n**1.2 for n in range(1, 9)]
     return _fade_out(np.sum(parts, axis=0) * np.minimum(t / 0.003, 1))
 
 
 def _lead(note: int, length: float) -> np.ndarray:
-    """Reedy voice with a vibrato that comes in late; harmonics stop at 9 kHz, below the images' ceiling."""
+    """Synthesise a reed-like lead with delayed vibrato; harmonics up to 9 kHz, below the highest band of the images."""
     t, f = _seconds(length + 0.08), _hertz(note)
     depth = 0.004 * np.clip((t - 0.18) / 0.25, 0, 1)
     phase = 2 * np.pi * f * (t + np.cumsum(depth * np.sin(2 * np.pi * 5.4 * t)) / SAMPLE_RATE)
@@ -104,7 +104,7 @@ def _snare(noise: np.random.Generator) -> np.ndarray:
 
 def _hat(noise: np.random.Generator) -> np.ndarray:
     t = _seconds(0.07)
-    hiss = np.diff(noise.standard_normal(len(t) + 2), 2)  # two differences leave the treble
+    hiss = np.diff(noise.standard_normal(len(t) + 2), 2)  # the second difference keeps the treble
     return hiss * np.exp(-t * 70) * 0.35
 
 
@@ -120,7 +120,7 @@ def _drums(track: np.ndarray, noise: np.random.Generator) -> None:
         (_SNARE, _snare, 0.36),
         (_HAT, _hat, 0.2),
     )
-    for bar in range(5):  # the last bar is left to ring
+    for bar in range(5):  # the last bar rings out
         for beats, drum, gain in plan:
             for beat in beats:
                 accent = 1.0 if beat == int(beat) else 0.7
@@ -131,9 +131,9 @@ def _drums(track: np.ndarray, noise: np.random.Generator) -> None:
 def _harmony(keys: np.ndarray, bass: np.ndarray) -> None:
     ends = [beat for beat, _ in _CHORDS[1:]] + [24.0]
     for (beat, (root, *notes)), end in zip(_CHORDS, ends, strict=True):
-        for step, note in enumerate(notes):  # strummed a little, as a hand would
+        for step, note in enumerate(notes):  # strummed slightly
             _add(keys, beat + 0.02 * step, _keys(note, (end - beat) * BEAT), 0.2)
-        low = root - 12 if root > 45 else root  # C2 to A2: small loudspeakers still follow
+        low = root - 12 if root > 45 else root  # C2 to A2: audible on small loudspeakers
         if end == 24.0:
             _add(bass, beat, _bass(low, 3 * BEAT), 0.3)
             continue
@@ -143,7 +143,7 @@ def _harmony(keys: np.ndarray, bass: np.ndarray) -> None:
 
 
 def _echo(track: np.ndarray, beats: float, gain: float) -> np.ndarray:
-    """Three repeats, each ``beats`` later and ``gain`` times as loud."""
+    """Add three repeats, each ``beats`` later and ``gain`` times as loud."""
     wet = track.copy()
     for repeat in range(1, 4):
         delay = int(repeat * beats * BEAT * SAMPLE_RATE)
@@ -152,7 +152,7 @@ def _echo(track: np.ndarray, beats: float, gain: float) -> np.ndarray:
 
 
 def _room(track: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """Return the sound of a small hall: the track convolved with noise that dies away within a second."""
+    """Return the reverberation of a small hall: the track convolved with decaying noise of less than a second."""
     t = _seconds(0.9)
     answer = noise.standard_normal(len(t)) * np.exp(-t * 7)
     answer /= np.sqrt(np.sum(answer**2))
@@ -161,7 +161,7 @@ def _room(track: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def make_tune() -> np.ndarray:
-    """Make the tune: always the same.
+    """Synthesise the tune; deterministic.
 
     Returns
     -------
@@ -176,6 +176,6 @@ def make_tune() -> np.ndarray:
     _drums(drums, noise)
     mix = keys + bass + _echo(lead, 0.75, 0.35) + drums
     mix += 0.16 * _room(keys + 1.2 * lead + 0.25 * drums, noise)
-    mix = np.tanh(1.1 * mix)  # rounds off the loudest hits, as tape would
+    mix = np.tanh(1.1 * mix)  # soft clipping of the loudest hits
     _fade_out(mix, 0.6)
     return (0.89 / np.abs(mix).max() * mix).astype(np.float32)[None]

@@ -1,8 +1,8 @@
-"""Whole songs from an image model: plans, windows, weaving, loops, and the seam to whatever generates the images.
+"""Whole songs from an image model: plans, windows, blending, loops, and the interface to what generates the images.
 
 ::
 
-    Score --plan--> windows --Backend.generate--> images --weave--> one wide spectrogram --decode once--> sound
+    Score --plan--> windows --Backend.generate--> images --blend--> one wide spectrogram --decode once--> sound
 
-Nothing here knows a webui: who generates is a :class:`~riffusion_ext.generate.backends.base.Backend`.
+Nothing here imports a webui: images come from a :class:`~riffusion_ext.generate.backends.base.Backend`.
 """

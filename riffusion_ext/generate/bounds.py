@@ -1,7 +1,7 @@
-"""Bounds and choices of what is generated: songs, riffs, loops and live sessions.
+"""Bounds and choices of the settings of songs, riffs, loops and live sessions.
 
-Their settings check against these, and whatever shows or reads a setting takes its range from here. Standard library
-only: the command line's ``--help`` reads them, too.
+The settings are checked against them, and the options take their ranges from here. Standard library only: ``--help`` of
+the command line reads them too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GRAIN = 64
 """Widths and heights are multiples of this many pixels: hosts rescale images of other sizes."""
 
 LARGEST_SIDE = 4096
-"""Pixels."""
+"""Largest width or height in pixels."""
 
 WIDTH = (GRAIN, LARGEST_SIDE)
 """Columns of a window, a multiple of :data:`GRAIN`."""
@@ -51,7 +51,7 @@ OVERLAP = (OVERLAP_GRAIN, LARGEST_SIDE // 2)
 """Columns that neighbouring windows of a song share; at most half the width of a window."""
 
 RIFF_OVERLAP = (0, LARGEST_SIDE // 2)
-"""The same for riffs, whose windows need not know each other."""
+"""Columns that neighbouring windows of a riff share; they may share none."""
 
 STEPS = (1, 150)
 """Steps of the sampler: the range of the webui."""
@@ -78,7 +78,7 @@ SIGNED_SEED = (-(2**31), SEED[1])
 """Seeds that are taken modulo 2 ** 32: clients of the original server send signed ones."""
 
 SPREAD = (0, 1)
-"""How far a doubled song is panned."""
+"""Panning of a doubled song, 0 (centre) to 1 (sides)."""
 
 BPM = (20, 400)
 """Slowest and fastest tempo, in beats per minute."""
@@ -86,10 +86,10 @@ BPM = (20, 400)
 BEATS_PER_BAR = (1, 16)
 
 PART_SECONDS = (0, 3 * 3600)
-"""Length of a part of a song."""
+"""Length of a part of a song in seconds."""
 
 PART_BARS = (0, 10_000)
-"""The same in bars."""
+"""Length of a part of a song in bars."""
 
 COUNT = (1, 1000)
 """Images of an interpolation, the first and the last included."""
@@ -101,15 +101,15 @@ AHEAD_S = (5.0, 300.0)
 """Seconds that a live session generates ahead."""
 
 JOINS = ("outpaint", "plain")
-"""How the windows of a song meet. "outpaint": every second one is generated between its neighbours, which it knows.
-"plain": side by side, the original's way."""
+"""How the windows of a song meet. "outpaint": every second window is inpainted between its two finished neighbours.
+"plain": independent windows side by side, as in the original."""
 
 NOISES = ("auto", "fixed", "new")
-"""Which noise a window begins with. "fixed": that of the keyframes, as in the original. "new": another one in each
-window. "auto": fixed while prompts or seeds move, new while the song stays where it is and would repeat itself."""
+"""Noise of a window. "fixed": that of the keyframes, as in the original. "new": different in each window. "auto": fixed
+during transitions of prompt or seed, new while both are constant, where fixed noise would repeat the music."""
 
 PATTERNS = ("none", "four on the floor", "backbeat", "half time", "offbeat")
-"""Beats to begin with; "none" is no image at all."""
+"""Patterns of the beat in init images; "none" makes no init image."""
 
 CHANNELS = ("mono", "stereo", "double")
-"""What a riff is generated from, see :mod:`riffusion_ext.generate.riff`."""
+"""Layers of a riff, see :mod:`riffusion_ext.generate.riff`."""

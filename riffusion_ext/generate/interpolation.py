@@ -1,36 +1,42 @@
-"""From one prompt to another in so many images, as the original library does it.
+"""Interpolate between two prompts in a number of images, as the original library does.
 
-Texts are mixed linearly, the two noises on a sphere, and guidance and denoising linearly. Every image starts from
-the same seed image, which is what keeps them together.
+Text embeddings, guidance scale and denoising strength are mixed linearly, the two noises spherically. Every image
+starts from the same init image, which keeps them similar.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
+from riffusion_ext.audio import AudioClip
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.backends.base import GRAIN, Backend, Request, accepts_mixed
-from riffusion_ext.generate.score.keyframes import curved
+from riffusion_ext.generate.backends.base import GRAIN, Backend, Request
+from riffusion_ext.generate.backends.batches import generate_batches, leading_images
+from riffusion_ext.generate.checkpoint.runner import Event, Progress, Stopped
+from riffusion_ext.generate.piece import Piece
+from riffusion_ext.generate.score.keyframes import power_curve
+from riffusion_ext.params import PRESETS, SpectrogramParams
+from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["End", "Interpolation", "alphas", "fitted", "generate"]
+__all__ = ["Interpolation", "InterpolationSettings", "PromptInput", "fit_init_image", "positions_of"]
 
 
 @dataclass(frozen=True)
-class End:
-    """One of the two ends.
+class PromptInput:
+    """Prompt and settings at one end of an interpolation.
 
     Parameters
     ----------
     prompt, negative
-        In the host's syntax.
+        Prompts in the host's syntax.
     seed
         Any whole number; taken modulo 2 ** 32.
     denoise
-        How much of the seed image is regenerated, 0 to 1.
+        Denoising strength on the init image, 0 to 1.
     cfg
         Guidance scale, 1 or more.
     """
@@ -43,41 +49,41 @@ class End:
 
 
 @dataclass(frozen=True)
-class Interpolation:
-    """The way between two ends.
+class InterpolationSettings:
+    """Settings of an interpolation.
 
     Parameters
     ----------
     start, end
-        From and to.
+        The two ends.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
-    seed_picture
-        What the images start from, as it is given by :func:`fitted`; None: noise alone.
+    init
+        Init image of all images, as :func:`fit_init_image` returns it; None: noise alone.
     mask
-        White is regenerated, black is kept; scaled to the seed image.
+        White is regenerated, black is kept; scaled to the init image.
     width, height
-        Where there is no seed image, in pixels.
+        Size in pixels if there is no init image.
     """
 
-    start: End
-    end: End
+    start: PromptInput
+    end: PromptInput
     steps: int = 50
     sampler: str = ""
-    seed_picture: Image.Image | None = None
+    init: Image.Image | None = None
     mask: Image.Image | None = None
     width: int = 512
     height: int = 512
 
     def request(self, alpha: float) -> Request:
-        """Return what to generate at a place on the way, 0 (the start) to 1 (the end).
+        """Return the request for a position from 0 (start) to 1 (end).
 
         Raises
         ------
         RiffusionError
-            A number is out of range.
+            A number is out of range, or there is a mask without an init image.
         """
-        a, b, init = self.start, self.end, self.seed_picture
+        a, b, init = self.start, self.end, self.init
         if self.mask is not None and init is None:
             raise RiffusionError("a mask keeps parts of an init image, so it needs one")
         width, height = (self.width, self.height) if init is None else init.size
@@ -86,8 +92,8 @@ class Interpolation:
             alpha=alpha,
             negatives=(a.negative, b.negative),
             seeds=(a.seed % 2**32, b.seed % 2**32),
-            cfg=_between(a.cfg, b.cfg, alpha),
-            denoise=None if init is None else _between(a.denoise, b.denoise, alpha),
+            cfg=_mix(a.cfg, b.cfg, alpha),
+            denoise=None if init is None else _mix(a.denoise, b.denoise, alpha),
             steps=self.steps,
             sampler=self.sampler,
             width=width,
@@ -97,25 +103,101 @@ class Interpolation:
         )
 
 
-def alphas(count: int, power: float = 1.0) -> list[float]:
-    """Return the places of so many images: even steps from 0 to 1, bent by the original's power curve.
+class Interpolation(Piece):
+    """Images from one prompt to another, kept in memory, and their sound.
+
+    Parameters
+    ----------
+    settings
+        Settings of the interpolation.
+    positions
+        Position of each image, 0 to 1, such as those of :func:`positions_of`.
+    decode
+        Engine, device, level and parameters for the sound.
+    on_image
+        Called with the number of finished images, after each.
+
+    Raises
+    ------
+    RiffusionError
+        The settings do not fit together, or a number is out of range.
+
+    Attributes
+    ----------
+    images
+        Finished images up to the first that is missing.
+    """
+
+    def __init__(
+        self,
+        settings: InterpolationSettings,
+        positions: Sequence[float],
+        decode: DecodeSettings,
+        *,
+        on_image: Callable[[int], object] = lambda done: None,
+    ) -> None:
+        super().__init__(decode)
+        self.settings = settings
+        self.images: list[Image.Image] = []
+        self._requests = [settings.request(alpha) for alpha in positions]
+        self._on_image = on_image
+        self._params = decode.params or PRESETS["riffusion-v1"]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the start."""
+        return self.settings.start.seed
+
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Generate all images anew; see :meth:`~riffusion_ext.generate.piece.Piece.generate`."""
+        requests = self._requests if limit is None else self._requests[: max(limit, 1)]
+        done, total = 0, len(requests)
+        images: dict[int, Image.Image] = {}
+        yield Progress(0, total, None)
+        for done in generate_batches(requests, backend, images, on_image=self._on_image):
+            self.images = leading_images(images)
+            yield Progress(done, total, None)
+        if done < total:
+            yield Stopped(done, total)
+
+    def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
+        """Decode all finished images as one sound; None if there are none."""
+        if not self.images:
+            return None
+        from riffusion_ext.spectrogram.codec import song_to_audio
+
+        decoded = song_to_audio(self.images, self.decode, progress=progress)
+        self._params = decoded.params
+        return decoded.clip
+
+    def _sound_params(self) -> SpectrogramParams:
+        return self._params
+
+
+def positions_of(count: int, power: float = 1.0) -> list[float]:
+    """Return the positions of `count` images: equal steps from 0 to 1, shaped by the original's power curve.
 
     Parameters
     ----------
     count
-        1 or more; a single one is the start.
+        1 or more; a single image is the start.
     power
-        Above 0; 1 is even.
+        Exponent from 0.05 to 20; 1 is linear.
+
+    Raises
+    ------
+    RiffusionError
+        A value is out of range.
     """
     if count < 1:
         raise RiffusionError(f"at least 1 image is needed, got {count}")
     if not (math.isfinite(power) and 0.05 <= power <= 20):
         raise RiffusionError(f"the power must lie between 0.05 and 20, got {power:g}")
-    return [curved(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
+    return [power_curve(number / (count - 1), power) for number in range(count)] if count > 1 else [0.0]
 
 
-def fitted(image: Image.Image, height: int = 512) -> Image.Image:
-    """Return an image as generation needs it: RGB, of that height, as many columns as fit into multiples of 64."""
+def fit_init_image(image: Image.Image, height: int = 512) -> Image.Image:
+    """Return an image as generation needs it: RGB, scaled to a height, cropped to a multiple of 64 columns."""
     image = image.convert("RGB")
     if image.height != height:
         image = image.resize((image.width, height), Image.Resampling.LANCZOS)
@@ -125,54 +207,5 @@ def fitted(image: Image.Image, height: int = 512) -> Image.Image:
     return image.crop((0, 0, width, height))
 
 
-def generate(
-    requests: Sequence[Request], backend: Backend, *, generated: Callable[[int], object] = lambda number: None
-) -> list[Image.Image]:
-    """Generate images, in batches as large as the backend takes where requests allow it.
-
-    Parameters
-    ----------
-    requests
-        In any mix.
-    backend
-        Generates.
-    generated
-        Called with the number of images that are there, after each.
-
-    Returns
-    -------
-    list
-        In the order of the requests; where the user stopped, those from the first on that are there without a gap.
-    """
-    images: dict[int, Image.Image] = {}
-    for batch in _batches(requests, max(1, backend.max_batch), any_kind=accepts_mixed(backend)):
-
-        def on_image(index: int, image: Image.Image, batch: list[int] = batch) -> None:
-            images[batch[index]] = image
-            generated(len(images))
-
-        backend.generate([requests[number] for number in batch], on_image)
-        if backend.interrupted:
-            break
-    count = 0
-    while count in images:
-        count += 1
-    return [images[number] for number in range(count)]
-
-
-def _batches(requests: Sequence[Request], most: int, *, any_kind: bool) -> Iterator[list[int]]:
-    """Put neighbours that can be generated together into batches."""
-    batch: list[int] = []
-    kind: Hashable = None
-    for number, request in enumerate(requests):
-        if batch and (len(batch) == most or not (any_kind or request.batch_key == kind)):
-            yield batch
-            batch = []
-        batch.append(number)
-        kind = request.batch_key
-    if batch:
-        yield batch
-
-
-def _between(a: float, b: float, alpha: float) -> float:
+def _mix(a: float, b: float, alpha: float) -> float:
     return min(max(a + (b - a) * alpha, min(a, b)), max(a, b))

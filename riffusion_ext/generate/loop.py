@@ -3,7 +3,7 @@
 ::
 
     N bars at BPM --> samples S --> width W, a multiple of 64 --> hop = S / W, a whole number --> W * hop ~ S
-    image --decoded as a circle--> W * hop samples --resampled as a circle, by less than 0.2 %--> S samples
+    image --circular decoding--> W * hop samples --circular resampling, by less than 0.2 %--> S samples
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +26,9 @@ from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import BEATS_PER_BAR, GRAIN, LARGEST_SIDE, PATTERNS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import Piece
-from riffusion_ext.generate.score.keyframes import CHOOSE, TEMPI, Keyframe, Moment, check_tempo, choose_seed
-from riffusion_ext.generate.windows.init_images import beat_clip, tiled
+from riffusion_ext.generate.piece import WindowedPiece
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, TEMPI, Keyframe, Moment, check_tempo, choose_seed
+from riffusion_ext.generate.windows.init_images import beat_clip, tile_columns
 from riffusion_ext.generate.windows.plan import Plan, Window
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.device import resolve_device, with_fallback
@@ -45,22 +44,22 @@ __all__ = ["INFOTEXT_KEY", "Loop", "LoopFit", "LoopSettings", "decode_loop", "fi
 
 INFOTEXT_KEY = "Riffusion loop"
 
-_FEWEST_COLUMNS = 32
+_MIN_COLUMNS = 32
 _FULL_SCALE = 32768.0
 
 
 @dataclass(frozen=True)
 class LoopFit:
-    """How a loop fits on an image.
+    """Fit of a loop to the width of an image.
 
     Attributes
     ----------
     samples
-        Its length.
+        Length of the loop.
     width
-        Of its image.
+        Columns of its image.
     params
-        Those of the image, whose hop is fitted: `width` hops are the loop's length, to less than 0.2 % or the
+        Spectrogram parameters with a fitted hop: `width` hops are the length of the loop, to less than 0.2 % or the
         rounding of a hop.
     """
 
@@ -70,7 +69,7 @@ class LoopFit:
 
     @property
     def stretch(self) -> float:
-        """How much the sound of the image is stretched: samples of the loop over those of the image, less 1."""
+        """Relative stretch of the sound of the image: samples of the loop over those of the image, minus 1."""
         return self.samples / (self.width * self.params.hop_length) - 1.0
 
 
@@ -81,14 +80,14 @@ def fit_loop(
     beats_per_bar: int = 4,
     params: SpectrogramParams = PRESETS["riffusion-v1"],
 ) -> LoopFit:
-    """Choose the width of a loop's image: a multiple of 64, as only those go around without a seam in a model.
+    """Choose the width of the image of a loop: a multiple of 64, as a model wraps around seamlessly only at those.
 
     Parameters
     ----------
     bars, bpm, beats_per_bar
         The loop is ``round(bars * beats_per_bar * 60 / bpm * sample_rate)`` samples long.
     params
-        Of the model's images.
+        Spectrogram parameters of the images.
 
     Raises
     ------
@@ -103,31 +102,31 @@ def fit_loop(
         )
     samples = round(bars * beats_per_bar * 60.0 / bpm * params.sample_rate)
     columns = samples / params.hop_length
-    if not _FEWEST_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
-        shortest, longest = (n * params.hop_length / params.sample_rate for n in (_FEWEST_COLUMNS, LARGEST_SIDE))
+    if not _MIN_COLUMNS <= columns <= LARGEST_SIDE + GRAIN / 2:
+        shortest, longest = (n * params.hop_length / params.sample_rate for n in (_MIN_COLUMNS, LARGEST_SIDE))
         raise RiffusionError(
             f"a loop must be {shortest:.2f} to {longest:.2f} s long, {bars:g} bars at {bpm:g} BPM are "
             f"{samples / params.sample_rate:.2f} s"
         )
     width = max(GRAIN, round(columns / GRAIN) * GRAIN)
     hop = round(samples / width)
-    # Half a sample more, so that the hop cannot be rounded down to the one before on its way through milliseconds.
+    # Half a sample more, so that the conversion to milliseconds cannot round the hop down.
     step_ms = 1000.0 * (hop + 0.5) / params.sample_rate
     return LoopFit(samples, width, params.replace(step_size_ms=step_ms))
 
 
 @torch.no_grad()
 def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> AudioClip:
-    """Turn an image that wraps around into a loop of exactly ``fit.samples`` samples, at the image's level.
+    """Decode an image that wraps around into exactly ``fit.samples`` samples, at the level of the image.
 
     Parameters
     ----------
     image
-        Of the fit's width.
+        Image of the width of the fit.
     fit
-        From :func:`fit_loop`.
+        Result of :func:`fit_loop`.
     settings
-        Engine and device; the reference engine knows no circles, and "best" is taken for it.
+        Engine and device; the reference engine is not circular, so "best" replaces it.
 
     Raises
     ------
@@ -143,17 +142,17 @@ def decode_loop(image: Image.Image, fit: LoopFit, settings: DecodeSettings) -> A
     def compute(device: torch.device) -> np.ndarray:
         mel = torch.from_numpy(source.mel(0, fit.width)).to(device)
 
-        def work(crew: ThreadCrew) -> np.ndarray:
-            return reconstruct_loop(mel, source.params, program, threads=crew if device.type == "cpu" else SERIAL)
+        def work(threads: ThreadCrew) -> np.ndarray:
+            return reconstruct_loop(mel, source.params, program, threads=threads if device.type == "cpu" else SERIAL)
 
         return run_on(device, work)
 
     waveform = with_fallback(resolve_device(settings.device), compute)
-    return AudioClip(_resampled(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
+    return AudioClip(_resample_period(waveform * (source.unit / _FULL_SCALE), fit.samples), fit.params.sample_rate)
 
 
-def _resampled(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
-    """Resample a period [C, n] of something periodic to another number of samples: exact, and without ends."""
+def _resample_period(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.float32]:
+    """Resample one period [C, n] of a periodic signal to a number of samples: exact, without edge effects."""
     if loop.shape[1] == samples:
         return np.ascontiguousarray(loop, np.float32)
     from scipy.signal import resample
@@ -163,20 +162,20 @@ def _resampled(loop: npt.NDArray[np.floating], samples: int) -> npt.NDArray[np.f
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a loop is made.
+    """Settings of a loop.
 
     Parameters
     ----------
     prompt, negative, seed, cfg, denoise
-        As in a keyframe; without a seed image `denoise` means nothing.
+        As in a keyframe; `denoise` is ignored without an init image.
     bars, bpm, beats_per_bar
         See :func:`fit_loop`.
     beat
-        Pattern of the seed image.
+        Pattern of the beat in the init image.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the model's images.
+        Spectrogram parameters of the images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
@@ -188,7 +187,7 @@ class LoopSettings:
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     cfg: float = 7.0
     denoise: float = 0.75
     bars: float = 2.0
@@ -205,29 +204,29 @@ class LoopSettings:
             raise RiffusionError(f"beat must be one of {', '.join(PATTERNS)}, got {shown(self.beat)}")
         in_range("the number of steps", self.steps, *STEPS)
 
-    def settled(self) -> LoopSettings:
-        """Return the settings with the seed decided."""
+    def resolve_seeds(self) -> LoopSettings:
+        """Return the settings with a seed of -1 replaced by a random one."""
         return replace(self, seed=choose_seed(self.seed))
 
 
-class Loop(Piece):
-    """A loop, and the folder where it is generated.
+class Loop(WindowedPiece):
+    """A loop and the folder where it is generated.
 
     Parameters
     ----------
     settings
-        A seed of -1 is decided here: :attr:`settings` has it.
+        A seed of -1 is resolved: see :attr:`settings`.
     folder
-        For images; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+        Folder for images; old ones are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
-        What it starts from; its first columns, repeated where it is narrower than the loop.
+        Init image; its first columns, repeated if it is narrower than the loop.
     decode
         Engine and device for the sound.
 
     Raises
     ------
     RiffusionError
-        The loop does not fit on an image, or needs more memory than is allowed.
+        The loop does not fit in an image, or needs more memory than is allowed.
     """
 
     kind = "loop"
@@ -243,7 +242,7 @@ class Loop(Piece):
         seed_picture: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        settings = settings.settled()
+        settings = settings.resolve_seeds()
         super().__init__(settings, folder, decode)
         self.fit = fit_loop(
             settings.bars,
@@ -252,7 +251,7 @@ class Loop(Piece):
             params=settings.params,
         )
         check(inverting(self.fit.params, self.fit.width))
-        self._seed = seed_picture
+        self._init_image = seed_picture
         if seed_picture is not None:
             self._images = {"seed_picture": image_id(seed_picture)}
         keyframe = Keyframe(
@@ -274,18 +273,18 @@ class Loop(Piece):
             "bpm": self.settings.bpm,
         }
 
-        def request(window: Window, _open: ReadImage) -> Request:
-            wanted = self.settings
+        def request(window: Window, _read_image: ReadImage) -> Request:
+            settings = self.settings
             return Request(
-                prompts=(wanted.prompt, wanted.prompt),
-                negatives=(wanted.negative, wanted.negative),
+                prompts=(settings.prompt, settings.prompt),
+                negatives=(settings.negative, settings.negative),
                 seeds=window.seeds,
-                cfg=wanted.cfg,
-                denoise=None if init is None else wanted.denoise,
-                steps=wanted.steps,
-                sampler=wanted.sampler,
+                cfg=settings.cfg,
+                denoise=None if init is None else settings.denoise,
+                steps=settings.steps,
+                sampler=settings.sampler,
                 width=window.width,
-                height=wanted.params.num_frequencies,
+                height=settings.params.num_frequencies,
                 init=init,
                 loop=True,
             )
@@ -294,18 +293,18 @@ class Loop(Piece):
 
     def _start_image(self) -> Image.Image | None:
         height = self.settings.params.num_frequencies
-        if self._seed is not None:
-            return tiled(self._seed, 0, self.fit.width, height)
+        if self._init_image is not None:
+            return tile_columns(self._init_image, 0, self.fit.width, height)
         if self.settings.beat == "none":
             return None
         from riffusion_ext.spectrogram.codec import audio_to_image
 
-        # At the tempo that makes the image's own hops the loop, from a bar line on, so that the last hits ring in the
-        # first; three times around: the middle has no ends.
+        # At the tempo at which the hops of the image make up the loop, from a bar line on, so that the last hits ring
+        # into the first; three periods, as the middle one has no edges.
         params, width = self.fit.params, self.fit.width
         length = width * params.hop_length
         bpm = min(max(self.settings.bpm * self.fit.samples / length, TEMPI[0]), TEMPI[1])
-        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # so many are whole bars
+        loops = Fraction(self.settings.bars).limit_denominator(64).denominator  # this many are whole bars
         period = beat_clip(
             bpm,
             self.settings.beat,
@@ -318,10 +317,10 @@ class Loop(Piece):
         return audio_to_image(around, params).image.crop((width, 0, 2 * width, height))
 
     def image(self) -> Image.Image | None:
-        """Return the image, once it is generated."""
-        return self._works[0].image(0) if self.beginning() else None
+        """Return the image; None if it is not generated yet."""
+        return self._works[0].image(0) if self.playable() else None
 
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         assert len(plan.windows) == 1
@@ -331,20 +330,12 @@ class Loop(Piece):
 
     @property
     def seed(self) -> int:
-        """That of the settings."""
+        """Seed of the settings."""
         return self.settings.seed
-
-    def _described(self) -> dict[str, Any]:
-        return {
-            "prompt": self.settings.prompt,
-            "negative": self.settings.negative,
-            "size": (self.fit.width, self.settings.params.num_frequencies),
-            "extra": {"CFG scale": self.settings.cfg, "Seed": self.settings.seed},
-        }
 
     def _sound_params(self) -> SpectrogramParams:
         return self.fit.params
 
-    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
-        """Return the whole loop for a WAV file, which can say where a player repeats it."""
+    def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+        """Return the whole loop for WAV files, which can hold loop points."""
         return (0, clip.samples.shape[1]) if path.suffix.lower() == ".wav" else None

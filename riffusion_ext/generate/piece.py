@@ -1,6 +1,8 @@
-"""What a song, a riff and a loop have in common: windows in a folder, their sound, and a file that records the recipe.
+"""Base classes of songs, riffs, loops and interpolations.
 
-A piece is a plan of windows. Each kind plans its windows and makes their requests; the rest is here.
+A :class:`Piece` is generated as images and decoded as one sound. A :class:`WindowedPiece` (song, riff, loop) has a plan
+of windows, keeps their images in a folder so that it can be resumed, and records its recipe in the sound file. Each
+kind plans its windows and makes their requests; the rest is here.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypedDict
 
 from riffusion_ext.audio import AudioClip
 from riffusion_ext.audio.save import save_clip
@@ -20,15 +22,108 @@ from riffusion_ext.generate.checkpoint.recipe import infotext, to_record
 from riffusion_ext.generate.checkpoint.retention import remove_old
 from riffusion_ext.generate.checkpoint.runner import Event, ReadImage, RenderFolder, RenderJob, run_layers
 from riffusion_ext.generate.windows.plan import Plan, Window
-from riffusion_ext.generate.windows.segments import part_of, quickly
+from riffusion_ext.generate.windows.segments import plan_part, with_fast_engine
 from riffusion_ext.params import DEFAULT_MAX_VALUE, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["Piece", "short_digest"]
+if TYPE_CHECKING:
+    from riffusion_ext.generate.checkpoint.recipe import PieceSettings
+
+    class WindowedSettings(PieceSettings, Protocol):
+        """Settings of a song, riff or loop."""
+
+        @property
+        def params(self) -> SpectrogramParams: ...
+
+
+__all__ = ["InfotextFields", "Piece", "WindowedPiece", "short_digest"]
 
 
 class Piece(ABC):
-    """A song, riff or loop, and the folder where its windows are generated.
+    """Music that a model generates as images, decoded as one sound.
+
+    :func:`~riffusion_ext.services.rendering.render_piece` generates it.
+
+    Attributes
+    ----------
+    in_parts
+        Whether :meth:`sound` reports progress.
+    decode
+        Engine and device for the sound.
+    """
+
+    in_parts: ClassVar[bool] = True
+
+    def __init__(self, decode: DecodeSettings | None) -> None:
+        self.decode = decode or DecodeSettings()
+
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """First seed of the piece, after a random choice."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Warnings for the user, one sentence each."""
+        return []
+
+    @abstractmethod
+    def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
+        """Generate the images.
+
+        Parameters
+        ----------
+        backend
+            Generates the images.
+        limit
+            Number of images from the start; None: all. For listening before the whole piece is generated.
+
+        Yields
+        ------
+        Event
+            See :func:`~riffusion_ext.generate.checkpoint.runner.run_layers`.
+        """
+
+    @abstractmethod
+    def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
+        """Return the sound up to the first missing image, at the chosen level; None if the first one is missing."""
+
+    @abstractmethod
+    def _sound_params(self) -> SpectrogramParams:
+        """Return the spectrogram parameters of the images."""
+
+    def _recipe(self) -> Mapping[str, object]:
+        """Return the recipe for the tags of a sound file, apart from the spectrogram parameters."""
+        return {}
+
+    def _loop_points(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
+        """Return start and end sample of the loop for players; None if nothing loops."""
+        return None
+
+    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
+        """Write a sound of this piece, with its parameters and recipe in the tags."""
+        return save_clip(
+            clip,
+            path,
+            self._sound_params(),
+            title=title or path.stem,
+            recipe=self._recipe(),
+            subtype=subtype,
+            loop=self._loop_points(path, clip),
+        )
+
+
+class InfotextFields(TypedDict):
+    """Values of the first window in the generation parameters."""
+
+    prompt: str
+    negative: str
+    size: tuple[int, int]
+    extra: dict[str, object]
+
+
+class WindowedPiece(Piece):
+    """A song, riff or loop: a piece with a plan of windows, and the folder where they are generated.
 
     Attributes
     ----------
@@ -36,80 +131,64 @@ class Piece(ABC):
         Name of the recipe in the tags of a sound file.
     infotext_key
         Name of the recipe in generation parameters.
-    in_parts
-        Whether :meth:`sound` says how far it is.
     settings
-        With every seed decided.
+        Settings with resolved seeds.
     folder
-        Each piece has folders of its own inside, named after all that decides its images.
-    decode
-        Engine and device for the sound.
+        Parent of the folders of its layers, which are named after a digest of all that determines their images.
     plan
-        The windows.
+        Plan of the windows.
     """
 
     kind: ClassVar[str]
     infotext_key: ClassVar[str]
-    in_parts: ClassVar[bool] = True
 
-    settings: Any
+    settings: WindowedSettings
     folder: Path
-    decode: DecodeSettings
     plan: Plan
 
-    def __init__(self, settings: Any, folder: Path, decode: DecodeSettings | None) -> None:
+    def __init__(self, settings: WindowedSettings, folder: Path, decode: DecodeSettings | None) -> None:
+        super().__init__(decode)
         self.settings, self.folder = settings, folder
-        self.decode = decode or DecodeSettings()
         self._works: list[RenderFolder] = []
         self._model = ""
         self._images: Mapping[str, str] = {}
 
-    # -- what each kind says
+    # -- what each kind defines
 
     @abstractmethod
     def _layers(self) -> Iterator[RenderFolder]:
-        """Make or find the folders of the layers; the model is known."""
+        """Create or open the folders of the layers; the model is known."""
 
     @abstractmethod
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
-        """Return the sound of a part of the plan that begins with window `first`, at the level of choice."""
+        """Decode a part of the plan that starts with window `first`, at the chosen level."""
 
-    def _described(self) -> dict[str, Any]:
-        """Return prompt, negative, size and extra values for the generation parameters: those of the first window."""
+    def _infotext_fields(self) -> InfotextFields:
+        """Return prompt, negative prompt, size and extra values of the first window, for the generation parameters."""
         moment = self.plan.windows[0].moment
         return {
             "prompt": moment.a.prompt,
             "negative": moment.a.negative,
-            "size": (self.settings.width, self.settings.params.num_frequencies),
+            "size": (self.plan.windows[0].width, self.settings.params.num_frequencies),
             "extra": {"CFG scale": moment.cfg, "Seed": moment.a.seed},
         }
 
-    def _prepare(self, limit: int | None) -> None:  # noqa: B027 - most kinds have nothing to prepare
-        """Make what the first so many windows need before they are generated."""
-
-    @property
-    @abstractmethod
-    def seed(self) -> int:
-        """The seed that was chosen."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what will not be heard."""
-        return []
+    def _prepare(self, limit: int | None) -> None:
+        """Make what the first `limit` windows need before they are generated; None: all."""
 
     # -- windows
 
     def generate(self, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-        """Generate the windows that are not there yet, of all layers from left to right.
+        """Generate the missing windows of all layers, from left to right.
 
         Parameters
         ----------
         backend
             Generates the images.
         limit
-            Only the first so many windows, to listen before the whole piece is there.
+            Number of windows from the start; None: all.
 
         Yields
         ------
@@ -122,12 +201,12 @@ class Piece(ABC):
         remove_old(self.folder)
 
     def open(self, model: str) -> None:
-        """Make or find the layers' folders; the windows that are there can be heard then.
+        """Create or open the folders of the layers, whose finished windows can then be decoded.
 
         Parameters
         ----------
         model
-            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of what generates, or generated, the images.
+            :attr:`~riffusion_ext.generate.backends.base.Backend.name` of the backend of the images.
         """
         self._model, self._works = model, []
         for work in self._layers():  # one by one: generation parameters depend on the first
@@ -144,73 +223,56 @@ class Piece(ABC):
         job = RenderJob(plan, request, max_value, record, self.infotext())
         return RenderFolder(self.folder / short_digest([record, plan.to_json()]), job)
 
-    def beginning(self) -> Plan | None:
-        """Return the plan of what can be heard: from the first window to the last that all layers have."""
-        plans = [work.beginning() for work in self._works]
+    def playable(self) -> Plan | None:
+        """Return the plan of the windows up to the first that a layer lacks; None if it is the first one."""
+        plans = [work.playable() for work in self._works]
         count = min((len(plan.windows) if plan else 0 for plan in plans), default=0)
         return self.plan.head(count) if count else None
 
     # -- sound
 
     def sound(self, *, progress: Callable[[float], None] | None = None) -> AudioClip | None:
-        """Return the piece as far as it can be heard without a gap, at the level of choice; None: nothing yet."""
-        plan = self.beginning()
-        return None if plan is None else self._decoded(plan, 0, self.decode, progress)
+        """Decode the windows of :meth:`playable`; see :meth:`Piece.sound`."""
+        plan = self.playable()
+        return None if plan is None else self._decode(plan, 0, self.decode, progress)
 
     def part(self, first: int, stop: int) -> AudioClip:
-        """Return the sound of some windows by themselves, all of them finished: something to hear before the end.
-
-        By the fast engine, whatever was chosen for the piece.
+        """Decode a range of finished windows by itself with the fast engine, for listening before the end.
 
         Parameters
         ----------
         first, stop
-            Numbers of the first window, and of the one behind the last.
+            Number of the first window, and of the last + 1.
 
         Raises
         ------
         RiffusionError
-            A window is not there.
+            A window is missing.
         """
         if not self._works:
             raise RiffusionError("nothing has been generated yet")
-        return self._decoded(part_of(self.plan, first, stop), first, quickly(self.decode), None)
+        return self._decode(plan_part(self.plan, first, stop), first, with_fast_engine(self.decode), None)
 
     # -- file
 
     def infotext(self) -> str:
-        """Return generation parameters from which the piece can be made again."""
+        """Return generation parameters with the recipe, from which the piece can be reproduced."""
         return infotext(
             self.infotext_key,
             self.settings,
-            **self._described(),
+            **self._infotext_fields(),
             host=self._works[0].host_values() if self._works else {},
             model=self._model,
             images=self._images,
         )
 
     def _sound_params(self) -> SpectrogramParams:
-        """Return the parameters of the images that the sound is made from."""
-        params: SpectrogramParams = self.settings.params
-        return params
+        return self.settings.params
 
-    def _repeat(self, path: Path, clip: AudioClip) -> tuple[int, int] | None:
-        """Return first and last sample of what a player repeats; None for nothing."""
-        return None
-
-    def write(self, path: Path, clip: AudioClip, *, title: str = "", subtype: str = "pcm16") -> Path:
-        """Write a sound of this piece, with all that is needed to make it again."""
-        return save_clip(
-            clip,
-            path,
-            self._sound_params(),
-            title=title or path.stem,
-            recipe={self.kind: to_record(self.settings), "parameters": self.infotext()},
-            subtype=subtype,
-            loop=self._repeat(path, clip),
-        )
+    def _recipe(self) -> Mapping[str, object]:
+        return {self.kind: to_record(self.settings), "parameters": self.infotext()}
 
 
 def short_digest(value: object) -> str:
-    """Return 16 characters that stand for a value that JSON can hold."""
+    """Return 16 hexadecimal digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

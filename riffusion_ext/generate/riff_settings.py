@@ -1,4 +1,4 @@
-"""How a song is regenerated: the choices, and one object that holds them."""
+"""Settings of a riff: how a song is regenerated."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _ALL_WET = Curve.constant(1.0)
 
 @dataclass(frozen=True)
 class RiffSettings:
-    """How a song is regenerated.
+    """Settings of a riff.
 
     Parameters
     ----------
     keyframes
-        What it shall become, over time; the last one stays.
+        Prompts over time; the last one stays.
     stretch
-        Whether the durations of the keyframes only count in proportion, the whole being as long as the song.
+        Whether the durations of the keyframes are scaled to the length of the song.
     denoise, cfg
-        Over time, instead of the keyframes' own; None: those.
+        Curves over time that replace the values of the keyframes; None: those.
     start, duration
-        The part of the song, in seconds; None: to its end.
+        Part of the song in seconds; None: to its end.
     channels
-        One of :data:`CHANNELS`.
+        Layers of the riff, one of :data:`CHANNELS`.
     spread
         How far a doubled song is panned, 0 to 1.
     wet
-        Share of the result in the mix with the original, 0 to 1, over time.
+        Share of the result in the mix with the song, 0 to 1, over time.
     law
-        One of :data:`~riffusion_ext.audio.mix.LAWS`.
+        Mixing law, one of :data:`~riffusion_ext.audio.mix.LAWS`.
     width, overlap, seeds
         See :func:`~riffusion_ext.generate.windows.plan.plan_riff`.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     power
-        Of the way between keyframes.
+        Exponent of the transitions between keyframes.
     level
-        See :func:`~riffusion_ext.audio.level.apply_level`; "recorded" keeps the song's own.
+        See :func:`~riffusion_ext.audio.level.apply_level`; "recorded" keeps the level of the song.
 
     Raises
     ------
@@ -93,14 +93,14 @@ class RiffSettings:
         check_width(self.width)
         check_riff_overlap(self.overlap, self.width)
 
-    def settled(self, seed: int = -1) -> RiffSettings:
-        """Return the settings with every seed decided, so that the riff can be made again."""
-        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).settled(seed)
+    def resolve_seeds(self, seed: int = -1) -> RiffSettings:
+        """Return the settings with resolved seeds, so that the riff can be reproduced."""
+        score = Score(tuple(replace(item, seconds=1.0, bars=None) for item in self.keyframes)).resolve_seeds(seed)
         pairs = zip(self.keyframes, score.keyframes, strict=True)
-        return replace(self, keyframes=tuple(replace(item, seed=settled.seed) for item, settled in pairs))
+        return replace(self, keyframes=tuple(replace(item, seed=resolved.seed) for item, resolved in pairs))
 
     def moment_at(self, length: float) -> Callable[[float], Moment]:
-        """Return what is wanted, by seconds, in a song of so many seconds."""
+        """Return the function from seconds to the moment, for a song of `length` seconds."""
         keyframes = self.keyframes
         if self.stretch:
             whole = sum(item.seconds or item.bars or 0.0 for item in keyframes) or 1.0
@@ -128,4 +128,4 @@ PRESETS_RIFF: dict[str, dict[str, float | int]] = {
     "Cover": {"denoise": 0.3, "cfg": 6.0, "steps": 40},
     "Bold": {"denoise": 0.4, "cfg": 8.0, "steps": 50},
 }
-"""Recipes that keep a song recognisable: little denoising, moderate guidance (after neurochip's guide)."""
+"""Presets that keep a song recognisable: little denoising, moderate guidance (after neurochip's guide)."""

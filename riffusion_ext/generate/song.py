@@ -1,4 +1,4 @@
-"""Text to minutes of music: prompts that travel, generated window by window."""
+"""Songs: prompts over time to minutes of music, generated window by window."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from riffusion_ext.generate.backends.base import Request
 from riffusion_ext.generate.bounds import DENOISE, JOINS, STEPS
 from riffusion_ext.generate.checkpoint.recipe import image_id
 from riffusion_ext.generate.checkpoint.runner import ReadImage, RenderFolder
-from riffusion_ext.generate.piece import Piece
+from riffusion_ext.generate.piece import WindowedPiece
 from riffusion_ext.generate.score.keyframes import Score
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tiled
-from riffusion_ext.generate.windows.masks import combined, soft_mask
-from riffusion_ext.generate.windows.outpaint import between
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_image, tile_columns
+from riffusion_ext.generate.windows.masks import combine_masks, soft_mask
+from riffusion_ext.generate.windows.outpaint import outpaint_init
 from riffusion_ext.generate.windows.plan import Plan, Window, check_overlap, check_width, plan_plain, plan_song
 from riffusion_ext.generate.windows.preview import image_of, sound_of
-from riffusion_ext.generate.windows.warnings import passed_over
+from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from riffusion_ext.spectrogram.workload import inverting
@@ -36,32 +36,32 @@ INFOTEXT_KEY = "Riffusion song"
 
 @dataclass(frozen=True)
 class SongSettings:
-    """How a song is made.
+    """Settings of a song.
 
     Parameters
     ----------
     score
-        What it is, over time.
+        Prompts over time.
     join
-        One of :data:`JOINS`.
+        How windows meet, one of :data:`JOINS`.
     beat
-        Pattern of the seed image, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`; not used
-        where an image is given. It needs the tempo of the score.
+        Pattern of the beat in the init images, one of :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`;
+        ignored if an image is passed. It needs the tempo of the score.
     bridge_denoise
-        Strength with which windows between others are generated where there is no seed image.
+        Denoising strength of windows between others if there is no init image.
     width, overlap, seeds
         See :func:`~riffusion_ext.generate.windows.plan.plan_song`.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     level
         See :func:`~riffusion_ext.audio.level.apply_level`.
 
     Raises
     ------
     RiffusionError
-        A choice is unknown, a number out of range, or a beat has no tempo.
+        A choice is unknown, a number is out of range, or a beat has no tempo.
     """
 
     score: Score
@@ -88,34 +88,34 @@ class SongSettings:
         if self.join != "plain":
             check_overlap(self.overlap, self.width)
 
-    def settled(self, seed: int = -1) -> SongSettings:
-        """Return the settings with every seed decided, so that the song can be made again."""
-        return replace(self, score=self.score.settled(seed))
+    def resolve_seeds(self, seed: int = -1) -> SongSettings:
+        """Return the settings with resolved seeds, so that the song can be reproduced."""
+        return replace(self, score=self.score.resolve_seeds(seed))
 
 
-class Song(Piece):
-    """A song, and the folder where it is generated.
+class Song(WindowedPiece):
+    """A song and the folder where it is generated.
 
     Parameters
     ----------
     settings
-        Seeds of -1 are decided here: :attr:`settings` has them. To go on with an unfinished song, give those.
+        Seeds of -1 are resolved: see :attr:`settings`. To resume an unfinished song, pass those.
     folder
-        For windows; each song has a folder of its own inside, named after all that decides its images. Old ones of
-        finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
+        Folder for windows. Each song has its own folder inside, named after a digest of all that determines its
+        images. Old ones of finished songs are removed, see :mod:`riffusion_ext.generate.checkpoint.retention`.
     seed_picture
-        What the windows start from, repeated along the song; None: the beat, or noise alone.
+        Init image of the windows, repeated along the song; None: the beat, or noise alone.
     mask
-        Where the seed image is regenerated: white all, black nothing. Scaled to the windows.
+        White is regenerated, black is kept of the init image. Scaled to the windows.
     before
-        An image that the song goes on from: it begins with the last columns of it.
+        Image that the song continues: it starts with its last columns.
     decode
         Engine and device for the sound.
 
     Raises
     ------
     RiffusionError
-        The settings do not fit together, or the song needs more memory than is allowed.
+        The settings contradict each other, or the song needs more memory than is allowed.
     """
 
     kind = "song"
@@ -132,33 +132,33 @@ class Song(Piece):
         before: Image.Image | None = None,
         decode: DecodeSettings | None = None,
     ) -> None:
-        settings = settings.settled()
+        settings = settings.resolve_seeds()
         super().__init__(settings, folder, decode)
         if mask is not None and seed_picture is None and settings.beat == "none":
             raise RiffusionError("a mask keeps parts of an init image, so it needs one: choose an image or a beat")
-        self._seed = seed_picture
-        given = {"seed_picture": seed_picture, "mask": mask, "before": before}
-        self._images = {name: image_id(image) for name, image in given.items() if image is not None}
+        self._init_image = seed_picture
+        images = {"seed_picture": seed_picture, "mask": mask, "before": before}
+        self._images = {name: image_id(image) for name, image in images.items() if image is not None}
         height = settings.params.num_frequencies
         self._mask = None if mask is None else mask.convert("L").resize((settings.width, height))
-        self._before = None if before is None else tiled(before, 0, before.width, height)
+        self._before = None if before is None else tile_columns(before, 0, before.width, height)
         self.plan = self._plan()
 
     def _plan(self) -> Plan:
-        wanted = self.settings
-        columns = wanted.params.columns_of_samples(wanted.score.samples(wanted.params.sample_rate))
-        check(inverting(wanted.params, columns, engine=self.decode.engine))
-        if wanted.join == "plain":
+        settings = self.settings
+        columns = settings.params.columns_of_samples(settings.score.samples(settings.params.sample_rate))
+        check(inverting(settings.params, columns, engine=self.decode.engine))
+        if settings.join == "plain":
             if self._before is not None:
                 raise RiffusionError("a song that goes on from an image needs windows that overlap, not plain ones")
-            return plan_plain(wanted.score, wanted.params, width=wanted.width, seeds=wanted.seeds)
-        known = 0 if self._before is None else min(wanted.overlap, self._before.width // 8 * 8)
+            return plan_plain(settings.score, settings.params, width=settings.width, seeds=settings.seeds)
+        known = 0 if self._before is None else min(settings.overlap, self._before.width // 8 * 8)
         return plan_song(
-            wanted.score,
-            wanted.params,
-            width=wanted.width,
-            overlap=wanted.overlap,
-            seeds=wanted.seeds,
+            settings.score,
+            settings.params,
+            width=settings.width,
+            overlap=settings.overlap,
+            seeds=settings.seeds,
             known_start=known,
         )
 
@@ -181,9 +181,9 @@ class Song(Piece):
         denoise: float | None = moment.denoise
         if init is None and window.known_left + window.known_right:
             denoise = self.settings.bridge_denoise
-            init = self._between(None, window, read_image)
+            init = self._outpaint_init(None, window, read_image)
         elif init is not None:
-            init = self._between(init, window, read_image)
+            init = self._outpaint_init(init, window, read_image)
         else:
             denoise = None
         return Request(
@@ -198,14 +198,14 @@ class Song(Piece):
             width=window.width,
             height=height,
             init=init,
-            mask=combined(soft_mask(window.width, height, window.known_left, window.known_right), self._mask),
+            mask=combine_masks(soft_mask(window.width, height, window.known_left, window.known_right), self._mask),
         )
 
     def _start_image(self, window: Window) -> Image.Image | None:
-        """Return what the window starts from, where it knows nothing of its neighbours."""
+        """Return the init image of a window without regard to its neighbours; None: noise alone."""
         params, score = self.settings.params, self.settings.score
-        if self._seed is not None:
-            return tiled(self._seed, window.start, window.width, params.num_frequencies)
+        if self._init_image is not None:
+            return tile_columns(self._init_image, window.start, window.width, params.num_frequencies)
         if self.settings.beat == "none":
             return None
         return beat_image(
@@ -217,8 +217,8 @@ class Song(Piece):
             beats_per_bar=score.beats_per_bar,
         )
 
-    def _between(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
-        """Lay what the neighbours decide over both ends (:func:`~riffusion_ext.generate.windows.outpaint.between`)."""
+    def _outpaint_init(self, init: Image.Image | None, window: Window, read_image: ReadImage) -> Image.Image:
+        """Paste the known columns of neighbours over both ends; see :mod:`riffusion_ext.generate.windows.outpaint`."""
         left, right = window.known_left, window.known_right
         known: list[np.ndarray | None] = [None, None]
         if left and window.number:
@@ -229,14 +229,14 @@ class Song(Piece):
         if right:
             after = self.plan.windows[window.number + 1]
             known[1] = np.asarray(read_image(after.number).convert("RGB"))[:, : window.end - after.start][:, -right:]
-        return between(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
+        return outpaint_init(init, known[0], known[1], (window.width, self.settings.params.num_frequencies))
 
     @property
     def windows_folder(self) -> Path | None:
-        """Where the images of the windows lie, once generation has begun."""
+        """Folder with the images of the windows; None before generation has begun."""
         return self._works[0].folder / "windows" if self._works else None
 
-    def _decoded(
+    def _decode(
         self, plan: Plan, first: int, decode: DecodeSettings, progress: Callable[[float], None] | None
     ) -> AudioClip:
         work = self._works[0]
@@ -248,11 +248,11 @@ class Song(Piece):
         return apply_level(clip, self.settings.level)
 
     def image(self, *, columns: int | None = None) -> Image.Image | None:
-        """Return the last so many columns that can be heard as one image, to go on from.
+        """Return the last `columns` playable columns as one image, which another song can continue.
 
-        Without a number, all of them. None: nothing yet.
+        Without a number, all of them. None if nothing is playable yet.
         """
-        plan = self.beginning()
+        plan = self.playable()
         if plan is None:
             return None
         work = self._works[0]
@@ -261,10 +261,10 @@ class Song(Piece):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about keyframes that will not be heard."""
-        return passed_over(self.plan, self.settings.score.keyframes)
+        """Warnings about keyframes that will not be audible."""
+        return skipped_keyframes(self.plan, self.settings.score.keyframes)
 
     @property
     def seed(self) -> int:
-        """That of the first keyframe."""
+        """Seed of the first keyframe."""
         return self.settings.score.keyframes[0].seed

@@ -1,10 +1,11 @@
-"""Render a song, riff or loop: the one way of pages, command line and HTTP routes from a piece to its sound.
+"""Render a song, riff, loop or interpolation: the one way of pages, command line and HTTP routes from piece to sound.
 
 ::
 
-    piece + backend --render_piece--> windows in the piece's folder --sound_of_piece--> clip --piece.write--> file
+    piece + backend --render_piece--> images --sound_of_piece--> clip --piece.write--> file
 
-What a piece has in its folder already is not generated again, so whoever renders it once more goes on where it ended.
+A song, riff or loop keeps its images in a folder and does not generate again what is there: rendering it once more
+resumes it. An interpolation keeps its images in memory.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def render_piece(
     Parameters
     ----------
     piece
-        Song, riff or loop.
+        Song, riff, loop or interpolation.
     backend
         Generates the images.
     batch

@@ -32,7 +32,7 @@ class Clouds(Studio):
 
 def main(port: int, folder: Path, seconds: float) -> None:
     """Serve until the process is ended; each window takes so many seconds."""
-    session._BEHIND = 3600.0  # what was played is compared with what was made, from the first sample on
+    session._HISTORY_S = 3600.0  # what was played is compared with what was made, from the first sample on
     # One for each jam, as in a webui: whoever ends the one before interrupts what is generated for that one only.
     model = BackendModel(lambda: Clouds(max_batch=1, delay=seconds), Clouds().context(folder).model.samplers())
     serve_pages(Access(port=port), folder, model)

@@ -334,7 +334,7 @@ def test_json_of_others_and_numbers_in_texts_are_read_by_one_function_each() -> 
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.loads", "json.load")
     }
-    own = {"self.plan.to_json()", "text", "json.dumps({'settings': to_record(wanted), 'pictures': identities})"}
+    own = {"self.plan.to_json()", "text", "json.dumps({'settings': to_record(requested), 'pictures': identities})"}
     places = (
         "riffusion_ext/validation/json_text.py",
         "riffusion_ext/generate/checkpoint/runner.py",

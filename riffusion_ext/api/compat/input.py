@@ -9,7 +9,7 @@ from typing import Any
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate import bounds
-from riffusion_ext.generate.interpolation import End
+from riffusion_ext.generate.interpolation import PromptInput
 from riffusion_ext.options.generation import CFG, DENOISE, MAX_TEXT_LENGTH
 from riffusion_ext.validation.numbers import in_range
 
@@ -32,8 +32,8 @@ class Ask:
         Name of a mask; "" for none.
     """
 
-    start: End
-    end: End
+    start: PromptInput
+    end: PromptInput
     alpha: float
     steps: int
     mask: str
@@ -85,7 +85,7 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
     return value
 
 
-def _end(values: Mapping[str, Any], name: str) -> End:
+def _end(values: Mapping[str, Any], name: str) -> PromptInput:
     found = values.get(name)
     if found is None:
         raise RiffusionError(f'missing value for field "{name}"')
@@ -93,7 +93,7 @@ def _end(values: Mapping[str, Any], name: str) -> End:
         raise _wrong(name, "PromptInput", found)
     if found.get("seed") is None:
         raise RiffusionError(f'missing value for field "{name}.seed"')
-    return End(
+    return PromptInput(
         text_of(found, "prompt", None),
         text_of(found, "negative_prompt", ""),
         _whole(found, "seed", 0) % 2**32,  # a plugin's are hashes in 32 bits, half of them negative

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
 from riffusion_ext.api.compat.input import Ask, text_of
 from riffusion_ext.api.context import ApiContext
-from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.generation import Watch, render
 from riffusion_ext.api.routes.media import TYPES
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.interpolation import Interpolation, generate
+from riffusion_ext.generate.interpolation import Interpolation, InterpolationSettings
 from riffusion_ext.jobs import Job
 
 if TYPE_CHECKING:
@@ -52,20 +52,16 @@ def check_images(values: Mapping[str, Any], mask: str) -> str:
 def run_inference(service: ApiContext, ask: Ask, seed: str, job: Job) -> dict[str, Any]:
     """Generate one image, and return the reply."""
     from riffusion_ext.params import PRESETS
-    from riffusion_ext.spectrogram.codec import image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
     mask = mask_image(ask.mask) if ask.mask else None
-    between = Interpolation(ask.start, ask.end, ask.steps, "", seed_picture(seed), mask)
-    watch = Watch(job, 1)
-    images = generate([between.request(ask.alpha)], watched(service.backend(), 1, job, watch))
-    if not images:
+    settings = InterpolationSettings(ask.start, ask.end, ask.steps, "", seed_picture(seed), mask)
+    decode = DecodeSettings(level="loudness", channels="mono", params=PRESETS["riffusion-v1"], device=service.device())
+    between = Interpolation(settings, [ask.alpha], decode)
+    _, clip = render(service, between, job, Watch(job, 1))
+    if clip is None:
         return {"complete": False}
-    settings = DecodeSettings(
-        level="loudness", channels="mono", params=PRESETS["riffusion-v1"], device=service.device()
-    )
-    clip = image_to_audio(images[0], settings).clip
-    return {"image": _image(images[0]), "audio": _audio(clip), "duration_s": clip.duration}
+    return {"image": _image(between.images[0]), "audio": _audio(clip), "duration_s": clip.duration}
 
 
 def _image(image: Image.Image) -> str:

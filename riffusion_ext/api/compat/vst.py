@@ -21,7 +21,8 @@ from riffusion_ext.api.compat.input import Ask
 from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.generation import Watch, watched
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.interpolation import Interpolation, generate
+from riffusion_ext.generate.backends.batches import generate_images
+from riffusion_ext.generate.interpolation import InterpolationSettings
 from riffusion_ext.jobs import Job
 from riffusion_ext.options.generation import WIDTH
 
@@ -107,10 +108,11 @@ def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[st
     encoded = audio_to_image(clip, PRESETS["riffusion-v1"])
     tiles = _tiles(encoded.image)
     mask = mask_image(ask.mask) if ask.mask else None
-    requests = [Interpolation(ask.start, ask.end, ask.steps, "", tile, mask).request(ask.alpha) for tile in tiles]
+    settings = [InterpolationSettings(ask.start, ask.end, ask.steps, "", tile, mask) for tile in tiles]
+    requests = [item.request(ask.alpha) for item in settings]
     watch = Watch(job, len(tiles))
     backend = service.backend()
-    images = generate(requests, watched(backend, backend.max_batch, job, watch), generated=watch.generated)
+    images = generate_images(requests, watched(backend, backend.max_batch, job, watch), on_image=watch.generated)
     if len(images) < len(tiles):
         return {"complete": False}
     whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))

@@ -110,7 +110,7 @@ def _song_settings(service: ApiContext, body: Song) -> SongSettings:
     )
     _check_length(service, score.seconds)
     names = ("join", "beat", "bridge_denoise", "width", "overlap", "seeds", "steps", "sampler", "level")
-    return SongSettings(score, **given(body, *names)).settled(body.seed)
+    return SongSettings(score, **given(body, *names)).resolve_seeds(body.seed)
 
 
 def _song(service: ApiContext, body: Song) -> Response:

@@ -96,12 +96,12 @@ def _generations(service: ApiContext, body: Generations) -> Response:
         _request(service, item)
 
     def work(job: Job) -> dict[str, Any]:
-        from riffusion_ext.generate.interpolation import generate
+        from riffusion_ext.generate.backends.batches import generate_images
 
         watch = Watch(job, len(body.requests), after="writing the images")
         backend = watched(_of_model(service.backend(), body.model), body.batch, job, watch)
         requests = [_request(service, item) for item in body.requests]
-        images = generate(requests, backend, generated=watch.generated)
+        images = generate_images(requests, backend, on_image=watch.generated)
         kept = [_keep(service, *pair) for pair in zip(images, body.requests, strict=False)]
         return {"pictures": kept, "model": backend.name, "complete": len(images) == len(requests)}
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from riffusion_ext.api.context import ApiContext, clip_view
+from riffusion_ext.api.context import ApiContext
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_image, save, watched
+from riffusion_ext.api.generation import Watch, check_save, keep_image, keep_sound, render
 from riffusion_ext.api.inputs import check_text, kept_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
@@ -22,9 +21,7 @@ from riffusion_ext.jobs import Job
 if TYPE_CHECKING:
     from PIL import Image
 
-    from riffusion_ext.audio import AudioClip
-    from riffusion_ext.generate.interpolation import Interpolation
-    from riffusion_ext.spectrogram.settings import DecodeSettings
+    from riffusion_ext.generate.interpolation import InterpolationSettings
 
 __all__ = ["named_mask", "named_seed", "router"]
 
@@ -63,13 +60,13 @@ def named_mask(name: str) -> Image.Image:
     return mask_image(name).copy()
 
 
-def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
+def _settings(service: ApiContext, body: Interpolate) -> InterpolationSettings:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
-    from riffusion_ext.generate.interpolation import End, Interpolation, fitted
+    from riffusion_ext.generate.interpolation import InterpolationSettings, PromptInput, fit_init_image
 
-    def end(item: InterpolateEnd) -> End:
+    def end(item: InterpolateEnd) -> PromptInput:
         check_text(item.prompt, item.negative)
-        return End(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
+        return PromptInput(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
 
     for ours, other in (("seed_image", "seed_picture"), ("mask_image", "mask")):
         if getattr(body, ours) and getattr(body, other):
@@ -80,12 +77,12 @@ def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
     seed = named_seed(body.seed_image) if body.seed_image else kept_image(service, body.seed_picture)
     mask = named_mask(body.mask_image) if body.mask_image else kept_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
-    image = None if seed is None else fitted(seed)
-    return Interpolation(start, stop, body.steps, body.sampler, image, mask, width=body.width)
+    image = None if seed is None else fit_init_image(seed)
+    return InterpolationSettings(start, stop, body.steps, body.sampler, image, mask, width=body.width)
 
 
 def _interpolate(service: ApiContext, body: Interpolate) -> Response:
-    from riffusion_ext.generate.interpolation import alphas, generate
+    from riffusion_ext.generate.interpolation import Interpolation, positions_of
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.settings import DecodeSettings, available_engines
 
@@ -93,44 +90,22 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
         raise ApiError(422, f"the engine {body.engine} is not there; there are {', '.join(available_engines())}")
     params = PRESETS["riffusion-v1"]
     decode = DecodeSettings(engine=body.engine, level=body.level, params=params, device=service.device())
-    places = alphas(body.count, body.power)
-    interpolation = _interpolation(service, body)
-    requests = [interpolation.request(alpha) for alpha in places]
+    positions = positions_of(body.count, body.power)
+    settings = _settings(service, body)
+    Interpolation(settings, positions, decode)  # raises what is wrong with them at once, not in the job
     title = f"{body.start.prompt} to {body.end.prompt}"
 
     def work(job: Job) -> dict[str, Any]:
-        watch = Watch(job, len(requests))
-        images = generate(requests, watched(service.backend(), body.batch, job, watch), generated=watch.generated)
-        if not images:
+        watch = Watch(job, len(positions))
+        piece = Interpolation(settings, positions, decode, on_image=watch.generated)
+        _, clip = render(service, piece, job, watch, batch=body.batch)
+        if clip is None:
             return {"complete": False}
-        kept = [keep_image(service, image, params, title) for image in images]
-        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, kept, strict=False)]
-        complete = len(images) == len(requests)
-        sound = _sound(service, body, images, title, decode, complete=complete)
+        kept = [keep_image(service, image, params, title) for image in piece.images]
+        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(positions, kept, strict=False)]
+        complete = len(piece.images) == len(positions)
+        kind = "interpolations" if body.save else ""
+        sound = keep_sound(service, piece, clip, body.format, title[:200], complete=complete, save_as=kind)
         return {**sound, "steps": steps, "complete": complete}
 
     return accepted(service, "interpolation", "paint", work)
-
-
-def _sound(
-    service: ApiContext,
-    body: Interpolate,
-    images: list[Image.Image],
-    title: str,
-    decode: DecodeSettings,
-    *,
-    complete: bool,
-) -> dict[str, Any]:
-    """Make one sound of all images, reconstructed as a whole."""
-    from riffusion_ext.audio.save import save_clip
-    from riffusion_ext.spectrogram.codec import song_to_audio
-
-    sound = song_to_audio(images, decode)
-
-    def write(path: Path, clip: AudioClip) -> object:
-        return save_clip(clip, path, sound.params, title=title[:200])
-
-    record = keep_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
-    saved = save(service, record, "interpolations", title, complete=complete) if body.save else {}
-    view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
-    return {"clip": view, **saved}

@@ -51,24 +51,24 @@ def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[
         "state": _state(jam),
         "why": _why(jam),
         "step": [activity.step, activity.steps] if activity is not None and activity.steps else [0, 0],
-        "samples": jam.tape.samples,
-        "heard": jam.heard,
-        "speed": jam.pace.speed,
-        "needed": jam.pace.needed,
+        "samples": jam.store.samples,
+        "heard": jam.position,
+        "speed": jam.throughput.speed,
+        "needed": jam.throughput.needed,
         "aim": jam.settings.ahead,
-        "chunks": [asdict(item) for item in jam.tape.chunks(chunk)],
-        "strips": [asdict(item) for item in jam.tape.strips(strip)],
-        "turns": [asdict(turn) for turn in jam.turns()],
-        "queue": [{"key": wish.key, "prompt": wish.prompt} for wish in jam.journey.queued],
+        "chunks": [asdict(item) for item in jam.store.chunks(chunk)],
+        "strips": [asdict(item) for item in jam.store.strips(strip)],
+        "turns": [asdict(turn) for turn in jam.changes()],
+        "queue": [{"key": wish.key, "prompt": wish.prompt} for wish in jam.prompts.queued],
         "recording": jam.recording,
-        "shown": jam.shown[shown:],
+        "shown": jam.recordings[shown:],
     }
 
 
 def _state(jam: Jam) -> str:
     if jam.error is not None:
         return "failed"
-    if jam.ended or jam.stopped_or_left():
+    if jam.ended or jam.should_end():
         return "ended"
     if jam.activity is not None and jam.activity.waiting:
         return "waiting"
@@ -113,7 +113,7 @@ def _report(request: Request, jam: Jam) -> Response:
         if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
             return refusal(400, f"{name} must be a whole number of 0 or more")
         values[name] = int(text)
-    jam.hear(values.pop("heard"))
+    jam.report_position(values.pop("heard"))
     return JSONResponse(report(jam, **values), headers=_FRESH)
 
 
@@ -123,16 +123,16 @@ def _stop(request: Request, jam: Jam) -> Response:
 
 
 def _drop(request: Request, jam: Jam) -> Response:
-    return JSONResponse({"dropped": jam.journey.drop(request.path_params["key"])}, headers=_FRESH)
+    return JSONResponse({"dropped": jam.prompts.drop(request.path_params["key"])}, headers=_FRESH)
 
 
 def _piece(request: Request, jam: Jam) -> Response:
-    jam.seen()  # over a slow line, what is to be fetched may take longer than a closed page is waited for
+    jam.keep_alive()  # over a slow line, what is to be fetched may take longer than a closed page is waited for
     kind, number = request.path_params["kind"], request.path_params["number"]
-    if kind not in _TYPES or not jam.tape.has(kind, number):
+    if kind not in _TYPES or not jam.store.has(kind, number):
         return refusal(404, "there is no such piece, or not any more")
     try:
-        data = jam.tape.path(kind, number).read_bytes()
+        data = jam.store.path(kind, number).read_bytes()
     except OSError:  # removed just now
         return refusal(404, "there is no such piece, or not any more")
     return Response(data, headers=_KEPT, media_type=_TYPES[kind])

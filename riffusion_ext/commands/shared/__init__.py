@@ -1,1 +1,1 @@
-"""What several commands have in common: options, reports, and the work behind them."""
+"""Options, reports and work that several commands share."""

@@ -1,4 +1,4 @@
-"""What ``riffusion-ext dataset`` says while it works, and at the end."""
+"""Progress and report of ``riffusion-ext dataset``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from riffusion_ext.dataset.verify import Check
     from riffusion_ext.progress import Stage
 
-__all__ = ["Teller", "lines", "summary"]
+__all__ = ["ProgressPrinter", "lines", "summary"]
 
 
-class Teller:
-    """Progress on the terminal: a bar for each stage, or a line from time to time."""
+class ProgressPrinter:
+    """Print progress on stderr: a bar for each stage on a terminal, otherwise lines."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -28,11 +28,11 @@ class Teller:
 
     @property
     def seconds(self) -> float:
-        """Since the command began, by the clock."""
+        """Seconds since the command began."""
         return time.perf_counter() - self._began
 
     def on_progress(self, progress: Progress) -> None:
-        """Say what became of a song."""
+        """Report a processed song."""
         if self._quiet:
             return
         if sys.stderr.isatty():
@@ -45,8 +45,8 @@ class Teller:
             f"{progress.done}/{progress.total}  {progress.result.song.name}: {what}  [{progress.speed_text}]\n"
         )
 
-    def tell_stage(self, stage: Stage) -> None:
-        """Say how far another stage is."""
+    def on_stage(self, stage: Stage) -> None:
+        """Report the progress of another stage."""
         if self._quiet:
             return
         if sys.stderr.isatty():
@@ -64,14 +64,14 @@ class Teller:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
-def summary(built: BuildResult, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, Any]:
-    """Return the report as plain values; `seconds` is how long all of it took."""
+def summary(built: BuildResult, checks: Sequence[Check], sheets: Sequence[Path], seconds: float) -> dict[str, object]:
+    """Return the report as JSON values; `seconds` is the duration of the command."""
     manifest = built.manifest
     return {
         "songs": built.songs,
@@ -98,26 +98,26 @@ def _windows(count: int) -> str:
 def lines(
     built: BuildResult, out: Path, checks: Sequence[Check], sheets: Sequence[Path], seconds: float
 ) -> Sequence[str]:
-    """Return the report as people read it; `seconds` is how long all of it took."""
+    """Return the report as lines of text; `seconds` is the duration of the command."""
     from riffusion_ext.dataset.verify import summarize
 
     manifest = built.manifest
     music = sum(song.duration for song in manifest.songs)
     songs = f"{built.songs} songs" if built.songs != 1 else "1 song"
-    told = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
+    text = [f"{songs}, {music / 60:.1f} min of music, in {seconds:.1f} s: {_windows(len(manifest.windows))}"]
     if built.resumed:
-        told[0] += f" ({built.resumed} of the songs were there already)"
-    told.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
-    told += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
-    told += [f"{form}: {path}" for form, path in built.exported.places.items()]
+        text[0] += f" ({built.resumed} of the songs were there already)"
+    text.append(f"  kept       {len(manifest.kept):6d}   {out / 'pictures'}")
+    text += [f"  {kind:<10} {count:6d}" for kind, count in manifest.counts().items()]
+    text += [f"{form}: {path}" for form, path in built.exported.places.items()]
     if checks:
-        told += [f"turned back into sound and measured: {summarize(checks)}"]
-        told += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
-    told += [f"contact sheet: {sheet}" for sheet in sheets]
-    told += [f"note: {note}" for note in built.notes]
+        text += [f"turned back into sound and measured: {summarize(checks)}"]
+        text += [f"  {check.file}: {check.problem}" for check in checks if check.problem]
+    text += [f"contact sheet: {sheet}" for sheet in sheets]
+    text += [f"note: {note}" for note in built.notes]
     if built.failed:
         files = f"{len(built.failed)} files" if len(built.failed) != 1 else "1 file"
-        told.append(f"{files} could not be used, or not wholly: see above")
+        text.append(f"{files} could not be used, or not wholly: see above")
     if not manifest.kept:
-        told.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
-    return told
+        text.append("no window was kept: loosen a check, or bring windows back on the contact sheet")
+    return text

@@ -1,7 +1,7 @@
-"""What the commands ``song``, ``riff`` and ``loop`` have in common: a webui generates, and what is generated is kept.
+"""Shared work of the commands ``song``, ``riff`` and ``loop``: generate with webuis, and keep what is finished.
 
-The windows lie in a folder beside the sound file until it is written: the same command goes on from there, whatever
-ended it before.
+The windows are kept in a folder beside the sound file until it is written: the same command resumes from there,
+whatever ended it before.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from riffusion_ext.commands.shared.generation_report import Teller
+from riffusion_ext.commands.shared.generation_report import ProgressPrinter
 from riffusion_ext.commands.shared.options import (
     UsageError,
     add_control,
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
 
     from riffusion_ext.audio import AudioClip
     from riffusion_ext.generate.loop import LoopSettings
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-    Settings = SongSettings | RiffSettings | LoopSettings
+    SettingsT = TypeVar("SettingsT", SongSettings, RiffSettings, LoopSettings)
 
-_LARGEST_SCORE = 1 << 20
+_MAX_SCORE_BYTES = 1 << 20
 
-__all__ = ["add_options", "make", "open_image", "score_of", "values_of"]
+__all__ = ["add_options", "open_image", "render_to_file", "score_of", "values_of"]
 
-_CONTENTS = "settings.json"
+_SETTINGS_FILE = "settings.json"
 
 
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], level: Option) -> None:
-    """Add the options of a command that generates: those of `options` that a command line has, and what all share."""
+    """Add the options of a command that generates: those of `options` on the command line, and the shared ones."""
     parser.add_argument("--output", "-o", required=True, metavar="A", help="sound file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the sound file if it exists")
     add_webui_option(parser)
@@ -85,12 +85,12 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], leve
 
 
 def score_of(texts: Sequence[str]) -> str:
-    """Return the lines of a score from lines and files of lines.
+    """Return the text of a score from lines and files of lines.
 
     Raises
     ------
     UsageError
-        One is neither.
+        One of the texts is neither.
     """
     lines = []
     for text in texts:
@@ -98,20 +98,20 @@ def score_of(texts: Sequence[str]) -> str:
             lines.append(text)
             continue
         try:
-            lines.append(read_regular(user_path(text), _LARGEST_SCORE).decode("utf-8-sig"))
+            lines.append(read_regular(user_path(text), _MAX_SCORE_BYTES).decode("utf-8-sig"))
         except (OSError, ValueError, RuntimeError):
             raise UsageError(f"{text!r} is no file, and no line of a score such as: 8 bars | funky sax") from None
     return "\n".join(lines)
 
 
-def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, Any]:
-    """Return the values of the options by id, with the level and the parameters of the model's images."""
+def values_of(args: argparse.Namespace, options: Sequence[Option]) -> dict[str, object]:
+    """Return the values of the options by id, with the level and the spectrogram parameters."""
     values = {item.id: getattr(args, item.id) for item in options if "command" in item.interfaces}
     return {**values, "level": args.level, "params": params_of(args) or PRESETS[PRESET.default]}
 
 
 def open_image(name: str | None) -> Image.Image | None:
-    """Open the image of an option; None for none."""
+    """Open the image that an option names; None if it names none."""
     if name is None:
         return None
     from riffusion_ext.spectrogram.image import read_image
@@ -119,10 +119,10 @@ def open_image(name: str | None) -> Image.Image | None:
     return read_image(user_path(name))
 
 
-def make(
+def render_to_file(
     args: argparse.Namespace,
-    wanted: Settings,
-    begin: Callable[[Any, Path, DecodeSettings], Piece],
+    requested: SettingsT,
+    make_piece: Callable[[SettingsT, Path, DecodeSettings], WindowedPiece],
     *,
     title: str,
     images: Mapping[str, Image.Image | None] = {},
@@ -133,17 +133,17 @@ def make(
     Parameters
     ----------
     args
-        Of the command.
-    wanted
-        Its settings.
-    begin
-        Makes the piece from settings, folder and decode settings.
+        Arguments of the command.
+    requested
+        Settings from the arguments.
+    make_piece
+        Returns the piece for settings, folder and decode settings.
     title
-        Of the sound file.
+        Title of the sound file.
     images
-        That it begins with, by name.
+        Input images by name.
     limit
-        Only the first so many windows.
+        Number of windows from the start; None: all.
     """
     from riffusion_ext.generate.backends.remotes import Webuis
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -158,126 +158,129 @@ def make(
             "a webui must generate this: name one that runs with --api and has this extension, as in --webui "
             f"http://127.0.0.1:7860 (or in the environment variable {VARIABLE})"
         )
-    teller = Teller(quiet=args.quiet or args.json)
-    webuis = Webuis(addresses, log=teller.note)
+    printer = ProgressPrinter(quiet=args.quiet or args.json)
+    webuis = Webuis(addresses, log=printer.note)
     backend = webuis.backend()
-    if wanted.sampler and wanted.sampler not in webuis.samplers():
-        raise RiffusionError(f"there is no sampler {wanted.sampler!r}; there are {', '.join(webuis.samplers())}")
-    wanted = replace(wanted, sampler=wanted.sampler or webuis.usual_sampler())
+    if requested.sampler and requested.sampler not in webuis.samplers():
+        raise RiffusionError(f"there is no sampler {requested.sampler!r}; there are {', '.join(webuis.samplers())}")
+    requested = replace(requested, sampler=requested.sampler or webuis.usual_sampler())
     folder = user_path(args.work) if args.work else target.with_name(f"{target.stem}.windows")
-    settings = _remembered(folder, wanted, images, backend.name)
+    settings = _resolve_settings(folder, requested, images, backend.name)
     try:
-        piece = begin(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
+        piece = make_piece(settings, folder, DecodeSettings(engine=args.engine, device=args.device))
     except BaseException:
-        _forget(folder)
+        _remove_if_empty(folder)
         raise
     stop = threading.Event()
     try:
-        with wished(lambda signum: _wish(stop, teller)):
+        with wished(lambda signum: _on_signal(stop, printer)):
             batch = int(getattr(args, "batch", 1))
-            rendered = render_piece(piece, backend, batch=batch, limit=limit, on_progress=teller, cancelled=stop.is_set)
+            rendered = render_piece(
+                piece, backend, batch=batch, limit=limit, on_progress=printer, cancelled=stop.is_set
+            )
             if not rendered.complete or stop.is_set():
-                _unfinished(rendered, teller, folder)
+                _report_unfinished(rendered, printer, folder)
                 return exit_code()
-        teller.say("making the sound ...")
-        clip = sound_of_piece(piece, rendered, teller)
+        printer.show("making the sound ...")
+        clip = sound_of_piece(piece, rendered, printer)
         if clip is None:
             raise RiffusionError("nothing was generated")
         piece.write(target, clip, title=title, subtype=SUBTYPES[args.bits])
     except KeyboardInterrupt as late:
-        teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
+        printer.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
     with concluded():
         if limit is None and not args.keep_windows:
             shutil.rmtree(folder, ignore_errors=True)
-        _conclude(args, piece, clip, target, teller, backend.name)
+        _report_result(args, piece, clip, target, printer, backend.name)
     return 0
 
 
-def _conclude(
-    args: argparse.Namespace, piece: Piece, clip: AudioClip, target: Path, teller: Teller, model: str
+def _report_result(
+    args: argparse.Namespace, piece: WindowedPiece, clip: AudioClip, target: Path, printer: ProgressPrinter, model: str
 ) -> None:
-    """Say what was made."""
+    """Print the result."""
     notes = piece.notes
     for note in () if args.quiet else notes:
-        teller.note(f"note: {note}")
-    teller.close()
+        printer.note(f"note: {note}")
+    printer.close()
     if args.json:
-        told = {"output": str(target), "duration": clip.duration, "seed": piece.seed, "model": model}
-        how = {"notes": notes, "infotext": piece.infotext(), "seconds": round(teller.seconds, 3)}
-        write_json({"program": "riffusion-ext", "command": args.command, **told, **how})
+        result = {"output": str(target), "duration": clip.duration, "seed": piece.seed, "model": model}
+        details = {"notes": notes, "infotext": piece.infotext(), "seconds": round(printer.seconds, 3)}
+        write_json({"program": "riffusion-ext", "command": args.command, **result, **details})
     elif not args.quiet:
-        teller.result(f"{target}  {clip.duration:.2f} s, seed {piece.seed}")
+        printer.result(f"{target}  {clip.duration:.2f} s, seed {piece.seed}")
 
 
-def _unfinished(rendered: Rendered, teller: Teller, folder: Path) -> None:
-    """Say where the rest begins of what was stopped, or failed.
+def _report_unfinished(rendered: Rendered, printer: ProgressPrinter, folder: Path) -> None:
+    """Print how to resume after a stop or an error.
 
     Raises
     ------
     Exception
-        That of the backend.
+        Error of the backend.
     """
-    kept = _kept(rendered.done, rendered.total, folder)
+    kept = _kept_text(rendered.done, rendered.total, folder)
     if rendered.error is None:
-        teller.note(f"stopped; {kept}")
+        printer.note(f"stopped; {kept}")
         return
-    teller.close()
+    printer.close()
     if rendered.done:
-        teller.note(kept)
+        printer.note(kept)
     else:
-        _forget(folder)
+        _remove_if_empty(folder)
     raise rendered.error
 
 
-def _kept(done: int, total: int, folder: Path) -> str:
+def _kept_text(done: int, total: int, folder: Path) -> str:
     return f"{done} of {total} windows are kept in {folder}; the same command goes on from there"
 
 
-def _forget(folder: Path) -> None:
-    """Remove a folder in which nothing was generated."""
+def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder without generated windows."""
     if not any(folder.glob("*/windows/*.png")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remembered(folder: Path, wanted: Settings, images: Mapping[str, Image.Image | None], model: str) -> Settings:
-    """Return the settings with every seed decided: as they were the last time, if the same is wanted again.
+def _resolve_settings(
+    folder: Path, requested: SettingsT, images: Mapping[str, Image.Image | None], model: str
+) -> SettingsT:
+    """Return the settings with resolved seeds: those of the last run if the same piece is requested again.
 
     Raises
     ------
     RiffusionError
-        The folder is somebody else's, or what is there was generated by another model.
+        The folder has other contents, or its windows were generated by another model.
     """
     from riffusion_ext.generate.checkpoint.recipe import image_id, read_record, to_record
 
     identities = {name: image_id(image) for name, image in images.items() if image is not None}
-    asked = json.loads(json.dumps({"settings": to_record(wanted), "pictures": identities}))
-    found = _contents(folder)
-    if found.get("asked") == asked:
+    request = json.loads(json.dumps({"settings": to_record(requested), "pictures": identities}))
+    found = _read_contents(folder)
+    if found.get("asked") == request:
         if found.get("model") != model:
             raise RiffusionError(
                 f"{folder} holds windows of the model {found.get('model')}: choose that model in the webui to go on, "
                 f"in place of {model}, or remove the folder"
             )
-        settled: Settings = read_record(type(wanted), found["settled"])
-        return settled
-    settled = wanted.settled()
-    path = folder / _CONTENTS
-    text = json.dumps({"asked": asked, "settled": to_record(settled), "model": model}, ensure_ascii=False, indent=1)
+        return read_record(type(requested), found["settled"])
+    settings = requested.resolve_seeds()
+    path = folder / _SETTINGS_FILE
+    text = json.dumps({"asked": request, "settled": to_record(settings), "model": model}, ensure_ascii=False, indent=1)
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))
-    return settled
+    return settings
 
 
-def _contents(folder: Path) -> dict[str, Any]:
-    """Return what a folder says of its windows; nothing where it is new or empty.
+def _read_contents(folder: Path) -> dict[str, object]:
+    """Return the recorded settings of a folder; {} if it is new or empty.
 
     Raises
     ------
     RiffusionError
-        It is somebody else's: the folder is removed at the end, with all that is in it.
+        The folder has other contents, which must not be removed at the end.
     """
     try:
-        found = loads(read_regular(folder / _CONTENTS))
+        found = loads(read_regular(folder / _SETTINGS_FILE))
     except FileNotFoundError:
         if not folder.is_file() and not (folder.is_dir() and any(folder.iterdir())):
             return {}
@@ -289,6 +292,6 @@ def _contents(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _wish(stop: threading.Event, teller: Teller) -> None:
+def _on_signal(stop: threading.Event, printer: ProgressPrinter) -> None:
     stop.set()
-    teller.note("stopping; finished windows are kept (press again to stop at once)")
+    printer.note("stopping; finished windows are kept (press again to stop at once)")

@@ -1,4 +1,4 @@
-"""What the commands that generate say while they work."""
+"""Progress of the commands that generate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Activity
     from riffusion_ext.generate.checkpoint.runner import Event, Progress
 
-__all__ = ["Teller"]
+__all__ = ["ProgressPrinter"]
 
 _WIPE = "\r\x1b[K"
 
 
-class Teller:
-    """Says on stderr how far it is: on a terminal in one line that changes, else a line for each batch."""
+class ProgressPrinter:
+    """Print progress on stderr: on a terminal in one changing line, otherwise a line for each batch."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet, self._live = quiet, sys.stderr.isatty()
@@ -28,11 +28,11 @@ class Teller:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the command began."""
         return time.monotonic() - self._began
 
     def __call__(self, item: Activity | Event | Stage) -> None:
-        """Say what a rendering tells."""
+        """Report an event of the rendering."""
         from riffusion_ext.generate.backends.base import Activity
         from riffusion_ext.generate.checkpoint.runner import Progress
 
@@ -44,25 +44,25 @@ class Teller:
             self.activity(item)
 
     def progress(self, progress: Progress) -> None:
-        """Say how many windows are there."""
+        """Report how many windows are finished."""
         self._progress = progress
         if self._live:
-            self.say(self._text())
+            self.show(self._text())
         elif progress.done:
-            self.say(f"{progress.done}/{progress.total} windows{self._left()}")
+            self.show(f"{progress.done}/{progress.total} windows{self._left()}")
 
     def stage(self, stage: Stage) -> None:
-        """Say how far what comes after the generation is."""
+        """Report a stage after the generation."""
         if self._live or stage.is_mark:
-            self.say(stage.text)
+            self.show(stage.text)
 
     def activity(self, activity: Activity) -> None:
-        """Say what the webui is at; only where a line can change."""
+        """Report the activity of the webui; only on a terminal."""
         if self._live and self._progress is not None:
             if activity.waiting:
-                self.say(f"{self._text()}, waiting until the webui has finished its other work")
+                self.show(f"{self._text()}, waiting until the webui has finished its other work")
             elif activity.steps:
-                self.say(f"{self._text()}, step {activity.step} of {activity.steps}")
+                self.show(f"{self._text()}, step {activity.step} of {activity.steps}")
 
     def _text(self) -> str:
         assert self._progress is not None
@@ -72,27 +72,27 @@ class Teller:
         left = self._progress.seconds_left if self._progress else None
         return "" if not left else f", {left:.0f} s left"
 
-    def say(self, text: str) -> None:
-        """Say what is going on."""
+    def show(self, text: str) -> None:
+        """Show a text about the current work, unless quiet."""
         if not self._quiet:
             sys.stderr.write(f"{_WIPE}{text}" if self._live else f"{text}\n")
             sys.stderr.flush()
             self._shown = self._live
 
     def note(self, text: str) -> None:
-        """Say something that stays to be read, also where nothing else is said."""
+        """Print a line that stays visible, even if quiet."""
         self.close()
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Wipe the line away."""
+        """Clear the changing line."""
         if self._shown:
             sys.stderr.write(_WIPE)
             self._shown = False
 
     def result(self, text: str) -> None:
-        """Say on stdout what was made."""
+        """Print a result on stdout."""
         self.close()
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and their values."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ FILE_RATE = "file"
 
 
 class UsageError(Exception):
-    """The options do not fit together; the message says which and why."""
+    """Invalid combination of options; the message says which and why."""
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that writes files has."""
-    there = parser.add_mutually_exclusive_group()
-    there.add_argument(
+    """Add the options of every command that writes files."""
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite",
         action="store_true",
         help="replace existing files; without this option they are kept, and their inputs fail",
     )
-    there.add_argument(
+    existing.add_argument(
         "--skip-existing",
         action="store_true",
         help="skip inputs whose result exists, to continue a run that was stopped",
@@ -60,28 +60,28 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Add how the command talks."""
+    """Add the options of the output: JSON, quiet, verbose."""
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else")
     parser.add_argument("--quiet", "-q", action="store_true", help="print only errors")
     parser.add_argument("--verbose", "-v", action="store_true", help="show the details of errors")
 
 
 def rate_or_file(text: str) -> int | str:
-    """Type of a sample rate that may also be ``file``, the sound file's own."""
+    """Parse a sample rate, or ``file`` for that of the sound file."""
     return text if text == FILE_RATE else int(text)
 
 
 def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: bool = False) -> None:
-    """Add the spectrogram parameters, all None where not given.
+    """Add the spectrogram parameters, with None as default.
 
     Parameters
     ----------
     parser
         Parser of a command.
     what
-        What the parameters do there.
+        Description of the group of parameters.
     of_files
-        Whether ``--sample-rate file`` is possible, for each sound file's own.
+        Whether ``--sample-rate file`` is allowed, for the rate of each sound file.
     """
     group = parser.add_argument_group("spectrogram parameters", what)
     group.add_argument(
@@ -104,26 +104,26 @@ def add_params_options(parser: argparse.ArgumentParser, what: str, *, of_files: 
 
 
 def params_of(args: argparse.Namespace) -> SpectrogramParams | None:
-    """Return the parameters the options name, None where they name none.
+    """Return the parameters that the options set; None if they set none.
 
     Raises
     ------
     UsageError
-        They make no spectrogram.
+        The parameters are invalid.
     """
-    given = {item.id: getattr(args, item.id) for item in OPTIONS if getattr(args, item.id) not in (None, FILE_RATE)}
+    values = {item.id: getattr(args, item.id) for item in OPTIONS if getattr(args, item.id) not in (None, FILE_RATE)}
     if args.stereo is not None:
-        given["stereo"] = args.stereo
-    if not given and args.preset is None:
+        values["stereo"] = args.stereo
+    if not values and args.preset is None:
         return None
     try:
-        return PRESETS[args.preset or "riffusion-v1"].replace(**given)
+        return PRESETS[args.preset or "riffusion-v1"].replace(**values)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
 def existing_of(args: argparse.Namespace) -> Existing:
-    """Return what to do where a result exists."""
+    """Return what to do if a result exists."""
     return "overwrite" if args.overwrite else "skip" if args.skip_existing else "refuse"
 
 
@@ -134,20 +134,20 @@ def add_control(
     default: object = ...,
     **more: Any,
 ) -> None:
-    """Add a declared option: its name, choices or range, default and explanation.
+    """Add a declared option with its name, choices or range, default and help.
 
     Parameters
     ----------
     parser
         Parser or group.
     name
-        The option, or the id of one of the sound.
+        The option, or the id of a sound option.
     *short
         Further names.
     default
-        Default of this command where it is another one.
+        Default of this command, if it differs from the declared one.
     **more
-        For argparse, instead of what follows from the declaration.
+        Arguments for argparse that override the declared ones.
     """
     item = control(name) if isinstance(name, str) else name
     kind: dict[str, Any] = {"type": _number(item), "metavar": "N"}
@@ -157,15 +157,15 @@ def add_control(
         kind = {"action": argparse.BooleanOptionalAction}
     elif item.kind == "text":
         kind = {"metavar": "TEXT"}
-    usual = item.default if default is ... else default
+    default_value = item.default if default is ... else default
     shown = f"{item.default:.10g}" if isinstance(item.default, (int, float)) else item.default
-    told = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
-    help_ = item.help if told else f"{item.help} ({shown})"
-    parser.add_argument(item.flag, *short, **{"default": usual, "help": help_, **kind, **more})
+    says_default = item.default in (None, "") or item.kind == "checkbox" or item.help.endswith(")")
+    help_ = item.help if says_default else f"{item.help} ({shown})"
+    parser.add_argument(item.flag, *short, **{"default": default_value, "help": help_, **kind, **more})
 
 
 def _number(item: Option) -> Callable[[str], float]:
-    """Type of an option that takes a number from a declared range."""
+    """Return the argparse type of a number with a declared range."""
 
     def read(text: str) -> float:
         with suppress(RiffusionError):
@@ -186,7 +186,7 @@ def _number(item: Option) -> Callable[[str], float]:
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Add where to compute."""
+    """Add the option for the device."""
     parser.add_argument(
         "--device",
         default="auto",
@@ -195,12 +195,12 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 
 def check_device(args: argparse.Namespace) -> None:
-    """Check the device before the work, and say where another does its work.
+    """Check the device before the work, and print a note if the CPU is used instead.
 
     Raises
     ------
     UsageError
-        torch knows no such device.
+        torch has no such device.
     """
     if args.device in ("auto", "cpu"):
         return
@@ -215,7 +215,7 @@ def check_device(args: argparse.Namespace) -> None:
 
 
 def target_file(name: str, option: str, suffixes: Sequence[str], chosen: str | None) -> Path:
-    """Check the name of one file to write against the formats there are and the one chosen."""
+    """Return the path of a file to write, after a check of its suffix against the formats and the chosen one."""
     path = user_path(name)
     suffix = path.suffix.lower()
     if suffix not in suffixes:
@@ -237,31 +237,31 @@ def plan_targets(
     default: str,
     first: Callable[[Path], Path] = lambda path: path,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Pair every input with the file to write.
+    """Pair each input with the file to write.
 
     Parameters
     ----------
     files
         The inputs.
     name
-        What the user gave as output: a file for one input, a folder for any number, None for beside each input.
+        Output of the user: a file for one input, a folder for any number, None for beside each input.
     option
-        The option the name came with, for messages.
+        Name of its option, for messages.
     suffixes
         Suffixes that can be written.
     chosen
-        Format chosen by ``--format``, without dot, or None.
+        Value of ``--format``, without dot, or None.
     default
-        Format in folders where none was chosen.
+        Format in folders if none was chosen.
     first
-        As for :func:`~riffusion_ext.convert.targets.planned`.
+        See :func:`~riffusion_ext.convert.targets.planned`.
 
     Returns
     -------
     pairs
         (input, file).
     notes
-        Sentences about names that more than one would have had.
+        Sentences about outputs that would have had the same name.
     """
     if name is not None and not is_folder_name(name):
         target = target_file(name, option, suffixes, chosen)

@@ -1,4 +1,4 @@
-"""Nothing on the terminal but what we say: libraries in C have remarks of their own about damaged files."""
+"""Keep messages of C libraries about damaged files off the terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _STDERR = 2
 
 @contextmanager
 def own_stderr() -> Iterator[None]:
-    """Keep ``sys.stderr`` and drop what anything else writes to its file descriptor, processes started inside too."""
+    """Keep ``sys.stderr``, and drop all other output to its file descriptor, also that of child processes."""
     before = sys.stderr
     try:
         is_real = before.fileno() == _STDERR
-    except (OSError, ValueError, AttributeError):  # replaced, or there is none
+    except (OSError, ValueError, AttributeError):  # replaced, or missing
         is_real = False
     if not is_real:
         yield

@@ -1,4 +1,4 @@
-"""What a command says while it works: lines, a progress bar, a summary, or one JSON document."""
+"""Report of a command: lines, a progress bar, a summary, or one JSON document."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from riffusion_ext import __version__
 from riffusion_ext.convert import Result
 from riffusion_ext.files.kinds import SOUND_SUFFIXES, passed_over_line
 from riffusion_ext.signals import exit_code
 
-__all__ = ["Reporter", "failure", "plain", "write_json"]
+__all__ = ["Reporter", "failure_line", "to_json", "write_json"]
 
 
-def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: no NaN, no bytes, no paths."""
+def to_json(value: object) -> object:
+    """Convert a value to JSON values: NaN and infinity to None, other types to text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
@@ -32,17 +32,17 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def write_json(document: Mapping[str, Any]) -> None:
+def write_json(document: Mapping[str, object]) -> None:
     """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(to_json(document), indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 class Reporter:
-    """Collects the results of a command and tells them.
+    """Collect and print the results of a command.
 
-    Lines about results go to stdout, everything else to stderr. With ``json`` stdout holds one document at the end.
-    The bar appears only where stderr is a terminal. Use it as a context: Ctrl-C inside ends the work, not the report.
+    Lines about results go to stdout, all others to stderr. With ``json``, stdout gets one document at the end. The bar
+    appears only on a terminal. Use it as a context manager: Ctrl-C inside ends the work, not the report.
     """
 
     def __init__(self, command: str, total: int, *, json: bool = False, quiet: bool = False) -> None:
@@ -66,18 +66,18 @@ class Reporter:
         return self.stopped
 
     def progress(self, part: float) -> None:
-        """Show how far the present batch is, 0 to 1."""
+        """Show the progress of the current batch, 0 to 1."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"{part:.0%}")
 
     def note(self, text: str) -> None:
-        """Tell something about the inputs as a whole."""
+        """Print a note about the inputs as a whole."""
         self.notes.append(text)
         if not self._quiet:
             self._line(f"note: {text}", sys.stderr)
 
     def found(self, missing: Sequence[tuple[Path, str]], passed: Sequence[Path], notes: Sequence[str] = ()) -> None:
-        """Tell what the names of the inputs led to: nothing, or files that were passed over; and more notes."""
+        """Report inputs that were not found, files that were skipped, and further notes."""
         for path, why in missing:
             self.add(Result(path, error=why))
         if passed:
@@ -86,19 +86,19 @@ class Reporter:
             self.note(text)
 
     def stage(self, text: str) -> None:
-        """Say what the rest of the time goes into, where no input is worked on."""
+        """Show a stage of work that belongs to no single input."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
         elif not (self._quiet or self._json):
             self._line(f"{text} ...", sys.stderr)
 
     def add(self, result: Result) -> None:
-        """Take the result of one input and tell it."""
+        """Add the result of one input, and print it."""
         self.results.append(result)
         if self._bar is not None:
             self._bar.update()
         if result.error:
-            self._line(failure(result.source, result.error), sys.stderr)
+            self._line(failure_line(result.source, result.error), sys.stderr)
         elif not self._quiet:
             for note in result.notes:
                 self._line(f"note: {result.source}: {note}", sys.stderr)
@@ -106,7 +106,7 @@ class Reporter:
                 self._line(_describe(result), sys.stdout)
 
     def finish(self) -> int:
-        """Tell the summary and return the exit code."""
+        """Print the summary, and return the exit code."""
         failed = sum(not result.ok for result in self.results)
         skipped = sum(result.skipped for result in self.results)
         done = len(self.results) - failed - skipped
@@ -123,8 +123,8 @@ class Reporter:
             sys.stderr.write(f"{stop}{', '.join(parts)} in {seconds:.1f} s\n")
         return code
 
-    def _line(self, text: str, stream: Any) -> None:
-        text = printable(text)
+    def _line(self, text: str, stream: TextIO) -> None:
+        text = escape_controls(text)
         if self._bar is None:
             stream.write(text + "\n")
             stream.flush()
@@ -132,16 +132,16 @@ class Reporter:
             self._bar.write(text, file=stream)
 
 
-def printable(text: str) -> str:
-    """Return a line in which names cannot move the cursor, turn the text around or begin another line."""
+def escape_controls(text: str) -> str:
+    """Escape control and bidirectional characters, so that names cannot alter the terminal or begin a new line."""
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c < "\xa0" or c in _DIRECTIONS else c for c in text)
 
 
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 
 
-def failure(source: Path, error: str) -> str:
-    """Return the line about an input that failed. It names the input once, also where the sentence does already."""
+def failure_line(source: Path, error: str) -> str:
+    """Return the line about a failed input, which names it only once even if the error names it too."""
     if str(source) in error:
         return f"failed: {error}"
     return (
@@ -173,7 +173,7 @@ def _noun(paths: Sequence[Path]) -> str:
     return "clips" if paths[0].suffix.lower() in SOUND_SUFFIXES else "images"
 
 
-def _as_dict(result: Result) -> dict[str, Any]:
+def _as_dict(result: Result) -> dict[str, object]:
     return {
         "source": str(result.source),
         "ok": result.ok,

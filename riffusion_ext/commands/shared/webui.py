@@ -1,4 +1,4 @@
-"""The option ``--webui``: where the model is."""
+"""The option ``--webui``: addresses of webuis that generate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 __all__ = ["VARIABLE", "add_webui_option", "webuis_of"]
 
 VARIABLE = "RIFFUSION_WEBUI"
-"""Environment variable with addresses for those who name none, with blanks between them."""
+"""Environment variable with default addresses, separated by blanks."""
 
 
 def add_webui_option(parser: argparse.ArgumentParser) -> None:
@@ -23,5 +23,5 @@ def add_webui_option(parser: argparse.ArgumentParser) -> None:
 
 
 def webuis_of(args: argparse.Namespace) -> list[str]:
-    """Return the addresses that were given, else those of the environment."""
+    """Return the addresses of the option, or else those in the environment variable."""
     return list(args.webui or os.environ.get(VARIABLE, "").split())

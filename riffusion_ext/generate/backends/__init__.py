@@ -1,1 +1,1 @@
-"""Where images are generated: the interface, remote webuis, and several of them as one."""
+"""Backends that generate images: the interface, remote webuis, and a pool of several."""

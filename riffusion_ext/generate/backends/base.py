@@ -1,7 +1,7 @@
-"""The seam between songs and whatever generates their images.
+"""The interface between songs and whatever generates their images.
 
 A backend generates images from requests; it knows nothing of songs, windows or sound. A request knows nothing of
-models. The whole interface fits on this page, so that a test can stand in for a model in twenty lines.
+models. The interface is small, so a test can replace a model in twenty lines.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ OnImage = Callable[[int, Image.Image], None]
 
 @dataclass(frozen=True)
 class Request:
-    """One image to be generated.
+    """Request for one image.
 
     Parameters
     ----------
     prompts
-        From and to, in the host's own syntax; the texts' embeddings are mixed linearly.
+        Start and end, in the host's own syntax; the embeddings of the texts are mixed linearly.
     alpha
-        Where between the two, 0 (the first) to 1 (the second).
+        Position between the two, 0 (the first) to 1 (the second).
     negatives
         Negative prompts, mixed in the same way.
     seeds
-        Of the two noises, which are mixed by one spherical interpolation over the whole image. Each is taken modulo
-        2 ** 32; none means "choose one".
+        Seeds of the two noises, which are mixed by one spherical interpolation over the whole image. Each is taken
+        modulo 2 ** 32; no value stands for "choose one".
     cfg
         Guidance scale, 1 or more.
     denoise
         Strength with which `init` is regenerated, 0 (as it is) to 1; None generates from noise alone.
     steps, sampler
-        As the host counts and names them; an empty name leaves the choice to the host.
+        Steps and sampler, as the host counts and names them; an empty name leaves the choice to the host.
     width, height
-        In pixels, multiples of 64.
+        Size in pixels, multiples of 64.
     init
         RGB image of that size; None if and only if `denoise` is.
     mask
         L image of that size: white is regenerated, black is kept, grey is in between; None regenerates all.
     loop
-        Whether the image's right edge shall lead into its left one.
+        Whether the right edge of the image continues into the left one.
 
     Raises
     ------
@@ -108,23 +108,23 @@ class Request:
 
     @property
     def batch_key(self) -> Hashable:
-        """Equal for requests that may be generated as one batch: hosts take one of each of these for all of it."""
+        """Values that must be equal within a batch: hosts accept only one of each for a whole batch."""
         mask = None if self.mask is None else hashlib.sha256(self.mask.tobytes()).digest()
         size = (self.width, self.height)
         return (self.steps, self.sampler, self.cfg, self.denoise, size, self.loop, mask)
 
 
 class BackendUnavailableError(RiffusionError):
-    """What should generate cannot be reached, or not be used for now: another one may do."""
+    """The backend cannot be reached or used now; another one may be able to generate the request."""
 
 
 class RefusedError(RiffusionError):
-    """A request cannot be generated, and nobody else could generate it either."""
+    """The request is invalid for any backend."""
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What a backend is at just now: a step of its sampler, 1 to `steps`; or it waits for its turn."""
+    """Current activity of a backend: a step of its sampler, 1 to `steps`, or waiting for other work to finish."""
 
     step: int = 0
     steps: int = 0
@@ -136,12 +136,12 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for people and records: the host and its model."""
+        """Name of the host and its model, for people and records."""
         ...
 
     @property
     def max_batch(self) -> int:
-        """How many requests it takes at once, 1 or more."""
+        """Largest batch, 1 or more requests."""
         ...
 
     @property
@@ -151,7 +151,7 @@ class Backend(Protocol):
 
     @property
     def activity(self) -> Activity | None:
-        """What :meth:`generate` is at, asked from another thread; None where there is nothing to say."""
+        """Current activity of :meth:`generate`, for other threads; None if unknown."""
         ...
 
     def generate(self, requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
@@ -162,28 +162,27 @@ class Backend(Protocol):
         requests
             1 to :attr:`max_batch`, all with one :attr:`Request.batch_key` unless :func:`accepts_mixed` is true of it.
         on_image
-            Called once for each image as soon as it is finished; never with one that was interrupted half-way.
+            Called once for each image as soon as it is finished; never with one that was interrupted part-way.
 
         Returns
         -------
         list
-            RGB images of the sizes asked for, in the order of the requests; fewer only when interrupted, and then
-            those that `on_image` was given.
+            RGB images of the requested sizes, in the order of the requests; fewer only when interrupted, and then
+            those that `on_image` got.
 
         Raises
         ------
         RiffusionError
-            The images cannot be generated; one sentence says why. Others of the host's errors come through as well.
-            :class:`BackendUnavailableError` and :class:`RefusedError` tell whether it is worth while to ask somebody
-            else.
+            The images cannot be generated; the message says why. Other errors of the host are not caught.
+            :class:`BackendUnavailableError` and :class:`RefusedError` tell whether another backend may succeed.
         """
         ...
 
     def interrupt(self) -> None:
-        """Make :meth:`generate` stop soon, from another thread; what is generated for others goes on."""
+        """Make :meth:`generate` stop soon, from another thread; work for other callers continues."""
         ...
 
 
 def accepts_mixed(backend: Backend) -> bool:
-    """Whether a backend takes requests of any kinds at once, as several of them do, each of which generates its own."""
+    """Whether a backend accepts requests with different batch keys at once, as a pool of backends does."""
     return bool(getattr(backend, "accepts_mixed", False))

@@ -1,7 +1,7 @@
-"""Calls to a webui's server, and one sentence about whatever can go wrong with one.
+"""HTTP client for the server of a webui, with one sentence for each kind of failure.
 
-Everything that another webui may do better is a
-:class:`~riffusion_ext.generate.backends.base.BackendUnavailableError`; what no webui would take is a
+Failures at which another webui may succeed raise
+:class:`~riffusion_ext.generate.backends.base.BackendUnavailableError`; requests that no webui would accept raise
 :class:`~riffusion_ext.generate.backends.base.RefusedError`.
 """
 
@@ -11,8 +11,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
-from http.client import HTTPException
-from typing import Any
+from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
@@ -24,81 +23,83 @@ __all__ = ["GoneError", "NoRouteError", "SilentError", "WebClient"]
 
 ROOT = "/riffusion/v1"
 
-_LARGEST_REPLY = 256 << 20
-_LONGEST = 400
-_SAME_ELSEWHERE = (400, 413, 415, 422)
+_MAX_REPLY_BYTES = 256 << 20
+_MAX_DETAIL_CHARS = 400
+_REFUSED_STATUSES = (400, 413, 415, 422)
 
 
 class GoneError(BackendUnavailableError):
-    """The server is not there."""
+    """No server can be reached at the address."""
 
 
 class NoRouteError(BackendUnavailableError):
-    """The server does not know what it was asked for, or not any more."""
+    """The server does not know the route or the object, or no longer."""
 
 
 class SilentError(BackendUnavailableError):
-    """The server did not answer; it may yet."""
+    """The server did not answer in time; it may answer later."""
 
 
-class _Stay(HTTPRedirectHandler):
-    """Follows nobody: a password is for the address it was given with."""
+class _NoRedirect(HTTPRedirectHandler):
+    """Refuse redirects: a password is sent only to the address that it was given for."""
 
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
         return None
 
 
 class WebClient:
-    """Calls to one server.
+    """HTTP client for one server.
 
     Parameters
     ----------
     address
-        Where it is.
+        Address of the server.
     timeout
-        Seconds to wait for a sign of life.
+        Seconds to wait for an answer.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address, self.timeout = address, timeout
-        # What stands in the environment is the way out to the internet, which does not lead back to this machine.
+        # A proxy in the environment leads to the internet, not back to this machine.
         proxies = ProxyHandler({}) if is_loopback(address.host) else ProxyHandler()
-        self._opener = build_opener(proxies, _Stay)
+        self._opener = build_opener(proxies, _NoRedirect)
 
-    def json(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
-        """Get something, or post JSON; returns the answer.
+    def json(
+        self, path: str, body: Mapping[str, object] | None = None, *, timeout: float | None = None
+    ) -> dict[str, object]:
+        """Send GET, or POST with a JSON body, and return the JSON answer.
 
         Parameters
         ----------
         path
-            Below our routes.
+            Path below the root of our routes.
         body
-            None: get.
+            JSON body; None sends GET.
         timeout
-            Another one.
+            Seconds, if not the timeout of the client.
 
         Raises
         ------
         BackendUnavailableError, RefusedError
-            There is no answer, or a refusal.
+            The server does not answer, or refuses.
         """
         data = None if body is None else json.dumps(body).encode("ascii")
         return self._parsed(self._call(f"{ROOT}{path}", data, "application/json", timeout))
 
-    def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, Any]:
-        """Post nothing; returns the answer."""
+    def post_empty(self, path: str, *, timeout: float | None = None) -> dict[str, object]:
+        """Send POST with an empty body, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", b"", "application/json", timeout))
 
-    def upload(self, path: str, file: bytes) -> dict[str, Any]:
-        """Post a file; returns the answer."""
+    def upload(self, path: str, file: bytes) -> dict[str, object]:
+        """Send POST with a file, and return the JSON answer."""
         return self._parsed(self._call(f"{ROOT}{path}", file, "application/octet-stream"))
 
     def file(self, path: str) -> bytes:
-        """Get a file."""
+        """Return a file of the server."""
         return self._call(f"{ROOT}{path}", None)
 
-    def what_is_there(self) -> str:
-        """Return one sentence about a server that has none of our routes."""
+    def describe_server(self) -> str:
+        """Return a sentence about a server that has none of our routes."""
         url, update = self.address.url, "install or update the extension there"
         if "there is no clip" in self._detail("/riffusion/media/0") or "log in on" in self._detail(
             "/riffusion/media/0"
@@ -113,7 +114,7 @@ class WebClient:
     def _status(self, path: str) -> int:
         try:
             with self._open(path, None, "", None) as reply:
-                return int(reply.status)
+                return reply.status
         except HTTPError as error:
             return error.code
         except (OSError, HTTPException):
@@ -128,36 +129,36 @@ class WebClient:
         except (OSError, HTTPException):
             return ""
 
-    def _open(self, path: str, data: bytes | None, kind: str, timeout: float | None) -> Any:
+    def _open(self, path: str, data: bytes | None, kind: str, timeout: float | None) -> HTTPResponse:
         headers = {"Accept": "*/*", "User-Agent": "riffusion-ext"}
         if data is not None:
             headers["Content-Type"] = kind
         if self.address.login:
             headers["Authorization"] = self.address.login
         request = Request(f"{self.address.url}{path}", data, headers)
-        return self._opener.open(request, timeout=self.timeout if timeout is None else timeout)
+        response: HTTPResponse = self._opener.open(request, timeout=self.timeout if timeout is None else timeout)
+        return response
 
     def _call(self, path: str, data: bytes | None, kind: str = "", timeout: float | None = None) -> bytes:
         url = self.address.url
         try:
             with self._open(path, data, kind, timeout) as reply:
-                content: bytes = reply.read(_LARGEST_REPLY)
-                return content
+                return reply.read(_MAX_REPLY_BYTES)
         except HTTPError as error:
             raise self._refusal(error) from None
         except URLError as error:
-            raise _trouble(url, self.address.host, error.reason) from None
+            raise _connection_error(url, self.address.host, error.reason) from None
         except (OSError, HTTPException, ValueError) as error:
-            raise _trouble(url, self.address.host, error) from None
+            raise _connection_error(url, self.address.host, error) from None
 
     def _refusal(self, error: HTTPError) -> BackendUnavailableError | RefusedError:
         url, status, text = self.address.url, error.code, _detail_of(error)
-        if status in _SAME_ELSEWHERE:
+        if status in _REFUSED_STATUSES:
             return RefusedError(text or f"{url} refuses this ({status})")
         if status == 401:
-            known = "user or password are wrong" if self.address.login else "a user and a password are asked for"
+            problem = "user or password are wrong" if self.address.login else "a user and a password are asked for"
             where = url.replace("://", "://user:password@", 1)
-            return BackendUnavailableError(f"{known} on {url}; they are given as in {where}")
+            return BackendUnavailableError(f"{problem} on {url}; they are given as in {where}")
         if status in (404, 405):
             return NoRouteError(f"{url}: {text}" if text else f"{url} does not know this")
         if 300 <= status < 400:
@@ -168,7 +169,7 @@ class WebClient:
             return BackendUnavailableError(f"{url} is busy: {text}" if text else f"{url} is busy ({status})")
         return BackendUnavailableError(f"{url}: {text}" if text else f"{url} answers with an error ({status})")
 
-    def _parsed(self, content: bytes) -> dict[str, Any]:
+    def _parsed(self, content: bytes) -> dict[str, object]:
         try:
             answer = loads(content)
         except ValueError:
@@ -179,17 +180,17 @@ class WebClient:
 
 
 def _detail_of(error: HTTPError) -> str:
-    """Return the sentence of a refusal; FastAPI's own "Not Found" is none."""
+    """Return the sentence of a refusal; "" for FastAPI's own "Not Found"."""
     try:
         detail = loads(error.read(1 << 16))["detail"]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return ""
     text = detail if isinstance(detail, str) else ""
-    return "" if text == "Not Found" else " ".join(text.split())[:_LONGEST]
+    return "" if text == "Not Found" else " ".join(text.split())[:_MAX_DETAIL_CHARS]
 
 
-def _trouble(url: str, host: str, error: object) -> BackendUnavailableError:
-    """Return one sentence about a call that did not come to an answer."""
+def _connection_error(url: str, host: str, error: object) -> BackendUnavailableError:
+    """Return an error with a sentence about a call that got no answer."""
     if isinstance(error, ConnectionRefusedError):
         return GoneError(f"nothing listens on {url}")
     if isinstance(error, socket.gaierror):

@@ -3,10 +3,10 @@
 ::
 
     here                                  there
-    images to start from  ----------->  POST /pictures
-    requests                ----------->  POST /paintings      a job, in the order of its server
-    step 3 of 30            <-----------  GET  /jobs/ID        again and again: the sign of life
-    images                <-----------  GET  /pictures/ID    the bytes that its model generated
+    init images, masks      ----------->  POST /pictures
+    requests                ----------->  POST /paintings      a job in the queue of its server
+    step 3 of 30            <-----------  GET  /jobs/ID        polled; each answer is a sign of life
+    images                  <-----------  GET  /pictures/ID    the bytes that its model generated
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
@@ -28,19 +27,19 @@ from riffusion_ext.generate.backends.base import Activity, BackendUnavailableErr
 from riffusion_ext.generate.backends.http_client import NoRouteError, SilentError, WebClient
 from riffusion_ext.generate.checkpoint.recipe import image_id
 
-__all__ = ["PATIENCE", "Facts", "RemoteWebui"]
+__all__ = ["TIMEOUT_S", "Facts", "RemoteWebui"]
 
-PATIENCE = 30.0
-"""Seconds without a sign of life, after which a webui counts as lost."""
+TIMEOUT_S = 30.0
+"""Seconds without an answer until a webui counts as lost."""
 
-_CHECK_PATIENCE = 10.0
-_FIRST_LOOK, _LOOK_AGAIN = 0.05, 0.5
-_CANCEL_PATIENCE = 20.0  # a webui stops between two steps of its sampler
+_CHECK_TIMEOUT_S = 10.0
+_MIN_POLL_S, _MAX_POLL_S = 0.05, 0.5
+_CANCEL_TIMEOUT_S = 20.0  # a webui stops between two steps of its sampler
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a webui says of itself: the model that is chosen there, its samplers, and how much it takes at once."""
+    """Capabilities of a webui: its selected model, samplers, default sampler and batch size."""
 
     model: str
     samplers: tuple[str, ...]
@@ -49,42 +48,42 @@ class Facts:
 
 
 class RemoteWebui:
-    """The model that is chosen in a webui somewhere else; it generates with no other.
+    """Backend that uses the model selected in a remote webui, and no other.
 
     Parameters
     ----------
     address
         Such as ``http://user:password@192.168.0.5:7860``.
-    patience
-        Seconds to wait for a sign of life.
+    timeout
+        Seconds to wait for an answer.
 
     Raises
     ------
     RiffusionError
-        The address is none.
+        The address is not valid.
     """
 
-    def __init__(self, address: str, *, patience: float = PATIENCE) -> None:
-        self._patience = patience
-        self._client = WebClient(Address.parse(address), patience)
+    def __init__(self, address: str, *, timeout: float = TIMEOUT_S) -> None:
+        self._timeout = timeout
+        self._client = WebClient(Address.parse(address), timeout)
         self._facts: Facts | None = None
         self._activity: Activity | None = None
-        self._wish = threading.Event()
+        self._interrupting = threading.Event()
         self.interrupted = False
 
     @property
     def url(self) -> str:
-        """Where it is, without a password."""
+        """Address of the webui without the password."""
         return self._client.address.url
 
     @property
     def facts(self) -> Facts:
-        """What it says of itself; it is asked once.
+        """Capabilities of the webui, queried once.
 
         Raises
         ------
         BackendUnavailableError
-            It is not there, or of no use.
+            The webui is unavailable or unusable.
         """
         if self._facts is None:
             self.check()
@@ -93,41 +92,42 @@ class RemoteWebui:
 
     @property
     def name(self) -> str:
-        """The checkpoint that is chosen there, as it calls itself."""
+        """Name of the checkpoint selected there."""
         return self.facts.model
 
     @property
     def max_batch(self) -> int:
-        """As many as it says."""
+        """Batch size that the webui reports."""
         return self.facts.batch
 
     @property
     def activity(self) -> Activity | None:
-        """What it said last."""
+        """Activity in the last answer."""
         return self._activity
 
     def check(self) -> None:
-        """Ask anew what it is.
+        """Query the capabilities again.
 
         Raises
         ------
         BackendUnavailableError
-            It is not there, or of no use; one sentence says why.
+            The webui is unavailable or unusable; the message says why.
         """
         try:
-            told = self._client.json("/capabilities", timeout=min(self._patience, _CHECK_PATIENCE))
+            reply = self._client.json("/capabilities", timeout=min(self._timeout, _CHECK_TIMEOUT_S))
         except NoRouteError:
-            raise BackendUnavailableError(self._client.what_is_there()) from None
-        self._facts = self._read(told)
+            raise BackendUnavailableError(self._client.describe_server()) from None
+        self._facts = self._read(reply)
 
-    def _read(self, told: dict[str, Any]) -> Facts:
-        if told.get("paints") is False:
+    def _read(self, reply: dict[str, object]) -> Facts:
+        if reply.get("paints") is False:
             raise BackendUnavailableError(
                 f"no model is available on {self.url}: it is not a webui, or its model cannot be used"
             )
         try:
-            samplers = tuple(str(name) for name in told["samplers"])
-            return Facts(str(told["model"] or ""), samplers, str(told["usual_sampler"]), max(int(told["batch"]), 1))
+            samplers = tuple(str(name) for name in _items(reply["samplers"]))
+            batch = max(_to_int(reply["batch"]), 1)
+            return Facts(str(reply["model"] or ""), samplers, str(reply["usual_sampler"]), batch)
         except (KeyError, TypeError, ValueError):
             other = f"the Riffusion extension on {self.url} is another version"
             raise BackendUnavailableError(f"{other}: update it there, or here") from None
@@ -138,27 +138,27 @@ class RemoteWebui:
         Raises
         ------
         BackendUnavailableError
-            It is not there any more, has not given a sign of life for long, or has another model chosen now.
+            The webui is gone, has not answered for the timeout, or has another model selected now.
         RefusedError
-            A request is wrong, here as anywhere.
+            A request is invalid for any webui.
         """
         self.interrupted = False
-        self._wish.clear()
+        self._interrupting.clear()
         model = self.facts.model
         try:
-            sent = self._sent(requests)
-            job = self._client.json("/paintings", {"requests": sent, "model": model, "batch": len(requests)})
-            result = self._followed(quote(str(job.get("id", "")), safe=""))
-            return self._fetched(result, requests, on_image)
+            uploaded = self._upload(requests)
+            job = self._client.json("/paintings", {"requests": uploaded, "model": model, "batch": len(requests)})
+            result = self._follow(quote(str(job.get("id", "")), safe=""))
+            return self._fetch(result, requests, on_image)
         finally:
             self._activity = None
 
     def interrupt(self) -> None:
-        """Stop what is being generated for this object."""
-        self._wish.set()
+        """Stop the job of this object."""
+        self._interrupting.set()
 
-    def _sent(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """Send the images of the requests, each once; returns the requests as the route takes them."""
+    def _upload(self, requests: Sequence[Request]) -> list[dict[str, object]]:
+        """Upload the images of the requests, each once; returns the requests in the form that the route accepts."""
         ids: dict[str, str] = {}
 
         def upload(image: Image.Image | None) -> str | None:
@@ -184,16 +184,16 @@ class RemoteWebui:
             for request in requests
         ]
 
-    def _followed(self, job: str) -> dict[str, Any]:
-        """Wait until a job has ended; returns its result."""
+    def _follow(self, job: str) -> dict[str, object]:
+        """Wait until a job has ended, and return its result."""
         over = False
         try:
-            view = self._view_of_the_end(job)
+            view = self._wait_for_end(job)
             over = True
         finally:
-            if not over:  # whatever happened: nobody will fetch what it generates
+            if not over:  # whatever happened: its images will not be fetched
                 with suppress(RiffusionError):
-                    self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._patience, 3.0))
+                    self._client.post_empty(f"/jobs/{job}/cancel", timeout=min(self._timeout, 3.0))
         result = view.get("result")
         if isinstance(result, dict):
             self.interrupted = not result.get("complete", False)
@@ -203,34 +203,34 @@ class RemoteWebui:
             return {}
         raise RiffusionError(f"{self.url}: {view.get('error') or 'nothing was generated'}")
 
-    def _view_of_the_end(self, job: str) -> dict[str, Any]:
-        heard, pause, stop_by = time.monotonic(), _FIRST_LOOK, 0.0
+    def _wait_for_end(self, job: str) -> dict[str, object]:
+        last_reply, pause, stop_by = time.monotonic(), _MIN_POLL_S, 0.0
         while True:
             try:
                 view = self._client.json(f"/jobs/{job}")
-                heard = time.monotonic()
+                last_reply = time.monotonic()
                 self._activity = _activity_of(view)
                 if view.get("state") not in ("waiting", "running"):
                     return view
             except NoRouteError:
                 raise BackendUnavailableError(f"{self.url} has forgotten its work, as after a restart") from None
             except SilentError:
-                if time.monotonic() - heard > self._patience:
+                if time.monotonic() - last_reply > self._timeout:
                     raise
-            if self._wish.is_set() and not stop_by:
-                stop_by, pause = time.monotonic() + _CANCEL_PATIENCE, _FIRST_LOOK
+            if self._interrupting.is_set() and not stop_by:
+                stop_by, pause = time.monotonic() + _CANCEL_TIMEOUT_S, _MIN_POLL_S
                 self._client.post_empty(f"/jobs/{job}/cancel")
             if stop_by and time.monotonic() > stop_by:
                 return {"state": "cancelled"}
-            # Not the event's own wait once it is set: that would not wait at all.
-            time.sleep(pause) if stop_by else self._wish.wait(pause)
-            pause = min(1.5 * pause, _LOOK_AGAIN)
+            # Not the event's own wait once it is set: it would return at once.
+            time.sleep(pause) if stop_by else self._interrupting.wait(pause)
+            pause = min(1.5 * pause, _MAX_POLL_S)
 
-    def _fetched(self, result: dict[str, Any], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
+    def _fetch(self, result: dict[str, object], requests: Sequence[Request], on_image: OnImage) -> list[Image.Image]:
         images = []
-        views = result.get("pictures") or []
+        views = _items(result.get("pictures") or [])
         for number, (view, request) in enumerate(zip(views, requests, strict=False)):
-            image = self._image(str(view["id"]), (request.width, request.height))
+            image = self._image(_id_of(view), (request.width, request.height))
             on_image(number, image)
             images.append(image)
         return images
@@ -244,20 +244,43 @@ class RemoteWebui:
         except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them raise
             raise BackendUnavailableError(f"{self.url} gave a damaged image: {type(error).__name__}") from error
         if (image.size, image.mode) != (size, "RGB"):
-            wanted = f"RGB of {size[0]} x {size[1]}"
-            got = f"{image.mode} of {image.width} x {image.height}"
-            raise BackendUnavailableError(f"an image of {wanted} was asked for, {self.url} generated {got}")
+            expected = f"RGB of {size[0]} x {size[1]}"
+            actual = f"{image.mode} of {image.width} x {image.height}"
+            raise BackendUnavailableError(f"an image of {expected} was asked for, {self.url} generated {actual}")
         text = image.info.get("parameters")
         image.info = {"parameters": str(text)} if text else {}
         return image
 
 
-def _activity_of(view: dict[str, Any]) -> Activity | None:
-    """Return what a job is at; a job that waits for its turn behind others says no more than that."""
+def _activity_of(view: dict[str, object]) -> Activity | None:
+    """Return the activity of a job; a queued job has no other activity than waiting."""
     if view.get("state") == "waiting":
         return Activity(waiting=True)
-    told = view.get("activity")
+    activity = view.get("activity")
+    if not isinstance(activity, dict):
+        return None
     try:
-        return Activity(int(told["step"]), int(told["steps"]), bool(told["waiting"])) if told else None
+        return Activity(int(activity["step"]), int(activity["steps"]), bool(activity["waiting"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _items(value: object) -> Iterable[object]:
+    """Return a list in an answer; TypeError for other values."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{type(value).__name__!r} object is not iterable")
+    return value
+
+
+def _to_int(value: object) -> int:
+    """Return a whole number in an answer; TypeError or ValueError for other values."""
+    if not isinstance(value, (int, float, str)):
+        raise TypeError(f"{type(value).__name__!r} object is not a number")
+    return int(value)
+
+
+def _id_of(view: object) -> str:
+    """Return the id of an image in an answer; TypeError or KeyError if it has none."""
+    if not isinstance(view, dict):
+        raise TypeError(f"{type(view).__name__!r} object has no id")
+    return str(view["id"])

@@ -1,4 +1,4 @@
-"""The webuis that a user named, as one backend."""
+"""Combine the webuis that a user named into one backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import BackendUnavailableError
 from riffusion_ext.generate.backends.pool import BackendPool
-from riffusion_ext.generate.backends.remote import PATIENCE, RemoteWebui
+from riffusion_ext.generate.backends.remote import TIMEOUT_S, RemoteWebui
 
 __all__ = ["Webuis"]
 
@@ -22,68 +22,68 @@ class Webuis:
     Parameters
     ----------
     addresses
-        At least one; twice the same counts once.
-    patience
-        Seconds without a sign of life, after which one counts as lost.
+        At least one; duplicates count once.
+    timeout
+        Seconds without an answer until a webui counts as lost.
     log
-        Is told one sentence about each that is lost or comes back.
+        Called with a sentence about each webui that is lost or returns.
 
     Raises
     ------
     RiffusionError
-        An address is none.
+        An address is not valid.
     """
 
     def __init__(
-        self, addresses: Sequence[str], *, patience: float = PATIENCE, log: Callable[[str], object] = logger.warning
+        self, addresses: Sequence[str], *, timeout: float = TIMEOUT_S, log: Callable[[str], object] = logger.warning
     ) -> None:
-        remotes = [RemoteWebui(address, patience=patience) for address in addresses]
+        remotes = [RemoteWebui(address, timeout=timeout) for address in addresses]
         first = {remote.url: address for remote, address in zip(reversed(remotes), reversed(addresses), strict=True)}
         self._addresses = [first[url] for url in dict.fromkeys(remote.url for remote in remotes)]
-        self._patience, self._log = patience, log
+        self._timeout, self._log = timeout, log
         self._samplers: list[str] = []
-        self._usual = ""
+        self._default_sampler = ""
 
     def backend(self) -> BackendPool:
-        """Ask all what they are, and return them as one backend.
+        """Query all webuis and return them as one backend.
 
         Raises
         ------
         BackendUnavailableError
-            None of them is there.
+            None of them is available.
         RiffusionError
-            They have different models chosen.
+            They have different models selected.
         """
-        remotes = [RemoteWebui(address, patience=self._patience) for address in self._addresses]
+        remotes = [RemoteWebui(address, timeout=self._timeout) for address in self._addresses]
         with ThreadPoolExecutor(len(remotes)) as pool:
-            reasons = list(pool.map(_why_not, remotes))
+            reasons = list(pool.map(_failure_of, remotes))
         lost = {number: why for number, why in enumerate(reasons) if why}
-        there = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
-        if not there:
+        available = [remote for remote, why in zip(remotes, reasons, strict=True) if not why]
+        if not available:
             every = "" if len(remotes) == 1 else f"none of the {len(remotes)} webuis can generate: "
             raise BackendUnavailableError(every + "; ".join(lost.values()))
         for why in lost.values():
             self._log(f"{why}; the others go on without it")
-        models = {remote.name for remote in there}
+        models = {remote.name for remote in available}
         if len(models) > 1:
-            chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in there)
+            chosen = ", ".join(f"{remote.name or 'none'} on {remote.url}" for remote in available)
             raise RiffusionError(f"the webuis must all have the same model chosen, they have {chosen}")
         self._samplers = [
-            name for name in there[0].facts.samplers if all(name in remote.facts.samplers for remote in there)
+            name for name in available[0].facts.samplers if all(name in remote.facts.samplers for remote in available)
         ]
-        self._usual = next((remote.facts.usual_sampler for remote in there), "")
-        return BackendPool(remotes, there[0].name, lost=lost, log=self._log)
+        self._default_sampler = next((remote.facts.usual_sampler for remote in available), "")
+        return BackendPool(remotes, available[0].name, lost=lost, log=self._log)
 
     def samplers(self) -> list[str]:
-        """Return the samplers that all have that were there last."""
+        """Return the samplers that all webuis available at the last query have."""
         return list(self._samplers)
 
     def usual_sampler(self) -> str:
-        """Return the name of the sampler for those who name none."""
-        return self._usual
+        """Return the name of the default sampler."""
+        return self._default_sampler
 
 
-def _why_not(remote: RemoteWebui) -> str:
+def _failure_of(remote: RemoteWebui) -> str:
     try:
         remote.check()
     except RiffusionError as error:

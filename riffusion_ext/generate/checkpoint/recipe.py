@@ -1,13 +1,13 @@
-"""Settings as text that goes into files, so that a song can be made again from any of them."""
+"""Convert settings to text in files and back, so that a song can be reproduced from any of its files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.automation import Curve
@@ -17,7 +17,17 @@ from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.typed import typed
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from PIL import Image
+
+    class PieceSettings(DataclassInstance, Protocol):
+        """Settings that are recorded: a dataclass with steps and sampler."""
+
+        @property
+        def steps(self) -> int: ...
+        @property
+        def sampler(self) -> str: ...
+
 
 __all__ = [
     "IMAGES_KEY",
@@ -31,34 +41,37 @@ __all__ = [
 ]
 
 IMAGES_KEY = "Riffusion pictures"
-"""Name of the record of the images that something began with."""
+"""Key of the ids of the input images in generation parameters."""
 
+
+T = TypeVar("T")
 
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _RECORDS = re.compile(rf"Riffusion (\w+): ({_QUOTED.pattern})")
 _HOST = ("Schedule type", "Model hash", "VAE hash", "VAE", "Clip skip", "RNG", "Version")
 
 
-def to_record(settings: Any) -> dict[str, Any]:
-    """Return what in a dataclass differs from its defaults, as JSON can hold it."""
-    record: dict[str, Any] = {}
+def to_record(settings: DataclassInstance) -> dict[str, object]:
+    """Return the fields of a dataclass that differ from their defaults, as JSON values."""
+    record: dict[str, object] = {}
     for item in fields(settings):
         value = getattr(settings, item.name)
         if value != item.default or item.default is MISSING:
-            record[item.name] = _plain(value)
+            record[item.name] = _to_json(value)
     return record
 
 
-def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    """Make the settings that :func:`to_record` wrote down.
+def read_record(kind: type[T], record: object) -> T:
+    """Return the settings from a record of :func:`to_record`.
 
     Raises
     ------
     RiffusionError
-        The record is none of that kind.
+        The record is not one of that kind.
     """
+    make: Callable[..., T] = kind
     try:
-        return kind(**{name: _value(name, value) for name, value in typed(kind, record).items()})
+        return make(**{name: _value(name, value) for name, value in typed(kind, record).items()})
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, RiffusionError):
             raise
@@ -66,24 +79,24 @@ def read_record(kind: type[Any], record: Mapping[str, Any]) -> Any:
 
 
 def image_id(image: Image.Image) -> str:
-    """Return what tells an image from all others: 16 hexadecimal digits, of its mode, size and pixels."""
+    """Return 16 hexadecimal digits of the SHA-256 of mode, size and pixels of an image."""
     shape = repr((image.mode, image.size)).encode()
     return hashlib.sha256(shape + image.tobytes()).hexdigest()[:16]
 
 
 def infotext(
     key: str,
-    settings: Any,
+    settings: PieceSettings,
     *,
     prompt: str,
     negative: str,
     size: tuple[int, int],
-    extra: Mapping[str, Any],
+    extra: Mapping[str, object],
     host: Mapping[str, str] = {},
     model: str = "",
     images: Mapping[str, str] = {},
 ) -> str:
-    """Return generation parameters as webuis write and read them, with all the settings under one key.
+    """Return generation parameters in the format of webuis, with all settings under one key.
 
     Parameters
     ----------
@@ -92,19 +105,19 @@ def infotext(
     settings
         A dataclass with ``steps`` and ``sampler``.
     prompt, negative
-        Of the beginning.
+        Prompt and negative prompt at the start.
     size
-        Of a window.
+        Width and height of a window.
     extra
-        More numbers, by name.
+        Further values, by name.
     host
-        What the host said of itself (:func:`host_values`).
+        Values of the host (:func:`host_values`).
     model
-        What generated it; left out where that is not known yet.
+        Name of the model; left out if empty.
     images
-        Identities of the images that it began with (:func:`image_id`), by name.
+        Ids of the input images (:func:`image_id`), by name.
     """
-    values: dict[str, Any] = {"Steps": settings.steps}
+    values: dict[str, object] = {"Steps": settings.steps}
     if settings.sampler:
         values["Sampler"] = settings.sampler
     values |= dict(extra) | {"Size": f"{size[0]}x{size[1]}"}
@@ -114,18 +127,18 @@ def infotext(
     if images:
         values[IMAGES_KEY] = json.dumps(dict(images))
     values[key] = json.dumps(to_record(settings), ensure_ascii=False)
-    line = ", ".join(f"{name}: {_quoted(value)}" for name, value in values.items())
+    line = ", ".join(f"{name}: {_quote(value)}" for name, value in values.items())
     return "\n".join(filter(None, [prompt, f"Negative prompt: {negative}" if negative else "", line]))
 
 
 def with_records(text: str, ours: str) -> str:
-    """Return a host's generation parameters of one image, and behind them the records of the whole (`ours`)."""
+    """Return the generation parameters of one image by the host, followed by the records of the piece in `ours`."""
     return ", ".join([text, *(found.group() for found in _RECORDS.finditer(ours.rpartition("\n")[2]))])
 
 
-def records_in(text: str) -> dict[str, dict[str, Any]]:
-    """Return our records in generation parameters, by kind; of two of a kind the last, as prompts come first."""
-    records = {}
+def records_in(text: str) -> dict[str, dict[str, object]]:
+    """Return our records in generation parameters, by kind; the last of each kind, as the prompt comes first."""
+    records: dict[str, dict[str, object]] = {}
     for kind, quoted in _RECORDS.findall(text):
         try:
             record = loads(loads(quoted))
@@ -137,17 +150,17 @@ def records_in(text: str) -> dict[str, dict[str, Any]]:
 
 
 def host_values(text: str) -> dict[str, str]:
-    """Return what a host's generation parameters say of an image beyond the settings of ours: model, VAE, versions."""
+    """Return the values in a host's generation parameters that our settings lack: model, VAE, versions."""
     found = dict(_values_in(text.rpartition("\n")[2]))
     values = {name: found[name] for name in _HOST if name in found}
     try:
         return {name: str(loads(value)) if value.startswith('"') else value for name, value in values.items()}
-    except ValueError:  # not quoted as JSON: then it is not for us
+    except ValueError:  # not quoted as JSON, so not written by us
         return {}
 
 
 def _values_in(line: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of ``Steps: 30, Model: "a, b", ...``, in time that grows with the length of the line."""
+    """Yield name and value of ``Steps: 30, Model: "a, b", ...``, in linear time."""
     position = 0
     while (colon := line.find(": ", position)) >= 0:
         name, begin = line[position:colon].rpartition(",")[2].strip(), colon + 2
@@ -159,27 +172,31 @@ def _values_in(line: str) -> Iterator[tuple[str, str]]:
         position = end + 1
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: object) -> object:
     if isinstance(value, Curve):
         return value.text()
     if isinstance(value, (Keyframe, Score)):
         return to_record(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(name: str, value: object) -> object:
     if name == "score":
         return read_record(Score, value)
     if name == "keyframes":
+        if not isinstance(value, Iterable):
+            raise TypeError(f"{type(value).__name__!r} object is not iterable")
         return tuple(read_record(Keyframe, item) for item in value)
     if name == "params":
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{type(value).__name__!r} object has no attribute 'items'")
         return SpectrogramParams.from_mapping(value)
     if name in ("denoise", "cfg", "wet") and isinstance(value, str):
         from riffusion_ext.generate.score.automation import parse_curve

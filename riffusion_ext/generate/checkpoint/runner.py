@@ -1,13 +1,13 @@
-"""A plan, generated window by window, so that nothing finished is ever lost.
+"""Generate a plan window by window, and keep every finished window.
 
-A work folder holds the plan and one image for each finished window::
+A folder holds the plan and one image for each finished window::
 
     work/
-      plan.json          what is to be generated, and what it is made of
-      windows/00000.png  each there whole or not at all
+      plan.json          the plan, and the record of all that determines the images
+      windows/00000.png  written atomically
 
-To go on after a stop, an error or a power cut, run the same job in the same folder again. A folder whose windows are
-there, as far as they were wanted, is marked for :mod:`riffusion_ext.generate.checkpoint.retention`.
+To resume after a stop, an error or a power cut, run the same job in the same folder again. A folder whose requested
+windows are finished is marked for :mod:`riffusion_ext.generate.checkpoint.retention`.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ __all__ = ["Event", "Finished", "Progress", "RenderFolder", "RenderJob", "Stoppe
 ReadImage = Callable[[int], Image.Image]
 
 _Place = tuple[int, int]
-"""Number of a window, and of its layer."""
+"""Number of a window, and number of its layer."""
 
 
 @dataclass(frozen=True)
 class RenderJob:
-    """A plan, and how its windows become requests.
+    """A plan, and the function that makes requests for its windows.
 
     Attributes
     ----------
     plan
-        What to generate.
+        Windows to generate.
     request
-        Makes the request for a window; the second argument opens the images of the windows it needs.
+        Returns the request for a window; the second argument opens the images of the windows that it needs.
     max_value
-        Magnitude of black in a window's image, by number.
+        Returns the magnitude of black in the image of a window, by number.
     record
-        All that decides what the images look like, as JSON can hold it; another record is another job.
+        All that determines the images, as JSON values; another record is another job.
     infotext
-        Generation parameters that are written into each image; behind the backend's own, if it gave some.
+        Generation parameters written into each image, after those of the backend, if any.
     """
 
     plan: Plan
@@ -75,7 +75,7 @@ class RenderJob:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is; the time left is None until it can be told."""
+    """Number of finished windows; the time left is None until it can be estimated."""
 
     done: int
     total: int
@@ -84,7 +84,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A window is generated, and its image lies at the path."""
+    """A window was generated, and its image written to the path."""
 
     window: Window
     path: Path
@@ -92,7 +92,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The user stopped; so many windows are there."""
+    """The user stopped; `done` windows are finished."""
 
     done: int
     total: int
@@ -102,14 +102,14 @@ Event = Progress | Finished | Stopped
 
 
 class RenderFolder:
-    """The folder of a job.
+    """Folder of a job.
 
     Parameters
     ----------
     folder
-        Made where it is missing. Damaged images in it count as not generated.
+        Created if missing. Damaged images in it count as missing.
     job
-        The one that is run there.
+        Job that is run there.
 
     Raises
     ------
@@ -119,7 +119,7 @@ class RenderFolder:
     Attributes
     ----------
     measured
-        Of the finished images, which never change.
+        Measurements of the finished images, which never change.
     """
 
     def __init__(self, folder: Path, job: RenderJob) -> None:
@@ -141,7 +141,7 @@ class RenderFolder:
         self.measured = Measured()
 
     def path(self, number: int) -> Path:
-        """Where the image of a window lies, or will."""
+        """Return the path of the image of a window, whether it exists or not."""
         return self.folder / "windows" / f"{number:05d}.png"
 
     def image(self, number: int) -> Image.Image:
@@ -149,28 +149,25 @@ class RenderFolder:
         return read_image(self.path(number))
 
     def finished(self) -> set[int]:
-        """Numbers of the windows that are generated."""
+        """Return the numbers of the finished windows."""
         return set(self._finished)
 
-    def beginning(self) -> Plan | None:
-        """Return the plan of the windows generated without a gap from the first on; None where the first is missing.
-
-        That much can be heard.
-        """
+    def playable(self) -> Plan | None:
+        """Return the plan of the windows up to the first that is missing; None if that is the first one."""
         count = 0
         while count in self._finished:
             count += 1
         return self.job.plan.head(count) if count else None
 
     def host_values(self) -> dict[str, str]:
-        """Return what the backend wrote into the first image of its own; nothing where it is not there."""
+        """Return model, VAE and versions from the backend's parameters in the first image; {} if there are none."""
         text: object = ""
-        with suppress(ImageError):  # an old folder may have been removed meanwhile
+        with suppress(ImageError):  # an old folder may have been removed
             text = self.image(0).info.get("parameters")
         return host_values(text) if isinstance(text, str) else {}
 
     def save(self, number: int, image: Image.Image) -> Path:
-        """Write the image of a window, with its record."""
+        """Write the image of a window, with its record, and return its path."""
         own, ours = image.info.get("parameters"), self.job.infotext
         parameters = with_records(own, ours) if isinstance(own, str) and own else ours
         text = {"parameters": parameters} if parameters else {}
@@ -180,7 +177,7 @@ class RenderFolder:
 
 
 def _plan_in(path: Path) -> object:
-    """Return what a plan.json holds; None where there is none, or one that a power cut has left without contents."""
+    """Return the contents of a plan.json; None if it is missing, or was left empty by a power cut."""
     try:
         return loads(read_regular(path))
     except (FileNotFoundError, ValueError):
@@ -190,48 +187,48 @@ def _plan_in(path: Path) -> object:
 
 
 def run(work: RenderFolder, backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-    """Generate the windows of a job that are not there yet; see :func:`run_layers`."""
+    """Generate the missing windows of a job; see :func:`run_layers`."""
     yield from run_layers([work], backend, limit=limit)
 
 
 def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | None = None) -> Iterator[Event]:
-    """Generate the windows that are not there yet of jobs that belong together, such as the two sides of a song.
+    """Generate the missing windows of related jobs, such as the two channels of a song.
 
-    Batches go from left to right through all layers at once, so that the beginning can be heard early. Each image is
-    written as soon as the backend has it: whatever happens later, it is kept.
+    Batches go from left to right through all layers at once, so that the start can be heard early. Each image is
+    written as soon as the backend returns it, and kept whatever happens later.
 
     Parameters
     ----------
     works
-        Folder and job of each layer, at least one; their plans differ in nothing but seeds.
+        Folder and job of each layer, at least one; their plans differ only in seeds.
     backend
-        Generates.
+        Backend that generates the images.
     limit
-        Only the first so many windows, and what they need; the others stay for a later run.
+        Number of windows from the start, with those they need; None: all.
 
     Yields
     ------
     Event
-        :class:`Progress` at first and after each batch, :class:`Finished` for each window generated now, and
-        :class:`Stopped` as the last one if the user stopped. All count the windows of all layers.
+        :class:`Progress` at the start and after each batch, :class:`Finished` for each new window, and finally
+        :class:`Stopped` if the user stopped. They count the windows of all layers.
 
     Raises
     ------
     RiffusionError
-        The backend gave an image of another size, or a file cannot be written. Errors of the backend come through.
+        The backend returned an image of another size, or a file cannot be written. Errors of the backend propagate.
     """
     plan = works[0].job.plan
-    numbers = _wanted(plan, len(plan.windows) if limit is None else limit)
-    wanted = {(number, layer) for number in numbers for layer in range(len(works))}
+    numbers = _select(plan, len(plan.windows) if limit is None else limit)
+    selected = {(number, layer) for number in numbers for layer in range(len(works))}
     finished = {(number, layer) for layer, work in enumerate(works) for number in work.finished()}
     for work in works:
         unmark(work.folder)
     began, generated = time.monotonic(), 0
-    yield Progress(len(finished & wanted), len(wanted), None)
-    while missing := sorted(wanted - finished):
-        any_kind = accepts_mixed(backend)
-        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), any_kind=any_kind)
-        batch, requests = _requests(works, batch, any_kind=any_kind)
+    yield Progress(len(finished & selected), len(selected), None)
+    while missing := sorted(selected - finished):
+        mixed = accepts_mixed(backend)
+        batch = _next_batch(plan, missing, finished, max(1, backend.max_batch), mixed=mixed)
+        batch, requests = _requests(works, batch, mixed=mixed)
         paths: dict[int, Path] = {}
 
         def on_image(
@@ -251,47 +248,45 @@ def run_layers(works: Sequence[RenderFolder], backend: Backend, *, limit: int | 
             finished.add((number, layer))
             yield Finished(works[layer].job.plan.windows[number], path)
         generated += len(paths)
-        done = len(finished & wanted)
-        if backend.interrupted and done < len(wanted):
-            yield Stopped(done, len(wanted))
+        done = len(finished & selected)
+        if backend.interrupted and done < len(selected):
+            yield Stopped(done, len(selected))
             return
-        if len(paths) < len(batch):  # never, of a backend that keeps to the protocol
+        if len(paths) < len(batch):  # only if a backend violates the protocol
             raise RiffusionError(f"{backend.name} gave {len(paths)} images where {len(batch)} were asked for")
-        left = (time.monotonic() - began) / generated * (len(wanted) - done)
-        yield Progress(done, len(wanted), left)
+        left = (time.monotonic() - began) / generated * (len(selected) - done)
+        yield Progress(done, len(selected), left)
     for work in works:
         mark(work.folder)
 
 
-def _wanted(plan: Plan, limit: int) -> set[int]:
-    wanted = set(range(min(max(limit, 1), len(plan.windows))))
-    return wanted | {needed for number in wanted for needed in plan.needs(plan.windows[number])}
+def _select(plan: Plan, limit: int) -> set[int]:
+    selected = set(range(min(max(limit, 1), len(plan.windows))))
+    return selected | {needed for number in selected for needed in plan.needs(plan.windows[number])}
 
 
 def _next_batch(
-    plan: Plan, missing: Iterable[_Place], finished: set[_Place], most: int, *, any_kind: bool
+    plan: Plan, missing: Iterable[_Place], finished: set[_Place], max_items: int, *, mixed: bool
 ) -> list[_Place]:
-    """Choose the windows to generate next: of the groups that fill a batch, the leftmost; else the largest group.
+    """Choose the windows of the next batch: of the groups that fill a batch, the leftmost; else the largest group.
 
-    Windows of any kind are one group.
+    If `mixed`, all windows are one group.
     """
     groups: dict[tuple[object, ...], list[_Place]] = {}
     for number, layer in missing:
         window = plan.windows[number]
-        group = groups.setdefault(() if any_kind else window.batch_key, [])
-        if len(group) < most and finished.issuperset((needed, layer) for needed in plan.needs(window)):
+        group = groups.setdefault(() if mixed else window.batch_key, [])
+        if len(group) < max_items and finished.issuperset((needed, layer) for needed in plan.needs(window)):
             group.append((number, layer))
     return max((group for group in groups.values() if group), key=lambda group: (len(group), -group[0][0]))
 
 
-def _requests(
-    works: Sequence[RenderFolder], batch: list[_Place], *, any_kind: bool
-) -> tuple[list[_Place], list[Request]]:
-    """Make the requests of those windows of a batch that can really be generated together."""
+def _requests(works: Sequence[RenderFolder], batch: list[_Place], *, mixed: bool) -> tuple[list[_Place], list[Request]]:
+    """Return the windows of a batch whose requests can be generated together, and their requests."""
     jobs = [(works[layer], works[layer].job.plan.windows[number]) for number, layer in batch]
     requests = [work.job.request(window, work.image) for work, window in jobs]
-    kind = requests[0].batch_key
-    chosen = [index for index, request in enumerate(requests) if any_kind or request.batch_key == kind]
+    batch_key = requests[0].batch_key
+    chosen = [index for index, request in enumerate(requests) if mixed or request.batch_key == batch_key]
     return [batch[index] for index in chosen], [requests[index] for index in chosen]
 
 

@@ -1,4 +1,4 @@
-"""What a jam has played and will play: short pieces on disk, the old ones removed unless they are recorded.
+"""The sound of a jam, as short chunks on disk; old ones are removed unless they are recorded.
 
 Samples are 16-bit from the start, so that a recording has the very samples that were played.
 
@@ -28,7 +28,7 @@ __all__ = ["Chunk", "ChunkStore", "Strip", "grid_of"]
 
 
 def grid_of(sample_rate: int) -> int:
-    """Return the fewest samples whose duration, and any multiple of it, is a binary fraction of a second."""
+    """Return the smallest number of samples whose duration is a binary fraction of a second."""
     while sample_rate % 2 == 0:
         sample_rate //= 2
     return sample_rate
@@ -58,14 +58,14 @@ class ChunkStore:
     Parameters
     ----------
     folder
-        Made where it is missing.
+        Folder; created if missing.
     sample_rate, channels, hop
-        Of the sound; the hop is that of a column.
+        Samples per second, channels, and samples per column of the strips.
 
     Attributes
     ----------
     samples
-        On the tape.
+        Number of samples stored so far.
     """
 
     def __init__(self, folder: Path, sample_rate: int, channels: int, hop: int) -> None:
@@ -79,7 +79,7 @@ class ChunkStore:
         self._lock = threading.Lock()
 
     def add(self, samples: npt.NDArray[np.float32], *, last: bool = False) -> None:
-        """Append samples [C, n], full scale 1.0; those behind the last exact time wait for the next call."""
+        """Append samples [C, n], full scale 1.0; those after the last exact time wait for the next call."""
         samples = np.concatenate([self._rest, samples], axis=1)
         count = samples.shape[1] if last else samples.shape[1] // self._grid * self._grid
         samples, self._rest = samples[:, :count], samples[:, count:]
@@ -102,56 +102,56 @@ class ChunkStore:
             self._strips[number] = Strip(number, start, start + image.width)
 
     def path(self, kind: str, number: int) -> Path:
-        """Where a ``"chunk"`` or a ``"strip"`` lies, or did."""
+        """Return the path of a ``"chunk"`` or a ``"strip"``, whether it exists or not."""
         return self.folder / (f"{number:06d}.pcm" if kind == "chunk" else f"{number:06d}.png")
 
     def chunks(self, first: int = 0) -> list[Chunk]:
-        """Return those that are there, from a number on."""
+        """Return the stored chunks from number `first` on."""
         with self._lock:
             return [chunk for number, chunk in self._chunks.items() if number >= first]
 
     def strips(self, first: int = 0) -> list[Strip]:
-        """Return those that are there, from a number on."""
+        """Return the stored strips from number `first` on."""
         with self._lock:
             return [strip for number, strip in self._strips.items() if number >= first]
 
     def has(self, kind: str, number: int) -> bool:
-        """Whether a piece is there."""
+        """Whether a chunk or strip is stored."""
         with self._lock:
             return number in (self._chunks if kind == "chunk" else self._strips)
 
     def forget(self, sample: int) -> None:
-        """Remove what ends before a sample."""
+        """Remove chunks and strips that end before a sample."""
         with self._lock:
             old = [("chunk", item.number) for item in self._chunks.values() if item.stop <= sample]
             old += [("strip", item.number) for item in self._strips.values() if item.stop * self._hop <= sample]
             for kind, number in old:
                 del (self._chunks if kind == "chunk" else self._strips)[number]
         for kind, number in old:
-            with suppress(OSError):  # being sent just now, on Windows; the folder goes in the end
+            with suppress(OSError):  # being sent just now, on Windows; the folder is removed at the end
                 self.path(kind, number).unlink()
 
-    def use(self, first: int, stop: int, work: Callable[[AudioClip], None]) -> None:
-        """Call `work` with the samples ``first <= s < stop``, which lie on disk however many they are.
+    def with_samples(self, first: int, stop: int, work: Callable[[AudioClip], None]) -> None:
+        """Call `work` with the samples ``first <= s < stop``, memory-mapped from a file.
 
         Raises
         ------
         RiffusionError
-            Some of them are not there.
+            Some of them are not stored.
         """
-        wanted = [chunk for chunk in self.chunks() if chunk.start < stop and chunk.stop > first]
-        if stop <= first or not wanted or wanted[0].start > first or wanted[-1].stop < stop:
+        chunks = [chunk for chunk in self.chunks() if chunk.start < stop and chunk.stop > first]
+        if stop <= first or not chunks or chunks[0].start > first or chunks[-1].stop < stop:
             raise RiffusionError(f"the samples {first} to {stop} are not there")
-        path = self.folder / f"take-{first}.raw"
+        path = self.folder / f"recording-{first}.raw"
         try:
-            space = np.memmap(path, np.float32, "w+", shape=(self.channels, stop - first))
-            for chunk in wanted:
+            samples_on_disk = np.memmap(path, np.float32, "w+", shape=(self.channels, stop - first))
+            for chunk in chunks:
                 samples = decode(self.path("chunk", chunk.number).read_bytes(), width=2, is_float=False)
                 low, high = max(first, chunk.start), min(stop, chunk.stop)
                 part = samples.reshape(-1, self.channels).T[:, low - chunk.start : high - chunk.start]
-                space[:, low - first : high - first] = part
-            work(AudioClip(space, self.sample_rate))
-            del space
+                samples_on_disk[:, low - first : high - first] = part
+            work(AudioClip(samples_on_disk, self.sample_rate))
+            del samples_on_disk
         finally:
             with suppress(OSError):
                 path.unlink()

@@ -1,4 +1,4 @@
-"""What is written into the recording of a jam: how it was made, and which prompts are heard when."""
+"""Write the recording of a jam, with its settings and its prompts over time."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import INFOTEXT_KEY
 from riffusion_ext.generate.score.timecode import format_time
 
-__all__ = ["heard_prompts", "recording_infotext", "write_recording"]
+__all__ = ["prompts_over_time", "recording_infotext", "write_recording"]
 
 _PROMPTS_KEY = "Prompts over time"
 
 
-def heard_prompts(take: Recording, sample_rate: int) -> list[tuple[float, str]]:
-    """Return what is heard from which second of a recording on."""
+def prompts_over_time(recording: Recording, sample_rate: int) -> list[tuple[float, str]]:
+    """Return (seconds, prompt) for each change of the prompt in a recording."""
     prompts: list[tuple[float, str]] = []
-    for turn in take.turns:
-        label = {0.0: turn.prompt, 1.0: turn.to}.get(turn.alpha, f"{turn.prompt} > {turn.to}")
+    for change in recording.changes:
+        label = {0.0: change.prompt, 1.0: change.to}.get(change.alpha, f"{change.prompt} > {change.to}")
         if not prompts or prompts[-1][1] != label:
-            prompts.append((max(round((turn.start - take.first) / sample_rate, 2), 0.0), label))
+            prompts.append((max(round((change.start - recording.first) / sample_rate, 2), 0.0), label))
     return prompts
 
 
-def recording_infotext(jam: Jam, take: Recording) -> str:
+def recording_infotext(jam: Jam, recording: Recording) -> str:
     """Return generation parameters as webuis write and read them, with the settings and the prompts over time."""
     settings = jam.settings
-    times = heard_prompts(take, settings.params.sample_rate)
+    times = prompts_over_time(recording, settings.params.sample_rate)
     return infotext(
         INFOTEXT_KEY,
         settings,
@@ -46,31 +46,31 @@ def recording_infotext(jam: Jam, take: Recording) -> str:
     )
 
 
-def write_recording(jam: Jam, take: Recording, path: Path, *, title: str = "") -> Path:
-    """Write a recording: the very samples that were played.
+def write_recording(jam: Jam, recording: Recording, path: Path, *, title: str = "") -> Path:
+    """Write a recording, with exactly the samples that were played.
 
     Parameters
     ----------
     jam
-        It still has them.
-    take
-        Which.
+        Jam whose store still holds the samples.
+    recording
+        Recording to write.
     path
-        Its suffix chooses the format: ``.wav`` or ``.flac``, which lose nothing.
+        Sound file; its suffix chooses the format, ``.wav`` or ``.flac`` for lossless ones.
     title
-        Of the file's tags.
+        Title tag; the name of the file if empty.
 
     Raises
     ------
     RiffusionError
-        It cannot be written.
+        The file cannot be written.
     """
     params = jam.settings.params
-    times = heard_prompts(take, params.sample_rate)
-    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, take)}
+    times = prompts_over_time(recording, params.sample_rate)
+    extra = {"jam": to_record(jam.settings), "prompts": times, "parameters": recording_infotext(jam, recording)}
 
     def write(clip: AudioClip) -> None:
         save_clip(clip, path, params, title=title or path.stem, recipe=extra)
 
-    jam.tape.use(take.first, take.stop, write)
+    jam.store.with_samples(recording.first, recording.stop, write)
     return path

@@ -1,4 +1,4 @@
-"""The jams of this process, by ids that nobody can guess."""
+"""Registry of the jams of this process, by unguessable ids."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import TYPE_CHECKING
 
 from riffusion_ext.errors import RiffusionError
 
-if TYPE_CHECKING:  # the host loads this module at its start
+if TYPE_CHECKING:  # the host imports this module at startup
     from riffusion_ext.generate.live.session import Jam
 
 __all__ = ["JAMS", "JamRegistry"]
 
 
 class JamRegistry:
-    """Jams that pages play.
+    """Registry of jams.
 
     Parameters
     ----------
-    most
-        That may be generated at once: they share one model.
+    max_jams
+        Most jams that may generate at once: they share one model.
     """
 
-    def __init__(self, most: int = 4) -> None:
-        self._most = most
+    def __init__(self, max_jams: int = 4) -> None:
+        self._max_jams = max_jams
         self._jams: dict[str, Jam] = {}
         self._lock = threading.Lock()
 
     def start(self, jam: Jam) -> str:
-        """Start a jam; returns its id.
+        """Start a jam, and return its id.
 
         Raises
         ------
         RiffusionError
-            Too many play already.
+            Too many jams play already.
         """
         with self._lock:
             self._jams = {id_: other for id_, other in self._jams.items() if not other.gone}
-            # One that is to end makes room at once: its page may have stopped it to start this one.
-            playing = sum(not (other.ended or other.stopped_or_left()) for other in self._jams.values())
-            if playing >= self._most:
+            # A jam that must end does not count: its page may have stopped it to start this one.
+            playing = sum(not (other.ended or other.should_end()) for other in self._jams.values())
+            if playing >= self._max_jams:
                 raise RiffusionError(f"{playing} jams play here already; stop one of them first")
             id_ = secrets.token_urlsafe(12)
             self._jams[id_] = jam
@@ -48,19 +48,19 @@ class JamRegistry:
         return id_
 
     def get(self, id_: str) -> Jam | None:
-        """Return the jam of an id, or None."""
+        """Return the jam with an id; None if there is none."""
         with self._lock:
             jam = self._jams.get(id_)
         return None if jam is None or jam.gone else jam
 
-    def close(self, patience: float = 10.0) -> None:
-        """End all of them before the program ends: recordings are saved, and the rest is removed."""
+    def close(self, timeout: float = 10.0) -> None:
+        """End all jams before the program exits: save recordings and remove the rest."""
         with self._lock:
             jams = list(self._jams.values())
         for jam in jams:
             jam.close()
         for jam in jams:
-            jam.join(patience)
+            jam.join(timeout)
 
 
 JAMS = JamRegistry()

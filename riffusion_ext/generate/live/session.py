@@ -1,13 +1,13 @@
-"""Music without an end, generated a little ahead of what is heard.
+"""Endless music, generated a little ahead of the playback position.
 
 ::
 
     windows   [      0      ]
-                       [      1      ]                 each goes on from the end of the one before
+                       [      1      ]                 each continues the end of the one before
                                  [      2      ]
     settled   ------------------->                     columns that no later window fades into
-    sound     =================|                       final samples: the stream needs a little of what follows
-                    ^ heard                            generation rests while the sound is far enough ahead of it
+    sound     =================|                       final samples: the stream needs some columns beyond them
+                    ^ position                         generation pauses while the sound is far enough ahead of it
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from riffusion_ext.generate.score.keyframes import Moment
 from riffusion_ext.generate.score.prompt_queue import PromptQueue, with_other_noise
 from riffusion_ext.generate.windows.init_images import beat_image
 from riffusion_ext.generate.windows.masks import soft_mask
-from riffusion_ext.generate.windows.outpaint import between
+from riffusion_ext.generate.windows.outpaint import outpaint_init
 from riffusion_ext.generate.windows.rolling_blend import RollingBlend
 from riffusion_ext.spectrogram.inversion.stream import SoundStream
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["PATIENCE", "Jam", "PromptChange", "Recording"]
+__all__ = ["TIMEOUT_S", "Jam", "PromptChange", "Recording"]
 
-PATIENCE = 20.0
-"""Seconds without a word from the page, after which it is taken for closed."""
+TIMEOUT_S = 20.0
+"""Seconds without a request from the page until it is considered closed."""
 
-_BEHIND = 20.0  # seconds kept behind what is heard: the page shows some of it
-_LOOK_AGAIN = 0.1
+_HISTORY_S = 20.0  # seconds kept behind the playback position: the page shows some of it
+_POLL_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True)
 class PromptChange:
-    """What is heard from a sample on: between two prompts, `alpha` of the way."""
+    """Prompts from a sample on: `prompt` and `to`, with `alpha` of the way between them."""
 
     start: int
     prompt: str
@@ -61,11 +61,11 @@ class PromptChange:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording: samples ``first <= s < stop`` of the jam, and what was heard in them."""
+    """Samples ``first <= s < stop`` of the jam, and the prompts in them."""
 
     first: int
     stop: int
-    turns: tuple[PromptChange, ...]
+    changes: tuple[PromptChange, ...]
 
 
 class Jam:
@@ -74,32 +74,32 @@ class Jam:
     Parameters
     ----------
     settings
-        Seeds of -1 are decided here.
+        A seed of -1 is resolved: see :attr:`settings`.
     backend
-        Generates.
+        Backend that generates the windows.
     folder
-        For what is played; the jam's own, removed at the end.
+        Folder for the sound, used by this jam alone and removed at the end.
     decode
         Engine and device for the sound.
-    keep
-        Is given each finished recording; returns what the page shows of it.
+    save_recording
+        Called with each finished recording; returns what the page shows of it.
 
     Attributes
     ----------
     error
-        What ended it; None: nothing so far, or the user.
-    shown
-        What `keep` returned.
+        Exception that ended the jam; None if it runs, or the user ended it.
+    recordings
+        Results of `save_recording`.
     host
-        What the host said of itself, in the first image.
+        Generation parameters of the host in the first image: model, VAE, versions.
     activity
-        What the backend is at; None where there is nothing to say.
+        Activity of the backend; None if unknown.
     resting
         Whether enough is generated for now.
-    heard
-        Samples that were played.
-    journey, pace, tape
-        What is wanted, how fast it is generated, and what came of it.
+    position
+        Playback position: samples that were played.
+    prompts, throughput, store
+        Queue of prompts, speed of generation, and the generated sound.
     """
 
     def __init__(
@@ -108,63 +108,63 @@ class Jam:
         backend: Backend,
         folder: Path,
         decode: DecodeSettings | None = None,
-        keep: Callable[[Jam, Recording], str] = lambda jam, take: "",
+        save_recording: Callable[[Jam, Recording], str] = lambda jam, recording: "",
     ) -> None:
-        self.settings = settings = settings.settled()
+        self.settings = settings = settings.resolve_seeds()
         params = settings.params
         decode = decode or DecodeSettings()
-        self.backend = BatchLimit(backend, 1, self._note_activity, self.stopped_or_left)
-        self.journey = PromptQueue(settings.keyframe(), settings.travel)
-        self.pace = Throughput(settings.ahead)
-        self.tape = ChunkStore(folder, params.sample_rate, params.channels, params.hop_length)
-        self._ribbon = RollingBlend(params, settings.width, settings.overlap)
+        self.backend = BatchLimit(backend, 1, self._note_activity, self.should_end)
+        self.prompts = PromptQueue(settings.keyframe(), settings.travel)
+        self.throughput = Throughput(settings.ahead)
+        self.store = ChunkStore(folder, params.sample_rate, params.channels, params.hop_length)
+        self._blend = RollingBlend(params, settings.width, settings.overlap)
         self._stream = SoundStream(params, decode.engine, decode.device)
         self._level = SteadyLevel(params.sample_rate, params.channels)
-        self._keep, self.shown = keep, list[str]()
-        self._turns: deque[PromptChange] = deque()
+        self._save_recording, self.recordings = save_recording, list[str]()
+        self._changes: deque[PromptChange] = deque()
         self.host: dict[str, str] = {}
         self.activity: Activity | None = None
         self.error: Exception | None = None
         self.resting = False
         self._stop, self._ended, self._gone = (threading.Event() for _ in range(3))
-        self.heard = 0
-        self._seen, self._words = time.monotonic(), threading.Condition()
-        self._recording: int | None = None
-        self._recorder = threading.Lock()
+        self.position = 0
+        self._last_contact, self._position_reported = time.monotonic(), threading.Condition()
+        self._recording_start: int | None = None
+        self._recording_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="riffusion-jam")
 
     # --- what the page does --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to generate."""
-        scratch.sweep(self.tape.folder.parent, "")  # what jams of killed programs have left
-        scratch.claim(self.tape.folder)
+        """Start the thread that generates."""
+        scratch.sweep(self.store.folder.parent, "")  # what jams of killed programs have left
+        scratch.claim(self.store.folder)
         self._thread.start()
 
-    def hear(self, sample: int) -> None:
-        """Take the page's word for what is heard now: all before this sample was played."""
-        with self._words:
-            self.heard = max(self.heard, min(sample, self.tape.samples))
-            self._seen = time.monotonic()
-            self._words.notify_all()
+    def report_position(self, sample: int) -> None:
+        """Record the client's playback position: all before this sample was played."""
+        with self._position_reported:
+            self.position = max(self.position, min(sample, self.store.samples))
+            self._last_contact = time.monotonic()
+            self._position_reported.notify_all()
 
-    def seen(self) -> None:
-        """Take note that the page is there: it asks for something."""
-        self._seen = time.monotonic()
+    def keep_alive(self) -> None:
+        """Note that the page is open, because it sent a request."""
+        self._last_contact = time.monotonic()
 
     def stop(self) -> None:
-        """Let it end soon, in the middle of an image; a recording is finished first."""
+        """End the jam soon, even in the middle of an image; a recording is finished first."""
         self.stop_recording()
         self._stop.set()
 
     def close(self) -> None:
-        """Let it end as where the page is closed, but at once: the program ends."""
+        """End the jam at once, because the program ends; a recording is finished first."""
         self._finish_recording()
         self._stop.set()
-        self._seen = -math.inf
+        self._last_contact = -math.inf
 
     def record(self) -> None:
-        """Begin to record with what is heard now.
+        """Start recording at the playback position.
 
         Raises
         ------
@@ -173,42 +173,42 @@ class Jam:
         """
         if self.ended:
             raise RiffusionError("the jam has ended; start one, then record")
-        if self._recording is None:
-            self._recording = self.heard
+        if self._recording_start is None:
+            self._recording_start = self.position
 
-    def stop_recording(self, patience: float = 1.0) -> None:
-        """Finish the recording, where there is one, with what is heard when the page is next heard of."""
-        if self._recording is None:
+    def stop_recording(self, timeout: float = 1.0) -> None:
+        """Finish the recording, if any, at the next position reported within `timeout` seconds, or at the last."""
+        if self._recording_start is None:
             return
-        with self._words:
-            self._words.wait(patience)
+        with self._position_reported:
+            self._position_reported.wait(timeout)
         self._finish_recording()
 
     @property
     def recording(self) -> int | None:
-        """Samples recorded so far; None: it does not record."""
-        return None if self._recording is None else self.heard - self._recording
+        """Number of samples recorded so far; None if nothing is recorded."""
+        return None if self._recording_start is None else self.position - self._recording_start
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether generation has ended."""
         return self._ended.is_set()
 
     @property
     def gone(self) -> bool:
-        """Whether nothing of it is left: it has ended, and nobody listens any more."""
+        """Whether the jam has ended and the page no longer plays it."""
         return self._gone.is_set()
 
-    def stopped_or_left(self) -> bool:
-        """Whether it is to end: the user wants it to, or the page is closed."""
-        return self._stop.is_set() or time.monotonic() - self._seen > PATIENCE
+    def should_end(self) -> bool:
+        """Whether the jam must end: the user stopped it, or the page is closed."""
+        return self._stop.is_set() or time.monotonic() - self._last_contact > TIMEOUT_S
 
-    def turns(self) -> list[PromptChange]:
-        """Return what is heard, from about now on; the past that is recorded is kept, but no page shows it."""
-        turns = list(self._turns)
-        behind = self.heard - math.ceil(_BEHIND * self.settings.params.sample_rate)
-        first = max((number for number, turn in enumerate(turns) if turn.start <= behind), default=0)
-        return turns[first:]
+    def changes(self) -> list[PromptChange]:
+        """Return the prompt changes from about the playback position on; pages do not show earlier ones."""
+        changes = list(self._changes)
+        oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
+        first = max((number for number, change in enumerate(changes) if change.start <= oldest), default=0)
+        return changes[first:]
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end of the thread."""
@@ -226,77 +226,79 @@ class Jam:
         except Exception as error:
             self.error = self.error or error
         self._ended.set()
-        while time.monotonic() - self._seen < PATIENCE:  # the page plays the rest
-            time.sleep(_LOOK_AGAIN)
+        while time.monotonic() - self._last_contact < TIMEOUT_S:  # the page plays the rest
+            time.sleep(_POLL_INTERVAL_S)
         self._gone.set()
-        with self._recorder:
-            scratch.release(self.tape.folder)
+        with self._recording_lock:
+            scratch.release(self.store.folder)
 
     def _play(self) -> None:
         ahead = self.settings.ahead * self.settings.params.sample_rate
-        while not self.stopped_or_left():
-            self.resting = self.tape.samples - self.heard >= ahead
+        while not self.should_end():
+            self.resting = self.store.samples - self.position >= ahead
             if self.resting:
-                self._stop.wait(_LOOK_AGAIN)
+                self._stop.wait(_POLL_INTERVAL_S)
                 continue
-            began, before = time.monotonic(), self.tape.samples
+            began, before = time.monotonic(), self.store.samples
             if not self._window():
                 return
-            self.pace.add((self.tape.samples - before) / self.settings.params.sample_rate, time.monotonic() - began)
+            self.throughput.add(
+                (self.store.samples - before) / self.settings.params.sample_rate, time.monotonic() - began
+            )
             self._forget()
 
     def _window(self) -> bool:
-        """Generate the next window and make it sound; False where the backend was stopped."""
-        moment = self.journey.next()
-        got: list[Image.Image] = []
+        """Generate the next window and its sound; False if the backend was stopped."""
+        moment = self.prompts.next()
+        images: list[Image.Image] = []
         try:
-            self._generate(moment, got)
-        except Exception:  # such as numbers that overflow in the model, with just this noise
-            if self.stopped_or_left():
+            self._generate(moment, images)
+        except Exception:  # such as numbers that overflow in the model with this very noise
+            if self.should_end():
                 return False
-            got.clear()
+            images.clear()
             moment = with_other_noise(moment)
-            self._generate(moment, got)
+            self._generate(moment, images)
         self.activity = None
-        if not got:
+        if not images:
             return self._interrupted()
-        start = self._ribbon.settled
-        if not self.host and isinstance(text := got[0].info.get("parameters"), str):
+        start = self._blend.settled
+        if not self.host and isinstance(text := images[0].info.get("parameters"), str):
             self.host = host_values(text)
-        image = got[0].convert("RGB")
-        self._ribbon.add(image, moment)
+        image = images[0].convert("RGB")
+        self._blend.add(image, moment)
         sample = start * self.settings.params.hop_length
-        self._turns.append(PromptChange(sample, moment.a.prompt, moment.b.prompt, moment.alpha))
-        self.tape.add_image(start, image.crop((0, 0, self._ribbon.settled - start, image.height)))
+        self._changes.append(PromptChange(sample, moment.a.prompt, moment.b.prompt, moment.alpha))
+        self.store.add_image(start, image.crop((0, 0, self._blend.settled - start, image.height)))
         self._sound(last=False)
         return True
 
-    def _generate(self, moment: Moment, got: list[Image.Image]) -> None:
-        self.backend.generate([self._request(moment)], lambda index, image: got.append(image))
+    def _generate(self, moment: Moment, images: list[Image.Image]) -> None:
+        self.backend.generate([self._request(moment)], lambda index, image: images.append(image))
 
     def _interrupted(self) -> bool:
-        if not self.stopped_or_left():
+        if not self.should_end():
             raise RiffusionError("The generation was interrupted in the webui, so the jam has ended.")
         return False
 
     def _request(self, moment: Moment) -> Request:
-        settings, ribbon = self.settings, self._ribbon
+        settings, blend = self.settings, self._blend
         width, height = settings.width, settings.params.num_frequencies
-        known = ribbon.end_of_last()
+        known = blend.end_of_last()
         init = None
         if settings.beat != "none":
             init = beat_image(
                 settings.bpm,
                 settings.beat,
                 settings.params,
-                start=ribbon.settled,
+                start=blend.settled,
                 width=width,
                 beats_per_bar=settings.beats_per_bar,
             )
         denoise = None if init is None else moment.denoise
         if known is not None:
             denoise = settings.bridge_denoise if init is None else moment.denoise
-            init = between(init, known, None, (width, height))
+            init = outpaint_init(init, known, None, (width, height))
         return Request(
             prompts=(moment.a.prompt, moment.b.prompt),
             alpha=moment.alpha,
@@ -313,45 +315,45 @@ class Jam:
         )
 
     def _sound(self, *, last: bool) -> None:
-        """Put on the tape what can be heard now."""
-        ribbon, stream = self._ribbon, self._stream
-        frames = ribbon.end if last else min(ribbon.settled + stream.margin, ribbon.end)
-        samples = stream.advance(ribbon.mel, frames, last=last)
-        self.tape.add(self._level.add(samples, last=last), last=last)
-        ribbon.forget(stream.first_needed)
+        """Append the samples that are final now to the store."""
+        blend, stream = self._blend, self._stream
+        frames = blend.end if last else min(blend.settled + stream.margin, blend.end)
+        samples = stream.advance(blend.mel, frames, last=last)
+        self.store.add(self._level.add(samples, last=last), last=last)
+        blend.forget(stream.first_needed)
 
     def _finish(self) -> None:
-        """Let what is generated sound to its end, unless the user has stopped; finish a recording."""
-        if not self.stopped_or_left() and self._ribbon.end:
+        """Decode the rest of the generated windows, unless the user has stopped; finish a recording."""
+        if not self.should_end() and self._blend.end:
             self._sound(last=True)
         if self.error is None and not self._stop.is_set():
             self._finish_recording()  # the page is closed
         elif self.error is not None:
-            while self._recording is not None and self.heard < self.tape.samples and not self.stopped_or_left():
-                time.sleep(_LOOK_AGAIN)  # what is generated is still being played
+            while self._recording_start is not None and self.position < self.store.samples and not self.should_end():
+                time.sleep(_POLL_INTERVAL_S)  # what is generated is still being played
             self._finish_recording()
 
     def _finish_recording(self) -> None:
-        with self._recorder:
-            first = self._recording
-            if first is not None and self.heard > first:
-                stop = self.heard
+        with self._recording_lock:
+            first = self._recording_start
+            if first is not None and self.position > first:
+                stop = self.position
                 # A copy: the thread that generates appends to it.
-                turns = [turn for turn in list(self._turns) if turn.start < stop]
-                begun = max((turn.start for turn in turns if turn.start <= first), default=0)
-                take = Recording(first, stop, tuple(turn for turn in turns if turn.start >= begun))
-                self.shown.append(self._keep(self, take))
-            self._recording = None
+                changes = [change for change in list(self._changes) if change.start < stop]
+                begun = max((change.start for change in changes if change.start <= first), default=0)
+                recording = Recording(first, stop, tuple(change for change in changes if change.start >= begun))
+                self.recordings.append(self._save_recording(self, recording))
+            self._recording_start = None
 
     def _forget(self) -> None:
-        """Remove what is long past, unless it is being recorded."""
-        behind = self.heard - math.ceil(_BEHIND * self.settings.params.sample_rate)
-        if self._recording is not None:
-            behind = min(behind, self._recording)
-        if behind > 0:
-            self.tape.forget(behind)
-            while len(self._turns) > 1 and self._turns[1].start <= behind:
-                self._turns.popleft()
+        """Remove sound far behind the playback position, unless it is being recorded."""
+        oldest = self.position - math.ceil(_HISTORY_S * self.settings.params.sample_rate)
+        if self._recording_start is not None:
+            oldest = min(oldest, self._recording_start)
+        if oldest > 0:
+            self.store.forget(oldest)
+            while len(self._changes) > 1 and self._changes[1].start <= oldest:
+                self._changes.popleft()
 
     def _note_activity(self, activity: Activity) -> None:
         self.activity = activity

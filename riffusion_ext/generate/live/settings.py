@@ -1,4 +1,4 @@
-"""How a jam is made."""
+"""Settings of a jam."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import AHEAD_S, BEATS_PER_BAR, DENOISE, PATTERNS, STEPS, TRAVEL
-from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, check_tempo, choose_seed
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, Keyframe, check_tempo, choose_seed
 from riffusion_ext.generate.windows.plan import check_overlap, check_width
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import in_range, shown
@@ -18,31 +18,31 @@ INFOTEXT_KEY = "Riffusion jam"
 
 @dataclass(frozen=True)
 class JamSettings:
-    """How a jam is made.
+    """Settings of a jam.
 
     Parameters
     ----------
     prompt, negative
-        Of the beginning.
+        Prompt and negative prompt at the start.
     seed
-        Of the first noise; -1: choose one. Each window has another.
+        Seed of the first noise; -1 chooses one. Each window has another.
     cfg, denoise
         See :class:`~riffusion_ext.generate.score.keyframes.Keyframe`.
     travel
         Windows from one prompt to the next, 1 to 64.
     ahead
-        Seconds that are generated ahead of what is heard, 5 to 300.
+        Seconds generated ahead of the playback position, 5 to 300.
     bpm, beats_per_bar, beat
-        Of the beat that every window starts from, one of
+        Tempo, meter and pattern of the beat in the init image of each window; the pattern is one of
         :data:`~riffusion_ext.generate.windows.init_images.PATTERNS`.
     bridge_denoise
-        Strength with which windows are generated on top of the end of the one before, where there is no beat.
+        Denoising strength of windows that continue the one before, if there is no beat.
     width, overlap
-        Of the windows: a multiple of 64; and a multiple of 16, at most half of it.
+        Columns of a window, a multiple of 64; columns shared by neighbours, a multiple of 16, at most half the width.
     steps, sampler
         See :class:`~riffusion_ext.generate.backends.base.Request`.
     params
-        Of the images.
+        Spectrogram parameters of the images.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class JamSettings:
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     cfg: float = 7.0
     denoise: float = 0.75
     travel: int = 4
@@ -82,10 +82,10 @@ class JamSettings:
         check_overlap(self.overlap, self.width)
         self.keyframe()
 
-    def settled(self) -> JamSettings:
-        """Return the settings with the seed decided."""
-        return self if self.seed != CHOOSE else replace(self, seed=choose_seed(self.seed))
+    def resolve_seeds(self) -> JamSettings:
+        """Return the settings with a seed of -1 replaced by a random one."""
+        return self if self.seed != RANDOM_SEED else replace(self, seed=choose_seed(self.seed))
 
     def keyframe(self) -> Keyframe:
-        """Return what the jam begins with."""
+        """Return the keyframe at the start."""
         return Keyframe(self.prompt, self.negative, self.seed, self.denoise, self.cfg, seconds=1.0)

@@ -1,1 +1,1 @@
-"""What is to be generated over time: prompts, keyframes, curves."""
+"""Prompts over time: keyframes, curves, scores as text."""

@@ -1,4 +1,4 @@
-"""Numbers that change over time, as people type them: ``0.3``, or ``0:00 0.2, 0:30 0.4, 1:00 0.2``."""
+"""Curves over time, and their text form: ``0.3``, or ``0:00 0.2, 0:30 0.4, 1:00 0.2``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Curve", "parse_curve"]
 
 @dataclass(frozen=True)
 class Curve:
-    """Values at times, linear in between, and level before the first and after the last.
+    """Piecewise linear curve, constant before the first point and after the last.
 
     Parameters
     ----------
@@ -38,20 +38,20 @@ class Curve:
 
     @classmethod
     def constant(cls, value: float) -> Curve:
-        """Return the curve that has one value always."""
+        """Return a constant curve."""
         return cls(((0.0, value),))
 
     @property
     def fixed(self) -> bool:
-        """Whether the value never changes."""
+        """Whether the curve is constant."""
         return len({value for _, value in self.points}) == 1
 
     def at(self, seconds: float) -> float:
-        """Value at a time."""
+        """Return the value at a time in seconds."""
         return float(self.over(np.asarray(seconds, np.float64)))
 
     def over(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Values at times [N]."""
+        """Return the values at times [N] in seconds."""
         times, values = zip(*self.points, strict=True)
         return np.interp(seconds, times, values)
 
@@ -63,21 +63,21 @@ class Curve:
 
 
 def parse_curve(text: str, *, name: str, low: float, high: float) -> Curve:
-    """Read a curve.
+    """Parse a curve.
 
     Parameters
     ----------
     text
         One number, or times and values separated by commas.
     name
-        What it is of, for messages: "the denoising strength".
+        Name of the quantity, for messages: "the denoising strength".
     low, high
         Range of the values.
 
     Raises
     ------
     RiffusionError
-        It is not understood, or a value is out of range.
+        The text is not a curve, or a value is out of range.
     """
     points = [_point(part, name) for part in re.split(r"[,;\n]", text) if part.strip()]
     if not points:

@@ -1,11 +1,11 @@
-"""What a song shall be, over time: keyframes, each moving towards the next.
+"""Prompts of a song over time: keyframes, each moving towards the next.
 
 ::
 
     keyframe   |  A: 8 bars  |  B: 8 bars  |  C: 4 bars |
     prompt     A ----------> B ----------> C ===========|     the last one stays (or moves back to the first)
 
-Typed, one to a line (:mod:`riffusion_ext.generate.score.parser`)::
+As text, one per line (:mod:`riffusion_ext.generate.score.parser`)::
 
     8 bars | funky sax, upbeat -- vocals | seed 42 | denoise 0.6 | cfg 7
     0:20 | jazz piano
@@ -24,9 +24,9 @@ from riffusion_ext.validation.numbers import in_range, is_finite, shown
 
 __all__ = [
     "CFG_DECIMALS",
-    "CHOOSE",
     "DENOISE_DECIMALS",
-    "LONGEST_SECONDS",
+    "MAX_SECONDS",
+    "RANDOM_SEED",
     "TEMPI",
     "Keyframe",
     "Moment",
@@ -36,43 +36,43 @@ __all__ = [
     "choose_seed",
 ]
 
-CHOOSE = -1
-"""The seed that stands for "choose one"."""
+RANDOM_SEED = -1
+"""The seed value that stands for "choose one"."""
 
 DENOISE_DECIMALS, CFG_DECIMALS = 2, 1
-"""How finely numbers move: smaller steps are not heard, and windows with equal numbers can share a batch."""
+"""Decimals to which values are rounded: smaller steps are inaudible, and windows with equal values share a batch."""
 
-LONGEST_SECONDS = float(PART_SECONDS[1])
+MAX_SECONDS = float(PART_SECONDS[1])
 TEMPI = BPM
-"""Slowest and fastest, in beats per minute."""
+"""Slowest and fastest tempo, in beats per minute."""
 
 
 @dataclass(frozen=True)
 class Keyframe:
-    """What is heard at one time, and how long it takes to the next keyframe.
+    """Prompt and settings at one time, and the duration up to the next keyframe.
 
     Parameters
     ----------
     prompt, negative
-        In the host's syntax.
+        Prompts in the host's syntax.
     seed
-        Of the noise, 0 to 2 ** 32 - 1; -1: that of the keyframe before, and the first one's is chosen.
+        Seed of the noise, 0 to 2 ** 32 - 1; -1 takes that of the keyframe before, or a random one in the first.
     denoise
-        How much of a seed image is regenerated, 0 to 1. Without a seed image it means nothing.
+        Denoising strength on an init image, 0 to 1. Ignored without an init image.
     cfg
         Guidance scale, 1 to 30.
     seconds, bars
-        How long; one of the two. The last keyframe of a song may last 0.
+        Duration; exactly one of the two. The last keyframe of a song may last 0.
 
     Raises
     ------
     RiffusionError
-        A number is out of range, or there is no duration, or two.
+        A number is out of range, or not exactly one duration is set.
     """
 
     prompt: str
     negative: str = ""
-    seed: int = CHOOSE
+    seed: int = RANDOM_SEED
     denoise: float = 0.75
     cfg: float = 7.0
     seconds: float | None = None
@@ -93,16 +93,16 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class Moment:
-    """What is wanted at one moment: between two keyframes.
+    """Interpolation between two keyframes at one time.
 
     Attributes
     ----------
     a, b
-        From and to; the same keyframe where the song stays.
+        Start and end keyframe; the same one where the song stays.
     alpha
-        How far, 0 to 1, after the power curve.
+        Position between them, 0 to 1, after the power curve.
     denoise, cfg
-        At that moment.
+        Interpolated values.
     """
 
     a: Keyframe
@@ -113,34 +113,34 @@ class Moment:
 
     @property
     def stays(self) -> bool:
-        """Whether prompts and seed do not move here."""
+        """Whether prompts and seed are constant here."""
         a, b = self.a, self.b
         return (a.prompt, a.negative, a.seed) == (b.prompt, b.negative, b.seed)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Keyframes one after another.
+    """Sequence of keyframes.
 
     Parameters
     ----------
     keyframes
         At least one.
     bpm
-        Beats per minute, 20 to 400; needed where a keyframe is counted in bars.
+        Beats per minute, 20 to 400; required if a keyframe lasts a number of bars.
     beats_per_bar
         1 to 16.
     power
-        Shape of the way from one keyframe to the next, above 0: with ``a = 2 t - 1``, alpha is
-        ``(|a| ** power * sign(a) + 1) / 2``, as in the original. 1 is even; below 1 the middle passes fast, above 1 it
-        lasts.
+        Shape of the transition from one keyframe to the next, above 0: with ``a = 2 t - 1``, alpha is
+        ``(|a| ** power * sign(a) + 1) / 2``, as in the original. 1 is linear; below 1 the middle passes fast, above 1
+        slowly.
     loop
         Whether the last keyframe moves towards the first, instead of staying.
 
     Raises
     ------
     RiffusionError
-        There is nothing to play, or a number is out of range.
+        There are no keyframes, or a number is out of range.
     """
 
     keyframes: tuple[Keyframe, ...]
@@ -161,77 +161,79 @@ class Score:
                 raise RiffusionError(f"keyframe {number} lasts 0; only the last one may")
         if self.bpm is None and any(keyframe.bars is not None for keyframe in self.keyframes):
             raise RiffusionError("a duration is given in bars, so the tempo is needed: say how many beats per minute")
-        in_range("the length of the song in seconds", self.seconds, 0.01, LONGEST_SECONDS)
+        in_range("the length of the song in seconds", self.seconds, 0.01, MAX_SECONDS)
 
     def duration(self, keyframe: Keyframe) -> float:
-        """Return how long a keyframe lasts, in seconds."""
+        """Return the duration of a keyframe in seconds."""
         if keyframe.bars is None:
             return keyframe.seconds or 0.0
         return keyframe.bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
 
     @property
     def starts(self) -> tuple[float, ...]:
-        """Seconds at which the keyframes begin, and at last the end of the song."""
+        """Start times of the keyframes in seconds, then the end of the song."""
         return (0.0, *accumulate(self.duration(keyframe) for keyframe in self.keyframes))
 
     @property
     def seconds(self) -> float:
-        """Length of the song."""
+        """Length of the song in seconds."""
         if all(keyframe.bars is not None for keyframe in self.keyframes):  # one product, not a sum of rounded ones
             bars = math.fsum(keyframe.bars or 0.0 for keyframe in self.keyframes)
             return bars * self.beats_per_bar * 60.0 / (self.bpm or 1.0)
         return math.fsum(self.duration(keyframe) for keyframe in self.keyframes)
 
     def samples(self, sample_rate: int) -> int:
-        """Length of the song to the sample."""
+        """Return the length of the song in samples, at least 1."""
         return max(1, round(self.seconds * sample_rate))
 
     def at(self, seconds: float) -> Moment:
-        """Return what is wanted at a time; before the beginning and past the end, what is wanted there."""
+        """Return the moment at a time; times outside the song give that of its start or end."""
         starts = self.starts
         number = sum(1 for start in starts[1:-1] if start <= seconds)
-        if number and starts[number] == starts[number + 1]:  # the last lasts 0: arrived there, but still on the way
+        if (
+            number and starts[number] == starts[number + 1]
+        ):  # the last one lasts 0: the moment is the end of the transition to it
             number -= 1
         a = self.keyframes[number]
         following = (*self.keyframes, self.keyframes[0] if self.loop else a)
         b = following[number + 1]
         lasts = starts[number + 1] - starts[number]
         share = min(max((seconds - starts[number]) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
-        alpha = 0.0 if b is a else curved(share, self.power)
+        alpha = 0.0 if b is a else power_curve(share, self.power)
         return Moment(
             a, b, alpha, _mix(a.denoise, b.denoise, alpha, DENOISE_DECIMALS), _mix(a.cfg, b.cfg, alpha, CFG_DECIMALS)
         )
 
-    def settled(self, seed: int = CHOOSE) -> Score:
-        """Return the score with every seed decided: -1 is the seed before, and `seed` (or a random one) at first."""
+    def resolve_seeds(self, seed: int = RANDOM_SEED) -> Score:
+        """Return the score with each seed of -1 replaced by the one before it; the first by `seed` or a random one."""
         current = choose_seed(seed)
-        settled = []
+        keyframes = []
         for keyframe in self.keyframes:
-            current = current if keyframe.seed == CHOOSE else keyframe.seed
-            settled.append(replace(keyframe, seed=current))
-        return replace(self, keyframes=tuple(settled))
+            current = current if keyframe.seed == RANDOM_SEED else keyframe.seed
+            keyframes.append(replace(keyframe, seed=current))
+        return replace(self, keyframes=tuple(keyframes))
 
 
-def curved(share: float, power: float) -> float:
-    """Alpha of the original's power curve, symmetric about the middle."""
+def power_curve(share: float, power: float) -> float:
+    """Return the alpha of the original's power curve, symmetric about the middle."""
     a = 2.0 * share - 1.0
     return (math.copysign(abs(a) ** power, a) + 1.0) / 2.0
 
 
 def check_tempo(bpm: float) -> None:
-    """Raise a RiffusionError where a tempo in beats per minute is outside of :data:`TEMPI`."""
+    """Raise a RiffusionError if a tempo in beats per minute is outside :data:`TEMPI`."""
     in_range("the tempo", bpm, *TEMPI, unit="beats per minute")
 
 
 def check_seed(seed: int) -> None:
-    """Raise a RiffusionError where a seed is none that a host takes, and not -1 either."""
-    if not (is_finite(seed) and CHOOSE <= seed < 2**32 and seed == int(seed)):
+    """Raise a RiffusionError if a seed is neither -1 nor one that a host accepts."""
+    if not (is_finite(seed) and RANDOM_SEED <= seed < 2**32 and seed == int(seed)):
         raise RiffusionError(f"a seed must lie between 0 and {2**32 - 1}, or be -1 to choose one, got {shown(seed)}")
 
 
 def choose_seed(seed: int) -> int:
     """Return the seed, or a random one for -1."""
-    return random.randrange(2**32) if seed == CHOOSE else seed
+    return random.randrange(2**32) if seed == RANDOM_SEED else seed
 
 
 def _mix(a: float, b: float, alpha: float, decimals: int) -> float:

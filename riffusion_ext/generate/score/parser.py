@@ -1,4 +1,4 @@
-r"""Scores as people type them, one keyframe to a line.
+r"""Parse and format scores: one keyframe per line.
 
 ::
 
@@ -6,18 +6,17 @@ r"""Scores as people type them, one keyframe to a line.
     8 bars | funky sax, upbeat -- vocals | seed 42 | denoise 0.6 | cfg 7
     0:20   | jazz piano
 
-Duration, prompt (after `` -- `` what is not wanted), options. A ``|`` inside brackets, as in ``[a|b]``, belongs to the
-prompt, and so does one written ``\|``.
+Duration, prompt (text after `` -- `` is the negative prompt), options. A ``|`` inside brackets, as in ``[a|b]``,
+belongs to the prompt, and so does ``\|``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.score.keyframes import CHOOSE, Keyframe, Score
+from riffusion_ext.generate.score.keyframes import RANDOM_SEED, Keyframe, Score
 from riffusion_ext.generate.score.timecode import format_time, number_text, parse_time
 from riffusion_ext.validation.numbers import read_float, read_int, shown
 
@@ -25,7 +24,7 @@ __all__ = ["format_score", "parse_score"]
 
 _BARS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*bars?", re.IGNORECASE)
 _NEGATIVE = re.compile(r"(?:^|\s)--(?:\s|$)")
-_OPTIONS: dict[str, Callable[[str], Any]] = {"seed": read_int, "denoise": read_float, "cfg": read_float}
+_OPTIONS: dict[str, Callable[[str], float]] = {"seed": read_int, "denoise": read_float, "cfg": read_float}
 _KINDS = {"seed": "a whole number", "denoise": "a number from 0 to 1", "cfg": "a number from 1 to 30"}
 _DEFAULT = Keyframe("", seconds=1.0)
 
@@ -39,7 +38,7 @@ def parse_score(
     loop: bool = False,
     defaults: Keyframe = _DEFAULT,
 ) -> Score:
-    """Read a score.
+    """Parse a score.
 
     Parameters
     ----------
@@ -48,12 +47,12 @@ def parse_score(
     bpm, beats_per_bar, power, loop
         See :class:`~riffusion_ext.generate.score.keyframes.Score`.
     defaults
-        Where a line does not say: its negative prompt, seed, denoise and CFG.
+        Negative prompt, seed, denoise and CFG of lines that do not set them.
 
     Raises
     ------
     RiffusionError
-        A line is not understood; the message names it.
+        A line is invalid; the message gives its number.
     """
     keyframes = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -67,7 +66,7 @@ def parse_score(
 
 
 def format_score(score: Score) -> str:
-    """Write a score as text that :func:`parse_score` reads as the same keyframes."""
+    """Format a score so that :func:`parse_score` returns the same keyframes."""
     return "\n".join(_line(keyframe) for keyframe in score.keyframes)
 
 
@@ -77,30 +76,34 @@ def _keyframe(line: str, defaults: Keyframe) -> Keyframe:
         raise RiffusionError(
             f"{shown(line.strip())} is no keyframe; write a duration and a prompt, such as: 0:20 | jazz piano"
         )
-    values: dict[str, Any] = {name: getattr(defaults, name) for name in _OPTIONS}
-    seen: set[str] = set()
+    values: dict[str, float] = {}
     for part in parts[2:]:
         name, value = _option(part)
-        if name in seen:
+        if name in values:
             raise RiffusionError(f"{name} is given twice")
-        seen.add(name)
         values[name] = value
     prompt, *negative = (half.strip() for half in _NEGATIVE.split(parts[1], maxsplit=1))
-    values["negative"] = negative[0] if negative else defaults.negative
-    return Keyframe(prompt, **{**values, **_duration(parts[0])})
+    return Keyframe(
+        prompt,
+        negative[0] if negative else defaults.negative,
+        seed=int(values.get("seed", defaults.seed)),
+        denoise=values.get("denoise", defaults.denoise),
+        cfg=values.get("cfg", defaults.cfg),
+        **_duration(parts[0]),
+    )
 
 
 def _split(line: str) -> list[str]:
-    """Cut a line at each | that stands in no bracket and has no backslash before it.
+    """Split a line at each | outside brackets and without a backslash before it.
 
-    Where brackets are left open, as in ":(", they are no brackets.
+    Brackets that are left open, as in ":(", do not count as brackets.
     """
     parts, depth = _cut(line, brackets=True)
     return _cut(line, brackets=False)[0] if depth else parts
 
 
 def _cut(line: str, *, brackets: bool) -> tuple[list[str], int]:
-    """Return the parts, and how many brackets are left open."""
+    """Return the parts, and the number of brackets left open."""
     parts, current, depth, escaped = [], "", 0, False
     for character in line:
         if escaped:
@@ -134,7 +137,7 @@ def _duration(text: str) -> dict[str, float]:
         ) from None
 
 
-def _option(part: str) -> tuple[str, Any]:
+def _option(part: str) -> tuple[str, float]:
     name, _, value = re.sub(r"[=:]", " ", part, count=1).strip().partition(" ")
     name = name.lower()
     if name not in _OPTIONS:
@@ -151,8 +154,8 @@ def _line(keyframe: Keyframe) -> str:
     else:
         duration = f"{number_text(keyframe.bars)} {'bar' if keyframe.bars == 1 else 'bars'}"
     prompt = f"{keyframe.prompt} -- {keyframe.negative}" if keyframe.negative else keyframe.prompt
-    parts = [duration, _escaped(prompt)]
-    if keyframe.seed != CHOOSE:
+    parts = [duration, _escape(prompt)]
+    if keyframe.seed != RANDOM_SEED:
         parts.append(f"seed {keyframe.seed}")
     for name in ("denoise", "cfg"):
         if getattr(keyframe, name) != getattr(_DEFAULT, name):
@@ -160,7 +163,7 @@ def _line(keyframe: Keyframe) -> str:
     return " | ".join(parts)
 
 
-def _escaped(text: str) -> str:
-    """One line of text in which no | is taken for a border."""
+def _escape(text: str) -> str:
+    """Return the text as one line in which no | separates parts."""
     text = " ".join(text.split())
     return text if len(_split(text)) == 1 and "\\|" not in text else re.sub(r"(?<!\\)\|", r"\\|", text)

@@ -1,9 +1,9 @@
-"""From prompt to prompt without an end: what each window of a jam is to be.
+"""Plan the windows of a jam: from one queued prompt to the next, without an end.
 
 ::
 
-    queue       [ B ][ C ]                       while nothing is queued, the jam stays where it is, with new noise
-    windows     A  A  A  A>B  A>B  A>B  B  B>C ...     each transition takes so many windows
+    queue       [ B ][ C ]                       while the queue is empty, the prompt stays, with new noise
+    windows     A  A  A  A>B  A>B  A>B  B  B>C ...     a transition takes `travel` windows
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.bounds import TRAVEL
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
 
-__all__ = ["LONGEST_QUEUE", "LONGEST_TRAVEL", "PromptQueue", "QueuedPrompt", "with_other_noise"]
+__all__ = ["MAX_QUEUED", "MAX_TRAVEL", "PromptQueue", "QueuedPrompt", "with_other_noise"]
 
-LONGEST_QUEUE = 100
-LONGEST_TRAVEL = TRAVEL[1]
+MAX_QUEUED = 100
+MAX_TRAVEL = TRAVEL[1]
 
 
 @dataclass(frozen=True)
 class QueuedPrompt:
-    """A prompt that waits for its turn; the key tells it from others with the same text."""
+    """A prompt in the queue; the key distinguishes it from others with the same text."""
 
     key: int
     prompt: str
@@ -31,20 +31,20 @@ class QueuedPrompt:
 
 
 def with_other_noise(moment: Moment) -> Moment:
-    """Return the same with noise that no window near it has."""
+    """Return the moment with noise that no window near it has."""
     a, b = (replace(end, seed=(end.seed + 2**16) % 2**32) for end in (moment.a, moment.b))
     return replace(moment, a=a, b=b)
 
 
 class PromptQueue:
-    """The way of a jam; prompts may be queued and dropped by other threads at any time.
+    """Queue of prompts; other threads may add and drop prompts at any time.
 
     Parameters
     ----------
     start
-        Where it begins, with its seed settled.
+        First keyframe, with its seed resolved.
     travel
-        Windows from one prompt to the next, 1 to 64; the last of them is at the next one.
+        Windows of a transition, 1 to 64; the last of them has the next prompt alone.
 
     Raises
     ------
@@ -53,8 +53,8 @@ class PromptQueue:
     """
 
     def __init__(self, start: Keyframe, travel: int) -> None:
-        if not 1 <= travel <= LONGEST_TRAVEL:
-            raise RiffusionError(f"a transition takes 1 to {LONGEST_TRAVEL} windows, got {travel}")
+        if not 1 <= travel <= MAX_TRAVEL:
+            raise RiffusionError(f"a transition takes 1 to {MAX_TRAVEL} windows, got {travel}")
         self._at, self._to = start, start
         self._travel, self._step = travel, travel
         self._begun = False
@@ -64,7 +64,7 @@ class PromptQueue:
 
     @property
     def queued(self) -> tuple[QueuedPrompt, ...]:
-        """What waits, the next one first."""
+        """Queued prompts, the next one first."""
         with self._lock:
             return tuple(self._queue)
 
@@ -74,39 +74,39 @@ class PromptQueue:
         Raises
         ------
         RiffusionError
-            It is empty, or too many wait already.
+            The prompt is empty, or the queue is full.
         """
         if not prompt.strip():
             raise RiffusionError("Write a prompt first.")
         with self._lock:
-            if len(self._queue) >= LONGEST_QUEUE:
-                raise RiffusionError(f"{LONGEST_QUEUE} prompts wait already; drop some first")
+            if len(self._queue) >= MAX_QUEUED:
+                raise RiffusionError(f"{MAX_QUEUED} prompts wait already; drop some first")
             self._keys += 1
-            wish = QueuedPrompt(self._keys, prompt.strip(), negative.strip())
-            self._queue.append(wish)
-            return wish
+            queued = QueuedPrompt(self._keys, prompt.strip(), negative.strip())
+            self._queue.append(queued)
+            return queued
 
     def drop(self, key: int) -> bool:
-        """Take a prompt out of the queue; False where it is not there any more."""
+        """Remove a prompt from the queue; False if it is no longer in it."""
         with self._lock:
-            kept = [wish for wish in self._queue if wish.key != key]
+            kept = [queued for queued in self._queue if queued.key != key]
             found = len(kept) < len(self._queue)
             self._queue = kept
             return found
 
     def next(self) -> Moment:
-        """Go one window further; returns what it is to be."""
+        """Advance by one window, and return its moment."""
         with self._lock:
             arrived = self._step == self._travel
             if arrived:
                 self._at = self._to
             if arrived and self._queue and self._begun:
-                wish = self._queue.pop(0)
+                queued = self._queue.pop(0)
                 seed = (self._at.seed + 1) % 2**32
-                self._to = replace(self._at, prompt=wish.prompt, negative=wish.negative, seed=seed)
+                self._to = replace(self._at, prompt=queued.prompt, negative=queued.negative, seed=seed)
                 self._step, arrived = 0, False
             if arrived:
-                if self._begun:  # other noise in each window: the same would soon repeat itself
+                if self._begun:  # new noise in each window: with the same noise the music would soon repeat itself
                     self._at = self._to = replace(self._at, seed=(self._at.seed + 1) % 2**32)
                 self._begun = True
                 return self._moment(0.0)

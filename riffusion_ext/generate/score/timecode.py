@@ -1,4 +1,4 @@
-"""Times as people write them: ``90``, ``1:30``, ``0:07.5``, ``1:02:03``."""
+"""Parse and format times: ``90``, ``1:30``, ``0:07.5``, ``1:02:03``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)\s*(?:s|sec|seco
 
 
 def parse_time(text: str) -> float:
-    """Return seconds.
+    """Return the seconds of a time.
 
     Raises
     ------
     RiffusionError
-        It is no time, or none that is finite.
+        The text is not a time, or the time is not finite.
     """
     text = text.strip()
     match = _TIME.fullmatch(text) if len(text) <= 2 * LONGEST else None
@@ -34,14 +34,14 @@ def parse_time(text: str) -> float:
 
 
 def format_time(seconds: float) -> str:
-    """Write a time so that :func:`parse_time` reads the very same number: ``1:30``."""
+    """Format a time so that :func:`parse_time` returns exactly the same number: ``1:30``."""
     minutes = math.floor(seconds / 60)
     rest = seconds - 60 * minutes
     text = f"{minutes}:{'0' if rest < 10 else ''}{number_text(rest)}"
-    return text if parse_time(text) == seconds else number_text(seconds)  # few fractions survive the split
+    return text if parse_time(text) == seconds else number_text(seconds)  # only few fractions survive the split
 
 
 def number_text(value: float) -> str:
-    """Shortest text of a number that reads as the same number, without an exponent: 7, 0.35."""
+    """Return the shortest text that parses as the same number, without an exponent: 7, 0.35."""
     text = f"{Decimal(repr(float(value))):f}"
     return text.removesuffix(".0")

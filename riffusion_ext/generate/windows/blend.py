@@ -1,14 +1,14 @@
-r"""Images of windows, woven into one wide spectrogram that is never all in memory.
+r"""Blend the images of windows into one wide spectrogram that is never in memory as a whole.
 
 ::
 
-    window 0   ==========\                       each pixel's magnitude by its own image's black,
+    window 0   ==========\                       magnitude of each pixel by the black of its image,
     window 1          \===========\               times the window's gain, times a weight;
-    window 2                    \==========       the weights of a column are 1 in sum
+    window 2                    \==========       the weights of a column sum to 1
 
-Levels: where two windows share columns, they should be equally loud there. One gain for each window makes them so, as
-well as can be for all seams at once (least squares in decibels), while a slight pull towards no gain at all keeps the
-errors of many seams from adding up.
+Levels: where two windows share columns, they should be equally loud. One gain for each window is fitted to all seams at
+once (least squares in decibels), with a slight pull towards no gain that keeps the errors of many seams from adding
+up.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from riffusion_ext.spectrogram.source import Source, source_from_image
 __all__ = ["HOLD_RIFF", "HOLD_SONG", "BlendedSpectrogram", "Measured", "level_gains", "weights_of"]
 
 HOLD_SONG = 1e-3
-"""How strongly windows are held at their own level, where nothing says what it should be: seams come first."""
+"""Pull towards no gain if nothing determines the level of a window: seams have priority."""
 HOLD_RIFF = 0.1
-"""The same where each window was generated on top of a known one: its own level is nearly right."""
+"""Pull towards no gain if each window was generated from a known one: its own level is nearly right."""
 
-_LARGEST_STEP_DB = 12.0
-"""More than that at a seam is another music, not another level."""
+_MAX_STEP_DB = 12.0
+"""Larger steps at a seam are different music, not a different level."""
 _SILENT_DB = -80.0
 _CACHE = 4
 
 
 def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
-    """Weights [width] of a window's columns: 1 inside, 0 outside what is taken from it, and ramps at its borders."""
+    """Return the weights [width] of the columns of a window: 1 inside, 0 outside its range, ramps at the borders."""
     window = plan.windows[number]
     columns = np.arange(window.start, window.end)
     weights = ((columns >= window.first) & (columns < window.last)).astype(np.float64)
@@ -60,43 +60,43 @@ def weights_of(plan: Plan, number: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of the images of a song's windows, so that none is opened twice for it.
+    """Cache of measurements of the windows of a song, so that no image is opened twice for them.
 
     Attributes
     ----------
-    blacks
-        Magnitudes of black, by the window's number in the song.
+    max_values
+        Magnitudes of black, by the number of the window in the song.
     steps
-        Of the levels, in dB, by (number of the window before the seam, columns of the fade).
+        Level steps in dB, by (number of the window before the seam, columns of the fade).
     """
 
-    blacks: dict[int, float] = field(default_factory=dict)
+    max_values: dict[int, float] = field(default_factory=dict)
     steps: dict[tuple[int, int], float] = field(default_factory=dict)
 
 
 class BlendedSpectrogram:
-    """The magnitudes of a whole song, given out piece by piece from the images of its windows.
+    """Mel magnitudes of a song, computed range by range from the images of its windows.
 
     Parameters
     ----------
     plan
-        Of the song.
+        Plan of the song.
     read_image
-        Gives the image of a window by number, with its record of parameters and black in it; asked again and again,
-        as only a few are kept.
+        Opens the image of a window by number, with its recorded parameters and magnitude of black. Called repeatedly,
+        as only a few images are cached.
     gains
-        Of the windows, as factors; None: measured with `hold`.
+        Factors for the windows; None: computed by :func:`level_gains` with `hold`.
     hold
         See :func:`level_gains`.
     measured
-        Of these images, from earlier; what is missing is added.
+        Earlier measurements of these images; missing ones are added.
     first
-        Number in the song of the plan's first window.
+        Number in the song of the first window of the plan.
 
     Raises
     ------
     RiffusionError
-        An image is not of its window's size.
+        An image has another size than its window.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class BlendedSpectrogram:
         self.plan = plan
         self._measured = Measured() if measured is None else measured
         self._first = first
-        self._open = read_image
+        self._read_image = read_image
         self._settings = DecodeSettings(channels="stereo" if plan.params.stereo else "mono", params=plan.params)
         self._sources: OrderedDict[int, Source] = OrderedDict()
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class BlendedSpectrogram:
             raise RiffusionError(f"{len(plan.windows)} windows need as many gains, got {len(self.gains)}")
 
     def mel(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Magnitudes [C, stop - start, n_mels] of columns of the song, in 16-bit sample units."""
+        """Return the magnitudes [C, stop - start, n_mels] of columns of the song, in 16-bit sample units."""
         params = self.plan.params
         result = np.zeros((params.channels, stop - start, params.num_frequencies), np.float32)
         for window in self.plan.windows:
@@ -138,22 +138,22 @@ class BlendedSpectrogram:
         return result
 
     def of_window(self, number: int, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Magnitudes [C, stop - start, n_mels] of columns of the song as one window has them, without its gain."""
+        """Return the magnitudes [C, stop - start, n_mels] of columns of the song in one window, without its gain."""
         offset = self.plan.windows[number].start
         return self._source(number).mel(start - offset, stop - offset)
 
     def source(self) -> Source:
-        """Return the song as something to invert."""
+        """Return the song as a source for the inversion."""
         max_value = max(self.max_value(window.number) for window in self.plan.windows)
         return Source(self.plan.params, self.plan.columns, max_value, (), self.mel, recorded=True)
 
     def max_value(self, number: int) -> float:
-        """Magnitude of black in the image of a window, without its gain."""
-        blacks, place = self._measured.blacks, self._first + number
-        return blacks[place] if place in blacks else self._source(number).max_value
+        """Return the magnitude of black in the image of a window, without its gain."""
+        max_values, place = self._measured.max_values, self._first + number
+        return max_values[place] if place in max_values else self._source(number).max_value
 
     def step_db(self, number: int) -> float:
-        """How much louder window `number` is than the next, in dB, in the columns both show; NaN where it is silent."""
+        """Return the level of window `number` relative to the next, in dB, in their shared columns; NaN if silent."""
         steps, seam = self._measured.steps, (self._first + number, self.plan.fade(number))
         if seam not in steps:
             steps[seam] = _step_db(self, number)
@@ -164,7 +164,7 @@ class BlendedSpectrogram:
             if number in self._sources:
                 self._sources.move_to_end(number)
                 return self._sources[number]
-        image = self._open(number)
+        image = self._read_image(number)
         window, height = self.plan.windows[number], self.plan.params.num_frequencies
         if image.size != (window.width, height):
             raise RiffusionError(
@@ -174,54 +174,54 @@ class BlendedSpectrogram:
         source = source_from_image(image, self._settings).in_sample_units()
         with self._lock:
             self._sources[number] = source
-            self._measured.blacks[self._first + number] = source.max_value
+            self._measured.max_values[self._first + number] = source.max_value
             while len(self._sources) > _CACHE:
                 self._sources.popitem(last=False)
         return source
 
 
-def level_gains(weave: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
-    """Find the gain of each window that makes neighbours equally loud where they share columns.
+def level_gains(blend: BlendedSpectrogram, *, hold: float = HOLD_SONG) -> list[float]:
+    """Return the gains that make neighbouring windows equally loud in their shared columns.
 
-    With the steps ``d`` of the levels at the seams, in dB, the gains ``g`` make
-    ``sum (g[i] - g[i + 1] + d[i]) ** 2 + hold * sum g[i] ** 2`` least: a tridiagonal system of equations.
+    With the level steps ``d`` at the seams, in dB, the gains ``g`` minimise
+    ``sum (g[i] - g[i + 1] + d[i]) ** 2 + hold * sum g[i] ** 2``: a tridiagonal system of equations.
 
     Parameters
     ----------
-    weave
-        Its images are read once from left to right, those that are not measured yet.
+    blend
+        Its images are read once from left to right, unless they are measured already.
     hold
-        Pull towards no gain, above 0; a step of levels is then spread over about ``2 / sqrt(hold)`` windows.
+        Pull towards no gain, above 0; a level step is spread over about ``2 / sqrt(hold)`` windows.
 
     Returns
     -------
     list of float
         Factors, each above 0.
     """
-    windows = weave.plan.windows
-    steps = np.array([weave.step_db(number) for number in range(len(windows) - 1)])
+    windows = blend.plan.windows
+    steps = np.array([blend.step_db(number) for number in range(len(windows) - 1)])
     if not np.any(steps):  # silence, or images that agree already
         return [1.0] * len(windows)
     from scipy.linalg import solveh_banded
 
     measured = np.isfinite(steps)
-    steps = np.where(measured, np.clip(steps, -_LARGEST_STEP_DB, _LARGEST_STEP_DB), 0.0)
+    steps = np.where(measured, np.clip(steps, -_MAX_STEP_DB, _MAX_STEP_DB), 0.0)
     links = measured.astype(np.float64)
     matrix = np.zeros((2, len(windows)))
     matrix[1] = hold + np.append(links, 0.0) + np.append(0.0, links)
     matrix[0, 1:] = -links
-    wanted = np.append(0.0, steps) - np.append(steps, 0.0)
-    return [10 ** (gain / 20) for gain in solveh_banded(matrix, wanted)]
+    rhs = np.append(0.0, steps) - np.append(steps, 0.0)
+    return [10 ** (gain / 20) for gain in solveh_banded(matrix, rhs)]
 
 
-def _step_db(weave: BlendedSpectrogram, number: int) -> float:
-    """Measure what :meth:`BlendedSpectrogram.step_db` returns.
+def _step_db(blend: BlendedSpectrogram, number: int) -> float:
+    """Measure the level step for :meth:`BlendedSpectrogram.step_db`.
 
-    The mean of squares, not a fit of one to the other: a fit turns the second down wherever the two are different.
-    Where one was generated on from the other, the columns count as far as it had to keep them: there both show the same
-    music, and further in it may well be another.
+    The mean of squares is used, not a fit of one to the other: a fit lowers the second wherever the two differ. If one
+    was generated from the other, columns are weighted by how much of them it had to keep: there both show the same
+    music, and further in they may differ.
     """
-    plan = weave.plan
+    plan = blend.plan
     one, other = plan.windows[number], plan.windows[number + 1]
     fade = plan.fade(number)
     if not fade:
@@ -234,9 +234,9 @@ def _step_db(weave: BlendedSpectrogram, number: int) -> float:
         weights = ramp(fade)
     levels = []
     for side in (number, number + 1):
-        energy = np.square(weave.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
+        energy = np.square(blend.of_window(side, low, high), dtype=np.float64).mean(axis=(0, 2))
         levels.append(float(energy @ weights / weights.sum()))
-    max_value = weave.max_value(number)
+    max_value = blend.max_value(number)
     if min(levels) <= (max_value * 10 ** (_SILENT_DB / 20)) ** 2:
         return math.nan
     return 10 * math.log10(levels[0] / levels[1])

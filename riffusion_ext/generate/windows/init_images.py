@@ -1,7 +1,7 @@
-"""Beats to begin with: images of drums at a tempo, synthesised here.
+"""Init images: synthesised drum beats at a tempo, and repeated images.
 
-An image model that starts from one keeps its rhythm. Hits stand at their exact places in the song, whatever part of
-it an image shows, so the beat goes on from window to window.
+A model that starts from a beat keeps its rhythm. Hits have exact positions in the song, whatever part of it an image
+shows, so the beat continues from window to window.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from riffusion_ext.generate.bounds import PATTERNS
 from riffusion_ext.generate.score.keyframes import check_tempo
 from riffusion_ext.params import SpectrogramParams
 
-__all__ = ["PATTERNS", "beat_clip", "beat_image", "tiled"]
+__all__ = ["PATTERNS", "beat_clip", "beat_image", "tile_columns"]
 
 _TAIL_S = 0.5
 _BED = 0.004
-"""Level of the noise under the beat: an image that is white between its hits stays white."""
+"""Level of the noise under the beat: img2img keeps an image white where it is white between hits."""
 
 Samples = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ Samples = npt.NDArray[np.float64]
 def beat_image(
     bpm: float, pattern: str, params: SpectrogramParams, *, start: int = 0, width: int = 512, beats_per_bar: int = 4
 ) -> Image.Image:
-    """Draw the beat of some columns of a song.
+    """Draw columns of a beat.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def beat_image(
     pattern
         One of :data:`PATTERNS` but "none".
     params
-        Of the image.
+        Spectrogram parameters of the image.
     start, width
-        Columns of the song.
+        First column in the song, and number of columns.
     beats_per_bar
         1 to 16.
 
     Returns
     -------
     PIL.Image.Image
-        RGB, `width` by ``params.num_frequencies``; always the same for the same values.
+        RGB, `width` by ``params.num_frequencies``; deterministic.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def beat_image(
 
 
 def beat_clip(bpm: float, pattern: str, rate: int, *, first: int = 0, count: int, beats_per_bar: int = 4) -> AudioClip:
-    """Synthesise samples `first` to ``first + count`` of a beat that begins at sample 0; mono."""
+    """Synthesise samples `first` to ``first + count`` of a mono beat that starts at sample 0."""
     if pattern not in PATTERNS[1:]:
         raise RiffusionError(f"the pattern must be one of {', '.join(PATTERNS[1:])}, got {pattern!r}")
     check_tempo(bpm)
@@ -74,7 +74,7 @@ def beat_clip(bpm: float, pattern: str, rate: int, *, first: int = 0, count: int
     beat = 60.0 * rate / bpm
     sounds = {name: make(rate) for name, make in _DRUMS.items()}
     mixed = np.zeros(count)
-    half = max(0, math.floor((first - _TAIL_S * rate) / beat * 2))  # half beats, from the first still sounding
+    half = max(0, math.floor((first - _TAIL_S * rate) / beat * 2))  # half beats, from the first whose tail still sounds
     while (position := round(half * beat / 2)) < first + count:
         for name, level in _hits(pattern, half % (2 * beats_per_bar), beats_per_bar).items():
             _add(mixed, sounds[name] * level, position - first)
@@ -83,7 +83,7 @@ def beat_clip(bpm: float, pattern: str, rate: int, *, first: int = 0, count: int
 
 
 def _hits(pattern: str, half: int, beats_per_bar: int) -> dict[str, float]:
-    """Drums and their levels at a half beat of the bar."""
+    """Return the drums and their levels at a half beat of the bar."""
     beat, off = divmod(half, 2)
     middle = beats_per_bar // 2 if beats_per_bar % 2 == 0 else 0
     if pattern == "four on the floor":
@@ -107,26 +107,26 @@ def _time(rate: int, seconds: float) -> Samples:
 
 
 def _kick(rate: int) -> Samples:
-    """Make a tone that falls from 150 to 48 Hz, with a click."""
+    """Synthesise a tone that falls from 150 to 48 Hz, with a click."""
     t = _time(rate, 0.3)
     phase = 2 * np.pi * (48 * t + 102 * 0.03 * (1 - np.exp(-t / 0.03)))
     return np.sin(phase) * np.exp(-t / 0.09) + 0.25 * _white(len(t), 1) * np.exp(-t / 0.004)
 
 
 def _clap(rate: int) -> Samples:
-    """Make noise and a body at 190 Hz."""
+    """Synthesise noise and a tone at 190 Hz."""
     t = _time(rate, 0.25)
     return 0.45 * _white(len(t), 2) * np.exp(-t / 0.05) + 0.4 * np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.04)
 
 
 def _hat(rate: int) -> Samples:
-    """Make noise without its lows, which differences take away."""
+    """Synthesise noise without low frequencies, which the difference removes."""
     t = _time(rate, 0.12)
     return 0.3 * np.diff(_white(len(t) + 1, 3)) * np.exp(-t / 0.025)
 
 
 def _chord(rate: int) -> Samples:
-    """Make a short minor chord with overtones."""
+    """Synthesise a short minor chord with overtones."""
     t = _time(rate, 0.3)
     notes = [np.sin(2 * np.pi * root * k * t) / k for root in (220.0, 261.63, 329.63) for k in (1, 2, 3)]
     return 0.15 * np.sum(notes, axis=0) * np.exp(-t / 0.08) * np.minimum(t / 0.003, 1)
@@ -140,24 +140,24 @@ def _white(count: int, seed: int) -> Samples:
 
 
 def _noise(first: int, count: int) -> Samples:
-    """Noise of a place in the song: the same wherever a window begins."""
+    """Return the noise at a position in the song: the same wherever a window begins."""
     block = 1 << 16
     numbers = range(first // block, (first + count - 1) // block + 1)
     whole = np.concatenate([_white(block, 1000 + number) for number in numbers] or [np.zeros(0)])
     return whole[first % block : first % block + count]
 
 
-def tiled(image: Image.Image, start: int, width: int, height: int) -> Image.Image:
-    """Cut columns out of an image that is repeated for ever: its rhythm goes on from window to window.
+def tile_columns(image: Image.Image, start: int, width: int, height: int) -> Image.Image:
+    """Cut columns out of an endlessly repeated image, so that its rhythm continues from window to window.
 
     Parameters
     ----------
     image
-        Any; scaled to the height if it has another.
+        Image of any mode and size; scaled to the height.
     start, width
-        Columns of the song.
+        First column in the song, and number of columns.
     height
-        Of the result.
+        Height of the result in pixels.
 
     Returns
     -------

@@ -1,11 +1,11 @@
-"""How neighbouring windows share the columns they have in common.
+"""Masks and weights of the columns that neighbouring windows share.
 
-One ramp serves both the image's mask and the weights of the weave, so that a window fades in exactly where it was
+One ramp serves both the mask of the image and the weights of the blend, so a window fades in exactly where it was
 free to generate::
 
     before   =========._                 _.========   after
                         `-._         _.-'
-                            `-.___.-'                 half-way in the middle of the columns shared
+                            `-.___.-'                 one half in the middle of the shared columns
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from PIL import Image, ImageChops
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["combined", "ramp", "soft_mask"]
+__all__ = ["combine_masks", "ramp", "soft_mask"]
 
 
 def ramp(columns: int) -> npt.NDArray[np.float64]:
-    """Rising half of a cosine [columns], symmetric: ``ramp(n) + ramp(n)[::-1]`` is 1."""
+    """Return a raised-cosine ramp [columns] from 0 to 1, symmetric: ``ramp(n) + ramp(n)[::-1]`` is 1."""
     return 0.5 - 0.5 * np.cos(np.pi * (np.arange(columns) + 0.5) / max(columns, 1))
 
 
 def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | None:
-    """Draw what a window may regenerate: nothing at edges that neighbours decide, and ever more towards its middle.
+    """Draw the inpainting mask of a window: black at edges that the neighbours determine, white in the middle.
 
     Parameters
     ----------
     width, height
-        Of the window, in pixels.
+        Size of the window in pixels.
     left, right
         Columns of the ramps at the two edges; together at most the width.
 
     Returns
     -------
     PIL.Image.Image
-        Mode L, white = regenerate, black = keep; None where nothing is kept.
+        Mode L, white = regenerate, black = keep; None if nothing is kept.
     """
     if not 0 <= left + right <= width or min(left, right) < 0:
         raise RiffusionError(f"masks of {left} and {right} columns do not fit into {width}")
@@ -50,8 +50,8 @@ def soft_mask(width: int, height: int, left: int, right: int) -> Image.Image | N
     return Image.fromarray(np.repeat(row[None], height, axis=0))
 
 
-def combined(first: Image.Image | None, second: Image.Image | None) -> Image.Image | None:
-    """Return the mask that regenerates only what both of two masks of one size regenerate."""
+def combine_masks(first: Image.Image | None, second: Image.Image | None) -> Image.Image | None:
+    """Multiply two masks of one size, so that only what both regenerate is regenerated; None counts as all white."""
     if first is None or second is None:
         return first or second
     return ImageChops.multiply(first, second)

@@ -1,4 +1,4 @@
-"""What a window starts from where its neighbours are known."""
+"""Init images of windows with finished neighbours."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from PIL import Image
 
 from riffusion_ext.generate.windows.masks import ramp
 
-__all__ = ["Pixels", "between"]
+__all__ = ["Pixels", "outpaint_init"]
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def between(init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]) -> Image.Image:
-    """Lay what the neighbours decide over both ends of an image.
+def outpaint_init(
+    init: Image.Image | None, left: Pixels | None, right: Pixels | None, size: tuple[int, int]
+) -> Image.Image:
+    """Paste the columns of the neighbours over both ends of an init image.
 
     Parameters
     ----------
     init
-        RGB image of that size; None: what is known, mirrored and mixed. At least one side is known then.
+        RGB image of that size; None continues the known columns, mirrored and mixed. Then at least one side is known.
     left, right
-        Pixels [height, columns, 3] of the neighbours at the ends.
+        Pixels [height, columns, 3] of the neighbours at the ends; None if unknown.
     size
         Width and height.
     """
     width = size[0]
-    pixels = _mirrored(left, right, width) if init is None else np.array(init)
+    pixels = _mirror(left, right, width) if init is None else np.array(init)
     if left is not None:
         pixels[:, : left.shape[1]] = left
     if right is not None:
@@ -34,8 +36,8 @@ def between(init: Image.Image | None, left: Pixels | None, right: Pixels | None,
     return Image.fromarray(pixels)
 
 
-def _mirrored(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
-    """Continue what is known at the ends into the middle, mirrored to and fro; mixed where there are two ends.
+def _mirror(left: Pixels | None, right: Pixels | None, width: int) -> Pixels:
+    """Continue the known columns at the ends by repeated mirroring; cross-fade if both ends are known.
 
     A model that regenerates at less than full strength then starts from music like that around it.
     """

@@ -1,4 +1,4 @@
-"""Which images make up a song: windows, as plain data.
+"""Plan the windows of a song: which images it consists of, as plain data.
 
 ::
 
@@ -6,11 +6,11 @@
               |-------------------------------------------------------------|
     pass 0    [   window 0   ]         [   window 2   ]         [   window 4   ]
     pass 1               [   window 1   ]         [   window 3   ]
-                         |<-->|  both know these columns, and meet in the middle of them
+                         |<-->|  both show these columns, and meet in the middle of them
 
-Windows of pass 0 need nothing of each other, so they can be generated as batches. Those of pass 1 lie between two of
-them, whose columns they know, and so can they. Time is counted in columns of ``hop_length`` samples; column `c` stands
-at sample ``c * hop_length``.
+Windows of pass 0 are independent of each other, so they can be generated in batches. Those of pass 1 are inpainted
+between two finished neighbours, in batches as well. Time is counted in columns of ``hop_length`` samples; column `c`
+is at sample ``c * hop_length``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 SEEDS = NOISES
-"""Which noise a window begins with."""
+"""Choices of the noise of a window."""
 
 _VERSION = 1
 
@@ -53,19 +53,19 @@ class Window:
     Attributes
     ----------
     number
-        From 0, from left to right.
+        Index from left to right, from 0.
     start, width
-        Columns of the song that its image shows; it may reach past the end.
+        First column of the song in its image, and number of columns; it may extend past the end.
     first, last
-        Columns that are taken from it, ``first <= c < last``; those of all windows follow each other without a gap.
+        Columns taken from it, ``first <= c < last``; those of all windows are contiguous.
     known_left, known_right
-        Columns at its edges that its neighbours decide, before it is generated.
+        Columns at its edges that its neighbours determine before it is generated.
     moment
-        What is wanted.
+        Prompts and settings.
     pass_
-        0: needs no other window; 1: needs its neighbours.
+        0: independent of other windows; 1: needs its neighbours.
     seeds
-        Of the noise, from and to.
+        Seeds of the noise, start and end.
     """
 
     number: int
@@ -81,12 +81,12 @@ class Window:
 
     @property
     def end(self) -> int:
-        """Column behind its image."""
+        """First column after its image."""
         return self.start + self.width
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Equal for windows that can be generated as one batch."""
+        """Values that must be equal within a batch."""
         return (self.width, self.known_left, self.known_right, self.moment.denoise, self.moment.cfg)
 
 
@@ -99,15 +99,15 @@ class Plan:
     kind
         ``"song"``, ``"plain"`` or ``"riff"``.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     samples
-        Length of the sound.
+        Length of the sound in samples.
     first_sample
-        Where it begins in the song that it is made from.
+        Its first sample in the song that it is made from.
     overlap
-        Columns over which neighbours fade into each other, at most.
+        Longest fade between neighbours, in columns.
     windows
-        From left to right, at least one.
+        Windows from left to right, at least one.
     """
 
     kind: str
@@ -119,30 +119,30 @@ class Plan:
 
     @property
     def columns(self) -> int:
-        """Columns of the whole: enough that the last sample lies before the last of them."""
+        """Number of columns, so many that the last sample lies before the last column."""
         return self.windows[-1].last
 
     @property
     def seconds(self) -> float:
-        """Length of the sound."""
+        """Length of the sound in seconds."""
         return self.samples / self.params.sample_rate
 
     def fade(self, number: int) -> int:
-        """Columns of the fade from window `number` to the next, half of them on each side of their border."""
+        """Return the columns of the fade from window `number` to the next, half of them on each side of the border."""
         one, other = self.windows[number], self.windows[number + 1]
         half = min(one.end - one.last, other.first - other.start, self.overlap // 2)
-        # Two fades may meet within a window, but not cross: no column belongs to three.
+        # Two fades may meet within a window but not overlap: no column belongs to three windows.
         return max(0, 2 * min(half, (one.last - one.first) // 2, (other.last - other.first) // 2))
 
     def needs(self, window: Window) -> tuple[int, ...]:
-        """Numbers of the windows that must be there before this one is generated."""
+        """Return the numbers of the windows that must be finished before this one."""
         if window.pass_ == 0:
             return ()
         sides = ((window.number - 1, window.known_left), (window.number + 1, window.known_right))
         return tuple(number for number, known in sides if known)
 
     def head(self, count: int) -> Plan:
-        """Return the plan of the first so many windows: what can be heard once they are generated."""
+        """Return the plan of the first `count` windows: what is playable once they are generated."""
         if count >= len(self.windows):
             return self
         windows = list(self.windows[: max(count, 1)])
@@ -152,7 +152,7 @@ class Plan:
         return replace(self, samples=samples, windows=tuple(windows))
 
     def to_json(self) -> str:
-        """Write the plan down."""
+        """Return the plan as JSON text."""
         return json.dumps({"version": _VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
 
 
@@ -165,27 +165,27 @@ def plan_song(
     seeds: str = "auto",
     known_start: int = 0,
 ) -> Plan:
-    """Plan a song in two passes: every second window by itself, then those between.
+    """Plan a song in two passes: every second window first, then those between, inpainted.
 
     Parameters
     ----------
     score
-        With its seeds settled (:meth:`~riffusion_ext.generate.score.keyframes.Score.settled`).
+        Score with resolved seeds (:meth:`~riffusion_ext.generate.score.keyframes.Score.resolve_seeds`).
     params
-        Of the images.
+        Spectrogram parameters of the images.
     width
-        Of the windows, a multiple of 64.
+        Width of the windows, a multiple of 64.
     overlap
         Columns that neighbours share: a multiple of 16, at most half the width.
     seeds
         One of :data:`SEEDS`.
     known_start
-        Columns at the beginning that are given, when a song continues another; at most the overlap.
+        Known columns at the start, if the song continues another; at most the overlap.
 
     Returns
     -------
     Plan
-        It covers the length of the score to the last sample.
+        Plan that covers the length of the score to the last sample.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def plan_song(
     total = _columns(samples, params)
     count = max(1, math.ceil((total - overlap) / (width - overlap)))
     starts = [number * (width - overlap) for number in range(count)]
-    plan = _lay("song", params, samples, 0, starts, width, overlap, score.at, seeds)
+    plan = _make_plan("song", params, samples, 0, starts, width, overlap, score.at, seeds)
     windows = [
         replace(window, pass_=1, known_left=overlap, known_right=overlap if window.number + 1 < count else 0)
         if window.number % 2
@@ -214,11 +214,11 @@ def plan_song(
 
 
 def plan_plain(score: Score, params: SpectrogramParams, *, width: int = 512, seeds: str = "fixed") -> Plan:
-    """Plan windows side by side that know nothing of each other: the original's way. Parameters as in `plan_song`."""
+    """Plan independent windows side by side, as the original does. Parameters as in `plan_song`."""
     check_width(width)
     samples = score.samples(params.sample_rate)
     starts = list(range(0, _columns(samples, params), width))
-    return _lay("plain", params, samples, 0, starts, width, 0, score.at, seeds)
+    return _make_plan("plain", params, samples, 0, starts, width, 0, score.at, seeds)
 
 
 def plan_riff(
@@ -232,25 +232,25 @@ def plan_riff(
     duration: float | None = None,
     seeds: str = "fixed",
 ) -> Plan:
-    """Plan windows that cover an existing song, every sample of it.
+    """Plan windows that cover every sample of an existing song.
 
-    The windows are spread evenly, so that the last one ends where the song does. A song shorter than a window gets
-    one, which reaches past its end.
+    The windows are spaced evenly, so that the last one ends with the song. A song shorter than a window gets one
+    window, which extends past its end.
 
     Parameters
     ----------
     total_samples
-        Of the song, at ``params.sample_rate``.
+        Length of the song in samples, at ``params.sample_rate``.
     params
-        Of the images.
+        Spectrogram parameters of the images.
     moment_at
-        What is wanted, by seconds from the beginning of the part that is planned.
+        Returns the moment at a time in seconds from the start of the planned part.
     width
-        Of the windows, a multiple of 64.
+        Width of the windows, a multiple of 64.
     overlap
-        Columns that neighbours share, at least; 0 to half the width.
+        Smallest overlap of neighbours in columns; 0 to half the width.
     start, duration
-        The part of the song, in seconds; None: to its end.
+        Part of the song in seconds; None: to its end.
     seeds
         One of :data:`SEEDS`.
 
@@ -266,7 +266,7 @@ def plan_riff(
     count = max(1, math.ceil((total - overlap) / (width - overlap)))
     room = max(total - width, 0)
     starts = [round(number * room / max(count - 1, 1)) for number in range(count)]
-    return _lay("riff", params, samples, first_sample, starts, width, overlap, moment_at, seeds)
+    return _make_plan("riff", params, samples, first_sample, starts, width, overlap, moment_at, seeds)
 
 
 def _part(total: int, rate: int, start: float, duration: float | None) -> tuple[int, int]:
@@ -282,11 +282,11 @@ def _part(total: int, rate: int, start: float, duration: float | None) -> tuple[
 
 
 def _columns(samples: int, params: SpectrogramParams) -> int:
-    """Columns so that every sample lies between two of them; at least the two that sound needs."""
+    """Return the columns needed for every sample to lie between two; at least 2, which sound needs."""
     return 1 + max(1, math.ceil(samples / params.hop_length))
 
 
-def _lay(
+def _make_plan(
     kind: str,
     params: SpectrogramParams,
     samples: int,
@@ -297,10 +297,10 @@ def _lay(
     moment_at: MomentAt,
     seeds: str,
 ) -> Plan:
-    """Make windows of given starts; the borders between them lie in the middle of what they share.
+    """Make windows with given starts; borders lie in the middle of the shared columns.
 
-    Each is to be what the song is in the middle of its columns, but the first and the last what it is at its ends: the
-    way from one prompt to another begins and ends with the prompts themselves. Plain windows go that way in even
+    The moment of a window is that in the middle of its columns, but for the first and the last that at the ends of the
+    song: a transition then begins and ends with the prompts themselves. Plain windows make the transition in equal
     steps, as in the original.
     """
     if seeds not in SEEDS:
@@ -326,7 +326,7 @@ def _seeds_of(moment: Moment, number: int, seeds: str) -> tuple[int, int]:
 
 
 def check_width(width: int) -> None:
-    """Raise a RiffusionError where windows cannot have that many columns."""
+    """Raise a RiffusionError if windows cannot have that many columns."""
     if not (WIDTH[0] <= width <= WIDTH[1] and width % GRAIN == 0):
         raise RiffusionError(
             f"the width of a window must be a multiple of {GRAIN} between {GRAIN} and {LARGEST_SIDE}, got {width}"
@@ -334,7 +334,7 @@ def check_width(width: int) -> None:
 
 
 def check_overlap(overlap: int, width: int) -> None:
-    """Raise a RiffusionError where the windows of a song cannot share that many columns."""
+    """Raise a RiffusionError if the windows of a song cannot share that many columns."""
     if not (OVERLAP_GRAIN <= overlap <= width // 2 and overlap % OVERLAP_GRAIN == 0):
         raise RiffusionError(
             f"the overlap must be a multiple of 16 columns between 16 and {width // 2}, half the width; got {overlap}"
@@ -342,6 +342,6 @@ def check_overlap(overlap: int, width: int) -> None:
 
 
 def check_riff_overlap(overlap: int, width: int) -> None:
-    """Raise a RiffusionError where the windows of a riff cannot share that many columns."""
+    """Raise a RiffusionError if the windows of a riff cannot share that many columns."""
     if not RIFF_OVERLAP[0] <= overlap <= width // 2:
         raise RiffusionError(f"the overlap must lie between 0 and {width // 2} columns, half the width; got {overlap}")

@@ -1,4 +1,4 @@
-"""The sound of windows that are generated: woven, decoded once, and cut to the sample."""
+"""Decode generated windows: blend them, decode once, and cut to the exact length."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def sound_of(
     first: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
-    """Turn generated windows into sound without a level: at that of their images, even past full scale.
+    """Decode generated windows at the level of their images, even beyond full scale.
 
     Parameters
     ----------
     plan
-        All of its windows are generated; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` gives a plan of the
-        first ones.
+        Plan whose windows are all generated; :meth:`~riffusion_ext.generate.windows.plan.Plan.head` returns the plan
+        of the first ones.
     read_image
         Opens the image of a window by number.
     settings
-        Engine, seed and device; the rest is settled by the plan.
+        Engine, seed and device; the plan determines the rest.
     hold, measured, first
         See :class:`~riffusion_ext.generate.windows.blend.BlendedSpectrogram`.
     progress
-        Called with the share done.
+        Called with the share done, 0 to 1.
 
     Returns
     -------
     AudioClip
-        Of exactly ``plan.samples`` samples.
+        Clip of exactly ``plan.samples`` samples.
     """
     source = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured, first=first).source()
-    return _decoded(source, plan, settings, progress)
+    return _decode(source, plan, settings, progress)
 
 
 def image_of(
@@ -65,9 +65,9 @@ def image_of(
     hold: float = HOLD_SONG,
     measured: Measured | None = None,
 ) -> Image.Image:
-    """Draw columns of a woven song as one image, as wide as they are many; None: to its end.
+    """Draw columns ``start <= c < stop`` of a blended song as one image; `stop` None: to its end.
 
-    The image carries its record, with the largest magnitude in it for black.
+    The image records its parameters, with its largest magnitude as that of black.
     """
     mel = BlendedSpectrogram(plan, read_image, hold=hold, measured=measured).mel(
         start, plan.columns if stop is None else stop
@@ -80,26 +80,26 @@ def image_of(
 
 def mel_difference(
     plan: Plan,
-    open_one: Callable[[int], Image.Image],
-    open_other: Callable[[int], Image.Image],
+    read_one: Callable[[int], Image.Image],
+    read_other: Callable[[int], Image.Image],
     settings: DecodeSettings,
     *,
     hold: float,
     progress: Callable[[float], None] | None = None,
 ) -> AudioClip:
-    """Sound of what the first images have more than the second, in each band at each moment.
+    """Decode what the first images have in excess of the second, in each band and column.
 
-    Waves cannot be subtracted for that: the phases of a decoded image are not those of its source, and two sounds
-    with one spectrogram would leave both of them.
+    Subtracting waveforms does not work: the phases of a decoded image are not those of its source, so two sounds with
+    one spectrogram would leave both of them.
     """
-    one, other = (BlendedSpectrogram(plan, opened, hold=hold) for opened in (open_one, open_other))
+    one, other = (BlendedSpectrogram(plan, read, hold=hold) for read in (read_one, read_other))
     source = replace(
         one.source(), mel=lambda start, stop: np.maximum(one.mel(start, stop) - other.mel(start, stop), 0.0)
     )
-    return _decoded(source, plan, settings, progress)
+    return _decode(source, plan, settings, progress)
 
 
-def _decoded(
+def _decode(
     source: Source, plan: Plan, settings: DecodeSettings, progress: Callable[[float], None] | None
 ) -> AudioClip:
     clip = source_to_audio(source, replace(settings, level=RAW, params=None), progress=progress).clip
@@ -107,7 +107,7 @@ def _decoded(
 
 
 def cut_to(clip: AudioClip, samples: int) -> AudioClip:
-    """Return the first so many samples; silence where there are fewer."""
+    """Cut a clip to a number of samples, or pad it with silence."""
     missing = samples - clip.samples.shape[1]
     if missing > 0:
         return AudioClip(np.pad(clip.samples, ((0, 0), (0, missing))), clip.sample_rate)

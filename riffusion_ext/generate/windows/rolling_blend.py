@@ -1,4 +1,4 @@
-"""The end of a spectrogram that grows at its right: the last few windows of a jam, woven."""
+"""Blend the last windows of a jam into the end of a growing spectrogram."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from riffusion_ext.params import SpectrogramParams
 __all__ = ["HOLD", "RollingBlend"]
 
 HOLD = 0.1
-"""How strongly a window is held at its own level. There are seams without end, and the errors of their steps must not
-add up: at this value, what is left of a step is halved every 7 windows."""
+"""Pull towards no gain, see :func:`~riffusion_ext.generate.windows.blend.level_gains`. As there is no last seam, errors
+must not add up: at this value, a gain is halved every 7 windows."""
 
-_LARGEST_STEP_DB = 6.0
+_MAX_STEP_DB = 6.0
 
 
 @dataclass(frozen=True)
@@ -34,45 +34,45 @@ class _Piece:
 
 
 class RollingBlend:
-    """The last windows of a jam.
+    """Blend of the last windows of a jam.
 
     Parameters
     ----------
     params
-        Of the images.
+        Spectrogram parameters of the images.
     width, overlap
-        Of the windows, in columns.
+        Width of the windows and overlap of neighbours, in columns.
 
     Attributes
     ----------
     settled
-        Columns, from the beginning of the jam, that no later window fades into; the next one begins there.
+        Number of final columns since the start of the jam, which no later window fades into; the next one starts there.
     """
 
     def __init__(self, params: SpectrogramParams, width: int, overlap: int) -> None:
         self._params, self._width, self._overlap = params, width, overlap
         self._pieces: list[_Piece] = []
-        self._weave: BlendedSpectrogram | None = None
+        self._blended: BlendedSpectrogram | None = None
         self.settled = 0
 
     @property
     def end(self) -> int:
-        """Column behind the last window."""
+        """First column after the last window."""
         return self.settled + self._overlap if self._pieces else 0
 
     def end_of_last(self) -> Pixels | None:
-        """Return the pixels [height, overlap, 3] that the next window goes on from; None: it is the first."""
+        """Return the pixels [height, overlap, 3] that the next window continues; None if it is the first."""
         if not self._pieces:
             return None
         return np.asarray(self._pieces[-1].image)[:, self._width - self._overlap :]
 
     def add(self, image: Image.Image, moment: Moment) -> None:
-        """Append a window, an RGB image that begins at :attr:`settled`.
+        """Append a window, an RGB image that starts at :attr:`settled`.
 
         Raises
         ------
         RiffusionError
-            It has another size.
+            The image has another size.
         """
         size = (self._width, self._params.num_frequencies)
         if image.size != size:
@@ -82,29 +82,29 @@ class RollingBlend:
         gain = 0.0
         if self._pieces:
             pair = [self._pieces[-1], _Piece(self.settled, image, moment, 0.0)]
-            step = self._woven(pair).step_db(0)
+            step = self._blend(pair).step_db(0)
             if math.isfinite(step):
-                step = min(max(step, -_LARGEST_STEP_DB), _LARGEST_STEP_DB)
-                # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in generate/weave.py.
+                step = min(max(step, -_MAX_STEP_DB), _MAX_STEP_DB)
+                # What makes (before - gain + step) ** 2 + HOLD * gain ** 2 least, as in level_gains.
                 gain = (pair[0].gain_db + step) / (1 + HOLD)
         self._pieces.append(_Piece(self.settled, image, moment, gain))
         self.settled += self._width - self._overlap
-        self._weave = self._woven(self._pieces)
+        self._blended = self._blend(self._pieces)
 
     def mel(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Magnitudes [C, stop - start, n_mels] of columns, in 16-bit sample units."""
-        assert self._weave is not None
+        """Return the magnitudes [C, stop - start, n_mels] of columns, in 16-bit sample units."""
+        assert self._blended is not None
         first = self._pieces[0].start
-        return self._weave.mel(start - first, stop - first)
+        return self._blended.mel(start - first, stop - first)
 
     def forget(self, column: int) -> None:
-        """Let go of the windows that end before a column; the last one stays."""
+        """Drop the windows that end before a column; the last one is kept."""
         kept = [piece for piece in self._pieces[:-1] if piece.start + self._width > column] + self._pieces[-1:]
         if len(kept) < len(self._pieces):
             self._pieces = kept
-            self._weave = self._woven(kept)
+            self._blended = self._blend(kept)
 
-    def _woven(self, pieces: list[_Piece]) -> BlendedSpectrogram:
+    def _blend(self, pieces: list[_Piece]) -> BlendedSpectrogram:
         first, half = pieces[0].start, self._overlap // 2
         windows = []
         for number, piece in enumerate(pieces):

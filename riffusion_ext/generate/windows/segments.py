@@ -1,12 +1,12 @@
-"""Parts of a song that can be heard before the rest is generated.
+"""Segments of a song that can be heard before the rest is generated.
 
 ::
 
     windows    0   1   2   3   4   5   6   7   8   9
-    stretches  [0] [1       3] [4       6] [7      9]     the first one is short, so that it is soon heard
+    segments   [0] [1       3] [4       6] [7      9]     the first one is short, so it can be heard soon
 
-No window is in two of them, and they are decoded by the fast engine, so that all of them together cost at most what
-the whole costs with it.
+No window is in two segments, and they are decoded by the fast engine, so all of them together take at most as long as
+the whole song with that engine.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.windows.plan import Plan
 from riffusion_ext.spectrogram.settings import DecodeSettings
 
-__all__ = ["part_of", "quickly", "segments_of"]
+__all__ = ["plan_part", "segments_of", "with_fast_engine"]
 
 
-def segments_of(windows: int, most: int) -> list[tuple[int, int]]:
-    """Divide windows into stretches.
+def segments_of(windows: int, max_segments: int) -> list[tuple[int, int]]:
+    """Divide windows into segments.
 
     Parameters
     ----------
     windows
-        How many there are, at least 1.
-    most
-        How many stretches there may be, at least 2.
+        Number of windows, at least 1.
+    max_segments
+        Largest number of segments, at least 2.
 
     Returns
     -------
     list
-        (first window, the one behind the last) of each: the first one by itself, the others about equally long.
+        (first window, last window + 1) of each: the first segment is one window, the others are about equally long.
     """
-    rest = min(windows - 1, most - 1)
+    rest = min(windows - 1, max_segments - 1)
     borders = [0, 1, *(1 + round((windows - 1) * number / rest) for number in range(1, rest + 1))]
     return list(pairwise(borders))
 
 
-def quickly(settings: DecodeSettings) -> DecodeSettings:
-    """Return how to decode what is heard but once, while the model waits: with the fast engine, whatever was chosen."""
+def with_fast_engine(settings: DecodeSettings) -> DecodeSettings:
+    """Return the settings with the fast engine: a segment is heard once, and the model waits while it is decoded."""
     return replace(settings, engine="fast")
 
 
-def part_of(plan: Plan, first: int, stop: int) -> Plan:
-    """Return the plan of some windows, as a song of its own: numbered and counted from 0.
+def plan_part(plan: Plan, first: int, stop: int) -> Plan:
+    """Return the plan of a range of windows as a song of its own, numbered from 0.
 
     Parameters
     ----------
     plan
-        Of the whole song.
+        Plan of the whole song.
     first, stop
-        Numbers of the first window, and of the one behind the last.
+        Number of the first window, and of the last + 1.
 
     Raises
     ------
     RiffusionError
-        There are no such windows.
+        The range is empty or outside the plan.
     """
     if not 0 <= first < stop <= len(plan.windows):
         raise RiffusionError(f"windows must lie between 0 and {len(plan.windows)}, got {first} to {stop}")

@@ -1,4 +1,4 @@
-"""A song as the images that its windows start from."""
+"""Encode a song as the init images of its windows."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = ["SongImages"]
 
 _FULL_SCALE = np.float32(32768.0)
 _PIECE_SECONDS = 20
-_LEAST_BLACK = 1000.0
-"""Magnitude of black in a window of silence: about the last bit of a sound of 16 bits."""
+_MIN_MAX_VALUE = 1000.0
+"""Magnitude of black in a silent window: about the least significant bit of 16-bit sound."""
 
 
 class SongImages:
-    """Images of a song's windows in a folder, each of which uses the whole range, and records its own black.
+    """Init images in a folder, each of which uses the whole range of grey and records its own magnitude of black.
 
     Parameters
     ----------
     folder
-        Made where it is missing.
+        Created if missing.
     plan
-        Of the song.
+        Plan of the song.
     song
-        At the rate of the plan's parameters, from the plan's first sample on.
+        Song at the sample rate of the plan's parameters, from the plan's first sample on.
     channel
-        The one that is drawn; None: all, mixed to as many as the images hold.
+        Channel to draw; None mixes all to as many as the images hold.
     """
 
     def __init__(self, folder: Path, plan: Plan, song: AudioClip, channel: int | None) -> None:
         self.folder, self._plan, self._song, self._channel = folder, plan, song, channel
-        self._blacks: dict[int, float] = {}
+        self._max_values: dict[int, float] = {}
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05d}.png"
@@ -55,15 +55,15 @@ class SongImages:
         return read_image(self._path(number))
 
     def max_value(self, number: int) -> float:
-        """Return the magnitude of black in the image of a window."""
-        if number not in self._blacks:
-            # Its record stands before the pixels, which stay packed.
+        """Return the magnitude of black in the image of a window, in 16-bit sample units."""
+        if number not in self._max_values:
+            # The record precedes the pixels, which are not decompressed.
             with open_regular(self._path(number)) as file, Image.open(file) as image:
-                self._blacks[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
-        return self._blacks[number]
+                self._max_values[number] = read_record(image).max_value or DEFAULT_MAX_VALUE
+        return self._max_values[number]
 
     def draw(self, count: int | None = None) -> None:
-        """Draw the windows, or the first so many, in one pass through the song; what is there whole already stays."""
+        """Draw all windows, or the first `count`, in one pass through the song; complete images are kept."""
         check_folders(self.folder.parent.parent, self.folder)
         remove_leftovers(self.folder)
         windows = [window for window in self._plan.windows[:count] if not self._is_drawn(window)]
@@ -71,7 +71,7 @@ class SongImages:
             return
         params = self._plan.params
         held = np.zeros((params.channels, 0, params.num_frequencies), np.float32)
-        begin = 0  # column that `held` begins with
+        begin = 0  # first column of `held`
         pending = iter(windows)
         window = next(pending, None)
         for piece in chain(mel_pieces(self._pieces(), params), [None]):
@@ -91,11 +91,11 @@ class SongImages:
 
     def _draw(self, window: Window, mel: npt.NDArray[np.float32]) -> None:
         params = self._plan.params
-        max_value = max(float(mel.max()), _LEAST_BLACK)
+        max_value = max(float(mel.max()), _MIN_MAX_VALUE)
         save_image(mel_to_image(mel, params, max_value), self._path(window.number), params, max_value)
 
     def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Give out samples [C, n] in 16-bit units, and silence behind the last up to the last column."""
+        """Yield samples [C, n] in 16-bit units, then silence up to the last column."""
         params, samples = self._plan.params, self._song.samples
         piece = _PIECE_SECONDS * params.sample_rate
         for start in range(0, samples.shape[1], piece):

@@ -1,4 +1,4 @@
-"""What to tell a user of a plan."""
+"""Warnings about a plan."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from riffusion_ext.generate.score.keyframes import Keyframe
 from riffusion_ext.generate.windows.plan import Plan
 
-__all__ = ["passed_over"]
+__all__ = ["skipped_keyframes"]
 
-_HEARD = 0.5 - 1e-6
-"""Share of a prompt in some window, from which on it is heard."""
+_MIN_SHARE = 0.5 - 1e-6
+"""Smallest share of a prompt in some window at which it is audible."""
 
 
-def passed_over(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
-    """Return a sentence about each keyframe that is so short that no window has its prompt for the greater part.
+def skipped_keyframes(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
+    """Return a sentence about each keyframe so short that its prompt has the larger share in no window.
 
     Parameters
     ----------
     plan
-        Of the song.
+        Plan of the song.
     keyframes
-        Those that it was planned from.
+        Keyframes that it was planned from.
     """
     shares: dict[tuple[str, str], float] = {}
     for window in plan.windows:
@@ -37,5 +37,5 @@ def passed_over(plan: Plan, keyframes: Sequence[Keyframe]) -> list[str]:
     return [
         f"keyframe {number}, {keyframe.prompt!r}, is passed over: {why}"
         for number, keyframe in enumerate(keyframes, 1)
-        if shares.get((keyframe.prompt, keyframe.negative), 0.0) < _HEARD
+        if shares.get((keyframe.prompt, keyframe.negative), 0.0) < _MIN_SHARE
     ]

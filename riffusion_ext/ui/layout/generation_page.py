@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.checkpoint.runner import Progress
     from riffusion_ext.generate.live.settings import JamSettings
     from riffusion_ext.generate.loop import LoopSettings
-    from riffusion_ext.generate.piece import Piece
+    from riffusion_ext.generate.piece import WindowedPiece
     from riffusion_ext.generate.riff_settings import RiffSettings
     from riffusion_ext.generate.song import SongSettings
     from riffusion_ext.spectrogram.settings import DecodeSettings
@@ -100,7 +100,7 @@ class PageUpdate:
 
 
 def generate(
-    piece: Piece,
+    piece: WindowedPiece,
     backend: Backend,
     folder: Path,
     on_progress: OnProgress,
@@ -149,12 +149,12 @@ def generate(
     )
 
 
-def _windows_ready(piece: Piece) -> int:
-    plan = piece.beginning()
+def _windows_ready(piece: WindowedPiece) -> int:
+    plan = piece.playable()
     return len(plan.windows) if plan else 0
 
 
-def _write_segment(piece: Piece, number: int, windows: tuple[int, int], folder: Path) -> Segment:
+def _write_segment(piece: WindowedPiece, number: int, windows: tuple[int, int], folder: Path) -> Segment:
     params = piece.plan.params
     clip = piece.part(*windows)
     path = piece.write(folder / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.wav", clip)

@@ -80,10 +80,10 @@ def _remove_old(folder: Path) -> None:
 
 
 def _save_recording(context: PageContext, jam: Jam, recording: Recording, ending: str) -> str:
-    from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
+    from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 
     rate = jam.settings.params.sample_rate
-    title = heard_prompts(recording, rate)[0][1]
+    title = prompts_over_time(recording, rate)[0][1]
     path = write_recording(jam, recording, generation_page.result_path(context, KIND, title, ending), title=title)
     shown = player(context.serve(path), title, (recording.stop - recording.first) / rate, path.name)
     return panel([shown]) + "".join(generation_page.result_notes(path, recording_infotext(jam, recording)))
@@ -102,7 +102,7 @@ def queue(context: PageContext, id_: str, prompt: str, values: Mapping[str, obje
     names = list(texts(values.get("styles")))  # a list: SD.Next takes nothing else
     if names and prompt:
         prompt, negative = context.model.styled(prompt, negative, names)
-    jam.journey.add(prompt, negative)
+    jam.prompts.add(prompt, negative)
 
 
 def record(id_: str) -> bool:
@@ -134,7 +134,7 @@ def _jam(id_: str) -> Jam:
     from riffusion_ext.generate.live.registry import JAMS
 
     jam = JAMS.get(id_) if id_ else None
-    if jam is None or jam.ended or jam.stopped_or_left():
+    if jam is None or jam.ended or jam.should_end():
         raise RiffusionError(NO_JAM)
     return jam
 

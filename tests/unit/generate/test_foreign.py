@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from riffusion_ext.commands.shared.generation import _contents
+from riffusion_ext.commands.shared.generation import _read_contents
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.checkpoint.recipe import host_values, read_record, records_in, to_record
 from riffusion_ext.generate.checkpoint.runner import RenderFolder, RenderJob
@@ -26,7 +26,7 @@ from riffusion_ext.generate.windows.song_images import SongImages
 from riffusion_ext.params import PRESETS
 from riffusion_ext.ui.layout.resume_state import ResumeState
 
-SCORE = Score((Keyframe("a", seconds=6.0), Keyframe("b", seconds=0.0))).settled(1)
+SCORE = Score((Keyframe("a", seconds=6.0), Keyframe("b", seconds=0.0))).resolve_seeds(1)
 WEIRD: list[Any] = [None, True, -1, 0.5, 1e308, 10**400, "x", "9" * 400, [], [[]], {}, {"a": 1}, [None], float("nan")]
 SETTINGS = [
     SongSettings(SCORE),
@@ -84,7 +84,7 @@ def test_invalid_plans_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "riffusion.json").write_text(text, "utf-8")
     with pytest.raises(RiffusionError):
-        _contents(tmp_path / "other")
+        _read_contents(tmp_path / "other")
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)

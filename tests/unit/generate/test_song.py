@@ -166,7 +166,7 @@ def test_stopped_song_keeps_its_playable_part(tmp_path: Path, small: Spectrogram
         clip = song.sound()
         assert (clip is None) == (after == 0)
         if clip is not None:
-            plan = song.beginning()
+            plan = song.playable()
             assert plan is not None
             assert clip.samples.shape[1] == plan.samples < song.plan.samples
             assert read_audio(song.write(tmp_path / "part.flac", clip)).samples.shape == clip.samples.shape

@@ -56,7 +56,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[jams.JamRegistry]:
     yield fresh
     for jam in fresh._jams.values():
         jam._stop.set()
-        jam._seen = 0.0
+        jam._last_contact = 0.0
         jam.join(20)
 
 
@@ -121,25 +121,25 @@ def test_from_start_to_recording_to_stop(
     until(lambda: jam.resting)
     assert studio.requests[0].sampler == "Euler"
     live.queue(context, id_, " jazz ", small | {"negative": " hiss "})
-    (wish,) = jam.journey.queued
+    (wish,) = jam.prompts.queued
     assert (wish.prompt, wish.negative) == ("jazz", "hiss")
     assert live.record(id_)
-    jam.hear(12000)
+    jam.report_position(12000)
     assert not live.record(id_)
-    (html,) = jam.shown
+    (html,) = jam.recordings
     (path,) = tmp_path.glob("jams/*-*-*/*funk.wav")
     assert sources(html) == [f"URL/{path.parent.name}/{path.name}"]
     assert f"Saved as {path}" in html
     assert "Riffusion jam: " in html
     samples = read_audio(path).samples
-    jam.tape.use(0, 12000, lambda clip: np.testing.assert_array_equal(clip.samples, samples))
+    jam.store.with_samples(0, 12000, lambda clip: np.testing.assert_array_equal(clip.samples, samples))
     live.stop(id_)
     until(lambda: jam.ended)
     for press in (lambda: live.record(id_), lambda: live.queue(context, id_, "x", small)):
         with pytest.raises(RiffusionError, match="Start the jam first"):
             press()
     live.stop(id_)
-    jam._seen = 0.0
+    jam._last_contact = 0.0
     until(lambda: not list(tmp_path.glob("jams/playing/*")))
 
 
@@ -153,9 +153,9 @@ def test_a_recording_that_cannot_be_written_is_said(
         folder.rmdir()
     (tmp_path / "jams" / time.strftime("%Y-%m-%d")).write_text("in the way")
     live.record(id_)
-    jam.hear(5000)
+    jam.report_position(5000)
     live.record(id_)
-    assert "riffusion-error" in jam.shown[0]
+    assert "riffusion-error" in jam.recordings[0]
     assert not jam.ended
 
 
@@ -166,7 +166,7 @@ def test_a_new_jam_takes_the_place_of_the_one_before(
     first = live.start(context, "", small)
     second = live.start(context, first, small)
     until(lambda: jam_of(registry, first).ended)
-    assert not jam_of(registry, second).stopped_or_left()
+    assert not jam_of(registry, second).should_end()
 
 
 def test_refused_start_changes_nothing(
@@ -176,7 +176,7 @@ def test_refused_start_changes_nothing(
     first = live.start(context, "", small)
     with pytest.raises(RiffusionError, match="fast, best"):
         live.start(context, first, small | {"engine": "reference"})
-    assert not jam_of(registry, first).stopped_or_left()
+    assert not jam_of(registry, first).should_end()
     assert len(list(tmp_path.glob("jams/playing/*"))) == 1
 
 
@@ -199,7 +199,7 @@ def test_styles_go_into_both_prompts(small: dict[str, Any], studio: Studio, tmp_
     jam = jam_of(registry, id_)
     assert (jam.settings.prompt, jam.settings.negative) == ("funk, loud", "soft")
     live.queue(context, id_, "jazz", small | {"styles": ["loud"]})
-    assert [wish.prompt for wish in jam.journey.queued] == ["jazz, loud"]
+    assert [wish.prompt for wish in jam.prompts.queued] == ["jazz, loud"]
     with pytest.raises(RiffusionError, match="Write a prompt"):
         live.queue(context, id_, " ", small | {"styles": ["loud"]})
 

@@ -142,7 +142,7 @@ def test_a_song_is_heard_before_its_end_and_then_whole(tall: SongSettings, studi
     (path,) = tmp_path.glob("songs/*-*-*/*.wav")
     assert source == f"URL/{path.parent.name}/{path.name}"
     assert read_audio(path).duration == pytest.approx(8.0, abs=1e-4)
-    assert settings_in(path) == ("song", tall.settled())
+    assert settings_in(path) == ("song", tall.resolve_seeds())
     assert not (tmp_path / "songs" / "unfinished.json").exists()
     progress = [shown.status for shown in seen if shown.status and "progressbar" in shown.status]
     assert any("Window 3 of 10" in status for status in progress)
@@ -324,9 +324,9 @@ def test_own_files_restore_the_page_and_foreign_files_do_not(
     for file in (str(path), SimpleNamespace(name=str(path), orig_name="mine.wav")):
         found, note = values_from_file(file, "song", values_of)
         assert note == ""
-        assert settings_of(values | found) == short.settled()
+        assert settings_of(values | found) == short.resolve_seeds()
     image = next(tmp_path.glob("songs/windows/**/00000.png"))
-    assert settings_of(values | values_from_file(str(image), "song", values_of)[0]) == short.settled()
+    assert settings_of(values | values_from_file(str(image), "song", values_of)[0]) == short.resolve_seeds()
     found, note = values_from_file(str(path), "loop", values_of)
     assert found == {}
     assert "is a song: drop it on the page of that name" in note

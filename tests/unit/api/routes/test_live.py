@@ -16,7 +16,7 @@ from riffusion_ext.api.routes.live import LIVE, mount_live, report
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, Request
 from riffusion_ext.generate.live.registry import JamRegistry
-from riffusion_ext.generate.live.session import PATIENCE, Jam
+from riffusion_ext.generate.live.session import TIMEOUT_S, Jam
 from riffusion_ext.generate.live.settings import JamSettings
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
@@ -34,7 +34,7 @@ def jam(tmp_path: Path) -> Iterator[Jam]:
     jam = jam_of(tmp_path / "jam")
     yield jam
     jam._stop.set()
-    jam._seen = 0.0
+    jam._last_contact = 0.0
     jam.join(20)
 
 
@@ -61,7 +61,7 @@ def test_state_has_all_that_a_player_needs(client: TestClient, url: str, jam: Ja
     assert (told["rate"], told["channels"], told["hop"], told["height"]) == (8000, 1, 80, 64)
     assert (told["state"], told["why"], told["aim"]) == ("resting", "", 6.0)
     assert told["samples"] == told["chunks"][-1]["stop"] >= 6 * 8000
-    assert (told["speed"], told["needed"]) == (jam.pace.speed, jam.pace.needed)
+    assert (told["speed"], told["needed"]) == (jam.throughput.speed, jam.throughput.needed)
     assert 0 < told["needed"] <= 6
     assert told["turns"][0] == {"start": 0, "prompt": "funk", "to": "funk", "alpha": 0.0}
     assert told["strips"][0] == {"number": 0, "start": 0, "stop": 128}
@@ -73,7 +73,7 @@ def test_state_has_all_that_a_player_needs(client: TestClient, url: str, jam: Ja
         assert len(reply.content) == 2 * (chunk["stop"] - chunk["start"])
         whole += reply.content
     samples = np.frombuffer(whole, "<i2") / 32768
-    jam.tape.use(0, len(samples), lambda clip: np.testing.assert_array_equal(clip.samples[0], samples))
+    jam.store.with_samples(0, len(samples), lambda clip: np.testing.assert_array_equal(clip.samples[0], samples))
     strip = client.get(f"{url}/strip/0")
     assert strip.headers["content-type"] == "image/png"
     assert strip.headers["x-content-type-options"] == "nosniff"
@@ -86,7 +86,7 @@ def test_state_lists_only_new_chunks_and_the_playhead_moves(client: TestClient, 
     again = client.get(url, params={"heard": 9000, "chunk": last, "strip": 10**14, "shown": 5}).json()
     assert [chunk["number"] for chunk in again["chunks"]][:1] == [last]
     assert again["strips"] == []
-    assert again["heard"] == jam.heard == 9000
+    assert again["heard"] == jam.position == 9000
     assert client.get(url).headers["cache-control"] == "no-store"
 
 
@@ -100,7 +100,7 @@ def test_invalid_numbers_are_refused(client: TestClient, url: str, value: str):
 
 def test_prompts_can_be_dropped_and_the_session_stopped(client: TestClient, url: str, jam: Jam):
     until(lambda: jam.resting)
-    wish = jam.journey.add("<b>jazz</b>")
+    wish = jam.prompts.add("<b>jazz</b>")
     assert client.get(url).json()["queue"] == [{"key": wish.key, "prompt": "<b>jazz</b>"}]
     assert client.post(f"{url}/drop/{wish.key}").json() == {"dropped": True}
     assert client.post(f"{url}/drop/{wish.key}").json() == {"dropped": False}
@@ -133,17 +133,17 @@ def test_listening_needs_the_password_of_the_page(app: Any, url: str, jam: Jam, 
         assert TestClient(app, cookies={name: "secret"}).get(path).status_code == 200
     for path in (f"{url}/stop", f"{url}/drop/1"):
         assert TestClient(app).post(path).status_code == 401
-    assert not jam.stopped_or_left()
+    assert not jam.should_end()
 
 
 def test_a_page_that_fetches_is_there(client: TestClient, url: str, jam: Jam):
     """Over a slow line it may fetch for longer than a closed page is waited for."""
     until(lambda: jam.resting)
     for piece in ("chunk/0", "strip/0"):
-        jam._seen -= PATIENCE / 2
-        before = jam._seen
+        jam._last_contact -= TIMEOUT_S / 2
+        before = jam._last_contact
         assert client.get(f"{url}/{piece}").status_code == 200
-        assert jam._seen > before
+        assert jam._last_contact > before
 
 
 def test_states_are_told_apart(tmp_path: Path):
@@ -159,4 +159,4 @@ def test_states_are_told_apart(tmp_path: Path):
     jam.start()
     until(lambda: jam.ended)
     assert (report(jam)["state"], report(jam)["why"]) == ("failed", "out of paint")
-    jam._seen = 0.0
+    jam._last_contact = 0.0

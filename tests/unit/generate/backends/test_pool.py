@@ -91,13 +91,13 @@ class Actor:
         return images
 
 
-def several(
-    *actors: Actor, log: Callable[[str], object] = lambda text: None, rest: float = 0.01, **more
+def pool_of(
+    *actors: Actor, log: Callable[[str], object] = lambda text: None, retry_after: float = 0.01, **more
 ) -> BackendPool:
-    return BackendPool(actors, "tiny", log=log, rest=rest, **more)
+    return BackendPool(actors, "tiny", log=log, retry_after=retry_after, **more)
 
 
-def all_generated(team: BackendPool, count: int) -> list[int]:
+def all_generated(pool: BackendPool, count: int) -> list[int]:
     """Generate so many; returns the order in which they came, each once, in the thread that asked."""
     came: list[int] = []
     here = threading.get_ident()
@@ -107,10 +107,10 @@ def all_generated(team: BackendPool, count: int) -> list[int]:
         assert image.getpixel((0, 0))[0] == number
         came.append(number)
 
-    images = team.generate(asked(count), keep)
+    images = pool.generate(asked(count), keep)
     assert [image.getpixel((0, 0))[0] for image in images] == list(range(count))
     assert sorted(came) == list(range(count))
-    assert not team.interrupted
+    assert not pool.interrupted
     return came
 
 
@@ -128,9 +128,9 @@ def test_whatever_fails_each_image_is_there_once_while_one_lives(
 ) -> None:
     actors = [Actor(*words, then=then, down=down) for words, then, down in scripts]
     actors.insert(min(steady, len(actors)), Actor())
-    team = several(*actors)
+    pool = pool_of(*actors)
     for _ in range(2):
-        all_generated(team, count)
+        all_generated(pool, count)
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,10 +138,10 @@ def test_whatever_fails_each_image_is_there_once_while_one_lives(
 def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_images(
     scripts: list[list[str]], count: int
 ) -> None:
-    team = several(*(Actor(*words, then="lose", down=99) for words in scripts))
+    pool = pool_of(*(Actor(*words, then="lose", down=99) for words in scripts))
     came: list[int] = []
     try:
-        team.generate(asked(count), lambda number, image: came.append(number))
+        pool.generate(asked(count), lambda number, image: came.append(number))
     except (BackendUnavailableError, MemoryError):
         assert len(came) < count
     assert len(came) == len(set(came))
@@ -149,106 +149,106 @@ def test_pool_raises_when_every_backend_is_down_and_has_handed_out_finished_imag
 
 def test_all_take_part() -> None:
     actors = [Actor(seconds=0.02) for _ in range(3)]
-    all_generated(several(*actors), 9)
+    all_generated(pool_of(*actors), 9)
     assert all(actor.got for actor in actors)
 
 
 def test_a_slow_one_gets_fewer() -> None:
     slow, fast = Actor(seconds=0.12), Actor(seconds=0.01)
-    team = several(slow, fast)
-    all_generated(team, 6)  # to know each other
+    pool = pool_of(slow, fast)
+    all_generated(pool, 6)  # to know each other
     slow.got, fast.got = [], []
-    all_generated(team, 12)
+    all_generated(pool, 12)
     assert sum(map(len, fast.got)) >= 10
 
 
 def test_the_end_is_not_left_to_the_slowest() -> None:
     slow, fast = Actor(seconds=0.5), Actor(seconds=0.01)
-    team = several(slow, fast)
-    all_generated(team, 2)
+    pool = pool_of(slow, fast)
+    all_generated(pool, 2)
     slow.got = []
-    all_generated(team, 4)
+    all_generated(pool, 4)
     assert slow.got == []
 
 
 def test_one_that_was_slow_once_is_tried_again() -> None:
     late, steady = Actor(seconds=0.6), Actor(seconds=0.02)
-    team = several(late, steady)
-    all_generated(team, 2)
+    pool = pool_of(late, steady)
+    all_generated(pool, 2)
     late.seconds, late.got = 0.02, []
     for _ in range(10):
-        all_generated(team, 4)
+        all_generated(pool, 4)
     assert sum(map(len, late.got)) >= 4
 
 
 def test_one_that_was_lost_comes_back() -> None:
     told: list[str] = []
     back, steady = Actor("lose", down=2, seconds=0.02), Actor(seconds=0.02)
-    team = several(back, steady, log=told.append)
+    pool = pool_of(back, steady, log=told.append)
     for _ in range(12):
-        all_generated(team, 6)
+        all_generated(pool, 6)
     assert sum(map(len, back.got[1:])) > 0
     assert [text.rpartition("; ")[2] for text in told] == ["what it had to do is done elsewhere", "tiny is there again"]
 
 
 def test_pool_retries_its_only_backend_once_before_it_raises() -> None:
-    team = several(Actor("lose"), rest=60)
-    all_generated(team, 4)
+    pool = pool_of(Actor("lose"), retry_after=60)
+    all_generated(pool, 4)
     gone = Actor(then="lose", down=99)
     with pytest.raises(BackendUnavailableError, match=r"^still away$"):
-        several(gone, rest=60).generate(asked(2), lambda number, image: None)
+        pool_of(gone, retry_after=60).generate(asked(2), lambda number, image: None)
     assert gone.checks == 1
     flapping = Actor(then="lose")  # it is there whenever it is asked, and never generates
     with pytest.raises(BackendUnavailableError, match="broke off"):
-        several(flapping, rest=60).generate(asked(2), lambda number, image: None)
+        pool_of(flapping, retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(flapping.got) == 3
 
 
 def test_pool_error_names_every_failure_and_the_pool_can_be_used_again() -> None:
     one, two = Actor(then="lose", down=1), Actor(then="lose", down=99)
-    team = several(one, two, rest=60)
+    pool = pool_of(one, two, retry_after=60)
     one.down = 99
     with pytest.raises(BackendUnavailableError, match=r"^none of the 2 webuis can generate: still away$"):
-        team.generate(asked(4), lambda number, image: None)
+        pool.generate(asked(4), lambda number, image: None)
     one.down, one.then = 0, "generate"
-    all_generated(team, 4)
+    all_generated(pool, 4)
 
 
 def test_pool_does_not_retry_a_request_that_a_backend_refused() -> None:
     picky, other = Actor("refuse"), Actor("hang")
     with pytest.raises(RefusedError, match="no such sampler"):
-        several(picky, other).generate(asked(4), lambda number, image: None)
+        pool_of(picky, other).generate(asked(4), lambda number, image: None)
     assert [len(actor.got) for actor in (picky, other)] == [1, 1]
 
 
 def test_an_error_that_all_have_is_everybody_s() -> None:
     actors = [Actor(then="fail"), Actor(then="fail")]
     with pytest.raises(MemoryError):
-        several(*actors).generate(asked(1), lambda number, image: None)
+        pool_of(*actors).generate(asked(1), lambda number, image: None)
     assert [actor.got for actor in actors] == [[[0]], [[0]]]
 
 
 def test_another_model_does_not_come_back() -> None:
     told: list[str] = []
     other = Actor(name="other")
-    team = several(other, Actor(), lost={0: "not there"}, log=told.append)
+    pool = pool_of(other, Actor(), lost={0: "not there"}, log=told.append)
     for _ in range(3):
-        all_generated(team, 3)
+        all_generated(pool, 3)
         time.sleep(0.02)
     assert other.got == []
     with pytest.raises(BackendUnavailableError, match="has the model other chosen now, tiny is needed"):
-        several(other, lost={0: "not there"}).generate(asked(1), lambda number, image: None)
+        pool_of(other, lost={0: "not there"}).generate(asked(1), lambda number, image: None)
 
 
 def test_interrupt_reaches_all_backends_and_keeps_finished_images() -> None:
     hanging = [Actor("part", then="hang"), Actor(then="hang"), Actor()]
-    team = several(*hanging)
-    threading.Timer(0.3, team.interrupt).start()
+    pool = pool_of(*hanging)
+    threading.Timer(0.3, pool.interrupt).start()
     came: list[int] = []
     began = time.monotonic()
-    images = team.generate(asked(9), lambda number, image: came.append(number))
+    images = pool.generate(asked(9), lambda number, image: came.append(number))
     assert time.monotonic() - began < 30
-    assert team.interrupted
+    assert pool.interrupted
     assert sorted(came) == [image.getpixel((0, 0))[0] for image in images]
     assert 0 < len(came) < 9
 
@@ -260,36 +260,36 @@ def test_an_error_of_the_caller_ends_all() -> None:
         raise RiffusionError("the disk is full")
 
     with pytest.raises(RiffusionError, match="disk"):
-        several(Actor(seconds=0.2), hanging).generate(asked(6), full)
+        pool_of(Actor(seconds=0.2), hanging).generate(asked(6), full)
     assert hanging.wish.wait(60)
 
 
 def test_one_that_its_own_user_stopped_is_left_alone() -> None:
     with pytest.raises(BackendUnavailableError, match="interrupted by its own user"):
-        several(stopped := Actor(then="stop"), rest=60).generate(asked(2), lambda number, image: None)
+        pool_of(stopped := Actor(then="stop"), retry_after=60).generate(asked(2), lambda number, image: None)
     assert len(stopped.got) == 1
 
 
 def test_each_takes_its_own_number_at_once() -> None:
     one, two = Actor(), Actor()
-    team = BatchLimit(several(one, two), 2, lambda activity: None, lambda: False)
-    assert team.max_batch == 4
-    team.generate(asked(4), lambda number, image: None)
+    pool = BatchLimit(pool_of(one, two), 2, lambda activity: None, lambda: False)
+    assert pool.max_batch == 4
+    pool.generate(asked(4), lambda number, image: None)
     assert max(map(len, one.got + two.got)) <= 2
 
 
 def test_pool_reports_progress_of_the_slowest_backend() -> None:
-    team = several(one := Actor("hang"), two := Actor("hang"))
+    pool = pool_of(one := Actor("hang"), two := Actor("hang"))
     one.activity, two.activity = Activity(2, 10), Activity(7, 10)
-    thread = threading.Thread(target=team.generate, args=(asked(2), lambda number, image: None))
-    assert team.activity is None
+    thread = threading.Thread(target=pool.generate, args=(asked(2), lambda number, image: None))
+    assert pool.activity is None
     thread.start()
     end = time.monotonic() + 60
     while not (one.got and two.got):
         assert time.monotonic() < end
         time.sleep(0.01)
-    assert team.activity == Activity(2, 10)
+    assert pool.activity == Activity(2, 10)
     one.activity = Activity(waiting=True)
-    assert team.activity == Activity(7, 10)
-    team.interrupt()
+    assert pool.activity == Activity(7, 10)
+    pool.interrupt()
     thread.join(10)

@@ -45,7 +45,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def song(folder: Path) -> Song:
-    score = parse_score("0:03 | funk -- vocals\n0:03 | jazz | cfg 9").settled(7)
+    score = parse_score("0:03 | funk -- vocals\n0:03 | jazz | cfg 9").resolve_seeds(7)
     return Song(SongSettings(score, width=128, overlap=32, steps=2, params=SMALL), folder)
 
 
@@ -128,15 +128,15 @@ def test_remote_reports_steps_and_interrupt_stops_the_server(serve: Serve) -> No
 def test_remote_work_stops_when_the_caller_disconnects(serve: Serve) -> None:
     model = Model()
     model.go_on.clear()
-    remote = RemoteWebui(serve(model), patience=20)
-    followed = remote._view_of_the_end
+    remote = RemoteWebui(serve(model), timeout=20)
+    followed = remote._wait_for_end
 
     def broken(job: str) -> dict:
         assert model.at_work.wait(20)
-        remote._view_of_the_end = followed  # type: ignore[method-assign]
+        remote._wait_for_end = followed  # type: ignore[method-assign]
         raise KeyboardInterrupt
 
-    remote._view_of_the_end = broken  # type: ignore[method-assign]
+    remote._wait_for_end = broken  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         remote.generate([PLAIN], lambda *_: None)
     assert model.wish.wait(20)
@@ -236,9 +236,9 @@ def dumb() -> Iterator[str]:
 
 def test_one_that_never_answers_is_lost(serve: Serve, local: list[bytes], tmp_path: Path) -> None:
     with dumb() as url:
-        assert text_of(lambda: RemoteWebui(url, patience=0.3).check()) == f"{url} does not answer"
+        assert text_of(lambda: RemoteWebui(url, timeout=0.3).check()) == f"{url} does not answer"
         told: list[str] = []
-        backend = Webuis([url, serve(Model())], patience=0.5, log=told.append).backend()
+        backend = Webuis([url, serve(Model())], timeout=0.5, log=told.append).backend()
         piece = song(tmp_path / "remote")
         list(piece.generate(backend))
     assert windows(piece) == local
@@ -262,7 +262,7 @@ def test_one_that_falls_silent_in_its_work_is_lost(serve: Serve, local: list[byt
     app = FastAPI()
     app.mount("/", Sleeper(webui(hanging, tmp_path)))
     told: list[str] = []
-    webuis = Webuis([serve(app), serve(Model(delay=0.05))], patience=0.6, log=told.append)
+    webuis = Webuis([serve(app), serve(Model(delay=0.05))], timeout=0.6, log=told.append)
     piece = song(tmp_path / "remote")
     list(piece.generate(webuis.backend()))
     asleep.set()
@@ -319,7 +319,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
         piece = song(tmp_path / "one killed")
         told: list[str] = []
         finished = 0
-        for event in piece.generate(Webuis(urls, log=told.append).backend().held_to(1)):
+        for event in piece.generate(Webuis(urls, log=told.append).backend().limit_batch(1)):
             if isinstance(event, Finished):
                 finished += 1
                 if finished == 1:
@@ -335,7 +335,7 @@ def test_one_that_is_killed_is_done_without_and_both_are_resumed(local: list[byt
                 if isinstance(event, Finished):
                     servers[1].kill()
 
-        backend = Webuis(urls, log=told.append).backend().held_to(1)
+        backend = Webuis(urls, log=told.append).backend().limit_batch(1)
         said = text_of(lambda: generate(backend))
         assert said == f"none of the 2 webuis can generate: nothing listens on {urls[0]}; nothing listens on {urls[1]}"
         kept = windows(piece)

@@ -123,9 +123,9 @@ def test_damaged_window_images_are_generated_again(tmp_path: Path) -> None:
     work.path(3).write_bytes(whole[:-400] + bytes(400))
     (work.folder / "plan.json").write_bytes(b"")
     again, backend = RenderFolder(work.folder, job_of()), FakeBackend(by_seed)
-    beginning = again.beginning()
-    assert beginning is not None
-    assert len(beginning.windows) == 1
+    playable = again.playable()
+    assert playable is not None
+    assert len(playable.windows) == 1
     list(run(again, backend))
     assert backend.generated == 2
     assert bytes_of(work.folder) == bytes_of(straight.folder)
@@ -139,8 +139,8 @@ def test_playable_length_is_known_without_reading_files(tmp_path: Path, monkeypa
     for _ in run(work, FakeBackend(by_seed)):
         with monkeypatch.context() as blind:
             blind.setattr(Image, "open", None)
-            beginning = work.beginning()
-        counts.append(len(beginning.windows) if beginning else 0)
+            playable = work.playable()
+        counts.append(len(playable.windows) if playable else 0)
     assert counts[-1] == len(work.job.plan.windows)
 
 
@@ -187,16 +187,16 @@ def test_first_windows_only(tmp_path: Path) -> None:
 
 def test_beginning_is_what_can_be_heard(tmp_path: Path) -> None:
     work = RenderFolder(tmp_path, job_of())
-    assert work.beginning() is None
+    assert work.playable() is None
     list(run(work, FakeBackend(by_seed, stop_after=4, max_batch=2)))
     assert work.finished() == {0, 1, 2, 4} or work.finished() == {0, 1, 2, 3}
-    beginning = work.beginning()
-    assert beginning is not None
-    count = len(beginning.windows)
+    playable = work.playable()
+    assert playable is not None
+    count = len(playable.windows)
     assert work.finished() >= set(range(count))
     assert count not in work.finished()
     list(run(work, FakeBackend(by_seed)))
-    assert work.beginning() == work.job.plan
+    assert work.playable() == work.job.plan
 
 
 def test_stop_after_the_last_window_is_no_stop(tmp_path: Path) -> None:

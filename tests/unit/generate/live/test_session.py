@@ -19,7 +19,7 @@ from riffusion_ext.audio.level import CEILING
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.backends.base import Activity, Request
 from riffusion_ext.generate.live import session as module
-from riffusion_ext.generate.live.recording import heard_prompts, recording_infotext, write_recording
+from riffusion_ext.generate.live.recording import prompts_over_time, recording_infotext, write_recording
 from riffusion_ext.generate.live.registry import JamRegistry
 from riffusion_ext.generate.live.session import Jam, Recording
 from riffusion_ext.generate.live.settings import JamSettings
@@ -58,16 +58,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Jam]]:
     yield started
     for jam in jams:
         jam._stop.set()
-        jam._seen = 0.0
+        jam._last_contact = 0.0
         jam.join(20)
         assert not jam._thread.is_alive()
         assert jam.gone
-        assert not jam.tape.folder.exists(), "nothing is left"
+        assert not jam.store.folder.exists(), "nothing is left"
 
 
 def samples_of(jam: Jam) -> np.ndarray:
     got: list[np.ndarray] = []
-    jam.tape.use(0, jam.tape.samples, lambda clip: got.append(np.array(clip.samples)))
+    jam.store.with_samples(0, jam.store.samples, lambda clip: got.append(np.array(clip.samples)))
     return got[0]
 
 
@@ -110,8 +110,8 @@ def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam
     studio.draw = backend.draw
     studio.go_on.clear()
     jam = start(studio, travel=2, ahead=12)
-    jam.journey.add("jazz", "hiss")
-    jam.journey.add("rock")
+    jam.prompts.add("jazz", "hiss")
+    jam.prompts.add("rock")
     studio.go_on.set()
     until(lambda: jam.resting)
     told = [(request.prompts, request.alpha, request.negatives) for request in studio.requests[:6]]
@@ -123,7 +123,7 @@ def test_queued_prompts_are_travelled_to_in_their_order(start: Callable[..., Jam
         (("jazz", "rock"), 1.0, ("hiss", "")),
         (("rock", "rock"), 0.0, ("", "")),
     ]
-    starts = [turn.start for turn in jam.turns()]
+    starts = [turn.start for turn in jam.changes()]
     assert starts == [number * STEP * 80 for number in range(len(starts))]
 
 
@@ -132,24 +132,24 @@ def test_session_pauses_when_far_enough_ahead_and_resumes_as_playback_advances(s
     jam = start(backend, ahead=5)
     until(lambda: jam.resting)
     window = STEP * 80 / 8000
-    assert 5 <= jam.tape.samples / 8000 < 5 + window
-    assert jam._ribbon.settled * 80 - jam.tape.samples < 500, "what later windows leave as it is sounds at once"
+    assert 5 <= jam.store.samples / 8000 < 5 + window
+    assert jam._blend.settled * 80 - jam.store.samples < 500, "what later windows leave as it is sounds at once"
     count = backend.generated
     time.sleep(0.4)
     assert backend.generated == count
-    jam.hear(round(3 * window * 8000))
+    jam.report_position(round(3 * window * 8000))
     until(lambda: jam.resting and backend.generated >= count + 3)
-    assert 5 <= (jam.tape.samples - jam.heard) / 8000 < 5 + window
+    assert 5 <= (jam.store.samples - jam.position) / 8000 < 5 + window
 
 
 def test_playback_position_is_limited_to_the_generated_audio(start: Callable[..., Jam]):
     jam = start()
     until(lambda: jam.resting)
-    jam.hear(10**14)
-    assert jam.heard <= jam.tape.samples
-    heard = jam.heard
-    jam.hear(3)
-    assert jam.heard == heard, "time does not run backwards"
+    jam.report_position(10**14)
+    assert jam.position <= jam.store.samples
+    heard = jam.position
+    jam.report_position(3)
+    assert jam.position == heard, "time does not run backwards"
 
 
 def test_a_window_that_fails_is_tried_once_more_with_other_noise(start: Callable[..., Jam]):
@@ -185,7 +185,7 @@ def test_the_sound_is_whole_to_the_sample(start: Callable[..., Jam]):
     samples = samples_of(jam)
     assert samples.shape == (1, (4 * STEP + 192 - 1) * 80)
     assert np.abs(samples).max() <= CEILING + 1 / 32768
-    chunks = jam.tape.chunks()
+    chunks = jam.store.chunks()
     assert [chunk.start for chunk in chunks[1:]] == [chunk.stop for chunk in chunks[:-1]]
 
 
@@ -203,7 +203,7 @@ def test_seams_are_as_loud_as_the_rest_and_without_a_click(start: Callable[..., 
     jam = start(FakeBackend(steady), ahead=25)
     until(lambda: jam.resting)
     samples = samples_of(jam)[0].astype(np.float64)
-    borders = [chunk.stop for chunk in jam.tape.chunks()[:-1]]
+    borders = [chunk.stop for chunk in jam.store.chunks()[:-1]]
     assert len(borders) > 10
     power = np.convolve(samples**2, np.ones(400) / 400, "same")
     seam_db = 10 * np.log10(np.mean([power[border] for border in borders]) / power[4000:-4000].mean())
@@ -247,7 +247,7 @@ def test_an_image_of_another_size_is_refused(start: Callable[..., Jam]):
     jam = start(FakeBackend(lambda request: Image.new("RGB", (64, 64))))
     until(lambda: jam.ended)
     assert "an image of 192 x 64 was asked for, the one generated is 64 x 64" in str(jam.error)
-    assert jam.tape.samples == 0
+    assert jam.store.samples == 0
 
 
 # --- ends ----------------------------------------------------------------------------------------------------------
@@ -265,40 +265,40 @@ def test_stop_takes_effect_within_an_image(start: Callable[..., Jam]):
 
 
 def test_closing_the_page_ends_the_session(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
     jam = start()
     until(lambda: jam.gone, 10)
     assert jam.error is None
 
 
 def test_the_past_is_forgotten(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_BEHIND", 2.0)
+    monkeypatch.setattr(module, "_HISTORY_S", 2.0)
     jam = start()
     for _ in range(12):
-        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
-        jam.hear(jam.tape.samples - 8000)
+        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        jam.report_position(jam.store.samples - 8000)
         jam.resting = False
     until(lambda: jam.resting)
-    kept = jam.tape.chunks()
-    assert kept[0].stop > jam.heard - 4 * 8000 - 20480
+    kept = jam.store.chunks()
+    assert kept[0].stop > jam.position - 4 * 8000 - 20480
     assert len(kept) < 12
-    assert len(jam.turns()) < 14
-    assert len(jam._ribbon._pieces) < 5
+    assert len(jam.changes()) < 14
+    assert len(jam._blend._pieces) < 5
 
 
 def test_external_interrupt_is_reported(start: Callable[..., Jam]):
     jam = start(FakeBackend(by_seed, stop_after=2))
     until(lambda: jam.ended)
     assert "interrupted in the webui" in str(jam.error)
-    assert jam.tape.samples == (STEP + 192 - 1) * 80
+    assert jam.store.samples == (STEP + 192 - 1) * 80
 
 
 def test_a_slow_backend_is_measured(start: Callable[..., Jam]):
     jam = start(Studio(max_batch=1, delay=2.0), ahead=20)
-    until(lambda: jam.pace.speed is not None, 30)
-    assert jam.pace.speed is not None
-    assert jam.pace.speed < 1
-    assert 5 < jam.pace.needed <= 20
+    until(lambda: jam.throughput.speed is not None, 30)
+    assert jam.throughput.speed is not None
+    assert jam.throughput.speed < 1
+    assert 5 < jam.throughput.needed <= 20
 
 
 def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
@@ -306,7 +306,7 @@ def test_waiting_for_the_webui_is_known(start: Callable[..., Jam]):
     studio.activity = Activity(waiting=True)
     jam = start(studio)
     until(lambda: jam.activity is not None and jam.activity.waiting)
-    until(lambda: jam.tape.samples > 0)
+    until(lambda: jam.store.samples > 0)
 
 
 # --- recording -----------------------------------------------------------------------------------------------------
@@ -321,23 +321,23 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
         return "kept"
 
     jam = start(keep=keep, travel=1)
-    jam.journey.add("jazz")
+    jam.prompts.add("jazz")
     until(lambda: jam.resting)
-    jam.hear(12345)
+    jam.report_position(12345)
     jam.record()
     jam.record()
     assert jam.recording == 0
-    jam.hear(30000)
+    jam.report_position(30000)
     assert jam.recording == 30000 - 12345
     whole = samples_of(jam)
-    jam.stop_recording(patience=0.01)
+    jam.stop_recording(timeout=0.01)
     assert jam.recording is None
-    assert jam.shown == ["kept"]
+    assert jam.recordings == ["kept"]
     assert [(take.first, take.stop) for take in takes] == [(12345, 30000)]
     np.testing.assert_array_equal(read_audio(tmp_path / "take.wav").samples, whole[:, 12345:30000])
-    jam.stop_recording(patience=0.01)
+    jam.stop_recording(timeout=0.01)
     assert len(takes) == 1
-    assert heard_prompts(takes[0], 8000) == [(0.0, "jazz")]
+    assert prompts_over_time(takes[0], 8000) == [(0.0, "jazz")]
     text = recording_infotext(jam, takes[0])
     assert text.startswith("jazz\nSteps: 30")
     assert "Riffusion jam: " in text
@@ -346,36 +346,36 @@ def test_recording_equals_the_played_audio(start: Callable[..., Jam], tmp_path: 
 
 
 def test_a_recording_keeps_its_beginning(start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_BEHIND", 0.0)
+    monkeypatch.setattr(module, "_HISTORY_S", 0.0)
     jam = start()
     until(lambda: jam.resting)
-    jam.hear(8000)
+    jam.report_position(8000)
     jam.record()
     for _ in range(8):
-        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
-        jam.hear(jam.tape.samples - 8000)
+        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        jam.report_position(jam.store.samples - 8000)
         jam.resting = False
-    assert jam.tape.chunks()[0].start <= 8000
-    jam.tape.use(8000, jam.heard, lambda clip: None)
+    assert jam.store.chunks()[0].start <= 8000
+    jam.store.with_samples(8000, jam.position, lambda clip: None)
 
 
 def test_the_page_is_told_of_the_present_while_a_long_recording_goes_on(
     start: Callable[..., Jam], monkeypatch: pytest.MonkeyPatch
 ):
     """Else each of the page's questions, more than two a second, is answered with hours of prompts."""
-    monkeypatch.setattr(module, "_BEHIND", 2.0)
+    monkeypatch.setattr(module, "_HISTORY_S", 2.0)
     jam = start()
     jam.record()
     for _ in range(12):
-        until(lambda: jam.resting and jam.tape.samples - jam.heard >= 6 * 8000)
-        jam.hear(jam.tape.samples - 8000)
+        until(lambda: jam.resting and jam.store.samples - jam.position >= 6 * 8000)
+        jam.report_position(jam.store.samples - 8000)
         jam.resting = False
     until(lambda: jam.resting)
-    told = jam.turns()
-    assert told[0].start <= jam.heard - 2 * 8000, "what is heard at the left end of the image"
+    told = jam.changes()
+    assert told[0].start <= jam.position - 2 * 8000, "what is heard at the left end of the image"
     assert len(told) < 16
-    assert jam._turns[0].start == 0, "all of it is written into the recording"
-    assert len(jam._turns) > 40
+    assert jam._changes[0].start == 0, "all of it is written into the recording"
+    assert len(jam._changes) > 40
 
 
 @pytest.mark.parametrize("how", ["stop", "error", "left"])
@@ -385,7 +385,7 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
     takes: list[Recording] = []
 
     def keep(jam: Jam, take: Recording) -> str:
-        jam.tape.use(take.first, take.stop, lambda clip: None)
+        jam.store.with_samples(take.first, take.stop, lambda clip: None)
         takes.append(take)
         return ""
 
@@ -396,21 +396,21 @@ def test_a_recording_is_kept_whatever_ends_the_jam(
 
     backend = FakeBackend(generate)
     jam = start(backend, keep=keep, ahead=300 if how == "error" else 6)
-    until(lambda: jam.tape.samples > 20000)
+    until(lambda: jam.store.samples > 20000)
     jam.record()
-    jam.hear(20000)
+    jam.report_position(20000)
     if how == "left":
-        monkeypatch.setattr(module, "PATIENCE", 0.2)
+        monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
     elif how == "stop":
         jam.stop()
     else:
         until(lambda: jam.error is not None)
         time.sleep(0.3)
         assert not takes, "what is painted is still being played"
-        until(lambda: jam.tape.samples == (3 * STEP + 192 - 1) * 80)
-        jam.hear(jam.tape.samples)
+        until(lambda: jam.store.samples == (3 * STEP + 192 - 1) * 80)
+        jam.report_position(jam.store.samples)
     until(lambda: jam.ended)
-    assert [(take.first, take.stop) for take in takes] == [(0, jam.heard)]
+    assert [(take.first, take.stop) for take in takes] == [(0, jam.position)]
 
 
 def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
@@ -418,8 +418,8 @@ def test_recording_of_an_ended_session_is_refused(start: Callable[..., Jam]):
     until(lambda: jam.ended)
     with pytest.raises(RiffusionError, match="the jam has ended"):
         jam.record()
-    jam.stop_recording(patience=0.01)
-    assert jam.shown == []
+    jam.stop_recording(timeout=0.01)
+    assert jam.recordings == []
 
 
 # --- settings and the others ---------------------------------------------------------------------------------------
@@ -457,7 +457,7 @@ def test_the_reference_engine_has_no_stream(tmp_path: Path):
 
 
 def test_only_so_many_play_at_once(tmp_path: Path):
-    jams = JamRegistry(most=2)
+    jams = JamRegistry(max_jams=2)
     made = [Jam(settings_of(), FakeBackend(by_seed), tmp_path / str(number), CPU) for number in range(4)]
     ids = [jams.start(jam) for jam in made[:2]]
     assert len(set(ids)) == 2
@@ -471,14 +471,14 @@ def test_only_so_many_play_at_once(tmp_path: Path):
     jams.start(made[3])
     for jam in made:
         jam._stop.set()
-        jam._seen = 0.0
+        jam._last_contact = 0.0
     until(lambda: made[0].gone)
     assert jams.get(ids[0]) is None
 
 
 def test_one_that_is_to_end_makes_room_at_once(tmp_path: Path):
     """Start stops the page's own jam and starts another: the one may still be in the middle of an image."""
-    jams = JamRegistry(most=1)
+    jams = JamRegistry(max_jams=1)
     studio = Studio(max_batch=1)
     studio.go_on.clear()
     studio.interrupt = lambda: None  # type: ignore[method-assign]
@@ -500,7 +500,7 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
     takes: list[Recording] = []
 
     def keep(jam: Jam, take: Recording) -> str:
-        jam.tape.use(take.first, take.stop, lambda clip: None)
+        jam.store.with_samples(take.first, take.stop, lambda clip: None)
         takes.append(take)
         return ""
 
@@ -509,13 +509,13 @@ def test_recordings_are_saved_where_the_program_ends(tmp_path: Path):
     jams.start(jam)
     until(lambda: jam.resting)
     jam.record()
-    jam.hear(20000)
+    jam.report_position(20000)
     began = time.monotonic()
     jams.close()
     assert time.monotonic() - began < 15
     assert [(take.first, take.stop) for take in takes] == [(0, 20000)]
     assert jam.gone
-    assert not jam.tape.folder.exists()
+    assert not jam.store.folder.exists()
 
 
 def test_identity_backend_keeps_noise_and_beat(start: Callable[..., Jam]):

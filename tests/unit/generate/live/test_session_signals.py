@@ -23,13 +23,13 @@ from tests.unit.generate.live.test_session import CPU, settings_of
 
 with stopping_signals():
     try:
-        jam = Jam(settings_of(), FakeBackend(by_seed), Path("playing/1"), CPU, lambda jam, take: str(
-            write_recording(jam, take, Path("kept.wav"))))
+        jam = Jam(settings_of(), FakeBackend(by_seed), Path("playing/1"), CPU, lambda jam, recording: str(
+            write_recording(jam, recording, Path("kept.wav"))))
         JAMS.start(jam)
-        while jam.tape.samples < 8000:
+        while jam.store.samples < 8000:
             time.sleep(0.01)
         jam.record()
-        jam.hear(8000)
+        jam.report_position(8000)
         print("recording", flush=True)
         while True:
             time.sleep(0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from riffusion_ext.generate.live.throughput import STRETCH, Throughput
+from riffusion_ext.generate.live.throughput import MIN_PLAY_S, Throughput
 
 WINDOWS = st.floats(0.5, 30.0)
 
@@ -35,7 +35,7 @@ def test_a_slow_backend_is_played_for_a_while_without_a_pause(window, speed, ahe
         pace.add(window, window / speed)
     assume(pace.needed < ahead)
     assert (
-        pace.needed / (1.0 - speed) >= STRETCH * 0.999
+        pace.needed / (1.0 - speed) >= MIN_PLAY_S * 0.999
     )  # until what is there and what is generated meanwhile is played
 
 

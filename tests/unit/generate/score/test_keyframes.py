@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.score.keyframes import Keyframe, Score, curved
+from riffusion_ext.generate.score.keyframes import Keyframe, Score, power_curve
 from riffusion_ext.generate.score.parser import format_score, parse_score
 from riffusion_ext.generate.score.timecode import format_time, parse_time
 
@@ -57,9 +57,9 @@ def test_keyframes_are_reached_where_they_begin(score: Score) -> None:
 @settings(deadline=None)
 @given(st.floats(0.0, 1.0), st.floats(0.1, 8.0))
 def test_power_curve_is_symmetric_and_keeps_its_ends(share: float, power: float) -> None:
-    assert curved(share, power) + curved(1.0 - share, power) == pytest.approx(1.0)
-    assert (curved(0.0, power), curved(0.5, power), curved(1.0, power)) == (0.0, 0.5, 1.0)
-    assert curved(share, 1.0) == pytest.approx(share)
+    assert power_curve(share, power) + power_curve(1.0 - share, power) == pytest.approx(1.0)
+    assert (power_curve(0.0, power), power_curve(0.5, power), power_curve(1.0, power)) == (0.0, 0.5, 1.0)
+    assert power_curve(share, 1.0) == pytest.approx(share)
 
 
 def test_last_keyframe_of_zero_length_is_the_end_of_the_transition() -> None:
@@ -84,9 +84,9 @@ def test_bars_are_counted_by_the_tempo() -> None:
 @settings(deadline=None)
 @given(scores, st.integers(0, 2**32 - 1))
 def test_settled_score_has_every_seed_decided_and_keeps_given_seeds(score: Score, seed: int) -> None:
-    settled = score.settled(seed)
+    settled = score.resolve_seeds(seed)
     assert all(keyframe.seed >= 0 for keyframe in settled.keyframes)
-    assert settled.settled() == settled
+    assert settled.resolve_seeds() == settled
     current = seed
     for before, after in zip(score.keyframes, settled.keyframes, strict=True):
         current = current if before.seed == -1 else before.seed

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Keyframe, Moment
-from riffusion_ext.generate.score.prompt_queue import LONGEST_QUEUE, PromptQueue
+from riffusion_ext.generate.score.prompt_queue import MAX_QUEUED, PromptQueue
 
 
 def journey(travel: int = 4, seed: int = 7) -> PromptQueue:
@@ -84,7 +84,7 @@ def test_invalid_prompt_changes_are_refused_with_a_sentence():
     way = journey()
     with pytest.raises(RiffusionError, match="Write a prompt"):
         way.add("  ")
-    for _ in range(LONGEST_QUEUE):
+    for _ in range(MAX_QUEUED):
         way.add("x")
     with pytest.raises(RiffusionError, match="wait already"):
         way.add("x")

@@ -14,7 +14,7 @@ from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.windows.blend import HOLD_RIFF, HOLD_SONG, BlendedSpectrogram, Measured
 from riffusion_ext.generate.windows.plan import Plan, plan_plain, plan_riff, plan_song
-from riffusion_ext.generate.windows.segments import part_of
+from riffusion_ext.generate.windows.segments import plan_part
 from riffusion_ext.metadata import TEXT_KEY, record_text
 from riffusion_ext.spectrogram.image import mel_to_image
 from tests.unit.small import SMALL
@@ -189,7 +189,7 @@ def test_measured_levels_are_not_read_again() -> None:
         return images(number)
 
     measured = Measured()
-    part = part_of(plan, 2, 5)
+    part = plan_part(plan, 2, 5)
     BlendedSpectrogram(part, lambda number: read_image(2 + number), measured=measured, first=2)
     assert sorted(set(opened)) == [2, 3, 4]
     opened.clear()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from riffusion_ext.analysis.beat_tracking import onset_strength
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, beat_image, tiled
+from riffusion_ext.generate.windows.init_images import PATTERNS, beat_clip, beat_image, tile_columns
 from riffusion_ext.params import PRESETS, SpectrogramParams
 
 PARAMS = PRESETS["riffusion-v1"]
@@ -77,11 +77,11 @@ def test_impossible_beats(values: dict[str, object], words: str) -> None:
 @given(st.integers(0, 5000), st.integers(1, 40).map(lambda n: 64 * n))
 def test_tiles_repeat_for_ever(start: int, width: int) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 77), np.uint8))
-    tile = np.asarray(tiled(image, start, width, 64))
+    tile = np.asarray(tile_columns(image, start, width, 64))
     assert tile.shape == (64, width, 3)
     np.testing.assert_array_equal(tile[:, 0, 0], np.asarray(image)[:, start % 77])
     np.testing.assert_array_equal(tile[:, 77:], tile[:, :-77]) if width > 77 else None
 
 
 def test_tiles_are_brought_to_the_height(small: SpectrogramParams) -> None:
-    assert tiled(Image.new("L", (10, 20)), 0, 64, small.num_frequencies).size == (64, 64)
+    assert tile_columns(Image.new("L", (10, 20)), 0, 64, small.num_frequencies).size == (64, 64)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.generate.windows.masks import combined, ramp, soft_mask
+from riffusion_ext.generate.windows.masks import combine_masks, ramp, soft_mask
 
 
 @settings(deadline=None)
@@ -47,9 +47,9 @@ def test_masks_that_do_not_fit_are_refused() -> None:
 
 def test_masks_are_combined_by_their_minimum() -> None:
     one, other = Image.new("L", (8, 8), 255), Image.new("L", (8, 8), 0)
-    assert combined(None, None) is None
-    assert combined(one, None) is one
-    assert combined(None, other) is other
-    both = combined(one, other)
+    assert combine_masks(None, None) is None
+    assert combine_masks(one, None) is one
+    assert combine_masks(None, other) is other
+    both = combine_masks(one, other)
     assert both is not None
     assert not np.asarray(both).any()

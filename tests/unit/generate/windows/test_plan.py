@@ -154,7 +154,7 @@ def test_head_is_what_can_be_heard_of_the_first_windows(seconds: float, count: i
 
 def test_plans_with_any_difference_are_written_differently() -> None:
     """Work is found again by the text of its plan."""
-    score = Score((Keyframe('ä [a|b] "q"', "no", 3, bars=8), Keyframe("b", bars=7.5)), bpm=97.3).settled(4)
+    score = Score((Keyframe('ä [a|b] "q"', "no", 3, bars=8), Keyframe("b", bars=7.5)), bpm=97.3).resolve_seeds(4)
     plan = plan_song(score, PARAMS, known_start=64)
     others = [
         plan_song(score, PARAMS),

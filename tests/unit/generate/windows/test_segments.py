@@ -22,7 +22,7 @@ from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.windows.plan import plan_song
-from riffusion_ext.generate.windows.segments import part_of, segments_of
+from riffusion_ext.generate.windows.segments import plan_part, segments_of
 from riffusion_ext.params import PRESETS
 from riffusion_ext.spectrogram.settings import DecodeSettings
 from tests.unit.generate.fake_backends import FakeBackend, by_seed
@@ -43,7 +43,7 @@ def test_stretches_cover_all_windows_and_begin_with_one(windows: int, most: int)
 @given(st.floats(3, 200), st.integers(2, 9))
 def test_parts_lie_side_by_side(seconds: float, most: int):
     plan = plan_song(Score((Keyframe("a", seed=1, seconds=seconds),)), PARAMS)
-    parts = [part_of(plan, first, stop) for first, stop in segments_of(len(plan.windows), most)]
+    parts = [plan_part(plan, first, stop) for first, stop in segments_of(len(plan.windows), most)]
     assert parts[0].first_sample == 0
     for part in parts:
         assert [window.number for window in part.windows] == list(range(len(part.windows)))
@@ -58,7 +58,7 @@ def test_parts_lie_side_by_side(seconds: float, most: int):
 def test_windows_that_are_not_there_are_refused(first: int, stop: int):
     plan = plan_song(Score((Keyframe("a", seed=1, seconds=9.0),)), PARAMS)
     with pytest.raises(RiffusionError, match="windows must lie between 0 and"):
-        part_of(plan, first, stop)
+        plan_part(plan, first, stop)
 
 
 def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
@@ -70,7 +70,7 @@ def test_a_part_sounds_as_the_song_does_there(tmp_path: Path):
     whole = song.sound()
     assert whole is not None
     part = song.part(2, 5)
-    begin = part_of(song.plan, 2, 5).first_sample
+    begin = plan_part(song.plan, 2, 5).first_sample
     there = whole.samples[0, begin : begin + part.samples.shape[1]]
 
     def loudness(samples: np.ndarray) -> np.ndarray:  # waves differ: phases depend on what lies around
@@ -91,7 +91,7 @@ def test_a_part_of_a_riff_is_mixed_with_its_own_part_of_the_song(tmp_path: Path)
     with pytest.raises(RiffusionError, match="nothing has been generated"):
         riff.part(0, 1)
     list(riff.generate(FakeBackend(by_seed, max_batch=4)))
-    plan = part_of(riff.plan, 2, 4)
+    plan = plan_part(riff.plan, 2, 4)
     part = riff.part(2, 4)
     there = song.samples[:, plan.first_sample :][:, : part.samples.shape[1]]
     assert np.array_equal(part.samples, there)

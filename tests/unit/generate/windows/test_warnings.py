@@ -15,7 +15,7 @@ from riffusion_ext.generate.score.keyframes import Keyframe, Score
 from riffusion_ext.generate.score.parser import parse_score
 from riffusion_ext.generate.song import Song, SongSettings
 from riffusion_ext.generate.windows.plan import plan_plain, plan_riff, plan_song
-from riffusion_ext.generate.windows.warnings import passed_over
+from riffusion_ext.generate.windows.warnings import skipped_keyframes
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from tests.unit.generate.conftest import MakeSong
 
@@ -44,7 +44,7 @@ def test_keyframes_of_some_length_are_heard(lengths: list[float], power: float, 
         plan_riff(score.samples(44100), PARAMS, score.at, overlap=overlap),
         plan_plain(score, PARAMS),
     ):
-        assert passed_over(plan, score.keyframes) == []
+        assert skipped_keyframes(plan, score.keyframes) == []
 
 
 def test_one_window_has_one_prompt(tmp_path: Path, small: SpectrogramParams, song: MakeSong) -> None:
