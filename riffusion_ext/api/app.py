@@ -13,16 +13,16 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route, request_response
 
 from riffusion_ext import __version__
+from riffusion_ext.api.access.allow_list import AllowList
 from riffusion_ext.api.access.auth import Credentials, Guard
-from riffusion_ext.api.access.door import Visitors
 from riffusion_ext.api.compat import routes as compat
 from riffusion_ext.api.context import ROOT, ApiContext
 from riffusion_ext.api.errors import AsciiJSON, add_handlers
-from riffusion_ext.api.openapi import described
+from riffusion_ext.api.openapi import build_schema
 from riffusion_ext.api.requests.content_type import TypedBodies
 from riffusion_ext.api.routes import convert, datasets, files, generate, images, interpolate, jobs
-from riffusion_ext.api.routes import service as about
-from riffusion_ext.api.routes.page import add_first
+from riffusion_ext.api.routes import service as service_routes
+from riffusion_ext.api.routes.page import prepend_routes
 
 __all__ = ["build", "mount"]
 
@@ -38,14 +38,14 @@ def build(service: ApiContext) -> FastAPI:
         default_response_class=AsciiJSON,
     )
     add_handlers(app)
-    for module in (about, files, convert, generate, interpolate, images, datasets, jobs):
+    for module in (service_routes, files, convert, generate, interpolate, images, datasets, jobs):
         app.include_router(module.router(service))
-    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    app.openapi = lambda: build_schema(app)  # type: ignore[method-assign]
     return app
 
 
 def mount(
-    app: Any, service: ApiContext, credentials: Credentials | None = None, *, visitors: Visitors | None = None
+    app: Any, service: ApiContext, credentials: Credentials | None = None, *, allow_list: AllowList | None = None
 ) -> None:
     """Put the routes into an application, all behind one password.
 
@@ -57,32 +57,35 @@ def mount(
         What they work with.
     credentials
         Passwords by user; None or empty: none is asked for, as the host's own API asks for none.
-    visitors
-        Who may come in. None: the application is behind a :class:`~riffusion_ext.api.access.door.Door` as a whole.
+    allow_list
+        Who may come in. None: an
+        :class:`~riffusion_ext.api.access.allow_list.AllowListMiddleware` is around the whole application.
     """
     limits = service.limits
 
-    def guarded(inner: Any, **more: Any) -> Guard:
-        return Guard(inner, credentials=credentials, bodies=service.bodies, **more)
+    def with_guard(inner: Any, **options: Any) -> Guard:
+        return Guard(inner, credentials=credentials, bodies=service.bodies, **options)
 
-    ours = guarded(
+    api = with_guard(
         TypedBodies(build(service), _is_upload),
         streamed=_is_upload,
-        body_bytes=lambda scope: limits.body(_place(scope)),
+        body_bytes=lambda scope: limits.body(_path_below_root(scope)),
     )
-    routes: list[Mount | Route] = [Mount(ROOT, app=ours)]
-    for path, (endpoint, answer) in compat.endpoints(service).items():
-        most = min(compat.BODY_BYTES[path], limits.body_bytes)
-        for place in (path, f"{path}/"):
-            inner = guarded(request_response(endpoint), answer=answer, body_bytes=lambda scope, most=most: most)
-            routes.append(Route(place, inner, methods=["POST"], include_in_schema=False))
-    add_first(app, routes, visitors)
+    routes: list[Mount | Route] = [Mount(ROOT, app=api)]
+    for path, (endpoint, refuse) in compat.endpoints(service).items():
+        max_bytes = min(compat.BODY_BYTES[path], limits.body_bytes)
+        for address in (path, f"{path}/"):
+            inner = with_guard(
+                request_response(endpoint), refuse=refuse, body_bytes=lambda scope, max_bytes=max_bytes: max_bytes
+            )
+            routes.append(Route(address, inner, methods=["POST"], include_in_schema=False))
+    prepend_routes(app, routes, allow_list)
 
 
 def _is_upload(scope: Mapping[str, Any]) -> bool:
-    return scope["method"] == "POST" and _place(scope) in _UPLOADS
+    return scope["method"] == "POST" and _path_below_root(scope) in _UPLOADS
 
 
-def _place(scope: Mapping[str, Any]) -> str:
+def _path_below_root(scope: Mapping[str, Any]) -> str:
     """Return the path below our root."""
     return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))

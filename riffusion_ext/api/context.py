@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from riffusion_ext.api.errors import ApiError, not_found
 from riffusion_ext.api.limits import Limits
 from riffusion_ext.api.requests.receive import Transfers
-from riffusion_ext.api.room import Room
+from riffusion_ext.api.result_store import ResultStore
 from riffusion_ext.files import scratch
 from riffusion_ext.jobs import Job, Jobs
 from riffusion_ext.library import LIBRARY, ClipLibrary, ClipRecord
@@ -70,7 +70,7 @@ class ApiContext:
         self.prefix, self.output = prefix, output
         kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
         self.files = {kind: ClipLibrary(kept, size, lifetime=seconds) for kind in KINDS}
-        self.room = Room(self.files, kept, size, patience=seconds + 10.0)
+        self.results = ResultStore(self.files, kept, size, timeout_s=seconds + 10.0)
         self._others = others
         self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
         self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
@@ -150,7 +150,7 @@ class ApiContext:
 
     def save(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
         """Keep a file that belongs to the service, and give it an id."""
-        return self.room.save(kind, path, title=title, duration=duration, **more)
+        return self.results.save(kind, path, title=title, duration=duration, **more)
 
     def url(self, kind: str, id_: str) -> str:
         """Return the path of a URL."""

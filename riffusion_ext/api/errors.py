@@ -25,14 +25,14 @@ __all__ = [
     "add_handlers",
     "first_sentence",
     "headers_of",
-    "more_headers",
     "not_found",
     "refusal",
+    "refusal_headers",
 ]
 
 logger = logging.getLogger(__name__)
 
-_LONGEST = 600
+_MAX_CHARACTERS = 600
 _RETRY = {429: "5", 503: "5"}
 
 
@@ -67,10 +67,10 @@ def not_found(what: str) -> ApiError:
 
 def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer that says in one sentence why not; without the server's folders."""
-    return AsciiJSON({"detail": without_folders(text)[:_LONGEST]}, status, more_headers(status, headers))
+    return AsciiJSON({"detail": without_folders(text)[:_MAX_CHARACTERS]}, status, refusal_headers(status, headers))
 
 
-def more_headers(status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+def refusal_headers(status: int, headers: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return headers with what a refusal of this status has besides: when to try again."""
     more = {"Retry-After": _RETRY[status]} if status in _RETRY else {}
     return {**more, **(headers or {})}
@@ -99,14 +99,14 @@ def headers_of(error: BaseException) -> Mapping[str, str] | None:
 def add_handlers(app: FastAPI) -> None:
     """Make an application answer all errors in this way."""
 
-    async def ours(request: Request, error: Exception) -> Response:
+    async def known(request: Request, error: Exception) -> Response:
         return refusal(status_of(error), str(error), headers_of(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return refusal(422, first_sentence(error.errors()))
 
-    async def other(request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return refusal(error.status_code, str(error.detail), error.headers)
 
@@ -114,9 +114,9 @@ def add_handlers(app: FastAPI) -> None:
         logger.exception("%s %s", request.method, request.url.path, exc_info=error)
         return refusal(500, f"something went wrong here: {type(error).__name__}; the server's log has the details")
 
-    app.add_exception_handler(RiffusionError, ours)
+    app.add_exception_handler(RiffusionError, known)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, other)
+    app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
 
 

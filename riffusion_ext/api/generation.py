@@ -33,70 +33,70 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
 
 __all__ = [
-    "Watch",
+    "JobProgress",
     "check_save",
-    "keep_clip",
-    "keep_image",
     "render",
-    "result_of",
-    "save",
-    "watched",
+    "save_to_output",
+    "store_clip",
+    "store_image",
+    "store_result",
+    "watch_backend",
     "work_folder",
 ]
 
-_GENERATED = 0.95
+_GENERATION_SHARE = 0.95
 """Share of the whole that is generation; the rest makes the sound."""
 
 
-_WORK_FOLDERS = 32
+_MAX_WORK_FOLDERS = 32
 """More than can be waiting for their turn."""
 
 
-class Watch:
+class JobProgress:
     """Tells a job how far generation is: windows, and steps within them."""
 
-    def __init__(self, job: Job, total: int = 0, *, after: str = "making the sound") -> None:
-        self._job, self.done, self.total, self._after = job, 0, total, after
+    def __init__(self, job: Job, total: int = 0, *, last_message: str = "making the sound") -> None:
+        self._job, self.done, self.total, self._last_message = job, 0, total, last_message
 
-    def activity(self, activity: Activity) -> None:
+    def report_activity(self, activity: Activity) -> None:
         """Take in what the backend is at."""
         if activity.waiting:
-            self._tell(0.0, "waiting until the webui has finished its other work", activity)
+            self._report(0.0, "waiting until the webui has finished its other work", activity)
         elif activity.steps:
             share = (activity.step - 1) / activity.steps
-            self._tell(share, f"step {activity.step} of {activity.steps}", activity)
+            self._report(share, f"step {activity.step} of {activity.steps}", activity)
 
-    def generated(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
+    def report_done(self, done: int, total: int | None = None, seconds_left: float | None = None) -> None:
         """Take in how many windows are there."""
         self.done, self.total = done, self.total if total is None else total
-        self._tell(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
+        self._report(0.0, "" if seconds_left is None else f"{seconds_left:.0f} s left")
 
     def __call__(self, item: Activity | Event | Stage) -> None:
         """Take in what a rendering tells; what was stopped is heard as far as it goes."""
         if isinstance(item, Progress):
-            self.generated(item.done, item.total, item.seconds_left)
+            self.report_done(item.done, item.total, item.seconds_left)
         elif isinstance(item, Stage):
-            self._job.report(_GENERATED + (1 - _GENERATED) * item.share, item.text)
+            self._job.report(_GENERATION_SHARE + (1 - _GENERATION_SHARE) * item.share, item.text)
         elif isinstance(item, Activity):
-            self.activity(item)
+            self.report_activity(item)
 
-    def _tell(self, share: float, what: str, activity: Activity | None = None) -> None:
+    def _report(self, share: float, what: str, activity: Activity | None = None) -> None:
         total = max(self.total, 1)
         if self.done >= total:
-            self._job.report(_GENERATED, self._after)
+            self._job.report(_GENERATION_SHARE, self._last_message)
             return
         text = f"window {self.done + 1} of {total}"
         details = None if activity is None else asdict(activity)
-        self._job.report(_GENERATED * (self.done + share) / total, f"{text}, {what}" if what else text, details)
+        self._job.report(_GENERATION_SHARE * (self.done + share) / total, f"{text}, {what}" if what else text, details)
 
 
-def watched(backend: Backend, most: int, job: Job, watch: Watch) -> BatchLimit:
+def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgress) -> BatchLimit:
     """Return the backend, held to batches of so many, which stops when the job shall."""
-    return BatchLimit(backend, most, watch.activity, lambda: job.stop_wanted)
+    return BatchLimit(backend, max_batch, progress.report_activity, lambda: job.stop_wanted)
 
 
 def render(
-    service: ApiContext, piece: Piece, job: Job, watch: Watch, *, batch: int = 1, limit: int | None = None
+    service: ApiContext, piece: Piece, job: Job, progress: JobProgress, *, batch: int = 1, limit: int | None = None
 ) -> tuple[Rendered, AudioClip | None]:
     """Render a piece; returns how that ended, and its sound as far as it goes.
 
@@ -106,11 +106,11 @@ def render(
         That of the backend.
     """
     rendered = render_piece(
-        piece, service.backend(), batch=batch, limit=limit, on_progress=watch, cancelled=lambda: job.stop_wanted
+        piece, service.backend(), batch=batch, limit=limit, on_progress=progress, cancelled=lambda: job.stop_wanted
     )
     if rendered.error is not None:
         raise rendered.error
-    return rendered, sound_of_piece(piece, rendered, watch)
+    return rendered, sound_of_piece(piece, rendered, progress)
 
 
 def work_folder(service: ApiContext, kind: str) -> Path:
@@ -118,22 +118,29 @@ def work_folder(service: ApiContext, kind: str) -> Path:
     folder = service.folder(kind)
     with suppress(OSError):
         pieces = [path for path in folder.iterdir() if path.name != "sources"]
-        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_WORK_FOLDERS]:
+        for path in sorted(pieces, key=lambda path: path.stat().st_mtime)[:-_MAX_WORK_FOLDERS]:
             shutil.rmtree(path, ignore_errors=True)
     return folder
 
 
-def keep_clip(
-    service: ApiContext, clip: AudioClip, form: str, title: str, write: Callable[[Path, AudioClip], object], **more: Any
+def store_clip(
+    service: ApiContext,
+    clip: AudioClip,
+    file_format: str,
+    title: str,
+    write: Callable[[Path, AudioClip], object],
+    **more: Any,
 ) -> ClipRecord:
     """Write a clip into the service's folder and keep it."""
-    path = service.folder("clips") / f"{secrets.token_hex(8)}.{form}"
+    path = service.folder("clips") / f"{secrets.token_hex(8)}.{file_format}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
-    return service.save("clips", path, title=name, duration=clip.duration, download_name=f"{name}.{form}", **more)
+    return service.save(
+        "clips", path, title=name, duration=clip.duration, download_name=f"{name}.{file_format}", **more
+    )
 
 
-def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
+def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
     """Keep an image that was generated; returns what the client is told of it."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.params import DEFAULT_MAX_VALUE
@@ -145,13 +152,13 @@ def keep_image(service: ApiContext, image: Image.Image, params: SpectrogramParam
     return {**file_view(service, "pictures", record), "width": image.width, "height": image.height}
 
 
-def check_save(service: ApiContext, wanted: bool) -> None:
+def check_save(service: ApiContext, requested: bool) -> None:
     """Raise an ApiError where results are to stay, and there is no folder for them."""
-    if wanted and service.output is None:
+    if requested and service.output is None:
         raise ApiError(422, "save cannot be had here: there is no folder for results")
 
 
-def save(service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
+def save_to_output(service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
     """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
     assert service.output is not None
     folder = service.output()
@@ -168,11 +175,11 @@ def save(service: ApiContext, record: ClipRecord, kind: str, title: str, *, comp
     return {"saved": path.relative_to(folder).as_posix()}
 
 
-def result_of(
+def store_result(
     service: ApiContext,
     piece: Piece,
     clip: AudioClip,
-    form: str,
+    file_format: str,
     title: str,
     *,
     complete: bool,
@@ -183,7 +190,7 @@ def result_of(
     def write(path: Path, sound: AudioClip) -> object:
         return piece.write(path, sound, title=title)
 
-    record = keep_clip(service, clip, form, title, write, seed=piece.seed)
+    record = store_clip(service, clip, file_format, title, write, seed=piece.seed)
     view = clip_view(service, record, sample_rate=clip.sample_rate, channels=clip.channels)
-    saved = save(service, record, save_as, title, complete=complete) if save_as else {}
+    saved = save_to_output(service, record, save_as, title, complete=complete) if save_as else {}
     return {"clip": view, "complete": complete, "seed": piece.seed, "infotext": piece.infotext(), **saved}

@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from riffusion_ext.params import SpectrogramParams
 
 __all__ = [
-    "bytes_of",
+    "check_sound",
     "check_text",
-    "checked_sound",
-    "file_name",
-    "kept_image",
-    "kept_sound",
-    "opened_image",
-    "params_of",
+    "clean_file_name",
+    "decode_base64",
+    "decode_image",
+    "open_stored_image",
+    "parse_params",
     "read_sound",
+    "read_stored_sound",
     "sound_suffix",
-    "written_sound",
+    "write_sound",
 ]
 
-_MODEL_SIDE = 512
+_MIN_SIDE = 512
 """What images to generate from are scaled to: a line of few pixels and great length would fill the memory."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},")
-_PIECE = 1 << 20
-_WORDS = re.compile(r"[\x00-\x1f\x7f/\\]+")
+_CHUNK = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 _SUFFIXES = {
     "PNG": ".png",
@@ -56,7 +56,7 @@ _SUFFIXES = {
 }
 """Formats of images that are taken: those of :data:`riffusion_ext.files.paths.IMAGE_SUFFIXES`."""
 
-_HEADS = (
+_SIGNATURES = (
     (0, b"RIFF", ".wav"),
     (0, b"RF64", ".wav"),
     (0, b"fLaC", ".flac"),
@@ -70,7 +70,7 @@ _HEADS = (
 )
 
 
-def bytes_of(text: str, what: str) -> bytes:
+def decode_base64(text: str, what: str) -> bytes:
     """Decode base64, in one line or many, with or without ``data:...;base64,`` before it.
 
     Raises
@@ -81,10 +81,10 @@ def bytes_of(text: str, what: str) -> bytes:
     match = _DATA_URL.match(text)
     data, rest = bytearray(), b""
     # Bit by bit: a large file at once would let nothing else run meanwhile.
-    for start in range(match.end() if match else 0, len(text), _PIECE):
+    for start in range(match.end() if match else 0, len(text), _CHUNK):
         try:
-            piece = rest + text[start : start + _PIECE].encode("ascii").translate(None, b" \t\n\r\f\v")
-            whole = len(piece) // 4 * 4 if start + _PIECE < len(text) else len(piece)
+            piece = rest + text[start : start + _CHUNK].encode("ascii").translate(None, b" \t\n\r\f\v")
+            whole = len(piece) // 4 * 4 if start + _CHUNK < len(text) else len(piece)
             rest = piece[whole:]
             if data and len(data) % 3:  # it had ended before
                 raise ValueError
@@ -105,14 +105,14 @@ def check_text(*texts: str | None) -> None:
             raise ApiError(422, "a text holds half of a character (a surrogate without the other)") from None
 
 
-def file_name(name: str, suffix: str, otherwise: str) -> str:
+def clean_file_name(name: str, suffix: str, default: str) -> str:
     """Return the name of a file as a client calls it, without folders and signs that do not belong into one."""
-    text = _WORDS.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
+    text = _NOT_IN_NAMES.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
     stem = text.rpartition(".")[0] or text
-    return shorten_name(stem or otherwise, suffix, longest=120)
+    return shorten_name(stem or default, suffix, longest=120)
 
 
-def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
+def decode_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:
     """Open an image of at most so many pixels; returns it, and the suffix of its format.
 
     Parameters
@@ -138,10 +138,10 @@ def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side
     try:
         file = io.BytesIO(data)
         image = open_image(file, tuple(_SUFFIXES))
-        most = limits.pixels if pixels is None else pixels
-        if max(image.width, side) * max(image.height, side) > most:
-            text = f"the image has {image.width} x {image.height} pixels, {most} in all are allowed here"
-            text += f", and the longer side {most // side}" if side > 1 else ""
+        max_pixels = limits.pixels if pixels is None else pixels
+        if max(image.width, side) * max(image.height, side) > max_pixels:
+            text = f"the image has {image.width} x {image.height} pixels, {max_pixels} in all are allowed here"
+            text += f", and the longer side {max_pixels // side}" if side > 1 else ""
             raise ApiError(413, text)
         image = load_image(image, file)
         with suppress(Exception):
@@ -157,7 +157,7 @@ def opened_image(data: bytes, limits: Limits, pixels: int | None = None, *, side
     return image, _SUFFIXES.get(image.format or "", ".jpg")  # else a JPEG of several images
 
 
-def kept_image(service: ApiContext, id_: str | None) -> Image.Image | None:
+def open_stored_image(service: ApiContext, id_: str | None) -> Image.Image | None:
     """Open the image of an id, for generation; None for none.
 
     Raises
@@ -171,10 +171,10 @@ def kept_image(service: ApiContext, id_: str | None) -> Image.Image | None:
         data = service.find("pictures", id_).path.read_bytes()
     except OSError:
         raise ApiError(404, "this image is gone") from None
-    return opened_image(data, service.limits, service.limits.seed_pixels, side=_MODEL_SIDE)[0]
+    return decode_image(data, service.limits, service.limits.seed_pixels, side=_MIN_SIDE)[0]
 
 
-def sound_suffix(head: bytes) -> str:
+def sound_suffix(first_bytes: bytes) -> str:
     """Return the suffix of a sound file by its first bytes.
 
     Lists that name other files, which ffmpeg would follow, are no sound.
@@ -184,15 +184,15 @@ def sound_suffix(head: bytes) -> str:
     ApiError
         No kind of sound begins like this.
     """
-    for place, mark, suffix in _HEADS:
-        if head[place : place + len(mark)] == mark:
+    for place, signature, suffix in _SIGNATURES:
+        if first_bytes[place : place + len(signature)] == signature:
             return suffix
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return ".aac" if head[1] & 0x06 == 0 else ".mp3"
+    if len(first_bytes) > 1 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0:
+        return ".aac" if first_bytes[1] & 0x06 == 0 else ".mp3"
     raise ApiError(422, "this is not a sound file of a known kind (WAV, FLAC, OGG, MP3, AIFF, AU, M4A, WebM, WMA)")
 
 
-def checked_sound(path: Path, limits: Limits) -> float:
+def check_sound(path: Path, limits: Limits) -> float:
     """Return the length of a sound file in seconds.
 
     Raises
@@ -215,7 +215,7 @@ def checked_sound(path: Path, limits: Limits) -> float:
             frames, channels, rate = shape
             seconds, samples = frames / rate, frames * channels
     except RiffusionError as error:
-        raise ApiError(422, _named(error, path)) from error
+        raise ApiError(422, _without_path(error, path)) from error
     if not seconds > 0:
         raise ApiError(422, "the sound has no samples")
     if not seconds <= limits.sound_seconds:
@@ -225,7 +225,7 @@ def checked_sound(path: Path, limits: Limits) -> float:
     return seconds
 
 
-def kept_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
+def read_stored_sound(service: ApiContext, id_: str, *, start: float = 0.0, duration: float | None = None) -> AudioClip:
     """Read the sound of an id, or a part of it.
 
     Raises
@@ -240,20 +240,20 @@ def read_sound(path: Path, limits: Limits, *, start: float = 0.0, duration: floa
     """Read a sound file, or a part of it, within the limits; sentences do not name the file."""
     from riffusion_ext.audio.io import read_audio
 
-    checked_sound(path, limits)
+    check_sound(path, limits)
     try:
         return read_audio(path, start=start, duration=min(duration or limits.sound_seconds, limits.sound_seconds))
     except RiffusionError as error:
-        raise ApiError(422, _named(error, path)) from error
+        raise ApiError(422, _without_path(error, path)) from error
 
 
-def written_sound(service: ApiContext, data: bytes) -> Path:
+def write_sound(service: ApiContext, data: bytes) -> Path:
     """Write a sound that came in a body into a file."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}{sound_suffix(data[:16])}"
     return write_atomically(path, lambda file: file.write(data))
 
 
-def params_of(text: str | None) -> SpectrogramParams | None:
+def parse_params(text: str | None) -> SpectrogramParams | None:
     """Return the parameters that a preset's name or a list of them mean; None for nothing."""
     from riffusion_ext.params import PRESETS, SpectrogramParams
 
@@ -262,5 +262,5 @@ def params_of(text: str | None) -> SpectrogramParams | None:
     return PRESETS[text] if text in PRESETS else SpectrogramParams.from_text(text)
 
 
-def _named(error: RiffusionError, path: Path) -> str:
+def _without_path(error: RiffusionError, path: Path) -> str:
     return str(error).replace(str(path), "the sound").replace(path.name, "the sound")

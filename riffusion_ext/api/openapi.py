@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-__all__ = ["EXAMPLES", "described"]
+__all__ = ["EXAMPLES", "build_schema"]
 
 _CLIP = {
     "id": "qGz0vJx2QmYkTt3p",
@@ -102,7 +102,7 @@ _REFUSALS = {
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+def build_schema(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI description of an application; made once, but for where the server says that it is."""
     if app.openapi_schema:
         return {**app.openapi_schema, "servers": app.servers}

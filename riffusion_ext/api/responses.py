@@ -17,9 +17,9 @@ from riffusion_ext.files.paths import without_folders
 from riffusion_ext.jobs import Job, Result, Work
 from riffusion_ext.validation.finite import flaw
 
-__all__ = ["accepted", "ended", "finished", "job_json", "job_reply", "job_view", "jobs_reply"]
+__all__ = ["accept", "job_json", "job_reply", "job_view", "jobs_reply", "run_and_wait", "wait_for"]
 
-_LISTED = 1 << 14
+_MAX_LISTED = 1 << 14
 """Characters of a job in a list, at most."""
 
 logger = logging.getLogger(__name__)
@@ -43,15 +43,15 @@ def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
     }
 
 
-def job_json(service: ApiContext, job: Job, *, most: int | None = None) -> str:
+def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None) -> str:
     """Return what clients are told of a job as JSON; whatever is in it, other jobs can be told of.
 
-    With `most`, a result that makes it longer than so many characters is left out.
+    With `max_characters`, a result that makes it longer than so many characters is left out.
     """
     view = job_view(service, job)
     try:
         text = json.dumps(view, allow_nan=False, separators=(",", ":"))
-        if most is None or len(text) <= most:
+        if max_characters is None or len(text) <= max_characters:
             return text
         return json.dumps({**view, "result": None}, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
@@ -63,7 +63,7 @@ def job_json(service: ApiContext, job: Job, *, most: int | None = None) -> str:
 
 def jobs_reply(service: ApiContext, jobs: Sequence[Job]) -> Response:
     """Return a reply with many jobs, to be made in a thread; for large results, clients ask the job itself."""
-    texts = ",".join([job_json(service, job, most=_LISTED) for job in jobs])
+    texts = ",".join([job_json(service, job, max_characters=_MAX_LISTED) for job in jobs])
     return Response(f'{{"jobs":[{texts}]}}', media_type="application/json")
 
 
@@ -72,26 +72,26 @@ def job_reply(service: ApiContext, job: Job, status: int = 200, headers: Mapping
     return Response(job_json(service, job), status, dict(headers or {}), "application/json")
 
 
-def _submitted(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
+def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     """Queue a job whose files are kept until those who are told of them can fetch them."""
 
     def run(job: Job) -> Result:
-        with service.room.holding():
+        with service.results.hold_results():
             result = work(job)
-            if (wrong := flaw(result)) is not None:  # and no files stay that nobody is told of
-                raise RiffusionError(f"what came of this cannot be told: {wrong}")
+            if (problem := flaw(result)) is not None:  # and no files stay that nobody is told of
+                raise RiffusionError(f"what came of this cannot be told: {problem}")
             return result
 
     return service.jobs.submit(kind, lane, run)
 
 
-def accepted(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
+def accept(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
     """Queue a job, and answer 202 with it."""
-    job = _submitted(service, kind, lane, work)
+    job = _submit(service, kind, lane, work)
     return job_reply(service, job, 202, {"Location": job_view(service, job)["url"]})
 
 
-async def finished(job: Job) -> None:
+async def wait_for(job: Job) -> None:
     """Wait until a job has ended, without holding a thread."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ async def finished(job: Job) -> None:
     await over.wait()
 
 
-async def ended(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
+async def run_and_wait(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     """Queue a job and wait for it; returns it with its result.
 
     Raises
@@ -112,8 +112,8 @@ async def ended(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     ApiError
         There is none: why. Unexpected errors of the work come through as they are.
     """
-    job = _submitted(service, kind, lane, work)
-    await finished(job)
+    job = _submit(service, kind, lane, work)
+    await wait_for(job)
     if job.state == "done":
         return job
     if (cause := job.cause) is not None:

@@ -24,13 +24,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from riffusion_ext.addresses import is_loopback
-from riffusion_ext.api.access.door import Door, Visitors, adding, header_values
+from riffusion_ext.api.access.allow_list import AllowList, AllowListMiddleware, header_values, with_headers
 from riffusion_ext.api.access.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.access.login import Login
 from riffusion_ext.api.requests.asgi import Asgi
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["EVERYWHERE", "Access", "application", "listen", "protected", "run_until_stopped"]
+__all__ = ["EVERYWHERE", "Access", "build_application", "listen", "protect", "run_until_stopped"]
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -40,7 +40,7 @@ _SAFE_HEADERS = [
 _API = ("/riffusion/v1", "/run_inference", "/run_vst")
 MountPage = Callable[[FastAPI], str]
 EVERYWHERE = ("0.0.0.0", "::", "[::]", "")
-_GRACE_S = 3
+_SHUTDOWN_S = 3
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Access:
         Those that the routes for other programs ask for; the others count there, too.
     hosts, origins
         Further names of the server, and origins of pages that may call it; see
-        :class:`~riffusion_ext.api.access.door.Visitors`.
+        :class:`~riffusion_ext.api.access.allow_list.AllowList`.
     """
 
     host: str = "127.0.0.1"
@@ -79,13 +79,13 @@ class Access:
                 "--allow-host * lets pages of any site in, by a name that they lead here: choose a password with "
                 "--auth USER:PASSWORD, or allow names one by one"
             )
-        self.visitors()
+        self.allow_list()
 
-    def visitors(self) -> Visitors:
+    def allow_list(self) -> AllowList:
         """Return who may come in."""
         everywhere = self.host in EVERYWHERE
-        names = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
-        return Visitors.named(names, self.origins, any_address=everywhere)
+        hosts = [*self.hosts] if everywhere else [_in_brackets(self.host), *self.hosts]
+        return AllowList.from_names(hosts, self.origins, any_address=everywhere)
 
     @property
     def is_private(self) -> bool:
@@ -97,21 +97,21 @@ class Access:
         """Address by which this machine reaches the server, without the port."""
         return f"http://{'127.0.0.1' if self.host in EVERYWHERE else _in_brackets(self.host)}"
 
-    def others_for(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
+    def extra_credentials(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the passwords that count for a request besides those of the pages, by its scope."""
         path = str(scope.get("path", ""))
         return self.api_credentials if any(path == top or path.startswith(f"{top}/") for top in _API) else {}
 
 
-def protected(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], bool]) -> Asgi:
+def protect(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], bool]) -> Asgi:
     """Put an application behind the door and, where there is a password, the login."""
-    inner = _with_headers(app)
+    inner = _add_safe_headers(app)
     if access.credentials:
-        inner = Login(inner, access.credentials, others=access.others_for, is_own=is_own)
-    return Door(inner, access.visitors(), cross_origin=True)
+        inner = Login(inner, access.credentials, extra_credentials=access.extra_credentials, is_own=is_own)
+    return AllowListMiddleware(inner, access.allow_list(), cross_origin=True)
 
 
-def application(mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[Any], None]) -> Asgi:
+def build_application(mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[Any], None]) -> Asgi:
     """Return everything that the server has, protected.
 
     Parameters
@@ -131,18 +131,18 @@ def application(mount_page: MountPage, access: Access, cache: Path, add_routes: 
     page = web.router.routes[-1]  # what was mounted just now
     page.app = GradioGate(page.app, cache)  # type: ignore[attr-defined]
     add_routes(web)
-    return protected(web, access, _bearer_of(token))
+    return protect(web, access, _token_check(token))
 
 
-def _bearer_of(token: str) -> Callable[[Mapping[str, Any]], bool]:
+def _token_check(token: str) -> Callable[[Mapping[str, Any]], bool]:
     """Return whether a request, by its scope, carries a token."""
-    wanted = f"Bearer {token}".encode()
+    expected = f"Bearer {token}".encode()
 
-    def own(scope: Mapping[str, Any]) -> bool:
-        given = header_values(scope, "authorization")
-        return bool(token) and len(given) == 1 and secrets.compare_digest(given[0].encode("latin-1"), wanted)
+    def carries_token(scope: Mapping[str, Any]) -> bool:
+        values = header_values(scope, "authorization")
+        return bool(token) and len(values) == 1 and secrets.compare_digest(values[0].encode("latin-1"), expected)
 
-    return own
+    return carries_token
 
 
 def listen(access: Access) -> socket.socket:
@@ -183,7 +183,7 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
             server_header=False,
             ws_max_size=BODY_BYTES,
             ws_max_queue=2,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
         )
     )
     ended = threading.Event()  # not Thread.join: interrupted, it takes the thread for ended (bpo-45274)
@@ -209,16 +209,16 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
         # Pages keep a connection open; that it is cut now is no error worth a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
-        ended.wait(_GRACE_S + 5)
+        ended.wait(_SHUTDOWN_S + 5)
 
 
-def _with_headers(app: Asgi) -> Asgi:
+def _add_safe_headers(app: Asgi) -> Asgi:
     """Add to each answer what keeps other sites from framing it, and browsers from guessing types."""
 
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await app(scope, receive, adding(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, with_headers(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
 
-    return answer
+    return wrapped
 
 
 def _in_brackets(host: str) -> str:

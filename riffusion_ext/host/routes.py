@@ -57,7 +57,7 @@ class Routes:
 
         if self._service is None:
             self._service = self._new_service()
-        mount(app, self._service, credentials, visitors=api_visitors())
+        mount(app, self._service, credentials, allow_list=api_visitors())
 
     def _credentials(self) -> dict[str, str]:
         """Return the passwords of the host's own API; a RiffusionError where there are some that cannot be read."""

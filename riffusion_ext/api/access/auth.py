@@ -14,17 +14,17 @@ from typing import Any
 
 from riffusion_ext.api.errors import ApiError, refusal
 from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
-from riffusion_ext.api.requests.receive import GoneError, Transfers, promised_bytes
+from riffusion_ext.api.requests.receive import DisconnectedError, Transfers, parse_content_length
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["READING", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
+__all__ = ["SEND_TIMEOUT_S", "Credentials", "Guard", "is_allowed", "parse_credential", "parse_credentials", "replay"]
 
-READING = 20.0
+SEND_TIMEOUT_S = 20.0
 """Seconds in which a client must take the next part of a large reply."""
 
-_PIECE = 1 << 18
-_TARGET = 1 << 13
-_HEADERS = 1 << 16
+_CHUNK_BYTES = 1 << 18
+_MAX_TARGET = 1 << 13
+_MAX_HEADERS = 1 << 16
 
 Credentials = Mapping[str, str]
 """Passwords by user."""
@@ -89,7 +89,7 @@ class Guard:
         Those of all guarded applications together.
     streamed
         Whether a request, by its scope, reads its own body bit by bit: then the limit is its own.
-    answer
+    refuse
         Makes the refusal, from status, sentence and headers.
     """
 
@@ -101,10 +101,10 @@ class Guard:
         body_bytes: Callable[[Mapping[str, Any]], int],
         bodies: Transfers,
         streamed: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
-        answer: Callable[..., Any] = refusal,
+        refuse: Callable[..., Any] = refusal,
     ) -> None:
-        self._app, self._credentials, self._most, self._bodies = app, credentials, body_bytes, bodies
-        self._streamed, self._answer = streamed, answer
+        self._app, self._credentials, self._body_bytes, self._bodies = app, credentials, body_bytes, bodies
+        self._streamed, self._refuse = streamed, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -112,74 +112,76 @@ class Guard:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
-        if len(scope.get("query_string", b"")) + len(scope["path"]) > _TARGET:
-            await self._answer(414, f"the address is longer than {_TARGET} characters")(scope, receive, send)
+        if len(scope.get("query_string", b"")) + len(scope["path"]) > _MAX_TARGET:
+            await self._refuse(414, f"the address is longer than {_MAX_TARGET} characters")(scope, receive, send)
             return
-        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > _HEADERS:
-            await self._answer(431, f"the headers have more than {_HEADERS} bytes")(scope, receive, send)
+        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > _MAX_HEADERS:
+            await self._refuse(431, f"the headers have more than {_MAX_HEADERS} bytes")(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
         if self._credentials and not is_allowed(headers.get(b"authorization", ""), self._credentials):
-            reply = self._answer(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+            reply = self._refuse(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
             await reply(scope, receive, send)
             return
         if self._streamed(scope) or scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self._app(scope, receive, _in_pieces(send))
+            await self._app(scope, receive, _in_chunks(send))
             return
         try:
-            await self._whole(headers.get(b"content-length", ""), scope, receive, send)
-        except GoneError:
+            await self._forward_whole(headers.get(b"content-length", ""), scope, receive, send)
+        except DisconnectedError:
             return
         except ApiError as error:  # of receiving the body, so nothing was answered yet; what else comes, nobody reads
-            reply = self._answer(error.status, str(error), error.headers)
+            reply = self._refuse(error.status, str(error), error.headers)
             await reply(scope, receive, send)
 
-    async def _whole(self, length: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward_whole(self, length: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Take in the body up to the limit, and hand it on as one."""
-        promised = promised_bytes(length)
+        content_length = parse_content_length(length)
         async with self._bodies.enter() as transfer:
             body = bytearray()
-            async for piece in transfer.pieces(receive, most=self._most(scope), promised=promised):
-                body += piece
-            whole = replay(body, receive)
+            async for chunk in transfer.pieces(
+                receive, max_bytes=self._body_bytes(scope), content_length=content_length
+            ):
+                body += chunk
+            receive_whole = replay(body, receive)
             del body
 
-            async def answer(message: Message) -> None:
+            async def send_released(message: Message) -> None:
                 transfer.release()  # how slowly the reply is read is no matter of the body
                 await send(message)
 
-            await self._app(scope, whole, _in_pieces(answer))
+            await self._app(scope, receive_whole, _in_chunks(send_released))
 
 
-def _in_pieces(send: Send) -> Send:
+def _in_chunks(send: Send) -> Send:
     """Return a send that gives a large reply away bit by bit, and breaks off where the client does not take it."""
     broken = False
 
-    async def pieces(message: Message) -> None:
+    async def send_chunks(message: Message) -> None:
         nonlocal broken
         body = message.get("body", b"")
-        if len(body) <= _PIECE or broken:
+        if len(body) <= _CHUNK_BYTES or broken:
             if not broken:  # else the server closes the connection, once the application has returned
                 await send(message)
             return
-        for start in range(0, len(body), _PIECE):
-            more = message.get("more_body", False) or start + _PIECE < len(body)
-            part = {"type": message["type"], "body": body[start : start + _PIECE], "more_body": more}
+        for start in range(0, len(body), _CHUNK_BYTES):
+            more = message.get("more_body", False) or start + _CHUNK_BYTES < len(body)
+            chunk = {"type": message["type"], "body": body[start : start + _CHUNK_BYTES], "more_body": more}
             try:
-                await asyncio.wait_for(send(part), READING)
+                await asyncio.wait_for(send(chunk), SEND_TIMEOUT_S)
             except asyncio.TimeoutError:
                 broken = True
                 return
 
-    return pieces
+    return send_chunks
 
 
 def replay(body: bytearray | bytes, receive: Receive) -> Receive:
     """Return a receive that gives the whole body, not copied, and after it what comes from the client."""
-    given = [body]
+    unread = [body]
     del body
 
-    async def take() -> Message:
-        return {"type": "http.request", "body": given.pop(), "more_body": False} if given else await receive()
+    async def receive_body() -> Message:
+        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
 
-    return take
+    return receive_body

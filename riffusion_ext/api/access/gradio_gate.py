@@ -19,13 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.access.auth import Guard, replay
-from riffusion_ext.api.access.door import header_values
 from riffusion_ext.api.access.upload_folder import UploadFolder
 from riffusion_ext.api.errors import ApiError, refusal
 from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.api.requests.body import check_structure
-from riffusion_ext.api.requests.receive import GoneError, Transfers, promised_bytes
+from riffusion_ext.api.requests.receive import DisconnectedError, Transfers, parse_content_length
 from riffusion_ext.api.requests.threads import PARSING, in_pool, in_thread
 from riffusion_ext.api.routes.media import file_reply
 from riffusion_ext.errors import RiffusionError
@@ -43,9 +43,9 @@ BODY_BYTES = 48 * _MIB
 FOLDER_BYTES = 32 * UPLOAD_BYTES
 """Room for all uploads together; see :class:`~riffusion_ext.api.access.upload_folder.UploadFolder`."""
 
-_AT_ONCE = 8
-_VALUES = 50_000  # in a call of a function
-_NEWER_BYTES = 4 * _MIB  # largest call where images are uploaded first, below /gradio_api
+_MAX_PARALLEL = 8
+_MAX_CALL_VALUES = 50_000  # in a call of a function
+_MAX_NEWER_BYTES = 4 * _MIB  # largest call where images are uploaded first, below /gradio_api
 _API = "(?:/gradio_api)?"  # below which newer gradios have all but their page
 _READ = re.compile(
     rf"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(?:assets|static|svelte|_app)/[\w./@+-]+"
@@ -106,10 +106,10 @@ class GradioGate:
         self._app, self._cache = app, cache.resolve()
         self._upload_bytes = upload_bytes
         self._folder = UploadFolder(self._cache, folder_bytes)
-        self._uploads = Transfers(_AT_ONCE, _AT_ONCE * upload_bytes, seconds=3600.0)
-        bodies = Transfers(_AT_ONCE, _AT_ONCE * body_bytes, seconds=600.0)
+        self._uploads = Transfers(_MAX_PARALLEL, _MAX_PARALLEL * upload_bytes, seconds=3600.0)
+        bodies = Transfers(_MAX_PARALLEL, _MAX_PARALLEL * body_bytes, seconds=600.0)
         self._body_bytes = body_bytes
-        self._calls = Guard(self._verified, credentials=None, body_bytes=self._most, bodies=bodies)
+        self._calls = Guard(self._check_and_forward, credentials=None, body_bytes=self._max_call_bytes, bodies=bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -120,10 +120,10 @@ class GradioGate:
             await self._app(scope, receive, send)
             return
         path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
-        reads = scope["method"] in ("GET", "HEAD")
-        if reads and (match := _FILE.fullmatch(path)):
+        is_read = scope["method"] in ("GET", "HEAD")
+        if is_read and (match := _FILE.fullmatch(path)):
             await (await run_in_threadpool(self._file, Request(scope), match.group(1)))(scope, receive, send)
-        elif reads and _READ.fullmatch(path) and ".." not in path:
+        elif is_read and _READ.fullmatch(path) and ".." not in path:
             await self._app(scope, receive, send)
         elif scope["method"] == "POST" and _UPLOAD.fullmatch(path):
             await self._upload(scope, receive, send)
@@ -132,10 +132,10 @@ class GradioGate:
         else:
             await refusal(404, "there is no such page")(scope, receive, send)
 
-    def _most(self, scope: Mapping[str, Any]) -> int:
+    def _max_call_bytes(self, scope: Mapping[str, Any]) -> int:
         """Return the largest body of a call, by its scope."""
         newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
-        return min(self._body_bytes, _NEWER_BYTES) if newer else self._body_bytes
+        return min(self._body_bytes, _MAX_NEWER_BYTES) if newer else self._body_bytes
 
     def _file(self, request: Request, name: str) -> Response:
         path = cached_file(self._cache, name)
@@ -151,33 +151,33 @@ class GradioGate:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on an upload bit by bit, up to the limit."""
-        promised = promised_bytes("".join(header_values(scope, "content-length")))
+        content_length = parse_content_length("".join(header_values(scope, "content-length")))
         try:
             async with self._uploads.enter() as transfer:
-                pieces = transfer.pieces(receive, most=self._upload_bytes, promised=promised)
-                size = min(promised or self._upload_bytes, self._upload_bytes)
+                pieces = transfer.pieces(receive, max_bytes=self._upload_bytes, content_length=content_length)
+                size = min(content_length or self._upload_bytes, self._upload_bytes)
                 incoming = await in_thread(self._folder.admit, size)
                 try:
-                    await self._received(scope, pieces, receive, send)
+                    await self._forward_upload(scope, pieces, receive, send)
                 finally:
-                    await in_thread(self._folder.leave, incoming)
-        except GoneError:
+                    await in_thread(self._folder.release, incoming)
+        except DisconnectedError:
             return
         except ApiError as error:
             await refusal(error.status, str(error), error.headers)(scope, receive, send)
 
-    async def _received(self, scope: Scope, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    async def _forward_upload(self, scope: Scope, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
         """Let gradio take the pieces; raises what is wrong with them, unless gradio has begun to answer."""
         refused: ApiError | None = None
         begun = ended = False
 
-        async def watched(message: Message) -> None:
+        async def send_watched(message: Message) -> None:
             nonlocal begun
             if refused is None or begun:  # else what gradio says about an upload that broke off
                 begun = True
                 await send(message)
 
-        async def take() -> Message:
+        async def receive_chunk() -> Message:
             nonlocal refused, ended
             if refused is not None:
                 return {"type": "http.disconnect"}
@@ -193,14 +193,14 @@ class GradioGate:
                 return {"type": "http.disconnect"}
 
         try:
-            await self._app(scope, take, watched)
+            await self._app(scope, receive_chunk, send_watched)
         except Exception:
             if refused is None:
                 raise
         if refused is not None and not begun:
             raise refused
 
-    async def _verified(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _check_and_forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a call of a function whose files are uploaded ones; its body comes as one message."""
         message = await receive()
         await in_pool(PARSING, self._check_call, message["body"])
@@ -213,7 +213,7 @@ class GradioGate:
             await send({"type": "websocket.close", "code": 1008})
             return
 
-        async def checked() -> Message:
+        async def receive_checked() -> Message:
             message = await receive()
             text = message.get("text") or message.get("bytes") or ""
             try:
@@ -224,12 +224,12 @@ class GradioGate:
                 await send({"type": "websocket.close", "code": 1008})
                 return {"type": "websocket.disconnect", "code": 1008}
 
-        await self._app(scope, checked, send)
+        await self._app(scope, receive_checked, send)
 
     def _check_call(self, body: bytes | bytearray | str) -> None:
         """Raise an ApiError about a call of a function that is no JSON, holds too much, or names files elsewhere."""
         data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-        check_structure(data, _VALUES)
+        check_structure(data, _MAX_CALL_VALUES)
         try:
             values = json.loads(data.decode("utf-8-sig"))  # not as bytes: then it could be in other encodings, too
         except (ValueError, RecursionError):
@@ -240,14 +240,14 @@ class GradioGate:
 
 def _files_named(values: Any) -> Iterable[str]:
     """Return the paths of all files in the data of a call: of gradio 3 in ``name``, of later ones in ``path``."""
-    left = [values]
-    while left:
-        value = left.pop()
+    waiting = [values]
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, MutableMapping):
-            left.extend(value.values())
+            waiting.extend(value.values())
             if isinstance(value.get("path"), str):
                 yield value["path"]
             if value.get("is_file") and isinstance(value.get("name"), str):
                 yield value["name"]
         elif isinstance(value, list):
-            left.extend(value)
+            waiting.extend(value)

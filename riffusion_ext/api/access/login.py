@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.access.auth import Credentials, is_allowed
-from riffusion_ext.api.access.door import header_values
 from riffusion_ext.api.errors import refusal
 from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 
@@ -22,7 +22,7 @@ class Login:
         What is behind it.
     credentials
         Passwords by user, for everything.
-    others
+    extra_credentials
         Returns further passwords by user that count for a request, by its scope.
     is_own
         Whether a request is one that the server sends to itself, by its scope.
@@ -33,10 +33,15 @@ class Login:
         app: Asgi,
         credentials: Credentials,
         *,
-        others: Callable[[Mapping[str, Any]], Credentials] = lambda scope: {},
+        extra_credentials: Callable[[Mapping[str, Any]], Credentials] = lambda scope: {},
         is_own: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
     ) -> None:
-        self._app, self._credentials, self._others, self._is_own = app, credentials, others, is_own
+        self._app, self._credentials, self._extra_credentials, self._is_own = (
+            app,
+            credentials,
+            extra_credentials,
+            is_own,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it with 401."""
@@ -49,6 +54,6 @@ class Login:
             await refusal(401, "Incorrect username or password", headers)(scope, receive, send)
 
     def _is_right(self, scope: Scope) -> bool:
-        given = header_values(scope, "authorization")
-        known = (self._credentials, self._others(scope))
-        return len(given) == 1 and any(is_allowed(given[0], passwords) for passwords in known)
+        values = header_values(scope, "authorization")
+        known = (self._credentials, self._extra_credentials(scope))
+        return len(values) == 1 and any(is_allowed(values[0], passwords) for passwords in known)

@@ -21,15 +21,15 @@ from pathlib import Path
 
 from riffusion_ext.api.errors import ApiError
 
-__all__ = ["YOUNG", "Incoming", "UploadFolder"]
+__all__ = ["MIN_AGE_S", "Incoming", "UploadFolder"]
 
-YOUNG = 3600.0
+MIN_AGE_S = 3600.0
 """Seconds that an upload stays at least."""
 
-_SPARE = 1 << 30
+_RESERVED_BYTES = 1 << 30
 """Bytes of the disk that are left to others."""
 
-_CLOCK = 1.0
+_CLOCK_ERROR_S = 1.0
 """Seconds that the times of files may be behind."""
 
 
@@ -37,7 +37,7 @@ _CLOCK = 1.0
 class Incoming:
     """An upload that is being received: since when, and how large it may become."""
 
-    begun: float
+    started: float
     size: int
 
 
@@ -55,12 +55,12 @@ class UploadFolder:
     """
 
     def __init__(self, folder: Path, most: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._most, self._clock = folder, most, clock
+        self._folder, self._max_bytes, self._clock = folder, most, clock
         self._incoming: set[Incoming] = set()
         self._lock = threading.Lock()
 
     def admit(self, size: int) -> Incoming:
-        """Take an upload of at most so many bytes in; old ones leave where there is no room. To be ended by `leave`.
+        """Take an upload of at most so many bytes in; old ones leave where there is no room. To be ended by `release`.
 
         Raises
         ------
@@ -68,35 +68,35 @@ class UploadFolder:
             There is no room, and what is there is young (503).
         """
         with self._lock:
-            coming = size + sum(item.size for item in self._incoming)
-            whole = sorted(self._whole())
-            used = sum(size for _, size, _ in whole)
-            most = min(self._most, used + shutil.disk_usage(self._folder).free - _SPARE)
+            incoming = size + sum(item.size for item in self._incoming)
+            completed = sorted(self._completed())
+            used = sum(size for _, size, _ in completed)
+            most = min(self._max_bytes, used + shutil.disk_usage(self._folder).free - _RESERVED_BYTES)
             now = self._clock()
-            for written, own, path in whole:
-                if used + coming <= most or now - written < YOUNG:
+            for written, size_of_file, path in completed:
+                if used + incoming <= most or now - written < MIN_AGE_S:
                     break
                 with suppress(OSError):
                     path.unlink()
-                    used -= own
-            if used + coming > most:
+                    used -= size_of_file
+            if used + incoming > most:
                 text = f"the uploads of the last hour have {used} bytes, there is room for {max(most, 0)}"
                 raise ApiError(503, f"{text}; try again later", {"Connection": "close", "Retry-After": "60"})
             item = Incoming(now, size)
             self._incoming.add(item)
             return item
 
-    def leave(self, item: Incoming) -> None:
+    def release(self, item: Incoming) -> None:
         """Take an upload out of the books. What older ones have left at the top of the folder is removed."""
         with self._lock:
             self._incoming.discard(item)
-            oldest = min((item.begun for item in self._incoming), default=math.inf)
+            oldest = min((item.started for item in self._incoming), default=math.inf)
             for written, _, path in self._files(self._folder):
-                if written < oldest - _CLOCK and not path.name.startswith("."):  # the mark of the folder itself
+                if written < oldest - _CLOCK_ERROR_S and not path.name.startswith("."):  # the mark of the folder itself
                     with suppress(OSError):
                         path.unlink()
 
-    def _whole(self) -> Iterator[tuple[float, int, Path]]:
+    def _completed(self) -> Iterator[tuple[float, int, Path]]:
         for folder, _, _ in os.walk(self._folder):
             if Path(folder) != self._folder:
                 yield from self._files(Path(folder))

@@ -23,7 +23,7 @@ __all__ = ["MASKS", "SEEDS", "mask_image", "seed_picture"]
 SIDE = 512
 _PARAMS = PRESETS["riffusion-v1"]
 _BEATS = 8  # in 512 columns: 93.75 a minute
-_FAST = 12  # 140.6 a minute
+_FAST_BEATS = 12  # 140.6 a minute
 
 Rows = npt.NDArray[np.float64]
 
@@ -34,9 +34,9 @@ def seed_picture(name: str) -> Image.Image:
     from riffusion_ext.spectrogram.codec import audio_to_image
 
     count = SIDE * _PARAMS.hop_length
-    once = _CLIPS[name](_PARAMS, count)
-    around = AudioClip(np.tile(once.samples, 3), once.sample_rate)  # the last notes ring in the first columns
-    return audio_to_image(around, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
+    clip = _CLIPS[name](_PARAMS, count)
+    repeated = AudioClip(np.tile(clip.samples, 3), clip.sample_rate)  # the last notes ring in the first columns
+    return audio_to_image(repeated, _PARAMS).image.crop((SIDE, 0, 2 * SIDE, SIDE))
 
 
 @lru_cache(maxsize=8)
@@ -75,15 +75,15 @@ def _notes(
     return AudioClip((0.5 * sound / max(np.abs(sound).max(), 1e-9))[None].astype(np.float32), rate)
 
 
-def _mixed(*clips: tuple[AudioClip, float]) -> AudioClip:
+def _mix(*clips: tuple[AudioClip, float]) -> AudioClip:
     total = sum(level * clip.samples for clip, level in clips)
     return AudioClip(np.asarray(total, np.float32), clips[0][0].sample_rate)
 
 
 def _agile(params: SpectrogramParams, count: int) -> AudioClip:
     line = (0, None, 12, 7, None, 3, 10, None, 0, 12, None, 7, 3, None, 10, 5, 0, None, 12, 7, None, 3, 10, 14)
-    return _mixed(
-        (_drums("offbeat", _FAST, params, count), 0.8), (_notes(line, 0.06, (1.0, 0.5, 0.3), params, count), 0.6)
+    return _mix(
+        (_drums("offbeat", _FAST_BEATS, params, count), 0.8), (_notes(line, 0.06, (1.0, 0.5, 0.3), params, count), 0.6)
     )
 
 
@@ -94,8 +94,8 @@ def _marim(params: SpectrogramParams, count: int) -> AudioClip:
 
 def _motorway(params: SpectrogramParams, count: int) -> AudioClip:
     bass = (-12, -12, -12, -12, -12, -12, -9, -9, -9, -9, -9, -9, -7, -7, -7, -7, -7, -7, -14, -14, -14, -14, -14, -14)
-    return _mixed(
-        (_drums("four on the floor", _FAST, params, count), 0.7),
+    return _mix(
+        (_drums("four on the floor", _FAST_BEATS, params, count), 0.7),
         (_notes(bass, 0.12, (1.0, 0.7, 0.5, 0.35, 0.25), params, count), 0.7),
     )
 
@@ -103,7 +103,7 @@ def _motorway(params: SpectrogramParams, count: int) -> AudioClip:
 def _vibes(params: SpectrogramParams, count: int) -> AudioClip:
     chords = [(0, 3, 7, 10), (5, 8, 12, 15), (-2, 2, 5, 9), (3, 7, 10, 14)]
     voices = zip(*chords, strict=True)
-    return _mixed(*((_notes(voice, 0.9, (1.0, 0.0, 0.15), params, count), 0.25) for voice in voices))
+    return _mix(*((_notes(voice, 0.9, (1.0, 0.0, 0.15), params, count), 0.25) for voice in voices))
 
 
 _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
@@ -115,11 +115,11 @@ _CLIPS: dict[str, Callable[[SpectrogramParams, int], AudioClip]] = {
 }
 
 
-def _from_top(share: float, least: float) -> Rows:
-    """Mask [512, 512] that regenerates `least` at the top and all below a share of the height, in a smooth way."""
+def _from_top(share: float, min_level: float) -> Rows:
+    """Mask [512, 512] that regenerates `min_level` at the top and all below a share of the height, in a smooth way."""
     rows = np.ones(SIDE)
     edge = round(share * SIDE)
-    rows[:edge] = least + (1.0 - least) * ramp(edge)
+    rows[:edge] = min_level + (1.0 - min_level) * ramp(edge)
     return np.repeat(rows[:, None], SIDE, axis=1)
 
 

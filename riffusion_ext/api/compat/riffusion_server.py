@@ -12,9 +12,9 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
-from riffusion_ext.api.compat.input import Ask, text_of
+from riffusion_ext.api.compat.input import InferenceInput, text_of
 from riffusion_ext.api.context import ApiContext
-from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.generation import JobProgress, watch_backend
 from riffusion_ext.api.routes.media import TYPES
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.interpolation import Interpolation, generate
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_images", "run_inference"]
 
-_USUAL_SEED = "og_beat"
-_QUALITY = 95
+_DEFAULT_SEED = "og_beat"
+_JPEG_QUALITY = 95
 
 
 def check_images(values: Mapping[str, Any], mask: str) -> str:
@@ -41,7 +41,7 @@ def check_images(values: Mapping[str, Any], mask: str) -> str:
     RiffusionError
         It, or the mask, is none that there is. Names are looked up in a list and never become part of a path.
     """
-    seed = text_of(values, "seed_image_id", _USUAL_SEED)
+    seed = text_of(values, "seed_image_id", _DEFAULT_SEED)
     if seed not in SEEDS:
         raise RiffusionError(f"Invalid seed image: {seed[:100]}")
     if mask and mask not in MASKS:
@@ -49,16 +49,16 @@ def check_images(values: Mapping[str, Any], mask: str) -> str:
     return seed
 
 
-def run_inference(service: ApiContext, ask: Ask, seed: str, job: Job) -> dict[str, Any]:
+def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: Job) -> dict[str, Any]:
     """Generate one image, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import image_to_audio
     from riffusion_ext.spectrogram.settings import DecodeSettings
 
-    mask = mask_image(ask.mask) if ask.mask else None
-    between = Interpolation(ask.start, ask.end, ask.steps, "", seed_picture(seed), mask)
-    watch = Watch(job, 1)
-    images = generate([between.request(ask.alpha)], watched(service.backend(), 1, job, watch))
+    mask = mask_image(inputs.mask) if inputs.mask else None
+    interpolation = Interpolation(inputs.start, inputs.end, inputs.steps, "", seed_picture(seed), mask)
+    progress = JobProgress(job, 1)
+    images = generate([interpolation.request(inputs.alpha)], watch_backend(service.backend(), 1, job, progress))
     if not images:
         return {"complete": False}
     settings = DecodeSettings(
@@ -70,7 +70,7 @@ def run_inference(service: ApiContext, ask: Ask, seed: str, job: Job) -> dict[st
 
 def _image(image: Image.Image) -> str:
     file = io.BytesIO()
-    image.convert("RGB").save(file, "JPEG", quality=_QUALITY)
+    image.convert("RGB").save(file, "JPEG", quality=_JPEG_QUALITY)
     return _data_url("image/jpeg", file.getvalue())
 
 

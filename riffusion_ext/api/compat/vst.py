@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from riffusion_ext.api.compat.assets import MASKS, mask_image
-from riffusion_ext.api.compat.input import Ask
+from riffusion_ext.api.compat.input import InferenceInput
 from riffusion_ext.api.context import ApiContext
-from riffusion_ext.api.generation import Watch, watched
+from riffusion_ext.api.generation import JobProgress, watch_backend
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.generate.interpolation import Interpolation, generate
 from riffusion_ext.jobs import Job
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from riffusion_ext.audio import AudioClip
 
-__all__ = ["LONGEST_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
+__all__ = ["MAX_SECONDS", "check_mask", "read_plugin_audio", "run_vst"]
 
-LONGEST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 _RATE = 44100
 _HEADER = 44
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -52,9 +52,9 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
     text = values.get("audio")
     if not isinstance(text, str):
         raise RiffusionError('missing value for field "audio"')
-    most = int(LONGEST_SECONDS * _RATE)
-    if len(text) > 4 * most:
-        raise RiffusionError(f"the sound is longer than the {LONGEST_SECONDS:g} s that are allowed")
+    max_samples = int(MAX_SECONDS * _RATE)
+    if len(text) > 4 * max_samples:
+        raise RiffusionError(f"the sound is longer than the {MAX_SECONDS:g} s that are allowed")
     try:
         data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -62,33 +62,33 @@ def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
     _check_form(data)
     start = _data_start(data)
     samples = np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], "<i2")
-    if not _RATE // 10 <= len(samples) <= most:
+    if not _RATE // 10 <= len(samples) <= max_samples:
         raise RiffusionError(
-            f"the sound must be 0.1 to {LONGEST_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
+            f"the sound must be 0.1 to {MAX_SECONDS:g} s long, got {len(samples) / _RATE:.2f} s at {_RATE} Hz"
         )
     return AudioClip((samples / np.float32(32768.0)).astype(np.float32)[None], _RATE)
 
 
 def _check_form(data: bytes) -> None:
     """Raise a RiffusionError where a header says that the samples are something else than 16-bit mono."""
-    place = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
-    if place < 0 or len(data) < place + 24:
+    position = data.find(b"fmt ", 12, 4096) if data[:4] == b"RIFF" else -1
+    if position < 0 or len(data) < position + 24:
         return
-    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
-    if kind == _EXTENSIBLE and len(data) >= place + 34:
-        (kind,) = struct.unpack_from("<H", data, place + 32)
+    kind, channels, _, _, _, bits = struct.unpack_from("<HHIIHH", data, position + 8)
+    if kind == _EXTENSIBLE and len(data) >= position + 34:
+        (kind,) = struct.unpack_from("<H", data, position + 32)
     if (kind, channels, bits) != (_PCM, 1, 16):
         what = {_PCM: f"{bits}-bit", _FLOAT: f"{bits}-bit float"}.get(kind, f"WAVE format {kind},")
-        sides = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {sides}")
+        channel_text = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+        raise RiffusionError(f"the sound must be a WAV file of 16-bit mono, got {what} {channel_text}")
 
 
 def _data_start(data: bytes) -> int:
     """Return where the samples begin; 0 where there is no header at all."""
     if data[:4] != b"RIFF":
         return 0
-    place = data.find(b"data", 12, 4096)
-    return place + 8 if place >= 0 else min(_HEADER, len(data))
+    position = data.find(b"data", 12, 4096)
+    return position + 8 if position >= 0 else min(_HEADER, len(data))
 
 
 def check_mask(mask: str) -> None:
@@ -97,7 +97,7 @@ def check_mask(mask: str) -> None:
         raise RiffusionError(f"Invalid mask image: {mask[:100]}")
 
 
-def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[str, Any]:
+def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: Job) -> dict[str, Any]:
     """Generate on top of a sound, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio
@@ -106,11 +106,15 @@ def run_vst(service: ApiContext, ask: Ask, clip: AudioClip, job: Job) -> dict[st
     length = clip.samples.shape[1]
     encoded = audio_to_image(clip, PRESETS["riffusion-v1"])
     tiles = _tiles(encoded.image)
-    mask = mask_image(ask.mask) if ask.mask else None
-    requests = [Interpolation(ask.start, ask.end, ask.steps, "", tile, mask).request(ask.alpha) for tile in tiles]
-    watch = Watch(job, len(tiles))
+    mask = mask_image(inputs.mask) if inputs.mask else None
+    requests = [
+        Interpolation(inputs.start, inputs.end, inputs.steps, "", tile, mask).request(inputs.alpha) for tile in tiles
+    ]
+    progress = JobProgress(job, len(tiles))
     backend = service.backend()
-    images = generate(requests, watched(backend, backend.max_batch, job, watch), generated=watch.generated)
+    images = generate(
+        requests, watch_backend(backend, backend.max_batch, job, progress), generated=progress.report_done
+    )
     if len(images) < len(tiles):
         return {"complete": False}
     whole = Image.new("RGB", (_WIDTH * len(images), encoded.image.height))

@@ -20,26 +20,26 @@ from typing import Any
 
 from riffusion_ext.api.errors import ApiError
 
-__all__ = ["DEPTH", "ITEMS", "NAMES", "VALUES", "check_structure", "read_json"]
+__all__ = ["MAX_DEPTH", "MAX_ITEMS", "MAX_NAMES", "MAX_VALUES", "check_structure", "read_json"]
 
-DEPTH = 20
+MAX_DEPTH = 20
 """Lists and objects within each other."""
 
-VALUES = 20_000
+MAX_VALUES = 20_000
 """Values in a body, of all lists and objects."""
 
-ITEMS = 64
+MAX_ITEMS = 64
 """Items of a list that has no limit of its own."""
 
-NAMES = 64
+MAX_NAMES = 64
 """Names in an object."""
 
-_BREATH = 200
-_DIGITS = 400
-_WHOLE_DIGITS = 40
-_LONG = 1 << 16
-_PIECE = 1 << 20
-_QUOTES = 4 * VALUES
+_YIELD_EVERY = 200
+_MAX_DIGITS = 400
+_MAX_WHOLE_DIGITS = 40
+_LONG_TEXT = 1 << 16
+_CHUNK = 1 << 20
+_MAX_QUOTES = 4 * MAX_VALUES
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= "
 _DATA_URL = re.compile(rb'data:[^,"]{0,200},')
 _ESCAPES = ((rb"\/", b"/"), (rb"\n", b""), (rb"\r", b""), (rb"\t", b""))
@@ -47,14 +47,14 @@ _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 
-def read_json(body: bytes | bytearray, *, most: int, lengths: Mapping[str, int] | None = None) -> Any:
+def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, int] | None = None) -> Any:
     """Read a body.
 
     Parameters
     ----------
     body
         JSON in UTF-8. Files in base64 may be among its texts.
-    most
+    max_bytes
         Bytes of all but those files.
     lengths
         Most items of lists, by the name that they have in an object.
@@ -71,34 +71,36 @@ def read_json(body: bytes | bytearray, *, most: int, lengths: Mapping[str, int] 
     """
     token = secrets.token_hex(16)
     texts: dict[str, str] = {}
-    if len(body) > most:
-        body = _without_files(body, most, token, texts)
+    if len(body) > max_bytes:
+        body = _without_files(body, max_bytes, token, texts)
     check_structure(body)
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_int=_whole, parse_float=_real, parse_constant=_constant)
+        value = json.loads(
+            body.decode("utf-8-sig"), parse_int=_parse_int, parse_float=_parse_float, parse_constant=_parse_constant
+        )
     except UnicodeDecodeError:
         raise ApiError(422, "the body is not the JSON that is expected: it is not in UTF-8") from None
     except json.JSONDecodeError as error:
         raise ApiError(422, f"the body is not the JSON that is expected: {error}") from None
     except RecursionError:  # not below DEPTH, but for what called this
         raise ApiError(422, _too_deep()) from None
-    return _checked(value, lengths or {}, texts)
+    return _check_values(value, lengths or {}, texts)
 
 
-def _without_files(body: bytes | bytearray, most: int, token: str, texts: dict[str, str]) -> bytes:
+def _without_files(body: bytes | bytearray, max_bytes: int, token: str, texts: dict[str, str]) -> bytes:
     """Put a short text in the place of each long one, which must be base64; returns what is left.
 
     Whether something long between two quotes is a text or lies between two texts, the JSON module finds out: outside
     of texts the short one is no JSON.
     """
-    too_large = ApiError(413, f"the body is larger than the {most} bytes that are allowed beside files in base64")
+    too_large = ApiError(413, f"the body is larger than the {max_bytes} bytes that are allowed beside files in base64")
     kept: list[bytes] = []
     size = start = 0
-    for _ in range(_QUOTES):
+    for _ in range(_MAX_QUOTES):
         end = body.find(b'"', start)
         last = end < 0
         end = len(body) if last else end
-        if end - start > _LONG:
+        if end - start > _LONG_TEXT:
             if last or not kept:
                 raise too_large
             name = f"{token}{len(texts)}"
@@ -108,7 +110,7 @@ def _without_files(body: bytes | bytearray, most: int, token: str, texts: dict[s
             part = bytes(body[start:end])
         kept.append(part)
         size += len(part) + 1
-        if size > most:
+        if size > max_bytes:
             raise too_large
         if last:
             return b'"'.join(kept)
@@ -122,21 +124,21 @@ def _base64_text(body: bytes | bytearray, start: int, end: int) -> str:
     pieces = [match.group().decode("ascii", "replace")] if match else []
     start = match.end() if match else start
     while start < end:
-        stop = min(start + _PIECE, end)
+        stop = min(start + _CHUNK, end)
         if stop < end and body[stop - 1] == 0x5C:  # a backslash and what it escapes stay together
             stop -= 1
         piece = body[start:stop]
         if b"\\" in piece:
-            for escape, meant in _ESCAPES:
-                piece = piece.replace(escape, meant)
+            for escape, replacement in _ESCAPES:
+                piece = piece.replace(escape, replacement)
         if piece.translate(None, _BASE64) or stop == start:
-            raise ApiError(422, f"a text is longer than {_LONG} characters and is not base64")
+            raise ApiError(422, f"a text is longer than {_LONG_TEXT} characters and is not base64")
         pieces.append(piece.decode("ascii"))
         start = stop
     return "".join(pieces)
 
 
-def check_structure(body: bytes | bytearray, values: int = VALUES) -> None:
+def check_structure(body: bytes | bytearray, values: int = MAX_VALUES) -> None:
     """Raise an ApiError about more values than so many, or too many within each other; the JSON may be anything else.
 
     Parameters
@@ -156,29 +158,29 @@ def check_structure(body: bytes | bytearray, values: int = VALUES) -> None:
     depth = 0
     for bracket in outside.translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
-        if depth > DEPTH:
+        if depth > MAX_DEPTH:
             raise ApiError(422, _too_deep())
         if depth < 0:
             return  # no JSON
 
 
-def _checked(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -> Any:
+def _check_values(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -> Any:
     """Return a value with the long texts in their places, once its lists and objects have been counted."""
     top = [value]
     waiting: list[tuple[str, Any]] = [("the list", top)]
-    turn = 0
+    count = 0
     while waiting:
-        turn += 1
-        if turn % _BREATH == 0:
+        count += 1
+        if count % _YIELD_EVERY == 0:
             time.sleep(0.0005)  # others get the interpreter now, and not only when its time for this thread is up
         name, group = waiting.pop()
         if isinstance(group, dict):
             _check_names(group)
             pairs: list[tuple[Any, Any]] = list(group.items())
         else:
-            most = lengths.get(name, ITEMS)
-            if len(group) > most:
-                raise ApiError(422, f"at most {most} {name[:60]} are allowed here, got {len(group)}")
+            max_bytes = lengths.get(name, MAX_ITEMS)
+            if len(group) > max_bytes:
+                raise ApiError(422, f"at most {max_bytes} {name[:60]} are allowed here, got {len(group)}")
             pairs = list(enumerate(group))
         for key, inner in pairs:
             if isinstance(inner, (dict, list)):
@@ -189,29 +191,29 @@ def _checked(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -
 
 
 def _check_names(group: Mapping[str, Any]) -> None:
-    if len(group) > NAMES:
-        raise ApiError(422, f"an object has {len(group)} names, {NAMES} are allowed")
+    if len(group) > MAX_NAMES:
+        raise ApiError(422, f"an object has {len(group)} names, {MAX_NAMES} are allowed")
     for name in group:
         if name.startswith("__"):  # some would be taken for arguments by the library that checks the values
             raise ApiError(422, f"{name[:60]}: extra fields not permitted")
 
 
-def _whole(text: str) -> int:
-    if len(text) > _WHOLE_DIGITS:
-        raise ApiError(422, f"a number has {len(text)} digits, {_WHOLE_DIGITS} are allowed")
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_WHOLE_DIGITS:
+        raise ApiError(422, f"a number has {len(text)} digits, {_MAX_WHOLE_DIGITS} are allowed")
     return int(text)
 
 
-def _real(text: str) -> float:
-    if len(text) > _DIGITS:
-        raise ApiError(422, f"a number has {len(text)} digits, {_DIGITS} are allowed")
+def _parse_float(text: str) -> float:
+    if len(text) > _MAX_DIGITS:
+        raise ApiError(422, f"a number has {len(text)} digits, {_MAX_DIGITS} are allowed")
     value = float(text)
     if not math.isfinite(value):
         raise ApiError(422, f"numbers must be finite, got {text[:30]}")
     return value
 
 
-def _constant(text: str) -> float:
+def _parse_constant(text: str) -> float:
     raise ApiError(422, f"numbers must be finite, got {text}")
 
 
@@ -220,4 +222,4 @@ def _too_many(values: int) -> str:
 
 
 def _too_deep() -> str:
-    return f"the body holds lists or objects more than {DEPTH} deep within each other"
+    return f"the body holds lists or objects more than {MAX_DEPTH} deep within each other"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from riffusion_ext.api.access.door import header_values
+from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.errors import refusal
 from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 

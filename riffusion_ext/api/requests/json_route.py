@@ -19,21 +19,21 @@ from starlette.responses import Response
 from riffusion_ext.api.errors import ApiError, first_sentence
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.api.requests.content_type import is_json
-from riffusion_ext.api.requests.receive import GoneError
+from riffusion_ext.api.requests.receive import DisconnectedError
 from riffusion_ext.api.requests.threads import PARSING, in_pool
-from riffusion_ext.api.schemas import PARTS
+from riffusion_ext.api.schemas import LIST_MODELS
 
 if TYPE_CHECKING:
     from riffusion_ext.api.limits import Limits
 
 __all__ = ["json_route", "read_model"]
 
-_BREATH = 50
+_YIELD_EVERY = 50
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class _Read(Request):
+class _ParsedRequest(Request):
     """A request whose body was read: it is a model."""
 
     model: BaseModel
@@ -59,9 +59,9 @@ def json_route(limits: Limits) -> type[APIRoute]:
 
             async def read(request: Request) -> Response:
                 _check_type(request)
-                whole = _Read(request.scope, request.receive)
-                whole.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
-                return await handler(whole)
+                parsed = _ParsedRequest(request.scope, request.receive)
+                parsed.model = await in_pool(PARSING, read_model, model, await _body(request), limits)
+                return await handler(parsed)
 
             return read
 
@@ -74,7 +74,7 @@ async def _body(request: Request) -> bytes | bytearray:
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise GoneError
+            raise DisconnectedError
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -94,33 +94,33 @@ def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) 
     ApiError
         In a sentence, the first thing that is wrong with it.
     """
-    values = read_json(data, most=limits.json_bytes, lengths=limits.lengths)
+    values = read_json(data, max_bytes=limits.json_bytes, lengths=limits.lengths)
     if not isinstance(values, dict):
         raise ApiError(422, "the body is not the JSON that is expected: it must be an object")
-    for name, kind in PARTS.get(model, {}).items():
+    for name, kind in LIST_MODELS.get(model, {}).items():
         if isinstance(items := values.get(name), list):
-            values[name] = _models(kind, items, name)
-    body = _model(model, values)
+            values[name] = _read_items(kind, items, name)
+    body = _validate(model, values)
     _check_finite(body)
     return body
 
 
-def _models(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
+def _read_items(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
     """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
     models = []
     for number, item in enumerate(items):
-        models.append(_model(kind, item, (name, number)))
-        if number % _BREATH == 0:
+        models.append(_validate(kind, item, (name, number)))
+        if number % _YIELD_EVERY == 0:
             time.sleep(0.001)  # others get the interpreter now, and not only when its time for this thread is up
     return models
 
 
-def _model(kind: type[BaseModel], values: Any, place: tuple[Any, ...] = ()) -> BaseModel:
-    make: Callable[[Any], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
+def _validate(kind: type[BaseModel], values: Any, location: tuple[Any, ...] = ()) -> BaseModel:
+    validate: Callable[[Any], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
     try:
-        return make(values)
+        return validate(values)
     except ValidationError as error:
-        errors = [{**item, "loc": (*place, *item["loc"])} for item in error.errors()]
+        errors = [{**item, "loc": (*location, *item["loc"])} for item in error.errors()]
         raise ApiError(422, first_sentence(errors)) from None
 
 

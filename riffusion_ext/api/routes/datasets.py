@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.inputs import check_text, params_of
+from riffusion_ext.api.inputs import check_text, parse_params
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import Dataset, given
+from riffusion_ext.api.responses import accept
+from riffusion_ext.api.schemas import Dataset, pick_fields
 from riffusion_ext.files.atomic import write_atomically
 from riffusion_ext.files.paths import shorten_name, without_folders
 from riffusion_ext.jobs import Job
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["router"]
 
-_READ = 0.8
+_READING_SHARE = 0.8
 _STAGES = {"curating": (0.8, 0.02), "exporting": (0.82, 0.08), "packing": (0.9, 0.1)}
 """Of the whole, the part that is read, and for other stages the part before them and their own."""
 
@@ -57,8 +57,8 @@ def _settings(body: Dataset) -> DatasetSettings:
     from riffusion_ext.params import PRESETS
 
     check_text(body.trigger, body.caption, body.preset)
-    values = given(body, *(item.id for item in OPTIONS if "api" in item.faces and item.field == item.id))
-    values |= {"params": params_of(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
+    values = pick_fields(body, *(item.id for item in OPTIONS if "api" in item.faces and item.field == item.id))
+    values |= {"params": parse_params(body.preset) or PRESETS["riffusion-v1"], "formats": tuple(body.formats)}
     if body.caption is not None:
         values["template"] = body.caption
     settings = settings_of(values)
@@ -72,8 +72,8 @@ def _dataset(service: ApiContext, body: Dataset) -> Response:
         raise ApiError(422, f"clips must name 1 to {limits.songs} songs, got {len(body.clips)}")
     seconds = sum(service.find("clips", id_[:64]).duration for id_ in dict.fromkeys(body.clips))
     settings = _settings(body)
-    service.room.check("archives", 1, _estimate(settings, seconds))
-    return accepted(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
+    service.results.check("archives", 1, _estimate(settings, seconds))
+    return accept(service, "dataset", "dataset", lambda job: _build(service, body, settings, job))
 
 
 def _estimate(settings: DatasetSettings, seconds: float) -> int:
@@ -111,18 +111,18 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
         for record, path in zip(records, _song_paths(songs, records), strict=True):
             shutil.copyfile(record.path, path)
 
-        def told(progress: Progress) -> None:
-            job.report(_READ * progress.done / progress.total, f"song {progress.done} of {progress.total}")
+        def on_song(progress: Progress) -> None:
+            job.report(_READING_SHARE * progress.done / progress.total, f"song {progress.done} of {progress.total}")
 
-        def told_stage(stage: Stage) -> None:
+        def on_stage(stage: Stage) -> None:
             before, share = _STAGES.get(stage.name, (0.0, 0.0))
             job.report(before + share * stage.share, stage.text)
 
         # One process: a webui's workers would each load all that the webui has loaded.
         built = build(
-            songs, root / "set", settings, jobs=1, progress=told, stages=told_stage, cancelled=lambda: job.stop_wanted
+            songs, root / "set", settings, jobs=1, progress=on_song, stages=on_stage, cancelled=lambda: job.stop_wanted
         )
-        return _result(service, built, root / "set", Stages(told_stage))
+        return _result(service, built, root / "set", Stages(on_stage))
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -131,7 +131,7 @@ def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> 
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)
-    service.room.reserve("archives", 1, size, wait=True)
+    service.results.reserve("archives", 1, size, wait=True)
 
     count = stages.begin("packing", "files", len(files))
 

@@ -15,12 +15,12 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext, file_view
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, watched
-from riffusion_ext.api.inputs import check_text, kept_image
+from riffusion_ext.api.generation import JobProgress, watch_backend
+from riffusion_ext.api.inputs import check_text, open_stored_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import LONGEST_TEXT, Generate, Generations, given
+from riffusion_ext.api.responses import accept
+from riffusion_ext.api.schemas import LONGEST_TEXT, Generate, Generations, pick_fields
 from riffusion_ext.jobs import Job
 
 if TYPE_CHECKING:
@@ -72,43 +72,43 @@ def _request(service: ApiContext, item: Generate) -> Request:
     if max(map(len, (*prompts, *negatives))) > LONGEST_TEXT:
         raise ApiError(422, f"a prompt has at most {LONGEST_TEXT} characters")
     first, second = _pair(item.seeds, "seeds")
-    init, mask = kept_image(service, item.init), kept_image(service, item.mask)
+    init, mask = open_stored_image(service, item.init), open_stored_image(service, item.mask)
     return Request(
         prompts=prompts,
         negatives=negatives,
         seeds=(first % 2**32, second % 2**32),
         init=None if init is None else init.convert("RGB"),
         mask=None if mask is None else mask.convert("L"),
-        **given(item, "alpha", "cfg", "denoise", "steps", "sampler", "width", "height", "loop"),
+        **pick_fields(item, "alpha", "cfg", "denoise", "steps", "sampler", "width", "height", "loop"),
     )
 
 
-def _of_model(backend: Backend, wanted: str | None) -> Backend:
-    if wanted is not None and backend.name != wanted:
-        changed = f"the model of the webui was changed from {wanted} to {backend.name}"
-        raise ApiError(409, f"{changed}: choose {wanted} again to go on")
+def _check_model(backend: Backend, expected: str | None) -> Backend:
+    if expected is not None and backend.name != expected:
+        changed = f"the model of the webui was changed from {expected} to {backend.name}"
+        raise ApiError(409, f"{changed}: choose {expected} again to go on")
     return backend
 
 
 def _generations(service: ApiContext, body: Generations) -> Response:
-    _of_model(service.backend(), body.model)
+    _check_model(service.backend(), body.model)
     for item in body.requests:  # for what is wrong with them; what waits for its turn holds no images
         _request(service, item)
 
     def work(job: Job) -> dict[str, Any]:
         from riffusion_ext.generate.interpolation import generate
 
-        watch = Watch(job, len(body.requests), after="writing the images")
-        backend = watched(_of_model(service.backend(), body.model), body.batch, job, watch)
+        progress = JobProgress(job, len(body.requests), last_message="writing the images")
+        backend = watch_backend(_check_model(service.backend(), body.model), body.batch, job, progress)
         requests = [_request(service, item) for item in body.requests]
-        images = generate(requests, backend, generated=watch.generated)
-        kept = [_keep(service, *pair) for pair in zip(images, body.requests, strict=False)]
-        return {"pictures": kept, "model": backend.name, "complete": len(images) == len(requests)}
+        images = generate(requests, backend, generated=progress.report_done)
+        stored = [_store_image(service, *pair) for pair in zip(images, body.requests, strict=False)]
+        return {"pictures": stored, "model": backend.name, "complete": len(images) == len(requests)}
 
-    return accepted(service, "paintings", "paint", work)
+    return accept(service, "paintings", "paint", work)
 
 
-def _keep(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, Any]:
+def _store_image(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, Any]:
     """Keep an image exactly as it was generated, with the host's own record of how."""
     from PIL.PngImagePlugin import PngInfo
 

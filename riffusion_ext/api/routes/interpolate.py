@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from riffusion_ext.api.context import ApiContext, clip_view
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.generation import Watch, check_save, keep_clip, keep_image, save, watched
-from riffusion_ext.api.inputs import check_text, kept_image
+from riffusion_ext.api.generation import JobProgress, check_save, save_to_output, store_clip, store_image, watch_backend
+from riffusion_ext.api.inputs import check_text, open_stored_image
 from riffusion_ext.api.requests.json_route import json_route
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.api.responses import accepted
-from riffusion_ext.api.schemas import Interpolate, InterpolateEnd, given
+from riffusion_ext.api.responses import accept
+from riffusion_ext.api.schemas import Interpolate, InterpolateEnd, pick_fields
 from riffusion_ext.convert import check_format
 from riffusion_ext.jobs import Job
 
@@ -69,7 +69,7 @@ def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
 
     def end(item: InterpolateEnd) -> End:
         check_text(item.prompt, item.negative)
-        return End(**given(item, "prompt", "negative", "seed", "denoise", "cfg"))
+        return End(**pick_fields(item, "prompt", "negative", "seed", "denoise", "cfg"))
 
     for ours, other in (("seed_image", "seed_picture"), ("mask_image", "mask")):
         if getattr(body, ours) and getattr(body, other):
@@ -77,8 +77,8 @@ def _interpolation(service: ApiContext, body: Interpolate) -> Interpolation:
     for name, known, what in ((body.seed_image, SEEDS, "seed_image"), (body.mask_image, MASKS, "mask_image")):
         if name and name not in known:
             raise ApiError(422, f"{what} must be one of {', '.join(known)}, got {name[:60]!r}")
-    seed = named_seed(body.seed_image) if body.seed_image else kept_image(service, body.seed_picture)
-    mask = named_mask(body.mask_image) if body.mask_image else kept_image(service, body.mask)
+    seed = named_seed(body.seed_image) if body.seed_image else open_stored_image(service, body.seed_picture)
+    mask = named_mask(body.mask_image) if body.mask_image else open_stored_image(service, body.mask)
     start, stop = end(body.start), end(body.end)
     image = None if seed is None else fitted(seed)
     return Interpolation(start, stop, body.steps, body.sampler, image, mask, width=body.width)
@@ -99,17 +99,19 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
     title = f"{body.start.prompt} to {body.end.prompt}"
 
     def work(job: Job) -> dict[str, Any]:
-        watch = Watch(job, len(requests))
-        images = generate(requests, watched(service.backend(), body.batch, job, watch), generated=watch.generated)
+        progress = JobProgress(job, len(requests))
+        images = generate(
+            requests, watch_backend(service.backend(), body.batch, job, progress), generated=progress.report_done
+        )
         if not images:
             return {"complete": False}
-        kept = [keep_image(service, image, params, title) for image in images]
-        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, kept, strict=False)]
+        stored = [store_image(service, image, params, title) for image in images]
+        steps = [{"alpha": round(alpha, 6), "picture": view} for alpha, view in zip(places, stored, strict=False)]
         complete = len(images) == len(requests)
         sound = _sound(service, body, images, title, decode, complete=complete)
         return {**sound, "steps": steps, "complete": complete}
 
-    return accepted(service, "interpolation", "paint", work)
+    return accept(service, "interpolation", "paint", work)
 
 
 def _sound(
@@ -130,7 +132,7 @@ def _sound(
     def write(path: Path, clip: AudioClip) -> object:
         return save_clip(clip, path, sound.params, title=title[:200])
 
-    record = keep_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
-    saved = save(service, record, "interpolations", title, complete=complete) if body.save else {}
+    record = store_clip(service, sound.clip, body.format, title, write, seed=body.start.seed)
+    saved = save_to_output(service, record, "interpolations", title, complete=complete) if body.save else {}
     view = clip_view(service, record, sample_rate=sound.clip.sample_rate, channels=sound.clip.channels)
     return {"clip": view, **saved}

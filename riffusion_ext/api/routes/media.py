@@ -42,7 +42,7 @@ TYPES = {
 }
 """Content type by suffix; anything else is sent as bytes without a meaning."""
 
-_PIECE = 1 << 18
+_CHUNK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -102,9 +102,9 @@ def file_reply(request: Request, record: ClipRecord, kind: str) -> Response:
 
 
 def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
-    facts = os.fstat(file.fileno())
-    mark = f"{record.id} {facts.st_size} {facts.st_mtime_ns}"
-    tag = f'"{hashlib.sha256(mark.encode()).hexdigest()[:32]}"'
+    state = os.fstat(file.fileno())
+    version = f"{record.id} {state.st_size} {state.st_mtime_ns}"
+    tag = f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
     headers = {
         "ETag": tag,
         "Accept-Ranges": "bytes",
@@ -116,32 +116,32 @@ def _reply(request: Request, record: ClipRecord, file: BinaryIO) -> Response:
     if _matches(request.headers.get("if-none-match", ""), tag):
         file.close()
         return Response(status_code=304, headers=headers)
-    wanted = request.headers.get("range", "")
+    range_header = request.headers.get("range", "")
     if request.headers.get("if-range", tag) != tag:
-        wanted = ""
+        range_header = ""
     try:
-        part = parse_range(wanted, facts.st_size)
+        part = parse_range(range_header, state.st_size)
     except ValueError as error:
         raise ApiError(
-            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{facts.st_size}", "ETag": tag}
+            416, f"this part is not there: {error}", {"Content-Range": f"bytes */{state.st_size}", "ETag": tag}
         ) from None
-    start, stop = part or (0, facts.st_size)
+    start, stop = part or (0, state.st_size)
     headers["Content-Length"] = str(stop - start)
     if part is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{state.st_size}"
     status = 200 if part is None else 206
     if request.method == "HEAD":
         file.close()
         return Response(status_code=status, headers=headers, media_type=type_)
-    return StreamingResponse(_pieces(file, start, stop), status, headers, type_)
+    return StreamingResponse(_read_chunks(file, start, stop), status, headers, type_)
 
 
-def _pieces(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
     with file:
         file.seek(start)
-        while start < stop and (piece := file.read(min(_PIECE, stop - start))):
-            start += len(piece)
-            yield piece
+        while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
+            start += len(chunk)
+            yield chunk
 
 
 def _matches(header: str, tag: str) -> bool:

@@ -22,15 +22,15 @@ from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Hold
 
-__all__ = ["QUEUE", "Room"]
+__all__ = ["UPLOAD_TIMEOUT_S", "ResultStore"]
 
-QUEUE = 20.0
+UPLOAD_TIMEOUT_S = 20.0
 """Seconds that an upload waits for room before it is refused."""
 
-_LOOK_AGAIN = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
-class Room:
+class ResultStore:
     """Files that are kept, by kind.
 
     Parameters
@@ -39,16 +39,16 @@ class Room:
         By kind.
     files, size
         What each can hold.
-    patience
+    timeout_s
         Seconds that long work waits for room for its result.
     """
 
-    def __init__(self, libraries: Mapping[str, ClipLibrary], files: int, size: int, patience: float) -> None:
-        self._libraries, self._files, self._size, self._patience = libraries, files, size, patience
+    def __init__(self, libraries: Mapping[str, ClipLibrary], files: int, size: int, timeout_s: float) -> None:
+        self._libraries, self._files, self._size, self._timeout_s = libraries, files, size, timeout_s
         self._work = threading.local()
 
     @contextmanager
-    def holding(self) -> Iterator[None]:
+    def hold_results(self) -> Iterator[None]:
         """Let what this thread keeps in here stay until its end, and its lifetime after; remove it where that fails."""
         holds: dict[str, list[Hold]] = {kind: [] for kind in self._libraries}
         self._work.holds = holds
@@ -90,14 +90,14 @@ class Room:
             There is no room at present.
         """
         self.check(kind, files, size)
-        end = time.monotonic() + self._patience
+        end = time.monotonic() + self._timeout_s
         while True:
             try:
                 hold = self._libraries[kind].reserve(files, size, force=wait and time.monotonic() >= end)
             except FullError:
                 if not wait:
                     raise
-                time.sleep(_LOOK_AGAIN)
+                time.sleep(_POLL_INTERVAL_S)
             else:
                 self._work.holds[kind].append(hold)
                 return
@@ -118,26 +118,26 @@ class Room:
                 path.unlink()
             raise
 
-    async def promised(self, kind: str, size: int, work: Callable[[], Any], run: Callable[..., Any]) -> Any:
+    async def run_with_reservation(self, kind: str, size: int, work: Callable[[], Any], run: Callable[..., Any]) -> Any:
         """Do something that keeps one file, in a thread that `run` chooses, once there is room for it."""
-        end = time.monotonic() + QUEUE
+        end = time.monotonic() + UPLOAD_TIMEOUT_S
         self.check(kind, 1, size)
         while True:
             try:
                 hold = await in_thread(self._libraries[kind].reserve, 1, size)
                 break
             except FullError as error:
-                if time.monotonic() + min(error.seconds, _LOOK_AGAIN) > end:
+                if time.monotonic() + min(error.seconds, _POLL_INTERVAL_S) > end:
                     raise
-                await asyncio.sleep(_LOOK_AGAIN)
+                await asyncio.sleep(_POLL_INTERVAL_S)
 
-        def held() -> Any:
-            with self.holding():
+        def run_work() -> Any:
+            with self.hold_results():
                 self._work.holds[kind].append(hold)
                 return work()
 
         try:
-            return await run(held)
+            return await run(run_work)
         except BaseException:
             hold.close()  # also where it was cancelled before it began
             raise

@@ -21,7 +21,7 @@ from riffusion_ext.errors import RiffusionError
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Door", "Visitors", "adding", "header_values", "parse_host", "parse_origin"]
+__all__ = ["AllowList", "AllowListMiddleware", "header_values", "parse_host", "parse_origin", "with_headers"]
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-][a-z0-9._-]{0,252})(?::([0-9]{1,5}))?", re.ASCII)
 _LOOPBACK_NAMES = frozenset({"localhost"})
@@ -74,12 +74,12 @@ def parse_origin(text: str) -> tuple[str, str, int]:
 
 def header_values(scope: Mapping[str, Any], name: str) -> list[str]:
     """Return the values of a header, in the order in which they came."""
-    wanted = name.encode("ascii")
-    return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == wanted]
+    expected = name.encode("ascii")
+    return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == expected]
 
 
 @dataclass(frozen=True)
-class Visitors:
+class AllowList:
     """Who may come in.
 
     Parameters
@@ -117,13 +117,13 @@ class Visitors:
         object.__setattr__(self, "_origins", frozenset(parse_origin(text) for text in self.origins))
 
     @classmethod
-    def named(cls, hosts: Iterable[str], origins: Iterable[str] = (), **more: Any) -> Visitors:
+    def from_names(cls, hosts: Iterable[str], origins: Iterable[str] = (), **more: Any) -> AllowList:
         """Return visitors of these names; the names of the origins are among them."""
         origins = frozenset(origins)
         names = {parse_origin(text)[1] for text in origins}
         return cls(hosts=frozenset({*hosts, *names}), origins=origins, **more)
 
-    def objection(self, scope: Mapping[str, Any]) -> str:
+    def refusal_reason(self, scope: Mapping[str, Any]) -> str:
         """Return a sentence on why a request may not come in; "" where it may.
 
         Parameters
@@ -138,14 +138,14 @@ class Visitors:
             host = parse_host(hosts[0])
         except RiffusionError as error:
             return str(error)
-        if not self._knows(host[0]):
+        if not self._allows_host(host[0]):
             return f"this server does not answer to the name {host[0]!r}; {self.option} {host[0]} would allow it"
         origins = header_values(scope, "origin")
         if origins:
-            if len(origins) == 1 and self._is_ours(origins[0], host):
+            if len(origins) == 1 and self._is_own_origin(origins[0], host):
                 return ""
             return f"pages of {origins[0][:100]!r} may not call this server"
-        return self._objection_by_site(scope, host)
+        return self._reason_by_site(scope, host)
 
     def allows_origin(self, origin: str) -> bool:
         """Whether pages of this origin, which is another site, were allowed by the user."""
@@ -157,7 +157,7 @@ class Visitors:
             return False
         return parsed in self._origins or bool(self.origin_pattern and re.fullmatch(self.origin_pattern, origin))
 
-    def _knows(self, name: str) -> bool:
+    def _allows_host(self, name: str) -> bool:
         if self.any_host or name in self.hosts or name in _LOOPBACK_NAMES:
             return True
         try:
@@ -166,16 +166,16 @@ class Visitors:
             return False
         return self.any_address or address.is_loopback
 
-    def _is_ours(self, origin: str, host: tuple[str, int | None]) -> bool:
+    def _is_own_origin(self, origin: str, host: tuple[str, int | None]) -> bool:
         """Whether an origin is the server itself, by the name it is called by in this request, or an allowed one."""
         try:
             scheme, name, port = parse_origin(origin)
         except RiffusionError:
             return False
-        wanted = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, its scheme is not known
-        return (name, port) == (host[0], wanted) or self.allows_origin(origin)
+        expected = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, its scheme is not known
+        return (name, port) == (host[0], expected) or self.allows_origin(origin)
 
-    def _objection_by_site(self, scope: Mapping[str, Any], host: tuple[str, int | None]) -> str:
+    def _reason_by_site(self, scope: Mapping[str, Any], host: tuple[str, int | None]) -> str:
         """Judge a request without an Origin: from a program, a page of ours, or a GET of another site's page."""
         site = header_values(scope, "sec-fetch-site")
         if not site or site[-1] in ("same-origin", "none"):
@@ -185,40 +185,40 @@ class Visitors:
             return ""
         referers = header_values(scope, "referer")
         origin = "/".join(referers[0].split("/", 3)[:3]) if referers else ""
-        return "" if self._is_ours(origin, host) else "pages of other sites may not call this server"
+        return "" if self._is_own_origin(origin, host) else "pages of other sites may not call this server"
 
 
-class Door:
+class AllowListMiddleware:
     """An application that only visitors reach; everybody else is refused (403) before it hears of them.
 
     Parameters
     ----------
     app
         What is behind it.
-    visitors
+    allow_list
         Who may come in.
     cross_origin
         Whether to tell browsers that pages of allowed origins may read the answers. Not where something else does.
     """
 
-    def __init__(self, app: Asgi, visitors: Visitors, *, cross_origin: bool = False) -> None:
-        self._app, self._visitors, self._cross_origin = app, visitors, cross_origin
+    def __init__(self, app: Asgi, allow_list: AllowList, *, cross_origin: bool = False) -> None:
+        self._app, self._allow_list, self._cross_origin = app, allow_list, cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        objection = self._visitors.objection(scope)
-        if objection:
-            _report_once(objection)
+        refusal_reason = self._allow_list.refusal_reason(scope)
+        if refusal_reason:
+            _report_once(refusal_reason)
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the client sees 403
             else:
-                await refusal(403, objection)(scope, receive, send)
+                await refusal(403, refusal_reason)(scope, receive, send)
             return
         origin = "".join(header_values(scope, "origin"))
-        if not (self._cross_origin and scope["type"] == "http" and self._visitors.allows_origin(origin)):
+        if not (self._cross_origin and scope["type"] == "http" and self._allow_list.allows_origin(origin)):
             await self._app(scope, receive, send)
             return
         headers = _readable_by(origin)
@@ -226,14 +226,14 @@ class Door:
             await send({"type": "http.response.start", "status": 204, "headers": [*headers, *_PREFLIGHT]})
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._app(scope, receive, adding(headers, send))
+        await self._app(scope, receive, with_headers(headers, send))
 
 
-def _report_once(objection: str) -> None:
+def _report_once(refusal_reason: str) -> None:
     """Tell the user, who may have forgotten to allow a name, but not of every request that somebody tries."""
-    if objection not in _REPORTED and len(_REPORTED) < _MAX_REPORTED:
-        _REPORTED.add(objection)
-        logger.warning("Riffusion refused a request: %s", objection)
+    if refusal_reason not in _REPORTED and len(_REPORTED) < _MAX_REPORTED:
+        _REPORTED.add(refusal_reason)
+        logger.warning("Riffusion refused a request: %s", refusal_reason)
 
 
 _PREFLIGHT = (
@@ -251,7 +251,7 @@ def _readable_by(origin: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def adding(headers: Sequence[tuple[bytes, bytes]], send: Send, *, keep: bool = False) -> Send:
+def with_headers(headers: Sequence[tuple[bytes, bytes]], send: Send, *, keep: bool = False) -> Send:
     """Return a send that puts headers into an answer.
 
     Parameters
@@ -267,8 +267,8 @@ def adding(headers: Sequence[tuple[bytes, bytes]], send: Send, *, keep: bool = F
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             old = list(message.get("headers", ()))
-            there = {name.lower() for name, _ in old}
-            new = [item for item in headers if not (keep and item[0] in there)]
+            present = {name.lower() for name, _ in old}
+            new = [item for item in headers if not (keep and item[0] in present)]
             replaced = {name for name, _ in new}
             message = {**message, "headers": [*(item for item in old if item[0].lower() not in replaced), *new]}
         await send(message)
