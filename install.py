@@ -90,10 +90,10 @@ def is_skipped() -> bool:
     launch_args = getattr(sys.modules.get("launch"), "args", None)
     if getattr(launch_args, "skip_install", False):
         return True
-    return "--skip-install" in [*sys.argv[1:], *_words(os.environ.get("COMMANDLINE_ARGS", ""))]
+    return "--skip-install" in [*sys.argv[1:], *_split_words(os.environ.get("COMMANDLINE_ARGS", ""))]
 
 
-def _words(line: str) -> list[str]:
+def _split_words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError:  # an odd quote
@@ -114,7 +114,7 @@ def snapshot() -> dict[str, str]:
     return versions
 
 
-def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+def version_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """One line for each distribution outside the closed list that came, went or changed its version."""
     names = sorted((before.keys() | after.keys()) - CLOSED_LIST.keys())
     return [
@@ -147,7 +147,7 @@ def _run_pip(command: list[str], seconds: float) -> str:
     """Run pip; return why it failed, or an empty string."""
     environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED_PIP_SETTINGS}
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -162,17 +162,17 @@ def _run_pip(command: list[str], seconds: float) -> str:
         return f"pip did not finish in {PIP_TIMEOUT} s"
     except OSError as error:
         return f"pip could not be started: {error}"
-    if done.returncode == 0:
+    if result.returncode == 0:
         return ""
-    lines = [line.strip() for line in (done.stdout or "").splitlines() if line.strip()]
+    lines = [line.strip() for line in (result.stdout or "").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or [f"pip ended with code {done.returncode}"])[-1]
+    return (errors or lines or [f"pip ended with code {result.returncode}"])[-1]
 
 
 def _by_purpose(names: list[str]) -> list[tuple[Purpose, list[str]]]:
     """Each purpose that lacks some of these names, with those that it lacks."""
     lacking = [(purpose, [name for name in purpose.names if name in names]) for purpose in PURPOSES]
-    return [(purpose, wanted) for purpose, wanted in lacking if wanted]
+    return [(purpose, needed) for purpose, needed in lacking if needed]
 
 
 def install() -> None:
@@ -185,16 +185,16 @@ def install() -> None:
             _say(f"{', '.join(names)} not installed, as asked: {purpose.loss}.")
         return
     before = snapshot()
-    give_up = time.monotonic() + PIP_TIMEOUT
-    problems = [_run_pip(pip_command(names), max(give_up - time.monotonic(), 1)) for _, names in lacking]
+    deadline = time.monotonic() + PIP_TIMEOUT
+    problems = [_run_pip(pip_command(names), max(deadline - time.monotonic(), 1)) for _, names in lacking]
     after = snapshot()
     for (purpose, names), problem in zip(lacking, problems, strict=True):
         if problem:
             _say(f"{', '.join(names)} could not be installed ({problem}): {purpose.loss}.")
         else:
-            came = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
-            _say(f"installed {came}, {purpose.gain}.")
-    changes = moved(before, after)
+            installed = ", ".join(f"{name} {after.get(name, '')}".strip() for name in names)
+            _say(f"installed {installed}, {purpose.gain}.")
+    changes = version_changes(before, after)
     if changes:
         _say("WARNING! While this ran, packages changed that it never asks for:")
         for change in changes:

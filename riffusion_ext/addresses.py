@@ -15,7 +15,7 @@ __all__ = ["PORTS", "Address", "is_loopback"]
 PORTS = (0, 65535)
 """Ports to listen on; 0 takes a free one."""
 
-_LONGEST = 2000
+_MAX_CHARACTERS = 2000
 
 
 def is_loopback(host: str) -> bool:
@@ -56,10 +56,12 @@ class Address:
             It is none. The message has no password in it.
         """
         text = text.strip()
-        behind = text.rpartition("@")[2]
-        wanted = f"an address of a webui looks like http://127.0.0.1:7860, got {shown(behind)}"
-        if len(text) > _LONGEST or not text.isprintable() or " " in text:  # half surrogates are not printable either
-            raise RiffusionError(wanted)
+        without_login = text.rpartition("@")[2]
+        message = f"an address of a webui looks like http://127.0.0.1:7860, got {shown(without_login)}"
+        if (
+            len(text) > _MAX_CHARACTERS or not text.isprintable() or " " in text
+        ):  # half surrogates are not printable either
+            raise RiffusionError(message)
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             host, port = parts.hostname, parts.port
@@ -67,10 +69,10 @@ class Address:
             host = (host or "").encode("idna").decode("ascii") if not (host or "").isascii() else host
             path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         except ValueError:  # of a port, of brackets, or of a name that no machine can have
-            raise RiffusionError(wanted) from None
+            raise RiffusionError(message) from None
         if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-            raise RiffusionError(wanted)
-        place = f"[{host}]" if ":" in host else host
-        url = f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
+            raise RiffusionError(message)
+        netloc = f"[{host}]" if ":" in host else host
+        url = f"{parts.scheme}://{netloc}{f':{port}' if port else ''}{path}"
         login = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
         return cls(url, host, f"Basic {login}" if login else "")

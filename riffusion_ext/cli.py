@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from riffusion_ext.commands.shared.quiet import own_stderr
-from riffusion_ext.signals import exit_code, finish, hung_up, received, stopping_signals
+from riffusion_ext.signals import exit_code, finish, hung_up, received_signal, stopping_signals
 
 __all__ = ["build_parser", "main"]
 
@@ -110,10 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(_STOPPED)
             code = exit_code(stop)
         except OSError:
-            if received() is None and not hung_up():
+            if received_signal() is None and not hung_up():
                 raise
             code = exit_code()  # the terminal was closed, and nothing can be said there
-        if argv is None and received() is not None:
+        if argv is None and received_signal() is not None:
             finish(code)
     return code
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.validation.finite import flaw
+from riffusion_ext.validation.finite import find_json_error
 
 __all__ = ["ENDED", "BusyError", "Job", "Jobs", "Lane", "StopError"]
 
@@ -109,23 +109,23 @@ class Job:
         self._seconds = seconds
         self._deadline = float("inf")
         self._stop = threading.Event()
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._calls: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     @property
-    def stop_wanted(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether the work shall end soon: somebody cancelled it, or its time is up."""
-        return self._stop.is_set() or self.late
+        return self._stop.is_set() or self.timed_out
 
     @property
-    def late(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether its time is up."""
         return time.monotonic() > self._deadline
 
     def check(self) -> None:
         """Raise StopError where the work shall end."""
-        if self.stop_wanted:
+        if self.stop_requested:
             raise StopError("the job was stopped")
 
     def report(self, progress: float, message: str = "", activity: Result | None = None) -> None:
@@ -136,7 +136,7 @@ class Job:
             if math.isfinite(progress):
                 self.progress = float(min(max(progress, 0.0), 1.0))
             self.message = message or self.message
-            self.activity = activity if flaw(activity) is None else None
+            self.activity = activity if find_json_error(activity) is None else None
             self.version += 1
 
     def cancel(self) -> bool:
@@ -147,20 +147,20 @@ class Job:
             if waiting:
                 self._end("cancelled")
         if waiting:
-            self._announce()
+            self._notify()
         return waiting or self.state not in ENDED
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it has ended; returns whether it has."""
-        return self._over.wait(seconds)
+        return self._ended.wait(seconds)
 
-    def when_over(self, call: Callable[[], object]) -> None:
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
         """Call something, in another thread, once the job has ended; at once where it has."""
         with self._lock:
             if self.state not in ENDED:
-                self._calls.append(call)
+                self._callbacks.append(callback)
                 return
-        call()
+        callback()
 
     def run(self) -> None:
         """Do the work, in the thread of the caller; never raises."""
@@ -180,43 +180,43 @@ class Job:
         except BaseException as error:
             level = logging.DEBUG if isinstance(error, RiffusionError) else logging.ERROR
             logger.log(level, "job %s failed", self.kind, exc_info=error)
-            cause = _without_frames(error)
+            cause = _drop_tracebacks(error)
         del work
-        if (wrong := flaw(result)) is not None:
-            cause, result = RiffusionError(f"what came of this cannot be told: {wrong}"), None
+        if (problem := find_json_error(result)) is not None:
+            cause, result = RiffusionError(f"what came of this cannot be told: {problem}"), None
         with self._lock:
             self.result, self.cause = result, cause
-            whole = result is not None and result.get("complete", True)
-            if whole and not self._stop.is_set():
+            complete = result is not None and result.get("complete", True)
+            if complete and not self._stop.is_set():
                 self.progress = 1.0
                 self._end("done")
             elif cause is not None:
-                self._end("failed", sentence(cause))
+                self._end("failed", error_text(cause))
             elif self._stop.is_set():
                 self._end("cancelled")
-            elif self.late:
+            elif self.timed_out:
                 self._end("failed", f"this took longer than the {self._seconds:g} s that are allowed")
             else:
                 self._end("failed", "this was interrupted where it was being worked on")
-        self._announce()
+        self._notify()
 
     def _end(self, state: str, error: str = "") -> None:
         self.state, self.error, self.ended, self.activity = state, error, time.time(), None
         self._work = None  # and with it what it worked on
         self.version += 1
 
-    def _announce(self) -> None:
-        self._over.set()
+    def _notify(self) -> None:
+        self._ended.set()
         with self._lock:
-            calls, self._calls = self._calls, []
-        for call in calls:
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
-                call()
+                callback()
             except Exception:  # who waited is gone, as a server that was started anew; the lane goes on
                 logger.debug("nobody waits for job %s any more", self.kind, exc_info=True)
 
 
-def _without_frames(error: BaseException) -> BaseException:
+def _drop_tracebacks(error: BaseException) -> BaseException:
     """Return an error that keeps nothing of what the work held when it failed: it is remembered for long."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -229,7 +229,7 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def sentence(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return our own sentence, or the kind of an error that is none of ours."""
     if isinstance(error, RiffusionError):
         return str(error)
@@ -244,18 +244,18 @@ class Jobs:
     ----------
     lanes
         By name. Threads start with their first job.
-    around
+    context
         Makes a context that each job is done in.
     """
 
     def __init__(
-        self, lanes: Mapping[str, Lane], *, around: Callable[[], AbstractContextManager[object]] = nullcontext
+        self, lanes: Mapping[str, Lane], *, context: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
-        self._lanes, self._around = dict(lanes), around
+        self._lanes, self._context = dict(lanes), context
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queues: dict[str, deque[Job]] = {name: deque() for name in lanes}
         self._threads = dict.fromkeys(lanes, 0)
-        self._at_work = dict.fromkeys(lanes, 0)
+        self._running = dict.fromkeys(lanes, 0)
         self._changed = threading.Condition()
 
     def submit(self, kind: str, lane: str, work: Work) -> Job:
@@ -281,7 +281,7 @@ class Jobs:
             # Those that were cancelled in the queue do not stay there until what is before them has ended.
             self._queues[lane] = deque(item for item in self._queues[lane] if item.state == "waiting")
             waiting = len(self._queues[lane])
-            idle = limits.threads - self._at_work[lane]
+            idle = limits.threads - self._running[lane]
             if waiting >= limits.waiting + idle:
                 raise BusyError(f"{waiting} jobs of this kind are waiting already; try again later")
             self._jobs[job.id] = job
@@ -306,8 +306,8 @@ class Jobs:
 
     def count(self, states: Iterable[str]) -> int:
         """Return how many jobs are in one of the states."""
-        wanted = set(states)
-        return sum(job.state in wanted for job in self.all())
+        selected = set(states)
+        return sum(job.state in selected for job in self.all())
 
     def _forget(self, lane: str, kept: int) -> None:
         ended = [job.id for job in self._jobs.values() if job.lane == lane and job.state in ENDED]
@@ -320,11 +320,11 @@ class Jobs:
                 while not self._queues[lane]:
                     self._changed.wait()
                 job = self._queues[lane].popleft()
-                self._at_work[lane] += 1
+                self._running[lane] += 1
             try:
-                with self._around():
+                with self._context():
                     job.run()
             finally:
                 del job  # an idle thread holds no results
                 with self._changed:
-                    self._at_work[lane] -= 1
+                    self._running[lane] -= 1

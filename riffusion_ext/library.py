@@ -18,7 +18,7 @@ from threading import Lock
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord", "FullError", "Hold"]
+__all__ = ["LIBRARY", "MEDIA", "ClipLibrary", "ClipRecord", "FullError", "Reservation"]
 
 MEDIA = "/riffusion/media"
 """Above the ids of clips, in every server of our pages."""
@@ -74,7 +74,7 @@ class ClipRecord:
         return f"{MEDIA.lstrip('/')}/{self.id}"
 
 
-class Hold:
+class Reservation:
     """Room promised to a piece of work, and what it has kept so far. Made by :meth:`ClipLibrary.reserve`."""
 
     def __init__(self, library: ClipLibrary, files: int, size: int) -> None:
@@ -84,11 +84,11 @@ class Hold:
 
     def close(self) -> None:
         """Give back what was not used. What was kept can leave after the library's lifetime, from now on."""
-        self._library._release(self, whole=True)
+        self._library._release(self, keep=True)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Give back everything: nobody will be told of what was kept."""
-        self._library._release(self, whole=False)
+        self._library._release(self, keep=False)
 
 
 class ClipLibrary:
@@ -120,7 +120,7 @@ class ClipLibrary:
         self._capacity = capacity
         self._temporary_bytes = temporary_bytes
         self._lifetime, self._clock = lifetime, clock
-        self._until: dict[str, float] = {}
+        self._expires: dict[str, float] = {}
         self._promised_files = self._promised_bytes = 0
         self._sizes: dict[str, int] = {}
         self._bytes = 0
@@ -143,14 +143,14 @@ class ClipLibrary:
         download_name: str = "",
         image: str | None = None,
         temporary: bool = False,
-        hold: Hold | None = None,
+        reservation: Reservation | None = None,
     ) -> ClipRecord:
         """Keep a clip and give it an id. A later clip of the same infotext is the one that infotext finds.
 
         Raises
         ------
         FullError
-            There is no room, and none was promised by `hold`.
+            There is no room, and none was promised by `reservation`.
         """
         id_ = secrets.token_urlsafe(12)
         path = Path(path).absolute()
@@ -159,12 +159,12 @@ class ClipLibrary:
         size = _size_of(path) if temporary else 0
         with self._lock:
             # What was promised is used first; for what is more than that, there must be room as for anything else.
-            files = min(hold.files, 1) if hold is not None else 0
-            part = min(hold.size, size) if hold is not None else 0
-            leaving = self._make_room(1 - files, size - part)
-            if hold is not None:
-                hold.files, hold.size = hold.files - files, hold.size - part
-                hold.ids.append(id_)
+            files = min(reservation.files, 1) if reservation is not None else 0
+            part = min(reservation.size, size) if reservation is not None else 0
+            removed = self._evict(1 - files, size - part)
+            if reservation is not None:
+                reservation.files, reservation.size = reservation.files - files, reservation.size - part
+                reservation.ids.append(id_)
             self._promised_files -= files
             self._promised_bytes -= part
             self._records[id_] = record
@@ -174,12 +174,12 @@ class ClipLibrary:
                 self._sizes[id_] = size
                 self._bytes += size
             if self._lifetime:
-                self._until[id_] = math.inf if hold is not None else self._clock() + self._lifetime
-        for old in leaving:
+                self._expires[id_] = math.inf if reservation is not None else self._clock() + self._lifetime
+        for old in removed:
             _delete_if_temporary(old)
         return record
 
-    def reserve(self, files: int, size: int, *, force: bool = False) -> Hold:
+    def reserve(self, files: int, size: int, *, force: bool = False) -> Reservation:
         """Promise room for so many clips of so many bytes together. To be closed or abandoned.
 
         With `force`, also where there is none: for results that took so long to make that they are not to be lost.
@@ -190,12 +190,12 @@ class ClipLibrary:
             There is none: what is there is too young to leave.
         """
         with self._lock:
-            leaving = [] if force else self._make_room(files, size)
+            removed = [] if force else self._evict(files, size)
             self._promised_files += files
             self._promised_bytes += size
-        for old in leaving:
+        for old in removed:
             _delete_if_temporary(old)
-        return Hold(self, files, size)
+        return Reservation(self, files, size)
 
     def get(self, id_: str) -> ClipRecord | None:
         """Return the record of an id, or None."""
@@ -214,16 +214,16 @@ class ClipLibrary:
     def clear(self) -> None:
         """Forget everything; temporary files are deleted."""
         with self._lock:
-            leaving = list(self._records.values())
+            removed = list(self._records.values())
             self._records.clear()
             self._by_infotext.clear()
             self._sizes.clear()
-            self._until.clear()
+            self._expires.clear()
             self._bytes = 0
-        for old in leaving:
+        for old in removed:
             _delete_if_temporary(old)
 
-    def _make_room(self, files: int, size: int) -> list[ClipRecord]:
+    def _evict(self, files: int, size: int) -> list[ClipRecord]:
         """Let the oldest go until there is room for so much more; returns them."""
         # Of what is not asked for, there may be too much already: what took long is kept in any case.
         files += len(self._records) + self._promised_files - self._capacity if files else 0
@@ -231,52 +231,52 @@ class ClipLibrary:
         if files <= 0 and size <= 0:
             return []
         now = self._clock()
-        leaving: list[str] = []
+        removed: list[str] = []
         for id_ in self._records:
             if files <= 0 and size <= 0:
                 break
-            own = self._sizes.get(id_, 0)
-            if self._until.get(id_, 0.0) <= now and (files > 0 or own):
-                leaving.append(id_)
-                files, size = files - 1, size - own
+            file_size = self._sizes.get(id_, 0)
+            if self._expires.get(id_, 0.0) <= now and (files > 0 or file_size):
+                removed.append(id_)
+                files, size = files - 1, size - file_size
         if self._lifetime and (files > 0 or size > 0):
-            raise self._full(files, size, set(leaving), now)
-        return [self._drop(id_) for id_ in leaving]
+            raise self._full_error(files, size, set(removed), now)
+        return [self._drop(id_) for id_ in removed]
 
-    def _full(self, files: int, size: int, leaving: set[str], now: float) -> FullError:
+    def _full_error(self, files: int, size: int, removed: set[str], now: float) -> FullError:
         """Say when so many more files and bytes will be free; with what is being made now, not before its lifetime."""
-        later = now + self._lifetime
-        for until, id_ in sorted((until, id_) for id_, until in self._until.items() if id_ not in leaving):
+        free_at = now + self._lifetime
+        for expires, id_ in sorted((expires, id_) for id_, expires in self._expires.items() if id_ not in removed):
             if files <= 0 and size <= 0:
                 break
             files, size = files - 1, size - self._sizes.get(id_, 0)
-            later = until if math.isfinite(until) else now + self._lifetime
-        seconds = max(later - now, 1.0)
+            free_at = expires if math.isfinite(expires) else now + self._lifetime
+        seconds = max(free_at - now, 1.0)
         return FullError(
             f"{len(self._records)} files of {self._bytes} bytes are kept, most of them younger than"
             f" {self._lifetime:g} s; try again in {math.ceil(seconds)} s",
             seconds,
         )
 
-    def _release(self, hold: Hold, *, whole: bool) -> None:
-        leaving = []
+    def _release(self, reservation: Reservation, *, keep: bool) -> None:
+        removed = []
         with self._lock:
-            self._promised_files -= hold.files
-            self._promised_bytes -= hold.size
-            hold.files = hold.size = 0
-            for id_ in filter(self._records.__contains__, hold.ids):
-                if not whole:
-                    leaving.append(self._drop(id_))
+            self._promised_files -= reservation.files
+            self._promised_bytes -= reservation.size
+            reservation.files = reservation.size = 0
+            for id_ in filter(self._records.__contains__, reservation.ids):
+                if not keep:
+                    removed.append(self._drop(id_))
                 elif self._lifetime:
-                    self._until[id_] = self._clock() + self._lifetime
-            hold.ids = []
-        for old in leaving:
+                    self._expires[id_] = self._clock() + self._lifetime
+            reservation.ids = []
+        for old in removed:
             _delete_if_temporary(old)
 
     def _drop(self, id_: str) -> ClipRecord:
         record = self._records.pop(id_)
         self._bytes -= self._sizes.pop(id_, 0)
-        self._until.pop(id_, None)
+        self._expires.pop(id_, None)
         if self._by_infotext.get(record.infotext) == id_:
             del self._by_infotext[record.infotext]
         return record

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from riffusion_ext import __version__
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.params import LEAST_MAX_VALUE, SpectrogramParams
+from riffusion_ext.params import MIN_MAX_VALUE, SpectrogramParams
 from riffusion_ext.validation.json_text import loads
 from riffusion_ext.validation.numbers import read_float
 
@@ -31,13 +31,13 @@ __all__ = [
     "audio_tags",
     "exif_bytes",
     "exif_dump",
+    "exif_tags",
     "parse_audio_comment",
     "png_info",
     "read_record",
     "read_source",
     "record_text",
     "save_image",
-    "tags_of",
 ]
 
 EXIF_TAGS: dict[int, str] = {
@@ -66,7 +66,7 @@ _DOCUMENT_NAME = 0x010D
 _EXIF_PLACES = (0x8769, 0x8825, 0xA005)
 """EXIF's tags that tell where in the file other tags are."""
 
-_LARGEST_MAX_VALUE = 1e15
+_MAX_MAX_VALUE = 1e15
 _JPEG_QUALITY = 95
 
 
@@ -104,7 +104,7 @@ def read_record(image: Image.Image) -> ImageRecord:
             notes.append(f"the image's own parameters were ignored: {error}")
             continue
         max_value = values.get("max_value")
-        if max_value is not None and not LEAST_MAX_VALUE <= max_value <= _LARGEST_MAX_VALUE:
+        if max_value is not None and not MIN_MAX_VALUE <= max_value <= _MAX_MAX_VALUE:
             notes.append(f"the image's own level was ignored: max_value is {max_value:g}")
             max_value = None
         return ImageRecord(params, max_value, source, tuple(notes))
@@ -117,7 +117,7 @@ def _exif_values(image: Image.Image) -> dict[str, Any]:
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
     except Exception:  # Pillow raises many kinds of error on damaged EXIF; an image without it is still an image
         return {}
-    return _checked(found)
+    return _numbers(found)
 
 
 def _text_values(image: Image.Image) -> dict[str, Any]:
@@ -128,10 +128,10 @@ def _text_values(image: Image.Image) -> dict[str, Any]:
         found = loads(text)
     except ValueError:
         return {}
-    return _checked(found) if isinstance(found, dict) else {}
+    return _numbers(found) if isinstance(found, dict) else {}
 
 
-def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
     """Plain numbers of the known names: whole ones as int, what is not a number left to fail its range check."""
     values: dict[str, Any] = {}
     for name in EXIF_TAGS.values():
@@ -179,7 +179,7 @@ def exif_bytes(params: SpectrogramParams, max_value: float | None, source: str =
     return exif.tobytes()
 
 
-def tags_of(record: str) -> dict[int, int | float]:
+def exif_tags(record: str) -> dict[int, int | float]:
     """Return the EXIF tags of a record that :func:`record_text` wrote."""
     values = loads(record)
     return {

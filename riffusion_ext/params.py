@@ -13,12 +13,12 @@ from dataclasses import dataclass, fields, replace
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import in_range, is_finite, read_float, shown
 
-__all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "LEAST_MAX_VALUE", "PRESETS", "SpectrogramParams"]
+__all__ = ["BOUNDS", "DEFAULT_MAX_VALUE", "MIN_MAX_VALUE", "PRESETS", "SpectrogramParams"]
 
 DEFAULT_MAX_VALUE = 30e6
 """Mel magnitude of a black pixel where an image does not record its own (16-bit sample units)."""
 
-LEAST_MAX_VALUE = 1e-15
+MIN_MAX_VALUE = 1e-15
 """Smallest mel magnitude of a black pixel: some 360 dB below full scale."""
 
 # name -> (smallest, largest) value that makes sense; outside it an image's record is taken for damaged.
@@ -35,7 +35,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 _WHOLE = ("sample_rate", "num_frequencies")
 
 # In samples, and in hops: they bound the memory an image's record can ask for.
-_LONGEST_WINDOW, _LONGEST_FFT, _MOST_HOPS = 20000, 131072, 100
+_MAX_WINDOW, _MAX_FFT, _MAX_HOPS = 20000, 131072, 100
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,19 @@ class SpectrogramParams:
                 f"window_duration_ms ({self.window_duration_ms}) must be at least twice "
                 f"step_size_ms ({self.step_size_ms})"
             )
-        if self.window_duration_ms > _MOST_HOPS * self.step_size_ms:
+        if self.window_duration_ms > _MAX_HOPS * self.step_size_ms:
             raise RiffusionError(
-                f"window_duration_ms ({self.window_duration_ms:g}) must be at most {_MOST_HOPS} times "
+                f"window_duration_ms ({self.window_duration_ms:g}) must be at most {_MAX_HOPS} times "
                 f"step_size_ms ({self.step_size_ms:g})"
             )
-        for name, samples, most in (
-            ("window_duration_ms", self.win_length, _LONGEST_WINDOW),
-            ("padded_duration_ms", self.n_fft, _LONGEST_FFT),
+        for name, samples, limit in (
+            ("window_duration_ms", self.win_length, _MAX_WINDOW),
+            ("padded_duration_ms", self.n_fft, _MAX_FFT),
         ):
-            if samples > most:
+            if samples > limit:
                 raise RiffusionError(
-                    f"{name} ({getattr(self, name):g}) must not exceed {most} samples, "
-                    f"which are {1000 * most / self.sample_rate:.0f} ms at {self.sample_rate} Hz"
+                    f"{name} ({getattr(self, name):g}) must not exceed {limit} samples, "
+                    f"which are {1000 * limit / self.sample_rate:.0f} ms at {self.sample_rate} Hz"
                 )
         if self.max_frequency <= self.min_frequency:
             raise RiffusionError(
@@ -165,7 +165,7 @@ class SpectrogramParams:
         RiffusionError
             The text is no list of known names with values, or the values make no spectrogram.
         """
-        given: dict[str, object] = {}
+        values: dict[str, object] = {}
         for part in filter(None, (part.strip() for part in re.split("[,;\\n]", text))):
             name, equals, value = (word.strip() for word in part.partition("="))
             if not equals or name not in {*BOUNDS, "stereo"}:
@@ -173,8 +173,8 @@ class SpectrogramParams:
                     f"Spectrogram parameters: {shown(part)} is not understood; write name=value, separated by commas. "
                     f"The names are {', '.join(['stereo', *BOUNDS])}."
                 )
-            given[name] = _value_of(name, value)
-        return cls(**given)  # type: ignore[arg-type]
+            values[name] = _value_of(name, value)
+        return cls(**values)  # type: ignore[arg-type]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> SpectrogramParams:

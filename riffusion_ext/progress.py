@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 __all__ = ["Stage", "Stages", "time_left"]
 
-_MARKS = 10
+_MARKS_PER_STAGE = 10
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ class Stage:
     @property
     def is_mark(self) -> bool:
         """Whether it is worth a line of its own: the beginning, and each tenth that is done."""
-        return not self.done or self.done * _MARKS // self.total > (self.done - 1) * _MARKS // self.total
+        return (
+            not self.done
+            or self.done * _MARKS_PER_STAGE // self.total > (self.done - 1) * _MARKS_PER_STAGE // self.total
+        )
 
     @property
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds that the rest of this stage will take, if it goes on as before; None where nothing is known."""
         return self.seconds / self.done * (self.total - self.done) if self.done else None
 
@@ -53,16 +56,16 @@ class Stage:
     def text(self) -> str:
         """How far it is, in words: ``exporting: 3 of 12 files, 0:31 min left``."""
         counted = f"{self.name}: {self.done} of {self.total} {self.unit}"
-        rest = time_left(self.left) if self.done < self.total else ""
-        return f"{counted}, {rest}" if rest else counted
+        remaining = time_left(self.seconds_left) if self.done < self.total else ""
+        return f"{counted}, {remaining}" if remaining else counted
 
 
 def time_left(seconds: float | None) -> str:
     """Write a time left, which is never none while something is left: ``0:01 min left``; empty for None."""
     if seconds is None:
         return ""
-    minutes, rest = divmod(max(math.ceil(seconds), 1), 60)
-    return f"{minutes}:{rest:02d} min left"
+    minutes, remaining = divmod(max(math.ceil(seconds), 1), 60)
+    return f"{minutes}:{remaining:02d} min left"
 
 
 class Stages:
@@ -89,13 +92,13 @@ class Stages:
 
     def begin_parts(self, name: str, unit: str, total: int) -> Callable[[float], None]:
         """Begin a stage whose work says the part done, 0 to 1; returns what is to be called with it."""
-        report, known = self.begin(name, unit, total), 0
+        report, reported = self.begin(name, unit, total), 0
 
-        def report_part(part: float) -> None:
-            nonlocal known
-            done = min(int(part * total + 1e-9), total)
-            if done != known:
-                known = done
+        def report_part(share: float) -> None:
+            nonlocal reported
+            done = min(int(share * total + 1e-9), total)
+            if done != reported:
+                reported = done
                 report(done)
 
         return report_part

@@ -43,7 +43,7 @@ class ApiContext:
         Returns the torch device to use.
     model
         What generates images; None for nothing.
-    others
+    page_clips
         Clips of the pages, which can be fetched and worked on, too. What the routes make does not take their room.
     limits
         How much to take on.
@@ -60,7 +60,7 @@ class ApiContext:
         scratch: Callable[[], Path] | None = None,
         device: Callable[[], str] = lambda: "auto",
         model: ModelProvider | None = None,
-        others: ClipLibrary = LIBRARY,
+        page_clips: ClipLibrary = LIBRARY,
         limits: Limits | None = None,
         output: Callable[[], Path] | None = None,
         prefix: str = "",
@@ -71,8 +71,8 @@ class ApiContext:
         kept, size, seconds = self.limits.kept_files, self.limits.kept_bytes, self.limits.kept_seconds
         self.files = {kind: ClipLibrary(kept, size, lifetime=seconds) for kind in KINDS}
         self.results = ResultStore(self.files, kept, size, timeout_s=seconds + 10.0)
-        self._others = others
-        self.jobs = Jobs(self.limits.lanes, around=self.limits.around)
+        self._page_clips = page_clips
+        self.jobs = Jobs(self.limits.lanes, context=self.limits.job_context)
         self.bodies = Transfers(self.limits.uploads, self.limits.bodies_bytes, seconds=600.0)
         self.uploads = Transfers(self.limits.uploads, self.limits.uploads_bytes, seconds=3600.0)
         self.listeners = 0
@@ -112,7 +112,7 @@ class ApiContext:
     def check_backend(self) -> None:
         """Raise an ApiError where nothing generates."""
         if not self.model.available:
-            raise ApiError(501, self.model.absence or _NO_MODEL)
+            raise ApiError(501, self.model.unavailable_reason or _NO_MODEL)
 
     def check_sampler(self, name: str) -> None:
         """Raise an ApiError about a sampler that the backend does not have."""
@@ -130,7 +130,7 @@ class ApiContext:
         """
         record = self.files[kind].get(id_)
         if record is None and kind == "clips":
-            record = self._others.get(id_)
+            record = self._page_clips.get(id_)
         if record is None or not record.path.is_file():
             raise not_found(KINDS[kind])
         return record

@@ -92,7 +92,7 @@ class JobProgress:
 
 def watch_backend(backend: Backend, max_batch: int, job: Job, progress: JobProgress) -> BatchLimit:
     """Return the backend, held to batches of so many, which stops when the job shall."""
-    return BatchLimit(backend, max_batch, progress.report_activity, lambda: job.stop_wanted)
+    return BatchLimit(backend, max_batch, progress.report_activity, lambda: job.stop_requested)
 
 
 def render(
@@ -106,7 +106,7 @@ def render(
         That of the backend.
     """
     rendered = render_piece(
-        piece, service.backend(), batch=batch, limit=limit, on_progress=progress, cancelled=lambda: job.stop_wanted
+        piece, service.backend(), batch=batch, limit=limit, on_progress=progress, cancelled=lambda: job.stop_requested
     )
     if rendered.error is not None:
         raise rendered.error

@@ -109,7 +109,7 @@ def clean_file_name(name: str, suffix: str, default: str) -> str:
     """Return the name of a file as a client calls it, without folders and signs that do not belong into one."""
     text = _NOT_IN_NAMES.sub("/", name.encode("utf-8", "replace").decode()).split("/")[-1].strip(" .")
     stem = text.rpartition(".")[0] or text
-    return shorten_name(stem or default, suffix, longest=120)
+    return shorten_name(stem or default, suffix, max_bytes=120)
 
 
 def decode_image(data: bytes, limits: Limits, pixels: int | None = None, *, side: int = 1) -> tuple[Image.Image, str]:

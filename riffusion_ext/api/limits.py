@@ -110,7 +110,7 @@ class Limits:
     inline_bytes: int = 32 * _MIB
     lanes: Mapping[str, Lane] = field(default_factory=_lanes)
 
-    def around(self) -> AbstractContextManager[None]:
+    def job_context(self) -> AbstractContextManager[None]:
         """Return a context in which no more memory and work is allowed than here."""
         from riffusion_ext.audio.workload import Allowance, allowance
 

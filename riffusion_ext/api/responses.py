@@ -15,7 +15,7 @@ from riffusion_ext.api.errors import ApiError
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.files.paths import without_folders
 from riffusion_ext.jobs import Job, Result, Work
-from riffusion_ext.validation.finite import flaw
+from riffusion_ext.validation.finite import find_json_error
 
 __all__ = ["accept", "job_json", "job_reply", "job_view", "jobs_reply", "run_and_wait", "wait_for"]
 
@@ -56,7 +56,7 @@ def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None
         return json.dumps({**view, "result": None}, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         logger.exception("job %s cannot be told", job.id)
-        plain = {name: value for name, value in view.items() if flaw(value) is None}
+        plain = {name: value for name, value in view.items() if find_json_error(value) is None}
         error = "something of this job cannot be told; the server's log has the details"
         return json.dumps({**dict.fromkeys(view), **plain, "error": error}, separators=(",", ":"))
 
@@ -78,7 +78,7 @@ def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
     def run(job: Job) -> Result:
         with service.results.hold_results():
             result = work(job)
-            if (problem := flaw(result)) is not None:  # and no files stay that nobody is told of
+            if (problem := find_json_error(result)) is not None:  # and no files stay that nobody is told of
                 raise RiffusionError(f"what came of this cannot be told: {problem}")
             return result
 
@@ -100,7 +100,7 @@ async def wait_for(job: Job) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(over.set)
 
-    job.when_over(wake)
+    job.add_done_callback(wake)
     await over.wait()
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests.threads import in_thread
-from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Hold
+from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Reservation
 
 __all__ = ["UPLOAD_TIMEOUT_S", "ResultStore"]
 
@@ -50,18 +50,18 @@ class ResultStore:
     @contextmanager
     def hold_results(self) -> Iterator[None]:
         """Let what this thread keeps in here stay until its end, and its lifetime after; remove it where that fails."""
-        holds: dict[str, list[Hold]] = {kind: [] for kind in self._libraries}
-        self._work.holds = holds
+        reservations: dict[str, list[Reservation]] = {kind: [] for kind in self._libraries}
+        self._work.reservations = reservations
         try:
             yield
         except BaseException:
-            for hold in [hold for items in holds.values() for hold in items]:
-                hold.abandon()
+            for reservation in [reservation for items in reservations.values() for reservation in items]:
+                reservation.discard()
             raise
         finally:
-            self._work.holds = None
-            for hold in [hold for items in holds.values() for hold in items]:
-                hold.close()
+            self._work.reservations = None
+            for reservation in [reservation for items in reservations.values() for reservation in items]:
+                reservation.close()
 
     def check(self, kind: str, files: int, size: int) -> None:
         """Raise an ApiError about what could never be kept."""
@@ -93,26 +93,26 @@ class ResultStore:
         end = time.monotonic() + self._timeout_s
         while True:
             try:
-                hold = self._libraries[kind].reserve(files, size, force=wait and time.monotonic() >= end)
+                reservation = self._libraries[kind].reserve(files, size, force=wait and time.monotonic() >= end)
             except FullError:
                 if not wait:
                     raise
                 time.sleep(_POLL_INTERVAL_S)
             else:
-                self._work.holds[kind].append(hold)
+                self._work.reservations[kind].append(reservation)
                 return
 
     def save(self, kind: str, path: Path, **more: Any) -> ClipRecord:
         """Keep a file; where there is no room, it is removed and the error raised."""
-        holds = getattr(self._work, "holds", None)
+        reservations = getattr(self._work, "holds", None)
         try:
-            if holds is None:
+            if reservations is None:
                 self.check(kind, 1, path.stat().st_size)
                 return self._libraries[kind].add(path, temporary=True, **more)
-            if not any(hold.files for hold in holds[kind]):
+            if not any(reservation.files for reservation in reservations[kind]):
                 self.reserve(kind, 1, path.stat().st_size, wait=True)
-            hold = next(hold for hold in holds[kind] if hold.files)
-            return self._libraries[kind].add(path, temporary=True, hold=hold, **more)
+            reservation = next(reservation for reservation in reservations[kind] if reservation.files)
+            return self._libraries[kind].add(path, temporary=True, reservation=reservation, **more)
         except Exception:
             with suppress(OSError):
                 path.unlink()
@@ -124,7 +124,7 @@ class ResultStore:
         self.check(kind, 1, size)
         while True:
             try:
-                hold = await in_thread(self._libraries[kind].reserve, 1, size)
+                reservation = await in_thread(self._libraries[kind].reserve, 1, size)
                 break
             except FullError as error:
                 if time.monotonic() + min(error.seconds, _POLL_INTERVAL_S) > end:
@@ -133,11 +133,11 @@ class ResultStore:
 
         def run_work() -> Any:
             with self.hold_results():
-                self._work.holds[kind].append(hold)
+                self._work.reservations[kind].append(reservation)
                 return work()
 
         try:
             return await run(run_work)
         except BaseException:
-            hold.close()  # also where it was cancelled before it began
+            reservation.close()  # also where it was cancelled before it began
             raise

@@ -12,7 +12,7 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.params import PRESETS, SpectrogramParams
 from riffusion_ext.validation.numbers import in_range, is_finite, shown
-from riffusion_ext.validation.typed import typed
+from riffusion_ext.validation.typed import read_fields
 
 __all__ = [
     "ALIGNMENTS",
@@ -262,7 +262,7 @@ class DatasetSettings:
 
 
 def _known(kind: Any, values: Any) -> dict[str, Any]:
-    return typed(kind, values or {})
+    return read_fields(kind, values or {})
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def find_songs(
             return False
         return outside is None or folder == collection or folder.resolve() != outside
 
-    for folder, names in folders_below(collection, enter=is_wanted, closed=complain):
+    for folder, names in folders_below(collection, enter=is_wanted, on_error=complain):
         there = [folder / name for name in names if not name.startswith(".")]
         found += [
             Song(path, path.relative_to(collection).as_posix()) for path in there if is_known(path, SOUND_SUFFIXES)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.signals import at_end
+from riffusion_ext.signals import run_at_exit
 
-__all__ = ["close", "remove_leftovers", "why_not", "write_atomically"]
+__all__ = ["remove_leftovers", "remove_unfinished", "write_atomically", "write_failure"]
 
 _unfinished: dict[Path, int] = {}
 """Temporary names in use, and the processes that use them."""
@@ -58,14 +58,14 @@ def write_atomically(
     except (OSError, ValueError) as error:
         if isinstance(error, RiffusionError):
             raise
-        raise error_type(why_not(path, error)) from error
+        raise error_type(write_failure(path, error)) from error
     finally:
         if temporary in _unfinished:
             _remove(temporary)
     return path
 
 
-def close() -> None:
+def remove_unfinished() -> None:
     """Remove what is half written, by whatever thread, before the program ends; it is never finished then."""
     for temporary in list(_unfinished):
         _remove(temporary)
@@ -87,7 +87,7 @@ def remove_leftovers(folder: Path) -> None:
                 path.unlink()
 
 
-def why_not(path: Path, error: OSError | ValueError) -> str:
+def write_failure(path: Path, error: OSError | ValueError) -> str:
     """Return one sentence about a file that cannot be written, or whose name cannot even be looked up."""
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOSPC, errno.EDQUOT):
@@ -95,10 +95,10 @@ def why_not(path: Path, error: OSError | ValueError) -> str:
     if code == errno.EFBIG:
         return f"the file is larger than the system allows, {path} could not be written"
     if code == errno.ENAMETOOLONG:
-        longest = max(len(os.fsencode(part)) for part in path.parts)
-        if longest <= 255:
+        name_bytes = max(len(os.fsencode(part)) for part in path.parts)
+        if name_bytes <= 255:
             return f"the path is too long ({len(os.fsencode(path))} bytes): {path}"
-        return f"the file name is too long ({longest} bytes, most systems allow 255): {path}"
+        return f"the file name is too long ({name_bytes} bytes, most systems allow 255): {path}"
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the folder above is closed to us
         return f"{path} is a folder, a file cannot take its place"
     if code in (errno.ENOTDIR, errno.EEXIST):
@@ -109,4 +109,4 @@ def why_not(path: Path, error: OSError | ValueError) -> str:
     return f"{path} could not be written: {getattr(error, 'strerror', None) or error}"
 
 
-at_end(close)
+run_at_exit(remove_unfinished)

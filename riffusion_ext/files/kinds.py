@@ -50,7 +50,7 @@ _COMPANIONS = frozenset(
 
 _FFMPEG = "RIFFUSION_FFMPEG"  # as in audio.ffmpeg
 
-_MOST_KINDS = 6
+_MAX_KINDS = 6
 
 
 def suffix_of(path: Path) -> str:
@@ -85,11 +85,11 @@ def passed_over_line(files: Sequence[Path]) -> str:
     """
     kinds = Counter(suffix_of(path) for path in files)
     shown = []
-    for suffix, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:_MOST_KINDS]:
+    for suffix, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:_MAX_KINDS]:
         example = next(path.name for path in files if suffix_of(path) == suffix)
         more = ", ..." if count > 1 else ""
         need = "; needs ffmpeg" if suffix in _BY_FFMPEG else ""
         shown.append(f"{count} {suffix or 'without suffix'} ({example}{more}{need})")
-    if len(kinds) > _MOST_KINDS:
+    if len(kinds) > _MAX_KINDS:
         shown.append("...")
     return f"{len(files)} {'files' if len(files) != 1 else 'file'} passed over: {', '.join(shown)}"

@@ -21,21 +21,21 @@ __all__ = [
     "SOUND_SUFFIXES",
     "dated_path",
     "expand",
-    "fits",
     "folders_below",
     "is_folder_name",
+    "matches_any",
     "natural_key",
     "shorten_name",
     "user_path",
     "without_folders",
 ]
 
-_Closed = Callable[[OSError], object]
+_OnError = Callable[[OSError], object]
 
-_LONGEST_NAME = 240
+_MAX_NAME_BYTES = 240
 """Bytes of a file name: systems allow 255, and a file being written needs a few more for its temporary name."""
 
-_TITLE = 60
+_MAX_TITLE = 60
 """Characters of a title in a file name."""
 
 _FOLDERS = re.compile(r"""(?<![\w./\\])(?:[A-Za-z]:)?[\\/](?:[^\\/:*?"<>|\n]+[\\/])+""")
@@ -71,7 +71,10 @@ def user_path(name: str | Path) -> Path:
 
 
 def folders_below(
-    top: Path, *, enter: Callable[[Path, list[str]], bool] = lambda folder, names: True, closed: _Closed | None = None
+    top: Path,
+    *,
+    enter: Callable[[Path, list[str]], bool] = lambda folder, names: True,
+    on_error: _OnError | None = None,
 ) -> Iterator[tuple[Path, list[str]]]:
     """Walk a folder and those below it, hidden ones left out, links to folders followed.
 
@@ -84,7 +87,7 @@ def folders_below(
         Where to begin.
     enter
         Told a folder and the names of the folders in it; whether to look into it at all.
-    closed
+    on_error
         Told the error about a folder that cannot be read.
 
     Yields
@@ -96,7 +99,7 @@ def folders_below(
     seen = {str(folder) for folder in home.parents}
     waiting = [str(top)]
     for start in waiting:  # it grows
-        for name, folders, files in os.walk(start, onerror=closed):
+        for name, folders, files in os.walk(start, onerror=on_error):
             real = os.path.realpath(name)
             if real in seen or not enter(Path(name), folders):
                 folders.clear()
@@ -108,57 +111,57 @@ def folders_below(
             yield Path(name), files
 
 
-def _of_folder(folder: Path, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
+def _files_in(folder: Path, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
     """Files of a folder with one of the suffixes; not hidden ones (macOS leaves ``._name.png`` beside its files)."""
     wanted = frozenset(suffixes)
-    there = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
+    visible = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
     if passed is not None:
-        passed += sorted(passed_over(there, wanted), key=lambda p: natural_key(p.name))
-    return sorted((p for p in there if is_known(p, wanted)), key=lambda p: natural_key(p.name))
+        passed += sorted(passed_over(visible, wanted), key=lambda p: natural_key(p.name))
+    return sorted((p for p in visible if is_known(p, wanted)), key=lambda p: natural_key(p.name))
 
 
-def _of_pattern(pattern: str, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
+def _files_matching(pattern: str, suffixes: Iterable[str], passed: list[Path] | None = None) -> list[Path]:
     """Files that a pattern means. Where it means none, its brackets mean themselves: ``"take [1]*.wav"``."""
     wanted = str(user_path(pattern))
-    found = _globbed(_brackets_of_folders(wanted)) or _globbed(wanted.replace("[", "[[]"))
+    found = _glob(_escape_folder_brackets(wanted)) or _glob(wanted.replace("[", "[[]"))
     files: list[Path] = []
     for path in sorted(found, key=natural_key):
-        files.extend(_of_folder(path, suffixes, passed) if path.is_dir() else [path])
+        files.extend(_files_in(path, suffixes, passed) if path.is_dir() else [path])
     return files
 
 
-def _brackets_of_folders(pattern: str) -> str:
+def _escape_folder_brackets(pattern: str) -> str:
     """Escape the brackets in those parts at the start of a pattern that name a folder as they stand."""
-    path, there = Path(pattern), Path()
+    path, folder = Path(pattern), Path()
     parts = []
     for number, part in enumerate(path.parts):
-        there = there / part
-        if "[" not in part or not there.is_dir() or number == len(path.parts) - 1:
+        folder = folder / part
+        if "[" not in part or not folder.is_dir() or number == len(path.parts) - 1:
             parts.append(part)
         else:
             parts.append(glob.escape(part))
     return str(Path(*parts)) if parts else pattern
 
 
-def _globbed(pattern: str) -> list[Path]:
+def _glob(pattern: str) -> list[Path]:
     """Paths that fit a pattern; ``**`` follows each folder once, whatever links lead to it."""
     parts = Path(pattern).parts
     if "**" not in parts:
         return [Path(name) for name in glob.glob(pattern)]  # noqa: PTH207
     place = parts.index("**")
     rest = Path(*parts[place + 1 :]) if place + 1 < len(parts) else None
-    tops = _globbed(str(Path(*parts[:place]))) if place else [Path()]
+    tops = _glob(str(Path(*parts[:place]))) if place else [Path()]
     found: dict[Path, None] = {}
     for top in tops:
         for folder, names in folders_below(top):
             if rest is None:
                 found.update(dict.fromkeys(folder / name for name in names if not name.startswith(".")))
             else:
-                found.update(dict.fromkeys(_globbed(str(Path(glob.escape(str(folder))) / rest))))
+                found.update(dict.fromkeys(_glob(str(Path(glob.escape(str(folder))) / rest))))
     return list(found)
 
 
-def _naturally(names: Sequence[str | Path]) -> list[str | Path]:
+def _sort_named(names: Sequence[str | Path]) -> list[str | Path]:
     """Names with each run of files among them in natural order."""
 
     def is_file(name: str | Path) -> bool:
@@ -202,41 +205,41 @@ def expand(
     files: dict[Path, None] = {}
     missing: list[tuple[Path, str]] = []
     over: list[Path] = []
-    for name in _naturally(names) if sort_named else names:
+    for name in _sort_named(names) if sort_named else names:
         if not str(name):  # an unset variable of a shell, not the present folder
             missing.append((Path(name), "an empty name names no file"))
             continue
         try:
             path = user_path(name)
             if path.is_dir():
-                found, why = _of_folder(path, wanted, over), f"the folder holds no file of a known kind: {path}"
+                found, reason = _files_in(path, wanted, over), f"the folder holds no file of a known kind: {path}"
             elif path.exists():
-                found, why = [path], ""
+                found, reason = [path], ""
             else:
-                found = _of_patterns(str(name), wanted, over)
+                found = _files_matching_any(str(name), wanted, over)
                 kind = "pattern matches no file" if any(c in str(name) for c in "*?[") else "no such file or folder"
-                why = f"{kind}: {name}"
+                reason = f"{kind}: {name}"
         except OSError as error:
             path = Path(name)
-            found, why = [], f"{name} cannot be read: {error.strerror or error}"
+            found, reason = [], f"{name} cannot be read: {error.strerror or error}"
         files.update(dict.fromkeys(found))
         if not found:
-            missing.append((path, why))
+            missing.append((path, reason))
     if passed is not None:
         passed += [path for path in dict.fromkeys(over) if path not in files]
     return list(files), missing
 
 
-def _of_patterns(text: str, suffixes: Iterable[str], passed: list[Path]) -> list[Path]:
+def _files_matching_any(text: str, suffixes: Iterable[str], passed: list[Path]) -> list[Path]:
     """Files of a pattern, or of several with commas between; a comma may belong to a name, too."""
-    whole = _of_pattern(text, suffixes, passed)
+    whole = _files_matching(text, suffixes, passed)
     if whole or "," not in text:
         return whole
     patterns = [part.strip() for part in text.split(",") if part.strip()]
-    return [file for pattern in patterns for file in _of_pattern(pattern, suffixes, passed)]
+    return [file for pattern in patterns for file in _files_matching(pattern, suffixes, passed)]
 
 
-def fits(name: str, patterns: str) -> bool:
+def matches_any(name: str, patterns: str) -> bool:
     """Whether a file name fits one of the patterns, as ``"*.jpg, *.png"``; case does not matter. All fit a blank."""
     wanted = [part.strip().casefold() for part in patterns.split(",") if part.strip()]
     literal = [pattern.replace("[", "[[]") for pattern in wanted if "[" in pattern]
@@ -247,15 +250,15 @@ def is_folder_name(name: str) -> bool:
     """Whether an output name means a folder: it is one, ends with a slash, or has no suffix."""
     path = user_path(name)
     try:
-        there = path.is_dir()
+        exists = path.is_dir()
     except OSError:  # too long to look up; writing it will say so
-        there = False
-    return there or name.endswith(("/", "\\")) or not path.suffix
+        exists = False
+    return exists or name.endswith(("/", "\\")) or not path.suffix
 
 
-def shorten_name(stem: str, ending: str, *, longest: int = _LONGEST_NAME) -> str:
+def shorten_name(stem: str, ending: str, *, max_bytes: int = _MAX_NAME_BYTES) -> str:
     """Return ``stem + ending``, the stem cut so that the whole fits into a file name."""
-    room = max(longest - len(ending.encode("utf-8", "surrogateescape")), 1)
+    room = max(max_bytes - len(ending.encode("utf-8", "surrogateescape")), 1)
     kept = stem.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore") if len(stem) * 4 > room else stem
     return (kept or "clip") + ending
 
@@ -263,6 +266,6 @@ def shorten_name(stem: str, ending: str, *, longest: int = _LONGEST_NAME) -> str
 def dated_path(folder: Path, kind: str, title: str, ending: str) -> Path:
     """Return a path for a result: ``<folder>/songs/2024-05-17/16-04-09 funky sax.wav``."""
     now = datetime.now()
-    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_TITLE].strip(" .,-") or kind.removesuffix("s")
+    words = re.sub(r"[^\w .,'()-]+", " ", title)[:_MAX_TITLE].strip(" .,-") or kind.removesuffix("s")
     name = f"{now:%H-%M-%S} {' '.join(words.split())}"
     return folder / kind / f"{now:%Y-%m-%d}" / shorten_name(name, ending)

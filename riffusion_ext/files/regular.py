@@ -59,14 +59,14 @@ def open_regular(path: str | PathLike[str]) -> BinaryIO:
         raise
 
 
-def read_regular(path: str | PathLike[str], largest: int | None = None) -> bytes:
+def read_regular(path: str | PathLike[str], max_bytes: int | None = None) -> bytes:
     """Return the bytes of a file.
 
     Parameters
     ----------
     path
         The file.
-    largest
+    max_bytes
         Bytes that it may have; None for any number.
 
     Raises
@@ -75,9 +75,9 @@ def read_regular(path: str | PathLike[str], largest: int | None = None) -> bytes
         As :func:`open_regular`, or it is larger.
     """
     with open_regular(path) as file:
-        data = file.read(-1 if largest is None else largest + 1)
-    if largest is not None and len(data) > largest:
-        raise OSError(errno.EFBIG, f"it has more than {largest} bytes", str(Path(path)))
+        data = file.read(-1 if max_bytes is None else max_bytes + 1)
+    if max_bytes is not None and len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes} bytes", str(Path(path)))
     return data
 
 

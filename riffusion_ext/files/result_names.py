@@ -17,7 +17,7 @@ from riffusion_ext.files.paths import shorten_name
 
 __all__ = ["names_of", "result_names"]
 
-_MOST_TOLD = 3
+_MAX_NOTES = 3
 
 MadeFrom = Callable[[Path], "str | None"]
 """Says what a file was made from, by name; "" where the file is not there, None where it does not tell."""
@@ -70,17 +70,17 @@ def result_names(
     used = Counter(map(_key, targets)) + Counter(forbidden)
     for number, source in enumerate(sources):
         used[_key(targets[number])] -= 1
-        kept = _kept(source, names[number], levels[number], used, made_from)
-        if kept != targets[number] and kept not in names[number][: levels[number]]:
-            notes.append(f"{targets[number].name} belongs to another input; that of {source.name} is {kept.name}")
-        targets[number] = kept
-        used[_key(kept)] += 1
-    return targets, [*_shared_notes(sources, names, levels, targets), *_cut_short(notes)]
+        target = _choose_target(source, names[number], levels[number], used, made_from)
+        if target != targets[number] and target not in names[number][: levels[number]]:
+            notes.append(f"{targets[number].name} belongs to another input; that of {source.name} is {target.name}")
+        targets[number] = target
+        used[_key(target)] += 1
+    return targets, [*_shared_notes(sources, names, levels, targets), *_limit_notes(notes)]
 
 
-def _cut_short(notes: list[str]) -> list[str]:
-    more = len(notes) - _MOST_TOLD
-    return notes if more <= 0 else [*notes[:_MOST_TOLD], f"{more} more names belong to other inputs"]
+def _limit_notes(notes: list[str]) -> list[str]:
+    more = len(notes) - _MAX_NOTES
+    return notes if more <= 0 else [*notes[:_MAX_NOTES], f"{more} more names belong to other inputs"]
 
 
 def _key(path: Path) -> str:
@@ -104,7 +104,7 @@ def _levels(keys: Sequence[Sequence[str]], forbidden: set[str]) -> list[int]:
             levels[number] += 1
 
 
-def _kept(source: Path, paths: Sequence[Path], level: int, used: Counter[str], made_from: MadeFrom) -> Path:
+def _choose_target(source: Path, paths: Sequence[Path], level: int, used: Counter[str], made_from: MadeFrom) -> Path:
     """Return the target of an input: the file that was made from it, else the first that is not another one's."""
     free = [path for path in paths if not used[_key(path)]]
     for path in free:
@@ -129,13 +129,15 @@ def _shared_notes(
         if level:
             groups.setdefault(_key(names[number][0]), []).append(number)
     notes = []
-    for group in list(groups.values())[:_MOST_TOLD]:
-        inputs = ", ".join(sources[number].name for number in group[:_MOST_TOLD])
-        given = ", ".join(targets[number].name for number in group[:_MOST_TOLD])
-        more = ", ..." if len(group) > _MOST_TOLD else ""
-        notes.append(f"{names[group[0]][0].name} would be the result of {inputs}{more}; they are called {given}{more}")
-    if len(groups) > _MOST_TOLD:
+    for group in list(groups.values())[:_MAX_NOTES]:
+        inputs = ", ".join(sources[number].name for number in group[:_MAX_NOTES])
+        assigned = ", ".join(targets[number].name for number in group[:_MAX_NOTES])
+        more = ", ..." if len(group) > _MAX_NOTES else ""
         notes.append(
-            f"{len(groups) - _MOST_TOLD} more names would be those of several results, and are made longer too"
+            f"{names[group[0]][0].name} would be the result of {inputs}{more}; they are called {assigned}{more}"
+        )
+    if len(groups) > _MAX_NOTES:
+        notes.append(
+            f"{len(groups) - _MAX_NOTES} more names would be those of several results, and are made longer too"
         )
     return notes

@@ -21,7 +21,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from riffusion_ext.signals import at_end
+from riffusion_ext.signals import run_at_exit
 
 __all__ = ["MARK", "claim", "close", "new", "release", "sweep"]
 
@@ -32,7 +32,7 @@ _PREFIX = "riffusion-"
 _TEXT = b"Scratch of riffusion-ext: removed once nobody holds the lock of this file.\n"
 _BYTE = 1 << 20  # the locked byte of Windows, whose locked bytes nobody else can read
 
-_own: dict[Path, tuple[int, int]] = {}  # descriptor of the mark, and the process that made it
+_claimed: dict[Path, tuple[int, int]] = {}  # descriptor of the mark, and the process that made it
 _lock = threading.RLock()
 _swept: set[Path] = set()
 
@@ -64,20 +64,20 @@ def claim(folder: Path) -> None:
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _lock:
-        if folder in _own:
+        if folder in _claimed:
             return
-        _own[folder] = (-1, os.getpid())
+        _claimed[folder] = (-1, os.getpid())
         with suppress(OSError):
             number = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(), 0o600)
-            _own[folder] = (number, os.getpid())
-            if _locked(number):
+            _claimed[folder] = (number, os.getpid())
+            if _try_lock(number):
                 os.write(number, _TEXT)
 
 
 def release(folder: Path) -> None:
     """Remove a folder that this process has made, as it is done with it; any other is left."""
     with _lock:
-        number, maker = _own.pop(folder.absolute(), (-1, 0))
+        number, maker = _claimed.pop(folder.absolute(), (-1, 0))
     if maker == os.getpid():
         _remove(folder.absolute(), number)
 
@@ -85,7 +85,7 @@ def release(folder: Path) -> None:
 def close() -> None:
     """Remove all folders that this process has made. Called at its end, too."""
     with _lock:
-        folders = list(_own)
+        folders = list(_claimed)
     for folder in folders:
         release(folder)
 
@@ -113,13 +113,13 @@ def _sweep(folder: Path) -> bool:
     """Remove a folder if it is stale; returns whether it was."""
     mark = folder / MARK
     seen = mark.lstat()
-    if not stat.S_ISREG(seen.st_mode) or not _ours(folder.lstat()) or not _ours(seen):
+    if not stat.S_ISREG(seen.st_mode) or not _is_own(folder.lstat()) or not _is_own(seen):
         return False
     number = os.open(mark, os.O_RDWR | _flags())
     try:
         found = os.fstat(number)
-        whole = (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and found.st_nlink == 1
-        if not (whole and _locked(number) and os.read(number, len(_TEXT) + 1) == _TEXT):
+        is_intact = (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and found.st_nlink == 1
+        if not (is_intact and _try_lock(number) and os.read(number, len(_TEXT) + 1) == _TEXT):
             os.close(number)
             return False
     except BaseException:
@@ -153,7 +153,7 @@ def _remove(folder: Path, number: int) -> None:
         os.close(number)
 
 
-def _ours(status: os.stat_result) -> bool:
+def _is_own(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
@@ -161,7 +161,7 @@ def _flags() -> int:
     return getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _locked(number: int) -> bool:
+def _try_lock(number: int) -> bool:
     """Take the lock of an open file; returns whether nobody else has it."""
     try:
         if os.name == "nt":
@@ -179,4 +179,4 @@ def _locked(number: int) -> bool:
     return True
 
 
-at_end(close)
+run_at_exit(close)

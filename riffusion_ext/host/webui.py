@@ -241,7 +241,7 @@ class OwnModel:
     """The model that is chosen in the webui."""
 
     available = True
-    absence = ""
+    unavailable_reason = ""
 
     def backend(self) -> Backend:
         """Return what generates with the checkpoint of now."""
@@ -261,7 +261,7 @@ class OwnModel:
 
         return generation.usual_sampler()
 
-    def doubt(self) -> str:
+    def checkpoint_warning(self) -> str:
         """Return a warning where the checkpoint does not look like a Riffusion model."""
         known, name = HOST.checkpoint_is_riffusion()
         warn = HOST.setting("riffusion_warn", settings.DEFAULTS["riffusion_warn"])
@@ -271,7 +271,7 @@ class OwnModel:
         """Return the names of the webui's prompt styles; None where it has none."""
         return list(shared.prompt_styles.styles) if hasattr(shared, "prompt_styles") else None
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         """Put styles into prompts as the webui does."""
         kept = shared.prompt_styles
         return kept.apply_styles_to_prompt(prompt, styles), kept.apply_negative_styles_to_prompt(negative, styles)

@@ -21,7 +21,7 @@ class ModelProvider(Protocol):
     ----------
     available
         Whether there is a model.
-    absence
+    unavailable_reason
         One sentence why there is none; empty where each interface says it in its own words.
     """
 
@@ -31,7 +31,7 @@ class ModelProvider(Protocol):
         ...
 
     @property
-    def absence(self) -> str:
+    def unavailable_reason(self) -> str:
         """One sentence why there is none."""
         ...
 
@@ -47,7 +47,7 @@ class ModelProvider(Protocol):
         """Return the name of the sampler for those who name none; empty where only the backend knows."""
         ...
 
-    def doubt(self) -> str:
+    def checkpoint_warning(self) -> str:
         """Return one sentence where the checkpoint seems to be made for something else; else nothing."""
         ...
 
@@ -55,7 +55,7 @@ class ModelProvider(Protocol):
         """Return the names of the prompt styles that users keep; None where there are no such things."""
         ...
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         """Put styles, by name, into a prompt and a negative prompt."""
         ...
 
@@ -64,7 +64,7 @@ class _Plain:
     """A model without a sampler of choice, doubts or styles."""
 
     available = True
-    absence = ""
+    unavailable_reason = ""
 
     def samplers(self) -> Sequence[str]:
         """Return the names of the samplers."""
@@ -74,7 +74,7 @@ class _Plain:
         """Leave the choice to the backend."""
         return ""
 
-    def doubt(self) -> str:
+    def checkpoint_warning(self) -> str:
         """Return nothing: the checkpoint is not known."""
         return ""
 
@@ -82,7 +82,7 @@ class _Plain:
         """Return None: nobody keeps styles here."""
         return None
 
-    def styled(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
+    def apply_styles(self, prompt: str, negative: str, styles: Sequence[str]) -> tuple[str, str]:
         """Return both prompts as they are."""
         return prompt, negative
 
@@ -92,18 +92,18 @@ class NoModel(_Plain):
 
     Parameters
     ----------
-    absence
+    unavailable_reason
         See :class:`ModelProvider`.
     """
 
     available = False
 
-    def __init__(self, absence: str = "") -> None:
-        self.absence = absence
+    def __init__(self, unavailable_reason: str = "") -> None:
+        self.unavailable_reason = unavailable_reason
 
     def backend(self) -> Backend:
         """Raise a RiffusionError with the sentence why there is none."""
-        raise RiffusionError(self.absence or "there is no model here to generate images with")
+        raise RiffusionError(self.unavailable_reason or "there is no model here to generate images with")
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,13 @@ class BackendModel(_Plain):
         Returns the backend.
     names
         Samplers.
-    usual
+    default_sampler
         The usual one.
     """
 
     make: Callable[[], Backend]
     names: Sequence[str] = ()
-    usual: str = ""
+    default_sampler: str = ""
 
     def backend(self) -> Backend:
         """Return the backend."""
@@ -134,7 +134,7 @@ class BackendModel(_Plain):
 
     def usual_sampler(self) -> str:
         """Return the usual one."""
-        return self.usual
+        return self.default_sampler
 
 
 class RemoteModel(_Plain):

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["DEEPEST", "loads"]
+__all__ = ["MAX_DEPTH", "loads"]
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Levels of objects and lists within each other. Ours have fewer than ten."""
 
 
@@ -26,25 +26,27 @@ def loads(text: str | bytes, *, finite: bool = True) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON, holds a number that is not finite and must be, or is nested deeper than :data:`DEEPEST` levels.
+        It is no JSON, holds a number that is not finite and must be, or is nested deeper than :data:`MAX_DEPTH` levels.
     """
     try:
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite) if finite else json.loads(text)
+        value = (
+            json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_finite) if finite else json.loads(text)
+        )
     except RecursionError:
-        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels") from None
     level = [value]
-    for _ in range(DEEPEST):
-        level = [item for holder in level for item in _children(holder) if isinstance(item, (dict, list))]
+    for _ in range(MAX_DEPTH):
+        level = [item for container in level for item in _children(container) if isinstance(item, (dict, list))]
         if not level:
             return value
-    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
-def _refused(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     """Read a number; 1e999 is none."""
     number = float(text)
     if not math.isfinite(number):

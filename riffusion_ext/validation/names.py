@@ -19,7 +19,7 @@ from riffusion_ext.validation.numbers import shown
 
 __all__ = ["bare_name", "below", "check_folders", "is_bare", "is_below", "is_link", "is_relative"]
 
-_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 1024  # bytes
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\\/]")
 _LINKS = (0xA000000C, 0xA0000003)  # IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT: links of Windows
@@ -27,18 +27,18 @@ _LINKS = (0xA000000C, 0xA0000003)  # IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUN
 
 def is_bare(name: object) -> bool:
     """Whether a value is the name of a file, without folders, on any system."""
-    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or name in (".", ".."):
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME_BYTES or name in (".", ".."):
         return False
     if any(character in "/\\:" or ord(character) < 0x20 or ord(character) == 0x7F for character in name):
         return False
     if name[-1] in ". " or _DEVICES.fullmatch(name.split(".")[0].rstrip(" ")):
         return False
-    return _size(name) <= _LONGEST_NAME
+    return _encoded_size(name) <= _MAX_NAME_BYTES
 
 
 def is_below(name: object) -> bool:
     """Whether a value is a relative path of bare names, with forward slashes."""
-    return isinstance(name, str) and len(name) <= _LONGEST_PATH and all(map(is_bare, name.split("/")))
+    return isinstance(name, str) and len(name) <= _MAX_PATH_BYTES and all(map(is_bare, name.split("/")))
 
 
 def is_relative(name: object) -> bool:
@@ -46,11 +46,13 @@ def is_relative(name: object) -> bool:
 
     Songs are called what people call them, such as ``AC:DC/Who?.mp3``, which another system could not hold.
     """
-    if not isinstance(name, str) or not 0 < len(name) <= 4 * _LONGEST_PATH or "\0" in name:
+    if not isinstance(name, str) or not 0 < len(name) <= 4 * _MAX_PATH_BYTES or "\0" in name:
         return False
     path = Path(name)
     parts = _SEPARATORS.split(name)
-    return not path.anchor and not path.drive and ".." not in parts and bool(path.parts) and _size(name) < 1 << 16
+    return (
+        not path.anchor and not path.drive and ".." not in parts and bool(path.parts) and _encoded_size(name) < 1 << 16
+    )
 
 
 def bare_name(name: object, what: str) -> str:
@@ -115,7 +117,7 @@ def is_link(path: Path) -> bool:
     return stat.S_ISLNK(state.st_mode) or getattr(state, "st_reparse_tag", 0) in _LINKS
 
 
-def _size(name: str) -> int:
+def _encoded_size(name: str) -> int:
     """Bytes of a name; more than any may have where it has half surrogates that stand for no byte."""
     try:
         return len(os.fsencode(name) if os.name != "nt" else name.encode("utf-8"))

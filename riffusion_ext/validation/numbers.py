@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from riffusion_ext.errors import RiffusionError
 
-__all__ = ["LONGEST", "in_range", "is_finite", "read_float", "read_int", "shown"]
+__all__ = ["MAX_CHARACTERS", "in_range", "is_finite", "read_float", "read_int", "shown"]
 
-LONGEST = 400
+MAX_CHARACTERS = 400
 """Characters of a number: enough for the smallest ``float`` written without an exponent."""
 
-_SHOWN = 40
-_LARGEST_WHOLE = 2**63
+_MAX_SHOWN = 40
+_MAX_INT = 2**63
 
 _Number = TypeVar("_Number", int, float)
 
@@ -28,11 +28,11 @@ def read_float(text: str) -> float:
     Raises
     ------
     RiffusionError
-        It is none, is not finite, or has more than :data:`LONGEST` characters.
+        It is none, is not finite, or has more than :data:`MAX_CHARACTERS` characters.
     """
     text = text.strip()
     try:
-        value = float(text) if len(text) <= LONGEST else math.inf
+        value = float(text) if len(text) <= MAX_CHARACTERS else math.inf
     except ValueError:
         raise RiffusionError(f"{shown(text)} is no number") from None
     if not math.isfinite(value):
@@ -50,10 +50,10 @@ def read_int(text: str) -> int:
     """
     text = text.strip()
     try:
-        value = int(text) if len(text) <= LONGEST else _LARGEST_WHOLE
+        value = int(text) if len(text) <= MAX_CHARACTERS else _MAX_INT
     except ValueError:
         raise RiffusionError(f"{shown(text)} is no whole number") from None
-    if not -_LARGEST_WHOLE < value < _LARGEST_WHOLE:
+    if not -_MAX_INT < value < _MAX_INT:
         raise RiffusionError(f"{shown(text)} is too large")
     return value
 
@@ -109,10 +109,10 @@ def in_range(
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: never long, whatever it is."""
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        return f"a number of more than {_SHOWN} digits"
+    if isinstance(value, int) and abs(value) >= 10**_MAX_SHOWN:
+        return f"a number of more than {_MAX_SHOWN} digits"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
-        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
-    return type(value).__name__ if isinstance(value, (list, tuple, dict)) else repr(value)[:_SHOWN]
+        return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
+    return type(value).__name__ if isinstance(value, (list, tuple, dict)) else repr(value)[:_MAX_SHOWN]

@@ -12,9 +12,9 @@ from typing import Any
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.numbers import is_finite, shown
 
-__all__ = ["typed"]
+__all__ = ["read_fields"]
 
-_LARGEST_WHOLE = 2**63
+_MAX_INT = 2**63
 _DICT = "dict[str, Any]"
 _ITEMS = {f"list[{kind}]": kind for kind in ("str", "int", "float")} | {
     f"tuple[{kind}, ...]": kind for kind in ("str", "int", "float", _DICT)
@@ -22,7 +22,7 @@ _ITEMS = {f"list[{kind}]": kind for kind in ("str", "int", "float")} | {
 _NAMES = {"str": "a text", "bool": "true or false", "int": "a whole number", "float": "a number", "None": "nothing"}
 
 
-def typed(kind: type[Any], values: object, *, finite: bool = True) -> dict[str, Any]:
+def read_fields(kind: type[Any], values: object, *, finite: bool = True) -> dict[str, Any]:
     """Return those values that a dataclass has fields for, checked against its annotations.
 
     Texts, truth values, numbers, and lists or tuples of them are checked; what has another type is left as it is, for
@@ -57,8 +57,8 @@ def _value(name: str, value: Any, annotation: str, finite: bool) -> Any:
         if _fits(value, option, finite):
             return int(value) if option == "int" else value
     others = {_DICT: "an object"}
-    wanted = " or ".join(_NAMES.get(option) or others.get(option, "a list") for option in checked)
-    raise RiffusionError(f"{name} must be {wanted}, got {shown(value)}")
+    expected = " or ".join(_NAMES.get(option) or others.get(option, "a list") for option in checked)
+    raise RiffusionError(f"{name} must be {expected}, got {shown(value)}")
 
 
 def _fits(value: Any, option: str, finite: bool) -> bool:
@@ -72,7 +72,7 @@ def _fits(value: Any, option: str, finite: bool) -> bool:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and (is_finite(value) or (not finite and isinstance(value, float)))
     if option == "int":
-        return is_finite(value) and abs(value) < _LARGEST_WHOLE and value == int(value)
+        return is_finite(value) and abs(value) < _MAX_INT and value == int(value)
     if option == _DICT:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    return isinstance(value, (list, tuple)) and all(_fits(one, _ITEMS[option], finite) for one in value)
+    return isinstance(value, (list, tuple)) and all(_fits(item, _ITEMS[option], finite) for item in value)

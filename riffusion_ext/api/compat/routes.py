@@ -20,7 +20,7 @@ from riffusion_ext.api.requests.threads import PARSING, in_pool
 from riffusion_ext.api.responses import wait_for
 from riffusion_ext.files.paths import without_folders
 from riffusion_ext.jobs import ENDED, Job, Work
-from riffusion_ext.validation.finite import flaw
+from riffusion_ext.validation.finite import find_json_error
 
 __all__ = ["BODY_BYTES", "endpoints"]
 
@@ -112,7 +112,7 @@ def _collect_result(results: list[Mapping[str, Any]], work: Work) -> Work:
 
     def run(job: Job) -> dict[str, Any]:
         result = work(job)
-        if (problem := flaw(result)) is not None:
+        if (problem := find_json_error(result)) is not None:
             raise ValueError(f"what came of this cannot be told: {problem}")
         complete = result.get("complete", True)
         if complete:

@@ -120,7 +120,13 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
 
         # One process: a webui's workers would each load all that the webui has loaded.
         built = build(
-            songs, root / "set", settings, jobs=1, progress=on_song, stages=on_stage, cancelled=lambda: job.stop_wanted
+            songs,
+            root / "set",
+            settings,
+            jobs=1,
+            progress=on_song,
+            stages=on_stage,
+            cancelled=lambda: job.stop_requested,
         )
         return _result(service, built, root / "set", Stages(on_stage))
     finally:

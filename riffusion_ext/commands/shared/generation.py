@@ -38,7 +38,7 @@ from riffusion_ext.options.option import Option
 from riffusion_ext.options.sound import control
 from riffusion_ext.params import PRESETS
 from riffusion_ext.services.rendering import Rendered, render_piece, sound_of_piece
-from riffusion_ext.signals import concluded, exit_code, wished
+from riffusion_ext.signals import exit_code, ignore_first_signal, on_first_signal
 from riffusion_ext.validation.json_text import loads
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def make(
         raise
     stop = threading.Event()
     try:
-        with wished(lambda signum: _wish(stop, teller)):
+        with on_first_signal(lambda signum: _wish(stop, teller)):
             batch = int(getattr(args, "batch", 1))
             rendered = render_piece(piece, backend, batch=batch, limit=limit, on_progress=teller, cancelled=stop.is_set)
             if not rendered.complete or stop.is_set():
@@ -187,7 +187,7 @@ def make(
     except KeyboardInterrupt as late:
         teller.note(f"stopped; the windows are kept in {folder}; the same command goes on from there")
         return exit_code(late)
-    with concluded():
+    with ignore_first_signal():
         if limit is None and not args.keep_windows:
             shutil.rmtree(folder, ignore_errors=True)
         _conclude(args, piece, clip, target, teller, backend.name)

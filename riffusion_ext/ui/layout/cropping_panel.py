@@ -9,7 +9,7 @@ from typing import Any
 
 from riffusion_ext.convert import explain
 from riffusion_ext.errors import RiffusionError
-from riffusion_ext.files.paths import IMAGE_SUFFIXES, fits, natural_key
+from riffusion_ext.files.paths import IMAGE_SUFFIXES, matches_any, natural_key
 from riffusion_ext.options.crop import CROP, CROP_CONTROLS, crop_settings
 from riffusion_ext.options.sound import chosen_params, control
 from riffusion_ext.ui.gradio_compat import component, on_change
@@ -43,7 +43,7 @@ def chosen_images(
         There is nothing to work on.
     """
     uploads, missing = chosen_files(files, folder if place.folders else None, IMAGE_SUFFIXES, passed)
-    fitting = [upload for upload in uploads if fits(upload.name, patterns or "")]
+    fitting = [upload for upload in uploads if matches_any(upload.name, patterns or "")]
     if not fitting:
         raise RiffusionError(f"None of the {len(uploads)} images has a name that fits {patterns.strip()}.")
     return sorted(fitting, key=lambda upload: natural_key(upload.name)), missing

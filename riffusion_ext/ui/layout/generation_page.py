@@ -203,7 +203,7 @@ def show(runs: BackgroundTask, place: PageContext, work: Callable[[OnProgress, C
         for item in runs.follow(work):
             if not begun:  # not before it is certain that no other run fills these players
                 begun = True
-                why = place.model.doubt()
+                why = place.model.checkpoint_warning()
                 doubt = message(why, "warning") if why else ""
                 # Not in the status, which changes all the time: a screen reader would say it again and again.
                 yield Shown(status, doubt, dict.fromkeys(range(STRETCHES), ""))

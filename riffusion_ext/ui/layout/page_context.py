@@ -84,7 +84,7 @@ class PageContext:
 
     def no_model(self) -> str:
         """Return one sentence why there is no model."""
-        return self.model.absence or _NO_MODEL
+        return self.model.unavailable_reason or _NO_MODEL
 
     def new_folder(self, kind: str) -> Path:
         """Make and return a new folder for the results of one press: ``<output_dir>/sounds/2024-05-17_16-04-09``."""

@@ -49,7 +49,7 @@ def start(place: PageContext, before: str, values: Mapping[str, Any]) -> str:
     from riffusion_ext.generate.live.registry import JAMS
     from riffusion_ext.generate.live.session import Jam
 
-    settings = generation_page.with_sampler(settings_of(values, place.model.styled), place)
+    settings = generation_page.with_sampler(settings_of(values, place.model.apply_styles), place)
     if values["recordings"] not in RECORDINGS:
         raise RiffusionError(f"recordings are {' or '.join(RECORDINGS)} files, got {values['recordings']!r}")
     ending = f".{values['recordings']}"
@@ -99,7 +99,7 @@ def queue(place: PageContext, id_: str, prompt: str, values: Mapping[str, Any]) 
     jam = _jam(id_)
     names = list(values.get("styles") or ())
     if names and prompt:
-        prompt, negative = place.model.styled(prompt, negative, names)
+        prompt, negative = place.model.apply_styles(prompt, negative, names)
     jam.journey.add(prompt, negative)
 
 
@@ -172,7 +172,7 @@ def build_page(place: PageContext) -> None:
             started = start(place, before, dict(zip(names, given, strict=True)))
         except Exception as error:
             return [before, gr.update(), generation_page.sorry(error), gr.update()]
-        doubt = place.model.doubt()
+        doubt = place.model.checkpoint_warning()
         shown = f'<span data-jam="riffusion/live/{escape(started)}"></span>'
         return [started, shown, message(doubt, "warning") if doubt else "", RECORD]
 

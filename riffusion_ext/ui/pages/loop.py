@@ -101,7 +101,7 @@ def build_page(place: PageContext) -> None:
     def press(image: Any, *given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=True))
         try:
-            settings = settings_of(values, place.model.styled)
+            settings = settings_of(values, place.model.apply_styles)
         except RiffusionError as error:
             yield screen.updates(Shown(message(str(error), "error")))
             return

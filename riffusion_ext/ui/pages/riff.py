@@ -238,7 +238,7 @@ def build_page(place: PageContext) -> None:
         values = dict(zip(names, rest, strict=True))
         try:
             uploads, _ = chosen_files(file, None, ())
-            settings = settings_of(values, place.model.styled)
+            settings = settings_of(values, place.model.apply_styles)
         except RiffusionError as error:
             yield [*screen.updates(Shown(message(str(error), "error"))), gr.update(), gr.update()]
             return

@@ -242,7 +242,7 @@ def build_page(place: PageContext) -> None:
     def press(*given: Any) -> Iterator[list[Any]]:
         values = dict(zip(names, given, strict=False))
         try:
-            settings = settings_of(values, place.model.styled)
+            settings = settings_of(values, place.model.apply_styles)
         except RiffusionError as error:
             yield updates(Shown(message(str(error), "error")))
             return

@@ -91,8 +91,8 @@ def test_upload_waits_for_room_and_does_not_evict_recent_clips(
     assert len(list((tmp_path / "scratch" / "api" / "clips").iterdir())) == 2
     monkeypatch.setattr(result_store, "UPLOAD_TIMEOUT_S", 20.0)
     client.service.files["clips"]._lifetime = 0.1  # type: ignore[attr-defined]
-    for id_ in client.service.files["clips"]._until:  # type: ignore[attr-defined]
-        client.service.files["clips"]._until[id_] = 0.0  # type: ignore[attr-defined]
+    for id_ in client.service.files["clips"]._expires:  # type: ignore[attr-defined]
+        client.service.files["clips"]._expires[id_] = 0.0  # type: ignore[attr-defined]
     assert len([upload(client, "clips", sound_bytes(0.5)) for _ in range(3)]) == 3
     assert client.get(urls[0]).status_code == 404
 
@@ -147,7 +147,7 @@ def test_long_job_waits_for_room_to_store_its_result(make_client: MakeClient, mo
     job = service.jobs.all()[-1]
     assert asked.wait(10)
     assert library.get(first.id) is not None
-    library._until[first.id] = 0.0
+    library._expires[first.id] = 0.0
     assert job.wait(10)
     assert library.get(first.id) is None
     assert job.result is not None

@@ -302,7 +302,7 @@ def test_the_host_s_own_routes_stay_as_they_are(tmp_path: Path) -> None:
     async def everything(request: Request, path: str) -> dict[str, str]:
         return {"host": path}
 
-    mount(app, ApiContext(others=ClipLibrary(), scratch=lambda: tmp_path), USERS)
+    mount(app, ApiContext(page_clips=ClipLibrary(), scratch=lambda: tmp_path), USERS)
     client = TestClient(app)
     assert client.get("/sdapi/v1/options").json() == {"host": "sdapi/v1/options"}
     assert client.get("/riffusion/v2").json() == {"host": "riffusion/v2"}
