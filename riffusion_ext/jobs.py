@@ -19,7 +19,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from riffusion_ext.errors import RiffusionError
 from riffusion_ext.validation.finite import find_json_error
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 ENDED = frozenset({"done", "failed", "cancelled"})
 """States that do not change any more."""
 
-Result = Mapping[str, Any]
+Result = Mapping[str, object]
 Work = Callable[["Job"], Result]
 
 

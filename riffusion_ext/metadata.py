@@ -111,7 +111,7 @@ def read_record(image: Image.Image) -> ImageRecord:
     return ImageRecord(SpectrogramParams(), None, "none", tuple(notes))
 
 
-def _exif_values(image: Image.Image) -> dict[str, Any]:
+def _exif_values(image: Image.Image) -> dict[str, float]:
     try:
         exif = image.getexif()
         found = {name: exif[tag] for tag, name in EXIF_TAGS.items() if tag in exif}
@@ -120,7 +120,7 @@ def _exif_values(image: Image.Image) -> dict[str, Any]:
     return _numbers(found)
 
 
-def _text_values(image: Image.Image) -> dict[str, Any]:
+def _text_values(image: Image.Image) -> dict[str, float]:
     text = getattr(image, "info", {}).get(TEXT_KEY)
     if not isinstance(text, str):
         return {}
@@ -131,9 +131,9 @@ def _text_values(image: Image.Image) -> dict[str, Any]:
     return _numbers(found) if isinstance(found, dict) else {}
 
 
-def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
     """Plain numbers of the known names: whole ones as int, what is not a number left to fail its range check."""
-    values: dict[str, Any] = {}
+    values: dict[str, float] = {}
     for name in EXIF_TAGS.values():
         if name not in found:
             continue
@@ -189,7 +189,7 @@ def exif_tags(record: str) -> dict[int, int | float]:
     }
 
 
-def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, Any]:
+def _record(params: SpectrogramParams, max_value: float | None) -> dict[str, object]:
     if max_value is not None and not math.isfinite(max_value):
         raise RiffusionError(f"the level that is recorded must be a number, got {max_value:g}")
     # A level that is not known is left out: whoever reads the record would take it for the image's own.
@@ -234,7 +234,7 @@ def save_image(
     from riffusion_ext.files.atomic import write_atomically
 
     path = Path(path)
-    options: dict[str, Any] = {"exif": exif_bytes(params, max_value, source)}
+    options: dict[str, object] = {"exif": exif_bytes(params, max_value, source)}
     suffix = path.suffix.lower()
     if suffix == ".png":
         # A third of the time of Pillow's own 6, and a few per cent smaller for spectrograms.
@@ -284,7 +284,7 @@ def audio_tags(
     return {"title": title, **tags} if title else tags
 
 
-def parse_audio_comment(text: str) -> dict[str, Any] | None:
+def parse_audio_comment(text: str) -> dict[str, object] | None:
     """Return the parameters in a sound file's comment, or None where it holds none."""
     try:
         found = loads(text)

@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
 __all__ = [
     "NAMES",
@@ -121,10 +120,12 @@ class _State:
             self.retries += 1
             _send(self.first)
 
-    def unraisable_hook(self, hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    def unraisable_hook(
+        self, hook: Callable[[sys.UnraisableHookArgs], object]
+    ) -> Callable[[sys.UnraisableHookArgs], object]:
         """Return a hook for exceptions that nobody can catch: a Stop among them is raised again elsewhere."""
 
-        def on_unraisable(event: Any) -> None:
+        def on_unraisable(event: sys.UnraisableHookArgs) -> None:
             if isinstance(event.exc_value, Stop):
                 self.pending = True
                 threading.Thread(target=self._retry, daemon=True, name="riffusion-signal").start()

@@ -6,11 +6,13 @@ alone, and those of the host stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.routing import Mount, Route, request_response
+from starlette.types import Scope
 
 from riffusion_ext import __version__
 from riffusion_ext.api.access.allow_list import AllowList
@@ -45,7 +47,7 @@ def build(service: ApiContext) -> FastAPI:
 
 
 def mount(
-    app: Any, service: ApiContext, credentials: Credentials | None = None, *, allow_list: AllowList | None = None
+    app: Starlette, service: ApiContext, credentials: Credentials | None = None, *, allow_list: AllowList | None = None
 ) -> None:
     """Put the routes into an application, all behind one password.
 
@@ -63,9 +65,7 @@ def mount(
     """
     limits = service.limits
 
-    def with_guard(inner: Any, **options: Any) -> Guard:
-        return Guard(inner, credentials=credentials, bodies=service.bodies, **options)
-
+    with_guard = partial(Guard, credentials=credentials, bodies=service.bodies)
     api = with_guard(
         TypedBodies(build(service), _is_upload),
         streamed=_is_upload,
@@ -75,17 +75,20 @@ def mount(
     for path, (endpoint, refuse) in compat.endpoints(service).items():
         max_bytes = min(compat.BODY_BYTES[path], limits.body_bytes)
         for address in (path, f"{path}/"):
-            inner = with_guard(
-                request_response(endpoint), refuse=refuse, body_bytes=lambda scope, max_bytes=max_bytes: max_bytes
-            )
+            inner = with_guard(request_response(endpoint), refuse=refuse, body_bytes=_always(max_bytes))
             routes.append(Route(address, inner, methods=["POST"], include_in_schema=False))
     prepend_routes(app, routes, allow_list)
 
 
-def _is_upload(scope: Mapping[str, Any]) -> bool:
+def _always(max_bytes: int) -> Callable[[Scope], int]:
+    """Return a limit that is the same for every request."""
+    return lambda scope: max_bytes
+
+
+def _is_upload(scope: Scope) -> bool:
     return scope["method"] == "POST" and _path_below_root(scope) in _UPLOADS
 
 
-def _path_below_root(scope: Mapping[str, Any]) -> str:
+def _path_below_root(scope: Scope) -> str:
     """Return the path below our root."""
     return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.api.errors import ApiError, not_found
 from riffusion_ext.api.limits import Limits
@@ -148,16 +148,25 @@ class ApiContext:
             raise not_found("job")
         return job
 
-    def save(self, kind: str, path: Path, *, title: str, duration: float = 0.0, **more: Any) -> ClipRecord:
+    def save(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        title: str,
+        duration: float = 0.0,
+        seed: int | None = None,
+        download_name: str = "",
+    ) -> ClipRecord:
         """Keep a file that belongs to the service, and give it an id."""
-        return self.results.save(kind, path, title=title, duration=duration, **more)
+        return self.results.save(kind, path, title=title, duration=duration, seed=seed, download_name=download_name)
 
     def url(self, kind: str, id_: str) -> str:
         """Return the path of a URL."""
         return f"{self.prefix}{ROOT}/{kind}/{id_}"
 
 
-def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, Any]:
+def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, object]:
     """Return what clients are told of any file."""
     size = 0
     with suppress(OSError):
@@ -165,7 +174,7 @@ def file_view(service: ApiContext, kind: str, record: ClipRecord) -> dict[str, A
     return {"id": record.id, "url": service.url(kind, record.id), "name": record.download_name, "bytes": size}
 
 
-def clip_view(service: ApiContext, record: ClipRecord, **more: Any) -> dict[str, Any]:
+def clip_view(service: ApiContext, record: ClipRecord, **more: object) -> dict[str, object]:
     """Return what clients are told of a clip."""
-    view: Mapping[str, Any] = file_view(service, "clips", record)
+    view = file_view(service, "clips", record)
     return {**view, "duration": round(record.duration, 6), "seed": record.seed, **more}

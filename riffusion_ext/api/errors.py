@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +22,7 @@ from riffusion_ext.library import FullError
 __all__ = [
     "ApiError",
     "AsciiJSON",
+    "Refuse",
     "add_handlers",
     "first_sentence",
     "headers_of",
@@ -39,7 +40,7 @@ _RETRY = {429: "5", 503: "5"}
 class AsciiJSON(JSONResponse):
     """JSON in ASCII: whatever a client sent, also half a surrogate pair, can be written back to it."""
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         """Return the body."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
@@ -63,6 +64,14 @@ class ApiError(RiffusionError):
 def not_found(what: str) -> ApiError:
     """Return the answer about an id that is not known, or not any more."""
     return ApiError(404, f"there is no {what} of this id; it was never there, or was removed to make room")
+
+
+class Refuse(Protocol):
+    """Makes a refusal from a status, a sentence and headers, as :func:`refusal` does."""
+
+    def __call__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the response."""
+        ...
 
 
 def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -120,11 +129,13 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-def first_sentence(errors: Sequence[Any]) -> str:
+def first_sentence(errors: Sequence[Mapping[str, object]]) -> str:
     """Return a sentence about the first thing that is wrong with a body."""
     if not errors:
         return "the request is not understood"
-    places = [str(part) for part in errors[0].get("loc", ()) if part not in ("body", "query", "path")]
+    location = errors[0].get("loc")
+    parts = location if isinstance(location, (list, tuple)) else ()
+    places = [str(part) for part in parts if part not in ("body", "query", "path")]
     text = str(errors[0].get("msg", "is not understood"))
     name = ".".join(places)[:100]
     if not name or text.startswith(("JSON", "Expecting")):

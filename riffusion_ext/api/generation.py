@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.api.context import ApiContext, clip_view, file_view
 from riffusion_ext.api.errors import ApiError
@@ -129,18 +129,18 @@ def store_clip(
     file_format: str,
     title: str,
     write: Callable[[Path, AudioClip], object],
-    **more: Any,
+    seed: int | None = None,
 ) -> ClipRecord:
     """Write a clip into the service's folder and keep it."""
     path = service.folder("clips") / f"{secrets.token_hex(8)}.{file_format}"
     write(path, clip)
     name = " ".join(title.split())[:80] or "clip"
     return service.save(
-        "clips", path, title=name, duration=clip.duration, download_name=f"{name}.{file_format}", **more
+        "clips", path, title=name, duration=clip.duration, download_name=f"{name}.{file_format}", seed=seed
     )
 
 
-def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, Any]:
+def store_image(service: ApiContext, image: Image.Image, params: SpectrogramParams, title: str) -> dict[str, object]:
     """Keep an image that was generated; returns what the client is told of it."""
     from riffusion_ext.metadata import save_image
     from riffusion_ext.params import DEFAULT_MAX_VALUE
@@ -158,7 +158,9 @@ def check_save(service: ApiContext, requested: bool) -> None:
         raise ApiError(422, "save cannot be had here: there is no folder for results")
 
 
-def save_to_output(service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool) -> dict[str, Any]:
+def save_to_output(
+    service: ApiContext, record: ClipRecord, kind: str, title: str, *, complete: bool
+) -> dict[str, object]:
     """Copy a clip to the results that stay; returns what clients are told: its name below their folder, or why not."""
     assert service.output is not None
     folder = service.output()
@@ -184,7 +186,7 @@ def store_result(
     *,
     complete: bool,
     save_as: str = "",
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Keep the sound of a piece; returns what the client is told. `save_as`: kind of the result that stays."""
 
     def write(path: Path, sound: AudioClip) -> object:

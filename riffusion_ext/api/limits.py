@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from riffusion_ext.generate.bounds import STEPS
 from riffusion_ext.jobs import Lane
@@ -125,6 +124,6 @@ class Limits:
         """Return the largest body that a route takes, by its path below the root of ours."""
         return self.body_bytes if path in FILE_ROUTES else min(self.json_bytes, self.body_bytes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the numbers, for clients."""
         return asdict(self)

@@ -42,7 +42,7 @@ _JOB = {
     "ended": None,
 }
 
-EXAMPLES: dict[str, dict[str, Any]] = {
+EXAMPLES: dict[str, dict[str, object]] = {
     "/image-to-audio": {"picture": _IMAGE["id"], "format": "wav"},
     "/audio-to-images": {"clip": _CLIP["id"], "columns": 512},
     "/songs": {
@@ -68,7 +68,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 """Body of a request, by path. The ids stand for those of files that were uploaded."""
 
-_REPLIES: dict[tuple[str, str], tuple[str, Any]] = {
+_REPLIES: dict[tuple[str, str], tuple[str, object]] = {
     ("/image-to-audio", "200"): ("The clip", {**_CLIP, "notes": []}),
     ("/audio-to-images", "200"): ("The images", {"pictures": [{**_IMAGE, "max_value": 1.2e7}], "duration": 5.11}),
     ("/clips", "201"): (
@@ -102,7 +102,7 @@ _REFUSALS = {
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def build_schema(app: FastAPI) -> dict[str, Any]:
+def build_schema(app: FastAPI) -> dict[str, object]:
     """Return the OpenAPI description of an application; made once, but for where the server says that it is."""
     if app.openapi_schema:
         return {**app.openapi_schema, "servers": app.servers}
@@ -150,10 +150,10 @@ def _describe(path: str, method: str, item: dict[str, Any]) -> None:
         responses[code] = _refusal(text)
 
 
-def _reply(text: str, example: Any) -> dict[str, Any]:
+def _reply(text: str, example: object) -> dict[str, object]:
     return {"description": text, "content": {"application/json": {"schema": {"type": "object"}, "example": example}}}
 
 
-def _refusal(text: str) -> dict[str, Any]:
+def _refusal(text: str) -> dict[str, object]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
     return {"description": text, "content": content}

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from starlette.responses import Response
 
@@ -25,11 +24,11 @@ _MAX_LISTED = 1 << 14
 logger = logging.getLogger(__name__)
 
 
-def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
+def job_view(service: ApiContext, job: Job) -> dict[str, object]:
     """Return what clients are told of a job."""
     return {
         "id": job.id,
-        "url": f"{service.prefix}{ROOT}/jobs/{job.id}",
+        "url": _job_url(service, job),
         "kind": job.kind,
         "state": job.state,
         "progress": round(job.progress, 4),
@@ -41,6 +40,10 @@ def job_view(service: ApiContext, job: Job) -> dict[str, Any]:
         "started": job.started,
         "ended": job.ended,
     }
+
+
+def _job_url(service: ApiContext, job: Job) -> str:
+    return f"{service.prefix}{ROOT}/jobs/{job.id}"
 
 
 def job_json(service: ApiContext, job: Job, *, max_characters: int | None = None) -> str:
@@ -88,7 +91,7 @@ def _submit(service: ApiContext, kind: str, lane: str, work: Work) -> Job:
 def accept(service: ApiContext, kind: str, lane: str, work: Work) -> Response:
     """Queue a job, and answer 202 with it."""
     job = _submit(service, kind, lane, work)
-    return job_reply(service, job, 202, {"Location": job_view(service, job)["url"]})
+    return job_reply(service, job, 202, {"Location": _job_url(service, job)})
 
 
 async def wait_for(job: Job) -> None:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from riffusion_ext.api.errors import ApiError
 from riffusion_ext.api.requests.threads import in_thread
 from riffusion_ext.library import ClipLibrary, ClipRecord, FullError, Reservation
+
+T = TypeVar("T")
 
 __all__ = ["UPLOAD_TIMEOUT_S", "ResultStore"]
 
@@ -102,23 +104,44 @@ class ResultStore:
                 self._work.reservations[kind].append(reservation)
                 return
 
-    def save(self, kind: str, path: Path, **more: Any) -> ClipRecord:
+    def save(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        title: str,
+        duration: float = 0.0,
+        seed: int | None = None,
+        download_name: str = "",
+    ) -> ClipRecord:
         """Keep a file; where there is no room, it is removed and the error raised."""
         reservations = getattr(self._work, "holds", None)
         try:
             if reservations is None:
                 self.check(kind, 1, path.stat().st_size)
-                return self._libraries[kind].add(path, temporary=True, **more)
+                return self._libraries[kind].add(
+                    path, temporary=True, title=title, duration=duration, seed=seed, download_name=download_name
+                )
             if not any(reservation.files for reservation in reservations[kind]):
                 self.reserve(kind, 1, path.stat().st_size, wait=True)
             reservation = next(reservation for reservation in reservations[kind] if reservation.files)
-            return self._libraries[kind].add(path, temporary=True, reservation=reservation, **more)
+            return self._libraries[kind].add(
+                path,
+                temporary=True,
+                reservation=reservation,
+                title=title,
+                duration=duration,
+                seed=seed,
+                download_name=download_name,
+            )
         except Exception:
             with suppress(OSError):
                 path.unlink()
             raise
 
-    async def run_with_reservation(self, kind: str, size: int, work: Callable[[], Any], run: Callable[..., Any]) -> Any:
+    async def run_with_reservation(
+        self, kind: str, size: int, work: Callable[[], T], run: Callable[[Callable[[], T]], Awaitable[T]]
+    ) -> T:
         """Do something that keeps one file, in a thread that `run` chooses, once there is room for it."""
         end = time.monotonic() + UPLOAD_TIMEOUT_S
         self.check(kind, 1, size)
@@ -131,7 +154,7 @@ class ResultStore:
                     raise
                 await asyncio.sleep(_POLL_INTERVAL_S)
 
-        def run_work() -> Any:
+        def run_work() -> T:
             with self.hold_results():
                 self._work.reservations[kind].append(reservation)
                 return work()

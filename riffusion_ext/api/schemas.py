@@ -84,7 +84,7 @@ def _option_field(option: Option, *, description: str | None = None) -> Any:
     return Field(default, **rules)
 
 
-def _number_field(bounds: tuple[float, float], default: Any, description: str | None = None) -> Any:
+def _number_field(bounds: tuple[float, float], default: float | None, description: str | None = None) -> Any:
     """Return a field for a number within bounds."""
     return Field(default, ge=bounds[0], le=bounds[1], description=description)
 
@@ -294,7 +294,7 @@ class Dataset(_Strict):
     target: int | None = _option_field(DATASET["target"])
 
 
-LIST_MODELS: dict[Any, dict[str, type[BaseModel]]] = {
+LIST_MODELS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {
     Song: {"keyframes": Keyframe},
     Riff: {"keyframes": Keyframe},
     Generations: {"requests": Generate},

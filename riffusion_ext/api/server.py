@@ -18,16 +18,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from riffusion_ext.addresses import is_loopback
 from riffusion_ext.api.access.allow_list import AllowList, AllowListMiddleware, header_values, with_headers
 from riffusion_ext.api.access.gradio_gate import BODY_BYTES, GradioGate
 from riffusion_ext.api.access.login import Login
-from riffusion_ext.api.requests.asgi import Asgi
 from riffusion_ext.errors import RiffusionError
 
 __all__ = ["EVERYWHERE", "Access", "build_application", "listen", "protect", "run_until_stopped"]
@@ -97,13 +96,13 @@ class Access:
         """Address by which this machine reaches the server, without the port."""
         return f"http://{'127.0.0.1' if self.host in EVERYWHERE else _in_brackets(self.host)}"
 
-    def extra_credentials(self, scope: Mapping[str, Any]) -> Mapping[str, str]:
+    def extra_credentials(self, scope: Scope) -> Mapping[str, str]:
         """Return the passwords that count for a request besides those of the pages, by its scope."""
         path = str(scope.get("path", ""))
         return self.api_credentials if any(path == top or path.startswith(f"{top}/") for top in _API) else {}
 
 
-def protect(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], bool]) -> Asgi:
+def protect(app: ASGIApp, access: Access, is_own: Callable[[Scope], bool]) -> ASGIApp:
     """Put an application behind the door and, where there is a password, the login."""
     inner = _add_safe_headers(app)
     if access.credentials:
@@ -111,7 +110,9 @@ def protect(app: Asgi, access: Access, is_own: Callable[[Mapping[str, Any]], boo
     return AllowListMiddleware(inner, access.allow_list(), cross_origin=True)
 
 
-def build_application(mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[Any], None]) -> Asgi:
+def build_application(
+    mount_page: MountPage, access: Access, cache: Path, add_routes: Callable[[FastAPI], None]
+) -> ASGIApp:
     """Return everything that the server has, protected.
 
     Parameters
@@ -134,11 +135,11 @@ def build_application(mount_page: MountPage, access: Access, cache: Path, add_ro
     return protect(web, access, _token_check(token))
 
 
-def _token_check(token: str) -> Callable[[Mapping[str, Any]], bool]:
+def _token_check(token: str) -> Callable[[Scope], bool]:
     """Return whether a request, by its scope, carries a token."""
     expected = f"Bearer {token}".encode()
 
-    def carries_token(scope: Mapping[str, Any]) -> bool:
+    def carries_token(scope: Scope) -> bool:
         values = header_values(scope, "authorization")
         return bool(token) and len(values) == 1 and secrets.compare_digest(values[0].encode("latin-1"), expected)
 
@@ -166,7 +167,7 @@ def listen(access: Access) -> socket.socket:
     return bound
 
 
-def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], None]) -> None:
+def run_until_stopped(app: ASGIApp, bound: socket.socket, on_started: Callable[[], None]) -> None:
     """Serve until KeyboardInterrupt.
 
     The server has a thread of its own, so that the signal comes to the main one, whatever the server is doing.
@@ -212,10 +213,10 @@ def run_until_stopped(app: Asgi, bound: socket.socket, on_started: Callable[[], 
         ended.wait(_SHUTDOWN_S + 5)
 
 
-def _add_safe_headers(app: Asgi) -> Asgi:
+def _add_safe_headers(app: ASGIApp) -> ASGIApp:
     """Add to each answer what keeps other sites from framing it, and browsers from guessing types."""
 
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, with_headers(_SAFE_HEADERS, send, keep=True) if scope["type"] == "http" else send)
 
     return wrapped

@@ -15,7 +15,7 @@ from riffusion_ext.validation.numbers import is_finite, shown
 __all__ = ["read_fields"]
 
 _MAX_INT = 2**63
-_DICT = "dict[str, Any]"
+_DICT = "dict[str, object]"
 _ITEMS = {f"list[{kind}]": kind for kind in ("str", "int", "float")} | {
     f"tuple[{kind}, ...]": kind for kind in ("str", "int", "float", _DICT)
 }
@@ -44,24 +44,24 @@ def read_fields(kind: type[Any], values: object, *, finite: bool = True) -> dict
     """
     if not isinstance(values, Mapping):
         raise RiffusionError(f"an object with values by name was expected, got {shown(values)}")
-    known = {item.name: str(item.type) for item in fields(kind)}
+    known = {item.name: str(item.type).replace("Any", "object") for item in fields(kind)}
     return {name: _value(name, value, known[name], finite) for name, value in values.items() if name in known}
 
 
-def _value(name: str, value: Any, annotation: str, finite: bool) -> Any:
+def _value(name: str, value: object, annotation: str, finite: bool) -> object:
     options = annotation.split(" | ")
     checked = [option for option in options if option in _NAMES or option == _DICT or option in _ITEMS]
     if len(checked) < len(options):  # one of our own classes: it checks itself
         return value
     for option in checked:
         if _fits(value, option, finite):
-            return int(value) if option == "int" else value
+            return int(value) if option == "int" and isinstance(value, (int, float)) else value
     others = {_DICT: "an object"}
     expected = " or ".join(_NAMES.get(option) or others.get(option, "a list") for option in checked)
     raise RiffusionError(f"{name} must be {expected}, got {shown(value)}")
 
 
-def _fits(value: Any, option: str, finite: bool) -> bool:
+def _fits(value: object, option: str, finite: bool) -> bool:
     if option == "None":
         return value is None
     if option == "bool":
@@ -72,7 +72,7 @@ def _fits(value: Any, option: str, finite: bool) -> bool:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and (is_finite(value) or (not finite and isinstance(value, float)))
     if option == "int":
-        return is_finite(value) and abs(value) < _MAX_INT and value == int(value)
+        return isinstance(value, (int, float)) and is_finite(value) and abs(value) < _MAX_INT and value == int(value)
     if option == _DICT:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
     return isinstance(value, (list, tuple)) and all(_fits(item, _ITEMS[option], finite) for item in value)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riffusion_ext.api.errors import refusal
-from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.errors import RiffusionError
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def parse_origin(text: str) -> tuple[str, str, int]:
     return scheme, name, port if port is not None else _DEFAULT_PORTS[scheme]
 
 
-def header_values(scope: Mapping[str, Any], name: str) -> list[str]:
+def header_values(scope: Scope, name: str) -> list[str]:
     """Return the values of a header, in the order in which they came."""
     expected = name.encode("ascii")
     return [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == expected]
@@ -117,13 +117,29 @@ class AllowList:
         object.__setattr__(self, "_origins", frozenset(parse_origin(text) for text in self.origins))
 
     @classmethod
-    def from_names(cls, hosts: Iterable[str], origins: Iterable[str] = (), **more: Any) -> AllowList:
+    def from_names(
+        cls,
+        hosts: Iterable[str],
+        origins: Iterable[str] = (),
+        *,
+        any_host: bool = False,
+        any_address: bool = False,
+        origin_pattern: str = "",
+        option: str = "--allow-host",
+    ) -> AllowList:
         """Return visitors of these names; the names of the origins are among them."""
         origins = frozenset(origins)
         names = {parse_origin(text)[1] for text in origins}
-        return cls(hosts=frozenset({*hosts, *names}), origins=origins, **more)
+        return cls(
+            hosts=frozenset({*hosts, *names}),
+            origins=origins,
+            any_host=any_host,
+            any_address=any_address,
+            origin_pattern=origin_pattern,
+            option=option,
+        )
 
-    def refusal_reason(self, scope: Mapping[str, Any]) -> str:
+    def refusal_reason(self, scope: Scope) -> str:
         """Return a sentence on why a request may not come in; "" where it may.
 
         Parameters
@@ -175,7 +191,7 @@ class AllowList:
         expected = host[1] if host[1] is not None else _DEFAULT_PORTS[scheme]  # behind a proxy, its scheme is not known
         return (name, port) == (host[0], expected) or self.allows_origin(origin)
 
-    def _reason_by_site(self, scope: Mapping[str, Any], host: tuple[str, int | None]) -> str:
+    def _reason_by_site(self, scope: Scope, host: tuple[str, int | None]) -> str:
         """Judge a request without an Origin: from a program, a page of ours, or a GET of another site's page."""
         site = header_values(scope, "sec-fetch-site")
         if not site or site[-1] in ("same-origin", "none"):
@@ -201,7 +217,7 @@ class AllowListMiddleware:
         Whether to tell browsers that pages of allowed origins may read the answers. Not where something else does.
     """
 
-    def __init__(self, app: Asgi, allow_list: AllowList, *, cross_origin: bool = False) -> None:
+    def __init__(self, app: ASGIApp, allow_list: AllowList, *, cross_origin: bool = False) -> None:
         self._app, self._allow_list, self._cross_origin = app, allow_list, cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

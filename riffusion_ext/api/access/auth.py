@@ -10,10 +10,10 @@ import base64
 import binascii
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from riffusion_ext.api.errors import ApiError, refusal
-from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from riffusion_ext.api.errors import ApiError, Refuse, refusal
 from riffusion_ext.api.requests.receive import DisconnectedError, Transfers, parse_content_length
 from riffusion_ext.errors import RiffusionError
 
@@ -95,13 +95,13 @@ class Guard:
 
     def __init__(
         self,
-        app: Asgi,
+        app: ASGIApp,
         *,
         credentials: Credentials | None,
-        body_bytes: Callable[[Mapping[str, Any]], int],
+        body_bytes: Callable[[Scope], int],
         bodies: Transfers,
-        streamed: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
-        refuse: Callable[..., Any] = refusal,
+        streamed: Callable[[Scope], bool] = lambda scope: False,
+        refuse: Refuse = refusal,
     ) -> None:
         self._app, self._credentials, self._body_bytes, self._bodies = app, credentials, body_bytes, bodies
         self._streamed, self._refuse = streamed, refuse

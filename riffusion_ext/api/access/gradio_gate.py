@@ -11,19 +11,18 @@ import json
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from pathlib import Path
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.access.auth import Guard, replay
 from riffusion_ext.api.access.upload_folder import UploadFolder
 from riffusion_ext.api.errors import ApiError, refusal
-from riffusion_ext.api.requests.asgi import Asgi, Message, Receive, Scope, Send
 from riffusion_ext.api.requests.body import check_structure
 from riffusion_ext.api.requests.receive import DisconnectedError, Transfers, parse_content_length
 from riffusion_ext.api.requests.threads import PARSING, in_pool, in_thread
@@ -96,7 +95,7 @@ class GradioGate:
 
     def __init__(
         self,
-        app: Asgi,
+        app: ASGIApp,
         cache: Path,
         *,
         upload_bytes: int = UPLOAD_BYTES,
@@ -132,7 +131,7 @@ class GradioGate:
         else:
             await refusal(404, "there is no such page")(scope, receive, send)
 
-    def _max_call_bytes(self, scope: Mapping[str, Any]) -> int:
+    def _max_call_bytes(self, scope: Scope) -> int:
         """Return the largest body of a call, by its scope."""
         newer = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).startswith("/gradio_api/")
         return min(self._body_bytes, _MAX_NEWER_BYTES) if newer else self._body_bytes
@@ -238,7 +237,7 @@ class GradioGate:
             raise ApiError(403, "a file must be uploaded before it is used")
 
 
-def _files_named(values: Any) -> Iterable[str]:
+def _files_named(values: object) -> Iterable[str]:
     """Return the paths of all files in the data of a call: of gradio 3 in ``name``, of later ones in ``path``."""
     waiting = [values]
     while waiting:

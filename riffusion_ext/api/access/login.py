@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.access.auth import Credentials, is_allowed
 from riffusion_ext.api.errors import refusal
-from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 
 __all__ = ["Login"]
 
@@ -30,11 +30,11 @@ class Login:
 
     def __init__(
         self,
-        app: Asgi,
+        app: ASGIApp,
         credentials: Credentials,
         *,
-        extra_credentials: Callable[[Mapping[str, Any]], Credentials] = lambda scope: {},
-        is_own: Callable[[Mapping[str, Any]], bool] = lambda scope: False,
+        extra_credentials: Callable[[Scope], Credentials] = lambda scope: {},
+        is_own: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
         self._app, self._credentials, self._extra_credentials, self._is_own = (
             app,

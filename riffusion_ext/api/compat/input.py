@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from riffusion_ext.api.requests.body import read_json
 from riffusion_ext.errors import RiffusionError
@@ -39,7 +38,7 @@ class InferenceInput:
     mask: str
 
 
-def read_object(body: bytes, max_bytes: int) -> Mapping[str, Any]:
+def read_object(body: bytes, max_bytes: int) -> Mapping[str, object]:
     """Read a body as JSON, whatever its content type says; `max_bytes`: bytes of all but a file in base64.
 
     Raises
@@ -53,7 +52,7 @@ def read_object(body: bytes, max_bytes: int) -> Mapping[str, Any]:
     return values
 
 
-def read_inference_input(values: Mapping[str, Any], *, max_steps: int) -> InferenceInput:
+def read_inference_input(values: Mapping[str, object], *, max_steps: int) -> InferenceInput:
     """Read what both servers are asked for. Names that are not known are passed over, as in the original.
 
     Raises
@@ -69,7 +68,7 @@ def read_inference_input(values: Mapping[str, Any], *, max_steps: int) -> Infere
     )
 
 
-def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
+def text_of(values: Mapping[str, object], name: str, default: str | None) -> str:
     """Return a text; null is the default."""
     value = values.get(name)
     if value is None:
@@ -87,7 +86,7 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None) -> str:
     return value
 
 
-def _read_end(values: Mapping[str, Any], name: str) -> End:
+def _read_end(values: Mapping[str, object], name: str) -> End:
     found = values.get(name)
     if found is None:
         raise RiffusionError(f'missing value for field "{name}"')
@@ -105,7 +104,7 @@ def _read_end(values: Mapping[str, Any], name: str) -> End:
     )
 
 
-def _read_int(values: Mapping[str, Any], name: str, default: int) -> int:
+def _read_int(values: Mapping[str, object], name: str, default: int) -> int:
     value = values.get(name)
     if value is None:
         return default
@@ -116,7 +115,7 @@ def _read_int(values: Mapping[str, Any], name: str, default: int) -> int:
     return value
 
 
-def _read_float(values: Mapping[str, Any], name: str, default: float | None, low: float, high: float) -> float:
+def _read_float(values: Mapping[str, object], name: str, default: float | None, low: float, high: float) -> float:
     value = values.get(name)
     if value is None:
         value = default

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riffusion_ext.api.compat.assets import MASKS, SEEDS, mask_image, seed_picture
 from riffusion_ext.api.compat.input import InferenceInput, text_of
@@ -33,7 +33,7 @@ _DEFAULT_SEED = "og_beat"
 _JPEG_QUALITY = 95
 
 
-def check_images(values: Mapping[str, Any], mask: str) -> str:
+def check_images(values: Mapping[str, object], mask: str) -> str:
     """Return the name of the seed image that is asked for.
 
     Raises
@@ -49,7 +49,7 @@ def check_images(values: Mapping[str, Any], mask: str) -> str:
     return seed
 
 
-def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: Job) -> dict[str, Any]:
+def run_inference(service: ApiContext, inputs: InferenceInput, seed: str, job: Job) -> dict[str, object]:
     """Generate one image, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import image_to_audio

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -75,7 +74,7 @@ def endpoints(service: ApiContext) -> dict[str, tuple[_Endpoint, _Refuse]]:
 
 def _endpoint(service: ApiContext, kind: str, prepare: Callable[[bytes], Work], refuse: _Refuse) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
-        results: list[Mapping[str, Any]] = []
+        results: list[Mapping[str, object]] = []
         try:
             _check_sender(request)
             work = await in_pool(PARSING, prepare, await request.body())
@@ -107,10 +106,10 @@ def _check_sender(request: Request) -> None:
         raise ApiError(415, "pages in a browser must send the content type application/json")
 
 
-def _collect_result(results: list[Mapping[str, Any]], work: Work) -> Work:
+def _collect_result(results: list[Mapping[str, object]], work: Work) -> Work:
     """Return the work with its result put aside: jobs are remembered for long, images and sounds are not."""
 
-    def run(job: Job) -> dict[str, Any]:
+    def run(job: Job) -> dict[str, object]:
         result = work(job)
         if (problem := find_json_error(result)) is not None:
             raise ValueError(f"what came of this cannot be told: {problem}")

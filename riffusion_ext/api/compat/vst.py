@@ -11,7 +11,7 @@ import base64
 import binascii
 import io
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -39,7 +39,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _WIDTH = WIDTH.default  # columns of an image, as the model was trained
 
 
-def read_plugin_audio(values: Mapping[str, Any]) -> AudioClip:
+def read_plugin_audio(values: Mapping[str, object]) -> AudioClip:
     """Read the sound of a request: its 16-bit samples, as if at 44.1 kHz.
 
     Raises
@@ -97,7 +97,7 @@ def check_mask(mask: str) -> None:
         raise RiffusionError(f"Invalid mask image: {mask[:100]}")
 
 
-def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: Job) -> dict[str, Any]:
+def run_vst(service: ApiContext, inputs: InferenceInput, clip: AudioClip, job: Job) -> dict[str, object]:
     """Generate on top of a sound, and return the reply."""
     from riffusion_ext.params import PRESETS
     from riffusion_ext.spectrogram.codec import audio_to_image, image_to_audio

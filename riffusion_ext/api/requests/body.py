@@ -47,7 +47,7 @@ _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 
-def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, int] | None = None) -> Any:
+def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, int] | None = None) -> object:
     """Read a body.
 
     Parameters
@@ -61,7 +61,7 @@ def read_json(body: bytes | bytearray, *, max_bytes: int, lengths: Mapping[str, 
 
     Returns
     -------
-    Any
+    object
         As :func:`json.loads` gives it; all numbers are finite.
 
     Raises
@@ -164,7 +164,7 @@ def check_structure(body: bytes | bytearray, values: int = MAX_VALUES) -> None:
             return  # no JSON
 
 
-def _check_values(value: Any, lengths: Mapping[str, int], texts: Mapping[str, str]) -> Any:
+def _check_values(value: object, lengths: Mapping[str, int], texts: Mapping[str, str]) -> object:
     """Return a value with the long texts in their places, once its lists and objects have been counted."""
     top = [value]
     waiting: list[tuple[str, Any]] = [("the list", top)]
@@ -176,7 +176,7 @@ def _check_values(value: Any, lengths: Mapping[str, int], texts: Mapping[str, st
         name, group = waiting.pop()
         if isinstance(group, dict):
             _check_names(group)
-            pairs: list[tuple[Any, Any]] = list(group.items())
+            pairs: list[tuple[str | int, object]] = list(group.items())
         else:
             max_bytes = lengths.get(name, MAX_ITEMS)
             if len(group) > max_bytes:
@@ -190,7 +190,7 @@ def _check_values(value: Any, lengths: Mapping[str, int], texts: Mapping[str, st
     return top[0]
 
 
-def _check_names(group: Mapping[str, Any]) -> None:
+def _check_names(group: Mapping[str, object]) -> None:
     if len(group) > MAX_NAMES:
         raise ApiError(422, f"an object has {len(group)} names, {MAX_NAMES} are allowed")
     for name in group:

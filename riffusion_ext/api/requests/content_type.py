@@ -6,12 +6,12 @@ body of no type at all. JSON is not among them, so a route that takes nothing el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from riffusion_ext.api.access.allow_list import header_values
 from riffusion_ext.api.errors import refusal
-from riffusion_ext.api.requests.asgi import Asgi, Receive, Scope, Send
 
 __all__ = ["TypedBodies", "is_from_browser", "is_json"]
 
@@ -19,18 +19,18 @@ _SAFELISTED = frozenset({"", "text/plain", "multipart/form-data", "application/x
 _NAMES = ("origin", "sec-fetch-site")  # Node.js adds Sec-Fetch-Mode, too
 
 
-def is_from_browser(scope: Mapping[str, Any]) -> bool:
+def is_from_browser(scope: Scope) -> bool:
     """Whether a request carries what only browsers add."""
     return any(header_values(scope, name) for name in _NAMES)
 
 
-def content_type(scope: Mapping[str, Any]) -> str:
+def content_type(scope: Scope) -> str:
     """Return the media type of a body, in lower case and without parameters; "" where none or several are named."""
     values = header_values(scope, "content-type")
     return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
 
 
-def is_json(scope: Mapping[str, Any]) -> bool:
+def is_json(scope: Scope) -> bool:
     """Whether a body calls itself JSON."""
     kind = content_type(scope)
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
@@ -48,7 +48,7 @@ class TypedBodies:
         ``application/x-www-form-urlencoded``), pages in a browser must not call it what needs no leave.
     """
 
-    def __init__(self, app: Asgi, takes_file: Callable[[Mapping[str, Any]], bool]) -> None:
+    def __init__(self, app: ASGIApp, takes_file: Callable[[Scope], bool]) -> None:
         self._app, self._takes_file = app, takes_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

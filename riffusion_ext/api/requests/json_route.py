@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -30,7 +30,7 @@ __all__ = ["json_route", "read_model"]
 
 _YIELD_EVERY = 50
 
-_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
 class _ParsedRequest(Request):
@@ -42,7 +42,7 @@ class _ParsedRequest(Request):
         """Return something, so that the body is asked for as JSON."""
         return b"{}"
 
-    async def json(self) -> Any:
+    async def json(self) -> BaseModel:
         """Return the model."""
         return self.model
 
@@ -105,7 +105,7 @@ def read_model(model: type[BaseModel], data: bytes | bytearray, limits: Limits) 
     return body
 
 
-def _read_items(kind: type[BaseModel], items: list[Any], name: str) -> list[BaseModel]:
+def _read_items(kind: type[BaseModel], items: list[object], name: str) -> list[BaseModel]:
     """Return the models of a list, checked one by one, so that of many that are wrong only the first costs anything."""
     models = []
     for number, item in enumerate(items):
@@ -115,8 +115,8 @@ def _read_items(kind: type[BaseModel], items: list[Any], name: str) -> list[Base
     return models
 
 
-def _validate(kind: type[BaseModel], values: Any, location: tuple[Any, ...] = ()) -> BaseModel:
-    validate: Callable[[Any], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
+def _validate(kind: type[BaseModel], values: object, location: tuple[str | int, ...] = ()) -> BaseModel:
+    validate: Callable[[object], BaseModel] = getattr(kind, "model_validate", None) or kind.parse_obj
     try:
         return validate(values)
     except ValidationError as error:
@@ -124,7 +124,7 @@ def _validate(kind: type[BaseModel], values: Any, location: tuple[Any, ...] = ()
         raise ApiError(422, first_sentence(errors)) from None
 
 
-def _check_finite(value: Any, name: str = "") -> None:
+def _check_finite(value: object, name: str = "") -> None:
     """Raise an ApiError about a number that is not finite: texts such as "nan" are taken for numbers, too."""
     if isinstance(value, BaseModel):
         for field, inner in vars(value).items():

@@ -19,8 +19,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from starlette.types import Message, Receive
+
 from riffusion_ext.api.errors import ApiError
-from riffusion_ext.api.requests.asgi import Message, Receive
 
 __all__ = [
     "MAX_WAITING",

@@ -6,7 +6,7 @@ import base64
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -94,7 +94,9 @@ def _require_id(id_: str | None, name: str, inline: bool) -> None:
 async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Response:
     """Answer with a result that holds its files; they are not kept with the job."""
     result = dict(job.result or {})
-    views = [dict(view) for view in result["pictures"]] if kind == "pictures" else [result]
+    items = result["pictures"] if kind == "pictures" else [result]
+    assert isinstance(items, list)
+    views = [dict(view) for view in items]
     size = sum(view["bytes"] for view in views)
     if size > service.limits.inline_bytes:
         text = f"the result has {size} bytes, {service.limits.inline_bytes} are given inline; get it by its url"
@@ -104,7 +106,7 @@ async def _reply(service: ApiContext, job: Job, kind: str, name: str) -> Respons
     return AsciiJSON(result | {"pictures": views} if kind == "pictures" else views[0])
 
 
-def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, Any]:
+def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[str, object]:
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.convert import check_format
     from riffusion_ext.spectrogram.codec import images_to_audio
@@ -148,7 +150,7 @@ def _image_to_audio(service: ApiContext, body: ImageToAudio, job: Job) -> dict[s
     return view
 
 
-def _audio_to_images(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, Any]:
+def _audio_to_images(service: ApiContext, body: AudioToImages, job: Job) -> dict[str, object]:
     from riffusion_ext.metadata import save_image
     from riffusion_ext.spectrogram.codec import audio_to_image, audio_to_images
 

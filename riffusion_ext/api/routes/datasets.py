@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -100,7 +100,7 @@ def _song_paths(folder: Path, records: Sequence[ClipRecord]) -> list[Path]:
     return paths
 
 
-def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, Any]:
+def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: Job) -> dict[str, object]:
     from riffusion_ext.dataset.pipeline import build
 
     root = service.folder("datasets") / secrets.token_hex(8)
@@ -133,7 +133,7 @@ def _build(service: ApiContext, body: Dataset, settings: DatasetSettings, job: J
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> dict[str, Any]:
+def _result(service: ApiContext, built: Built, folder: Path, stages: Stages) -> dict[str, object]:
     path = service.folder("archives") / f"{secrets.token_hex(8)}.zip"
     files = [item for item in sorted(folder.rglob("*")) if item.is_file() and ".riffusion" not in item.parts]
     size = sum(item.stat().st_size + _ENTRY for item in files)

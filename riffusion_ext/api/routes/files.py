@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -78,13 +77,13 @@ async def _receive_file(service: ApiContext, request: Request, kind: str) -> Asy
         path.unlink(missing_ok=True)
 
 
-async def _store(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, Any]]) -> Response:
+async def _store(service: ApiContext, kind: str, path: Path, work: Callable[[], dict[str, object]]) -> Response:
     """Check and keep what came, once there is room for it."""
     size = path.stat().st_size
     return AsciiJSON(await service.results.run_with_reservation(kind, size, work, partial(in_pool, FILES)), 201)
 
 
-def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
+def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, object]:
     image, suffix = decode_image(path.read_bytes(), service.limits)
     size = {"width": image.width, "height": image.height}
     stored = path.replace(path.with_suffix(suffix))
@@ -93,7 +92,7 @@ def _store_image(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
     return {**file_view(service, "pictures", record), **size}
 
 
-def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, Any]:
+def _store_clip(service: ApiContext, path: Path, name: str) -> dict[str, object]:
     from riffusion_ext.audio.integrity.truncation import about
 
     with path.open("rb") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -121,7 +121,7 @@ def _song(service: ApiContext, body: Song) -> Response:
     song = core.Song(_song_settings(service, body), work_folder(service, "songs"), decode=decode, **images)
     first = song.settings.score.keyframes[0]
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> dict[str, object]:
         progress = JobProgress(job, len(song.plan.windows))
         rendered, clip = render(service, song, job, progress, batch=body.batch)
         if clip is None:
@@ -167,7 +167,7 @@ def _riff(service: ApiContext, body: Riff) -> Response:
     settings = _riff_settings(body)
     title = service.find("clips", body.clip).title
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> dict[str, object]:
         riff = core.Riff(read_stored_sound(service, body.clip), settings, work_folder(service, "riffs"), decode=decode)
         _check_length(service, riff.plan.seconds)
         progress = JobProgress(job)
@@ -196,7 +196,7 @@ def _loop(service: ApiContext, body: Loop) -> Response:
     image = open_stored_image(service, body.seed_picture)
     loop = core.Loop(_loop_settings(body), work_folder(service, "loops"), seed_picture=image, decode=decode)
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> dict[str, object]:
         progress = JobProgress(job, 1)
         rendered, clip = render(service, loop, job, progress)
         if clip is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from riffusion_ext.generate.backends.base import Backend, Request
 
 __all__ = ["router"]
+
+T = TypeVar("T")
 
 
 def router(service: ApiContext) -> APIRouter:
@@ -58,7 +60,7 @@ def _check(service: ApiContext, body: Generations) -> None:
         service.check_sampler(item.sampler)
 
 
-def _pair(values: Sequence[Any], name: str) -> tuple[Any, Any]:
+def _pair(values: Sequence[T], name: str) -> tuple[T, T]:
     if len(values) != 2:
         raise ApiError(422, f"{name} takes two values, from and to; got {len(values)}")
     return values[0], values[1]
@@ -95,7 +97,7 @@ def _generations(service: ApiContext, body: Generations) -> Response:
     for item in body.requests:  # for what is wrong with them; what waits for its turn holds no images
         _request(service, item)
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> dict[str, object]:
         from riffusion_ext.generate.interpolation import generate
 
         progress = JobProgress(job, len(body.requests), last_message="writing the images")
@@ -108,7 +110,7 @@ def _generations(service: ApiContext, body: Generations) -> Response:
     return accept(service, "paintings", "paint", work)
 
 
-def _store_image(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, Any]:
+def _store_image(service: ApiContext, image: Image.Image, item: Generate) -> dict[str, object]:
     """Keep an image exactly as it was generated, with the host's own record of how."""
     from PIL.PngImagePlugin import PngInfo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -98,7 +98,7 @@ def _interpolate(service: ApiContext, body: Interpolate) -> Response:
     requests = [interpolation.request(alpha) for alpha in places]
     title = f"{body.start.prompt} to {body.end.prompt}"
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> dict[str, object]:
         progress = JobProgress(job, len(requests))
         images = generate(
             requests, watch_backend(service.backend(), body.batch, job, progress), generated=progress.report_done
@@ -122,7 +122,7 @@ def _sound(
     decode: DecodeSettings,
     *,
     complete: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Make one sound of all images, reconstructed as a whole."""
     from riffusion_ext.audio.save import save_clip
     from riffusion_ext.spectrogram.codec import song_to_audio

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -32,7 +33,7 @@ _CACHED = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "n
 _MAX_DIGITS = 15
 
 
-def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[str, Any]:
+def report(jam: Jam, *, chunk: int = 0, strip: int = 0, shown: int = 0) -> dict[str, object]:
     """Return all that the page needs to know, as JSON can hold it.
 
     Parameters
@@ -81,7 +82,7 @@ def _why(jam: Jam) -> str:
     return "" if jam.error is None else explain(jam.error)
 
 
-def mount_live(app: Any, jams: JamRegistry, allow_list: AllowList | None = None) -> None:
+def mount_live(app: Starlette, jams: JamRegistry, allow_list: AllowList | None = None) -> None:
     """Put the routes of the page into an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
     login = PageLogin(app)
 

@@ -6,8 +6,8 @@ Who may open the page may hear them, as gradio decides it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -30,7 +30,7 @@ class PageLogin:
         gradio's own; any other has no login.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Starlette) -> None:
         self._app = app
 
     def is_logged_in(self, request: Request) -> bool:
@@ -44,7 +44,7 @@ class PageLogin:
         return any(tokens.get(request.cookies[name]) is not None for name in names if name in request.cookies)
 
 
-def mount_media(app: Any, clips: ClipLibrary, allow_list: AllowList | None = None) -> None:
+def mount_media(app: Starlette, clips: ClipLibrary, allow_list: AllowList | None = None) -> None:
     """Put the route for players into an application; `allow_list` as for :func:`riffusion_ext.api.app.mount`."""
     login = PageLogin(app)
 
@@ -64,7 +64,7 @@ def mount_media(app: Any, clips: ClipLibrary, allow_list: AllowList | None = Non
     )
 
 
-def prepend_routes(app: Any, routes: Sequence[Mount | Route], allow_list: AllowList | None = None) -> None:
+def prepend_routes(app: Starlette, routes: Sequence[Mount | Route], allow_list: AllowList | None = None) -> None:
     """Put routes before those of the host, some of which may catch every path; behind a door for `allow_list`."""
     if allow_list is not None:
         for route in routes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -36,7 +34,7 @@ def router(service: ApiContext) -> APIRouter:
     return routes
 
 
-def _capabilities(service: ApiContext) -> dict[str, Any]:
+def _capabilities(service: ApiContext) -> dict[str, object]:
     from riffusion_ext.api.compat.assets import MASKS, SEEDS
     from riffusion_ext.audio.io import available_formats
     from riffusion_ext.generate.windows.init_images import PATTERNS
