@@ -115,7 +115,7 @@ class ResultStore:
         download_name: str = "",
     ) -> ClipRecord:
         """Keep a file; where there is no room, it is removed and the error raised."""
-        reservations = getattr(self._work, "holds", None)
+        reservations = getattr(self._work, "reservations", None)
         try:
             if reservations is None:
                 self.check(kind, 1, path.stat().st_size)

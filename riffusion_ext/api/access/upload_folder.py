@@ -48,14 +48,14 @@ class UploadFolder:
     ----------
     folder
         gradio's.
-    most
+    max_bytes
         Bytes that there is room for; less where the disk is nearly full.
     clock
         Returns seconds since 1970, for tests.
     """
 
-    def __init__(self, folder: Path, most: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._max_bytes, self._clock = folder, most, clock
+    def __init__(self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._max_bytes, self._clock = folder, max_bytes, clock
         self._incoming: set[Incoming] = set()
         self._lock = threading.Lock()
 
@@ -71,16 +71,16 @@ class UploadFolder:
             incoming = size + sum(item.size for item in self._incoming)
             completed = sorted(self._completed())
             used = sum(size for _, size, _ in completed)
-            most = min(self._max_bytes, used + shutil.disk_usage(self._folder).free - _RESERVED_BYTES)
+            available = min(self._max_bytes, used + shutil.disk_usage(self._folder).free - _RESERVED_BYTES)
             now = self._clock()
             for written, size_of_file, path in completed:
-                if used + incoming <= most or now - written < MIN_AGE_S:
+                if used + incoming <= available or now - written < MIN_AGE_S:
                     break
                 with suppress(OSError):
                     path.unlink()
                     used -= size_of_file
-            if used + incoming > most:
-                text = f"the uploads of the last hour have {used} bytes, there is room for {max(most, 0)}"
+            if used + incoming > available:
+                text = f"the uploads of the last hour have {used} bytes, there is room for {max(available, 0)}"
                 raise ApiError(503, f"{text}; try again later", {"Connection": "close", "Retry-After": "60"})
             item = Incoming(now, size)
             self._incoming.add(item)
